@@ -1,0 +1,24 @@
+FROM node:26-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Install scripts stay off: the only one fetches a Node.js of its own, and this image has one.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
+  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:26-bookworm-slim
+ENV NODE_ENV=production LISTEN=0.0.0.0:3000
+WORKDIR /app
+COPY package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY config ./config
+USER node
+EXPOSE 3000 9464
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["node", "-e", "fetch(`http://${process.env.ADMIN_LISTEN || '127.0.0.1:9464'}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# Exec form: the gateway is process 1 and gets SIGTERM itself. It writes no file, so --read-only is fine.
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["--config", "config/default.yaml"]

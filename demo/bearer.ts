@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+
+/** Whose token served a call, and which token it was. */
+export interface Caller {
+  subject: string;
+  clientId: string;
+  scope: string;
+  token: {
+    /** First 8 hex digits of the SHA-256 of the token's `jti`: tells tokens apart and gives none away. */
+    fingerprint: string;
+    /** Seconds until the token expires. */
+    secondsLeft: number;
+  };
+}
+
+/** The API's judgement of the bearer tokens presented to it. */
+export interface Bearer {
+  /** The caller named by an `Authorization` header. Throws {@link Unauthorized} unless the token is good. */
+  verify(authorization: string | undefined): Promise<Caller>;
+  /** Refuses the presented token from now on, long before it expires. Throws {@link Unauthorized}. */
+  reject(authorization: string | undefined): Promise<Caller>;
+}
+
+/** Thrown for a call without a good token; `challenge` is its `WWW-Authenticate` header (RFC 6750, section 3). */
+export class Unauthorized extends Error {
+  override readonly name = 'Unauthorized';
+  readonly challenge: string;
+
+  constructor(challenge: string) {
+    super(challenge);
+    this.challenge = challenge;
+  }
+}
+
+/**
+ * Creates the judgement: signature by the issuer's published keys, type, issuer, audience and expiry (RFC 9068,
+ * section 4), and the tokens rejected early. There is no leeway on the clock.
+ */
+export function createBearer(issuer: string, audience: string): Bearer {
+  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
+  const rejected = new Set<string>();
+
+  async function read(authorization: string | undefined) {
+    const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization ?? '')?.[1];
+    if (token === undefined) throw new Unauthorized('Bearer');
+    const { payload } = await jwtVerify<{ client_id: string; scope?: string }>(token, keys, {
+      issuer,
+      audience,
+      typ: 'at+jwt',
+      algorithms: ['RS256'],
+      requiredClaims: ['sub', 'exp', 'jti', 'client_id'],
+    }).catch((error: unknown) => {
+      throw error instanceof errors.JOSEError ? invalid(error.message) : error;
+    });
+    const { sub = '', exp = 0, jti = '', client_id: clientId, scope = '' } = payload;
+    if (rejected.has(jti)) throw invalid('this API rejects the token');
+    const fingerprint = createHash('sha256').update(jti).digest('hex').slice(0, 8);
+    const secondsLeft = Math.max(0, exp - Date.now() / 1000);
+    return { jti, caller: { subject: sub, clientId, scope, token: { fingerprint, secondsLeft } } };
+  }
+
+  return {
+    async verify(authorization) {
+      return (await read(authorization)).caller;
+    },
+    async reject(authorization) {
+      const { jti, caller } = await read(authorization);
+      rejected.add(jti);
+      return caller;
+    },
+  };
+}
+
+function invalid(reason: string): Unauthorized {
+  const description = reason.replaceAll(/["\\]/g, '');
+  return new Unauthorized(`Bearer error="invalid_token", error_description="${description}"`);
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { startApi } from './api.ts';
+import { DemoError } from './demo-error.ts';
+import { startGateway } from './gateway.ts';
+import type { LogLine } from './log-line.ts';
+import { gatherPageFiles, isBuilt } from './page-files.ts';
+import { choosePort } from './port.ts';
+import { startProvider } from './provider.ts';
+
+/** What the person at the terminal chose. */
+export interface DemoOptions {
+  /** The project's directory. */
+  root: string;
+  /** The gateway's port; without one, 3000 or any free one. */
+  port: number | undefined;
+  /** Where sessions are kept, as in the gateway's configuration. */
+  store: string;
+  /** Told every line of the gateway's log. */
+  onLog: (line: LogLine) => void;
+}
+
+/** The whole demo, running. */
+export interface Demo {
+  /** The one address to open. */
+  url: string;
+  /** Settles when the gateway has ended, with how it ended. */
+  ended: Promise<string>;
+  /** Stops everything and removes what was made. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the provider, the API and the gateway. Throws {@link DemoError} when one of them cannot run.
+ *
+ * The page is on `localhost` and the provider on `127.0.0.1`: two sites to a browser, as in production, and with
+ * cookies of their own, which ports alone would not separate.
+ */
+export async function startDemo({ root, port: wanted, store, onLog }: DemoOptions): Promise<Demo> {
+  if (!isBuilt(root)) throw new DemoError('The gateway is not built. `npm run demo` does that first.');
+  const port = await choosePort(wanted);
+  const url = `http://localhost:${port}`;
+  const client = { clientId: 'demo', clientSecret: randomBytes(32).toString('base64url') };
+  const audience = 'urn:coatcheck:demo:api';
+
+  const provider = await startProvider({ ...client, appUrl: url, audience, accessTokenTtl: 30 });
+  const api = await startApi({ issuer: provider.url, audience });
+  const page = gatherPageFiles(root);
+
+  function close(): void {
+    provider.close();
+    api.close();
+    page.remove();
+  }
+
+  const variables = {
+    BASE_URL: url,
+    LISTEN: `127.0.0.1:${port}`,
+    ISSUER: provider.url,
+    CLIENT_ID: client.clientId,
+    CLIENT_SECRET: client.clientSecret,
+    API_URL: api.url,
+    SPA_DIRECTORY: page.directory,
+    STORE: store,
+    SESSION_SECRET: randomBytes(32).toString('base64url'),
+  };
+  try {
+    const gateway = await startGateway({ root, variables, onLog });
+    const stop = () => gateway.stop().finally(close);
+    return { url, ended: gateway.ended, stop };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

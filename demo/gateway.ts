@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DemoError } from './demo-error.ts';
+import { type LogLine, parseLogLine } from './log-line.ts';
+
+/** How to start the gateway. */
+export interface GatewayOptions {
+  /** The project's directory, which holds `dist` and `config`. */
+  root: string;
+  /** What `config/demo.yaml` is filled from. */
+  variables: Record<string, string>;
+  /** Told every line of the gateway's log. */
+  onLog: (line: LogLine) => void;
+}
+
+/** The gateway, running as a process of its own and ready. */
+export interface RunningGateway {
+  /** Settles when the process has ended, with how it ended. */
+  ended: Promise<string>;
+  /** Ends the process: at once when it does not stop by itself within three seconds. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the built gateway on `config/demo.yaml` and waits until it is ready.
+ * Throws {@link DemoError} when it ends before that, or cannot reach its store or its provider.
+ */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { root, variables, onLog } = options;
+  const gateway = spawn(process.execPath, ['dist/main.js', '--config', join('config', 'demo.yaml')], {
+    cwd: root,
+    env: { ...process.env, ...variables },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // Its own process group: Ctrl-C reaches this process alone, and a second signal would cut the drain short.
+    detached: true,
+  });
+  const endWithThisProcess = () => gateway.kill('SIGKILL');
+  process.once('exit', endWithThisProcess);
+  const ended = describeEnd(gateway).finally(() => process.off('exit', endWithThisProcess));
+
+  const admin = Promise.withResolvers<string>();
+  createInterface({ input: gateway.stdout }).on('line', (text) => {
+    const line = parseLogLine(text);
+    onLog(line);
+    if (line.message === 'admin listening' && line.url) admin.resolve(line.url);
+  });
+
+  async function stop(): Promise<void> {
+    gateway.kill('SIGTERM');
+    if ((await Promise.race([ended, delay(3000)])) === undefined) gateway.kill('SIGKILL');
+    await ended;
+  }
+
+  const unready = await Promise.race([
+    ended.then((how) => `The gateway ended before it was ready: ${how}.`),
+    admin.promise.then(waitUntilReady),
+  ]);
+  if (unready === undefined) return { ended, stop };
+  await stop();
+  throw new DemoError(unready);
+}
+
+/** Waits ten seconds at most; gives what the gateway still lacks then. */
+async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
+  const giveUpAt = Date.now() + 10_000;
+  for (;;) {
+    const response = await fetch(`${adminUrl}/readyz`);
+    const report = await response.text();
+    if (response.ok) return undefined;
+    if (Date.now() > giveUpAt) return `The gateway is not ready. It says:\n${report}`;
+    await delay(50);
+  }
+}
+
+async function describeEnd(gateway: ChildProcess): Promise<string> {
+  try {
+    const [code, signal] = await once(gateway, 'exit');
+    return signal === null ? `exit code ${code}` : `ended by ${signal}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : 'it could not be started';
+  }
+}

@@ -1,0 +1,93 @@
+import { fileURLToPath } from 'node:url';
+import { parseArgs, styleText } from 'node:util';
+import { type Demo, startDemo } from './demo.ts';
+import { DemoError } from './demo-error.ts';
+import { isTrouble, type LogLine } from './log-line.ts';
+
+const usage = `usage: npm run demo [-- --port N]
+
+Starts an OpenID provider, an API, a single-page app and the gateway between them, all on this machine.
+
+  --port N     the port of the one page to open; without it, 3000 or any free one
+  --help       this text
+
+  REDIS_URL    keeps sessions in that Redis, such as redis://127.0.0.1:6379; without it, in memory`;
+
+const port = readArguments();
+const store = process.env.REDIS_URL || 'memory:';
+const demo = await startOrExit();
+let stopping = false;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void stop());
+void demo.ended.then(async (how) => {
+  if (stopping) return;
+  await demo.stop();
+  fail(`The gateway has stopped: ${how}.`);
+});
+welcome();
+
+function readArguments(): number | undefined {
+  const options = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+  try {
+    const { values } = parseArgs({ options });
+    if (values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
+    if (values.port === undefined) return undefined;
+    const number = Number(values.port);
+    if (/^\d+$/.test(values.port) && number >= 1 && number <= 65_535) return number;
+    throw new Error(`--port: expected a number from 1 to 65535, seen "${values.port}"`);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : 'unknown arguments'}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+async function startOrExit(): Promise<Demo> {
+  try {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    return await startDemo({ root, port, store, onLog: report });
+  } catch (error) {
+    if (!(error instanceof DemoError)) throw error;
+    return fail(error.message);
+  }
+}
+
+async function stop(): Promise<void> {
+  if (stopping) process.exit(1);
+  stopping = true;
+  await demo.stop();
+  process.exit(0);
+}
+
+function welcome(): void {
+  console.log(`
+  Coatcheck is running. Open
+
+    ${styleText(['bold', 'underline'], demo.url)}
+
+  1. Sign in as Ada or Grace; there is no password.
+  2. Start the calls, and watch 30-second tokens being renewed without one call failing.
+  3. Make the API reject your token, see the next call go through, and sign out.
+
+  ${styleText('dim', `Sessions are kept ${describeStore()}. Ctrl-C stops everything.`)}
+`);
+}
+
+function describeStore(): string {
+  if (!URL.canParse(store) || store === 'memory:') return 'in memory; set REDIS_URL to keep them in Redis';
+  const { protocol, host, pathname } = new URL(store);
+  return `in Redis at ${protocol}//${host}${pathname}`;
+}
+
+function report(line: LogLine): void {
+  if (!isTrouble(line)) return;
+  const colour = line.level === 'warn' ? 'yellow' : 'red';
+  console.error(`  ${styleText(colour, line.level, { stream: process.stderr })}  gateway: ${line.message}`);
+}
+
+function fail(message: string): never {
+  console.error(styleText('red', message, { stream: process.stderr }));
+  process.exit(1);
+}

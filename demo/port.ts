@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { DemoError } from './demo-error.ts';
+
+/**
+ * Chooses the port of the gateway: the wanted one, or else 3000 if nothing uses it, or else any free one.
+ * Throws {@link DemoError} when the wanted one cannot be used.
+ */
+export async function choosePort(wanted: number | undefined): Promise<number> {
+  const obstacle = await findObstacle(wanted ?? 3000);
+  if (obstacle === undefined) return wanted ?? 3000;
+  if (wanted !== undefined) throw new DemoError(`Port ${wanted} ${obstacle}. Choose another with --port.`);
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new DemoError('There is no free port.');
+  return address.port;
+}
+
+async function findObstacle(port: number): Promise<string | undefined> {
+  // `localhost` may mean either address: whoever answers on one of them would answer in the gateway's place.
+  const answers = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
+  if (answers.includes(true)) return 'is in use';
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return 'code' in error && error.code === 'EADDRINUSE' ? 'is in use' : `cannot be used: ${error.message}`;
+  } finally {
+    server.close();
+  }
+}
+
+async function isAnswered(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import express from 'express';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
+import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider';
+import { errors, Provider } from './oidc.ts';
+import { messagePage, loginPage, logoutPage, type Page } from './pages.ts';
+import { createPeople, type People } from './people.ts';
+import { createRecords } from './records.ts';
+import { listen, type RunningServer } from './server.ts';
+
+/** What the provider must know of the application that signs people in with it. */
+export interface ProviderOptions {
+  /** The application's origin; its callback is `/auth/callback` there. */
+  appUrl: string;
+  clientId: string;
+  clientSecret: string;
+  /** The API that access tokens are for: their `aud`. An absolute URI. */
+  audience: string;
+  /** Seconds that an access token lives. */
+  accessTokenTtl: number;
+}
+
+/**
+ * Starts an OpenID provider that is strict where it matters to a gateway: PKCE and client authentication are
+ * required, access tokens are JWTs (RFC 9068) for one API, and a refresh token works once. Presenting a used one
+ * ends the whole grant, every token of it included (RFC 9700, section 4.14.2). The `url` of the result is the issuer.
+ */
+export async function startProvider(options: ProviderOptions): Promise<RunningServer> {
+  const app = express().disable('x-powered-by');
+  const running = await listen(createServer(app));
+  const people = createPeople();
+  const provider = new Provider(running.url, await configure(options, people));
+
+  provider.on('server_error', (_ctx, error) => console.error('The demo provider failed:', error));
+
+  app.get('/interaction/:uid', async (req, res) => {
+    const { params } = await provider.interactionDetails(req, res);
+    const hint = typeof params.login_hint === 'string' ? params.login_hint : '';
+    send(res, loginPage(people.offered, hint));
+  });
+
+  app.post('/interaction/:uid', express.urlencoded({ extended: false }), async (req, res) => {
+    const person = whoSignsIn(people, req.body ?? {});
+    if (person === undefined) return res.redirect(303, req.path);
+    return provider.interactionFinished(req, res, { login: { accountId: person.sub } });
+  });
+
+  app.use(provider.callback());
+
+  const explain: express.ErrorRequestHandler = (error, _req, res, _next) => {
+    const expired = error instanceof errors.SessionNotFound;
+    const reason = expired ? 'This sign-in has expired.' : 'The sign-in page failed.';
+    send(res.status(expired ? 400 : 500), messagePage(reason, options.appUrl));
+  };
+  app.use(explain);
+
+  return running;
+}
+
+async function configure(options: ProviderOptions, people: People): Promise<Configuration> {
+  const apiScope = 'items';
+  return {
+    adapter: createRecords(),
+    jwks: { keys: [await createSigningKey()] },
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    clients: [
+      {
+        client_id: options.clientId,
+        client_secret: options.clientSecret,
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: [`${options.appUrl}/auth/callback`],
+        post_logout_redirect_uris: [`${options.appUrl}/`],
+      },
+    ],
+    clientAuthMethods: ['client_secret_basic'],
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    scopes: ['openid', 'offline_access'],
+    claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
+    // The access token is for the API, so the ID token is the only place left for the person's claims.
+    conformIdTokenClaims: false,
+    clientBasedCORS: () => false,
+    ttl: {
+      AccessToken: options.accessTokenTtl,
+      AuthorizationCode: 60,
+      IdToken: 3600,
+      RefreshToken: 3600,
+      Interaction: 3600,
+      Session: 86_400,
+      Grant: 86_400,
+    },
+    findAccount(_ctx, sub) {
+      const person = people.find(sub);
+      return person && { accountId: sub, claims: () => ({ ...person }) };
+    },
+    // Consent is granted without asking, and to each sign-in its own grant, so that ending one session
+    // (which revokes its grant) leaves the others of the same person alone.
+    async loadExistingGrant({ oidc }) {
+      const { account, client } = oidc;
+      if (!account || !client) return undefined;
+      const grant = new oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+      grant.addOIDCScope('openid profile email offline_access');
+      grant.addResourceScope(options.audience, apiScope);
+      await grant.save();
+      return grant;
+    },
+    features: {
+      devInteractions: { enabled: false },
+      userinfo: { enabled: false },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => render(ctx, logoutPage(form)),
+        postLogoutSuccessSource: (ctx) => render(ctx, messagePage('You are signed out.', options.appUrl)),
+      },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => options.audience,
+        useGrantedResource: () => true,
+        getResourceServerInfo(_ctx, resource) {
+          if (resource !== options.audience) throw new errors.InvalidTarget();
+          return { scope: apiScope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
+        },
+      },
+    },
+    renderError: (ctx, out) => render(ctx, messagePage(out.error_description ?? out.error, options.appUrl)),
+  };
+}
+
+async function createSigningKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const jwk = await exportJWK(privateKey);
+  return { ...jwk, alg: 'RS256', use: 'sig', kid: await calculateJwkThumbprint(jwk) };
+}
+
+function whoSignsIn(people: People, form: { sub?: unknown; name?: unknown }) {
+  if (typeof form.sub === 'string') return people.find(form.sub);
+  const name = typeof form.name === 'string' ? form.name.trim().slice(0, 60) : '';
+  return name === '' ? undefined : people.named(name);
+}
+
+function send(res: express.Response, page: Page): void {
+  res.set(page.headers).send(page.html);
+}
+
+function render(ctx: KoaContextWithOIDC, page: Page): void {
+  ctx.set(page.headers);
+  ctx.type = 'html';
+  ctx.body = page.html;
+}

@@ -1,0 +1,30 @@
+import { createCalls } from './calls.js';
+import { createClient } from './coatcheck/index.js';
+import { openDesk } from './desk.js';
+import { at, mark, notify, onClick } from './page.js';
+
+const gateway = createClient();
+const calls = createCalls(gateway);
+
+try {
+  const session = await gateway.session();
+  if (session.authenticated) openDesk(session, gateway, calls);
+  else welcome();
+} catch (error) {
+  notify(`The gateway does not answer as it should. ${error.message}`, 'Try again', () => location.reload());
+}
+
+function welcome() {
+  at('welcome').hidden = false;
+  onClick(at('sign-in'), () => gateway.login());
+  onClick(at('call-anonymously'), async () => {
+    const { status, body, took } = await calls.call('/api/me');
+    const refused = body.code === 'session_required';
+    at('anonymous-answer').hidden = false;
+    at('anonymous-answer').replaceChildren(
+      mark(status),
+      ` ${body.code ?? ''} in ${Math.round(took)} ms. `,
+      refused ? 'The gateway refused; the API was not even asked.' : '',
+    );
+  });
+}

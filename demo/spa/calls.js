@@ -1,0 +1,36 @@
+/**
+ * Calls the API and remembers how each call went: when it was sent, how long it took, what came back, and the
+ * fingerprint of the token that served it, which the API tells in its answers.
+ */
+export function createCalls(gateway) {
+  const listeners = new Set();
+
+  async function call(path, init) {
+    const sentAt = performance.now();
+    const answer = await send(path, init);
+    const made = { path, sentAt, took: performance.now() - sentAt, ...answer };
+    for (const listener of listeners) listener(made);
+    return made;
+  }
+
+  async function send(path, init) {
+    try {
+      const response = await gateway.fetch(path, init);
+      const body = await response.json();
+      return { status: response.status, body, token: body.token };
+    } catch (error) {
+      return { status: 0, body: { error: String(error) } };
+    }
+  }
+
+  return { call, onCall: (listener) => listeners.add(listener) };
+}
+
+/** Whether the gateway or the API let the call down; an ended session and a refused note did not. */
+export function hasFailed({ status, body }) {
+  return status === 0 || status >= 500 || (status === 401 && !isSessionEnd(body)) || status === 403;
+}
+
+function isSessionEnd({ code }) {
+  return code === 'session_required' || code === 'session_expired';
+}

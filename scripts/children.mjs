@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { Failure } from './failure.mjs';
+
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Two of the same signal within this time are one, told twice: npm sends its child what the child already has. */
+const echoMs = 500;
+
+/** Runs a program to its end and keeps what it prints. Resolves to `{ code, output }`; never reads the terminal. */
+export function capture(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const relay = relaySignals(child);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (chunk) => (output += chunk));
+    }
+    child.once('error', (error) => {
+      relay.stop();
+      resolve({ code: 127, output: error.message });
+    });
+    child.once('close', (code, signal) => {
+      const told = relay.stop();
+      if (told) reject(new Failure(`stopped by ${told}`, { exitCode: exitCodeOf(null, told) }));
+      else resolve({ code: exitCodeOf(code, signal), output });
+    });
+  });
+}
+
+/** Runs a program in the foreground, with this terminal and these signals. Resolves to the exit code to pass on. */
+export function attach(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { ...options, stdio: 'inherit' });
+    const relay = relaySignals(child);
+    child.once('error', (error) => {
+      relay.stop();
+      reject(new Failure(`${command} does not start: ${error.message}`));
+    });
+    child.once('exit', (code, signal) => {
+      relay.stop();
+      resolve(exitCodeOf(code, signal));
+    });
+  });
+}
+
+/**
+ * Hands this process's signals to the child, each once: to the gateway a second SIGINT or SIGTERM means "now".
+ * Returns `stop`, which gives the first signal seen.
+ */
+function relaySignals(child) {
+  const terminal = hasTerminal();
+  const last = new Map();
+  let first;
+
+  const onSignal = (signal) => {
+    first ??= signal;
+    const now = Date.now();
+    const echo = now - (last.get(signal) ?? -Infinity) < echoMs;
+    last.set(signal, now);
+    // Ctrl-C goes to every process in the terminal's foreground, so the child has had this one.
+    if (echo || (signal === 'SIGINT' && terminal)) return;
+    // A window that closes means the end of what runs in it, not the reload that SIGHUP asks of a service.
+    child.kill(signal === 'SIGHUP' && terminal && !hasTerminal() ? 'SIGTERM' : signal);
+  };
+
+  for (const signal of passedOn) process.on(signal, onSignal);
+  return {
+    stop() {
+      for (const signal of passedOn) process.off(signal, onSignal);
+      return first;
+    },
+  };
+}
+
+/** Whether the process has a controlling terminal, whatever its input and output are redirected to. */
+function hasTerminal() {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The shell's convention: 128 and the signal's number for a program that a signal ended. */
+function exitCodeOf(code, signal) {
+  return code ?? 128 + constants.signals[signal];
+}

@@ -1,0 +1,13 @@
+/**
+ * A command that cannot go on, in words for the person who typed it: what failed, what to do, and the output of the
+ * program that failed, if there was one.
+ */
+export class Failure extends Error {
+  name = 'Failure';
+
+  constructor(message, { output = '', exitCode = 1 } = {}) {
+    super(message);
+    this.output = output;
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,70 @@
+// Every npm script starts here. This file and its neighbours run on any Node.js from 20 on, with nothing installed; what
+// they start runs on the Node.js that the lockfile pins.
+import { fileURLToPath } from 'node:url';
+import { ensureBuilt } from './build.mjs';
+import { check } from './check.mjs';
+import { Failure } from './failure.mjs';
+import { ensureInstalled } from './install.mjs';
+import { createProgress } from './progress.mjs';
+import { attachNode, tool } from './runtime.mjs';
+import { ensureSystemPackages } from './system-packages.mjs';
+import { test } from './test.mjs';
+
+const usage = `usage: node scripts/run.mjs COMMAND [arguments]
+
+  demo      a provider, an API, a single-page app and the gateway, in one window
+  start     the gateway; -- --config FILE, else config/default.yaml
+  test      every test; arguments go to vitest
+  check     types, lint, format, unit tests
+  build     src to dist, when stale
+  schema    config/coatcheck.schema.json from the configuration's declaration
+  format    rewrite every file as prettier has it
+  lint      oxlint`;
+
+const commands = {
+  async demo(progress, args) {
+    await ensureBuilt(progress);
+    return attachNode(['demo/main.ts', ...args]);
+  },
+  async start(progress, args) {
+    await ensureBuilt(progress);
+    const configured = args.some((arg) => arg === '--config' || arg.startsWith('--config='));
+    return attachNode(['dist/main.js', ...(configured ? [] : ['--config', 'config/default.yaml']), ...args]);
+  },
+  async test(progress, args) {
+    const programs = await ensureSystemPackages(progress);
+    await ensureBuilt(progress);
+    return test(progress, args, programs);
+  },
+  check,
+  async build(progress) {
+    await ensureBuilt(progress);
+    return 0;
+  },
+  schema: () => attachNode(['src/config/write-json-schema.ts']),
+  format: () => attachNode(tool('prettier', '--write', '--log-level=warn', '.')),
+  lint: (_progress, args) => attachNode(tool('oxlint', '--deny-warnings', ...args)),
+};
+
+const [name, ...args] = process.argv.slice(2);
+process.exitCode = Object.hasOwn(commands, name ?? '') ? await run(name, args) : refuse();
+
+async function run(name, args) {
+  process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+  // The gateway's own output is its log: nothing else may stand between those lines.
+  const progress = createProgress(name === 'start' ? process.stderr : process.stdout);
+  try {
+    await ensureInstalled(progress);
+    return await commands[name](progress, args);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (error.output) progress.say(`\n${error.output.trim()}\n`);
+    progress.say(`✗ ${error.message}`);
+    return error.exitCode;
+  }
+}
+
+function refuse() {
+  console.error(usage);
+  return 2;
+}

@@ -1,0 +1,48 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { attachNode, tool } from './runtime.mjs';
+
+/**
+ * Runs every project of vitest.config.ts, or what `args` choose, and ends with one line of counts. Fails when a test
+ * failed, when none ran, and when one was skipped that `args` did not leave out by name.
+ */
+export async function test(progress, args, env) {
+  const folder = mkdtempSync(join(tmpdir(), 'coatcheck-tally-'));
+  const tallyFile = join(folder, 'tally.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=./scripts/tally.mjs'];
+    const code = await attachNode(tool('vitest', 'run', ...reporters, ...args), {
+      ...env,
+      TALLY_FILE: tallyFile,
+    });
+    return report(progress, code, readTally(tallyFile), args.some(choosesByName));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function report(progress, code, { passed, failed, skipped }, chosen) {
+  const complete = passed + failed > 0 && (skipped.length === 0 || chosen);
+  if (passed + failed === 0) {
+    progress.say('✗ no test ran');
+  } else if (code !== 0 && failed === 0) {
+    progress.say(`✗ vitest ended with exit code ${code} and no failed test: see above`);
+  }
+  if (chosen) progress.say(`› ${skipped.length} tests left out by name`);
+  else for (const title of skipped) progress.say(`✗ skipped: ${title}`);
+  progress.say(`tests: ${passed} passed, ${failed} failed`);
+  return code === 0 && !(complete && failed === 0) ? 1 : code;
+}
+
+/** The counts, all nought if vitest ended before it wrote them. */
+function readTally(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return { passed: 0, failed: 0, skipped: [] };
+  }
+}
+
+const choosesByName = (arg) => /^(-t|--testNamePattern)(=|$)/.test(arg);

@@ -1,0 +1,41 @@
+import type { Provider } from '../provider/provider.ts';
+import type { SessionStore } from '../sessions/store.ts';
+
+/** One thing the gateway needs, and whether it has it. */
+export type Check = { name: 'store' | 'provider' | 'draining'; ok: boolean; detail: string };
+
+/** Whether the gateway should get traffic. */
+export type Readiness = {
+  checks(): Promise<readonly Check[]>;
+  /** From now on the gateway is not ready: it is going away. */
+  drain(): void;
+};
+
+/**
+ * Ready means that the store and the provider have each been reached since the start. An outage after that is no reason
+ * to take the gateway out of service: every replica has the same one, and sessions whose token lives are served.
+ */
+export function createReadiness(deps: { store: SessionStore; provider: Provider }): Readiness {
+  let draining = false;
+  return {
+    async checks() {
+      const store = await deps.store.ping().then(
+        () => 'reachable',
+        () => (deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far'),
+      );
+      const provider = {
+        up: 'reachable',
+        down: 'away; it was reachable before',
+        never: 'never reachable so far',
+      }[deps.provider.state()];
+      return [
+        { name: 'store', ok: deps.store.wasReachable(), detail: store },
+        { name: 'provider', ok: deps.provider.state() !== 'never', detail: provider },
+        ...(draining ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const] : []),
+      ];
+    },
+    drain() {
+      draining = true;
+    },
+  };
+}

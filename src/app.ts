@@ -1,0 +1,30 @@
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+
+/** The pieces of the pipeline, in the order in which a request meets them. */
+export type Pipeline = {
+  accessLog: RequestHandler;
+  guard: RequestHandler;
+  authPrefix: string;
+  auth: RequestHandler;
+  api: RequestHandler;
+  spa: RequestHandler;
+  notFound: RequestHandler;
+  problem: ErrorRequestHandler;
+};
+
+/** The way of a request through the gateway, on one screen. */
+export function createApp(pipeline: Pipeline): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.enable('case sensitive routing');
+
+  app.use(pipeline.accessLog);
+  app.use(pipeline.guard);
+  app.use(pipeline.authPrefix, pipeline.auth);
+  app.use(pipeline.api);
+  app.use(pipeline.spa);
+  app.use(pipeline.notFound);
+  app.use(pipeline.problem);
+  return app;
+}

@@ -1,0 +1,58 @@
+import type { RequestHandler } from 'express';
+import { GatewayError } from '../errors.ts';
+import { exchangeOf } from '../http/exchange.ts';
+import type { LoginHints, Provider } from '../provider/provider.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { LoginCookies } from './login-cookies.ts';
+import type { ReturnTo } from './return-to.ts';
+
+/**
+ * `GET /login`: sends a navigation to the provider, and remembers in a sealed cookie what its callback will need.
+ * A fetch is refused: it could not follow to another origin, and must navigate instead.
+ */
+export function createLogin(deps: {
+  provider: Provider;
+  sessions: Sessions;
+  loginCookies: LoginCookies;
+  returnTo: ReturnTo;
+  defaultReturnTo: string;
+  clock: () => number;
+}): RequestHandler {
+  const { provider, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
+
+  return async function login(request, response) {
+    const mode = request.headers['sec-fetch-mode'];
+    if (mode !== undefined && mode !== 'navigate') {
+      throw new GatewayError('bad_request', {
+        detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
+      });
+    }
+    const query = new URLSearchParams(exchangeOf(response).target.query);
+    const { url, attempt } = await provider.beginLogin(readHints(query));
+    const before = await sessions.find(request.headers.cookie).catch(() => undefined);
+    const pending = {
+      ...attempt,
+      returnTo: returnTo(only(query, 'returnTo')) ?? defaultReturnTo,
+      startedAtMs: clock(),
+      replaces: before?.kind === 'live' ? before.stored.key : undefined,
+    };
+    response.setHeader('Set-Cookie', await loginCookies.keep(pending, request.headers.cookie));
+    response.status(302).setHeader('Location', url.href);
+    response.end();
+  };
+}
+
+/** SECURITY: nothing else of the query reaches the provider (CVE-2025-67716). */
+function readHints(query: URLSearchParams): LoginHints {
+  const loginHint = only(query, 'login_hint');
+  return {
+    ...(only(query, 'prompt') === 'none' ? { prompt: 'none' } : {}),
+    ...(loginHint === undefined || loginHint.length > 256 ? {} : { loginHint }),
+  };
+}
+
+/** A parameter's value when it is there once. */
+function only(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  return values.length === 1 ? values[0] : undefined;
+}

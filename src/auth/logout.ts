@@ -1,0 +1,43 @@
+import type { Request, RequestHandler } from 'express';
+import type { OriginPolicy } from '../http/csrf.ts';
+import type { Provider } from '../provider/provider.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+
+/**
+ * `POST /logout`: ends the session here and its refresh token at the provider, takes the cookie back, and leads on to the
+ * provider's own logout. A form is redirected there; a fetch is told where to go.
+ */
+export function createLogout(deps: {
+  provider: Provider;
+  sessions: Sessions;
+  originPolicy: OriginPolicy;
+  baseUrl: string;
+  postLogoutReturnTo: string;
+}): RequestHandler {
+  const { provider, sessions, originPolicy, baseUrl, postLogoutReturnTo } = deps;
+  const postLogoutRedirectUri = new URL(postLogoutReturnTo, baseUrl).href;
+
+  return async function logout(request, response) {
+    originPolicy.checkForm(request);
+    const reading = await sessions.find(request.headers.cookie);
+    const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
+    response.setHeader('Set-Cookie', sessions.clearCookie());
+
+    if (isForm(request)) {
+      const idTokenHint = ended?.session.tokens.idToken;
+      const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
+      response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
+      response.end();
+      return;
+    }
+    // SECURITY: a page's script reads this answer: the provider finds the session by its own cookie, without the hint.
+    const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
+    response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
+  };
+}
+
+function isForm(request: Request): boolean {
+  const mode = request.headers['sec-fetch-mode'];
+  if (mode !== undefined) return mode === 'navigate';
+  return request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
+}

@@ -1,0 +1,44 @@
+import type { RequestHandler } from 'express';
+import { sessionEndsAtMs } from '../sessions/session.ts';
+import { publicSessionId, type Sessions } from '../sessions/sessions.ts';
+
+/** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
+export function createSession(deps: {
+  sessions: Sessions;
+  claims: readonly string[];
+  loginUrl: string;
+  logoutUrl: string;
+  clock: () => number;
+}): RequestHandler {
+  const { sessions, claims, loginUrl, logoutUrl, clock } = deps;
+
+  return async function session(request, response) {
+    const reading = await sessions.find(request.headers.cookie);
+    if (reading.kind !== 'live') {
+      if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
+      response.json({ authenticated: false, loginUrl });
+      return;
+    }
+    const { key, session: current, idleExpiresAtMs } = reading.stored;
+    const now = clock();
+    const endsAtMs = sessionEndsAtMs(current);
+    response.json({
+      authenticated: true,
+      subject: current.subject,
+      claims: pick(current.claims, claims),
+      sessionId: publicSessionId(key),
+      expiresIn: secondsUntil(endsAtMs, now),
+      idleExpiresIn: secondsUntil(Math.min(idleExpiresAtMs, endsAtMs), now),
+      loginUrl,
+      logoutUrl,
+    });
+  };
+}
+
+function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]));
+}
+
+function secondsUntil(ms: number, now: number): number {
+  return Math.max(0, Math.floor((ms - now) / 1000));
+}

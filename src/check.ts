@@ -1,0 +1,64 @@
+import type { Config } from './config/schema.ts';
+import { createLogger } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { createOidcProvider } from './provider/oidc.ts';
+import { createRedisConnection } from './redis/connection.ts';
+
+/**
+ * Tries what a configuration names, the store and the provider, and prints what it found, one line each. Gives true when
+ * both are there. No secret is printed.
+ */
+export async function runCheck(config: Config, file: string): Promise<boolean> {
+  console.log(`ok      configuration  ${file} is valid`);
+  const findings = [await checkStore(config), await checkProvider(config)];
+  for (const { name, ok, detail } of findings) {
+    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)}  ${detail}`);
+  }
+  return findings.every(({ ok }) => ok);
+}
+
+type Finding = { name: string; ok: boolean; detail: string };
+
+async function checkStore({ session, log }: Config): Promise<Finding> {
+  const name = 'store';
+  if (session.store.kind === 'memory') {
+    return { name, ok: true, detail: 'memory: sessions end with the process' };
+  }
+  const { host } = new URL(session.store.url);
+  const redis = createRedisConnection({
+    url: session.store.url,
+    log: createLogger({ ...log, level: 'fatal' }),
+    metrics: createMetrics(),
+  });
+  try {
+    await redis.connected();
+    const info = await redis.run('info', (client) => client.info('server'));
+    const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
+    return { name, ok: true, detail: `Redis ${version} at ${host}` };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    return { name, ok: false, detail: `Redis at ${host} cannot be used: ${cause}` };
+  } finally {
+    await redis.close();
+  }
+}
+
+async function checkProvider(config: Config): Promise<Finding> {
+  const name = 'provider';
+  const provider = createOidcProvider({
+    config: config.provider,
+    redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
+    timeoutMs: config.refresh.timeout,
+    clock: Date.now,
+    log: createLogger({ ...config.log, level: 'fatal' }),
+    metrics: createMetrics(),
+  });
+  try {
+    return { name, ok: true, detail: await provider.describe() };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    return { name, ok: false, detail: `${config.provider.issuer} cannot be used: ${cause}` };
+  } finally {
+    provider.close();
+  }
+}

@@ -1,0 +1,31 @@
+/** One thing wrong with a configuration. */
+export type Problem = {
+  /** Where in the configuration, as in `routes[0].upstream`; empty when it is about the whole file. */
+  path: string;
+  /** The line of the file, counted from 1; absent when the configuration does not come from a file. */
+  line?: number;
+  /** What was expected and what was seen, without any secret. */
+  message: string;
+};
+
+/** Thrown when a configuration cannot be used; holds every problem found, in the order of the file. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(`invalid configuration\n${formatProblems('', problems)}`);
+    this.problems = problems;
+  }
+}
+
+/** Writes problems for a terminal, one a line: `config.yaml:12  routes[0].upstream: expected …`. */
+export function formatProblems(file: string, problems: readonly Problem[]): string {
+  return problems
+    .map(({ path, line, message }) => {
+      const place = line === undefined ? file : `${file}:${line}`;
+      const subject = path === '' ? message : `${path}: ${message}`;
+      return place === '' ? subject : `${place}  ${subject}`;
+    })
+    .join('\n');
+}

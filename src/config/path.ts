@@ -1,0 +1,35 @@
+import { shaped } from './scalar.ts';
+
+const prefix = /^(?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~!$&'()+,;=:@-]+)+)$/;
+const belowRoot = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~!$&'()+,;=:@-]+)+$/;
+const onThisOrigin = /^\/(?![/\\])[!-[\]-~]*$/;
+
+/** A path prefix that requests are matched against, segment by segment. */
+export function pathPrefix() {
+  return shaped(
+    prefix,
+    'expected a path such as /api, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+  );
+}
+
+/** A path prefix other than the root. */
+export function pathPrefixBelowRoot() {
+  return shaped(
+    belowRoot,
+    'expected a path such as /auth, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+  );
+}
+
+/**
+ * A path on the gateway's own origin, with or without query and fragment.
+ *
+ * A second slash or a backslash after the first would name another host to a browser.
+ */
+export function localPath() {
+  return shaped(onThisOrigin, 'expected a path on this origin, such as / or /welcome?first=1');
+}
+
+/** Whether a path prefix equals another or lies under it, on segment borders. */
+export function isUnder(path: string, parent: string): boolean {
+  return path === parent || path.startsWith(parent === '/' ? '/' : `${parent}/`);
+}

@@ -1,0 +1,123 @@
+import type { z } from 'zod';
+import type { Finding, KeyPath } from './finding.ts';
+import { isUnder } from './path.ts';
+import type { Config } from './schema.ts';
+import { isInsecure } from './url.ts';
+
+/** Tells whether what stands at a path was read without a problem, so that a rule may look at it. */
+type Sound = (...path: KeyPath) => boolean;
+
+type Rule = (config: Config, sound: Sound) => Iterable<Finding>;
+
+/**
+ * The rules between keys that a configuration breaks.
+ *
+ * @param config - may be incomplete where `issues` says so; a rule only runs when the keys it reads are sound.
+ * @param issues - what was found wrong with single keys.
+ */
+export function brokenRules(config: Config, issues: readonly z.core.$ZodRawIssue[]): Finding[] {
+  const flawed = issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path = [] }) => path);
+  const sound: Sound = (...path) =>
+    !flawed.some((flaw) => flaw.every((key, i) => i >= path.length || key === path[i]));
+  if (flawed.some((path) => path.length === 0)) return [];
+  return rules.flatMap((rule) => [...rule(config, sound)]);
+}
+
+const rules: readonly Rule[] = [
+  insecureUrls,
+  memoryStoreWorkers,
+  distinctSecrets,
+  idleWithinAbsolute,
+  lockOutlivesCall,
+  separateListeners,
+  distinctPaths,
+  routesBesideLogin,
+];
+
+function* insecureUrls(config: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('allowInsecureHttp') || config.allowInsecureHttp) return;
+  const message = 'expected https, as this is not a loopback host and allowInsecureHttp is not true';
+  if (sound('baseUrl') && isInsecure(config.baseUrl)) yield { path: ['baseUrl'], message };
+  if (sound('provider', 'issuer') && isInsecure(config.provider.issuer)) {
+    yield { path: ['provider', 'issuer'], message };
+  }
+  for (const { index, value } of soundOfRoutes(config, sound, 'upstream')) {
+    if (isInsecure(value)) yield { path: ['routes', index, 'upstream'], message };
+  }
+  if (sound('spa') && config.spa?.devServer !== undefined && isInsecure(config.spa.devServer)) {
+    yield { path: ['spa', 'devServer'], message };
+  }
+}
+
+function* memoryStoreWorkers({ session, workers }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('session', 'store') || !sound('workers')) return;
+  if (session.store.kind === 'memory' && workers !== 1) {
+    const message = 'expected a store that processes share, as workers is not 1: a redis: or rediss: URL';
+    yield { path: ['session', 'store'], message };
+  }
+}
+
+function* distinctSecrets({ session }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('session', 'secrets')) return;
+  for (const { index, first } of repeats(session.secrets)) {
+    const message = `expected a secret unlike the others; session.secrets[${first}] is the same`;
+    yield { path: ['session', 'secrets', index], message };
+  }
+}
+
+function* idleWithinAbsolute({ session }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('session', 'idleTimeout') || !sound('session', 'absoluteTimeout')) return;
+  if (session.idleTimeout > session.absoluteTimeout) {
+    yield { path: ['session', 'idleTimeout'], message: 'expected no longer than session.absoluteTimeout' };
+  }
+}
+
+function* lockOutlivesCall({ refresh }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('refresh', 'lockTtl') || !sound('refresh', 'timeout')) return;
+  if (refresh.lockTtl <= refresh.timeout) {
+    yield { path: ['refresh', 'lockTtl'], message: 'expected longer than refresh.timeout' };
+  }
+}
+
+function* separateListeners({ listen, admin }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('listen') || !sound('admin', 'listen')) return;
+  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+    yield { path: ['admin', 'listen'], message: 'expected an address other than that of listen' };
+  }
+}
+
+function* distinctPaths(config: Config, sound: Sound): Iterable<Finding> {
+  const paths = [...soundOfRoutes(config, sound, 'path')];
+  for (const { index, first } of repeats(paths.map(({ value }) => value))) {
+    const message = `expected a path of its own; routes[${paths[first]?.index}] has the same`;
+    yield { path: ['routes', paths[index]?.index ?? index, 'path'], message };
+  }
+}
+
+function* routesBesideLogin(config: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('login', 'prefix')) return;
+  const { prefix } = config.login;
+  for (const { index, value } of soundOfRoutes(config, sound, 'path')) {
+    if (isUnder(value, prefix)) {
+      const message = "expected a path outside login.prefix, which is the gateway's own";
+      yield { path: ['routes', index, 'path'], message };
+    }
+  }
+}
+
+/** One key of every route in which that key was read without a problem. */
+function* soundOfRoutes(config: Config, sound: Sound, key: 'path' | 'upstream') {
+  // Asked for an index that is no route, `sound` answers for the list itself.
+  if (!sound('routes', -1)) return;
+  for (const [index, route] of config.routes.entries()) {
+    if (sound('routes', index, key)) yield { index, value: route[key] };
+  }
+}
+
+/** The places at which a value comes again, each with the place at which it came first. */
+function* repeats(values: readonly string[]) {
+  for (const [index, value] of values.entries()) {
+    const first = values.indexOf(value);
+    if (first < index) yield { index, first };
+  }
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+
+/** An amount of memory or transfer in bytes. */
+export type Bytes = number;
+
+const unitBytes = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const;
+const written = /^(\d{1,12})([kmg]?b|[KMG]?B)?$/;
+const expected = 'expected a size such as 64kb or 1mb, or a number of bytes';
+
+/** The bytes a text such as `64kb`, `1mb` or `512` stands for (1kb is 1024); undefined for any other text. */
+export function parseSize(text: string): Bytes | undefined {
+  const [, amount, unit = 'b'] = written.exec(text) ?? [];
+  const scale = Object.entries(unitBytes).find(([name]) => name === unit.toLowerCase())?.[1];
+  const bytes = Number(amount) * (scale ?? NaN);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** A size of the file, in bytes once read. */
+export function size() {
+  return z
+    .union([z.int(expected).min(0, expected), z.string(expected).regex(written, expected)], expected)
+    .transform((value, context) => {
+      const bytes = parseSize(String(value));
+      if (bytes !== undefined) return bytes;
+      context.addIssue(expected);
+      return z.NEVER;
+    });
+}

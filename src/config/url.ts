@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { shaped } from './scalar.ts';
+
+// SECURITY: the URL parser repairs `https:\\host`, `https:host` and embedded tabs, and takes what stands
+// before an `@` for credentials; a URL that reads differently from what is dialled is refused beforehand.
+const originOnly = /^https?:\/\/[^\s\\/?#@]+\/?$/;
+const withPath = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?$/;
+
+/** An http(s) origin: scheme, host and port, as `URL#origin` writes it once read. */
+export function originUrl(expected: string) {
+  return shaped(originOnly, expected).transform((text, context) => {
+    if (URL.canParse(text)) return new URL(text).origin;
+    context.addIssue(expected);
+    return z.NEVER;
+  });
+}
+
+/** An http(s) URL without query, fragment and credentials, kept letter for letter. */
+export function exactUrl(expected: string) {
+  return shaped(withPath, expected).refine((text) => URL.canParse(text), expected);
+}
+
+/** An http(s) URL without query, fragment and credentials; normalised, and without a final slash, once read. */
+export function upstreamUrl(expected: string) {
+  return exactUrl(expected).transform((text) => {
+    const { origin, pathname } = new URL(text);
+    return origin + pathname.replace(/\/+$/, '');
+  });
+}
+
+/** Whether a URL is plain http to another machine, which anyone on the way can read and change. */
+export function isInsecure(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !isLoopback(hostname);
+}
+
+/** Whether a host, as `URL#hostname` writes it, is this machine: `localhost`, 127.0.0.0/8 or ::1. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}

@@ -1,0 +1,51 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import type { KeyRing } from './key-ring.ts';
+
+/** Seals records so that whoever reads the store learns nothing and can move nothing. */
+export type Envelopes = {
+  /** Encrypts a text for one place: it opens only under the same `context`. */
+  seal(plaintext: string, context: string): Buffer;
+  /** Opens an envelope, or gives undefined when it was not sealed here, for this context, by a key still known. */
+  open(envelope: Buffer, context: string): string | undefined;
+};
+
+const VERSION = 1;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const HEADER_BYTES = 1 + 4 + IV_BYTES;
+
+/**
+ * AES-256-GCM envelopes: `version (1) · key id (4) · iv (12) · ciphertext · tag (16)`.
+ * The header and the context are the associated data, so a value moved under another key, or given another key id,
+ * does not open. The iv is random; a key must not seal more than 2^32 values (NIST SP 800-38D, section 8.3).
+ */
+export function createEnvelopes(keyRing: KeyRing): Envelopes {
+  return {
+    seal(plaintext, context) {
+      const key = keyRing.current('session-record');
+      const header = Buffer.alloc(HEADER_BYTES);
+      header.writeUInt8(VERSION, 0);
+      header.writeUInt32BE(key.id, 1);
+      randomBytes(IV_BYTES).copy(header, 5);
+      const cipher = createCipheriv('aes-256-gcm', key.bytes, header.subarray(5), { authTagLength: TAG_BYTES });
+      cipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
+      return Buffer.concat([header, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+    },
+
+    open(envelope, context) {
+      if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope.readUInt8(0) !== VERSION) return undefined;
+      const key = keyRing.find('session-record', envelope.readUInt32BE(1));
+      if (key === undefined) return undefined;
+      const header = envelope.subarray(0, HEADER_BYTES);
+      const tagAt = envelope.length - TAG_BYTES;
+      const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), { authTagLength: TAG_BYTES });
+      decipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
+      decipher.setAuthTag(envelope.subarray(tagAt));
+      try {
+        return decipher.update(envelope.subarray(HEADER_BYTES, tagAt), undefined, 'utf8') + decipher.final('utf8');
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/** Every error code a client of the gateway can meet, with its HTTP status. The names are public and never change. */
+const statuses = {
+  bad_request: 400,
+  login_failed: 400,
+  session_required: 401,
+  session_expired: 401,
+  step_up_required: 401,
+  csrf_rejected: 403,
+  origin_rejected: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  body_too_large: 413,
+  wrong_host: 421,
+  rate_limited: 429,
+  internal_error: 500,
+  upstream_unreachable: 502,
+  upstream_invalid_response: 502,
+  store_unavailable: 503,
+  provider_unavailable: 503,
+  upstream_timeout: 504,
+} as const;
+
+export type ErrorCode = keyof typeof statuses;
+
+export type GatewayErrorOptions = {
+  /** One sentence for the developer who reads the answer. Never a secret, never text from an upstream. */
+  detail?: string;
+  /** Why a login was refused (`login_failed` only). */
+  reason?: string;
+  /** When to try again, in whole seconds; becomes `Retry-After` (RFC 9110, section 10.2.3). */
+  retryAfterSeconds?: number;
+  /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
+  allow?: readonly string[];
+  /** What went wrong underneath. Logged, never sent. */
+  cause?: unknown;
+};
+
+/** A request that cannot be served, with the code its client will read. The only error that becomes an answer. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly options: GatewayErrorOptions;
+
+  constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
+    super(options.detail ?? code, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = statuses[code];
+    this.options = options;
+  }
+}

@@ -1,0 +1,28 @@
+import type { RequestHandler } from 'express';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Counts and logs a request once its answer is over. No query string, header or body is in the line. */
+export type AccessLog = (method: string | undefined, status: number, exchange: Exchange) => void;
+
+export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: () => number }): AccessLog {
+  const { log, metrics, clock } = deps;
+  return (method = '', status, exchange) => {
+    const durationMs = clock() - exchange.startedAtMs;
+    metrics.request(exchange.route, method, status, durationMs / 1000);
+    const { requestId, route, target, clientAddress } = exchange;
+    log.info({ requestId, method, path: target.path, route, status, durationMs, clientAddress }, 'request');
+  };
+}
+
+/** Watches every request from the start, so that also those the guard refuses are counted. */
+export function createAccessLogMiddleware(accessLog: AccessLog): RequestHandler {
+  return function logRequest(request, response, next) {
+    response.once('close', () => {
+      const { exchange } = response.locals;
+      if (exchange !== undefined) accessLog(request.method, response.statusCode, exchange);
+    });
+    next();
+  };
+}

@@ -1,0 +1,46 @@
+import helmet from 'helmet';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** Sets the security headers of an answer that the gateway itself gives. */
+export type SecurityHeaders = (request: IncomingMessage, response: ServerResponse) => void;
+
+const common = {
+  frameguard: { action: 'deny' },
+  referrerPolicy: { policy: 'no-referrer' },
+} as const;
+
+/** HSTS for two years on https; on http the header has no meaning (RFC 6797, section 7.2). */
+function transport(secure: boolean) {
+  return secure ? { maxAge: 63_072_000, includeSubDomains: false } : false;
+}
+
+/** For answers of the gateway's own endpoints and its errors: documents that may load, run and frame nothing. */
+export function createInertHeaders(secure: boolean): SecurityHeaders {
+  const set = helmet({
+    ...common,
+    strictTransportSecurity: transport(secure),
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  });
+  return (request, response) => {
+    set(request, response, () => undefined);
+    response.setHeader('Cache-Control', 'no-store');
+  };
+}
+
+/**
+ * For the app's own files. The policy forbids what no app needs (plugins, another base URL, being framed) and leaves the
+ * rest to the app, whose sources the gateway cannot know.
+ */
+export function createPageHeaders(secure: boolean): SecurityHeaders {
+  const set = helmet({
+    ...common,
+    referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
+    strictTransportSecurity: transport(secure),
+    crossOriginEmbedderPolicy: false,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { objectSrc: ["'none'"], baseUri: ["'self'"], frameAncestors: ["'none'"] },
+    },
+  });
+  return (request, response) => set(request, response, () => undefined);
+}

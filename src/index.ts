@@ -1,0 +1,22 @@
+import { parseConfig } from './config/load.ts';
+import type { ConfigInput } from './config/schema.ts';
+import { createGateway as compose, type Gateway } from './gateway.ts';
+
+export type { ConfigInput, Gateway };
+export { ConfigError } from './config/config-error.ts';
+
+/**
+ * Makes a gateway for a server of your own, from the same keys as the YAML file.
+ * Throws {@link ConfigError} with every problem of the configuration at once.
+ *
+ * @example
+ * ```ts
+ * const gateway = createGateway({ baseUrl: 'https://app.example.com', provider, session, routes });
+ * const server = http.createServer(gateway.app);
+ * server.on('checkContinue', gateway.app);
+ * server.on('upgrade', gateway.upgrade);
+ * ```
+ */
+export function createGateway(config: ConfigInput): Gateway {
+  return compose(parseConfig(config));
+}

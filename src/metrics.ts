@@ -1,0 +1,124 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
+export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
+
+/** The gateway's meters. Each call is cheap enough for every request; names and labels are part of the public contract. */
+export type Metrics = {
+  registry: Registry;
+  request(route: string, method: string, status: number, seconds: number): void;
+  refresh(outcome: RefreshOutcomeLabel): void;
+  refreshDuration(seconds: number): void;
+  lockWait(seconds: number): void;
+  upstream401(action: Upstream401Action): void;
+  sessionStarted(): void;
+  sessionEnded(reason: string): void;
+  storeError(operation: string): void;
+  providerUp(up: 0 | 1): void;
+  storeUp(up: 0 | 1): void;
+};
+
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Makes the meters in a registry of their own, so that two gateways in one process do not share figures. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: 'coatcheck_' });
+
+  const requests = new Counter({
+    name: 'coatcheck_http_requests_total',
+    help: 'Requests answered, by route, method and status.',
+    labelNames: ['route', 'method', 'status'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'coatcheck_http_request_duration_seconds',
+    help: 'Time from a request to the end of its answer, by route.',
+    labelNames: ['route'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const refreshes = new Counter({
+    name: 'coatcheck_refresh_total',
+    help: 'Refreshes, by outcome: refreshed, joined (waited on another), reused (found done), kept, rejected, failed.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const refreshSeconds = new Histogram({
+    name: 'coatcheck_refresh_duration_seconds',
+    help: 'Time of a call to the token endpoint for a refresh.',
+    buckets: secondsBuckets,
+    registers,
+  });
+  const lockWaitSeconds = new Histogram({
+    name: 'coatcheck_refresh_lock_wait_seconds',
+    help: 'Time a refresh waited for the lock of its session.',
+    buckets: secondsBuckets,
+    registers,
+  });
+  const upstream401s = new Counter({
+    name: 'coatcheck_upstream_401_total',
+    help: 'Answers 401 from upstreams, by what was done about them.',
+    labelNames: ['action'],
+    registers,
+  });
+  const started = new Counter({
+    name: 'coatcheck_sessions_started_total',
+    help: 'Sessions started.',
+    registers,
+  });
+  const ended = new Counter({
+    name: 'coatcheck_sessions_ended_total',
+    help: 'Sessions ended, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const storeErrors = new Counter({
+    name: 'coatcheck_store_errors_total',
+    help: 'Failed operations on the session store.',
+    labelNames: ['op'],
+    registers,
+  });
+  const providerUp = new Gauge({
+    name: 'coatcheck_provider_up',
+    help: '1 while the last exchange with the provider succeeded.',
+    registers,
+  });
+  const storeUp = new Gauge({
+    name: 'coatcheck_store_up',
+    help: '1 while the last operation on the session store succeeded.',
+    registers,
+  });
+
+  const countRequest = remembering((route, method, status) => requests.labels(route, method, status));
+  const timeRequest = remembering((route) => durations.labels(route));
+
+  return {
+    registry,
+    request(route, method, status, seconds) {
+      countRequest(route, method, String(status)).inc();
+      timeRequest(route, '', '').observe(seconds);
+    },
+    refresh: (outcome) => refreshes.inc({ outcome }),
+    refreshDuration: (seconds) => refreshSeconds.observe(seconds),
+    lockWait: (seconds) => lockWaitSeconds.observe(seconds),
+    upstream401: (action) => upstream401s.inc({ action }),
+    sessionStarted: () => started.inc(),
+    sessionEnded: (reason) => ended.inc({ reason }),
+    storeError: (op) => storeErrors.inc({ op }),
+    providerUp: (up) => providerUp.set(up),
+    storeUp: (up) => storeUp.set(up),
+  };
+}
+
+/** Remembers the child of each label set: prom-client 15 hashes the labels anew on every call. The label sets are few. */
+function remembering<Child>(make: (a: string, b: string, c: string) => Child) {
+  const children = new Map<string, Child>();
+  return (a: string, b: string, c: string): Child => {
+    const key = `${a}\n${b}\n${c}`;
+    let child = children.get(key);
+    if (child === undefined) children.set(key, (child = make(a, b, c)));
+    return child;
+  };
+}

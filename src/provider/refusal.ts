@@ -1,0 +1,88 @@
+import { AuthorizationResponseError, ClientError, ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client';
+import type { RefreshOutcome } from './provider.ts';
+
+/** Failures of connecting: nothing of the request was sent. */
+const notSentCodes = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED',
+]);
+
+/**
+ * Turns what openid-client 6 threw on a refresh into the outcome it means. Only `invalid_grant` says anything about the
+ * session; everything else is about the client, the provider or the way there.
+ */
+export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, { kind: 'refreshed' }> {
+  if (cause instanceof ResponseBodyError) {
+    if (cause.error === 'invalid_grant') return { kind: 'rejected', cause };
+    if (isBusy(cause.status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(cause.response), cause };
+    return { kind: 'misconfigured', error: cause.error, cause };
+  }
+  if (cause instanceof WWWAuthenticateChallengeError) {
+    return { kind: 'misconfigured', error: 'invalid_client', cause };
+  }
+  if (cause instanceof ClientError && cause.cause instanceof Response) {
+    const response = cause.cause;
+    if (isBusy(response.status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
+    // 200 with something that is no token answer: the refresh token may have been used for it.
+    if (response.status === 200) return { kind: 'ambiguous', cause };
+    return { kind: 'misconfigured', error: `unexpected status ${response.status}`, cause };
+  }
+  if (isNotSent(cause)) return { kind: 'transient', retryAfterSeconds: undefined, cause };
+  return { kind: 'ambiguous', cause };
+}
+
+/** Says in words for a developer why openid-client 6 refused a callback, or undefined when the provider is just away. */
+export function explainLoginFailure(cause: unknown): string | undefined {
+  if (cause instanceof AuthorizationResponseError) {
+    return `the provider answered ${describeOAuthError(cause.error, cause.error_description)}`;
+  }
+  if (cause instanceof ResponseBodyError) {
+    if (isBusy(cause.status)) return undefined;
+    return `the token endpoint answered ${describeOAuthError(cause.error, cause.error_description)}`;
+  }
+  if (cause instanceof WWWAuthenticateChallengeError) {
+    return 'the token endpoint refused the client: check clientId, clientSecret and clientAuthentication';
+  }
+  if (cause instanceof ClientError) {
+    if (cause.code === 'OAUTH_TIMEOUT' || cause.code === 'OAUTH_ABORT') return undefined;
+    if (cause.cause instanceof Response && isBusy(cause.cause.status)) return undefined;
+    // The library's own sentences name claims and parameters, never their values.
+    const inner = cause.cause instanceof Error ? `: ${cause.cause.message}` : '';
+    return `${cause.message}${inner}`;
+  }
+  return undefined;
+}
+
+/** Reads `Retry-After` (RFC 9110, section 10.2.3), in seconds or as a date, capped at one hour. */
+export function retryAfterOf(response: Response): number | undefined {
+  const value = response.headers.get('retry-after')?.trim();
+  if (value === undefined || value === '') return undefined;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.min(3600, Math.max(0, Math.ceil(seconds))) : undefined;
+}
+
+function isBusy(status: number): boolean {
+  return status >= 500 || status === 408 || status === 425 || status === 429;
+}
+
+function isNotSent(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    if ('code' in at && typeof at.code === 'string' && notSentCodes.has(at.code)) return true;
+  }
+  return false;
+}
+
+/** SECURITY: the text comes through the browser and may be anybody's; printable ASCII only, and short. */
+function describeOAuthError(error: string, description: string | undefined): string {
+  const clean = (text: string) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
+  return description === undefined ? clean(error) : `${clean(error)} (${clean(description)})`;
+}

@@ -1,0 +1,57 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { GatewayError } from '../errors.ts';
+import type { OriginPolicy } from '../http/csrf.ts';
+import { exchangeOf } from '../http/exchange.ts';
+import type { Bearers } from './bearer.ts';
+import type { Passages } from './passage.ts';
+import { openRequestBody } from './request-body.ts';
+import type { Route, Routes } from './routes.ts';
+import { explainUpstreamFailure } from './upstream-error.ts';
+
+/**
+ * The API routes. A request is checked without I/O first, so that a hostile one costs no read of the store; then its
+ * session and token are found, and it passes to the upstream and back.
+ */
+export function createApi(deps: {
+  routes: Routes;
+  originPolicy: OriginPolicy;
+  bearers: Bearers;
+  passages: Passages;
+}): RequestHandler {
+  const { routes, originPolicy, bearers, passages } = deps;
+
+  return async function api(request, response, next) {
+    const exchange = exchangeOf(response);
+    const route = routes.match(exchange.target.path);
+    if (route === undefined) return next();
+    exchange.route = route.config.path;
+    checkMethod(request, route);
+    // A route that never gets a credential of the browser's has nothing that another site could misuse.
+    if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0) originPolicy.checkRequest(request);
+
+    try {
+      const stored = await bearers.forRequest(request, route);
+      const body = await openRequestBody(request, response, {
+        maxBytes: route.config.maxBody,
+        replayBytes: route.config.replayBody,
+        idleMs: route.config.timeout.idle,
+      });
+      await passages.open({ request, response, exchange, route, body }, stored);
+    } catch (error) {
+      if (hasBegun(response)) return;
+      const explained = explainUpstreamFailure(error);
+      if (explained.code === 'session_expired') bearers.takeBack(response);
+      throw explained;
+    }
+  };
+}
+
+function checkMethod(request: Request, route: Route): void {
+  if (route.methods.has(request.method)) return;
+  throw new GatewayError('method_not_allowed', { allow: route.config.methods });
+}
+
+/** What fails after the answer has begun, or after the browser has gone, can be answered no more. */
+function hasBegun(response: Response): boolean {
+  return response.headersSent || response.destroyed;
+}

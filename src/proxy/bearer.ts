@@ -1,0 +1,40 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import type { Refresher } from '../refresh/refresher.ts';
+import type { StoredSession } from '../sessions/session.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { Route } from './routes.ts';
+
+/**
+ * Finds whose token a request to a route goes out with: a session whose access token may be sent now, or undefined where
+ * the route wants none or allows to go without.
+ */
+export type Bearers = {
+  forRequest(request: IncomingMessage, route: Route): Promise<StoredSession | undefined>;
+  /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
+  takeBack(response: ServerResponse): void;
+};
+
+/** Throws `session_required`, `session_expired`, or what {@link Refresher.fresh} throws. */
+export function createBearers(deps: { sessions: Sessions; refresher: Refresher }): Bearers {
+  const { sessions, refresher } = deps;
+  return {
+    async forRequest(request, { config }) {
+      if (config.auth === 'none') return undefined;
+      const reading = await sessions.use(request.headers.cookie);
+      if (reading.kind === 'live') {
+        if (config.auth === 'required') return refresher.fresh(reading.stored);
+        return refresher.fresh(reading.stored).catch(anonymousWhenExpired);
+      }
+      if (config.auth === 'optional') return undefined;
+      if (reading.kind === 'absent') throw new GatewayError('session_required', { detail: 'Sign in first.' });
+      throw new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });
+    },
+    takeBack: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
+  };
+}
+
+function anonymousWhenExpired(error: unknown): undefined {
+  if (error instanceof GatewayError && error.code === 'session_expired') return undefined;
+  throw error;
+}

@@ -1,0 +1,115 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { Downstream } from './downstream.ts';
+
+/** One call to an upstream. */
+export type UpstreamCall = {
+  readonly origin: string;
+  readonly path: string;
+  readonly method: string;
+  /** A flat list of names and values. */
+  readonly headers: string[];
+  readonly body: null | Buffer | Readable;
+  /** All in milliseconds; `bodyTimeout` 0 is none. */
+  readonly connectTimeout: number;
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+};
+
+/**
+ * Looks at the head of an answer before any of it goes to the browser. Undefined lets it pass at once; a promise holds
+ * it back, and it passes when that gives `pass` or is thrown away when it gives `discard`.
+ */
+export type Inspect = (status: number, headers: IncomingHttpHeaders) => Promise<'pass' | 'discard'> | undefined;
+
+/** How a call ended: its answer went to the browser, was thrown away, or the browser went first. */
+export type ForwardResult = 'passed' | 'discarded' | 'abandoned';
+
+/** What an answer that is thrown away may still send before its connection is given up, in bytes. */
+const MAX_DISCARDED_BYTES = 65_536;
+
+/**
+ * Makes a call by undici's `dispatch` and streams the answer to the browser, with backpressure both ways. When the
+ * browser goes away the call is cancelled. Rejects when the call fails before any of its answer has passed; a failure
+ * after that cuts the browser's answer off, so that it is not taken for whole.
+ */
+export function forward(
+  dispatcher: Dispatcher,
+  call: UpstreamCall,
+  response: ServerResponse,
+  downstream: Downstream,
+  inspect: Inspect,
+): Promise<ForwardResult> {
+  return new Promise((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | undefined;
+    let stage: 'waiting' | 'held' | 'passing' | 'discarding' = 'waiting';
+    let discarded = 0;
+
+    const abandon = () => {
+      if (response.writableFinished) return;
+      controller?.abort(new Error('the client has gone'));
+      resolve('abandoned');
+    };
+    response.once('close', abandon);
+    downstream.onDrain(() => controller?.resume());
+
+    const pass = (status: number, headers: IncomingHttpHeaders) => {
+      stage = 'passing';
+      downstream.begin(status, headers);
+    };
+    const discard = () => {
+      stage = 'discarding';
+      response.off('close', abandon);
+      resolve('discarded');
+    };
+    const fail = (error: unknown) => {
+      if (stage === 'passing') response.destroy();
+      response.off('close', abandon);
+      reject(error);
+    };
+
+    dispatcher.dispatch(call, {
+      onRequestStart(started) {
+        controller = started;
+        if (response.destroyed) started.abort(new Error('the client has gone'));
+      },
+      onResponseStart(current, status, headers) {
+        if (status < 200) return;
+        const verdict = inspect(status, headers);
+        if (verdict === undefined) return pass(status, headers);
+        stage = 'held';
+        current.pause();
+        verdict.then(
+          (word) => {
+            if (word === 'discard') discard();
+            else pass(status, headers);
+            current.resume();
+          },
+          (error: unknown) => {
+            fail(error);
+            stage = 'discarding';
+            current.resume();
+          },
+        );
+      },
+      onResponseData(current, chunk) {
+        if (stage === 'passing') {
+          if (!downstream.write(chunk)) current.pause();
+          return;
+        }
+        discarded += chunk.length;
+        if (discarded > MAX_DISCARDED_BYTES) current.abort(new Error('too much to throw away'));
+      },
+      onResponseEnd(_current, trailers) {
+        if (stage !== 'passing') return;
+        downstream.end(trailers);
+        response.off('close', abandon);
+        resolve('passed');
+      },
+      onResponseError(_current, error) {
+        if (stage !== 'discarding') fail(error);
+      },
+    });
+  });
+}

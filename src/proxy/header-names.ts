@@ -1,0 +1,38 @@
+/**
+ * Fields that concern one connection and never pass (RFC 9110, section 7.6.1), with those that only a proxy may act on.
+ * `Expect` is answered here; `TE` and `Trailer` are negotiated anew.
+ */
+export const hopByHop: readonly string[] = [
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'http2-settings',
+  'expect',
+];
+
+/** Remembers what became of each header name: they recur, and testing one costs more than looking it up. */
+export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name: string) => Verdict {
+  const verdicts = new Map<string, Verdict>();
+  return (name) => {
+    const known = verdicts.get(name);
+    if (known !== undefined) return known;
+    const verdict = judge(name);
+    // Clients choose names: a bound keeps the memory of a hostile one from growing.
+    if (verdicts.size < 1_000) verdicts.set(name, verdict);
+    return verdict;
+  };
+}
+
+/** The field names that a Connection value nominates (RFC 9110, section 7.6.1), in lower case. */
+export function nominatedBy(connection: string | readonly string[] | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined) return undefined;
+  const value = typeof connection === 'string' ? connection : connection.join(',');
+  if (/^(?:keep-alive|close|upgrade)$/i.test(value)) return undefined;
+  return new Set(value.split(',').map((name) => name.trim().toLowerCase()));
+}

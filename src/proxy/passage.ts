@@ -1,0 +1,164 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Refresher } from '../refresh/refresher.ts';
+import type { StoredSession } from '../sessions/session.ts';
+import { readDemand } from './challenge.ts';
+import { createDownstream } from './downstream.ts';
+import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
+import { forwardWithTrailers } from './forward-trailers.ts';
+import { createRequestHeaderPolicy } from './request-headers.ts';
+import type { RequestBody } from './request-body.ts';
+import { createResponseHeaderPolicy } from './response-headers.ts';
+import type { Route, Routes } from './routes.ts';
+import { isStaleConnection } from './upstream-error.ts';
+import type { Upstreams } from './upstreams.ts';
+
+/** A request that has been let through. */
+export type Passage = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly exchange: Exchange;
+  readonly route: Route;
+  readonly body: RequestBody;
+};
+
+/** Takes requests to their upstream and the answers back. */
+export type Passages = {
+  /** Settles when the browser has its answer, or has gone. Rejects when there is none to be had from the upstream. */
+  open(passage: Passage, stored: StoredSession | undefined): Promise<void>;
+};
+
+type PassageDeps = {
+  routes: Routes;
+  upstreams: Upstreams;
+  refresher: Refresher;
+  metrics: Metrics;
+  baseUrl: string;
+};
+
+/** Methods that may be sent again on a fresh connection when the first one turned out dead (RFC 9110, section 9.2.2). */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/**
+ * Passages with one second chance: on a 401 that asks for another token the request is sent once more with a renewed one,
+ * provided that all of it can be sent again.
+ */
+export function createPassages(deps: PassageDeps): Passages {
+  const { upstreams, refresher, metrics } = deps;
+  const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps.baseUrl)]));
+
+  return {
+    async open(passage, stored) {
+      const { request, response, route, body } = passage;
+      if (request.headers.trailer !== undefined) return openWithTrailers(passage, stored);
+
+      let renewed: StoredSession | undefined;
+      const inspect: Inspect = (status, headers) => {
+        if (status !== 401 || stored === undefined) return undefined;
+        return answerRefusal(passage, stored, headers, (session) => (renewed = session));
+      };
+      const result = await call(passage, stored, body.content, inspect).catch((error: unknown) => {
+        const again = body.again();
+        const mayRepeat = idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
+        if (!mayRepeat || again === undefined || response.destroyed) throw error;
+        return call(passage, stored, again, inspect);
+      });
+      if (result !== 'discarded' || renewed === undefined) return;
+
+      metrics.upstream401('replayed');
+      const replayed = renewed;
+      await call(passage, replayed, body.again() ?? null, (status) => {
+        if (status !== 401) return undefined;
+        metrics.upstream401('passed');
+        refresher.refusedAgain(replayed, route.config.path);
+        return undefined;
+      });
+    },
+  };
+
+  /** Decides on a 401: it passes, or is thrown away because there is another token to try. */
+  function answerRefusal(
+    { body, route }: Passage,
+    stored: StoredSession,
+    headers: IncomingHttpHeaders,
+    onRenewed: (session: StoredSession) => void,
+  ): Promise<'pass' | 'discard'> | undefined {
+    const demand = readDemand(headers['www-authenticate']);
+    if (demand === 'step_up') {
+      metrics.upstream401('step_up');
+      return Promise.reject(new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }));
+    }
+    const renewal = demand === 'refresh' ? refresher.afterRefusal(stored, route.config.path) : undefined;
+    if (renewal === undefined || body.again() === undefined) {
+      // Too large to be sent again: this 401 is the answer, and the next call has the new token.
+      renewal?.catch(() => undefined);
+      metrics.upstream401('passed');
+      return undefined;
+    }
+    return renewal.then((session) => {
+      if (session !== undefined) {
+        onRenewed(session);
+        return 'discard';
+      }
+      metrics.upstream401('passed');
+      return 'pass';
+    });
+  }
+
+  function call(
+    passage: Passage,
+    stored: StoredSession | undefined,
+    content: UpstreamCall['body'],
+    inspect: Inspect,
+  ): Promise<ForwardResult> {
+    const { response, exchange, route } = passage;
+    const lane = laneOf(route);
+    const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
+    const upstreamCall = lane.callOf(passage, stored, content);
+    return forward(upstreams.of(route), upstreamCall, response, downstream, inspect);
+  }
+
+  async function openWithTrailers(passage: Passage, stored: StoredSession | undefined): Promise<void> {
+    const { request, response, exchange, route } = passage;
+    const lane = laneOf(route);
+    const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
+    const upstreamCall = lane.callOf(passage, stored, passage.body.content);
+    const unrepeatable = { ...passage, body: { content: null, again: () => undefined } };
+    await forwardWithTrailers(upstreamCall, request, response, downstream, (status, headers) => {
+      if (status === 401 && stored !== undefined) {
+        answerRefusal(unrepeatable, stored, headers, () => undefined)?.catch(() => undefined);
+      }
+    });
+  }
+
+  function laneOf(route: Route) {
+    const lane = lanes.get(route);
+    if (lane === undefined) throw new Error(`route ${route.config.path} is not of this gateway`);
+    return lane;
+  }
+}
+
+/** What is the same for all requests of a route. */
+function createLane(route: Route, baseUrl: string) {
+  const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
+  const { timeout } = route.config;
+  return {
+    responseHeaders: createResponseHeaderPolicy(route.config),
+    callOf({ request, exchange }: Passage, stored: StoredSession | undefined, body: UpstreamCall['body']): UpstreamCall {
+      const { target, clientAddress, requestId } = exchange;
+      const accessToken = stored?.session.tokens.accessToken;
+      return {
+        origin: route.origin,
+        path: route.upstreamPath(target.path) + target.query,
+        method: request.method ?? 'GET',
+        headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
+        body,
+        headersTimeout: timeout.headers,
+        bodyTimeout: timeout.idle,
+        connectTimeout: timeout.connect,
+      };
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import type { RouteConfig } from '../config/schema.ts';
+import { hopByHop, nominatedBy, rememberNames } from './header-names.ts';
+
+/** What the gateway says about a request to the upstream, whatever the client said. */
+export type Provenance = {
+  readonly accessToken: string | undefined;
+  readonly clientAddress: string;
+  readonly requestId: string;
+};
+
+/** Makes the header fields of an upstream request, as a flat list of names and values, from those of the client's. */
+export type RequestHeaderPolicy = (rawHeaders: readonly string[], provenance: Provenance) => string[];
+
+/**
+ * Fields that a client must not be able to say to an upstream: credentials, who the client is, where a request went
+ * first, and how it is to be read (RFC 9700, section 4.13).
+ */
+const forbidden = new Set([
+  ...hopByHop,
+  'host',
+  'trailer',
+  'authorization',
+  'dpop',
+  'cookie',
+  'forwarded',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
+  'fastly-client-ip',
+  'x-csrf',
+  'x-request-id',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-host',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-remote-user',
+  'remote-user',
+]);
+const forbiddenPrefixes = ['x-forwarded-', 'x-envoy-', 'x-user-', 'x-auth-request-', 'cf-'];
+
+/**
+ * The header policy of the way upstream. Pure: first everything that may not pass is left out, then the gateway's own
+ * fields are added, so that nothing a client sends, `Connection` included, can take them away (CVE-2024-45410).
+ */
+export function createRequestHeaderPolicy(
+  route: Pick<RouteConfig, 'requestHeaders' | 'cookies'>,
+  target: { host: string; baseUrl: string },
+): RequestHeaderPolicy {
+  const { set, remove } = route.requestHeaders;
+  const replaced = new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
+  const cookies = new Set(route.cookies.toUpstream);
+  const added = Object.entries(set).flat();
+  const { host: forwardedHost, protocol } = new URL(target.baseUrl);
+  const forwardedProto = protocol.slice(0, -1);
+  const isKept = rememberNames((name) => {
+    const lower = name.toLowerCase();
+    return (
+      // SECURITY: "X_Forwarded_For" is the same field to some upstreams (CVE-2025-64484, CVE-2026-88011).
+      /^[a-z0-9-]+$/.test(lower) &&
+      !forbidden.has(lower) &&
+      !forbiddenPrefixes.some((prefix) => lower.startsWith(prefix)) &&
+      !replaced.has(lower)
+    );
+  });
+
+  return (rawHeaders, { accessToken, clientAddress, requestId }) => {
+    const headers: string[] = ['Host', target.host];
+    let nominated: ReadonlySet<string> | undefined;
+    let cookie = '';
+    let trace: string | undefined;
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at] ?? '';
+      const value = rawHeaders[at + 1] ?? '';
+      if (name.length === 10 && name.toLowerCase() === 'connection') nominated = merge(nominated, nominatedBy(value));
+      else if (cookies.size > 0 && name.toLowerCase() === 'cookie') cookie = keepCookies(cookie, value, cookies);
+      else if (name.length === 11 && name.toLowerCase() === 'traceparent') trace = value;
+      else if (isKept(name)) headers.push(name, value);
+    }
+    const kept = nominated === undefined ? headers : without(headers, nominated);
+    if (cookie !== '') kept.push('Cookie', cookie);
+    if (accessToken !== undefined) kept.push('Authorization', `Bearer ${accessToken}`);
+    kept.push(
+      'X-Forwarded-For',
+      clientAddress,
+      'X-Forwarded-Host',
+      forwardedHost,
+      'X-Forwarded-Proto',
+      forwardedProto,
+      'X-Request-Id',
+      requestId,
+      'traceparent',
+      traceParent(trace, requestId),
+      ...added,
+    );
+    return kept;
+  };
+}
+
+function merge(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined) {
+  return a === undefined || b === undefined ? (a ?? b) : new Set([...a, ...b]);
+}
+
+/** Leaves out the nominated fields; the length of the body is framing, and not the client's to take away. */
+function without(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    const lower = name.toLowerCase();
+    if (lower === 'host' || lower === 'content-length' || !nominated.has(lower)) kept.push(name, headers[at + 1] ?? '');
+  }
+  return kept;
+}
+
+function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {
+  const kept = header.split(';').filter((part) => names.has(part.slice(0, part.indexOf('=')).trim()));
+  return [sofar, ...kept.map((part) => part.trim())].filter((part) => part !== '').join('; ');
+}
+
+/**
+ * The gateway's own `traceparent` (W3C Trace Context, section 3.2): a new span, in the client's trace where it sent a
+ * valid one, else in a trace named by the request id.
+ */
+function traceParent(incoming: string | undefined, requestId: string): string {
+  const own = requestId.replaceAll('-', '');
+  const match = incoming === undefined ? null : /^00-([0-9a-f]{32})-[0-9a-f]{16}-0([01])$/.exec(incoming);
+  return `00-${match?.[1] ?? own}-${own.slice(16)}-0${match?.[2] ?? '1'}`;
+}

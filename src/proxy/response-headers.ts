@@ -1,0 +1,106 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { RouteConfig } from '../config/schema.ts';
+import { hopByHop, nominatedBy, rememberNames } from './header-names.ts';
+
+/** Makes the header fields of the answer to the browser, as a flat list of names and values, from the upstream's. */
+export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: string) => string[];
+
+/** Fields that act on the whole origin, which is the app's and not this API's, or tell about the upstream's insides. */
+const forbidden = new Set([
+  ...hopByHop,
+  'set-cookie',
+  'set-cookie2',
+  'clear-site-data',
+  'service-worker-allowed',
+  'strict-transport-security',
+  'public-key-pins',
+  'public-key-pins-report-only',
+  'alt-svc',
+  'refresh',
+  'server',
+  'x-powered-by',
+  'dpop-nonce',
+  'x-request-id',
+  'x-content-type-options',
+  'content-security-policy',
+  'content-security-policy-report-only',
+]);
+const forbiddenPrefixes = ['access-control-', 'proxy-'];
+
+/** An API answer that a browser is made to show as a document can load nothing, run nothing and be framed by nobody. */
+const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/** The header policy of the way back. Pure. */
+export function createResponseHeaderPolicy(route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>): ResponseHeaderPolicy {
+  const { set, remove } = route.responseHeaders;
+  const replaced = new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
+  const cookies = new Set(route.cookies.fromUpstream);
+  const added = Object.entries(set).flat();
+  const isKept = rememberNames(
+    (name) =>
+      !forbidden.has(name) && !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) && !replaced.has(name),
+  );
+  const cacheControl = rememberNames(privateCacheControl);
+  const vary = rememberNames(varyByCookie);
+
+  return (headers, requestId) => {
+    const nominated = nominatedBy(headers.connection);
+    const out: string[] = [];
+    for (const name in headers) {
+      const value = headers[name];
+      if (value === undefined || !isKept(name) || nominated?.has(name) === true) continue;
+      if (name === 'cache-control' || name === 'vary') continue;
+      if (name === 'www-authenticate' && !isTokenChallenge(value)) continue;
+      if (typeof value === 'string') out.push(name, value);
+      else for (const each of value) out.push(name, each);
+    }
+    if (cookies.size > 0) {
+      for (const cookie of headers['set-cookie'] ?? []) if (mayPass(cookie, cookies)) out.push('set-cookie', cookie);
+    }
+    if (!replaced.has('cache-control')) out.push('cache-control', cacheControl(headers['cache-control'] ?? ''));
+    out.push(
+      'vary',
+      vary(headers.vary ?? ''),
+      'x-content-type-options',
+      'nosniff',
+      'content-security-policy',
+      inertPolicy,
+      'x-request-id',
+      requestId,
+      ...added,
+    );
+    return out;
+  };
+}
+
+/**
+ * `no-store` where the upstream said nothing; otherwise what it said, without what would let a shared cache keep it. The
+ * request to the upstream had an Authorization field, which RFC 9111, section 3.5 protects; the browser's had a cookie,
+ * which it does not (CVE-2025-48947).
+ */
+function privateCacheControl(value: string): string {
+  const directives = value
+    .split(',')
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '' && !/^(?:public|s-maxage(?:=.*)?|proxy-revalidate)$/i.test(directive));
+  if (directives.length === 0) return value === '' ? 'no-store' : 'private';
+  const isPrivate = directives.some((directive) => /^(?:private|no-store)$/i.test(directive));
+  return isPrivate ? directives.join(', ') : ['private', ...directives].join(', ');
+}
+
+function varyByCookie(value: string): string {
+  const names = value.split(',').map((name) => name.trim());
+  if (names.includes('*') || names.some((name) => name.toLowerCase() === 'cookie')) return value;
+  return value === '' ? 'Cookie' : `${value}, Cookie`;
+}
+
+/** A challenge for a token says something to the app; Basic and Negotiate would open a dialogue of the browser. */
+function isTokenChallenge(value: string | readonly string[]): boolean {
+  return /^(?:bearer|dpop)\b/i.test(typeof value === 'string' ? value : value.join(', '));
+}
+
+/** SECURITY: an allowed cookie stays on this host: one with a Domain would be tossed over its siblings. */
+function mayPass(setCookie: string, names: ReadonlySet<string>): boolean {
+  const name = setCookie.slice(0, Math.max(0, setCookie.indexOf('='))).trim();
+  return names.has(name) && !/;\s*domain\s*=/i.test(setCookie);
+}

@@ -1,0 +1,44 @@
+import type { RouteConfig } from '../config/schema.ts';
+
+/** A route of the configuration, prepared for matching and forwarding. */
+export type Route = {
+  readonly config: RouteConfig;
+  /** The scheme, host and port of the upstream. */
+  readonly origin: string;
+  /** The Host the upstream is asked for. */
+  readonly host: string;
+  readonly methods: ReadonlySet<string>;
+  /** The path to ask the upstream for, given a checked path that matched this route; never parsed, only joined. */
+  upstreamPath(path: string): string;
+};
+
+/** Finds the route of a path: the most specific one whose prefix ends on a segment border. */
+export type Routes = { all: readonly Route[]; match(path: string): Route | undefined };
+
+export function createRoutes(configs: readonly RouteConfig[]): Routes {
+  const all = configs.map(createRoute).sort((a, b) => b.config.path.length - a.config.path.length);
+  return { all, match: (path) => all.find((route) => isUnder(path, route.config.path)) };
+}
+
+function createRoute(config: RouteConfig): Route {
+  const { origin, host, pathname } = new URL(config.upstream);
+  const base = pathname.replace(/\/+$/, '');
+  const stripped = config.stripPrefix && config.path !== '/' ? config.path.length : 0;
+
+  return {
+    config,
+    origin,
+    host,
+    methods: new Set(config.methods),
+    upstreamPath(path) {
+      if (stripped === 0) return base + path;
+      // SECURITY: "/api//x" stripped would read as a host: one slash only leads.
+      return `${base}/${path.slice(stripped).replace(/^\/+/, '')}`;
+    },
+  };
+}
+
+function isUnder(path: string, prefix: string): boolean {
+  if (prefix === '/') return true;
+  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
+}

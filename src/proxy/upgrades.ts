@@ -1,0 +1,166 @@
+import { createProxyMiddleware } from 'http-proxy-middleware';
+import { STATUS_CODES, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { GatewayError } from '../errors.ts';
+import type { OriginPolicy } from '../http/csrf.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { StoredSession } from '../sessions/session.ts';
+import type { Watches } from '../sessions/watches.ts';
+import type { Bearers } from './bearer.ts';
+import { createRequestHeaderPolicy } from './request-headers.ts';
+import { createResponseHeaderPolicy } from './response-headers.ts';
+import type { Route, Routes } from './routes.ts';
+import { createTunnel, type Tunnel } from './tunnel.ts';
+import { explainUpstreamFailure } from './upstream-error.ts';
+
+/** WebSocket upgrades on API routes. */
+export type Upgrades = {
+  /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
+  open(request: IncomingMessage, socket: Socket, head: Buffer, exchange: Exchange): Promise<boolean>;
+  /** Closes every socket with 1001, "going away". */
+  closeAll(): void;
+};
+
+type UpgradeDeps = {
+  routes: Routes;
+  originPolicy: OriginPolicy;
+  bearers: Bearers;
+  watches: Watches;
+  baseUrl: string;
+  /** Answers an upgrade that failed before it was accepted, and ends the socket. */
+  refuse(socket: Socket, error: GatewayError, exchange: Exchange): void;
+};
+
+/** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
+const SESSION_ENDED = 1008;
+const GOING_AWAY = 1001;
+
+/** An upgrade under way, found by its request when the library's events come. `accepted`: the browser has an answer. */
+type Crossing = { stored: StoredSession | undefined; exchange: Exchange; accepted: boolean };
+
+/** Upgrades by http-proxy-middleware 4, which is shown a request that the header policy has already rewritten. */
+export function createUpgrades(deps: UpgradeDeps): Upgrades {
+  const { routes, originPolicy, bearers, watches, baseUrl } = deps;
+  const crossings = new WeakMap<IncomingMessage, Crossing>();
+  const tunnels = new Set<Tunnel>();
+  const lanes = new Map(routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route)]));
+
+  function createLane(route: Route) {
+    const answerHeaders = createResponseHeaderPolicy(route.config);
+    const proxy = createProxyMiddleware({
+      target: route.origin,
+      upgradeTimeout: route.config.timeout.headers,
+      on: {
+        proxyReqWs: (upstream: ClientRequest, request: IncomingMessage, socket: Socket) => {
+          const crossing = crossings.get(request);
+          if (crossing !== undefined) follow(upstream, socket, crossing, answerHeaders);
+        },
+        error: (error, request, socket) => {
+          const crossing = crossings.get(request);
+          if (crossing === undefined || crossing.accepted || !(socket instanceof Socket)) socket.destroy();
+          else deps.refuse(socket, explainUpstreamFailure(error), crossing.exchange);
+        },
+      },
+    });
+    return { proxy, requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }) };
+  }
+
+  /** Listens before the library does: the answer's head is rewritten before it is passed on. */
+  function follow(
+    upstream: ClientRequest,
+    socket: Socket,
+    crossing: Crossing,
+    answerHeaders: ReturnType<typeof createResponseHeaderPolicy>,
+  ): void {
+    const { stored, exchange } = crossing;
+    upstream.once('response', (answer) => {
+      crossing.accepted = true;
+      answer.headers = toHeaders(answerHeaders(answer.headers, exchange.requestId));
+    });
+    upstream.once('upgrade', (answer, upstreamSocket) => {
+      crossing.accepted = true;
+      answer.headers = acceptHeaders(answer.headers);
+      const tunnel = createTunnel(socket, upstreamSocket);
+      const unwatch = stored === undefined ? undefined : watches.watch(stored, () => tunnel.close(SESSION_ENDED));
+      tunnels.add(tunnel);
+      socket.once('close', () => {
+        tunnels.delete(tunnel);
+        unwatch?.();
+        upstreamSocket.destroy();
+      });
+    });
+  }
+
+  return {
+    async open(request, socket, head, exchange) {
+      const route = routes.match(exchange.target.path);
+      const lane = route && lanes.get(route);
+      if (route === undefined || lane === undefined) return false;
+      exchange.route = route.config.path;
+      if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== 'websocket') {
+        throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
+      }
+      originPolicy.checkUpgrade(request);
+      const stored = await bearers.forRequest(request, route);
+      if (socket.destroyed) return true;
+
+      crossings.set(request, { stored, exchange, accepted: false });
+      // SECURITY: rewritten here, since the library skips its own hooks on some requests (http-proxy-middleware 4.2 on
+      // `Expect`) and forwards hop-by-hop fields as they are.
+      request.headers = toHeaders([
+        ...lane.requestHeaders(request.rawHeaders, {
+          accessToken: stored?.session.tokens.accessToken,
+          clientAddress: exchange.clientAddress,
+          requestId: exchange.requestId,
+        }),
+        'Connection',
+        'Upgrade',
+        'Upgrade',
+        'websocket',
+      ]);
+      request.url = route.upstreamPath(exchange.target.path) + exchange.target.query;
+      lane.proxy.upgrade(request, socket, head);
+      return true;
+    },
+
+    closeAll() {
+      for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
+    },
+  };
+}
+
+/** The fields of a 101 that make the handshake (RFC 6455, section 4.2.2); no other passes. */
+function acceptHeaders(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
+  const names = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
+  const kept = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]));
+  return { connection: 'Upgrade', upgrade: 'websocket', ...Object.fromEntries(kept) };
+}
+
+/** A flat list as the object that Node's client takes; a repeated field becomes a list. */
+function toHeaders(flat: readonly string[]): IncomingMessage['headers'] {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (let at = 0; at + 1 < flat.length; at += 2) {
+    const name = (flat[at] ?? '').toLowerCase();
+    const value = flat[at + 1] ?? '';
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else headers[name] = [...(typeof before === 'string' ? [before] : before), value];
+  }
+  return headers;
+}
+
+/** Writes an answer onto the socket of an upgrade that is not accepted, and ends it. */
+export function answerOnSocket(
+  socket: Socket,
+  answer: { status: number; headers: Record<string, string>; body: string },
+): void {
+  if (socket.destroyed) return;
+  const length = Buffer.byteLength(answer.body);
+  const head = [
+    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}`,
+    ...Object.entries({ ...answer.headers, Connection: 'close', 'Content-Length': String(length) }).map(
+      ([name, value]) => `${name}: ${value}`,
+    ),
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${answer.body}`);
+}

@@ -1,0 +1,84 @@
+import { createServer, type Server } from 'node:http';
+import { isIPv6, type AddressInfo } from 'node:net';
+import type { Config } from './config/schema.ts';
+import { createGateway } from './gateway.ts';
+import type { Logger } from './log.ts';
+
+/** A gateway behind its two listeners. */
+export type RunningServer = {
+  replaceSecrets(secrets: readonly string[]): void;
+  /** Stops accepting, finishes requests and refreshes in flight, closes WebSockets, and settles when all is done. */
+  stop(): Promise<void>;
+};
+
+type Listen = Config['listen'];
+
+/** How long a client may take to send the head of a request, in milliseconds. */
+const HEAD_TIMEOUT_MS = 30_000;
+/** How long an idle connection of a client is kept: longer than balancers keep theirs (60 s is usual), in milliseconds. */
+const KEEP_ALIVE_MS = 65_000;
+
+/** Starts a gateway and its listeners. Rejects when an address cannot be bound. */
+export async function serve(config: Config, log: Logger): Promise<RunningServer> {
+  const gateway = createGateway(config, { log });
+  const server = createServer({
+    headersTimeout: HEAD_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // How long a whole body may take is the route's matter: `timeout.idle`.
+    requestTimeout: 0,
+    requireHostHeader: true,
+  });
+  server.on('request', gateway.app);
+  // The gateway itself says "100 Continue", once it knows that it wants the body.
+  server.on('checkContinue', gateway.app);
+  server.on('upgrade', gateway.upgrade);
+  const admin = createServer(gateway.admin);
+
+  await listen(admin, config.admin.listen);
+  log.info({ url: urlOf(admin) }, 'admin listening');
+  await listen(server, config.listen);
+  log.info({ url: urlOf(server), baseUrl: config.baseUrl }, 'gateway listening');
+
+  return {
+    replaceSecrets: gateway.replaceSecrets,
+    async stop() {
+      gateway.drain();
+      const closed = close(server);
+      // What is in flight is told to be the last on its connection; what is idle goes at once.
+      server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'));
+      server.closeIdleConnections();
+      const sweep = setInterval(() => server.closeIdleConnections(), 100);
+      await closed;
+      clearInterval(sweep);
+      await gateway.close();
+      admin.closeAllConnections();
+      await close(admin);
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: Listen): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.close((error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+function urlOf(server: Server): string {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server listens on no port');
+  return `http://${hostOf(address)}:${address.port}`;
+}
+
+function hostOf({ address }: AddressInfo): string {
+  return isIPv6(address) ? `[${address}]` : address;
+}

@@ -1,0 +1,100 @@
+import type { StoredSession } from './session.ts';
+import type { SessionStore } from './store.ts';
+
+/** Sessions read a moment ago, so that most requests ask the store nothing. */
+export type ReadCache = {
+  /** A session read or written less than `maxAge` ago and not changed since, or undefined. */
+  get(key: string): StoredSession | undefined;
+  /** Reads from the store; one read serves all who ask for the same session meanwhile. */
+  load(key: string): Promise<StoredSession | undefined>;
+  put(stored: StoredSession): void;
+  drop(key: string): void;
+};
+
+/** How many ended sessions are remembered, so that no late read or write brings one of them back into the cache. */
+const REMEMBERED_ENDS = 10_000;
+
+type Entry = { stored: StoredSession; readAtMs: number };
+type Read = { result: Promise<StoredSession | undefined>; outdated: boolean };
+
+/**
+ * A cache before the store, of at most `maxEntries` sessions for at most `maxAge` milliseconds. Every change on any
+ * replica drops the entry; while changes may go unheard, nothing is served from it.
+ */
+export function createReadCache(deps: {
+  store: SessionStore;
+  maxAge: number;
+  maxEntries: number;
+  clock: () => number;
+}): ReadCache {
+  const { store, maxAge, maxEntries, clock } = deps;
+  const entries = new Map<string, Entry>();
+  const reads = new Map<string, Read>();
+  const ended = new Set<string>();
+
+  const put = (stored: StoredSession) => {
+    if (maxAge === 0 || ended.has(stored.key)) return;
+    entries.delete(stored.key);
+    entries.set(stored.key, { stored, readAtMs: clock() });
+    if (entries.size > maxEntries) dropOldest(entries);
+  };
+  const bury = (key: string) => {
+    entries.delete(key);
+    ended.add(key);
+    if (ended.size > REMEMBERED_ENDS) dropOldest(ended);
+  };
+
+  store.onChange((change) => {
+    if (change === undefined) {
+      entries.clear();
+      for (const read of reads.values()) read.outdated = true;
+      return;
+    }
+    const entry = entries.get(change.key);
+    if (change.kind === 'ended') bury(change.key);
+    // Our own writes come back as messages: they must not drop what is as new.
+    else if (entry !== undefined && entry.stored.version < change.version) entries.delete(change.key);
+    const read = reads.get(change.key);
+    if (read !== undefined) read.outdated = true;
+  });
+
+  return {
+    get(key) {
+      const entry = entries.get(key);
+      if (entry === undefined || !store.hearsChanges()) return undefined;
+      if (clock() - entry.readAtMs < maxAge) return entry.stored;
+      entries.delete(key);
+      return undefined;
+    },
+
+    load(key) {
+      const running = reads.get(key);
+      if (running !== undefined && !running.outdated) return running.result;
+      const read: Read = {
+        outdated: false,
+        result: store
+          .load(key)
+          .then((stored) => {
+            if (stored !== undefined && !read.outdated) put(stored);
+            return stored;
+          })
+          .finally(() => {
+            if (reads.get(key) === read) reads.delete(key);
+          }),
+      };
+      reads.set(key, read);
+      return read.result;
+    },
+
+    put,
+    drop: (key) => void entries.delete(key),
+  };
+}
+
+/** Drops the entry that was put in first: Maps and Sets keep the order of insertion. */
+function dropOldest(collection: Map<string, unknown> | Set<string>): void {
+  for (const oldest of collection.keys()) {
+    collection.delete(oldest);
+    return;
+  }
+}

@@ -1,0 +1,40 @@
+import type { TokenSet } from '../tokens/token-set.ts';
+
+/** A person signed in through one browser. Times are milliseconds since the epoch. */
+export type Session = {
+  readonly issuer: string;
+  /** Who it is, together with `issuer`; never an email address or a name. */
+  readonly subject: string;
+  /** The provider's own session (`sid`), where it names one. */
+  readonly providerSessionId?: string | undefined;
+  /** The claims of the newest ID token. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly tokens: TokenSet;
+  readonly createdAtMs: number;
+  /** When the session ends however much it is used. */
+  readonly absoluteExpiresAtMs: number;
+};
+
+/** A session as the store holds it. `key` names it in the store and is derived from its ticket one way. */
+export type StoredSession = {
+  readonly key: string;
+  readonly session: Session;
+  /** Raised by every write of the session. */
+  readonly version: number;
+  /** When the session ends unless it is used. */
+  readonly idleExpiresAtMs: number;
+};
+
+/**
+ * When a session can no longer be of use, whether it is used or not: at its absolute limit, or when its refresh token's
+ * known life is over and its access token's too.
+ */
+export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens }: Session): number {
+  if (tokens.refreshExpiresAtMs === undefined) return absoluteExpiresAtMs;
+  return Math.min(absoluteExpiresAtMs, Math.max(tokens.refreshExpiresAtMs, tokens.expiresAtMs ?? 0));
+}
+
+/** Tells whether a session is over at `nowMs`. */
+export function isOver({ session, idleExpiresAtMs }: StoredSession, nowMs: number): boolean {
+  return nowMs >= idleExpiresAtMs || nowMs >= sessionEndsAtMs(session);
+}

@@ -1,0 +1,183 @@
+import { hashIdentifier } from '../crypto/identifier.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { SignIn } from '../provider/provider.ts';
+import { createTokenSet } from '../tokens/token-set.ts';
+import type { ReadCache } from './read-cache.ts';
+import type { Revocations } from './revocation.ts';
+import { isOver, type Session, type StoredSession } from './session.ts';
+import type { ReplaceResult, SessionStore } from './store.ts';
+import type { Tickets } from './ticket.ts';
+import type { UnsavedSessions } from './unsaved.ts';
+
+/** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
+export type SessionReading = { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: StoredSession };
+
+/** Why a session ended; a label of the metrics. */
+export type EndReason = 'logout' | 'replaced' | 'expired' | 'refresh_rejected' | 'identity_changed';
+
+/** The sessions: finding, starting, changing and ending them. The only writer of the store. */
+export type Sessions = {
+  /** Finds the session of a request without counting as its use. */
+  find(cookieHeader: string | undefined): Promise<SessionReading>;
+  /** Finds the session of a request and moves its idle limit. */
+  use(cookieHeader: string | undefined): Promise<SessionReading>;
+  /** Reads a session from the store itself, past every cache. */
+  reload(key: string): Promise<StoredSession | undefined>;
+  /** Starts a session under a new ticket; gives the Set-Cookie value. */
+  start(signIn: SignIn): Promise<{ setCookie: string }>;
+  /** Writes a changed session, if nobody else has changed or ended it since it was read. */
+  replace(old: StoredSession, session: Session): Promise<Replacement>;
+  /** Gives a refresh token back to the provider that belongs to no session any more. */
+  revoke(refreshToken: string | undefined): void;
+  /** Settles when nothing is left to be written or revoked. */
+  settle(): Promise<void>;
+  /**
+   * Ends a session: removes it, tells every replica, and revokes its refresh token unless the provider has done so.
+   * Settles with the first attempt to revoke. Ending twice does nothing.
+   */
+  end(key: string, reason: EndReason): Promise<StoredSession | undefined>;
+  /** The Set-Cookie value that takes the ticket from the browser. */
+  clearCookie(): string;
+};
+
+/**
+ * What became of a changed session. When the store is away the change is held in memory and counts as `replaced`, and
+ * `saved` settles when it has been written or has lost its meaning.
+ */
+export type Replacement = { result: ReplaceResult; stored: StoredSession; saved: Promise<unknown> };
+
+type SessionsDeps = {
+  store: SessionStore;
+  cache: ReadCache;
+  tickets: Tickets;
+  revocations: Revocations;
+  unsaved: UnsavedSessions;
+  idleTimeout: number;
+  absoluteTimeout: number;
+  clock: () => number;
+  log: Logger;
+  metrics: Metrics;
+};
+
+/** The idle limit is moved at most this often, as a share of itself and in milliseconds: most requests write nothing. */
+const TOUCH_SHARE = 1 / 20;
+const TOUCH_MS = 60_000;
+
+/** The public name of a session: stable, and of no use as a ticket or as a key. */
+export function publicSessionId(key: string): string {
+  return hashIdentifier('public', key).slice(0, 22);
+}
+
+/** Reasons for which the refresh token is not revoked: the provider has refused it, or it is another person's matter. */
+const withoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { store, cache, tickets, revocations, unsaved, idleTimeout, clock, log, metrics } = deps;
+  const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
+
+  const saving = new Set<Promise<void>>();
+  const track = (promise: Promise<void>) => {
+    const tracked = promise.finally(() => saving.delete(tracked));
+    saving.add(tracked);
+    return tracked;
+  };
+  const revoke = (refreshToken: string | undefined) => {
+    if (refreshToken !== undefined) void revocations.revoke(refreshToken);
+  };
+
+  const find: Sessions['find'] = async (cookieHeader) => {
+    const ticket = await tickets.read(cookieHeader);
+    if (ticket.kind === 'absent') return { kind: 'absent' };
+    if (ticket.kind === 'invalid') return { kind: 'ended' };
+    const cached = unsaved.get(ticket.key) ?? cache.get(ticket.key);
+    // An entry may be older than another replica's touch: only the store may call a session idle.
+    if (cached !== undefined && !isOver(cached, clock())) return { kind: 'live', stored: cached };
+    const stored = await cache.load(ticket.key);
+    if (stored === undefined) return { kind: 'ended' };
+    if (!isOver(stored, clock())) return { kind: 'live', stored };
+    await end(stored.key, 'expired');
+    return { kind: 'ended' };
+  };
+
+  const touch = (stored: StoredSession) => {
+    const idleExpiresAtMs = clock() + idleTimeout;
+    if (idleExpiresAtMs - stored.idleExpiresAtMs < touchEveryMs) return;
+    if (cache.get(stored.key) === stored) cache.put({ ...stored, idleExpiresAtMs });
+    store.touch(stored.key, idleExpiresAtMs).then(
+      (alive) => {
+        if (!alive) cache.drop(stored.key);
+      },
+      (error: unknown) => {
+        cache.drop(stored.key);
+        log.debug({ err: error }, 'the idle limit of a session could not be moved');
+      },
+    );
+  };
+
+  const end: Sessions['end'] = async (key, reason) => {
+    const removed = await store.remove(key);
+    cache.drop(key);
+    if (removed === undefined) return undefined;
+    metrics.sessionEnded(reason);
+    log.info({ session: publicSessionId(key), reason }, 'session ended');
+    const { refreshToken } = removed.session.tokens;
+    if (refreshToken !== undefined && !withoutRevocation.has(reason)) await revocations.revoke(refreshToken);
+    return removed;
+  };
+
+  return {
+    find,
+
+    async use(cookieHeader) {
+      const reading = await find(cookieHeader);
+      if (reading.kind === 'live') touch(reading.stored);
+      return reading;
+    },
+
+    reload: async (key) => unsaved.get(key) ?? (await store.load(key)),
+
+    async start(signIn) {
+      const now = clock();
+      const { key, setCookie } = await tickets.issue();
+      const session: Session = {
+        issuer: signIn.issuer,
+        subject: signIn.subject,
+        providerSessionId: signIn.providerSessionId,
+        claims: signIn.claims,
+        tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        createdAtMs: now,
+        absoluteExpiresAtMs: now + deps.absoluteTimeout,
+      };
+      await store.create(key, session, now + idleTimeout);
+      metrics.sessionStarted();
+      log.info({ session: publicSessionId(key) }, 'session started');
+      return { setCookie };
+    },
+
+    async replace(old, session) {
+      const stored = { ...old, session, version: old.version + 1 };
+      try {
+        const result = await store.replace(old.key, session, old.version);
+        if (result === 'replaced') cache.put(stored);
+        else cache.drop(old.key);
+        return { result, stored, saved: Promise.resolve() };
+      } catch {
+        const saved = unsaved.hold(stored, old.version).then((result) => {
+          cache.drop(old.key);
+          if (result === 'gone') revoke(session.tokens.refreshToken);
+        });
+        return { result: 'replaced', stored, saved: track(saved) };
+      }
+    },
+
+    revoke,
+    async settle() {
+      await Promise.all(saving);
+      await revocations.settle();
+    },
+
+    end,
+    clearCookie: tickets.clear,
+  };
+}

@@ -1,0 +1,69 @@
+import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
+import type { SealedCookies } from '../crypto/sealed-cookie.ts';
+import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes } from './cookie.ts';
+
+/** What the browser's cookie says: nothing, nothing valid, or which session it is the ticket of. */
+export type TicketReading = { kind: 'absent' } | { kind: 'invalid' } | { kind: 'ticket'; key: string };
+
+/** The tickets that browsers keep: an opaque cookie around a random identifier, which names the session one way. */
+export type Tickets = {
+  /** Makes a new ticket: the session's key, and the Set-Cookie value that gives the ticket to the browser. */
+  issue(): Promise<{ key: string; setCookie: string }>;
+  read(cookieHeader: string | undefined): Promise<TicketReading>;
+  /** The Set-Cookie value that takes the ticket back. */
+  clear(): string;
+  /** Forgets every seal that was opened before: call when the secrets have changed. */
+  forget(): void;
+};
+
+const absent: TicketReading = { kind: 'absent' };
+const invalid: TicketReading = { kind: 'invalid' };
+
+/**
+ * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request together (two PBKDF2 and an HMAC
+ * through the thread pool), so up to `remembered` opened seals are kept in memory with the key they led to.
+ */
+export function createTickets(deps: {
+  seals: SealedCookies;
+  secure: boolean;
+  sameSite: 'strict' | 'lax';
+  remembered: number;
+}): Tickets {
+  const { seals, secure, sameSite, remembered } = deps;
+  const name = cookieName('coatcheck', secure);
+  const attributes: CookieAttributes = { secure, sameSite };
+  const opened = new Map<string, TicketReading>();
+
+  const remember = (seal: string, reading: TicketReading) => {
+    opened.set(seal, reading);
+    if (opened.size <= remembered) return;
+    for (const oldest of opened.keys()) {
+      opened.delete(oldest);
+      break;
+    }
+  };
+
+  return {
+    async issue() {
+      const id = randomIdentifier();
+      const seal = await seals.seal({ id }, 0);
+      return { key: hashIdentifier('session', id), setCookie: writeCookie(name, seal, attributes) };
+    },
+
+    async read(header) {
+      const cookie = readCookie(header, name);
+      if (cookie.kind === 'absent') return absent;
+      if (cookie.kind === 'conflict') return invalid;
+      const known = opened.get(cookie.value);
+      if (known !== undefined) return known;
+      const id = (await seals.unseal(cookie.value))?.['id'];
+      if (typeof id !== 'string') return invalid;
+      const reading: TicketReading = { kind: 'ticket', key: hashIdentifier('session', id) };
+      remember(cookie.value, reading);
+      return reading;
+    },
+
+    clear: () => clearCookie(name, attributes),
+    forget: () => opened.clear(),
+  };
+}

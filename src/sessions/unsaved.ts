@@ -1,0 +1,50 @@
+import type { Logger } from '../log.ts';
+import type { Session, StoredSession } from './session.ts';
+import type { ReplaceResult, SessionStore } from './store.ts';
+
+/** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
+export type UnsavedSessions = {
+  /** The newest state of a session that the store does not have yet, or undefined. */
+  get(key: string): StoredSession | undefined;
+  /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
+  hold(stored: StoredSession, expectedVersion: number): Promise<ReplaceResult>;
+};
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+
+export function createUnsavedSessions(deps: {
+  store: SessionStore;
+  isOver: (stored: StoredSession) => boolean;
+  log: Logger;
+}): UnsavedSessions {
+  const { store, isOver, log } = deps;
+  const held = new Map<string, StoredSession>();
+
+  const write = async (key: string, session: Session, version: number): Promise<ReplaceResult | undefined> => {
+    try {
+      return await store.replace(key, session, version);
+    } catch {
+      return undefined;
+    }
+  };
+
+  return {
+    get: (key) => held.get(key),
+
+    async hold(stored, expectedVersion) {
+      held.set(stored.key, stored);
+      log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
+      try {
+        for (let pause = FIRST_PAUSE_MS; !isOver(stored); pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+          await new Promise((resolve) => setTimeout(resolve, pause));
+          const result = await write(stored.key, stored.session, expectedVersion);
+          if (result !== undefined) return result;
+        }
+        return 'gone';
+      } finally {
+        if (held.get(stored.key) === stored) held.delete(stored.key);
+      }
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** Bytes that grow at the end and are taken from the start, without copying all of them at each step. */
+export type ByteBuffer = {
+  append(bytes: Buffer): void;
+  /** Everything held now; good until the next call. */
+  view(): Buffer;
+  /** Removes so many bytes from the start and gives a copy of them. */
+  take(length: number): Buffer;
+};
+
+/** Starts empty. */
+export function createByteBuffer(): ByteBuffer {
+  let storage = Buffer.alloc(64 * 1024);
+  let start = 0;
+  let end = 0;
+
+  return {
+    append: (bytes) => {
+      if (end + bytes.length > storage.length) {
+        const grown = Buffer.alloc(Math.max(storage.length * 2, end - start + bytes.length));
+        end = storage.copy(grown, 0, start, end);
+        storage = grown;
+        start = 0;
+      }
+      bytes.copy(storage, end);
+      end += bytes.length;
+    },
+    view: () => storage.subarray(start, end),
+    take: (length) => {
+      const taken = Buffer.from(storage.subarray(start, start + length));
+      start += taken.length;
+      return taken;
+    },
+  };
+}

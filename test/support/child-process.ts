@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+
+/** How a child process ended: by an exit code or by a signal. */
+export type ChildExit = { code: number | null; signal: NodeJS.Signals | null };
+
+/** A running child process whose output is kept. */
+export type ChildProcess = {
+  readonly pid: number;
+  stdout(): string;
+  stderr(): string;
+  signal(signal: NodeJS.Signals): void;
+  /**
+   * Resolves with the first defined value `read` finds in the standard output.
+   *
+   * @throws Error when the child ends first or `timeoutMs` pass, with all output in the message.
+   */
+  waitForOutput<T>(read: (stdout: string) => T | undefined, timeoutMs?: number): Promise<T>;
+  /** Resolves once the process is gone and its output is complete. */
+  readonly exit: Promise<ChildExit>;
+  /** Asks the process to end (SIGTERM), and after `graceMs` ends it (SIGKILL). */
+  terminate(graceMs?: number): Promise<ChildExit>;
+};
+
+/** How a child process is started. */
+export type ChildOptions = { env?: NodeJS.ProcessEnv; cwd?: string };
+
+/**
+ * The child waits for the end of a pipe that only the parent holds open, in a shell beside it: however the
+ * parent ends, SIGKILL included, the pipe closes and the child is killed, stopped (SIGSTOP) or not.
+ */
+const GUARD = '(cat <&3; kill -9 $$) >/dev/null 2>&1 & exec "$@" 3<&-';
+
+/** Starts a child process that cannot outlive this one. */
+export function startChildProcess(
+  command: string,
+  args: readonly string[],
+  options: ChildOptions = {},
+): ChildProcess {
+  // Its own process group: the guard shares it, and keeps its number from being given to another process.
+  const child = spawn('/bin/sh', ['-c', GUARD, 'sh', command, ...args], {
+    ...options,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`cannot start ${command}`);
+
+  let stdout = '';
+  let stderr = '';
+  let ended: ChildExit | undefined;
+  const listeners = new Set<() => void>();
+  const notify = () => listeners.forEach((listener) => listener());
+
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    notify();
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  // The pipe breaks when the guard is killed, which is how it ends.
+  child.stdio[3]?.on('error', () => {});
+  child.once('exit', () => killGroup(pid));
+  const exit = new Promise<ChildExit>((resolve) => {
+    child.once('close', (code, signal) => {
+      ended = { code, signal };
+      resolve(ended);
+      notify();
+    });
+  });
+
+  const signal = (name: NodeJS.Signals) => {
+    child.kill(name);
+  };
+
+  return {
+    pid,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    signal,
+    exit,
+
+    waitForOutput: (read, timeoutMs = 20_000) =>
+      new Promise((resolve, reject) => {
+        const finish = (settle: () => void) => {
+          clearTimeout(timer);
+          listeners.delete(look);
+          settle();
+        };
+        const fail = (what: string) =>
+          finish(() => reject(new Error(`${command} ${what}\n${stdout}\n${stderr}`)));
+        const look = () => {
+          const found = read(stdout);
+          if (found !== undefined) finish(() => resolve(found));
+          else if (ended !== undefined) fail(`ended early (${ended.code ?? ended.signal})`);
+        };
+        const timer = setTimeout(() => fail('did not print what was waited for'), timeoutMs);
+        listeners.add(look);
+        look();
+      }),
+
+    terminate: async (graceMs = 10_000) => {
+      if (ended !== undefined) return ended;
+      signal('SIGTERM');
+      const timer = setTimeout(() => signal('SIGKILL'), graceMs);
+      const how = await exit;
+      clearTimeout(timer);
+      return how;
+    },
+  };
+}
+
+/** Ends the guard, and whatever the child left behind in its group. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing was left.
+  }
+}

@@ -1,0 +1,129 @@
+import { createServer } from 'node:http';
+import type { JWTPayload } from 'jose';
+import { createAuthorize } from './fake-provider/authorize.ts';
+import { createCodes } from './fake-provider/codes.ts';
+import { createEndSession } from './fake-provider/end-session.ts';
+import { type Family, type RefreshTokenBook, createFamilies } from './fake-provider/families.ts';
+import { type Faults, createFaults } from './fake-provider/faults.ts';
+import { createHandler } from './fake-provider/handler.ts';
+import { createIssuance } from './fake-provider/issuance.ts';
+import { metadataOf } from './fake-provider/metadata.ts';
+import { createRevoke } from './fake-provider/revoke.ts';
+import { type SecretKind, createSecrets } from './fake-provider/secrets.ts';
+import { type ProviderSettings, settingsWith } from './fake-provider/settings.ts';
+import { type IdTokenSignature, createSigner } from './fake-provider/signer.ts';
+import { createToken } from './fake-provider/token.ts';
+import { type RecordedRequest, createTraffic } from './fake-provider/traffic.ts';
+import { createUserinfo } from './fake-provider/userinfo.ts';
+import { listenOnLoopback } from './loopback-server.ts';
+
+/** A strict OpenID provider on the loopback. Its settings may be assigned while it runs. */
+export type FakeProvider = ProviderSettings & {
+  readonly issuer: string;
+  readonly port: number;
+  /** The discovery document as it is served. */
+  readonly metadata: Record<string, unknown>;
+
+  /** Every request received, in order. */
+  readonly requests: RecordedRequest[];
+  /** How many token requests came, of one `grant_type` or of all. */
+  tokenCalls(filter?: { grant?: string }): number;
+  /** The largest number of token requests that were under way at once. */
+  readonly maxConcurrentTokenCalls: number;
+  /** All tokens by the sign-in they descend from. */
+  readonly families: readonly Family[];
+  /** Every refresh token issued, how often it was sent and spent, and how its family fares. */
+  books(): RefreshTokenBook[];
+  /** Every secret issued or received, or those of some kinds. A browser rightly sees `code` and `id_token`. */
+  secrets(kinds?: readonly SecretKind[]): string[];
+
+  readonly faults: Faults;
+  /** How ID tokens are signed from now on. */
+  signWith(how: IdTokenSignature): void;
+  /** Replaces the signing key, and publishes only the new one. */
+  swapKeys(): Promise<void>;
+  /** Signs any claims with the provider's key, such as those of a logout token. */
+  sign(claims: JWTPayload, typ?: string): Promise<string>;
+
+  /** Whether an upstream that asks would accept the token: not expired, not revoked, its family alive. */
+  readonly isAccessTokenActive: (token: string) => boolean;
+  /** Ends an access token early; its family goes on. */
+  revokeAccessToken(token: string): void;
+  /** Ends the sessions of a person, or one session, with all its tokens. */
+  invalidateSession(of: { user: string } | { sid: string }): void;
+
+  /** Cuts every connection and closes the port: the provider is away. */
+  stop(): Promise<void>;
+  /** Listens again on the same port. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** How a provider starts: its settings where they differ from the good ones, and its clock. */
+export type FakeProviderOptions = Partial<ProviderSettings> & { clock?: () => number };
+
+/** Starts a fake provider on a free port of 127.0.0.1. */
+export async function startFakeProvider(options: FakeProviderOptions = {}): Promise<FakeProvider> {
+  const { clock = Date.now, ...given } = options;
+  const server = createServer();
+  const loopback = await listenOnLoopback(server);
+  const issuer = `http://127.0.0.1:${loopback.port}`;
+
+  const settings = settingsWith(given);
+  const nowMs = () => clock() + settings.clockOffsetMs;
+  const secrets = createSecrets(issuer);
+  secrets.note('client_secret', settings.client.secret);
+  const signer = await createSigner();
+  const families = createFamilies(settings, nowMs);
+  const codes = createCodes(nowMs, (family) => families.end(family, 'code reused'));
+  const issuance = createIssuance({ issuer, settings, families, signer, secrets, nowMs });
+  const metadata = metadataOf(issuer, settings.client);
+  const traffic = createTraffic();
+  const faultLine = createFaults();
+
+  const endSessions = (matches: (family: Family) => boolean) => {
+    for (const family of families.all) if (matches(family)) families.end(family, 'session ended');
+  };
+  const endSession = (sid: unknown) => endSessions(({ grant }) => grant.sid === sid);
+
+  const endpoints = {
+    discovery: async () => ({ status: 200, body: metadata }),
+    jwks: async () => ({ status: 200, body: { ...signer.jwks() } }),
+    authorize: createAuthorize({ issuer, settings, codes, secrets, nowMs }),
+    token: createToken({ settings, codes, families, issuance, secrets }),
+    userinfo: createUserinfo({ families }),
+    revoke: createRevoke({ settings, families }),
+    end_session: createEndSession({ settings, signer, endSession }),
+  };
+  server.on('request', createHandler({ endpoints, traffic, faultLine }));
+
+  const own: Omit<FakeProvider, keyof ProviderSettings> = {
+    issuer,
+    port: loopback.port,
+    metadata,
+    requests: traffic.requests,
+    tokenCalls: (filter) => traffic.tokenCalls(filter),
+    get maxConcurrentTokenCalls() {
+      return traffic.maxConcurrent('token');
+    },
+    families: families.all,
+    books: () => families.books(),
+    secrets: (kinds) => secrets.list(kinds),
+    faults: faultLine.faults,
+    signWith: (how) => signer.signIdTokensWith(how),
+    swapKeys: () => signer.swapKeys(),
+    sign: (claims, typ) => signer.sign(claims, typ),
+    isAccessTokenActive: (token) => families.ofActive(token) !== undefined,
+    revokeAccessToken: (token) => families.revoke(token),
+    invalidateSession: (of) =>
+      endSessions(({ grant }) => ('user' in of ? grant.subject === of.user : grant.sid === of.sid)),
+    stop: () => loopback.stop(),
+    start: () => loopback.start(),
+    close: async () => {
+      faultLine.faults.clear();
+      await loopback.stop();
+    },
+  };
+  // The settings object itself is handed out, so that what a test assigns is what the endpoints read.
+  return Object.defineProperties(settings, Object.getOwnPropertyDescriptors(own)) as FakeProvider;
+}

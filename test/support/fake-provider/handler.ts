@@ -1,0 +1,83 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { ProviderAnswer, ProviderRequest } from './exchange.ts';
+import type { FaultLine } from './faults.ts';
+import { ENDPOINTS, type Endpoint } from './metadata.ts';
+import { ProtocolError } from './protocol-error.ts';
+import type { Traffic } from './traffic.ts';
+
+type HandlerParts = {
+  endpoints: Record<Endpoint, (request: ProviderRequest) => Promise<ProviderAnswer>>;
+  traffic: Traffic;
+  faultLine: FaultLine;
+};
+
+/** Takes each request of node:http to its endpoint: recorded first, then through the faults. */
+export function createHandler({ endpoints, traffic, faultLine }: HandlerParts): RequestListener {
+  return (incoming, response) => {
+    void handle(incoming, response);
+  };
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://provider.invalid');
+    const endpoint = (Object.keys(ENDPOINTS) as Endpoint[]).find((name) => ENDPOINTS[name] === pathname);
+    if (endpoint === undefined) return write(response, { status: 404, body: 'not found' });
+
+    const body = await text(incoming).catch(() => undefined);
+    if (body === undefined) return; // The client went away while sending.
+    const request: ProviderRequest = {
+      method: incoming.method ?? 'GET',
+      query: searchParams,
+      form: isForm(incoming) ? new URLSearchParams(body) : undefined,
+      authorization: incoming.headers.authorization,
+    };
+    const record = {
+      endpoint,
+      method: request.method,
+      query: Object.fromEntries(request.query),
+      form: request.form && Object.fromEntries(request.form),
+      headers: incoming.headers,
+      authorization: request.authorization,
+      atMs: Date.now(),
+      status: undefined as number | undefined,
+    };
+    const depart = traffic.arrive(record);
+    const outcome = await faultLine.pass(endpoint, () => answer(endpoints[endpoint], request));
+    depart();
+    if (outcome === 'dropped') {
+      incoming.socket.destroy();
+      return;
+    }
+    record.status = outcome.status;
+    write(response, outcome);
+  }
+}
+
+function isForm(incoming: IncomingMessage): boolean {
+  const [type = ''] = (incoming.headers['content-type'] ?? '').split(';');
+  return incoming.method === 'POST' && type.trim().toLowerCase() === 'application/x-www-form-urlencoded';
+}
+
+async function answer(
+  endpoint: (request: ProviderRequest) => Promise<ProviderAnswer>,
+  request: ProviderRequest,
+): Promise<ProviderAnswer> {
+  try {
+    return await endpoint(request);
+  } catch (error) {
+    const refusal =
+      error instanceof ProtocolError ? error : new ProtocolError('server_error', String(error), 500);
+    const body = { error: refusal.error, error_description: refusal.message };
+    return { status: refusal.status, headers: refusal.headers, body };
+  }
+}
+
+function write(response: ServerResponse, { status, headers = {}, body = '' }: ProviderAnswer): void {
+  const isJson = typeof body === 'object' && !Buffer.isBuffer(body);
+  response.writeHead(status, {
+    'cache-control': 'no-store',
+    ...(isJson && { 'content-type': 'application/json' }),
+    ...headers,
+  });
+  response.end(isJson ? JSON.stringify(body) : body);
+}

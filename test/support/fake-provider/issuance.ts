@@ -1,0 +1,85 @@
+import type { Families, Family } from './families.ts';
+import { claimsAbout } from './people.ts';
+import type { Secrets } from './secrets.ts';
+import type { ProviderSettings } from './settings.ts';
+import type { Signer } from './signer.ts';
+
+/** Makes tokens, and enters each in the books and among the secrets. */
+export type Issuance = {
+  /** The part of a token response about the access token (RFC 6749, section 5.1). */
+  accessToken(
+    family: Family,
+    scopes: readonly string[],
+    resource: string | undefined,
+  ): Promise<{ access_token: string; token_type: string; expires_in: number; scope: string }>;
+  refreshToken(family: Family, generation: number): string;
+  /** An ID token; the nonce is only in that of the sign-in (OpenID Connect Core, section 12.2). */
+  idToken(family: Family, grantType: 'authorization_code' | 'refresh_token'): Promise<string>;
+};
+
+type IssuanceParts = {
+  issuer: string;
+  settings: ProviderSettings;
+  families: Families;
+  signer: Signer;
+  secrets: Secrets;
+  nowMs: () => number;
+};
+
+/** Creates the maker of tokens. */
+export function createIssuance({
+  issuer,
+  settings,
+  families,
+  signer,
+  secrets,
+  nowMs,
+}: IssuanceParts): Issuance {
+  return {
+    accessToken: async (family, scopes, resource) => {
+      const lifetime = settings.accessTokenLifetime;
+      const issuedAtMs = nowMs();
+      const iat = Math.floor(issuedAtMs / 1000);
+      const scope = scopes.join(' ');
+      const audience = resource ?? family.grant.resource ?? settings.audience;
+      const claims = {
+        iss: issuer,
+        sub: family.grant.subject,
+        aud: audience.includes(' ') ? audience.split(' ') : audience,
+        client_id: settings.client.id,
+        scope,
+        sid: family.grant.sid,
+        jti: secrets.note('access_token', secrets.mint('at')),
+        iat,
+        exp: iat + lifetime,
+      };
+      const token = secrets.note('access_token', await signer.sign(claims, 'at+jwt'));
+      families.addAccessToken(family, token, issuedAtMs + lifetime * 1000);
+      return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope };
+    },
+
+    refreshToken: (family, generation) => {
+      const token = secrets.note('refresh_token', secrets.mint('rt'));
+      families.addRefreshToken(family, token, generation);
+      return token;
+    },
+
+    idToken: async (family, grantType) => {
+      const { grant } = family;
+      const iat = Math.floor(nowMs() / 1000);
+      const claims = {
+        iss: issuer,
+        ...claimsAbout(grant.subject, grant.scopes),
+        aud: settings.client.id,
+        sid: grant.sid,
+        jti: secrets.mint('id'),
+        iat,
+        exp: iat + settings.idTokenLifetime,
+        auth_time: Math.floor(grant.authTimeMs / 1000),
+        ...(grantType === 'authorization_code' && { nonce: grant.nonce }),
+      };
+      const patched = settings.patchIdToken?.(claims, grantType) ?? claims;
+      return secrets.note('id_token', await signer.signIdToken(patched));
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+
+/** What kind of secret a string is; some of them a browser must see, and some it must never see. */
+export type SecretKind =
+  'access_token' | 'refresh_token' | 'id_token' | 'code' | 'code_verifier' | 'client_secret';
+
+/** Every secret that the fake provider issued or was shown. */
+export type Secrets = {
+  /** A new string, different from all others of this issuer: `canary-` and the prefix, then 43 characters. */
+  mint(prefix: string): string;
+  /** Notes a secret and gives it back. */
+  note(kind: SecretKind, secret: string): string;
+  /** All secrets noted, or those of the kinds named. */
+  list(kinds?: readonly SecretKind[]): string[];
+};
+
+/** Keeps the secrets of one issuer. The strings are derived from the issuer and a counter, not random. */
+export function createSecrets(issuer: string): Secrets {
+  const noted: { kind: SecretKind; secret: string }[] = [];
+  let minted = 0;
+
+  return {
+    mint: (prefix) => {
+      minted += 1;
+      const unique = createHash('sha256').update(`${issuer} ${prefix} ${minted}`).digest('base64url');
+      return `canary-${prefix}-${unique}`;
+    },
+    note: (kind, secret) => {
+      noted.push({ kind, secret });
+      return secret;
+    },
+    list: (kinds) => [
+      ...new Set(noted.filter(({ kind }) => !kinds || kinds.includes(kind)).map(({ secret }) => secret)),
+    ],
+  };
+}

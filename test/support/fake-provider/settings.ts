@@ -1,0 +1,69 @@
+import type { JWTPayload } from 'jose';
+
+/**
+ * What happens to a refresh token that is used:
+ * `off`: it stays good and the answer has none; `same`: it stays good and the answer repeats it;
+ * `new`: it stays good and the answer has another; `strict`: it is spent, and a second use ends the family;
+ * `grace`: it is spent, but while it is the latest one spent it may be used again for `graceMs`.
+ */
+export type Rotation = 'off' | 'same' | 'new' | 'strict' | 'grace';
+
+/** The one client the fake provider knows. */
+export type Client = {
+  id: string;
+  secret: string;
+  /** The one way the client may authenticate. */
+  authentication: 'client_secret_basic' | 'client_secret_post';
+  /** Compared character by character. */
+  redirectUris: string[];
+  postLogoutRedirectUris: string[];
+};
+
+/** Everything a test may change while the fake provider runs. */
+export type ProviderSettings = {
+  client: Client;
+  /** Who is signed in at the provider, when the request has no `login_hint`; nobody if undefined. */
+  user: string | undefined;
+  rotate: Rotation;
+  /** Milliseconds in which `grace` forgives. */
+  graceMs: number;
+  /** Seconds. */
+  accessTokenLifetime: number;
+  /** Seconds. */
+  idTokenLifetime: number;
+  /** The audience of access tokens when the request names no `resource`. */
+  audience: string;
+  /** How far the provider's clock is ahead, in milliseconds; negative when it is behind. */
+  clockOffsetMs: number;
+  /** Changes a successful token answer on its way out. */
+  patchTokenResponse: ((json: Record<string, unknown>, grant: string) => Record<string, unknown>) | undefined;
+  /** Changes the claims of an ID token before it is signed. */
+  patchIdToken: ((claims: JWTPayload, grant: string) => JWTPayload) | undefined;
+  /** Changes the parameters with which the browser is sent back to the client. */
+  patchAuthorizationResponse: ((parameters: Record<string, string>) => Record<string, string>) | undefined;
+};
+
+/** The settings of a provider that behaves well, except those given. */
+export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings {
+  return {
+    client: {
+      id: 'web',
+      // Characters that differ once form-encoded, as HTTP Basic needs them here (RFC 6749, section 2.3.1).
+      secret: 'canary-cs +:%&/=?',
+      authentication: 'client_secret_basic',
+      redirectUris: [],
+      postLogoutRedirectUris: [],
+    },
+    user: 'alice',
+    rotate: 'strict',
+    graceMs: 0,
+    accessTokenLifetime: 300,
+    idTokenLifetime: 300,
+    audience: 'https://api.example.test',
+    clockOffsetMs: 0,
+    patchTokenResponse: undefined,
+    patchIdToken: undefined,
+    patchAuthorizationResponse: undefined,
+    ...given,
+  };
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { authenticateClient } from './client-authentication.ts';
+import type { Codes } from './codes.ts';
+import { type Parameters, type ProviderAnswer, type ProviderRequest, formOf, required } from './exchange.ts';
+import type { Families, Family } from './families.ts';
+import type { Issuance } from './issuance.ts';
+import { ProtocolError } from './protocol-error.ts';
+import type { Secrets } from './secrets.ts';
+import type { ProviderSettings } from './settings.ts';
+
+type TokenParts = {
+  settings: ProviderSettings;
+  codes: Codes;
+  families: Families;
+  issuance: Issuance;
+  secrets: Secrets;
+};
+
+type TokenResponse = Record<string, unknown>;
+
+/** The token endpoint: authorization codes and refresh tokens (RFC 6749, sections 4.1.3 and 6). */
+export function createToken({ settings, codes, families, issuance, secrets }: TokenParts) {
+  const redeemCode = async (form: Parameters): Promise<TokenResponse> => {
+    const code = codes.redeem(required(form, 'code'));
+    const { grant, redirectUri, codeChallenge } = code.authorization;
+    if (required(form, 'redirect_uri') !== redirectUri) {
+      throw new ProtocolError('invalid_grant', 'redirect_uri is not that of the authorization request');
+    }
+    const verifier = secrets.note('code_verifier', required(form, 'code_verifier'));
+    if (!isVerifierOf(codeChallenge, verifier)) {
+      throw new ProtocolError('invalid_grant', 'code_verifier does not match the challenge');
+    }
+    const family = families.open(grant);
+    code.family = family;
+    return {
+      ...(await issuance.accessToken(family, grant.scopes, form['resource'])),
+      refresh_token: issuance.refreshToken(family, 1),
+      id_token: await issuance.idToken(family, 'authorization_code'),
+    };
+  };
+
+  const refresh = async (form: Parameters): Promise<TokenResponse> => {
+    const presented = families.present(required(form, 'refresh_token'));
+    const { family, entry } = presented;
+    const scopes = narrowed(family, form['scope']);
+    families.spend(presented);
+    const successor = successorOf(entry.token, () => issuance.refreshToken(family, entry.generation + 1));
+    return {
+      ...(await issuance.accessToken(family, scopes, form['resource'])),
+      ...(successor !== undefined && { refresh_token: successor }),
+      id_token: await issuance.idToken(family, 'refresh_token'),
+    };
+  };
+
+  const successorOf = (token: string, issue: () => string): string | undefined => {
+    switch (settings.rotate) {
+      case 'off':
+        return undefined;
+      case 'same':
+        return token;
+      case 'new':
+      case 'strict':
+      case 'grace':
+        return issue();
+    }
+  };
+
+  const grants: Record<string, (form: Parameters) => Promise<TokenResponse>> = {
+    authorization_code: redeemCode,
+    refresh_token: refresh,
+  };
+
+  return async (request: ProviderRequest): Promise<ProviderAnswer> => {
+    const form = formOf(request);
+    authenticateClient(settings.client, request.authorization, form);
+    const grantType = required(form, 'grant_type');
+    const grant = grants[grantType];
+    if (grant === undefined)
+      throw new ProtocolError('unsupported_grant_type', `${grantType} is not supported`);
+    const response = await grant(form);
+    return { status: 200, body: settings.patchTokenResponse?.(response, grantType) ?? response };
+  };
+}
+
+/** RFC 7636, sections 4.1 and 4.6. */
+function isVerifierOf(challenge: string, verifier: string): boolean {
+  if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return false;
+  return createHash('sha256').update(verifier).digest('base64url') === challenge;
+}
+
+/** The scopes asked for in a refresh, which must be among those granted (RFC 6749, section 6). */
+function narrowed(family: Family, scope: string | undefined): readonly string[] {
+  if (scope === undefined) return family.grant.scopes;
+  const asked = scope.split(' ');
+  if (asked.every((name) => family.grant.scopes.includes(name))) return asked;
+  throw new ProtocolError('invalid_scope', 'the scope exceeds what was granted');
+}

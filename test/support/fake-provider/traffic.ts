@@ -1,0 +1,52 @@
+import type { Endpoint } from './metadata.ts';
+
+/** A request the fake provider received. */
+export type RecordedRequest = {
+  endpoint: Endpoint;
+  method: string;
+  query: Record<string, string>;
+  form: Record<string, string> | undefined;
+  headers: Record<string, string | string[] | undefined>;
+  authorization: string | undefined;
+  /** On the machine's clock, whatever the provider's clock says. */
+  atMs: number;
+  /** Of the answer; undefined while there is none, and for ever when the connection was cut instead. */
+  status: number | undefined;
+};
+
+/** What the fake provider was asked. */
+export type Traffic = {
+  /** In order of arrival. */
+  readonly requests: RecordedRequest[];
+  /** Notes a request; the function it gives is called when the request is over. */
+  arrive(request: RecordedRequest): () => void;
+  /** The largest number of requests that one endpoint had under way at once. */
+  maxConcurrent(endpoint: Endpoint): number;
+  /** How many token requests came, of one `grant_type` or of all. */
+  tokenCalls(filter?: { grant?: string }): number;
+};
+
+/** Starts an empty record. */
+export function createTraffic(): Traffic {
+  const requests: RecordedRequest[] = [];
+  const underWay = new Map<Endpoint, number>();
+  const highest = new Map<Endpoint, number>();
+
+  return {
+    requests,
+    arrive: (request) => {
+      const { endpoint } = request;
+      requests.push(request);
+      const now = (underWay.get(endpoint) ?? 0) + 1;
+      underWay.set(endpoint, now);
+      highest.set(endpoint, Math.max(now, highest.get(endpoint) ?? 0));
+      return () => underWay.set(endpoint, (underWay.get(endpoint) ?? 1) - 1);
+    },
+    maxConcurrent: (endpoint) => highest.get(endpoint) ?? 0,
+    tokenCalls: ({ grant } = {}) =>
+      requests.filter(
+        ({ endpoint, form }) =>
+          endpoint === 'token' && (grant === undefined || form?.['grant_type'] === grant),
+      ).length,
+  };
+}

@@ -1,0 +1,15 @@
+import type { ProviderAnswer, ProviderRequest } from './exchange.ts';
+import type { Families } from './families.ts';
+import { claimsAbout } from './people.ts';
+
+/** The userinfo endpoint (OpenID Connect Core, section 5.3), by an access token that is active. */
+export function createUserinfo({ families }: { families: Families }) {
+  return async (request: ProviderRequest): Promise<ProviderAnswer> => {
+    const token = /^Bearer (\S+)$/i.exec(request.authorization ?? '')?.[1];
+    const family = token === undefined ? undefined : families.ofActive(token);
+    if (family === undefined) {
+      return { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } };
+    }
+    return { status: 200, body: claimsAbout(family.grant.subject, family.grant.scopes) };
+  };
+}

@@ -1,0 +1,65 @@
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { parseConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { type Gateway, createGateway } from '../../src/gateway.ts';
+import { createLogger } from '../../src/log.ts';
+import { type GatewayParts, gatewayConfig } from './gateway-config.ts';
+import { listenOnLoopback } from './loopback-server.ts';
+
+/** A gateway in this process, with its listeners. */
+export type RunningGateway = {
+  /** Its base URL. */
+  readonly url: string;
+  /** The port of the public listener, on 127.0.0.1. */
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly config: Config;
+  readonly gateway: Gateway;
+  /** Every line it logged, at every level. */
+  logs(): string;
+  /** Cuts its connections, closes its listeners and ends it. */
+  close(): Promise<void>;
+};
+
+/** What it stands between, its clock, and a base URL other than the address it listens on: that of a first replica. */
+export type GatewayOptions = GatewayParts & { clock?: () => number; baseUrl?: string };
+
+/** Starts a gateway on free ports of 127.0.0.1. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const server = createServer();
+  const adminServer = createServer();
+  const listener = await listenOnLoopback(server);
+  const adminListener = await listenOnLoopback(adminServer);
+  const close = async () => {
+    await Promise.all([listener.stop(), adminListener.stop()]);
+  };
+
+  const address = `127.0.0.1:${listener.port}`;
+  const lines: string[] = [];
+  try {
+    const config = parseConfig(gatewayConfig(options, options.baseUrl ?? `http://${address}`, address));
+    const log = createLogger(config.log, { write: (line) => void lines.push(line) });
+    const gateway = createGateway(config, { log, ...(options.clock && { clock: options.clock }) });
+    server.on('request', gateway.app);
+    server.on('checkContinue', gateway.app);
+    server.on('upgrade', (request, socket: Socket, head) => gateway.upgrade(request, socket, head));
+    adminServer.on('request', gateway.admin);
+
+    return {
+      url: config.baseUrl,
+      port: listener.port,
+      adminUrl: `http://127.0.0.1:${adminListener.port}`,
+      config,
+      gateway,
+      logs: () => lines.join(''),
+      close: async () => {
+        await close();
+        await gateway.close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import { type Socket, createServer } from 'node:net';
+import { listenOnLoopback } from './loopback-server.ts';
+
+/** An upstream without any HTTP of its own, for misbehaviour to the byte. */
+export type RawUpstream = {
+  readonly url: string;
+  readonly port: number;
+  /** What came over each connection, in order of connection. */
+  readonly received: Buffer[];
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * Starts a TCP server on a free port of 127.0.0.1.
+ *
+ * `handler` is called for each connection, with a promise of the header section of its first request. A socket
+ * stays open until the handler ends it, even when the other side has ended.
+ */
+export async function startRawUpstream(
+  handler: (socket: Socket, head: Promise<string>) => void | Promise<void>,
+): Promise<RawUpstream> {
+  const received: Buffer[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const index = received.push(Buffer.alloc(0)) - 1;
+    const { promise: head, resolve } = Promise.withResolvers<string>();
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      const soFar = Buffer.concat([received[index] ?? Buffer.alloc(0), chunk]);
+      received[index] = soFar;
+      const end = soFar.indexOf('\r\n\r\n');
+      if (end !== -1) resolve(soFar.toString('latin1', 0, end + 4));
+    });
+    Promise.resolve(handler(socket, head)).catch(() => socket.destroy());
+  });
+  const loopback = await listenOnLoopback(server);
+
+  return {
+    url: `http://127.0.0.1:${loopback.port}`,
+    port: loopback.port,
+    received,
+    stop: () => loopback.stop(),
+    start: () => loopback.start(),
+    close: () => loopback.stop(),
+  };
+}

@@ -1,0 +1,141 @@
+import { accessSync, constants } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Redis } from 'ioredis';
+import { type ChildProcess, startChildProcess } from './child-process.ts';
+import { freePort } from './free-port.ts';
+import { dumpRedis } from './redis-dump.ts';
+
+/** A real redis-server of the test's own. */
+export type RedisServer = {
+  /** `redis://127.0.0.1:PORT/0`, the same after `stop` and `start`. */
+  readonly url: string;
+  readonly port: number;
+  /** The process of now; another one after `stop` and `start`. */
+  readonly pid: number;
+  /** Ends the process and closes the port. The data is gone, unless persistence was asked for in `args`. */
+  stop(): Promise<void>;
+  /** Starts a process again, on the same port. */
+  start(): Promise<void>;
+  /** Freezes the process (SIGSTOP): connections stay open, nothing is answered. */
+  pause(): void;
+  /** Thaws the process (SIGCONT). */
+  resume(): void;
+  /** Sends one command over a connection of its own and gives the reply. */
+  command(name: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
+  /** Every key of every database with its type, its time to live and its values, as latin1 text to search. */
+  dump(): Promise<string>;
+  /** Ends the process and removes its files. */
+  close(): Promise<void>;
+};
+
+/** Where the server may differ from the default: no persistence, no password. */
+export type RedisOptions = {
+  /** Further arguments of redis-server, such as `['--maxmemory', '2mb']`. */
+  args?: readonly string[];
+};
+
+const ATTEMPTS = 3;
+
+/**
+ * Starts redis-server, from `REDIS_SERVER` or the `PATH`, on a free port of 127.0.0.1.
+ *
+ * @throws Error naming the package to install when there is no redis-server.
+ */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const binary = findRedisServer();
+  const directory = await mkdtemp(join(tmpdir(), 'coatcheck-redis-'));
+
+  const launch = async (port: number): Promise<ChildProcess> => {
+    const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+    const child = startChildProcess(binary, [...settings.map(String), ...(options.args ?? [])]);
+    await child.waitForOutput((text) => text.includes('Ready to accept connections') || undefined);
+    return child;
+  };
+
+  const launchAnywhere = async (attempt = 1): Promise<{ child: ChildProcess; port: number }> => {
+    const port = await freePort();
+    try {
+      return { child: await launch(port), port };
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      return launchAnywhere(attempt + 1);
+    }
+  };
+
+  const first = await launchAnywhere().catch(async (error: unknown) => {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  });
+  const { port } = first;
+  let child: ChildProcess | undefined = first.child;
+  let client: Redis | undefined;
+
+  const running = () => {
+    if (child === undefined) throw new Error('this redis-server is stopped');
+    return child;
+  };
+  const connection = () => {
+    running();
+    client ??= new Redis(port, '127.0.0.1', { retryStrategy: () => null }).on('error', () => {});
+    return client;
+  };
+  const disconnect = () => {
+    client?.disconnect();
+    client = undefined;
+  };
+
+  const stop = async () => {
+    disconnect();
+    const ending = child;
+    child = undefined;
+    if (ending === undefined) return;
+    ending.signal('SIGCONT');
+    await ending.terminate();
+  };
+
+  return {
+    url: `redis://127.0.0.1:${port}/0`,
+    port,
+    get pid() {
+      return running().pid;
+    },
+    stop,
+    start: async () => {
+      child ??= await launch(port);
+    },
+    pause: () => running().signal('SIGSTOP'),
+    resume: () => running().signal('SIGCONT'),
+    command: (name, ...args) => connection().call(name, ...args),
+    dump: () => dumpRedis(connection()),
+    close: async () => {
+      await stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function findRedisServer(): string {
+  const named = process.env['REDIS_SERVER'];
+  const candidates = named
+    ? [named]
+    : (process.env['PATH'] ?? '').split(delimiter).map((directory) => join(directory, 'redis-server'));
+  const binary = candidates.find(isExecutable);
+  if (binary !== undefined) return binary;
+  throw new Error(
+    named
+      ? `REDIS_SERVER names ${named}, which is not an executable file`
+      : 'redis-server is not installed: install the package redis-server (Debian, Ubuntu) or redis ' +
+          '(Alpine, Fedora, Homebrew), or set REDIS_SERVER to its path',
+  );
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { UpstreamRequest } from './request.ts';
+
+/** A way to answer a request. */
+export type Behaviour = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  record: UpstreamRequest,
+) => void | Promise<void>;
+
+/** Reads the body and answers 200 with what was received. */
+export const echo: Behaviour = async (_request, response, record) => {
+  await record.readBody();
+  const { method, target, headers, bodyBytes, bodySha256, trailers } = record;
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ method, target, headers, bodyBytes, bodySha256, trailers }));
+};
+
+/** Reads the body and answers with a status, and with headers and a body if given. */
+export function status(code: number, headers: OutgoingHttpHeaders = {}, body = ''): Behaviour {
+  return async (_request, response, record) => {
+    await record.readBody();
+    response.writeHead(code, headers).end(body);
+  };
+}
+
+/** Answers before the body is read. */
+export function answerEarly(code: number): Behaviour {
+  return (_request, response) => {
+    response.writeHead(code).end();
+  };
+}
+
+/** Goes on only for bearer tokens that are valid; answers 401 `invalid_token` else (RFC 6750, section 3.1). */
+export function requireToken(isValid: (token: string) => boolean, next: Behaviour = echo): Behaviour {
+  const refuse = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' });
+  return (request, response, record) => {
+    const isGood = record.bearer !== undefined && isValid(record.bearer);
+    return (isGood ? next : refuse)(request, response, record);
+  };
+}
+
+/** Answers the first request by the first behaviour, and so on; the last one stays. */
+export function inTurn(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
+  let turn = 0;
+  return (request, response, record) => {
+    const behaviour = behaviours[Math.min(turn, behaviours.length - 1)] ?? echo;
+    turn += 1;
+    return behaviour(request, response, record);
+  };
+}
+
+/** Adds header fields to another answer, such as several `Set-Cookie`. */
+export function withHeaders(headers: Record<string, string | string[]>, next: Behaviour = echo): Behaviour {
+  return (request, response, record) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    return next(request, response, record);
+  };
+}
+
+/** Sends cookies with another answer. */
+export function setCookie(...cookies: string[]): Behaviour {
+  return withHeaders({ 'set-cookie': cookies });
+}
+
+/** Redirects. */
+export function redirect(location: string, code = 302): Behaviour {
+  return status(code, { location });
+}
+
+/** Sends 103 Early Hints before another answer (RFC 8297). */
+export function earlyHints(link: string, next: Behaviour = echo): Behaviour {
+  return (request, response, record) => {
+    response.writeEarlyHints({ link });
+    return next(request, response, record);
+  };
+}
+
+/** Answers with a chunked body and trailers after it. */
+export function trailers(fields: Record<string, string>, body = 'body'): Behaviour {
+  return async (_request, response, record) => {
+    await record.readBody();
+    response.writeHead(200, { trailer: Object.keys(fields).join(', ') });
+    response.write(body);
+    response.addTrailers(fields);
+    response.end();
+  };
+}
+
+/** Waits before another answer begins. */
+export function slowHeaders(ms: number, next: Behaviour = echo): Behaviour {
+  return async (request, response, record) => {
+    await sleep(ms);
+    await next(request, response, record);
+  };
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type HeaderList, headerListOf, valueOf } from '../header-list.ts';
+
+/** A request the upstream received. Its later parts are filled in as they come. */
+export type UpstreamRequest = {
+  readonly method: string;
+  /** As it stood in the request line. */
+  readonly target: string;
+  readonly headers: HeaderList;
+  header(name: string): string | undefined;
+  /** The token of a well-formed `Authorization: Bearer`. */
+  readonly bearer: string | undefined;
+  /** The first megabyte of the body, as far as it was read. */
+  body: Buffer;
+  /** How much of the body was read. */
+  bodyBytes: number;
+  /** Of the whole body; undefined until it was read to its end. */
+  bodySha256: string | undefined;
+  trailers: HeaderList;
+  /** The status that was answered; undefined while there is none. */
+  status: number | undefined;
+  /** The connection ended before the answer did. */
+  aborted: boolean;
+  /** Resolves when the answer is complete or the connection is gone. */
+  readonly over: Promise<void>;
+  /** Reads the body to its end, asking for it first if the client waits (`Expect: 100-continue`). */
+  readBody(): Promise<void>;
+};
+
+const KEPT_BYTES = 1024 * 1024;
+
+/** Starts the record of a request. It reads nothing by itself. */
+export function recordRequest(request: IncomingMessage, response: ServerResponse): UpstreamRequest {
+  const headers = headerListOf(request.rawHeaders);
+  const header = (name: string) => valueOf(headers, name);
+
+  const record: UpstreamRequest = {
+    method: request.method ?? '',
+    target: request.url ?? '',
+    headers,
+    header,
+    bearer: /^Bearer (\S+)$/.exec(header('authorization') ?? '')?.[1],
+    body: Buffer.alloc(0),
+    bodyBytes: 0,
+    bodySha256: undefined,
+    trailers: [],
+    status: undefined,
+    aborted: false,
+    over: new Promise((resolve) => {
+      response.once('close', () => {
+        record.aborted = !response.writableFinished;
+        if (response.headersSent) record.status = response.statusCode;
+        resolve();
+      });
+    }),
+
+    readBody: async () => {
+      if (header('expect')?.toLowerCase() === '100-continue') response.writeContinue();
+      const hash = createHash('sha256');
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        record.bodyBytes += chunk.length;
+        const room = KEPT_BYTES - record.body.length;
+        if (room > 0) record.body = Buffer.concat([record.body, chunk.subarray(0, room)]);
+      }
+      record.bodySha256 = hash.digest('hex');
+      record.trailers = headerListOf(request.rawTrailers);
+    },
+  };
+  return record;
+}

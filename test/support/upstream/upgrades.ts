@@ -1,0 +1,61 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type HeaderList, headerListOf, valueOf } from '../header-list.ts';
+
+/** An upgrade the upstream was asked for. */
+export type UpgradeRequest = {
+  readonly target: string;
+  readonly headers: HeaderList;
+  header(name: string): string | undefined;
+};
+
+/** The WebSocket side of the upstream. */
+export type Upgrades = {
+  readonly requests: UpgradeRequest[];
+  readonly webSockets: WebSocket[];
+  /** What is done with each accepted socket; at first it echoes. */
+  onWebSocket(handler: (socket: WebSocket) => void): void;
+  /** Refuses with this status from now on, or accepts when undefined. */
+  reject(status: number | undefined): void;
+  readonly handle: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+};
+
+/** Accepts every upgrade to WebSocket, and echoes. */
+export function createUpgrades(): Upgrades {
+  const requests: UpgradeRequest[] = [];
+  const webSockets: WebSocket[] = [];
+  const server = new WebSocketServer({ noServer: true });
+  let rejection: number | undefined;
+  let attend = echoMessages;
+
+  return {
+    requests,
+    webSockets,
+    onWebSocket: (handler) => {
+      attend = handler;
+    },
+    reject: (status) => {
+      rejection = status;
+    },
+    handle: (request, socket, head) => {
+      const headers = headerListOf(request.rawHeaders);
+      socket.on('error', () => {});
+      requests.push({ target: request.url ?? '', headers, header: (name) => valueOf(headers, name) });
+      if (rejection !== undefined) {
+        const reason = STATUS_CODES[rejection] ?? '';
+        socket.end(`HTTP/1.1 ${rejection} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+        return;
+      }
+      server.handleUpgrade(request, socket, head, (webSocket) => {
+        webSocket.on('error', () => {});
+        webSockets.push(webSocket);
+        attend(webSocket);
+      });
+    },
+  };
+}
+
+function echoMessages(socket: WebSocket): void {
+  socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+}

@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { type HeaderList, headerListOf, valueOf, valuesOf } from '../header-list.ts';
+
+/** Header fields to send; one that is undefined is not sent, even where it would be by itself. */
+export type SentHeaders = Record<string, string | string[] | undefined>;
+
+/** A request about to be sent. */
+export type Sent = {
+  method: string;
+  headers: SentHeaders;
+  body?: string | Buffer | Readable | undefined;
+  signal?: AbortSignal | undefined;
+};
+
+/** A response whose header section came. */
+export type ResponseHead = {
+  url: string;
+  status: number;
+  headers: HeaderList;
+  /** The value of a field, several being joined by a comma. */
+  header(name: string): string | undefined;
+  setCookies: string[];
+};
+
+/** A response whose body is still coming; destroying `body` cancels it. */
+export type OpenResponse = ResponseHead & { body: IncomingMessage };
+
+/** A whole response. */
+export type AgentResponse = ResponseHead & { body: Buffer; text(): string; json(): unknown };
+
+/** HTTP over plain TCP, with a record of all bytes that came. */
+export type Transport = {
+  /** Sends a request, and gives the response as soon as its header section is there. */
+  send(url: URL, sent: Sent): Promise<OpenResponse>;
+  /** Notes text that came from an origin by another way. */
+  note(origin: string, text: string): void;
+  /** Everything that came from an origin, or from all: status lines, header fields and bodies, as latin1. */
+  received(origin?: string): string;
+  /** Where connections for a URL go. */
+  addressOf(url: URL): Address;
+  close(): void;
+};
+
+/** Where to connect. */
+export type Address = { host: string; port: number };
+
+/** Makes a transport. Connections for `base` go to `connect`, if given; all others where their URL says. */
+export function createTransport(base: URL, connect: Address | undefined): Transport {
+  const agent = new Agent({ keepAlive: true });
+  const noted: { origin: string; text: string }[] = [];
+
+  const note = (origin: string, text: string) => {
+    noted.push({ origin, text });
+  };
+  const noteHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
+    const fields = headerListOf(rawHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+    note(origin, `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n${fields.join('')}\r\n`);
+  };
+  const addressOf = (url: URL): Address => {
+    if (connect !== undefined && url.origin === base.origin) return connect;
+    if (url.protocol !== 'http:')
+      throw new Error(`${url.origin} needs \`connect\`: only plain TCP is spoken here`);
+    return { host: url.hostname, port: Number(url.port || 80) };
+  };
+
+  return {
+    note,
+    addressOf,
+    received: (origin) =>
+      noted
+        .filter((entry) => origin === undefined || entry.origin === origin)
+        .map(({ text }) => text)
+        .join(''),
+    close: () => agent.destroy(),
+
+    send: async (url, { method, headers, body, signal }) => {
+      const outgoing = httpRequest({
+        ...addressOf(url),
+        agent,
+        method,
+        path: url.pathname + url.search,
+        headers: { host: url.host, ...definedHeaders(headers) },
+        ...(signal && { signal }),
+      });
+      outgoing.on('information', (head) => noteHead(url.origin, head));
+      const answered = once(outgoing, 'response');
+      // Once there is an answer, a failure to send the rest of the body says nothing more.
+      outgoing.on('error', () => {});
+      if (body instanceof Readable) body.pipe(outgoing);
+      else outgoing.end(body);
+
+      const [incoming] = (await answered) as [IncomingMessage];
+      noteHead(url.origin, incoming);
+      incoming.on('data', (chunk: Buffer) => note(url.origin, chunk.toString('latin1')));
+      incoming.pause();
+      incoming.once('end', () => note(url.origin, trailersOf(incoming)));
+      const list = headerListOf(incoming.rawHeaders);
+      return {
+        url: url.href,
+        status: incoming.statusCode ?? 0,
+        headers: list,
+        header: (name) => valueOf(list, name),
+        setCookies: valuesOf(list, 'set-cookie'),
+        body: incoming,
+      };
+    },
+  };
+}
+
+/** Reads the body of a response to its end. */
+export async function complete(response: OpenResponse): Promise<AgentResponse> {
+  const body = await buffer(response.body);
+  const text = () => body.toString();
+  return { ...response, body, text, json: () => JSON.parse(text()) };
+}
+
+type Head = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & {
+  statusCode?: number | undefined;
+  statusMessage?: string | undefined;
+};
+
+function trailersOf({ rawTrailers }: IncomingMessage): string {
+  return headerListOf(rawTrailers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+}
+
+/** The header fields without those that are undefined. */
+export function definedHeaders(headers: SentHeaders): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string | string[]] => entry[1] !== undefined),
+  );
+}

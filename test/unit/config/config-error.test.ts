@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
+import { formatPath } from '../../../src/config/finding.ts';
+
+const problems = [
+  { path: 'routes[0].upstream', line: 12, message: 'expected an http(s) URL, got "ftp://x"' },
+  { path: 'baseUrl', message: 'missing' },
+  { path: '', message: 'the file is empty' },
+];
+
+describe('problems', () => {
+  it('are written one a line, with file, line and path as far as they are known', () => {
+    expect(formatProblems('config.yaml', problems).split('\n')).toEqual([
+      'config.yaml:12  routes[0].upstream: expected an http(s) URL, got "ftp://x"',
+      'config.yaml  baseUrl: missing',
+      'config.yaml  the file is empty',
+    ]);
+  });
+
+  it('are carried by the error and told in its message', () => {
+    const error = new ConfigError(problems.slice(1));
+    expect(error.name).toBe('ConfigError');
+    expect(error.problems).toHaveLength(2);
+    expect(error.message).toBe('invalid configuration\nbaseUrl: missing\nthe file is empty');
+  });
+});
+
+describe('a path', () => {
+  it('is written as people write it', () => {
+    expect(formatPath(['routes', 0, 'requestHeaders', 'set', 'X-A'])).toBe(
+      'routes[0].requestHeaders.set.X-A',
+    );
+    expect(formatPath(['provider', 'a.b'])).toBe('provider["a.b"]');
+    expect(formatPath([])).toBe('');
+  });
+});

@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import { formatProblems } from '../../../src/config/config-error.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { load, problemsOf, secret } from './sample.ts';
+
+const valid = `baseUrl: https://app.example.com
+provider:
+  type: oidc
+  issuer: https://login.example.com
+  clientId: web
+  clientSecret: \${CLIENT_SECRET}
+session:
+  secrets: ['\${SESSION_SECRET}']
+`;
+const env = { CLIENT_SECRET: 'client-secret', SESSION_SECRET: secret };
+
+const report = (text: string, sources?: Parameters<typeof load>[1]) =>
+  formatProblems(
+    'config.yaml',
+    problemsOf(() => load(text, sources)),
+  ).split('\n');
+
+describe('loading a file', () => {
+  it('reads YAML with interpolation', () => {
+    const config = load(`${valid}workers: \${WORKERS:-1}\nallowInsecureHttp: \${INSECURE}\n`, {
+      env: { ...env, INSECURE: 'true' },
+    });
+    expect(config).toMatchObject({
+      workers: 1,
+      allowInsecureHttp: true,
+      provider: { clientSecret: 'client-secret' },
+    });
+  });
+
+  it('reads JSON, which is YAML', () => {
+    const json = JSON.stringify({
+      baseUrl: 'https://app.example.com',
+      provider: { type: 'oidc', issuer: 'https://login.example.com', clientId: 'web', clientSecret: 'x' },
+      session: { secrets: ['${SESSION_SECRET}'] },
+    });
+    expect(load(json, { env }).session.secrets).toEqual([secret]);
+  });
+
+  it('takes secrets from files', () => {
+    const text = valid.replace('${CLIENT_SECRET}', '${file:/run/secrets/client}');
+    const config = load(text, { env, files: { '/run/secrets/client': 'from file\n' } });
+    expect(config.provider.clientSecret).toBe('from file');
+  });
+
+  it('counts keys, items and mappings that come out empty as not written', () => {
+    const config = load(
+      `${valid.replace("'${SESSION_SECRET}'", "'${OLD:-}', '${SESSION_SECRET}', '${NEW:-}'")}
+spa: { directory: '\${DIRECTORY:-}' }
+admin: { token: '\${TOKEN:-}' }
+trustProxy: ['\${PROXY:-}']
+log: { level: '\${LEVEL:-}' }
+`,
+      { env },
+    );
+    expect(config).toMatchObject({ trustProxy: [], log: { level: 'info' }, session: { secrets: [secret] } });
+    expect('spa' in config).toBe(false);
+    expect('token' in config.admin).toBe(false);
+  });
+
+  it('points at the line of a required key that came out empty', () => {
+    expect(
+      report(valid.replace('${CLIENT_SECRET}', '${CLIENT_SECRET:-}'), { env: { SESSION_SECRET: secret } }),
+    ).toEqual([
+      expect.stringMatching(
+        /^config\.yaml:6 {2}provider\.clientSecret: missing or empty; expected the client secret/,
+      ),
+    ]);
+  });
+
+  it('follows anchors and aliases', () => {
+    const text = `${valid}routes:
+  - { path: /a, upstream: https://a, timeout: &slow { headers: 90s } }
+  - { path: /b, upstream: https://b, timeout: *slow }
+`;
+    expect(load(text, { env }).routes.map(({ timeout }) => timeout.headers)).toEqual([90_000, 90_000]);
+  });
+
+  it('tells every problem at once, in the order of the file, with lines', () => {
+    const text = `baseUrl: ftp://app.example.com
+sesion: {}
+provider:
+  type: oidc
+  issuer: \${ISSUER}
+  clientId: web
+  clientSecret: \${file:/run/secrets/client}
+listen: 0.0.0.0:3000
+listen: 3000
+session:
+  secrets:
+    - '\${OLD:-}'
+    - short
+    - '\${SESSION_SECRET}'
+  idleTimeout: 13h
+workers: 4
+routes:
+  - path: /api
+    upstream: http://api.internal
+    timeout:
+      connect: fast
+  - upstream: https://other
+    path: /api
+`;
+    expect(report(text)).toEqual([
+      expect.stringMatching(
+        /^config\.yaml:1 {2}baseUrl: expected an http\(s\) origin.*, got "ftp:\/\/app\.example\.com"$/,
+      ),
+      'config.yaml:2  sesion: unknown key "sesion"; did you mean "session"?',
+      'config.yaml:5  provider.issuer: the environment variable ISSUER is not set',
+      'config.yaml:7  provider.clientSecret: the file "/run/secrets/client" does not exist',
+      'config.yaml:9  this key is written twice in one mapping',
+      expect.stringMatching(/^config\.yaml:9 {2}listen: expected host:port.*, got 3000$/),
+      expect.stringMatching(/^config\.yaml:10 {2}session\.store: expected a store that processes share/),
+      expect.stringMatching(
+        /^config\.yaml:13 {2}session\.secrets\[0\]: expected a secret of at least 32 characters/,
+      ),
+      'config.yaml:14  session.secrets[1]: the environment variable SESSION_SECRET is not set',
+      'config.yaml:15  session.idleTimeout: expected no longer than session.absoluteTimeout, got "13h"',
+      'config.yaml:16  workers: more than one worker is not in this version',
+      expect.stringMatching(/^config\.yaml:19 {2}routes\[0\]\.upstream: expected https/),
+      expect.stringMatching(
+        /^config\.yaml:21 {2}routes\[0\]\.timeout\.connect: expected a duration .*, got "fast"$/,
+      ),
+      expect.stringMatching(
+        /^config\.yaml:23 {2}routes\[1\]\.path: expected a path of its own; routes\[0\] has the same/,
+      ),
+    ]);
+  });
+
+  it('points at the mapping in which a key is missing', () => {
+    expect(report(valid.replace('  clientId: web\n', ''), { env })).toEqual([
+      expect.stringMatching(/^config\.yaml:2 {2}provider\.clientId: missing or empty; /),
+    ]);
+  });
+});
+
+describe('a file that is no usable YAML', () => {
+  it.each(['', '# only a comment\n', '\n\n'])('is refused when nothing is in it: %o', (text) => {
+    expect(report(text)).toEqual(['config.yaml  the file is empty']);
+  });
+
+  it('is refused when it is missing, or when it may not be read', () => {
+    const unreadable = (code: string) => () => {
+      throw Object.assign(new Error('canary'), { code });
+    };
+    const reason = (code: string) =>
+      problemsOf(() => loadConfig('config.yaml', { env: {}, readFile: unreadable(code) }));
+    expect(reason('ENOENT')).toEqual([{ path: '', message: 'the file does not exist' }]);
+    expect(reason('EACCES')).toEqual([{ path: '', message: 'the file may not be read by this process' }]);
+    expect(reason('EISDIR')).toEqual([{ path: '', message: 'the file is a directory' }]);
+    expect(reason('EIO')).toEqual([{ path: '', message: 'the file cannot be read (EIO)' }]);
+  });
+
+  it.each([
+    ['a: [1, 2', 'the indentation is wrong'],
+    [
+      'a: b: c',
+      'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
+    ],
+    [
+      'store: memory:',
+      'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
+    ],
+    ['\ta: b', 'expected spaces for indentation, got a tab'],
+    ['a: {b: ${X}}', 'not expected here; an interpolation inside [ ] or { } needs quotes'],
+    ['a: "b\\q"', 'the escape sequence is unknown; single quotes take a backslash as it is'],
+    ['a: @b', 'the value begins with a reserved character and needs quotes'],
+    ['a: !b c', 'the tag is unknown; a value that begins with ! needs quotes'],
+  ])('is refused with its line: %o', (text, message) => {
+    expect(report(`# comment\n${text}`)).toContain(`config.yaml:2  ${message}`);
+  });
+
+  it('is refused when it holds several documents', () => {
+    expect(report('a: 1\n---\nb: 1')).toEqual(['config.yaml:2  expected one YAML document, got several']);
+  });
+
+  it.each(['text', '- list', '---', '7'])('is refused when it holds no mapping: %o', (text) => {
+    expect(report(text)).toEqual([
+      expect.stringMatching(/^config\.yaml:1 {2}expected a mapping with the keys baseUrl, .*, got /),
+    ]);
+  });
+
+  it('is refused when its aliases expand to too much', () => {
+    const level = (name: string, item: string) => `${name}: &${name} [${Array(10).fill(item).join(', ')}]\n`;
+    const bomb = level('a', 'x') + level('b', '*a') + level('c', '*b') + level('d', '*c');
+    expect(report(bomb)).toEqual([
+      'config.yaml  an alias of the file has no anchor before it, or the aliases expand to too much',
+    ]);
+  });
+});

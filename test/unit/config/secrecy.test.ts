@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
+import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { describeSeen } from '../../../src/config/seen.ts';
+import { load, minimal, problemsOf, route } from './sample.ts';
+
+/** Stands for a secret; no text that people read may hold it. */
+const canary = 'canary-7f3a';
+
+/** Everything a failed configuration can show: the problems, their printed form and the error itself. */
+function shown(read: () => unknown): string {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { message, stack, problems } = error;
+    return [message, stack, JSON.stringify(error), formatProblems('config.yaml', problems)].join('\n');
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('a secret', () => {
+  it.each<[string, Record<string, unknown>]>([
+    ['provider.clientSecret', { provider: { ...minimal.provider, clientSecret: [canary] } }],
+    ['provider.privateKey', { provider: { ...minimal.provider, privateKey: canary } }],
+    ['provider.authorizationParams', { provider: { ...minimal.provider, authorizationParams: canary } }],
+    ['session.secrets[0]', { session: { secrets: [canary] } }],
+    ['session.secrets', { session: { secrets: canary } }],
+    ['session', { session: canary }],
+    ['admin', { admin: canary }],
+    ['admin.token', { admin: { token: `${canary} ` } }],
+    ['session.store', { session: { ...minimal.session, store: `redis://:${canary}` } }],
+    ['session.store', { session: { ...minimal.session, store: `redis:/user:${canary}@host` } }],
+    ['session.store', { session: { ...minimal.session, store: `redis://host?password=${canary}` } }],
+    [
+      'provider.issuer',
+      { provider: { ...minimal.provider, issuer: `https://u:${canary}@login.example.com` } },
+    ],
+    ['routes[0].upstream', { routes: [{ ...route, upstream: `https://${canary}@api.example.com` }] }],
+    [
+      'routes[0].requestHeaders.set.X-Key',
+      { routes: [{ ...route, requestHeaders: { set: { 'X-Key': `${canary}\n` } } }] },
+    ],
+    ['provider["…"]', { provider: { ...minimal.provider, [`clientSecret:${canary}`]: null } }],
+  ])('is not shown at %s', (path, keys) => {
+    const text = shown(() => parseConfig({ ...minimal, ...keys }));
+    expect(text).toContain(path);
+    expect(text).not.toContain(canary);
+  });
+
+  it('is not shown as a number or in the place of a mapping', () => {
+    expect(
+      shown(() => parseConfig({ ...minimal, provider: { ...minimal.provider, clientSecret: 70_312_946 } })),
+    ).not.toContain('70312946');
+  });
+
+  it('is not shown when it came from the environment or a file, wherever it was put', () => {
+    const text = `baseUrl: \${CANARY}
+listen: a\${CANARY}
+log: { level: '\${file:/canary}', format: 'x\${CANARY:-y}' }
+login: { prefix: '\${CANARY}' }
+routes:
+  - { path: '\${CANARY}', upstream: 'ftp://\${CANARY}', methods: ['\${CANARY}'] }
+`;
+    const files = { '/canary': `${canary}\n` };
+    const read = () => load(text, { env: { CANARY: canary }, files });
+    expect(problemsOf(read).length).toBeGreaterThan(8);
+    expect(shown(read)).not.toContain(canary);
+    expect(shown(read)).toContain(
+      'log.level: expected one of trace, debug, info, warn, error, fatal, got a string of 11',
+    );
+  });
+
+  it.each([
+    `clientSecret: *${canary}`,
+    `clientSecret: !${canary} x`,
+    `clientSecret: @${canary}`,
+    `clientSecret: "${canary}\\q"`,
+    `clientSecret: "${canary}`,
+    `clientSecret: ${canary}: x`,
+    `clientSecret:${canary}\nbaseUrl: x`,
+    `clientSecret: [${canary}`,
+    `{ clientSecret:${canary} }`,
+    `clientSecret: '${canary}' ${canary}`,
+    `%${canary}\n---\na: 1`,
+    `&${canary} &${canary} a: 1`,
+    `clientSecret: |${canary}`,
+    `? ${canary} canary\n: 1`,
+  ])('is not shown by an error of syntax: %o', (text) => {
+    expect(shown(() => load(text))).not.toContain(canary);
+  });
+
+  it('is not shown by an error of the file system', () => {
+    const readFile = () => {
+      throw new Error(canary);
+    };
+    expect(shown(() => loadConfig('config.yaml', { env: {}, readFile }))).not.toContain(canary);
+  });
+});
+
+describe('what was seen', () => {
+  const seen = (value: unknown, ...path: (string | number)[]) =>
+    describeSeen(path, value, new Set(['hidden']));
+
+  it('is shown where no secret can be', () => {
+    expect(seen('ftp://x', 'baseUrl')).toBe('"ftp://x"');
+    expect(seen(7, 'listen')).toBe('7');
+    expect(seen(true, 'listen')).toBe('true');
+    expect(seen('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
+  });
+
+  it('is described where it is long, has parts or may be a secret', () => {
+    expect(seen(null, 'baseUrl')).toBe('nothing');
+    expect(seen(['a'], 'baseUrl')).toBe('a list');
+    expect(seen({ a: 1 }, 'baseUrl')).toBe('a mapping');
+    expect(seen('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
+    expect(seen('hidden', 'baseUrl')).toBe('a string of 6 characters');
+    expect(seen(7, 'session', 'secrets', 0)).toBe('a number');
+    expect(seen(7n, 'baseUrl')).toBe('a bigint');
+  });
+});

@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project a kind of test. Kinds run one after the other, so that slow ones never starve quick ones of a core. */
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2 }),
+      project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
+      project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
+      project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
+      project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
+    ],
+  },
+});
+
+function project(name: string, groupOrder: number, options: Options) {
+  const include = [`test/${name}/**/*.test.ts`];
+  return { extends: true as const, test: { name, include, sequence: { groupOrder }, ...options } };
+}
+
+type Options = {
+  testTimeout: number;
+  hookTimeout: number;
+  maxWorkers?: number;
+  fileParallelism?: boolean;
+};
