@@ -13,8 +13,6 @@ export interface DemoOptions {
   root: string;
   /** The gateway's port; without one, 3000 or any free one. */
   port: number | undefined;
-  /** Where sessions are kept, as in the gateway's configuration. */
-  store: string;
   /** Told every line of the gateway's log. */
   onLog: (line: LogLine) => void;
 }
@@ -35,7 +33,7 @@ export interface Demo {
  * The page is on `localhost` and the provider on `127.0.0.1`: two sites to a browser, as in production, and with
  * cookies of their own, which ports alone would not separate.
  */
-export async function startDemo({ root, port: wanted, store, onLog }: DemoOptions): Promise<Demo> {
+export async function startDemo({ root, port: wanted, onLog }: DemoOptions): Promise<Demo> {
   if (!isBuilt(root)) throw new DemoError('The gateway is not built. `npm run demo` does that first.');
   const port = await choosePort(wanted);
   const url = `http://localhost:${port}`;
@@ -60,7 +58,6 @@ export async function startDemo({ root, port: wanted, store, onLog }: DemoOption
     CLIENT_SECRET: client.clientSecret,
     API_URL: api.url,
     SPA_DIRECTORY: page.directory,
-    STORE: store,
     SESSION_SECRET: randomBytes(32).toString('base64url'),
   };
   try {

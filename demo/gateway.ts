@@ -63,16 +63,40 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   throw new DemoError(unready);
 }
 
-/** Waits ten seconds at most; gives what the gateway still lacks then. */
+/** Waits five seconds at most; gives what the gateway still lacks then. */
 async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
-  const giveUpAt = Date.now() + 10_000;
+  const giveUpAt = Date.now() + 5000;
   for (;;) {
-    const response = await fetch(`${adminUrl}/readyz`);
-    const report = await response.text();
-    if (response.ok) return undefined;
-    if (Date.now() > giveUpAt) return `The gateway is not ready. It says:\n${report}`;
+    const report = await askReadiness(adminUrl);
+    if (report.ready) return undefined;
+    if (Date.now() > giveUpAt) return describeLack(report);
     await delay(50);
   }
+}
+
+/** What `GET /readyz` says. */
+interface Readiness {
+  ready: boolean;
+  checks: { name: string; ok: boolean; detail: string }[];
+}
+
+async function askReadiness(adminUrl: string): Promise<Readiness> {
+  try {
+    const response = await fetch(`${adminUrl}/readyz`);
+    const { checks }: Pick<Readiness, 'checks'> = await response.json();
+    return { ready: response.ok, checks };
+  } catch {
+    return { ready: false, checks: [{ name: 'it', ok: false, detail: 'does not answer' }] };
+  }
+}
+
+function describeLack({ checks }: Readiness): string {
+  const failing = checks.filter(({ ok }) => !ok);
+  const lack = failing.map(({ name, detail }) => `${name} ${detail}`).join('; ');
+  const advice = failing.some(({ name }) => name === 'store')
+    ? ' Is the Redis at REDIS_URL running? Without REDIS_URL, sessions are kept in memory.'
+    : '';
+  return `The gateway is not ready: ${lack}.${advice}`;
 }
 
 async function describeEnd(gateway: ChildProcess): Promise<string> {

@@ -13,12 +13,15 @@ Starts an OpenID provider, an API, a single-page app and the gateway between the
 
   REDIS_URL    keeps sessions in that Redis, such as redis://127.0.0.1:6379; without it, in memory`;
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const port = readArguments();
-const store = process.env.REDIS_URL || 'memory:';
-const demo = await startOrExit();
 let stopping = false;
+// What is running ends with this process, whichever way it exits; a signal must not kill it without an exit.
+const exitAtOnce = () => process.exit(1);
+for (const signal of signals) process.on(signal, exitAtOnce);
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void stop());
+const demo = await startOrExit();
+for (const signal of signals) process.off(signal, exitAtOnce).on(signal, () => void stop());
 void demo.ended.then(async (how) => {
   if (stopping) return;
   await demo.stop();
@@ -47,7 +50,7 @@ function readArguments(): number | undefined {
 async function startOrExit(): Promise<Demo> {
   try {
     const root = fileURLToPath(new URL('..', import.meta.url));
-    return await startDemo({ root, port, store, onLog: report });
+    return await startDemo({ root, port, onLog: report });
   } catch (error) {
     if (!(error instanceof DemoError)) throw error;
     return fail(error.message);
@@ -55,7 +58,7 @@ async function startOrExit(): Promise<Demo> {
 }
 
 async function stop(): Promise<void> {
-  if (stopping) process.exit(1);
+  if (stopping) exitAtOnce();
   stopping = true;
   await demo.stop();
   process.exit(0);
@@ -76,8 +79,9 @@ function welcome(): void {
 }
 
 function describeStore(): string {
-  if (!URL.canParse(store) || store === 'memory:') return 'in memory; set REDIS_URL to keep them in Redis';
-  const { protocol, host, pathname } = new URL(store);
+  const { REDIS_URL: redis = '' } = process.env;
+  if (!URL.canParse(redis)) return 'in memory; set REDIS_URL to keep them in Redis';
+  const { protocol, host, pathname } = new URL(redis);
   return `in Redis at ${protocol}//${host}${pathname}`;
 }
 

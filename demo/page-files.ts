@@ -8,7 +8,7 @@ export interface PageFiles {
   remove(): void;
 }
 
-/** Puts the page and the built browser helper, which it imports, into a temporary directory. */
+/** Puts the page and the built browser helper, which it imports, into a directory that goes with this process. */
 export function gatherPageFiles(root: string): PageFiles {
   const directory = mkdtempSync(join(tmpdir(), 'coatcheck-demo-'));
   cpSync(join(root, 'demo/spa'), directory, { recursive: true });
@@ -16,7 +16,12 @@ export function gatherPageFiles(root: string): PageFiles {
     recursive: true,
     filter: (file) => file.endsWith('.js') || !/\.\w+$/.test(file),
   });
-  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  function remove(): void {
+    process.off('exit', remove);
+    rmSync(directory, { recursive: true, force: true });
+  }
+  process.on('exit', remove);
+  return { directory, remove };
 }
 
 /** Whether the gateway and the browser helper have been built. */

@@ -31,14 +31,9 @@ function fingerprint() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort();
+  const settings = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'package-lock.json'];
   const hash = createHash('sha256');
-  for (const file of [
-    ...sources,
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'package.json',
-    'package-lock.json',
-  ]) {
+  for (const file of [...sources, ...settings]) {
     hash.update(`${file}\0`).update(readFileSync(file)).update('\0');
   }
   return hash.digest('hex');

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { capture } from './children.mjs';
 import { Failure } from './failure.mjs';
-import { unpinned, verifyRuntime } from './runtime.mjs';
+import { unpinned } from './runtime.mjs';
+import { verifyRuntime } from './verify.mjs';
 
 /** Brings node_modules to what package-lock.json says, when it is not there already, and proves the pinned Node.js. */
 export async function ensureInstalled(progress) {
@@ -21,7 +22,7 @@ export async function ensureInstalled(progress) {
       );
     }
   }
-  await verifyRuntime();
+  await verifyRuntime(progress);
 }
 
 /**
@@ -35,8 +36,8 @@ function staleness() {
     if (path === '') continue;
     const found = installed[path];
     // What is optional is for one platform or another.
-    if (found ? found.integrity !== wanted.integrity : !wanted.optional)
-      return 'packages differ from package-lock.json';
+    const differs = found ? found.integrity !== wanted.integrity : !wanted.optional;
+    if (differs) return 'packages differ from package-lock.json';
   }
   return undefined;
 }

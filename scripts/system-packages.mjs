@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { capture } from './children.mjs';
+import { installWithApt } from './apt.mjs';
 import { Failure } from './failure.mjs';
 
 const needed = [
@@ -20,7 +20,8 @@ const needed = [
 export async function ensureSystemPackages(progress) {
   let missing = needed.filter((program) => !locate(program));
   if (missing.length > 0) {
-    const output = await installWithApt(progress, missing);
+    const packages = missing.map((program) => program.package);
+    const output = await installWithApt(progress, packages);
     missing = missing.filter((program) => !locate(program));
     if (missing.length > 0) throw new Failure(advice(missing), { output });
   }
@@ -38,32 +39,13 @@ function locate({ variable, commands }) {
   return commands.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
 }
 
-/** Returns what apt-get printed if it failed; empty where it succeeded, is absent or is not permitted. */
-async function installWithApt(progress, programs) {
-  const apt = await permittedApt();
-  if (!apt) return '';
-  const packages = programs.map((program) => program.package);
-  const title = `installing ${packages.join(' and ')} (apt-get)`;
-  progress.say(`› the tests need ${packages.join(' and ')}: installing with apt-get`);
-  const [command, ...args] = apt;
-  const install = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', ...packages];
-  const { code, output } = await progress.step(title, async () => {
-    // A source that cannot be refreshed need not be the one that has these packages, so its failure only adds output.
-    const update = await capture(command, [...args, 'update', '-qq']);
-    const result = await capture(command, [...args, ...install, '-qq']);
-    return { ...result, output: update.output + result.output };
-  });
-  return code === 0 ? '' : output;
-}
-
-/** The words that start an apt-get which may install, or undefined. */
-async function permittedApt() {
-  const { code } = await capture('apt-get', ['--version']);
-  if (code !== 0) return undefined;
-  const apt = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
-  if (process.getuid() === 0) return apt;
-  const sudo = await capture('sudo', ['-n', 'true']);
-  return sudo.code === 0 ? ['sudo', '-n', ...apt] : undefined;
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function advice(programs) {
@@ -73,13 +55,4 @@ function advice(programs) {
     `npm test needs ${list('name', ' and ')}: install with \`sudo apt-get install ${packages}\` (Debian, Ubuntu) or ` +
     `\`brew install ${packages.replace('redis-server', 'redis')}\` (macOS), or put the path in ${list('variable', ' and ')}`
   );
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

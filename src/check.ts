@@ -4,20 +4,13 @@ import { createMetrics } from './metrics.ts';
 import { createOidcProvider } from './provider/oidc.ts';
 import { createRedisConnection } from './redis/connection.ts';
 
-/**
- * Tries what a configuration names, the store and the provider, and prints what it found, one line each. Gives true when
- * both are there. No secret is printed.
- */
-export async function runCheck(config: Config, file: string): Promise<boolean> {
-  console.log(`ok      configuration  ${file} is valid`);
-  const findings = [await checkStore(config), await checkProvider(config)];
-  for (const { name, ok, detail } of findings) {
-    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)}  ${detail}`);
-  }
-  return findings.every(({ ok }) => ok);
-}
+/** What was tried, and what came of it; no secret is in the detail. */
+export type Finding = { name: string; ok: boolean; detail: string };
 
-type Finding = { name: string; ok: boolean; detail: string };
+/** Tries what a configuration names: the store and the provider. */
+export async function tryOut(config: Config): Promise<readonly Finding[]> {
+  return Promise.all([checkStore(config), checkProvider(config)]);
+}
 
 async function checkStore({ session, log }: Config): Promise<Finding> {
   const name = 'store';
@@ -31,12 +24,12 @@ async function checkStore({ session, log }: Config): Promise<Finding> {
     metrics: createMetrics(),
   });
   try {
-    await redis.connected();
     const info = await redis.run('info', (client) => client.info('server'));
     const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
     return { name, ok: true, detail: `Redis ${version} at ${host}` };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     return { name, ok: false, detail: `Redis at ${host} cannot be used: ${cause}` };
   } finally {
     await redis.close();
@@ -56,7 +49,8 @@ async function checkProvider(config: Config): Promise<Finding> {
   try {
     return { name, ok: true, detail: await provider.describe() };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     return { name, ok: false, detail: `${config.provider.issuer} cannot be used: ${cause}` };
   } finally {
     provider.close();

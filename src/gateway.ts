@@ -38,8 +38,11 @@ import { createUpstreams } from './proxy/upstreams.ts';
 import { createRedisConnection } from './redis/connection.ts';
 import { createLocalLocks, createRedisLocks, type Locks } from './redis/lock.ts';
 import { createBreaker } from './refresh/breaker.ts';
+import { createRefreshExchange } from './refresh/exchange.ts';
 import { createRate } from './refresh/rate.ts';
+import { createRefusals } from './refresh/refusals.ts';
 import { createRefresher } from './refresh/refresher.ts';
+import { createTurnstile } from './refresh/turnstile.ts';
 import { createMemoryStore } from './sessions/memory-store.ts';
 import { createReadCache } from './sessions/read-cache.ts';
 import { createRecordCodec } from './sessions/record.ts';
@@ -108,15 +111,24 @@ export function createGateway(
     log,
     metrics,
   });
+  const breaker = createBreaker(clock);
   const refresher = createRefresher({
     sessions,
-    provider,
+    exchange: createRefreshExchange({
+      provider,
+      breaker,
+      turnstile: createTurnstile(config.refresh.maxConcurrent),
+      retries: config.refresh.retries,
+      clock,
+      log,
+      metrics,
+    }),
     locks,
-    breaker: createBreaker(clock),
+    breaker,
     rate: createRate({ perMinute: config.refresh.maxPerMinute, clock }),
+    refusals: createRefusals(clock),
     ahead: config.refresh.ahead,
-    retries: config.refresh.retries,
-    lockWaitMs: config.refresh.timeout,
+    waitMs: config.refresh.timeout,
     clock,
     log,
     metrics,
@@ -132,7 +144,11 @@ export function createGateway(
   const problems = createProblems(loginUrl);
   const inertHeaders = createInertHeaders(secure);
 
-  const loginCookies = createLoginCookies({ seals: createSealedCookies(keyRing, 'login-cookie'), secure, clock });
+  const loginCookies = createLoginCookies({
+    seals: createSealedCookies(keyRing, 'login-cookie'),
+    secure,
+    clock,
+  });
   const auth = createAuthRouter(
     {
       login: createLogin({
@@ -213,7 +229,8 @@ export function createGateway(
       const open = async () => {
         guard.check(request, exchange);
         if (await upgrades.open(request, socket, head, exchange)) return;
-        if (devServer === undefined) throw new GatewayError('not_found', { detail: 'No WebSocket is served here.' });
+        if (devServer === undefined)
+          throw new GatewayError('not_found', { detail: 'No WebSocket is served here.' });
         originPolicy.checkUpgrade(request);
         devServer.upgrade(request, socket, head);
       };
@@ -259,7 +276,9 @@ function openStore(deps: {
   const { config, keyRing, clock, log, metrics } = deps;
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
-    log.warn('sessions are kept in memory: they end with this process; set session.store to keep them in Redis');
+    log.warn(
+      'sessions are kept in memory: they end with this process; set session.store to keep them in Redis',
+    );
     metrics.storeUp(1);
     return { store: createMemoryStore({ clock }), locks: createLocalLocks() };
   }

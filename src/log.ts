@@ -14,7 +14,10 @@ type LoggedError = { type: string; message: string; code?: string; stack?: strin
  * errors (`command.args`: sealed sessions and keys), and openid-client the provider's answer (`cause.body`: tokens);
  * neither reaches a line. No line of this program carries headers, bodies, cookies or query strings.
  */
-export function createLogger(options: Config['log'], destination: DestinationStream = openDestination(options)): Logger {
+export function createLogger(
+  options: Config['log'],
+  destination: DestinationStream = openDestination(options),
+): Logger {
   return pino(
     {
       level: options.level,
@@ -31,12 +34,13 @@ function openDestination(options: Config['log']): DestinationStream {
   if (options.format === 'pretty') return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
   // Lines are gathered for up to 50 ms: a write a line costs more than everything else in a log call.
   // pino flushes what is left when the process exits.
-  return pino.destination({ sync: false, minLength: 16_384, periodicFlush: 50 });
+  return pino.destination({ sync: false, minLength: 8_192, periodicFlush: 50 });
 }
 
 /** Reduces anything thrown to what may be logged; stops after a few causes, so that a cycle ends. */
 export function describeError(error: unknown, depth = 0): LoggedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: 'a value that is no error was thrown' };
+  if (!(error instanceof Error))
+    return { type: typeof error, message: 'a value that is no error was thrown' };
   const described: LoggedError = { type: error.name, message: withoutArguments(error.message) };
   if ('code' in error && typeof error.code === 'string') described.code = error.code;
   if (error.stack !== undefined && depth === 0) described.stack = withoutArguments(error.stack);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { runCheck } from './check.ts';
+import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -10,6 +10,8 @@ import { serve } from './serve.ts';
 /** Exit codes: sysexits' EX_CONFIG for a configuration that cannot be used. */
 const EXIT_CONFIG = 78;
 const EXIT_FAILURE = 1;
+/** Signals this close together are one, in milliseconds. */
+const SAME_SIGNAL_MS = 300;
 
 const usage = `coatcheck: a token gateway for single-page apps
 
@@ -28,10 +30,22 @@ async function main(): Promise<void> {
   }
   const config = load(args.config);
   if (args.check) {
-    process.exitCode = (await runCheck(config, args.config)) ? 0 : EXIT_FAILURE;
+    process.exitCode = (await report(config, args.config)) ? 0 : EXIT_FAILURE;
     return;
   }
   await run(config, args.config);
+}
+
+/** Prints what `--check` found, one line each; gives true when all is well. */
+async function report(config: Config, file: string): Promise<boolean> {
+  const findings = [
+    { name: 'configuration', ok: true, detail: `${file} is valid` },
+    ...(await tryOut(config)),
+  ];
+  for (const { name, ok, detail } of findings) {
+    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)}  ${detail}`);
+  }
+  return findings.every(({ ok }) => ok);
 }
 
 async function run(config: Config, file: string): Promise<void> {
@@ -50,17 +64,25 @@ async function run(config: Config, file: string): Promise<void> {
       server.replaceSecrets(loadConfig(file).session.secrets);
       log.info('session secrets read anew');
     } catch (error) {
-      const problems = error instanceof ConfigError ? formatProblems(file, error.problems).split('\n') : undefined;
+      const problems =
+        error instanceof ConfigError ? formatProblems(file, error.problems).split('\n') : undefined;
       log.error({ problems }, 'the configuration cannot be read anew; the old secrets stay');
     }
   });
-  let stopping = false;
+  let askedAtMs: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
-    if (stopping) exit(EXIT_FAILURE);
-    stopping = true;
+    if (askedAtMs !== undefined) {
+      // A signal to a process group comes twice when a wrapper such as npm passes its own on.
+      if (performance.now() - askedAtMs > SAME_SIGNAL_MS) exit(EXIT_FAILURE);
+      return;
+    }
+    askedAtMs = performance.now();
     log.info({ signal }, 'stopping');
     setTimeout(() => {
-      log.error({ shutdownTimeoutMs: config.shutdownTimeout }, 'stopped before everything in flight had finished');
+      log.error(
+        { shutdownTimeoutMs: config.shutdownTimeout },
+        'stopped before everything in flight had finished',
+      );
       exit(EXIT_FAILURE);
     }, config.shutdownTimeout).unref();
     server.stop().then(

@@ -26,11 +26,8 @@ export function createCalls(gateway) {
   return { call, onCall: (listener) => listeners.add(listener) };
 }
 
-/** Whether the gateway or the API let the call down; an ended session and a refused note did not. */
+/** Whether a call was let down. An ended session is no failure, and neither is a note that the API finds too long. */
 export function hasFailed({ status, body }) {
-  return status === 0 || status >= 500 || (status === 401 && !isSessionEnd(body)) || status === 403;
-}
-
-function isSessionEnd({ code }) {
-  return code === 'session_required' || code === 'session_expired';
+  const sessionEnded = body.code === 'session_required' || body.code === 'session_expired';
+  return status === 0 || (status > 400 && !sessionEnded);
 }

@@ -37,6 +37,8 @@ export function openDesk(session, gateway, calls) {
   function endDesk() {
     if (leaving) return;
     toggleStream(false);
+    at('desk').inert = true;
+    at('account').hidden = true;
     notify('Your session has ended.', 'Sign in', () => gateway.login());
   }
 
@@ -62,13 +64,15 @@ export function openDesk(session, gateway, calls) {
   }
 
   openLive({
-    onTick: ({ tick, openedBy }) => showLive('open', `open, ${tick} ticks, let in by ${openedBy}`),
+    onTick: ({ tick, openedBy }) => showLive('open', `open, tick ${tick}, let in by ${openedBy}`),
     async onClose(code) {
       showLive('closed', `closed (${code})`);
       try {
         if (!(await gateway.session()).authenticated) endDesk();
       } catch {
-        if (!leaving) notify('The gateway cannot be reached.', 'Reload', () => location.reload());
+        if (leaving) return;
+        toggleStream(false);
+        notify('The gateway cannot be reached.', 'Reload', () => location.reload());
       }
     },
   });
@@ -85,6 +89,7 @@ export function openDesk(session, gateway, calls) {
   for (const button of document.querySelectorAll('[data-path]')) {
     onClick(button, () => callAndShow(calls, 'GET', button.dataset.path));
   }
+  void callAndShow(calls, 'GET', '/api/me');
 }
 
 async function addNote(calls, form) {

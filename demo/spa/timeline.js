@@ -1,7 +1,7 @@
 const WINDOW_MS = 60_000;
 const SCALES = [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 const BAND = 22;
-const HEADROOM = 16;
+const HEADROOM = 18;
 const FLOOR = 20;
 
 /**
@@ -95,7 +95,7 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
       context.fillText(label, at, floor + 16);
     }
     context.textAlign = 'left';
-    context.fillText(`${Math.round(top)} ms`, 0, BAND + HEADROOM + 14);
+    context.fillText(`${Math.round(top)} ms`, 0, BAND + HEADROOM - 4);
   }
 
   function drawTokens(x, width, floor) {
@@ -128,7 +128,8 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
 
   function drawCall(call, at, floor, top) {
     const room = floor - BAND - HEADROOM;
-    const height = Math.max(3, (call.took / top) * room);
+    // The square root keeps quick calls in sight beside one that waited for a new token.
+    const height = Math.max(3, Math.sqrt(call.took / top) * room);
     const token = call.token && tokens.get(call.token.fingerprint);
     context.fillStyle = token ? colours.tokens[token.colour] : colours.quiet;
     if (failed(call)) {

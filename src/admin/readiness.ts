@@ -31,7 +31,9 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
       return [
         { name: 'store', ok: deps.store.wasReachable(), detail: store },
         { name: 'provider', ok: deps.provider.state() !== 'never', detail: provider },
-        ...(draining ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const] : []),
+        ...(draining
+          ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const]
+          : []),
       ];
     },
     drain() {

@@ -27,7 +27,8 @@ export function createCallback(deps: {
       if (search.getAll(name).length > 1) throw refuse(`the callback has more than one "${name}" parameter`);
     }
     const state = search.get('state');
-    if (!state) throw refuse('the callback has no "state" parameter: it does not come from a login begun here');
+    if (!state)
+      throw refuse('the callback has no "state" parameter: it does not come from a login begun here');
 
     const pending = await loginCookies.find(state, request.headers.cookie);
     response.setHeader('Set-Cookie', loginCookies.drop(state, request.headers.cookie));
@@ -36,7 +37,8 @@ export function createCallback(deps: {
         'no login with this "state" was begun in this browser, or it has expired or been finished: sign in again',
       );
     }
-    if (!search.has('code') && !search.has('error')) throw refuse('the callback has neither "code" nor "error"');
+    if (!search.has('code') && !search.has('error'))
+      throw refuse('the callback has neither "code" nor "error"');
 
     const signIn = await provider.finishLogin(new URL(`${redirectUri}${query}`), pending);
     const { setCookie } = await sessions.start(signIn);

@@ -63,9 +63,15 @@ export function createLoginCookies(deps: {
     async keep(login, header) {
       const started = login.startedAtMs.toString(36).padStart(9, '0');
       const seal = await seals.seal({ ...login }, LIFETIME_SECONDS);
-      const surplus = cookieNamesStartingWith(header, prefix).sort().reverse().slice(MAX_ATTEMPTS - 1);
+      const surplus = cookieNamesStartingWith(header, prefix)
+        .sort()
+        .reverse()
+        .slice(MAX_ATTEMPTS - 1);
       return [
-        writeCookie(`${prefix}${started}.${mark(login.state)}`, seal, { ...attributes, maxAge: LIFETIME_SECONDS }),
+        writeCookie(`${prefix}${started}.${mark(login.state)}`, seal, {
+          ...attributes,
+          maxAge: LIFETIME_SECONDS,
+        }),
         ...surplus.map((name) => clearCookie(name, attributes)),
       ];
     },

@@ -18,11 +18,17 @@ export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeader
     next();
   });
   const read = (path: string, handler: RequestHandler) =>
-    router.route(path).get(handler).all(refuseMethod(['GET', 'HEAD']));
+    router
+      .route(path)
+      .get(handler)
+      .all(refuseMethod(['GET', 'HEAD']));
   read('/login', handlers.login);
   read('/callback', handlers.callback);
   read('/session', handlers.session);
-  router.route('/logout').post(handlers.logout).all(refuseMethod(['POST']));
+  router
+    .route('/logout')
+    .post(handlers.logout)
+    .all(refuseMethod(['POST']));
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'The gateway has no such endpoint.' });
   });

@@ -36,7 +36,9 @@ export function createSession(deps: {
 }
 
 function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]));
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
+  );
 }
 
 function secondsUntil(ms: number, now: number): number {

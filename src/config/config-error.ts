@@ -23,9 +23,14 @@ export class ConfigError extends Error {
 export function formatProblems(file: string, problems: readonly Problem[]): string {
   return problems
     .map(({ path, line, message }) => {
-      const place = line === undefined ? file : `${file}:${line}`;
+      const place = placeOf(file, line);
       const subject = path === '' ? message : `${path}: ${message}`;
       return place === '' ? subject : `${place}  ${subject}`;
     })
     .join('\n');
+}
+
+function placeOf(file: string, line: number | undefined): string {
+  if (line === undefined) return file;
+  return file === '' ? `line ${line}` : `${file}:${line}`;
 }

@@ -33,4 +33,7 @@ export const refreshSchema = section({
   maxPerMinute: integer({ min: 1 })
     .prefault(30)
     .describe('How many refreshes one session may cause in a minute.'),
+  maxConcurrent: integer({ min: 1 })
+    .prefault(32)
+    .describe('How many calls of the token endpoint for refreshes one process may have under way at once.'),
 }).describe('Renewal of access tokens.');

@@ -27,7 +27,9 @@ export function createEnvelopes(keyRing: KeyRing): Envelopes {
       header.writeUInt8(VERSION, 0);
       header.writeUInt32BE(key.id, 1);
       randomBytes(IV_BYTES).copy(header, 5);
-      const cipher = createCipheriv('aes-256-gcm', key.bytes, header.subarray(5), { authTagLength: TAG_BYTES });
+      const cipher = createCipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
+        authTagLength: TAG_BYTES,
+      });
       cipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
       return Buffer.concat([header, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
     },
@@ -38,11 +40,15 @@ export function createEnvelopes(keyRing: KeyRing): Envelopes {
       if (key === undefined) return undefined;
       const header = envelope.subarray(0, HEADER_BYTES);
       const tagAt = envelope.length - TAG_BYTES;
-      const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), { authTagLength: TAG_BYTES });
+      const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
+        authTagLength: TAG_BYTES,
+      });
       decipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
       decipher.setAuthTag(envelope.subarray(tagAt));
       try {
-        return decipher.update(envelope.subarray(HEADER_BYTES, tagAt), undefined, 'utf8') + decipher.final('utf8');
+        return (
+          decipher.update(envelope.subarray(HEADER_BYTES, tagAt), undefined, 'utf8') + decipher.final('utf8')
+        );
       } catch {
         return undefined;
       }

@@ -14,7 +14,6 @@ export type Exchange = {
 };
 
 declare global {
-  // eslint-disable-next-line -- Express names its extension point so.
   namespace Express {
     interface Locals {
       exchange?: Exchange;

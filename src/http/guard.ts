@@ -16,7 +16,11 @@ export type Guard = {
 
 const unchecked = { path: '', query: '' };
 
-export function createGuard(deps: { hostCheck: HostCheck; clientAddress: ClientAddress; clock: () => number }): Guard {
+export function createGuard(deps: {
+  hostCheck: HostCheck;
+  clientAddress: ClientAddress;
+  clock: () => number;
+}): Guard {
   return {
     open: (request) => ({
       requestId: createRequestId(),

@@ -10,7 +10,8 @@ export type Problems = (error: unknown, requestId: string) => Problem;
 /** The one place where errors become answers. An error that is no {@link GatewayError} says nothing about itself. */
 export function createProblems(loginUrl: string): Problems {
   return (error, requestId) => {
-    const known = error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
+    const known =
+      error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
     const { code, status, options } = known;
     const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' };
     if (options.retryAfterSeconds !== undefined) headers['Retry-After'] = String(options.retryAfterSeconds);

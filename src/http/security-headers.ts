@@ -19,7 +19,10 @@ export function createInertHeaders(secure: boolean): SecurityHeaders {
   const set = helmet({
     ...common,
     strictTransportSecurity: transport(secure),
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
   });
   return (request, response) => {
     set(request, response, () => undefined);
@@ -39,7 +42,12 @@ export function createPageHeaders(secure: boolean): SecurityHeaders {
     crossOriginEmbedderPolicy: false,
     contentSecurityPolicy: {
       useDefaults: false,
-      directives: { objectSrc: ["'none'"], baseUri: ["'self'"], frameAncestors: ["'none'"] },
+      directives: {
+        defaultSrc: helmet.contentSecurityPolicy.dangerouslyDisableDefaultSrc,
+        objectSrc: ["'none'"],
+        baseUri: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
     },
   });
   return (request, response) => set(request, response, () => undefined);

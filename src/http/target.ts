@@ -21,7 +21,8 @@ const suspicious = /%|\/\.|\.\.|\/\//;
  * (CVE-2021-21322, CVE-2026-48020, CVE-2026-85124 and their kind).
  */
 export function parseTarget(url: string | undefined): Target {
-  if (url === undefined || !allowed.test(url)) throw refuse('The request target is not a path on this server.');
+  if (url === undefined || !allowed.test(url))
+    throw refuse('The request target is not a path on this server.');
   const queryAt = url.indexOf('?');
   const path = queryAt === -1 ? url : url.slice(0, queryAt);
   if (suspicious.test(path)) checkPath(path);

@@ -16,7 +16,11 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** Looks for a provider with one attempt at a time, however many ask. */
-export function createDiscovery<Found>(deps: { look: () => Promise<Found>; issuer: string; log: Logger }): Discovery<Found> {
+export function createDiscovery<Found>(deps: {
+  look: () => Promise<Found>;
+  issuer: string;
+  log: Logger;
+}): Discovery<Found> {
   const { look, issuer, log } = deps;
   let found: Found | undefined;
   let attempt: Promise<Found> | undefined;
@@ -35,7 +39,10 @@ export function createDiscovery<Found>(deps: { look: () => Promise<Found>; issue
         (error: unknown) => {
           failures += 1;
           // Once loudly, then quietly: a provider that is away for an hour fills no log.
-          log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not found; still looking');
+          log[failures === 1 ? 'error' : 'debug'](
+            { issuer, err: error },
+            'provider not found; still looking',
+          );
           throw error;
         },
       )

@@ -1,31 +1,78 @@
 import type { CustomFetch } from 'openid-client';
+import { Agent, fetch, type Dispatcher } from 'undici';
+
+/** The connections to one provider, and the fetch that goes over them. */
+export type ProviderClient = {
+  /**
+   * Makes a fetch for openid-client: no redirect is followed, no answer is read beyond 1 MiB, and `shape` may mend an
+   * answer's text before it is seen. A request for which `maySend` gives false when its turn on the wire has come is not
+   * sent, and fails with {@link NotSentError}.
+   */
+  fetchWith(options: { shape?: (text: string) => string; maySend?: () => boolean }): CustomFetch;
+  close(): void;
+};
+
+/** A request that was not sent, since its sender had lost the right to. */
+export class NotSentError extends Error {
+  override readonly name = 'NotSentError';
+}
 
 /** More than any honest answer of a provider, in bytes; beyond it an answer is not read on. */
 const MAX_ANSWER_BYTES = 1_048_576;
 
-/**
- * The fetch under every exchange with the provider: no redirect is followed, no answer is read beyond 1 MiB, and
- * `shape` may mend an answer's text before openid-client sees it. `onExchange` learns whether the provider answered.
- */
-export function createProviderFetch(deps: {
-  onExchange: (answered: boolean) => void;
-  shape: (text: string) => string;
-}): CustomFetch {
-  return async (url, options) => {
-    try {
-      const response = await fetch(url, { ...options, body: readableBody(options.body) });
-      const text = await readText(response);
-      deps.onExchange(response.status < 500);
-      const headers = new Headers(response.headers);
-      headers.delete('content-encoding');
-      headers.delete('content-length');
-      const hasBody = text !== '' && response.status !== 204 && response.status !== 304;
-      return new Response(hasBody ? deps.shape(text) : null, { status: response.status, headers });
-    } catch (error) {
-      deps.onExchange(false);
-      throw error;
-    }
+/** Opens connections to a provider. `onExchange` learns of each request whether the provider answered it. */
+export function createProviderClient(deps: { onExchange: (answered: boolean) => void }): ProviderClient {
+  const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 } });
+
+  return {
+    fetchWith({ shape = (text) => text, maySend = () => true }) {
+      const dispatcher = agent.compose(asking(maySend));
+      return async (url, options) => {
+        try {
+          const { signal = null, method, headers, redirect } = options;
+          const body = readableBody(options.body);
+          const response = await fetch(url, { signal, method, headers, redirect, body, dispatcher });
+          const text = await readText(response.body);
+          deps.onExchange(response.status < 500);
+          const shaped = new Headers([...response.headers]);
+          shaped.delete('content-encoding');
+          shaped.delete('content-length');
+          const hasBody = text !== '' && response.status !== 204 && response.status !== 304;
+          return new Response(hasBody ? shape(text) : null, { status: response.status, headers: shaped });
+        } catch (error) {
+          if (!isNotSent(error)) deps.onExchange(false);
+          throw error;
+        }
+      };
+    },
+    close: () => void agent.destroy(),
   };
+}
+
+/**
+ * Asks at the last moment there is: undici 8 calls `onRequestStart` with a connection in hand and nothing written. A
+ * process that was stopped while it connected finds out here that its lock has lapsed.
+ */
+function asking(maySend: () => boolean): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(controller, context) {
+        if (maySend()) handler.onRequestStart?.(controller, context);
+        else controller.abort(new NotSentError('the lock has lapsed'));
+      },
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    });
+}
+
+/** Tells whether an error means that nothing was sent by our own decision. */
+export function isNotSent(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    if (at instanceof NotSentError) return true;
+  }
+  return false;
 }
 
 /** openid-client 6 sends URLSearchParams and strings only; the wider type of its hook is narrowed here. */
@@ -36,14 +83,15 @@ function readableBody(body: Parameters<CustomFetch>[1]['body']): string | null {
   throw new TypeError('unexpected kind of request body');
 }
 
-async function readText(response: Response): Promise<string> {
-  if (response.body === null) return '';
+async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
+  if (body === null) return '';
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of body) {
     size += chunk.byteLength;
-    if (size > MAX_ANSWER_BYTES) throw new Error(`the provider's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    if (size > MAX_ANSWER_BYTES)
+      throw new Error(`the provider's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -38,7 +38,10 @@ export function createIdTokenVerifier(deps: {
       });
       // SECURITY: a token meant for others besides us is refused (OpenID Connect Core, section 3.1.3.7, item 3).
       if (Array.isArray(payload.aud) && payload.aud.length > 1) {
-        return { kind: 'invalid', cause: new Error('the ID token names other audiences besides this client') };
+        return {
+          kind: 'invalid',
+          cause: new Error('the ID token names other audiences besides this client'),
+        };
       }
       return { kind: 'valid', claims: payload };
     } catch (cause) {

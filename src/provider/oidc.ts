@@ -4,16 +4,16 @@ import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { createDiscovery } from './discovery.ts';
-import { createProviderFetch } from './http-client.ts';
+import { createProviderClient, type ProviderClient } from './http-client.ts';
 import { createIdTokenVerifier, type IdTokenVerifier } from './id-token.ts';
 import type { Provider, ProviderState, RefreshOutcome } from './provider.ts';
 import { classifyRefreshFailure, explainLoginFailure } from './refusal.ts';
 import { detachIdToken, normalizeTokenResponse, readTokenAnswer, reattachIdToken } from './token-response.ts';
 
-/** What discovery yields: one client for logins, one for refreshes, and a check for the ID tokens of the latter. */
+/** What discovery yields: a client for logins, one for each refresh, and a check for the ID tokens of the latter. */
 type Relation = {
   login: client.Configuration;
-  refresh: client.Configuration;
+  refresh(maySend: () => boolean): client.Configuration;
   verifyRefreshed: IdTokenVerifier;
 };
 
@@ -34,13 +34,15 @@ const CLOCK_TOLERANCE_SECONDS = 30;
 export function createOidcProvider(deps: OidcDeps): Provider {
   const { config, log, metrics } = deps;
   let state: ProviderState = 'never';
-  const onExchange = (answered: boolean) => {
-    if (!answered && state === 'never') return;
-    state = answered ? 'up' : 'down';
-    metrics.providerUp(answered ? 1 : 0);
-  };
+  const http = createProviderClient({
+    onExchange(answered) {
+      if (!answered && state === 'never') return;
+      state = answered ? 'up' : 'down';
+      metrics.providerUp(answered ? 1 : 0);
+    },
+  });
   const discovery = createDiscovery<Relation>({
-    look: () => discover(deps, onExchange),
+    look: () => discover(deps, http),
     issuer: config.issuer,
     log,
   });
@@ -78,7 +80,8 @@ export function createOidcProvider(deps: OidcDeps): Provider {
           idTokenExpected: true,
         });
         const claims = answer.claims();
-        if (claims === undefined) throw new Error('openid-client gave no claims of an ID token it had required');
+        if (claims === undefined)
+          throw new Error('openid-client gave no claims of an ID token it had required');
         return {
           issuer: claims.iss,
           subject: claims.sub,
@@ -100,12 +103,15 @@ export function createOidcProvider(deps: OidcDeps): Provider {
       }
     },
 
-    async refresh({ refreshToken, subject }): Promise<RefreshOutcome> {
+    async refresh({ refreshToken, subject, audience, maySend }): Promise<RefreshOutcome> {
       const relation = await discovery.get().catch((cause: unknown) => ({ cause }));
-      if ('cause' in relation) return { kind: 'transient', retryAfterSeconds: undefined, cause: relation.cause };
+      if ('cause' in relation)
+        return { kind: 'transient', retryAfterSeconds: undefined, cause: relation.cause };
       const sentAtMs = deps.clock();
       try {
-        const json = await client.refreshTokenGrant(relation.refresh, refreshToken);
+        const parameters = new URLSearchParams(audience.resources.map((resource) => ['resource', resource]));
+        if (audience.scopes.length > 0) parameters.set('scope', audience.scopes.join(' '));
+        const json = await client.refreshTokenGrant(relation.refresh(maySend), refreshToken, parameters);
         const answer = readTokenAnswer(reattachIdToken(json));
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
         const verdict = await relation.verifyRefreshed(answer.idToken, subject);
@@ -116,8 +122,16 @@ export function createOidcProvider(deps: OidcDeps): Provider {
             return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: verdict.cause };
           case 'unverifiable':
             // The tokens came over the authenticated connection to the token endpoint; only the claims are not taken.
-            log.warn({ err: verdict.cause }, 'keys not reachable: the claims of a refreshed ID token are left out');
-            return { kind: 'refreshed', answer: { ...answer, idToken: undefined }, claims: undefined, sentAtMs };
+            log.warn(
+              { err: verdict.cause },
+              'keys not reachable: the claims of a refreshed ID token are left out',
+            );
+            return {
+              kind: 'refreshed',
+              answer: { ...answer, idToken: undefined },
+              claims: undefined,
+              sentAtMs,
+            };
         }
       } catch (cause) {
         return classifyRefreshFailure(cause);
@@ -145,18 +159,22 @@ export function createOidcProvider(deps: OidcDeps): Provider {
       const server = (await discovery.get()).login.serverMetadata();
       const pkce = server.supportsPKCE() ? 'PKCE S256' : 'PKCE S256 not announced (sent all the same)';
       const revocation = server.revocation_endpoint === undefined ? 'no revocation' : 'revocation';
-      const logout = server.end_session_endpoint === undefined ? 'no logout endpoint: logout is local' : 'logout';
+      const logout =
+        server.end_session_endpoint === undefined ? 'no logout endpoint: logout is local' : 'logout';
       return `${server.issuer}: ${pkce}, ${revocation}, ${logout}`;
     },
 
     start: () => discovery.start(),
-    close: () => discovery.close(),
+    close() {
+      discovery.close();
+      http.close();
+    },
   };
 }
 
-async function discover(deps: OidcDeps, onExchange: (answered: boolean) => void): Promise<Relation> {
+async function discover(deps: OidcDeps, http: ProviderClient): Promise<Relation> {
   const { config } = deps;
-  const fetch = createProviderFetch({ onExchange, shape: normalizeTokenResponse });
+  const fetch = http.fetchWith({ shape: normalizeTokenResponse });
   const issuer = new URL(config.issuer);
   // http is for the loopback, and for who allowed it by `allowInsecureHttp`: the configuration has been checked for that.
   const insecure = issuer.protocol === 'http:' ? [client.allowInsecureRequests] : [];
@@ -171,15 +189,24 @@ async function discover(deps: OidcDeps, onExchange: (answered: boolean) => void)
   const server = login.serverMetadata();
   // SECURITY: compared as strings (OpenID Connect Discovery, section 4.3); openid-client 6 compares parsed URLs.
   if (server.issuer !== config.issuer) {
-    throw new Error(`provider.issuer is "${config.issuer}", but the provider calls itself "${server.issuer}"`);
+    throw new Error(
+      `provider.issuer is "${config.issuer}", but the provider calls itself "${server.issuer}"`,
+    );
   }
-  const refresh = new client.Configuration(server, config.clientId, metadata, clientAuthentication(config));
-  refresh.timeout = options.timeout;
-  refresh[client.customFetch] = createProviderFetch({ onExchange, shape: detachIdToken });
-  for (const allow of insecure) allow(refresh);
   return {
     login,
-    refresh,
+    refresh(maySend) {
+      const refresh = new client.Configuration(
+        server,
+        config.clientId,
+        metadata,
+        clientAuthentication(config),
+      );
+      refresh.timeout = options.timeout;
+      refresh[client.customFetch] = http.fetchWith({ shape: detachIdToken, maySend });
+      for (const allow of insecure) allow(refresh);
+      return refresh;
+    },
     verifyRefreshed: createIdTokenVerifier({ metadata: server, clientId: config.clientId, fetch }),
   };
 }

@@ -1,3 +1,4 @@
+import type { Audience } from '../tokens/audience.ts';
 import type { TokenAnswer } from '../tokens/token-set.ts';
 
 /** What a login attempt must remember until its callback; it goes into a sealed cookie, never to the provider. */
@@ -27,6 +28,10 @@ export type RefreshRequest = {
   readonly refreshToken: string;
   /** Whose session it is: a refreshed ID token must name the same person (OpenID Connect Core, section 12.2). */
   readonly subject: string;
+  /** What the access token is to be for. */
+  readonly audience: Audience;
+  /** Asked in the moment in which the request would go out on the wire: when it gives false, nothing is sent. */
+  readonly maySend: () => boolean;
 };
 
 /**

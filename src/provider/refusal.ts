@@ -1,4 +1,10 @@
-import { AuthorizationResponseError, ClientError, ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client';
+import {
+  AuthorizationResponseError,
+  ClientError,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+} from 'openid-client';
+import { isNotSent } from './http-client.ts';
 import type { RefreshOutcome } from './provider.ts';
 
 /** Failures of connecting: nothing of the request was sent. */
@@ -23,7 +29,8 @@ const notSentCodes = new Set([
 export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, { kind: 'refreshed' }> {
   if (cause instanceof ResponseBodyError) {
     if (cause.error === 'invalid_grant') return { kind: 'rejected', cause };
-    if (isBusy(cause.status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(cause.response), cause };
+    if (isBusy(cause.status))
+      return { kind: 'transient', retryAfterSeconds: retryAfterOf(cause.response), cause };
     return { kind: 'misconfigured', error: cause.error, cause };
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
@@ -31,12 +38,14 @@ export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, 
   }
   if (cause instanceof ClientError && cause.cause instanceof Response) {
     const response = cause.cause;
-    if (isBusy(response.status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
+    if (isBusy(response.status))
+      return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
     // 200 with something that is no token answer: the refresh token may have been used for it.
     if (response.status === 200) return { kind: 'ambiguous', cause };
     return { kind: 'misconfigured', error: `unexpected status ${response.status}`, cause };
   }
-  if (isNotSent(cause)) return { kind: 'transient', retryAfterSeconds: undefined, cause };
+  if (isNotSent(cause) || isNotConnected(cause))
+    return { kind: 'transient', retryAfterSeconds: undefined, cause };
   return { kind: 'ambiguous', cause };
 }
 
@@ -74,7 +83,7 @@ function isBusy(status: number): boolean {
   return status >= 500 || status === 408 || status === 425 || status === 429;
 }
 
-function isNotSent(error: unknown): boolean {
+function isNotConnected(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     if ('code' in at && typeof at.code === 'string' && notSentCodes.has(at.code)) return true;
   }

@@ -50,7 +50,8 @@ export function readTokenAnswer(json: Readonly<Record<string, unknown>>): TokenA
     scope: nonEmpty(json['scope']),
     refreshToken: nonEmpty(json['refresh_token']),
     refreshExpiresInSeconds:
-      readLifetimeSeconds(json['refresh_expires_in']) ?? readLifetimeSeconds(json['refresh_token_expires_in']),
+      readLifetimeSeconds(json['refresh_expires_in']) ??
+      readLifetimeSeconds(json['refresh_token_expires_in']),
     idToken: nonEmpty(json['id_token']),
   };
 }

@@ -27,16 +27,17 @@ export function createApi(deps: {
     exchange.route = route.config.path;
     checkMethod(request, route);
     // A route that never gets a credential of the browser's has nothing that another site could misuse.
-    if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0) originPolicy.checkRequest(request);
+    if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
+      originPolicy.checkRequest(request);
 
     try {
-      const stored = await bearers.forRequest(request, route);
+      const credential = await bearers.forRequest(request, route);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      await passages.open({ request, response, exchange, route, body }, stored);
+      await passages.open({ request, response, exchange, route, body }, credential);
     } catch (error) {
       if (hasBegun(response)) return;
       const explained = explainUpstreamFailure(error);

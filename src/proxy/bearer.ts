@@ -1,16 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
-import type { Refresher } from '../refresh/refresher.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { Credential, Refresher } from '../refresh/refresher.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Route } from './routes.ts';
 
-/**
- * Finds whose token a request to a route goes out with: a session whose access token may be sent now, or undefined where
- * the route wants none or allows to go without.
- */
+/** Finds the access token that a request to a route goes out with. */
 export type Bearers = {
-  forRequest(request: IncomingMessage, route: Route): Promise<StoredSession | undefined>;
+  /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
+  forRequest(request: IncomingMessage, route: Route): Promise<Credential | undefined>;
   /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
   takeBack(response: ServerResponse): void;
 };
@@ -19,12 +16,12 @@ export type Bearers = {
 export function createBearers(deps: { sessions: Sessions; refresher: Refresher }): Bearers {
   const { sessions, refresher } = deps;
   return {
-    async forRequest(request, { config }) {
+    async forRequest(request, { config, audience }) {
       if (config.auth === 'none') return undefined;
       const reading = await sessions.use(request.headers.cookie);
       if (reading.kind === 'live') {
-        if (config.auth === 'required') return refresher.fresh(reading.stored);
-        return refresher.fresh(reading.stored).catch(anonymousWhenExpired);
+        if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
+        return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
       }
       if (config.auth === 'optional') return undefined;
       if (reading.kind === 'absent') throw new GatewayError('session_required', { detail: 'Sign in first.' });

@@ -10,7 +10,9 @@ export type Demand = 'refresh' | 'step_up' | 'pass';
  */
 export function readDemand(wwwAuthenticate: string | readonly string[] | undefined): Demand {
   if (wwwAuthenticate === undefined) return 'refresh';
-  const challenges = parseChallenges(typeof wwwAuthenticate === 'string' ? wwwAuthenticate : wwwAuthenticate.join(', '));
+  const challenges = parseChallenges(
+    typeof wwwAuthenticate === 'string' ? wwwAuthenticate : wwwAuthenticate.join(', '),
+  );
   const errors = challenges
     .filter(({ scheme }) => scheme === 'bearer' || scheme === 'dpop')
     .map(({ error }) => error);

@@ -11,7 +11,8 @@ export type Downstream = {
 };
 
 /** Trailer fields that would be header fields in disguise (RFC 9110, section 6.5.1) do not pass. */
-const notInTrailers = /^(?:content-|transfer-|set-cookie|authorization|www-|host$|trailer$|cache-control|te$|connection)/;
+const notInTrailers =
+  /^(?:content-|transfer-|set-cookie|authorization|www-|host$|trailer$|cache-control|te$|connection)/;
 
 export function createDownstream(
   response: ServerResponse,

@@ -6,7 +6,8 @@ import type { Downstream } from './downstream.ts';
 import type { ForwardResult, UpstreamCall } from './forward.ts';
 
 /** Fields a trailer section may not have (RFC 9110, section 6.5.1), and those no client may say to an upstream at all. */
-const refused = /^(?:authorization|cookie|host|dpop|forwarded|te|trailer|connection|content-.*|transfer-.*|x-forwarded-.*)$/i;
+const refused =
+  /^(?:authorization|cookie|host|dpop|forwarded|te|trailer|connection|content-.*|transfer-.*|x-forwarded-.*)$/i;
 
 /**
  * Makes a call whose request has a trailer section. undici 8 cannot send one, so these few go by Node's own client, on a

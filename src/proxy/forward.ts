@@ -21,7 +21,10 @@ export type UpstreamCall = {
  * Looks at the head of an answer before any of it goes to the browser. Undefined lets it pass at once; a promise holds
  * it back, and it passes when that gives `pass` or is thrown away when it gives `discard`.
  */
-export type Inspect = (status: number, headers: IncomingHttpHeaders) => Promise<'pass' | 'discard'> | undefined;
+export type Inspect = (
+  status: number,
+  headers: IncomingHttpHeaders,
+) => Promise<'pass' | 'discard'> | undefined;
 
 /** How a call ended: its answer went to the browser, was thrown away, or the browser went first. */
 export type ForwardResult = 'passed' | 'discarded' | 'abandoned';

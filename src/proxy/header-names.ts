@@ -30,7 +30,9 @@ export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name:
 }
 
 /** The field names that a Connection value nominates (RFC 9110, section 7.6.1), in lower case. */
-export function nominatedBy(connection: string | readonly string[] | undefined): ReadonlySet<string> | undefined {
+export function nominatedBy(
+  connection: string | readonly string[] | undefined,
+): ReadonlySet<string> | undefined {
   if (connection === undefined) return undefined;
   const value = typeof connection === 'string' ? connection : connection.join(',');
   if (/^(?:keep-alive|close|upgrade)$/i.test(value)) return undefined;

@@ -2,8 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Refresher } from '../refresh/refresher.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { Credential, Refresher } from '../refresh/refresher.ts';
 import { readDemand } from './challenge.ts';
 import { createDownstream } from './downstream.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
@@ -27,7 +26,7 @@ export type Passage = {
 /** Takes requests to their upstream and the answers back. */
 export type Passages = {
   /** Settles when the browser has its answer, or has gone. Rejects when there is none to be had from the upstream. */
-  open(passage: Passage, stored: StoredSession | undefined): Promise<void>;
+  open(passage: Passage, credential: Credential | undefined): Promise<void>;
 };
 
 type PassageDeps = {
@@ -50,20 +49,21 @@ export function createPassages(deps: PassageDeps): Passages {
   const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps.baseUrl)]));
 
   return {
-    async open(passage, stored) {
+    async open(passage, credential) {
       const { request, response, route, body } = passage;
-      if (request.headers.trailer !== undefined) return openWithTrailers(passage, stored);
+      if (request.headers.trailer !== undefined) return openWithTrailers(passage, credential);
 
-      let renewed: StoredSession | undefined;
+      let renewed: Credential | undefined;
       const inspect: Inspect = (status, headers) => {
-        if (status !== 401 || stored === undefined) return undefined;
-        return answerRefusal(passage, stored, headers, (session) => (renewed = session));
+        if (status !== 401 || credential === undefined) return undefined;
+        return answerRefusal(passage, credential, headers, (other) => (renewed = other));
       };
-      const result = await call(passage, stored, body.content, inspect).catch((error: unknown) => {
+      const result = await call(passage, credential, body.content, inspect).catch((error: unknown) => {
         const again = body.again();
-        const mayRepeat = idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
+        const mayRepeat =
+          idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
         if (!mayRepeat || again === undefined || response.destroyed) throw error;
-        return call(passage, stored, again, inspect);
+        return call(passage, credential, again, inspect);
       });
       if (result !== 'discarded' || renewed === undefined) return;
 
@@ -81,25 +81,27 @@ export function createPassages(deps: PassageDeps): Passages {
   /** Decides on a 401: it passes, or is thrown away because there is another token to try. */
   function answerRefusal(
     { body, route }: Passage,
-    stored: StoredSession,
+    credential: Credential,
     headers: IncomingHttpHeaders,
-    onRenewed: (session: StoredSession) => void,
+    onRenewed: (renewed: Credential) => void,
   ): Promise<'pass' | 'discard'> | undefined {
     const demand = readDemand(headers['www-authenticate']);
     if (demand === 'step_up') {
       metrics.upstream401('step_up');
-      return Promise.reject(new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }));
+      return Promise.reject(
+        new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }),
+      );
     }
-    const renewal = demand === 'refresh' ? refresher.afterRefusal(stored, route.config.path) : undefined;
+    const renewal = demand === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
     if (renewal === undefined || body.again() === undefined) {
       // Too large to be sent again: this 401 is the answer, and the next call has the new token.
       renewal?.catch(() => undefined);
       metrics.upstream401('passed');
       return undefined;
     }
-    return renewal.then((session) => {
-      if (session !== undefined) {
-        onRenewed(session);
+    return renewal.then((other) => {
+      if (other !== undefined) {
+        onRenewed(other);
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -109,26 +111,26 @@ export function createPassages(deps: PassageDeps): Passages {
 
   function call(
     passage: Passage,
-    stored: StoredSession | undefined,
+    credential: Credential | undefined,
     content: UpstreamCall['body'],
     inspect: Inspect,
   ): Promise<ForwardResult> {
     const { response, exchange, route } = passage;
     const lane = laneOf(route);
     const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
-    const upstreamCall = lane.callOf(passage, stored, content);
+    const upstreamCall = lane.callOf(passage, credential, content);
     return forward(upstreams.of(route), upstreamCall, response, downstream, inspect);
   }
 
-  async function openWithTrailers(passage: Passage, stored: StoredSession | undefined): Promise<void> {
+  async function openWithTrailers(passage: Passage, credential: Credential | undefined): Promise<void> {
     const { request, response, exchange, route } = passage;
     const lane = laneOf(route);
     const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
-    const upstreamCall = lane.callOf(passage, stored, passage.body.content);
+    const upstreamCall = lane.callOf(passage, credential, passage.body.content);
     const unrepeatable = { ...passage, body: { content: null, again: () => undefined } };
     await forwardWithTrailers(upstreamCall, request, response, downstream, (status, headers) => {
-      if (status === 401 && stored !== undefined) {
-        answerRefusal(unrepeatable, stored, headers, () => undefined)?.catch(() => undefined);
+      if (status === 401 && credential !== undefined) {
+        answerRefusal(unrepeatable, credential, headers, () => undefined)?.catch(() => undefined);
       }
     });
   }
@@ -146,9 +148,13 @@ function createLane(route: Route, baseUrl: string) {
   const { timeout } = route.config;
   return {
     responseHeaders: createResponseHeaderPolicy(route.config),
-    callOf({ request, exchange }: Passage, stored: StoredSession | undefined, body: UpstreamCall['body']): UpstreamCall {
+    callOf(
+      { request, exchange }: Passage,
+      credential: Credential | undefined,
+      body: UpstreamCall['body'],
+    ): UpstreamCall {
       const { target, clientAddress, requestId } = exchange;
-      const accessToken = stored?.session.tokens.accessToken;
+      const accessToken = credential?.accessToken;
       return {
         origin: route.origin,
         path: route.upstreamPath(target.path) + target.query,

@@ -34,7 +34,8 @@ export async function openRequestBody(
   const isChunked = request.headers['transfer-encoding'] !== undefined;
   if (!isChunked && (declared === undefined || declared === '0')) return none;
   const length = isChunked ? undefined : Number(declared);
-  if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes)
+    throw tooLarge(limits.maxBytes);
 
   // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
   if (request.headers.expect !== undefined) response.writeContinue();
@@ -91,5 +92,7 @@ function watchProgress(request: IncomingMessage, idleMs: number): void {
 }
 
 function tooLarge(maxBytes: number): GatewayError {
-  return new GatewayError('body_too_large', { detail: `A request body may have at most ${maxBytes} bytes here.` });
+  return new GatewayError('body_too_large', {
+    detail: `A request body may have at most ${maxBytes} bytes here.`,
+  });
 }

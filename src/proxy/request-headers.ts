@@ -75,8 +75,10 @@ export function createRequestHeaderPolicy(
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
       const name = rawHeaders[at] ?? '';
       const value = rawHeaders[at + 1] ?? '';
-      if (name.length === 10 && name.toLowerCase() === 'connection') nominated = merge(nominated, nominatedBy(value));
-      else if (cookies.size > 0 && name.toLowerCase() === 'cookie') cookie = keepCookies(cookie, value, cookies);
+      if (name.length === 10 && name.toLowerCase() === 'connection')
+        nominated = merge(nominated, nominatedBy(value));
+      else if (cookies.size > 0 && name.toLowerCase() === 'cookie')
+        cookie = keepCookies(cookie, value, cookies);
       else if (name.length === 11 && name.toLowerCase() === 'traceparent') trace = value;
       else if (isKept(name)) headers.push(name, value);
     }
@@ -110,7 +112,8 @@ function without(headers: readonly string[], nominated: ReadonlySet<string>): st
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? '';
     const lower = name.toLowerCase();
-    if (lower === 'host' || lower === 'content-length' || !nominated.has(lower)) kept.push(name, headers[at + 1] ?? '');
+    if (lower === 'host' || lower === 'content-length' || !nominated.has(lower))
+      kept.push(name, headers[at + 1] ?? '');
   }
   return kept;
 }

@@ -31,14 +31,18 @@ const forbiddenPrefixes = ['access-control-', 'proxy-'];
 const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /** The header policy of the way back. Pure. */
-export function createResponseHeaderPolicy(route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>): ResponseHeaderPolicy {
+export function createResponseHeaderPolicy(
+  route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>,
+): ResponseHeaderPolicy {
   const { set, remove } = route.responseHeaders;
   const replaced = new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
   const cookies = new Set(route.cookies.fromUpstream);
   const added = Object.entries(set).flat();
   const isKept = rememberNames(
     (name) =>
-      !forbidden.has(name) && !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) && !replaced.has(name),
+      !forbidden.has(name) &&
+      !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) &&
+      !replaced.has(name),
   );
   const cacheControl = rememberNames(privateCacheControl);
   const vary = rememberNames(varyByCookie);
@@ -55,9 +59,11 @@ export function createResponseHeaderPolicy(route: Pick<RouteConfig, 'responseHea
       else for (const each of value) out.push(name, each);
     }
     if (cookies.size > 0) {
-      for (const cookie of headers['set-cookie'] ?? []) if (mayPass(cookie, cookies)) out.push('set-cookie', cookie);
+      for (const cookie of headers['set-cookie'] ?? [])
+        if (mayPass(cookie, cookies)) out.push('set-cookie', cookie);
     }
-    if (!replaced.has('cache-control')) out.push('cache-control', cacheControl(headers['cache-control'] ?? ''));
+    if (!replaced.has('cache-control'))
+      out.push('cache-control', cacheControl(headers['cache-control'] ?? ''));
     out.push(
       'vary',
       vary(headers.vary ?? ''),
@@ -82,7 +88,9 @@ function privateCacheControl(value: string): string {
   const directives = value
     .split(',')
     .map((directive) => directive.trim())
-    .filter((directive) => directive !== '' && !/^(?:public|s-maxage(?:=.*)?|proxy-revalidate)$/i.test(directive));
+    .filter(
+      (directive) => directive !== '' && !/^(?:public|s-maxage(?:=.*)?|proxy-revalidate)$/i.test(directive),
+    );
   if (directives.length === 0) return value === '' ? 'no-store' : 'private';
   const isPrivate = directives.some((directive) => /^(?:private|no-store)$/i.test(directive));
   return isPrivate ? directives.join(', ') : ['private', ...directives].join(', ');

@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/schema.ts';
+import { createAudience, type Audience } from '../tokens/audience.ts';
 
 /** A route of the configuration, prepared for matching and forwarding. */
 export type Route = {
@@ -8,6 +9,8 @@ export type Route = {
   /** The Host the upstream is asked for. */
   readonly host: string;
   readonly methods: ReadonlySet<string>;
+  /** Whom the access token of a request must be for. */
+  readonly audience: Audience;
   /** The path to ask the upstream for, given a checked path that matched this route; never parsed, only joined. */
   upstreamPath(path: string): string;
 };
@@ -30,6 +33,7 @@ function createRoute(config: RouteConfig): Route {
     origin,
     host,
     methods: new Set(config.methods),
+    audience: createAudience(config.scopes, config.resource),
     upstreamPath(path) {
       if (stripped === 0) return base + path;
       // SECURITY: "/api//x" stripped would read as a host: one slash only leads.
@@ -40,5 +44,7 @@ function createRoute(config: RouteConfig): Route {
 
 function isUnder(path: string, prefix: string): boolean {
   if (prefix === '/') return true;
-  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
+  return (
+    path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f)
+  );
 }

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { Credential } from '../refresh/refresher.ts';
 import type { Watches } from '../sessions/watches.ts';
 import type { Bearers } from './bearer.ts';
 import { createRequestHeaderPolicy } from './request-headers.ts';
@@ -36,14 +36,16 @@ const SESSION_ENDED = 1008;
 const GOING_AWAY = 1001;
 
 /** An upgrade under way, found by its request when the library's events come. `accepted`: the browser has an answer. */
-type Crossing = { stored: StoredSession | undefined; exchange: Exchange; accepted: boolean };
+type Crossing = { credential: Credential | undefined; exchange: Exchange; accepted: boolean };
 
 /** Upgrades by http-proxy-middleware 4, which is shown a request that the header policy has already rewritten. */
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
   const { routes, originPolicy, bearers, watches, baseUrl } = deps;
   const crossings = new WeakMap<IncomingMessage, Crossing>();
   const tunnels = new Set<Tunnel>();
-  const lanes = new Map(routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route)]));
+  const lanes = new Map(
+    routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route)]),
+  );
 
   function createLane(route: Route) {
     const answerHeaders = createResponseHeaderPolicy(route.config);
@@ -72,7 +74,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     crossing: Crossing,
     answerHeaders: ReturnType<typeof createResponseHeaderPolicy>,
   ): void {
-    const { stored, exchange } = crossing;
+    const { credential, exchange } = crossing;
     upstream.once('response', (answer) => {
       crossing.accepted = true;
       answer.headers = toHeaders(answerHeaders(answer.headers, exchange.requestId));
@@ -81,7 +83,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       crossing.accepted = true;
       answer.headers = acceptHeaders(answer.headers);
       const tunnel = createTunnel(socket, upstreamSocket);
-      const unwatch = stored === undefined ? undefined : watches.watch(stored, () => tunnel.close(SESSION_ENDED));
+      const unwatch =
+        credential === undefined
+          ? undefined
+          : watches.watch(credential.stored, () => tunnel.close(SESSION_ENDED));
       tunnels.add(tunnel);
       socket.once('close', () => {
         tunnels.delete(tunnel);
@@ -101,15 +106,15 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
       originPolicy.checkUpgrade(request);
-      const stored = await bearers.forRequest(request, route);
+      const credential = await bearers.forRequest(request, route);
       if (socket.destroyed) return true;
 
-      crossings.set(request, { stored, exchange, accepted: false });
+      crossings.set(request, { credential, exchange, accepted: false });
       // SECURITY: rewritten here, since the library skips its own hooks on some requests (http-proxy-middleware 4.2 on
       // `Expect`) and forwards hop-by-hop fields as they are.
       request.headers = toHeaders([
         ...lane.requestHeaders(request.rawHeaders, {
-          accessToken: stored?.session.tokens.accessToken,
+          accessToken: credential?.accessToken,
           clientAddress: exchange.clientAddress,
           requestId: exchange.requestId,
         }),

@@ -13,7 +13,10 @@ export function explainUpstreamFailure(cause: unknown): GatewayError {
     return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.', cause });
   }
   if (cause instanceof errors.HTTPParserError || codeOf(cause).startsWith('HPE_')) {
-    return new GatewayError('upstream_invalid_response', { detail: 'The API gave an answer that is not HTTP.', cause });
+    return new GatewayError('upstream_invalid_response', {
+      detail: 'The API gave an answer that is not HTTP.',
+      cause,
+    });
   }
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) {
     return new GatewayError('bad_request', { detail: 'The request cannot be forwarded.', cause });

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { Redis, type RedisOptions } from 'ioredis';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -13,11 +12,14 @@ export type RedisConnection = {
   /** Runs one operation. Throws {@link GatewayError} `store_unavailable` when Redis does not do it in time. */
   run<Result>(operation: string, action: (client: Redis) => Promise<Result>): Promise<Result>;
   /** Runs a script on keys of one slot; strings in its reply are Buffers; failures as of {@link RedisConnection.run}. */
-  evaluate(operation: string, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+  evaluate(
+    operation: string,
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown>;
   /** Opens another connection with the same settings, for a subscription; the caller closes it. */
   duplicate(options: RedisOptions): Redis;
-  /** Settles when the first connection stands; throws `store_unavailable` when it does not come about in time. */
-  connected(): Promise<void>;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
   close(): Promise<void>;
@@ -25,8 +27,10 @@ export type RedisConnection = {
 
 type Argument = string | number | Buffer;
 
-/** How long one operation may take before it counts as an outage, in milliseconds. */
+/** How long one operation may take before it counts as an outage, in milliseconds; also the first connection. */
 const COMMAND_TIMEOUT_MS = 2_000;
+/** How long an operation waits for a connection that has just been lost, in milliseconds: most come back at once. */
+const RECONNECT_GRACE_MS = 250;
 
 /** Prepares a Lua script; its digest is what EVALSHA sends instead of the text. */
 export function createScript(lua: string): Script {
@@ -65,8 +69,27 @@ export function createRedisConnection(deps: { url: string; log: Logger; metrics:
   client.on('error', (error) => setUp(false, error));
   client.on('ready', () => setUp(true));
 
+  /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
+  let wait: Promise<void> | undefined;
+  const connected = (): Promise<void> => {
+    wait ??= new Promise<void>((resolve, reject) => {
+      const arrive = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const giveUp = () => {
+        client.off('ready', arrive);
+        reject(new Error('there is no connection to Redis'));
+      };
+      const timer = setTimeout(giveUp, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
+      client.once('ready', arrive);
+    }).finally(() => (wait = undefined));
+    return wait;
+  };
+
   const run: RedisConnection['run'] = async (operation, action) => {
     try {
+      if (client.status !== 'ready') await connected();
       const result = await action(client);
       setUp(true);
       return result;
@@ -83,10 +106,6 @@ export function createRedisConnection(deps: { url: string; log: Logger; metrics:
 
   return {
     run,
-    connected: () =>
-      run('connect', async (redis) => {
-        if (redis.status !== 'ready') await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS) });
-      }),
     evaluate: (operation, script, keys, args) =>
       run(operation, async (redis) => {
         try {

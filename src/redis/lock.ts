@@ -88,7 +88,9 @@ export function createRedisLocks(deps: {
       isHeld: () => Date.now() < heldUntilMs,
       async release() {
         clearInterval(timer);
-        await redis.evaluate('lock_release', giveBack, [key], [owner, channel.name, name]).catch(() => undefined);
+        await redis
+          .evaluate('lock_release', giveBack, [key], [owner, channel.name, name])
+          .catch(() => undefined);
       },
     };
   };
@@ -110,10 +112,30 @@ export function createRedisLocks(deps: {
   };
 }
 
-/** Locks for a store that only this process uses: one flight a session is all the exclusion there is to want. */
+/** Locks among the callers of this process, for a store that only this process uses. */
 export function createLocalLocks(): Locks {
+  const queues = new Map<string, Promise<void>>();
   return {
-    acquire: async () => ({ isHeld: () => true, release: async () => undefined }),
+    async acquire(name, deadlineMs) {
+      const before = queues.get(name);
+      const turn = Promise.withResolvers<void>();
+      const end = (before ?? Promise.resolve()).then(() => turn.promise);
+      queues.set(name, end);
+      void end.then(() => queues.get(name) === end && queues.delete(name));
+      if (before !== undefined && !(await settlesBefore(before, deadlineMs))) {
+        turn.resolve();
+        return undefined;
+      }
+      return { isHeld: () => true, release: async () => turn.resolve() };
+    },
     close: () => undefined,
   };
+}
+
+async function settlesBefore(promise: Promise<void>, deadlineMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), Math.max(0, deadlineMs - Date.now()));
+  const settled = await Promise.race([promise.then(() => true), late.promise]);
+  clearTimeout(timer);
+  return settled;
 }

@@ -1,44 +1,54 @@
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Provider, RefreshOutcome } from '../provider/provider.ts';
-import type { Locks } from '../redis/lock.ts';
+import type { RefreshOutcome } from '../provider/provider.ts';
+import type { Lease, Locks } from '../redis/lock.ts';
 import type { StoredSession } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead } from '../tokens/freshness.ts';
 import { mergeRefreshAnswer } from '../tokens/token-set.ts';
 import type { Breaker } from './breaker.ts';
+import type { RefreshExchange } from './exchange.ts';
 import type { Rate } from './rate.ts';
+import type { Refusals } from './refusals.ts';
+
+/** A session's access token for an audience, to be sent with one request. */
+export type Credential = {
+  readonly stored: StoredSession;
+  readonly audience: Audience;
+  readonly accessToken: string;
+};
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
 export type Refresher = {
   /**
-   * Gives the session with an access token that may be sent now. A token near its end is renewed behind the request; one
-   * that is over is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
+   * Gives an access token that may be sent now. One near its end is renewed behind the request; one that is over, or not
+   * there yet, is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
    * `store_unavailable` when it cannot be renewed now.
    */
-  fresh(stored: StoredSession): Promise<StoredSession>;
+  fresh(stored: StoredSession, audience: Audience): Promise<Credential>;
   /**
-   * Gives the session with another access token than the one an upstream refused, or undefined when there is none to be
-   * had: the refusal is then the answer. Throws `session_expired`.
+   * Gives another access token than the one an upstream refused, or undefined when there is none to be had: the refusal
+   * is then the answer. Throws `session_expired`.
    */
-  afterRefusal(stored: StoredSession, route: string): Promise<StoredSession | undefined>;
+  afterRefusal(refused: Credential, route: string): Promise<Credential | undefined>;
   /** Notes that the upstream of `route` refused even a renewed token: that token is not renewed for it again. */
-  refusedAgain(stored: StoredSession, route: string): void;
+  refusedAgain(refused: Credential, route: string): void;
   /** Settles when no refresh is in flight. */
   settle(): Promise<void>;
 };
 
 type RefresherDeps = {
   sessions: Sessions;
-  provider: Provider;
+  exchange: RefreshExchange;
   locks: Locks;
   breaker: Breaker;
   rate: Rate;
+  refusals: Refusals;
   ahead: Ahead;
-  retries: number;
-  /** The longest wait for a lock that another process holds, in milliseconds. */
-  lockWaitMs: number;
+  /** The longest that a request waits for a refresh, and a refresh for the lock of its session, in milliseconds. */
+  waitMs: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
@@ -46,139 +56,137 @@ type RefresherDeps = {
 
 /** How a flight ended, for everybody who waited on it. */
 type Landing =
-  | { kind: 'renewed'; stored: StoredSession }
-  | { kind: 'ended' }
-  | { kind: 'kept'; error: GatewayError };
+  { kind: 'renewed'; stored: StoredSession } | { kind: 'ended' } | { kind: 'kept'; error: GatewayError };
 
-/** Pause before a call that failed without being sent is tried again, in milliseconds. */
-const RETRY_PAUSE_MS = 150;
-/** How many refusals by upstreams are remembered. */
-const REMEMBERED_REFUSALS = 10_000;
+/** Why a token is renewed: it is over or nearly so, or an upstream refused it before its time. */
+type Cause = 'age' | 'refusal';
 
-/** The refresh protocol of `docs/refresh.md`: one flight a session in the process, one lock a session across processes. */
+/**
+ * The refresh protocol of `docs/refresh.md`: one flight a session and audience in the process, one lock a session across
+ * all processes, and nothing read before the lock is spent under it.
+ */
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { sessions, provider, locks, breaker, rate, ahead, clock, log, metrics } = deps;
+  const { sessions, exchange, locks, breaker, rate, refusals, ahead, waitMs, clock, log, metrics } = deps;
   const flights = new Map<string, Promise<Landing>>();
-  /** The access token that the upstream of a route went on refusing, by session and route. */
-  const refusals = new Map<string, string>();
 
-  /** Joins the flight of a session, or starts it. */
-  const fly = (stored: StoredSession): Promise<Landing> => {
-    const flying = flights.get(stored.key);
+  /** Joins the flight of a session and audience, or starts it. */
+  const fly = (stored: StoredSession, audience: Audience, cause: Cause): Promise<Landing> => {
+    const name = flightName(stored, audience);
+    const flying = flights.get(name);
     if (flying !== undefined) {
       metrics.refresh('joined');
       return flying;
     }
-    const flight = lead(stored)
+    const flight = lead(stored, audience, cause)
       .catch((error: unknown): Landing => ({ kind: 'kept', error: asGatewayError(error) }))
-      .finally(() => flights.delete(stored.key));
-    flights.set(stored.key, flight);
+      .finally(() => flights.delete(name));
+    flights.set(name, flight);
     return flight;
   };
 
-  const lead = async (stored: StoredSession): Promise<Landing> => {
+  const lead = async (stored: StoredSession, audience: Audience, cause: Cause): Promise<Landing> => {
     const askedAtMs = clock();
-    const lease = await locks.acquire(stored.key, askedAtMs + deps.lockWaitMs);
+    const lease = await locks.acquire(stored.key, Date.now() + waitMs);
     metrics.lockWait((clock() - askedAtMs) / 1000);
-    if (lease === undefined) return kept('Another process is renewing the token and has not finished.', 1_000);
+    if (lease === undefined)
+      return kept('Another process is renewing the token and has not finished.', 1_000);
     let saved: Promise<unknown> = Promise.resolve();
     try {
       // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
       const current = await sessions.reload(stored.key);
       if (current === undefined) return { kind: 'ended' };
-      if (current.session.tokens.accessToken !== stored.session.tokens.accessToken) {
+      if (accessTokenOf(current, audience) !== accessTokenOf(stored, audience)) {
         metrics.refresh('reused');
         return { kind: 'renewed', stored: current };
       }
-      const refreshToken = current.session.tokens.refreshToken;
-      if (refreshToken === undefined) return await over(current);
-      const tooSoonMs = rate.take(current.key);
-      if (tooSoonMs > 0) return kept('This session has been renewed too often.', tooSoonMs);
-      const outcome = await spend(refreshToken, current.session.subject);
-      const landing = await settleOutcome(current, outcome);
-      if (landing.saved !== undefined) saved = landing.saved;
-      return landing;
+      const flown = await renew(current, audience, cause, lease);
+      saved = flown.saved;
+      if (flown.landing !== undefined) return flown.landing;
     } finally {
       // Nobody may spend the old refresh token while the new one waits to be written.
-      void saved.finally(() => lease.release());
+      void saved.then(() => lease.release());
     }
+    // The lock had lapsed before anything was sent: this process was stopped, and another may have been first.
+    return lead(stored, audience, cause);
   };
 
-  /** Calls the provider, again where nothing was sent, and once more where it is not known what became of it. */
-  const spend = async (refreshToken: string, subject: string): Promise<RefreshOutcome> => {
-    let ambiguous = false;
-    for (let attempt = 0; ; attempt += 1) {
-      const pauseMs = breaker.pauseMs();
-      if (pauseMs > 0) {
-        const cause = new Error('the token endpoint has been failing and is left alone for a while');
-        return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause };
-      }
-      breaker.asking();
-      const startedAtMs = clock();
-      const outcome = await provider.refresh({ refreshToken, subject });
-      metrics.refreshDuration((clock() - startedAtMs) / 1000);
-      switch (outcome.kind) {
-        case 'refreshed':
-        case 'rejected':
-        case 'identity_changed':
-          breaker.succeeded();
-          return outcome;
-        case 'misconfigured':
-          breaker.failed(undefined);
-          log.error({ error: outcome.error, err: outcome.cause }, 'the provider refuses this client; sessions are kept');
-          return outcome;
-        case 'transient':
-          breaker.failed(outcome.retryAfterSeconds === undefined ? undefined : outcome.retryAfterSeconds * 1000);
-          if (attempt >= deps.retries) return outcome;
-          break;
-        case 'ambiguous':
-          breaker.failed(undefined);
-          // The provider may have rotated and its answer be lost: within its grace the same token works once more.
-          if (ambiguous || attempt >= deps.retries) return outcome;
-          ambiguous = true;
-          break;
-      }
-      log.warn({ err: outcome.cause, attempt }, 'the token endpoint did not answer; trying again');
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS * (attempt + 1) * (0.75 + Math.random() / 2)));
-    }
-  };
-
-  const settleOutcome = async (
+  const renew = async (
     current: StoredSession,
-    outcome: RefreshOutcome,
-  ): Promise<Landing & { saved?: Promise<unknown> }> => {
-    switch (outcome.kind) {
-      case 'refreshed': {
-        const { session } = current;
-        const tokens = mergeRefreshAnswer(session.tokens, outcome.answer, outcome.sentAtMs);
-        const renewed = { ...session, tokens, claims: outcome.claims ?? session.claims };
-        const { result, stored, saved } = await sessions.replace(current, renewed);
-        if (result === 'replaced') {
-          metrics.refresh('refreshed');
-          return { kind: 'renewed', stored, saved };
-        }
+    audience: Audience,
+    cause: Cause,
+    lease: Lease,
+  ): Promise<{ landing: Landing | undefined; saved: Promise<unknown> }> => {
+    const { session } = current;
+    const { refreshToken } = session.tokens;
+    const done = (landing: Landing, saved: Promise<unknown> = Promise.resolve()) => ({ landing, saved });
+    if (refreshToken === undefined) {
+      await sessions.end(current.key, 'expired');
+      return done({ kind: 'ended' });
+    }
+    const refusedAtMs = refusals.recent(session);
+    if (cause === 'refusal' && refusals.areTooMany(refusedAtMs)) {
+      return done(kept('The API goes on refusing renewed tokens.', 1_000));
+    }
+    const tooSoonMs = rate.take(current.key);
+    if (tooSoonMs > 0) return done(kept('This session has been renewed too often.', tooSoonMs));
+
+    const outcome = await exchange({
+      refreshToken,
+      subject: session.subject,
+      audience,
+      maySend: lease.isHeld,
+    });
+    if (outcome.kind === 'transient' && !lease.isHeld())
+      return { landing: undefined, saved: Promise.resolve() };
+    if (outcome.kind !== 'refreshed') return done(await settleFailure(current, audience, outcome));
+
+    const tokens = mergeRefreshAnswer(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const { result, stored, saved } = await sessions.replace(current, {
+      ...session,
+      tokens,
+      claims: outcome.claims ?? session.claims,
+      refusedAtMs: cause === 'refusal' ? [...refusedAtMs, clock()] : refusedAtMs,
+    });
+    switch (result) {
+      case 'replaced':
+        metrics.refresh('refreshed');
+        return done({ kind: 'renewed', stored }, saved);
+      case 'gone':
+        // Signed out meanwhile: the session does not come back, and its new tokens are of no use to anybody.
         metrics.refresh('failed');
-        if (result === 'gone') {
-          // Signed out meanwhile: the session does not come back, and its new tokens are of no use to anybody.
-          sessions.revoke(tokens.refreshToken);
-          return { kind: 'ended' };
-        }
+        sessions.revoke(tokens.refreshToken);
+        return done({ kind: 'ended' });
+      case 'conflict': {
+        metrics.refresh('failed');
         const winner = await sessions.reload(current.key);
-        return winner === undefined ? { kind: 'ended' } : { kind: 'renewed', stored: winner };
+        return done(winner === undefined ? { kind: 'ended' } : { kind: 'renewed', stored: winner });
       }
+    }
+  };
+
+  const settleFailure = async (
+    current: StoredSession,
+    audience: Audience,
+    outcome: Exclude<RefreshOutcome, { kind: 'refreshed' }>,
+  ): Promise<Landing> => {
+    switch (outcome.kind) {
       case 'rejected': {
         const winner = await sessions.reload(current.key);
-        if (winner !== undefined && winner.version !== current.version) {
+        if (winner !== undefined && accessTokenOf(winner, audience) !== accessTokenOf(current, audience)) {
           metrics.refresh('reused');
           return { kind: 'renewed', stored: winner };
         }
         metrics.refresh('rejected');
+        log.warn({ err: outcome.cause }, 'the provider rejected a refresh token: the session is ended');
         await sessions.end(current.key, 'refresh_rejected');
         return { kind: 'ended' };
       }
       case 'identity_changed':
         metrics.refresh('rejected');
-        log.error({ err: outcome.cause }, 'a refresh brought the ID token of somebody else: the session is ended');
+        log.error(
+          { err: outcome.cause },
+          'a refresh brought the ID token of somebody else: the session is ended',
+        );
         sessions.revoke(outcome.refreshToken);
         await sessions.end(current.key, 'identity_changed');
         return { kind: 'ended' };
@@ -196,55 +204,66 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
   };
 
-  /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
-  const renewable = ({ key, session }: StoredSession) =>
-    session.tokens.refreshToken !== undefined && !flights.has(key) && breaker.pauseMs() === 0;
-
-  const over = async (stored: StoredSession): Promise<Landing> => {
-    await sessions.end(stored.key, 'expired');
-    return { kind: 'ended' };
+  /** Waits for a flight, but not for ever: who gives up does not end it, and the others go on waiting. */
+  const wait = async (flight: Promise<Landing>): Promise<Landing> => {
+    const late = Promise.withResolvers<Landing>();
+    const timer = setTimeout(() => late.resolve(kept('Renewing the token takes too long.', 1_000)), waitMs);
+    const landing = await Promise.race([flight, late.promise]);
+    clearTimeout(timer);
+    return landing;
   };
 
+  /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
+  const mayRenewAhead = (stored: StoredSession, audience: Audience) =>
+    stored.session.tokens.refreshToken !== undefined &&
+    !flights.has(flightName(stored, audience)) &&
+    breaker.pauseMs() === 0;
+
   return {
-    async fresh(stored) {
-      switch (freshnessOf(stored.session.tokens, clock(), ahead)) {
-        case 'fresh':
-          return stored;
+    async fresh(stored, audience) {
+      const token = stored.session.tokens.access[audience.id];
+      switch (token === undefined ? 'over' : freshnessOf(token, clock(), ahead)) {
         case 'near':
-          if (renewable(stored)) void fly(stored);
-          return stored;
+          if (mayRenewAhead(stored, audience)) void fly(stored, audience, 'age');
+          return credential(stored, audience);
+        case 'fresh':
+          return credential(stored, audience);
         case 'over':
-          return arrive(await fly(stored));
+          return credential(arrive(await wait(fly(stored, audience, 'age'))), audience);
       }
     },
 
-    async afterRefusal(stored, route) {
-      const { accessToken, refreshToken } = stored.session.tokens;
-      if (refusals.get(`${stored.key} ${route}`) === accessToken || refreshToken === undefined) return undefined;
-      const landing = await fly(stored);
-      switch (landing.kind) {
-        case 'renewed':
-          return landing.stored.session.tokens.accessToken === accessToken ? undefined : landing.stored;
-        case 'ended':
-          return arrive(landing);
-        case 'kept':
-          return undefined;
-      }
+    async afterRefusal(refused, route) {
+      const { stored, audience, accessToken } = refused;
+      if (refusals.isHopeless(refused, route) || stored.session.tokens.refreshToken === undefined)
+        return undefined;
+      const landing = await wait(fly(stored, audience, 'refusal'));
+      if (landing.kind === 'kept') return undefined;
+      const renewed = credential(arrive(landing), audience);
+      return renewed.accessToken === accessToken ? undefined : renewed;
     },
 
-    refusedAgain(stored, route) {
-      refusals.set(`${stored.key} ${route}`, stored.session.tokens.accessToken);
-      if (refusals.size <= REMEMBERED_REFUSALS) return;
-      for (const oldest of refusals.keys()) {
-        refusals.delete(oldest);
-        break;
-      }
-    },
+    refusedAgain: refusals.remember,
 
     async settle() {
       await Promise.all(flights.values());
     },
   };
+}
+
+function flightName(stored: StoredSession, audience: Audience): string {
+  return `${stored.key} ${audience.id}`;
+}
+
+function accessTokenOf({ session }: StoredSession, audience: Audience): string | undefined {
+  return session.tokens.access[audience.id]?.value;
+}
+
+function credential(stored: StoredSession, audience: Audience): Credential {
+  const accessToken = accessTokenOf(stored, audience);
+  if (accessToken === undefined)
+    throw new Error('a renewed session has no token for the audience it was renewed for');
+  return { stored, audience, accessToken };
 }
 
 function arrive(landing: Landing): StoredSession {

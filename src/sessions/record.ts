@@ -9,11 +9,15 @@ export type RecordCodec = {
   decode(record: Buffer, context: string): Session | undefined;
 };
 
-const tokenSet = z.object({
-  accessToken: z.string(),
+const accessToken = z.object({
+  value: z.string(),
   obtainedAtMs: z.number(),
   expiresAtMs: z.number().optional(),
   scope: z.string().optional(),
+});
+
+const tokenSet = z.object({
+  access: z.record(z.string(), accessToken),
   refreshToken: z.string().optional(),
   refreshExpiresAtMs: z.number().optional(),
   idToken: z.string().optional(),
@@ -27,6 +31,7 @@ const session = z.object({
   tokens: tokenSet,
   createdAtMs: z.number(),
   absoluteExpiresAtMs: z.number(),
+  refusedAtMs: z.array(z.number()).optional(),
 });
 
 /** Sessions as sealed JSON. The shape is checked on the way back, since an older version may have written it. */

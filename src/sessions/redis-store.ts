@@ -73,11 +73,16 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     onGap: () => announce(undefined),
   });
 
-  const readRecord = (key: string, [version, envelope, idle]: readonly unknown[]): StoredSession | undefined => {
+  const readRecord = (
+    key: string,
+    [version, envelope, idle]: readonly unknown[],
+  ): StoredSession | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
     const session = codec.decode(envelope, recordKey(key));
     if (session === undefined) {
-      log.warn('a session record could not be opened: a removed secret, or a value that was not written here');
+      log.warn(
+        'a session record could not be opened: a removed secret, or a value that was not written here',
+      );
       return undefined;
     }
     return { key, session, version: Number(version), idleExpiresAtMs: Number(idle) };

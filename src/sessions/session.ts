@@ -13,6 +13,8 @@ export type Session = {
   readonly createdAtMs: number;
   /** When the session ends however much it is used. */
   readonly absoluteExpiresAtMs: number;
+  /** When upstreams refused a token that was not over, as far as that caused a refresh in the last minute. */
+  readonly refusedAtMs?: readonly number[] | undefined;
 };
 
 /** A session as the store holds it. `key` names it in the store and is derived from its ticket one way. */
@@ -25,13 +27,9 @@ export type StoredSession = {
   readonly idleExpiresAtMs: number;
 };
 
-/**
- * When a session can no longer be of use, whether it is used or not: at its absolute limit, or when its refresh token's
- * known life is over and its access token's too.
- */
+/** When a session ends however much it is used: at its absolute limit, or with its refresh token's known life. */
 export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens }: Session): number {
-  if (tokens.refreshExpiresAtMs === undefined) return absoluteExpiresAtMs;
-  return Math.min(absoluteExpiresAtMs, Math.max(tokens.refreshExpiresAtMs, tokens.expiresAtMs ?? 0));
+  return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity);
 }
 
 /** Tells whether a session is over at `nowMs`. */

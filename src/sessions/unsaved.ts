@@ -21,7 +21,11 @@ export function createUnsavedSessions(deps: {
   const { store, isOver, log } = deps;
   const held = new Map<string, StoredSession>();
 
-  const write = async (key: string, session: Session, version: number): Promise<ReplaceResult | undefined> => {
+  const write = async (
+    key: string,
+    session: Session,
+    version: number,
+  ): Promise<ReplaceResult | undefined> => {
     try {
       return await store.replace(key, session, version);
     } catch {

@@ -50,7 +50,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     if (change === undefined) {
       for (const same of watches.values()) for (const watch of same) arm(watch, RETRY_MS);
     } else if (change.kind === 'ended') {
-      for (const watch of [...(watches.get(change.key) ?? [])]) end(watch);
+      for (const watch of new Set(watches.get(change.key))) end(watch);
     }
   });
 

@@ -1,4 +1,4 @@
-import type { TokenSet } from './token-set.ts';
+import type { AccessToken } from './token-set.ts';
 
 /** How early a token is renewed: a share of its life, or a fixed time before its end. */
 export type Ahead = { kind: 'share'; share: number } | { kind: 'duration'; ms: number };
@@ -18,8 +18,8 @@ const ASSUMED_LIFE_MS = 3_600_000;
  * Tells how fresh an access token is at `nowMs`. Only this machine's clock counts: the life began when the request for
  * the token was sent, and nothing the provider dated is looked at.
  */
-export function freshnessOf(tokens: TokenSet, nowMs: number, ahead: Ahead): Freshness {
-  const { obtainedAtMs, expiresAtMs } = tokens;
+export function freshnessOf(token: AccessToken, nowMs: number, ahead: Ahead): Freshness {
+  const { obtainedAtMs, expiresAtMs } = token;
   if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFE_MS ? 'near' : 'fresh';
   const lifeMs = expiresAtMs - obtainedAtMs;
   // A tenth of a very short life, so that a token of a few seconds is not over as it arrives.

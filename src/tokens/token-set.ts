@@ -1,11 +1,17 @@
-/** The tokens of one session. Times are milliseconds since the epoch on this machine's clock. */
-export type TokenSet = {
-  readonly accessToken: string;
-  /** When the request that brought the access token was sent: its life is counted from there. */
+/** An access token and its life. Times are milliseconds since the epoch on this machine's clock. */
+export type AccessToken = {
+  readonly value: string;
+  /** When the request that brought it was sent: its life is counted from there. */
   readonly obtainedAtMs: number;
-  /** When the access token ends; undefined when the provider did not say. */
+  /** When it ends; undefined when the provider did not say. */
   readonly expiresAtMs?: number | undefined;
   readonly scope?: string | undefined;
+};
+
+/** The tokens of one session: access tokens for one audience or several, all renewed by the one refresh token. */
+export type TokenSet = {
+  /** By the id of their audience; the empty id is that of the sign-in. */
+  readonly access: Readonly<Record<string, AccessToken>>;
   readonly refreshToken?: string | undefined;
   /** The known end of the refresh token's life, where the provider tells one. */
   readonly refreshExpiresAtMs?: number | undefined;
@@ -24,31 +30,34 @@ export type TokenAnswer = {
 
 /** Makes the token set of a new session from the answer to its first token request, sent at `sentAtMs`. */
 export function createTokenSet(answer: TokenAnswer, sentAtMs: number): TokenSet {
-  return {
-    accessToken: answer.accessToken,
-    obtainedAtMs: sentAtMs,
-    expiresAtMs: endOf(answer.expiresInSeconds, sentAtMs),
-    scope: answer.scope,
-    refreshToken: answer.refreshToken,
-    refreshExpiresAtMs: endOf(answer.refreshExpiresInSeconds, sentAtMs),
-    idToken: answer.idToken,
-  };
+  return mergeRefreshAnswer({ access: {} }, '', answer, sentAtMs);
 }
 
 /**
- * Merges a refresh answer into the tokens it renews (RFC 6749, section 6): without a refresh token the old one stays in
- * use, with one the old one is discarded; without a scope the scope is unchanged; without an ID token the old one is
- * kept for the logout request.
+ * Merges a refresh answer for one audience into the tokens it renews (RFC 6749, section 6): without a refresh token the
+ * old one stays in use, with one the old one is discarded; without a scope the scope is unchanged; without an ID token
+ * the old one is kept for the logout request. The access tokens of other audiences stay as they are.
  */
-export function mergeRefreshAnswer(old: TokenSet, answer: TokenAnswer, sentAtMs: number): TokenSet {
-  const fresh = createTokenSet(answer, sentAtMs);
+export function mergeRefreshAnswer(
+  old: TokenSet,
+  audienceId: string,
+  answer: TokenAnswer,
+  sentAtMs: number,
+): TokenSet {
+  const access: AccessToken = {
+    value: answer.accessToken,
+    obtainedAtMs: sentAtMs,
+    expiresAtMs: endOf(answer.expiresInSeconds, sentAtMs),
+    scope: answer.scope ?? old.access[audienceId]?.scope,
+  };
   return {
-    ...fresh,
-    scope: fresh.scope ?? old.scope,
-    idToken: fresh.idToken ?? old.idToken,
-    refreshToken: fresh.refreshToken ?? old.refreshToken,
-    // A new refresh token has a life of its own, known or not; the old one's end goes with the old one.
-    refreshExpiresAtMs: fresh.refreshExpiresAtMs ?? (fresh.refreshToken === undefined ? old.refreshExpiresAtMs : undefined),
+    access: { ...old.access, [audienceId]: access },
+    refreshToken: answer.refreshToken ?? old.refreshToken,
+    refreshExpiresAtMs:
+      endOf(answer.refreshExpiresInSeconds, sentAtMs) ??
+      // A new refresh token has a life of its own, known or not; the old one's end goes with the old one.
+      (answer.refreshToken === undefined ? old.refreshExpiresAtMs : undefined),
+    idToken: answer.idToken ?? old.idToken,
   };
 }
 
@@ -56,5 +65,7 @@ export function mergeRefreshAnswer(old: TokenSet, answer: TokenAnswer, sentAtMs:
 const MAX_LIFETIME_SECONDS = 365 * 24 * 3600;
 
 function endOf(seconds: number | undefined, fromMs: number): number | undefined {
-  return seconds === undefined ? undefined : fromMs + Math.floor(Math.min(seconds, MAX_LIFETIME_SECONDS) * 1000);
+  return seconds === undefined
+    ? undefined
+    : fromMs + Math.floor(Math.min(seconds, MAX_LIFETIME_SECONDS) * 1000);
 }

@@ -27,7 +27,8 @@ export type GatewayOptions = GatewayParts & { clock?: () => number; baseUrl?: st
 
 /** Starts a gateway on free ports of 127.0.0.1. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const server = createServer();
+  // As the program does: how long a body may take is for the route to say.
+  const server = createServer({ requestTimeout: 0 });
   const adminServer = createServer();
   const listener = await listenOnLoopback(server);
   const adminListener = await listenOnLoopback(adminServer);

@@ -13,6 +13,7 @@ const rows = [
   ['auth', 'proxy', 'admin'],
   ['app'],
   ['gateway'],
+  ['check', 'serve'],
   ['main'],
 ];
 

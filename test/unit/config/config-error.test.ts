@@ -18,10 +18,15 @@ describe('problems', () => {
   });
 
   it('are carried by the error and told in its message', () => {
-    const error = new ConfigError(problems.slice(1));
+    const error = new ConfigError(problems);
     expect(error.name).toBe('ConfigError');
-    expect(error.problems).toHaveLength(2);
-    expect(error.message).toBe('invalid configuration\nbaseUrl: missing\nthe file is empty');
+    expect(error.problems).toHaveLength(3);
+    expect(error.message.split('\n')).toEqual([
+      'invalid configuration',
+      'line 12  routes[0].upstream: expected an http(s) URL, got "ftp://x"',
+      'baseUrl: missing',
+      'the file is empty',
+    ]);
   });
 });
 

@@ -41,6 +41,7 @@ describe('the configuration', () => {
         retries: 2,
         lockTtl: 30_000,
         maxPerMinute: 30,
+        maxConcurrent: 32,
       },
       routes: [],
       log: { level: 'info', format: 'json' },

@@ -1,0 +1,49 @@
+import { existsSync, rmSync } from 'node:fs';
+import { installWithApt } from './apt.mjs';
+import { Failure } from './failure.mjs';
+import { captureNode, node } from './runtime.mjs';
+
+/** Throws a Failure that says what to do unless the pinned Node.js runs here and is one that Coatcheck supports. */
+export async function verifyRuntime(progress) {
+  if (!existsSync(node)) {
+    throw new Failure(
+      'node_modules/node/bin/node is missing: the install script of the npm package "node", which fetches the pinned ' +
+        'Node.js, did not run.\n  Run `npm rebuild node --ignore-scripts=false`, then this command again.',
+    );
+  }
+  const { code, output } = await startOnce(progress);
+  if (code !== 0) {
+    // npm puts this link first on PATH: without it, the next try starts on the system's Node.js and can say this again.
+    rmSync('node_modules/.bin/node', { force: true });
+    throw new Failure(remedy(output), { output });
+  }
+  const major = Number(/^v(\d+)\./.exec(output)?.[1]);
+  if (major !== 24 && !(major >= 26)) {
+    throw new Failure(
+      `node_modules/node is Node.js ${output.trim()}, and Coatcheck needs 24, or 26 and later.\n` +
+        '  Run `npm ci`, then this command again.',
+    );
+  }
+}
+
+/** Asks the pinned Node.js for its version; Node.js needs libatomic from 25 on, which a slim Debian lacks. */
+async function startOnce(progress) {
+  const first = await captureNode(['--version']);
+  if (first.code === 0 || !first.output.includes('libatomic.so.1')) return first;
+  const output = await installWithApt(progress, ['libatomic1']);
+  const second = await captureNode(['--version']);
+  return { code: second.code, output: output + second.output };
+}
+
+function remedy(output) {
+  if (output.includes('libatomic.so.1')) {
+    return (
+      'the pinned Node.js needs the system library libatomic: install with `sudo apt-get install libatomic1` (Debian, ' +
+      'Ubuntu)\n  or `sudo dnf install libatomic` (Fedora), then run this command again.'
+    );
+  }
+  return (
+    'node_modules/node/bin/node, the pinned Node.js, does not run on this machine. It is made for macOS, and for Linux ' +
+    'with glibc;\n  elsewhere, use the Dockerfile.'
+  );
+}

@@ -1,0 +1,15 @@
+/** For whom an access token is: what a route asks for beyond what the person signed in with. */
+export type Audience = {
+  /** The same for the same scopes and resources, in whatever order; empty for the token of the sign-in. */
+  readonly id: string;
+  readonly scopes: readonly string[];
+  /** Resource indicators (RFC 8707). */
+  readonly resources: readonly string[];
+};
+
+/** The audience of a route, from the scopes and resources in its configuration. */
+export function createAudience(scopes: readonly string[], resources: readonly string[]): Audience {
+  const id =
+    scopes.length + resources.length === 0 ? '' : JSON.stringify([scopes.toSorted(), resources.toSorted()]);
+  return { id, scopes, resources };
+}

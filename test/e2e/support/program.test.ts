@@ -1,0 +1,71 @@
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
+import { listenOnLoopback } from '../../support/loopback-server.ts';
+import { runProgram, startProgram } from '../../support/program.ts';
+import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { createUserAgent } from '../../support/user-agent.ts';
+
+let provider: FakeProvider;
+let upstream: Upstream;
+
+beforeEach(async () => {
+  [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
+});
+
+afterEach(async () => {
+  await Promise.all([provider.close(), upstream.close()]);
+});
+
+describe('the program of the tests', () => {
+  it('serves a person on its own ports, and stops cleanly when asked to', async () => {
+    const program = await startProgram({ provider, upstream });
+    const agent = createUserAgent(program.url);
+    await agent.signIn('/');
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
+    agent.close();
+    program.signal('SIGTERM');
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    expect(program.stdout()).toContain('"gateway listening"');
+  });
+
+  it('can be frozen and is ended all the same', async () => {
+    const program = await startProgram({ provider, upstream });
+    program.signal('SIGSTOP');
+    await program.close();
+    expect(await program.exit).toMatchObject({ code: 0 });
+  });
+
+  it('reads a file that is given as text, with its port in the environment', async () => {
+    const program = await startProgram({
+      yaml: `
+        baseUrl: http://127.0.0.1:\${PORT}
+        listen: 127.0.0.1:\${PORT}
+        admin: { listen: 127.0.0.1:0 }
+        provider: { type: oidc, issuer: "${provider.issuer}", clientId: web, clientSecret: "\${CLIENT_SECRET}" }
+        session: { secrets: [a secret of thirty-two characters] }
+      `,
+      env: { CLIENT_SECRET: provider.client.secret },
+    });
+    expect(program.url).toBe(`http://127.0.0.1:${program.port}`);
+    await program.close();
+  });
+
+  it('reports an end before it listens, with what was printed', async () => {
+    const taken = await listenOnLoopback(createServer());
+    const start = startProgram({
+      provider,
+      upstream,
+      config: { admin: { listen: `127.0.0.1:${taken.port}` } },
+    });
+    await expect(start).rejects.toThrow(/ended early \(1\)[^]*EADDRINUSE/);
+    await taken.stop();
+  });
+
+  it('runs to its end on a configuration that is invalid', async () => {
+    const { code, stdout, stderr } = await runProgram('baseUrl: nowhere');
+    expect(code).toBe(78);
+    expect(`${stdout}${stderr}`).toContain('baseUrl');
+  });
+});
