@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 
 describe('the Redis of the tests', () => {
@@ -77,12 +77,12 @@ describe('the Redis of the tests', () => {
   });
 
   it('names the package to install when there is no redis-server', async () => {
-    const path = process.env['PATH'];
-    process.env['PATH'] = '/nonexistent';
+    vi.stubEnv('PATH', '/nonexistent');
+    vi.stubEnv('REDIS_SERVER', undefined);
     try {
       await expect(startRedis()).rejects.toThrow(/install the package redis-server/);
     } finally {
-      process.env['PATH'] = path;
+      vi.unstubAllEnvs();
     }
   });
 });

@@ -1,0 +1,27 @@
+import { ServerResponse } from 'node:http';
+
+/** Collects the tokens that any server of this process hands out, so that a test can look for them elsewhere. */
+export type TokenRecorder = {
+  /** Every access token and refresh token seen so far. */
+  tokens(): string[];
+  close(): void;
+};
+
+/** Listens to every answer of this process for what a token endpoint says. */
+export function recordTokens(): TokenRecorder {
+  const tokens = new Set<string>();
+  const original = ServerResponse.prototype.end;
+  ServerResponse.prototype.end = function (this: ServerResponse, ...args: unknown[]) {
+    const [body] = args;
+    const text = typeof body === 'string' || Buffer.isBuffer(body) ? body.toString() : '';
+    for (const [, token = ''] of text.matchAll(/"(?:access_token|refresh_token)":"([^"]+)"/g))
+      tokens.add(token);
+    return Reflect.apply(original, this, args) as ServerResponse;
+  };
+  return {
+    tokens: () => [...tokens],
+    close: () => {
+      ServerResponse.prototype.end = original;
+    },
+  };
+}
