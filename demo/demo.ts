@@ -11,7 +11,7 @@ import { startProvider } from './provider.ts';
 export interface DemoOptions {
   /** The project's directory. */
   root: string;
-  /** The gateway's port; without one, 3000 or any free one. */
+  /** The gateway's port; without one, 3000 or any free one. 0 is any free one. */
   port: number | undefined;
   /** Told every line of the gateway's log. */
   onLog: (line: LogLine) => void;

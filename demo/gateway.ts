@@ -42,8 +42,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const ended = describeEnd(gateway).finally(() => process.off('exit', endWithThisProcess));
 
   const admin = Promise.withResolvers<string>();
-  createInterface({ input: gateway.stdout }).on('line', (text) => {
-    const line = parseLogLine(text);
+  createInterface({ input: gateway.stdout }).on('line', (written) => {
+    const line = parseLogLine(written);
     onLog(line);
     if (line.message === 'admin listening' && line.url) admin.resolve(line.url);
   });

@@ -2,15 +2,16 @@
 export interface LogLine {
   /** `info`, `warn` and so on. */
   level: string;
+  /** What the line says, in words. */
   message: string;
   /** On the lines that say where the gateway listens. */
   url?: string;
 }
 
 /** Reads a line of the log. Anything but a JSON object is taken as an error, word for word. */
-export function parseLogLine(text: string): LogLine {
-  const line = parseObject(text);
-  if (line === undefined) return { level: 'error', message: text };
+export function parseLogLine(written: string): LogLine {
+  const line = parseObject(written);
+  if (line === undefined) return { level: 'error', message: written };
   const { level, msg, url, err } = line;
   const cause = isObject(err) && typeof err.message === 'string' ? `: ${err.message}` : '';
   return {

@@ -87,8 +87,9 @@ function describeStore(): string {
 
 function report(line: LogLine): void {
   if (!isTrouble(line)) return;
-  const colour = line.level === 'warn' ? 'yellow' : 'red';
-  console.error(`  ${styleText(colour, line.level, { stream: process.stderr })}  gateway: ${line.message}`);
+  const { level, message } = line;
+  const colour = level === 'warn' ? 'yellow' : 'red';
+  console.error(`  ${styleText(colour, level, { stream: process.stderr })}  gateway: ${message}`);
 }
 
 function fail(message: string): never {

@@ -3,13 +3,18 @@ import { connect, createServer } from 'node:net';
 import { DemoError } from './demo-error.ts';
 
 /**
- * Chooses the port of the gateway: the wanted one, or else 3000 if nothing uses it, or else any free one.
- * Throws {@link DemoError} when the wanted one cannot be used.
+ * Chooses the port of the gateway: the wanted one, or else 3000 if nothing uses it, or else any free one. 0 wants any
+ * free one. Throws {@link DemoError} when the wanted one cannot be used.
  */
 export async function choosePort(wanted: number | undefined): Promise<number> {
+  if (wanted === 0) return findFreePort();
   const obstacle = await findObstacle(wanted ?? 3000);
   if (obstacle === undefined) return wanted ?? 3000;
   if (wanted !== undefined) throw new DemoError(`Port ${wanted} ${obstacle}. Choose another with --port.`);
+  return findFreePort();
+}
+
+async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

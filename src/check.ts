@@ -2,6 +2,7 @@ import type { Config } from './config/schema.ts';
 import { createLogger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { createOidcProvider } from './provider/oidc.ts';
+import type { RedisAddress } from './redis/client.ts';
 import { createRedisConnection } from './redis/connection.ts';
 
 /** What was tried, and what came of it; no secret is in the detail. */
@@ -17,22 +18,36 @@ async function checkStore({ session, log }: Config): Promise<Finding> {
   if (session.store.kind === 'memory') {
     return { name, ok: true, detail: 'memory: sessions end with the process' };
   }
-  const { host } = new URL(session.store.url);
+  const place = placeOf(session.store);
   const redis = createRedisConnection({
-    url: session.store.url,
+    address: session.store,
     log: createLogger({ ...log, level: 'fatal' }),
     metrics: createMetrics(),
   });
   try {
     const info = await redis.run('info', (client) => client.info('server'));
     const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
-    return { name, ok: true, detail: `Redis ${version} at ${host}` };
+    return { name, ok: true, detail: `Redis ${version} at ${place}` };
   } catch (error) {
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return { name, ok: false, detail: `Redis at ${host} cannot be used: ${cause}` };
+    return { name, ok: false, detail: `Redis at ${place} cannot be used: ${cause}` };
   } finally {
     await redis.close();
+  }
+}
+
+/** Names the servers of an address, without what it takes to log in. */
+function placeOf(address: RedisAddress): string {
+  const list = (nodes: readonly { host: string; port: number }[]) =>
+    nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
+  switch (address.kind) {
+    case 'redis':
+      return new URL(address.url).host;
+    case 'sentinel':
+      return `${address.name} by Sentinels ${list(address.sentinels)}`;
+    case 'cluster':
+      return `cluster ${list(address.nodes)}`;
   }
 }
 

@@ -282,7 +282,7 @@ function openStore(deps: {
     metrics.storeUp(1);
     return { store: createMemoryStore({ clock }), locks: createLocalLocks() };
   }
-  const redis = createRedisConnection({ url: address.url, log, metrics });
+  const redis = createRedisConnection({ address, log, metrics });
   const codec = createRecordCodec(createEnvelopes(keyRing));
   return {
     store: createRedisStore({ redis, codec, keyPrefix, clock, log }),

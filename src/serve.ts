@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
 import type { Config } from './config/schema.ts';
 import { createGateway } from './gateway.ts';
+import { createConnections } from './http/connections.ts';
 import type { Logger } from './log.ts';
 
 /** A gateway behind its two listeners. */
@@ -28,6 +29,7 @@ export async function serve(config: Config, log: Logger): Promise<RunningServer>
     requestTimeout: 0,
     requireHostHeader: true,
   });
+  const connections = createConnections(server);
   server.on('request', gateway.app);
   // The gateway itself says "100 Continue", once it knows that it wants the body.
   server.on('checkContinue', gateway.app);
@@ -44,12 +46,8 @@ export async function serve(config: Config, log: Logger): Promise<RunningServer>
     async stop() {
       gateway.drain();
       const closed = close(server);
-      // What is in flight is told to be the last on its connection; what is idle goes at once.
-      server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'));
-      server.closeIdleConnections();
-      const sweep = setInterval(() => server.closeIdleConnections(), 100);
+      connections.drain();
       await closed;
-      clearInterval(sweep);
       await gateway.close();
       admin.closeAllConnections();
       await close(admin);

@@ -56,6 +56,7 @@ export function openDesk(session, gateway, calls) {
   async function rejectToken() {
     const { status, body } = await calls.call('/api/reject-current-token', { method: 'POST' });
     if (status !== 200) return;
+    tokens.reject(body.rejected);
     timeline.markRejection(performance.now());
     const next = await callAndShow(calls, 'GET', '/api/me');
     if (next.status === 200 && next.token.fingerprint !== body.rejected) {

@@ -1,6 +1,6 @@
 /**
  * Follows the tokens through the calls they serve. Each gets a colour; each new one is told as a renewal, early when
- * the one before had more life than the gateway's own renewal leaves (`renewedWithin`, seconds).
+ * the one before was rejected, or had more life than the gateway's own renewal leaves (`renewedWithin`, seconds).
  */
 export function createTokens({ lifetime, renewedWithin, colours }) {
   const seen = new Map();
@@ -24,7 +24,7 @@ export function createTokens({ lifetime, renewedWithin, colours }) {
     current = {
       fingerprint,
       colour: seen.size % colours,
-      early: leftBefore > renewedWithin,
+      early: before?.rejected || leftBefore > renewedWithin,
       firstSeenAt: sentAt,
       lastSeenAt: now,
       endsAt: now + left * 1000,
@@ -37,6 +37,10 @@ export function createTokens({ lifetime, renewedWithin, colours }) {
 
   return {
     see,
+    reject(fingerprint) {
+      const token = seen.get(fingerprint);
+      if (token) token.rejected = true;
+    },
     secondsLeft,
     onRenewal: (listener) => listeners.add(listener),
     all: () => [...seen.values()],

@@ -41,13 +41,24 @@ export function createCallback(deps: {
       throw refuse('the callback has neither "code" nor "error"');
 
     const signIn = await provider.finishLogin(new URL(`${redirectUri}${query}`), pending);
-    const { setCookie } = await sessions.start(signIn);
-    if (pending.replaces !== undefined) await sessions.end(pending.replaces, 'replaced');
+    const { setCookie } = await sessions.start(signIn).catch((error: unknown) => {
+      // Nobody has these tokens: what no session holds is given back.
+      sessions.revoke(signIn.answer.refreshToken);
+      throw error;
+    });
+    await endFormer(pending.replaces, request.headers.cookie);
 
     response.appendHeader('Set-Cookie', setCookie);
     response.status(303).setHeader('Location', pending.returnTo);
     response.end();
   };
+
+  /** Ends the session that the browser had when the login began, and the one it still shows, if it shows any now. */
+  async function endFormer(replaces: string | undefined, cookieHeader: string | undefined): Promise<void> {
+    const shown = await sessions.find(cookieHeader);
+    const keys = new Set([replaces, shown.kind === 'live' ? shown.stored.key : undefined]);
+    for (const key of keys) if (key !== undefined) await sessions.end(key, 'replaced');
+  }
 }
 
 function refuse(reason: string): GatewayError {

@@ -1,8 +1,11 @@
 /** Gives the path on this origin that a `returnTo` value means, or undefined when it may mean anything else. */
 export type ReturnTo = (value: string | null | undefined) => string | undefined;
 
-/** Longer than any path an app routes by, in characters. */
-const MAX_LENGTH = 2_048;
+/**
+ * Longer than any path an app routes by, in characters. Every attempt keeps one in its cookie: five of them must leave
+ * room in a request's header section, which Node bounds at 16 KiB.
+ */
+const MAX_LENGTH = 1_024;
 
 /**
  * Accepts local paths only (RFC 9700, section 4.11.1): one leading slash, printable ASCII, no backslash, and the same
@@ -19,6 +22,8 @@ export function createReturnTo(baseUrl: string, prefix: string): ReturnTo {
     // Dot segments may have left an empty first segment, which a browser would read as a host.
     if (origin !== baseUrl || pathname.startsWith('//')) return undefined;
     if (pathname === prefix || pathname.startsWith(`${prefix}/`)) return undefined;
-    return `${pathname}${search}${hash}`;
+    const path = `${pathname}${search}${hash}`;
+    // The parser has percent-encoded some characters, which makes three of one.
+    return path.length > MAX_LENGTH ? undefined : path;
   };
 }

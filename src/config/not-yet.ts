@@ -15,11 +15,8 @@ const is =
   (value: unknown) =>
     typeof value === 'string' && words.includes(value);
 const written = (value: unknown) => value !== undefined;
-const notEmpty = (value: unknown) => Array.isArray(value) && value.length > 0;
 const wholeAbove = (limit: number) => (value: unknown) =>
   Number.isInteger(Number(value)) && Number(value) > limit;
-const startsWith = (start: string) => (value: unknown) =>
-  typeof value === 'string' && value.startsWith(start);
 
 // A later version that brings a feature deletes its line here and declares the key in the schema.
 const notYet: readonly NotYet[] = [
@@ -30,15 +27,7 @@ const notYet: readonly NotYet[] = [
   { at: ['provider', 'login'], refuses: written, feature: 'login on another device' },
   { at: ['provider', 'clientAuthentication'], refuses: is('private_key_jwt'), feature: 'private_key_jwt' },
   { at: ['provider', 'privateKey'], refuses: written, feature: 'client authentication by a private key' },
-  { at: ['session', 'store'], refuses: startsWith('redis+sentinel:'), feature: 'Redis Sentinel' },
-  { at: ['session', 'store'], refuses: startsWith('redis+cluster:'), feature: 'Redis Cluster' },
   { at: ['session', 'maxPerUser'], refuses: wholeAbove(0), feature: 'a limit on the sessions of one person' },
-  { at: ['routes', '*', 'scopes'], refuses: notEmpty, feature: 'a token with narrower scopes for one route' },
-  {
-    at: ['routes', '*', 'resource'],
-    refuses: notEmpty,
-    feature: 'a token with a resource of its own for one route',
-  },
 ];
 
 /** What a configuration asks for that only a later version does. */

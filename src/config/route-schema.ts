@@ -44,13 +44,17 @@ export const routeSchema = section({
   scopes: z
     .array(text('expected a scope'), 'expected a list of scopes')
     .prefault([])
-    .describe('Narrower scopes for a token of this route alone; must be empty in this version.'),
+    .describe('Narrower scopes for this upstream: it gets an access token of its own (RFC 6749 section 6).'),
   resource: z
-    .array(text('expected a resource'), 'expected a list of resources')
+    .array(
+      shaped(
+        /^[a-z][a-z0-9+.-]*:[^\s#]+$/i,
+        'expected an absolute URI without fragment (RFC 8707 section 2)',
+      ),
+      'expected a list of resources',
+    )
     .prefault([])
-    .describe(
-      'Resource indicators (RFC 8707) for a token of this route alone; must be empty in this version.',
-    ),
+    .describe('Resource indicators for this upstream: it gets an access token of its own (RFC 8707).'),
   timeout: section({
     connect: duration({ min: 1 }).prefault('5s').describe('How long connecting to the upstream may take.'),
     headers: duration({ min: 1 })

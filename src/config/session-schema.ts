@@ -2,30 +2,18 @@ import { z } from 'zod';
 import { duration } from './duration.ts';
 import { integer, oneOf, shaped, text } from './scalar.ts';
 import { section } from './section.ts';
-
-/** Where sessions are kept: in this process, or in Redis at `url`. */
-export type StoreAddress = { kind: 'memory' } | { kind: 'redis'; url: string };
-
-const storeAddress =
-  /^(?:memory:|rediss?:\/\/(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?(?:\/\d*)?)$/;
-const expectedStore =
-  'expected memory: or redis://[user:password@]host[:port][/database] (rediss: for TLS), the password percent-encoded';
-
-const store = shaped(storeAddress, expectedStore).transform((url, context): StoreAddress => {
-  if (url === 'memory:') return { kind: 'memory' };
-  if (URL.canParse(url)) return { kind: 'redis', url };
-  context.addIssue(expectedStore);
-  return z.NEVER;
-});
+import { storeAddress } from './store-address.ts';
 
 const aYearMs = 365 * 86_400_000;
 const sessionDuration = () => duration({ min: 1000, max: aYearMs });
 
 /** How sessions are stored, sealed, bounded and shown. */
 export const sessionSchema = section({
-  store: store
+  store: storeAddress
     .prefault('memory:')
-    .describe('Where sessions are kept: memory: (they end with the process) or a redis: or rediss: URL.'),
+    .describe(
+      'Where sessions are kept: memory: (they end with the process), a redis: or rediss: URL, redis+sentinel: or redis+cluster:.',
+    ),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
     .describe('What every key in Redis begins with; gateways that share a database need different ones.'),

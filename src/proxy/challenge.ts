@@ -20,12 +20,14 @@ export function readDemand(wwwAuthenticate: string | readonly string[] | undefin
   return errors.some((error) => error === undefined || error === 'invalid_token') ? 'refresh' : 'pass';
 }
 
-type Challenge = { scheme: string; error: string | undefined };
+/** A challenge by its scheme, in lower case, with its `error` parameter where it has one. */
+export type Challenge = { scheme: string; error: string | undefined };
 
 /** A word is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
 const words = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+))?/g;
 
-function parseChallenges(value: string): Challenge[] {
+/** Takes a WWW-Authenticate value apart. */
+export function parseChallenges(value: string): Challenge[] {
   const challenges: Challenge[] = [];
   for (const [, name = '', parameter] of value.matchAll(words)) {
     const last = challenges.at(-1);

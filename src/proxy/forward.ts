@@ -58,8 +58,8 @@ export function forward(
     downstream.onDrain(() => controller?.resume());
 
     const pass = (status: number, headers: IncomingHttpHeaders) => {
-      stage = 'passing';
       downstream.begin(status, headers);
+      stage = 'passing';
     };
     const discard = () => {
       stage = 'discarding';

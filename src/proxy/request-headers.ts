@@ -55,7 +55,13 @@ export function createRequestHeaderPolicy(
   const cookies = new Set(route.cookies.toUpstream);
   const added = Object.entries(set).flat();
   const { host: forwardedHost, protocol } = new URL(target.baseUrl);
-  const forwardedProto = protocol.slice(0, -1);
+  const sameForAll = Object.entries({ 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': protocol.slice(0, -1) })
+    .filter(([name]) => !replaced.has(name.toLowerCase()))
+    .flat()
+    .concat(added);
+  const [saysAddress, saysRequestId, saysTrace] = ['x-forwarded-for', 'x-request-id', 'traceparent'].map(
+    (name) => !replaced.has(name),
+  );
   const isKept = rememberNames((name) => {
     const lower = name.toLowerCase();
     return (
@@ -85,19 +91,10 @@ export function createRequestHeaderPolicy(
     const kept = nominated === undefined ? headers : without(headers, nominated);
     if (cookie !== '') kept.push('Cookie', cookie);
     if (accessToken !== undefined) kept.push('Authorization', `Bearer ${accessToken}`);
-    kept.push(
-      'X-Forwarded-For',
-      clientAddress,
-      'X-Forwarded-Host',
-      forwardedHost,
-      'X-Forwarded-Proto',
-      forwardedProto,
-      'X-Request-Id',
-      requestId,
-      'traceparent',
-      traceParent(trace, requestId),
-      ...added,
-    );
+    if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
+    if (saysRequestId) kept.push('X-Request-Id', requestId);
+    if (saysTrace) kept.push('traceparent', traceParent(trace, requestId));
+    kept.push(...sameForAll);
     return kept;
   };
 }
@@ -119,7 +116,7 @@ function without(headers: readonly string[], nominated: ReadonlySet<string>): st
 }
 
 function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {
-  const kept = header.split(';').filter((part) => names.has(part.slice(0, part.indexOf('=')).trim()));
+  const kept = header.split(';').filter((part) => names.has(part.slice(0, Math.max(0, part.indexOf('='))).trim()));
   return [sofar, ...kept.map((part) => part.trim())].filter((part) => part !== '').join('; ');
 }
 

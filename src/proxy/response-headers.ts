@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RouteConfig } from '../config/schema.ts';
+import { parseChallenges } from './challenge.ts';
 import { hopByHop, nominatedBy, rememberNames } from './header-names.ts';
 
 /** Makes the header fields of the answer to the browser, as a flat list of names and values, from the upstream's. */
@@ -20,12 +21,17 @@ const forbidden = new Set([
   'server',
   'x-powered-by',
   'dpop-nonce',
+  'www-authenticate',
+  'surrogate-control',
+  'x-accel-expires',
   'x-request-id',
   'x-content-type-options',
   'content-security-policy',
   'content-security-policy-report-only',
 ]);
 const forbiddenPrefixes = ['access-control-', 'proxy-'];
+/** Fields that tell a shared cache more than Cache-Control does (RFC 9213), under the name of whichever it is. */
+const forbiddenSuffix = 'cdn-cache-control';
 
 /** An API answer that a browser is made to show as a document can load nothing, run nothing and be framed by nobody. */
 const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
@@ -54,7 +60,6 @@ export function createResponseHeaderPolicy(
       const value = headers[name];
       if (value === undefined || !isKept(name) || nominated?.has(name) === true) continue;
       if (name === 'cache-control' || name === 'vary') continue;
-      if (name === 'www-authenticate' && !isTokenChallenge(value)) continue;
       if (typeof value === 'string') out.push(name, value);
       else for (const each of value) out.push(name, each);
     }
@@ -103,12 +108,21 @@ function varyByCookie(value: string): string {
 }
 
 /** A challenge for a token says something to the app; Basic and Negotiate would open a dialogue of the browser. */
-function isTokenChallenge(value: string | readonly string[]): boolean {
-  return /^(?:bearer|dpop)\b/i.test(typeof value === 'string' ? value : value.join(', '));
+function isTokenChallenge(value: string): boolean {
+  return parseChallenges(value).every(({ scheme }) => scheme === 'bearer' || scheme === 'dpop');
 }
 
 /** SECURITY: an allowed cookie stays on this host: one with a Domain would be tossed over its siblings. */
 function mayPass(setCookie: string, names: ReadonlySet<string>): boolean {
   const name = setCookie.slice(0, Math.max(0, setCookie.indexOf('='))).trim();
   return names.has(name) && !/;\s*domain\s*=/i.test(setCookie);
+}
+
+/** A field that came more than once is a list, whatever Node's type says of it: undici 8 makes one of any field. */
+function joined(value: string | readonly string[] | undefined): string {
+  return value === undefined ? '' : listOf(value).join(', ');
+}
+
+function listOf(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? [value] : value;
 }

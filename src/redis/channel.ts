@@ -1,5 +1,7 @@
+import type { Redis } from 'ioredis';
 import type { Logger } from '../log.ts';
-import { reconnectDelayMs, type RedisConnection } from './connection.ts';
+import { reconnectDelayMs } from './client.ts';
+import type { RedisConnection } from './connection.ts';
 
 /** A subscription to one channel of Redis. */
 export type Channel = {
@@ -13,8 +15,8 @@ export type Channel = {
 const HEARTBEAT_MS = 2_000;
 
 /**
- * Subscribes to a channel on a connection of its own and stays subscribed through outages. Messages published while the
- * connection was away are lost; `onGap` is called each time that may have happened.
+ * Subscribes to a channel on a connection of its own, and again whenever that is lost. Messages published meanwhile are
+ * lost too: `onGap` is called when that may have happened.
  */
 export function openChannel(deps: {
   redis: RedisConnection;
@@ -23,45 +25,50 @@ export function openChannel(deps: {
   onMessage: (message: string) => void;
   onGap: () => void;
 }): Channel {
+  const { redis, name, log, onMessage, onGap } = deps;
   let live = false;
-  const subscriber = deps.redis.duplicate({
-    enableOfflineQueue: true,
-    autoResubscribe: false,
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => reconnectDelayMs(attempt),
-  });
+  let closed = false;
+  let attempt = 0;
+  let subscriber: Redis;
+  let retry: NodeJS.Timeout | undefined;
 
-  const lose = () => {
-    if (live) deps.log.warn({ channel: deps.name }, 'subscription lost: nothing is cached until it is back');
-    live = false;
-    deps.onGap();
+  const open = () => {
+    subscriber = redis.openSubscriber(attempt);
+    subscriber.on('error', () => undefined);
+    subscriber.on('message', (_channel, message) => onMessage(message));
+    subscriber.once('end', lose);
+    subscriber.subscribe(name).then(stand, () => subscriber.disconnect());
   };
-  subscriber.on('error', () => undefined);
-  subscriber.on('close', lose);
-  subscriber.on('ready', () => {
-    subscriber.subscribe(deps.name).then(
-      () => {
-        // What was cached before the subscription stood may have changed unseen.
-        deps.onGap();
-        live = true;
-      },
-      () => subscriber.disconnect(true),
-    );
-  });
-  subscriber.on('message', (_channel, message) => deps.onMessage(message));
+  const stand = () => {
+    // What was read before the subscription stood may have changed unheard.
+    onGap();
+    live = true;
+    attempt = 0;
+  };
+  const lose = () => {
+    if (closed) return;
+    if (live)
+      log.warn({ channel: name }, 'subscription lost: what it kept up to date is not used until it is back');
+    live = false;
+    onGap();
+    attempt += 1;
+    retry = setTimeout(open, reconnectDelayMs(attempt));
+  };
 
+  open();
   // A connection can be dead without anyone having said so: ask.
   const heartbeat = setInterval(() => {
-    if (live) subscriber.ping().catch(() => subscriber.disconnect(true));
+    if (live) subscriber.ping().catch(() => subscriber.disconnect());
   }, HEARTBEAT_MS);
   heartbeat.unref();
 
   return {
-    name: deps.name,
+    name,
     isLive: () => live,
     close() {
+      closed = true;
       clearInterval(heartbeat);
-      subscriber.removeAllListeners('close');
+      clearTimeout(retry);
       subscriber.disconnect();
     },
   };

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import {
+  COMMAND_TIMEOUT_MS,
+  openClient,
+  openSubscriber,
+  type RedisAddress,
+  type RedisClient,
+} from './client.ts';
 
 /** A Lua script with the digest that Redis knows it by. */
 export type Script = { readonly lua: string; readonly sha: string };
@@ -10,7 +17,7 @@ export type Script = { readonly lua: string; readonly sha: string };
 /** A connection to Redis whose every failure is the same: `store_unavailable`, the session untouched. */
 export type RedisConnection = {
   /** Runs one operation. Throws {@link GatewayError} `store_unavailable` when Redis does not do it in time. */
-  run<Result>(operation: string, action: (client: Redis) => Promise<Result>): Promise<Result>;
+  run<Result>(operation: string, action: (client: RedisClient) => Promise<Result>): Promise<Result>;
   /** Runs a script on keys of one slot; strings in its reply are Buffers; failures as of {@link RedisConnection.run}. */
   evaluate(
     operation: string,
@@ -18,8 +25,8 @@ export type RedisConnection = {
     keys: readonly string[],
     args: readonly Argument[],
   ): Promise<unknown>;
-  /** Opens another connection with the same settings, for a subscription; the caller closes it. */
-  duplicate(options: RedisOptions): Redis;
+  /** Opens a connection for one subscription, which does not come back when it is lost; the caller closes it. */
+  openSubscriber(attempt: number): Redis;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
   close(): Promise<void>;
@@ -27,8 +34,6 @@ export type RedisConnection = {
 
 type Argument = string | number | Buffer;
 
-/** How long one operation may take before it counts as an outage, in milliseconds; also the first connection. */
-const COMMAND_TIMEOUT_MS = 2_000;
 /** How long an operation waits for a connection that has just been lost, in milliseconds: most come back at once. */
 const RECONNECT_GRACE_MS = 250;
 
@@ -37,24 +42,14 @@ export function createScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
-/**
- * Opens a connection to one Redis server (`redis:` or `rediss:`), now and again whenever it is lost.
- *
- * It fails fast: nothing is queued while Redis is away, and nothing is sent twice after a reconnection, so that a
- * request learns of an outage at once and a script never runs a second time behind its caller's back.
- */
-export function createRedisConnection(deps: { url: string; log: Logger; metrics: Metrics }): RedisConnection {
+/** Opens a connection to Redis. Every outcome of an operation shows in the metrics, and every outage once in the log. */
+export function createRedisConnection(deps: {
+  address: RedisAddress;
+  log: Logger;
+  metrics: Metrics;
+}): RedisConnection {
   const { log, metrics } = deps;
-  const client = new Redis(deps.url, {
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    // A replica that was promoted away answers READONLY: connect anew, and find the primary.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    retryStrategy: (attempt) => reconnectDelayMs(attempt),
-  });
+  const client = openClient(deps.address);
   let up: boolean | undefined;
   let reachable = false;
 
@@ -115,17 +110,11 @@ export function createRedisConnection(deps: { url: string; log: Logger; metrics:
           return redis.callBuffer('EVAL', [script.lua, keys.length, ...keys, ...args]);
         }
       }),
-    duplicate: (options) => client.duplicate(options),
+    openSubscriber: (attempt) => openSubscriber(deps.address, attempt),
     wasReachable: () => reachable,
     async close() {
       client.removeAllListeners('error').on('error', () => undefined);
       client.disconnect();
     },
   };
-}
-
-/** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */
-export function reconnectDelayMs(attempt: number): number {
-  const ceiling = Math.min(1_000, 50 * 2 ** Math.min(attempt - 1, 10));
-  return Math.round(ceiling * (0.75 + Math.random() / 4));
 }

@@ -42,6 +42,8 @@ export function createRefreshExchange(deps: {
       case 'identity_changed':
         return breaker.succeeded();
       case 'misconfigured':
+        // The provider is well, and says no to what this one route asks for.
+        if (isAboutAudience(outcome.error)) return breaker.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
           'the provider refuses this client; sessions are kept',
@@ -70,4 +72,9 @@ export function createRefreshExchange(deps: {
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   };
+}
+
+/** Refusals of the scopes or the resource of a refresh (RFC 6749, section 5.2; RFC 8707, section 2). */
+export function isAboutAudience(error: string): boolean {
+  return error === 'invalid_scope' || error === 'invalid_target';
 }

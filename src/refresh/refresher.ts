@@ -9,7 +9,7 @@ import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead } from '../tokens/freshness.ts';
 import { mergeRefreshAnswer } from '../tokens/token-set.ts';
 import type { Breaker } from './breaker.ts';
-import type { RefreshExchange } from './exchange.ts';
+import { isAboutAudience, type RefreshExchange } from './exchange.ts';
 import type { Rate } from './rate.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -145,7 +145,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       ...session,
       tokens,
       claims: outcome.claims ?? session.claims,
-      refusedAtMs: cause === 'refusal' ? [...refusedAtMs, clock()] : refusedAtMs,
+      refusedAtMs,
     });
     switch (result) {
       case 'replaced':
@@ -191,6 +191,15 @@ export function createRefresher(deps: RefresherDeps): Refresher {
         await sessions.end(current.key, 'identity_changed');
         return { kind: 'ended' };
       case 'misconfigured':
+        metrics.refresh('kept');
+        if (audience.id !== '' && isAboutAudience(outcome.error)) {
+          const detail = 'This call needs a scope or a resource that was not granted at sign-in.';
+          return {
+            kind: 'kept',
+            error: new GatewayError('step_up_required', { detail, cause: outcome.cause }),
+          };
+        }
+        return kept('The identity provider cannot renew the token now.', 5_000, outcome.cause);
       case 'ambiguous':
         metrics.refresh('kept');
         return kept('The identity provider cannot renew the token now.', 5_000, outcome.cause);
@@ -243,7 +252,13 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return renewed.accessToken === accessToken ? undefined : renewed;
     },
 
-    refusedAgain: refusals.remember,
+    refusedAgain(refused, route) {
+      refusals.remember(refused, route);
+      const { stored } = refused;
+      const refusedAtMs = [...refusals.recent(stored.session), clock()];
+      // In the record every process sees it. A write that comes too late loses nothing but this count.
+      sessions.replace(stored, { ...stored.session, refusedAtMs }).catch(() => undefined);
+    },
 
     async settle() {
       await Promise.all(flights.values());

@@ -2,9 +2,9 @@ import type { Session } from '../sessions/session.ts';
 
 /** Keeps an upstream that refuses every token from causing a refresh a request. */
 export type Refusals = {
-  /** The times of the last minute in which refusals caused a refresh of a session, by whichever process. */
+  /** The times of the last minute in which an upstream refused even a renewed token of a session, in any process. */
   recent(session: Session): readonly number[];
-  /** Tells whether a session has been renewed for refusals often enough for now. */
+  /** Tells whether a session has been renewed in vain often enough for now. */
   areTooMany(recent: readonly number[]): boolean;
   /** Notes that the upstream of a route refused a token that had just been renewed. */
   remember(refused: Refused, route: string): void;
@@ -15,8 +15,8 @@ export type Refusals = {
 type Refused = { readonly stored: { readonly key: string }; readonly accessToken: string };
 
 const MINUTE_MS = 60_000;
-/** How many refreshes a minute a session is granted for refusals; the count is in its record, so all processes share it. */
-const PER_MINUTE = 6;
+/** How many renewals in vain a session is granted a minute; the count is in its record, so all processes share it. */
+const PER_MINUTE = 3;
 /** How many refusals this process remembers. */
 const REMEMBERED = 10_000;
 

@@ -13,7 +13,7 @@ export type Session = {
   readonly createdAtMs: number;
   /** When the session ends however much it is used. */
   readonly absoluteExpiresAtMs: number;
-  /** When upstreams refused a token that was not over, as far as that caused a refresh in the last minute. */
+  /** When, in the last minute, an upstream refused even a token that had just been renewed for it. */
   readonly refusedAtMs?: readonly number[] | undefined;
 };
 

@@ -14,17 +14,7 @@ describe('a feature of a later version', () => {
     ['provider.login: login on another device', provider({ login: 'decoupled' })],
     ['provider.clientAuthentication: private_key_jwt', provider({ clientAuthentication: 'private_key_jwt' })],
     ['provider.privateKey: client authentication by a private key', provider({ privateKey: 'key' })],
-    ['session.store: Redis Sentinel', session({ store: 'redis+sentinel://h1:26379,h2:26379/mymaster' })],
-    ['session.store: Redis Cluster', session({ store: 'redis+cluster://h1:7000,h2:7001' })],
     ['session.maxPerUser: a limit on the sessions of one person', session({ maxPerUser: 3 })],
-    [
-      'routes[0].scopes: a token with narrower scopes for one route',
-      { routes: [{ ...route, scopes: ['a'] }] },
-    ],
-    [
-      'routes[0].resource: a token with a resource of its own for one route',
-      { routes: [{ ...route, resource: ['https://api'] }] },
-    ],
   ])('is refused, not ignored: %s', (problem, keys) => {
     expect(problemsWith(keys)).toEqual([`${problem} is not in this version`]);
   });

@@ -32,7 +32,7 @@ describe('session.store', () => {
     'redis://r:99999',
   ])('refuses %o', (store) => {
     expect(problems({ store })).toEqual([
-      expect.stringMatching(/^store: expected memory: or redis:\/\/\[user:password@\]host/),
+      expect.stringMatching(/^store: expected memory:, redis:\/\/\[user:password@\]host/),
     ]);
   });
 

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { shaped } from './scalar.ts';
+
+/** A host and its port. */
+export type RedisNode = { host: string; port: number };
+
+/** How to log in at Redis, and whether over TLS. */
+export type RedisAccess = { username?: string; password?: string; tls: boolean };
+
+/**
+ * Where sessions are kept: in this process, on one Redis server, on the primary that Sentinels name, or in a cluster.
+ */
+export type StoreAddress =
+  | { kind: 'memory' }
+  | { kind: 'redis'; url: string }
+  | { kind: 'sentinel'; sentinels: RedisNode[]; name: string; database: number; access: RedisAccess }
+  | { kind: 'cluster'; nodes: RedisNode[]; access: RedisAccess };
+
+const credentials = String.raw`(?:[^\s/?#@]*@)?`;
+const host = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)`;
+const nodes = String.raw`${host}(?::\d{1,5})?(?:,${host}(?::\d{1,5})?)*`;
+const single = String.raw`rediss?:\/\/${credentials}${host}(?::\d{1,5})?(?:\/\d*)?`;
+const sentinel = String.raw`rediss?\+sentinel:\/\/${credentials}${nodes}\/[A-Za-z0-9._-]+(?:\/\d+)?`;
+const cluster = String.raw`rediss?\+cluster:\/\/${credentials}${nodes}\/?`;
+const address = new RegExp(`^(?:memory:|${single}|${sentinel}|${cluster})$`);
+
+const expected =
+  'expected memory:, redis://[user:password@]host[:port][/database], redis+sentinel://host:port,…/name or ' +
+  'redis+cluster://host:port,… (rediss for TLS), the password percent-encoded';
+
+/** The schema of `session.store`. */
+export const storeAddress = shaped(address, expected).transform((text, context): StoreAddress => {
+  if (text === 'memory:') return { kind: 'memory' };
+  try {
+    return parseRedisAddress(text);
+  } catch {
+    context.addIssue(expected);
+    return z.NEVER;
+  }
+});
+
+/** Takes an address of the right shape apart. Throws for a port or an encoding that cannot be. */
+function parseRedisAddress(text: string): StoreAddress {
+  const [scheme = '', rest = ''] = text.split('://');
+  const [protocol = '', kind] = scheme.split('+');
+  if (kind === undefined) return { kind: 'redis', url: new URL(text).href };
+
+  const at = rest.lastIndexOf('@');
+  const [authority = '', name = '', database = '0'] = rest.slice(at + 1).split('/');
+  const [username = '', password = ''] = rest.slice(0, Math.max(0, at)).split(':').map(decodeURIComponent);
+  const access = {
+    tls: protocol === 'rediss',
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+  };
+  const parsed = authority.split(',').map((node) => parseNode(node, kind === 'sentinel' ? 26_379 : 6_379));
+  if (kind === 'cluster') return { kind, nodes: parsed, access };
+  return { kind: 'sentinel', sentinels: parsed, name, database: Number(database), access };
+}
+
+function parseNode(text: string, defaultPort: number): RedisNode {
+  const { hostname, port } = new URL(`redis://${text}`);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) };
+}
