@@ -29,9 +29,7 @@ async function checkStore({ session, log }: Config): Promise<Finding> {
     const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
     return { name, ok: true, detail: `Redis ${version} at ${place}` };
   } catch (error) {
-    const cause =
-      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return { name, ok: false, detail: `Redis at ${place} cannot be used: ${cause}` };
+    return { name, ok: false, detail: `Redis at ${place} cannot be used: ${reasonOf(error)}` };
   } finally {
     await redis.close();
   }
@@ -64,10 +62,17 @@ async function checkProvider(config: Config): Promise<Finding> {
   try {
     return { name, ok: true, detail: await provider.describe() };
   } catch (error) {
-    const cause =
-      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return { name, ok: false, detail: `${config.provider.issuer} cannot be used: ${cause}` };
+    const { issuer } = config.provider;
+    return { name, ok: false, detail: `${issuer} cannot be used: ${reasonOf(error)}` };
   } finally {
     provider.close();
   }
+}
+
+/** What lies at the bottom of a failure: a library's own words ("fetch failed") often only wrap it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'no reason was given';
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  // Of a host with several addresses Node.js gives an error without a message (AggregateError), but with a code.
+  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }

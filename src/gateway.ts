@@ -76,6 +76,8 @@ export function createGateway(
   config: Config,
   { log = createLogger(config.log), clock = Date.now }: { log?: Logger; clock?: () => number } = {},
 ): Gateway {
+  if (config.admin.token !== undefined)
+    log.warn('admin.token has no use yet: session administration is not in this version');
   const metrics = createMetrics();
   const { baseUrl, session, login } = config;
   const secure = baseUrl.startsWith('https:');

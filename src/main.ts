@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
@@ -13,25 +14,33 @@ const EXIT_FAILURE = 1;
 /** Signals this close together are one, in milliseconds. */
 const SAME_SIGNAL_MS = 300;
 
+/** What comes with this package, filled from the environment. */
+const DEFAULT_CONFIG = fileURLToPath(new URL('../config/default.yaml', import.meta.url));
+
 const usage = `coatcheck: a token gateway for single-page apps
 
-  coatcheck --config FILE          run the gateway
-  coatcheck --config FILE --check  validate the file, try the store and the provider, report, and exit
+  coatcheck [--config FILE]          run the gateway
+  coatcheck [--config FILE] --check  validate the file, try the store and the provider, report, and exit
 
+Without --config it is the environment that configures: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
 Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads session.secrets anew.
 Exit codes: 0 clean stop, ${EXIT_CONFIG} configuration invalid, ${EXIT_FAILURE} anything else.`;
 
 async function main(): Promise<void> {
   const args = readArguments();
-  if (args === undefined || args.help) {
+  if (args === undefined) {
+    process.exitCode = EXIT_FAILURE;
+    return;
+  }
+  if (args.help) {
     console.log(usage);
-    process.exitCode = args === undefined ? EXIT_FAILURE : 0;
     return;
   }
   const config = load(args.config);
   if (args.check) {
-    process.exitCode = (await report(config, args.config)) ? 0 : EXIT_FAILURE;
-    return;
+    const isWell = await report(config, args.config);
+    // Not left to the end of the event loop: ioredis 6 keeps a timer for 2 s after a connection that never was.
+    process.exit(isWell ? 0 : EXIT_FAILURE);
   }
   await run(config, args.config);
 }
@@ -50,10 +59,13 @@ async function report(config: Config, file: string): Promise<boolean> {
 
 async function run(config: Config, file: string): Promise<void> {
   const log = createLogger(config.log);
-  process.on('uncaughtException', (error) => {
+  const crash = (error: unknown) => {
     log.fatal({ err: error }, 'uncaught exception');
     exit(EXIT_FAILURE);
-  });
+  };
+  process.on('uncaughtException', crash);
+  // SECURITY: left to itself, Node.js makes an error of a reason that is none, and writes the reason into its message.
+  process.on('unhandledRejection', crash);
   const server = await serve(config, log).catch((error: unknown) => {
     log.fatal({ err: error }, 'the gateway could not start');
     return exit(EXIT_FAILURE);
@@ -105,18 +117,20 @@ async function run(config: Config, file: string): Promise<void> {
   }
 }
 
+/** Reads the command line; of one that is not understood, says so and gives undefined. */
 function readArguments(): { config: string; check: boolean; help: boolean } | undefined {
   try {
     const { values } = parseArgs({
       options: {
-        config: { type: 'string', default: 'config/default.yaml' },
+        config: { type: 'string', default: DEFAULT_CONFIG },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
     return values;
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
+    const flaw = error instanceof Error ? error.message : String(error);
+    console.error(`${flaw}\n\n${usage}`);
     return undefined;
   }
 }

@@ -1,7 +1,11 @@
 import type { Request, RequestHandler } from 'express';
+import { setTimeout } from 'node:timers/promises';
 import type { OriginPolicy } from '../http/csrf.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+
+/** How long a logout waits for the provider to revoke the token, in milliseconds; it is tried again behind it. */
+const REVOCATION_WAIT_MS = 2_000;
 
 /**
  * `POST /logout`: ends the session here and its refresh token at the provider, takes the cookie back, and leads on to the
@@ -22,6 +26,8 @@ export function createLogout(deps: {
     const reading = await sessions.find(request.headers.cookie);
     const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
     response.setHeader('Set-Cookie', sessions.clearCookie());
+    if (ended !== undefined)
+      await Promise.race([ended.revoked, setTimeout(REVOCATION_WAIT_MS, undefined, { ref: false })]);
 
     if (isForm(request)) {
       const idTokenHint = ended?.session.tokens.idToken;

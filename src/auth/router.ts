@@ -1,5 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
+import { exchangeOf } from '../http/exchange.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 
 /** The gateway's own endpoints, one handler a path. */
@@ -13,8 +14,11 @@ export type AuthHandlers = {
 /** Routes the gateway's own endpoints below their prefix; everything else there is `not_found`. */
 export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeaders): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  router.use(function inertHeaders(request, response, next) {
+  router.use(function enterEndpoints(request, response, next) {
+    const exchange = exchangeOf(response);
+    exchange.route = 'auth';
     headers(request, response);
+    response.setHeader('X-Request-Id', exchange.requestId);
     next();
   });
   const read = (path: string, handler: RequestHandler) =>

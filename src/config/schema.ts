@@ -22,11 +22,11 @@ const sections = section({
   admin: section({
     listen: listenAddress()
       .prefault('127.0.0.1:9464')
-      .describe('Where health, metrics and the console are served: host:port, never the public listener.'),
+      .describe('Where health and metrics are served: host:port, never the public listener.'),
     token: shaped(/^[A-Za-z0-9._~+/-]+=*$/, 'expected a bearer token (RFC 6750 section 2.1)')
       .exactOptional()
       .describe(
-        'The bearer token for session administration; without it those endpoints answer 404. A secret.',
+        'The bearer token for session administration, whose endpoints a later version brings. A secret.',
       ),
   })
     .prefault({})
@@ -42,7 +42,7 @@ const sections = section({
   trustProxy: z
     .array(addressRange(), 'expected a list of IP addresses and CIDR ranges')
     .prefault([])
-    .describe('Addresses and CIDR ranges of proxies whose X-Forwarded-* is believed; nobody by default.'),
+    .describe('Addresses and CIDR ranges of proxies whose X-Forwarded-For is believed; nobody by default.'),
   shutdownTimeout: duration()
     .prefault('25s')
     .describe('How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.'),

@@ -18,8 +18,8 @@ export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): Seal
     async unseal(text) {
       let failed = false;
       try {
-        // iron-session 9 answers a refused seal with {}, but throws on some malformed ones
-        // (test/unit/crypto/sealed-cookie.test.ts): both mean that there is nothing here.
+        // iron-session 9 answers a refused seal with {}, which may also have been sealed, and says so only here
+        // (test/unit/dependencies/iron-session.test.ts). Should it throw, that means no more: there is nothing here.
         const value = await unsealData(text, {
           password: passwords(keyRing.all(purpose)),
           ttl: 0,

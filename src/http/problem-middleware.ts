@@ -2,6 +2,7 @@ import type { ErrorRequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { createRequestId } from './exchange.ts';
+import { isSending, linger } from './linger.ts';
 import type { Problems } from './problem.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
@@ -20,9 +21,16 @@ export function createProblemMiddleware(deps: {
     headers(request, response);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.setHeader('X-Request-Id', requestId);
-    // What is left of a body nobody wants to read would have to be read before the connection could be used again.
-    if (!request.complete) response.setHeader('Connection', 'close');
-    response.status(problem.status).end(problem.body);
+    response.status(problem.status);
+    if (!isSending(request)) return void response.end(problem.body);
+    // What is left of a body nobody wants would have to be read before the connection could be used again.
+    response.setHeader('Connection', 'close');
+    // A client that waits to be asked for its body has not begun.
+    if (request.headers.expect !== undefined) return void response.end(problem.body);
+    response.setHeader('Content-Length', Buffer.byteLength(problem.body));
+    response.write(problem.body);
+    linger(request);
+    request.once('close', () => response.end());
   };
 }
 

@@ -51,6 +51,8 @@ export function createDiscovery<Found>(deps: {
   };
 
   const keepLooking = () => {
+    // Somebody who asked may have found it during the pause.
+    if (found !== undefined) return;
     tryOnce().catch(() => {
       if (closed) return;
       const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));

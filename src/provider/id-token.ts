@@ -13,6 +13,14 @@ export type IdTokenVerifier = (idToken: string, subject: string) => Promise<Refr
 /** Any age passes: an ID token that comes with a refresh tells who, not when, and clocks may be hours apart. */
 const ANY_AGE_SECONDS = 10 * 365 * 24 * 3600;
 
+/** What jose 6 says when the key set is at fault, and not the token: it could not be fetched, read, or chosen from. */
+const keySetFaults = new Set([
+  'ERR_JOSE_GENERIC',
+  'ERR_JWKS_TIMEOUT',
+  'ERR_JWKS_INVALID',
+  'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
+]);
+
 /**
  * Verifies an ID token that came with a refresh: signature, issuer, audience (only us) and the same subject (OpenID
  * Connect Core, section 12.2). It is done after the answer is in hand, so that no fault in it can lose a rotated refresh
@@ -45,11 +53,8 @@ export function createIdTokenVerifier(deps: {
       }
       return { kind: 'valid', claims: payload };
     } catch (cause) {
-      const refused = cause instanceof errors.JOSEError && !(cause instanceof errors.JWKSTimeout);
-      // jose 6 reports a key set that could not be fetched as a plain JOSEError with no code of its own.
-      return refused && cause.code !== 'ERR_JOSE_GENERIC'
-        ? { kind: 'invalid', cause }
-        : { kind: 'unverifiable', cause };
+      const refused = cause instanceof errors.JOSEError && !keySetFaults.has(cause.code);
+      return refused ? { kind: 'invalid', cause } : { kind: 'unverifiable', cause };
     }
   };
 }
@@ -59,6 +64,8 @@ function openKeySet(metadata: Readonly<ServerMetadata>, fetch: CustomFetch): JWT
     return () => Promise.reject(new Error('the provider names no jwks_uri'));
   }
   return createRemoteJWKSet(new URL(metadata.jwks_uri), {
+    // A key just rotated in must not end sessions. Only the provider's own answers lead here, so nobody else can make us ask.
+    cooldownDuration: 0,
     [customFetch]: (url, { headers, method, signal }) =>
       fetch(url, { headers: Object.fromEntries(headers), method, signal, redirect: 'manual', body: null }),
   });

@@ -10,13 +10,18 @@ export type Downstream = {
   onDrain(listener: () => void): void;
 };
 
-/** Trailer fields that would be header fields in disguise (RFC 9110, section 6.5.1) do not pass. */
-const notInTrailers =
-  /^(?:content-|transfer-|set-cookie|authorization|www-|host$|trailer$|cache-control|te$|connection)/;
+/** What is the same for all answers of a route. */
+export type DownstreamPolicy = {
+  readonly headers: ResponseHeaderPolicy;
+  /** Tells whether a trailer field may pass, by its name in lower case. */
+  readonly mayTrail: (name: string) => boolean;
+  /** How long the browser may take no byte while there are some to take, in milliseconds; 0 for ever. */
+  readonly idleMs: number;
+};
 
 export function createDownstream(
   response: ServerResponse,
-  policy: ResponseHeaderPolicy,
+  policy: DownstreamPolicy,
   requestId: string,
 ): Downstream {
   let expected = -1;
@@ -25,28 +30,50 @@ export function createDownstream(
   return {
     begin(status, headers) {
       const length = headers['content-length'];
+      const fields = policy.headers(headers, requestId);
       if (length !== undefined) expected = Number(length);
-      response.writeHead(status, policy(headers, requestId));
+      else if (headers.trailer !== undefined && canTrail(response, status)) {
+        const names = String(headers.trailer)
+          .toLowerCase()
+          .split(/\s*,\s*/);
+        fields.push('trailer', names.filter(policy.mayTrail).join(', '));
+      }
+      response.writeHead(status, fields);
       // A stream's headers do not wait for its first event; those of a small answer go out with its body, in one write.
-      if (length === undefined) setImmediate(() => response.headersSent || response.flushHeaders());
+      if (length === undefined) setImmediate(() => response.writableEnded || response.flushHeaders());
     },
 
     write(chunk) {
       written += chunk.length;
-      if (written !== expected) return response.write(chunk);
-      response.end(chunk);
-      return true;
+      if (written === expected) {
+        response.end(chunk);
+        return true;
+      }
+      const wantsMore = response.write(chunk);
+      // Without a listener for it Node cuts the connection when the time is over; any progress sets it back.
+      if (!wantsMore) response.setTimeout(policy.idleMs);
+      return wantsMore;
     },
 
     end(trailers) {
       if (response.writableEnded) return;
-      const names = Object.keys(trailers).filter((name) => !notInTrailers.test(name));
+      const names = Object.keys(trailers).filter(policy.mayTrail);
       if (names.length > 0) response.addTrailers(names.flatMap((name) => pairs(name, trailers[name])));
       response.end();
     },
 
-    onDrain: (listener) => void response.on('drain', listener),
+    onDrain(listener) {
+      response.on('drain', () => {
+        if (response.req.complete) response.setTimeout(0);
+        listener();
+      });
+    },
   };
+}
+
+/** Trailers come after a body in chunks only; Node refuses to announce them for any other. */
+function canTrail({ req }: ServerResponse, status: number): boolean {
+  return req.method !== 'HEAD' && req.httpVersion === '1.1' && status !== 204 && status !== 304;
 }
 
 function pairs(name: string, value: string | string[] | undefined): [string, string][] {

@@ -5,9 +5,14 @@ import { GatewayError } from '../errors.ts';
 import type { Downstream } from './downstream.ts';
 import type { ForwardResult, UpstreamCall } from './forward.ts';
 
-/** Fields a trailer section may not have (RFC 9110, section 6.5.1), and those no client may say to an upstream at all. */
-const refused =
-  /^(?:authorization|cookie|host|dpop|forwarded|te|trailer|connection|content-.*|transfer-.*|x-forwarded-.*)$/i;
+/** The browser's side of a call. */
+type Caller = {
+  request: IncomingMessage;
+  response: ServerResponse;
+  downstream: Downstream;
+  /** Tells whether a trailer field of the request may go upstream, by its name. */
+  mayTrail: (name: string) => boolean;
+};
 
 /**
  * Makes a call whose request has a trailer section. undici 8 cannot send one, so these few go by Node's own client, on a
@@ -15,38 +20,52 @@ const refused =
  */
 export function forwardWithTrailers(
   call: UpstreamCall,
-  request: IncomingMessage,
-  response: ServerResponse,
-  downstream: Downstream,
+  { request, response, downstream, mayTrail }: Caller,
   onHead: (status: number, headers: IncomingMessage['headers']) => void,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     const url = new URL(call.origin);
-    const upstream = (url.protocol === 'https:' ? https : http).request({
+    const isSecure = url.protocol === 'https:';
+    const announced = (request.headers.trailer ?? '').split(/\s*,\s*/).filter(mayTrail);
+    const upstream = (isSecure ? https : http).request({
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port,
       path: call.path,
       method: call.method,
       agent: false,
       setDefaultHeaders: false,
-      headers: [...call.headers, 'Transfer-Encoding', 'chunked', 'Trailer', request.headers.trailer ?? ''],
+      headers: [
+        ...call.headers,
+        ...['Transfer-Encoding', 'chunked', 'Connection', 'close'],
+        ...(announced.length === 0 ? [] : ['Trailer', announced.join(', ')]),
+      ],
     });
+    const body = call.body instanceof Readable ? call.body : Readable.from([]);
     const giveUp = setTimeout(() => upstream.destroy(timedOut()), call.connectTimeout);
-    upstream.once('socket', (socket) => {
-      socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(giveUp));
-    });
-    const fail = (error: Error) => {
+    const finish = () => {
       clearTimeout(giveUp);
+      upstream.destroy();
+      body.destroy();
+    };
+    const fail = (error: Error) => {
+      finish();
       if (response.headersSent) response.destroy();
       reject(error);
     };
 
     response.once('close', () => {
       if (response.writableFinished) return;
-      upstream.destroy();
+      finish();
       resolve('abandoned');
     });
-    upstream.once('error', fail);
+    upstream.once('socket', (socket) => {
+      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+        clearTimeout(giveUp);
+        upstream.setTimeout(call.bodyTimeout);
+      });
+    });
+    upstream.on('timeout', () => upstream.destroy(timedOut()));
+    upstream.on('error', fail);
     upstream.once('response', (answer) => {
       upstream.setTimeout(call.bodyTimeout);
       onHead(answer.statusCode ?? 502, answer.headers);
@@ -55,29 +74,28 @@ export function forwardWithTrailers(
       answer.on('data', (chunk: Buffer) => {
         if (!downstream.write(chunk)) answer.pause();
       });
-      answer.once('error', fail);
+      answer.on('error', fail);
       answer.once('end', () => {
         downstream.end(answer.trailers);
+        finish();
         resolve('passed');
       });
     });
 
-    const body = call.body instanceof Readable ? call.body : Readable.from([]);
     body.once('end', () => {
-      upstream.addTrailers(trailerPairs(request.rawTrailers));
+      upstream.addTrailers(trailersOf(request).filter(([name]) => mayTrail(name)));
       upstream.end();
-      upstream.setTimeout(call.headersTimeout, () => upstream.destroy(timedOut()));
+      if (!response.headersSent) upstream.setTimeout(call.headersTimeout);
     });
     body.once('error', (error) => upstream.destroy(error));
     body.pipe(upstream, { end: false });
   });
 }
 
-function trailerPairs(rawTrailers: readonly string[]): [string, string][] {
+function trailersOf({ rawTrailers }: IncomingMessage): [string, string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at + 1 < rawTrailers.length; at += 2) {
-    const name = rawTrailers[at] ?? '';
-    if (/^[A-Za-z0-9-]+$/.test(name) && !refused.test(name)) pairs.push([name, rawTrailers[at + 1] ?? '']);
+    pairs.push([rawTrailers[at] ?? '', rawTrailers[at + 1] ?? '']);
   }
   return pairs;
 }

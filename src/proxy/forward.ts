@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Downstream } from './downstream.ts';
+import { explainBrokenAnswer } from './upstream-error.ts';
 
 /** One call to an upstream. */
 export type UpstreamCall = {
@@ -46,7 +47,7 @@ export function forward(
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
-    let stage: 'waiting' | 'held' | 'passing' | 'discarding' = 'waiting';
+    let stage: 'waiting' | 'beginning' | 'held' | 'passing' | 'discarding' = 'waiting';
     let discarded = 0;
 
     const abandon = () => {
@@ -68,6 +69,7 @@ export function forward(
     };
     const fail = (error: unknown) => {
       if (stage === 'passing') response.destroy();
+      stage = 'discarding';
       response.off('close', abandon);
       reject(error);
     };
@@ -77,24 +79,23 @@ export function forward(
         controller = started;
         if (response.destroyed) started.abort(new Error('the client has gone'));
       },
+      onResponseStarted() {
+        stage = 'beginning';
+      },
       onResponseStart(current, status, headers) {
         if (status < 200) return;
         const verdict = inspect(status, headers);
         if (verdict === undefined) return pass(status, headers);
         stage = 'held';
         current.pause();
-        verdict.then(
-          (word) => {
+        void verdict
+          .then((word) => {
+            if (stage !== 'held') return;
             if (word === 'discard') discard();
             else pass(status, headers);
-            current.resume();
-          },
-          (error: unknown) => {
-            fail(error);
-            stage = 'discarding';
-            current.resume();
-          },
-        );
+          })
+          .catch(fail)
+          .finally(() => current.resume());
       },
       onResponseData(current, chunk) {
         if (stage === 'passing') {
@@ -111,7 +112,9 @@ export function forward(
         resolve('passed');
       },
       onResponseError(_current, error) {
-        if (stage !== 'discarding') fail(error);
+        // SECURITY: with a part of an answer there is no more trying again; whatever it was, it was no HTTP.
+        if (stage === 'beginning') fail(explainBrokenAnswer(error));
+        else if (stage !== 'discarding') fail(error);
       },
     });
   });

@@ -16,6 +16,18 @@ export const hopByHop: readonly string[] = [
   'expect',
 ];
 
+/**
+ * Fields that frame, route, authenticate or control a message, and so mean nothing behind its body, or harm
+ * (RFC 9110, section 6.5.1). Digests may trail, unlike the other fields that begin with `content-`.
+ */
+const headOnly =
+  /^(?:host|trailer|content-(?:encoding|length|range|type|disposition)|(?:proxy-)?auth.*|www-authenticate|(?:set-)?cookie|age|date|expires|vary|warning|pragma|cache-control|max-forwards|location|retry-after|range|if-.*)$/;
+
+/** Tells whether a field may stand in a trailer section, by its name in lower case. */
+export function mayTrail(name: string): boolean {
+  return !headOnly.test(name) && !hopByHop.includes(name);
+}
+
 /** Remembers what became of each header name: they recur, and testing one costs more than looking it up. */
 export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name: string) => Verdict {
   const verdicts = new Map<string, Verdict>();

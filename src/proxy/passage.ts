@@ -4,12 +4,13 @@ import type { Exchange } from '../http/exchange.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Credential, Refresher } from '../refresh/refresher.ts';
 import { readDemand } from './challenge.ts';
-import { createDownstream } from './downstream.ts';
+import { createDownstream, type DownstreamPolicy } from './downstream.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
 import { forwardWithTrailers } from './forward-trailers.ts';
-import { createRequestHeaderPolicy } from './request-headers.ts';
+import { nominatedBy } from './header-names.ts';
+import { createRequestHeaderPolicy, createRequestTrailerPolicy } from './request-headers.ts';
 import type { RequestBody } from './request-body.ts';
-import { createResponseHeaderPolicy } from './response-headers.ts';
+import { createResponseHeaderPolicy, createResponseTrailerPolicy } from './response-headers.ts';
 import type { Route, Routes } from './routes.ts';
 import { isStaleConnection } from './upstream-error.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -51,7 +52,9 @@ export function createPassages(deps: PassageDeps): Passages {
   return {
     async open(passage, credential) {
       const { request, response, route, body } = passage;
-      if (request.headers.trailer !== undefined) return openWithTrailers(passage, credential);
+      // Trailers come after a body in chunks only; after any other the field announces nothing.
+      if (request.headers.trailer !== undefined && request.headers['transfer-encoding'] !== undefined)
+        return openWithTrailers(passage, credential);
 
       let renewed: Credential | undefined;
       const inspect: Inspect = (status, headers) => {
@@ -117,7 +120,7 @@ export function createPassages(deps: PassageDeps): Passages {
   ): Promise<ForwardResult> {
     const { response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
+    const downstream = createDownstream(response, lane.downstream, exchange.requestId);
     const upstreamCall = lane.callOf(passage, credential, content);
     return forward(upstreams.of(route), upstreamCall, response, downstream, inspect);
   }
@@ -125,14 +128,20 @@ export function createPassages(deps: PassageDeps): Passages {
   async function openWithTrailers(passage: Passage, credential: Credential | undefined): Promise<void> {
     const { request, response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.responseHeaders, exchange.requestId);
+    const downstream = createDownstream(response, lane.downstream, exchange.requestId);
     const upstreamCall = lane.callOf(passage, credential, passage.body.content);
+    const nominated = nominatedBy(request.headers.connection);
+    const mayTrail = (name: string) => lane.mayTrail(name) && nominated?.has(name.toLowerCase()) !== true;
     const unrepeatable = { ...passage, body: { content: null, again: () => undefined } };
-    await forwardWithTrailers(upstreamCall, request, response, downstream, (status, headers) => {
-      if (status === 401 && credential !== undefined) {
-        answerRefusal(unrepeatable, credential, headers, () => undefined)?.catch(() => undefined);
-      }
-    });
+    await forwardWithTrailers(
+      upstreamCall,
+      { request, response, downstream, mayTrail },
+      (status, headers) => {
+        if (status === 401 && credential !== undefined) {
+          answerRefusal(unrepeatable, credential, headers, () => undefined)?.catch(() => undefined);
+        }
+      },
+    );
   }
 
   function laneOf(route: Route) {
@@ -146,8 +155,14 @@ export function createPassages(deps: PassageDeps): Passages {
 function createLane(route: Route, baseUrl: string) {
   const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
   const { timeout } = route.config;
+  const downstream: DownstreamPolicy = {
+    headers: createResponseHeaderPolicy(route.config),
+    mayTrail: createResponseTrailerPolicy(route.config),
+    idleMs: timeout.idle,
+  };
   return {
-    responseHeaders: createResponseHeaderPolicy(route.config),
+    downstream,
+    mayTrail: createRequestTrailerPolicy(route.config),
     callOf(
       { request, exchange }: Passage,
       credential: Credential | undefined,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { GatewayError } from '../errors.ts';
+import { isSending, linger } from '../http/linger.ts';
 
 /** The body of a request on its way upstream. */
 export type RequestBody = {
@@ -20,6 +21,7 @@ type BodyLimits = {
 };
 
 const none: RequestBody = { content: null, again: () => null };
+const nothing = Buffer.alloc(0);
 
 /**
  * Opens the body of a request: a small one of known length is read whole, any other is streamed, and recorded as far as
@@ -31,7 +33,12 @@ export async function openRequestBody(
   limits: BodyLimits,
 ): Promise<RequestBody> {
   const declared = request.headers['content-length'];
-  const isChunked = request.headers['transfer-encoding'] !== undefined;
+  const coding = request.headers['transfer-encoding'];
+  const isChunked = coding !== undefined;
+  // SECURITY: a body in another coding would go on without the name of that coding, and be another body.
+  if (isChunked && coding.toLowerCase() !== 'chunked') {
+    throw new GatewayError('bad_request', { detail: 'The only transfer coding taken here is chunked.' });
+  }
   if (!isChunked && (declared === undefined || declared === '0')) return none;
   const length = isChunked ? undefined : Number(declared);
   if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes)
@@ -47,35 +54,51 @@ export async function openRequestBody(
   return record(request, limits);
 }
 
-async function readWhole(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(Buffer.from(chunk));
-  const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+function readWhole(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let whole: Buffer = nothing;
+    request.on('data', (chunk: Buffer) => {
+      whole = whole.length === 0 ? chunk : Buffer.concat([whole, chunk]);
+    });
+    request.once('end', () => resolve(whole));
+    request.once('error', reject);
+    request.once('close', () => reject(new Error('the client has gone')));
+  });
 }
 
 /**
  * The stream that is sent, and the record of it. It is not the request itself: whoever sends it destroys it when the
  * upstream answers early or fails, and with the request the browser's connection would go, before it has its answer.
+ *
+ * Settles with the first piece: undici 8 sends the head of a request only with it, and a connection that is taken before
+ * would stand idle until the upstream closes it.
  */
-function record(request: IncomingMessage, limits: BodyLimits): RequestBody {
+async function record(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
   let recorded: Buffer[] | undefined = [];
   let size = 0;
   let complete = false;
   const content = new Readable({ read: () => void request.resume() });
   request.on('data', (chunk: Buffer) => {
+    if (content.destroyed) return;
     size += chunk.length;
     if (size > limits.replayBytes) recorded = undefined;
     else recorded?.push(chunk);
     if (limits.maxBytes > 0 && size > limits.maxBytes) content.destroy(tooLarge(limits.maxBytes));
-    else if (!content.destroyed && !content.push(chunk)) request.pause();
+    else if (!content.push(chunk)) request.pause();
   });
   request.once('end', () => {
     complete = true;
     content.push(null);
   });
   request.once('error', (error) => content.destroy(error));
-  request.pause();
+  content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
+  content.once('close', () => {
+    if (isSending(request)) linger(request);
+  });
+  await new Promise((resolve) => {
+    request.once('data', resolve);
+    request.once('close', resolve);
+  });
   return {
     content,
     again: () => (complete && recorded !== undefined ? Buffer.concat(recorded) : undefined),
@@ -86,7 +109,10 @@ function record(request: IncomingMessage, limits: BodyLimits): RequestBody {
 function watchProgress(request: IncomingMessage, idleMs: number): void {
   if (idleMs === 0) return;
   request.setTimeout(idleMs, () => {
-    if (!request.complete) request.destroy();
+    if (request.complete) return;
+    // While the upstream takes nothing the client cannot send: the limits of the call are the ones that count.
+    if (request.isPaused()) request.socket.setTimeout(idleMs);
+    else request.destroy();
   });
   request.once('end', () => request.setTimeout(0));
 }

@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../config/schema.ts';
-import { hopByHop, nominatedBy, rememberNames } from './header-names.ts';
+import { hopByHop, mayTrail, nominatedBy, rememberNames } from './header-names.ts';
 
 /** What the gateway says about a request to the upstream, whatever the client said. */
 export type Provenance = {
@@ -50,28 +50,21 @@ export function createRequestHeaderPolicy(
   route: Pick<RouteConfig, 'requestHeaders' | 'cookies'>,
   target: { host: string; baseUrl: string },
 ): RequestHeaderPolicy {
-  const { set, remove } = route.requestHeaders;
-  const replaced = new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
+  const replaced = replacedBy(route);
   const cookies = new Set(route.cookies.toUpstream);
-  const added = Object.entries(set).flat();
+  const added = Object.entries(route.requestHeaders.set).flat();
   const { host: forwardedHost, protocol } = new URL(target.baseUrl);
-  const sameForAll = Object.entries({ 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': protocol.slice(0, -1) })
+  const sameForAll = Object.entries({
+    'X-Forwarded-Host': forwardedHost,
+    'X-Forwarded-Proto': protocol.slice(0, -1),
+  })
     .filter(([name]) => !replaced.has(name.toLowerCase()))
     .flat()
     .concat(added);
   const [saysAddress, saysRequestId, saysTrace] = ['x-forwarded-for', 'x-request-id', 'traceparent'].map(
     (name) => !replaced.has(name),
   );
-  const isKept = rememberNames((name) => {
-    const lower = name.toLowerCase();
-    return (
-      // SECURITY: "X_Forwarded_For" is the same field to some upstreams (CVE-2025-64484, CVE-2026-88011).
-      /^[a-z0-9-]+$/.test(lower) &&
-      !forbidden.has(lower) &&
-      !forbiddenPrefixes.some((prefix) => lower.startsWith(prefix)) &&
-      !replaced.has(lower)
-    );
-  });
+  const isKept = rememberNames((name) => mayPass(name.toLowerCase(), replaced));
 
   return (rawHeaders, { accessToken, clientAddress, requestId }) => {
     const headers: string[] = ['Host', target.host];
@@ -99,6 +92,33 @@ export function createRequestHeaderPolicy(
   };
 }
 
+/**
+ * Makes the test of a client's trailer fields, by their names: what may not stand in the head of a request does not come
+ * behind its body either.
+ */
+export function createRequestTrailerPolicy(
+  route: Pick<RouteConfig, 'requestHeaders'>,
+): (name: string) => boolean {
+  const replaced = replacedBy(route);
+  return (name) => mayTrail(name.toLowerCase()) && mayPass(name.toLowerCase(), replaced);
+}
+
+function replacedBy({ requestHeaders }: Pick<RouteConfig, 'requestHeaders'>): ReadonlySet<string> {
+  return new Set(
+    [...Object.keys(requestHeaders.set), ...requestHeaders.remove].map((name) => name.toLowerCase()),
+  );
+}
+
+function mayPass(name: string, replaced: ReadonlySet<string>): boolean {
+  return (
+    // SECURITY: "X_Forwarded_For" is the same field to some upstreams (CVE-2025-64484, CVE-2026-88011).
+    /^[a-z0-9-]+$/.test(name) &&
+    !forbidden.has(name) &&
+    !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) &&
+    !replaced.has(name)
+  );
+}
+
 function merge(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined) {
   return a === undefined || b === undefined ? (a ?? b) : new Set([...a, ...b]);
 }
@@ -116,7 +136,9 @@ function without(headers: readonly string[], nominated: ReadonlySet<string>): st
 }
 
 function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {
-  const kept = header.split(';').filter((part) => names.has(part.slice(0, Math.max(0, part.indexOf('='))).trim()));
+  const kept = header
+    .split(';')
+    .filter((part) => names.has(part.slice(0, Math.max(0, part.indexOf('='))).trim()));
   return [sofar, ...kept.map((part) => part.trim())].filter((part) => part !== '').join('; ');
 }
 

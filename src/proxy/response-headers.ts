@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RouteConfig } from '../config/schema.ts';
 import { parseChallenges } from './challenge.ts';
-import { hopByHop, nominatedBy, rememberNames } from './header-names.ts';
+import { hopByHop, mayTrail, nominatedBy, rememberNames } from './header-names.ts';
 
 /** Makes the header fields of the answer to the browser, as a flat list of names and values, from the upstream's. */
 export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: string) => string[];
@@ -9,6 +9,7 @@ export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: str
 /** Fields that act on the whole origin, which is the app's and not this API's, or tell about the upstream's insides. */
 const forbidden = new Set([
   ...hopByHop,
+  'trailer',
   'set-cookie',
   'set-cookie2',
   'clear-site-data',
@@ -40,16 +41,12 @@ const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 export function createResponseHeaderPolicy(
   route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>,
 ): ResponseHeaderPolicy {
-  const { set, remove } = route.responseHeaders;
-  const replaced = new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
+  const replaced = replacedBy(route);
   const cookies = new Set(route.cookies.fromUpstream);
-  const added = Object.entries(set).flat();
-  const isKept = rememberNames(
-    (name) =>
-      !forbidden.has(name) &&
-      !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) &&
-      !replaced.has(name),
-  );
+  const added = Object.entries(route.responseHeaders.set).flat();
+  const isKept = rememberNames((name) => mayPass(name, replaced));
+  const passesChallenges = !replaced.has('www-authenticate');
+  const judgesCaching = !replaced.has('cache-control');
   const cacheControl = rememberNames(privateCacheControl);
   const vary = rememberNames(varyByCookie);
 
@@ -64,14 +61,18 @@ export function createResponseHeaderPolicy(
       else for (const each of value) out.push(name, each);
     }
     if (cookies.size > 0) {
-      for (const cookie of headers['set-cookie'] ?? [])
-        if (mayPass(cookie, cookies)) out.push('set-cookie', cookie);
+      for (const each of listOf(headers['set-cookie']))
+        if (isAllowed(each, cookies)) out.push('set-cookie', each);
     }
-    if (!replaced.has('cache-control'))
-      out.push('cache-control', cacheControl(headers['cache-control'] ?? ''));
+    if (passesChallenges && headers['www-authenticate'] !== undefined) {
+      for (const each of listOf(headers['www-authenticate'])) {
+        if (isTokenChallenge(each)) out.push('www-authenticate', each);
+      }
+    }
+    if (judgesCaching) out.push('cache-control', cacheControl(joined(headers['cache-control'])));
     out.push(
       'vary',
-      vary(headers.vary ?? ''),
+      vary(joined(headers.vary)),
       'x-content-type-options',
       'nosniff',
       'content-security-policy',
@@ -82,6 +83,29 @@ export function createResponseHeaderPolicy(
     );
     return out;
   };
+}
+
+/** Makes the test of an upstream's trailer fields, by their names in lower case: what the head may not say they may not. */
+export function createResponseTrailerPolicy(
+  route: Pick<RouteConfig, 'responseHeaders'>,
+): (name: string) => boolean {
+  const replaced = replacedBy(route);
+  return (name) => mayTrail(name) && mayPass(name, replaced);
+}
+
+function replacedBy({ responseHeaders }: Pick<RouteConfig, 'responseHeaders'>): ReadonlySet<string> {
+  return new Set(
+    [...Object.keys(responseHeaders.set), ...responseHeaders.remove].map((name) => name.toLowerCase()),
+  );
+}
+
+function mayPass(name: string, replaced: ReadonlySet<string>): boolean {
+  return (
+    !forbidden.has(name) &&
+    !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) &&
+    !name.endsWith(forbiddenSuffix) &&
+    !replaced.has(name)
+  );
 }
 
 /**
@@ -113,16 +137,18 @@ function isTokenChallenge(value: string): boolean {
 }
 
 /** SECURITY: an allowed cookie stays on this host: one with a Domain would be tossed over its siblings. */
-function mayPass(setCookie: string, names: ReadonlySet<string>): boolean {
+function isAllowed(setCookie: string, names: ReadonlySet<string>): boolean {
   const name = setCookie.slice(0, Math.max(0, setCookie.indexOf('='))).trim();
   return names.has(name) && !/;\s*domain\s*=/i.test(setCookie);
 }
 
-/** A field that came more than once is a list, whatever Node's type says of it: undici 8 makes one of any field. */
-function joined(value: string | readonly string[] | undefined): string {
-  return value === undefined ? '' : listOf(value).join(', ');
+/** A field that came more than once is a list, whatever Node's type says of it; undici 8 makes one of any field. */
+type FieldValue = string | readonly string[] | undefined;
+
+function joined(value: FieldValue): string {
+  return typeof value === 'object' ? value.join(', ') : (value ?? '');
 }
 
-function listOf(value: string | readonly string[]): readonly string[] {
-  return typeof value === 'string' ? [value] : value;
+function listOf(value: FieldValue): readonly string[] {
+  return typeof value === 'string' ? [value] : (value ?? []);
 }

@@ -33,10 +33,10 @@ export type Sessions = {
   /** Settles when nothing is left to be written or revoked. */
   settle(): Promise<void>;
   /**
-   * Ends a session: removes it, tells every replica, and revokes its refresh token unless the provider has done so.
-   * Settles with the first attempt to revoke. Ending twice does nothing.
+   * Ends a session: removes it, tells every replica, and begins to revoke its refresh token, unless the provider has
+   * done so. Ending twice does nothing.
    */
-  end(key: string, reason: EndReason): Promise<StoredSession | undefined>;
+  end(key: string, reason: EndReason): Promise<Ending | undefined>;
   /** The Set-Cookie value that takes the ticket from the browser. */
   clearCookie(): string;
 };
@@ -46,6 +46,9 @@ export type Sessions = {
  * `saved` settles when it has been written or has lost its meaning.
  */
 export type Replacement = { result: ReplaceResult; stored: StoredSession; saved: Promise<unknown> };
+
+/** An ended session as it was; `revoked` settles with the first attempt to revoke its refresh token. */
+export type Ending = { session: Session; revoked: Promise<void> };
 
 type SessionsDeps = {
   store: SessionStore;
@@ -122,8 +125,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     metrics.sessionEnded(reason);
     log.info({ session: publicSessionId(key), reason }, 'session ended');
     const { refreshToken } = removed.session.tokens;
-    if (refreshToken !== undefined && !withoutRevocation.has(reason)) await revocations.revoke(refreshToken);
-    return removed;
+    const isToRevoke = refreshToken !== undefined && !withoutRevocation.has(reason);
+    const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
+    return { session: removed.session, revoked };
   };
 
   return {

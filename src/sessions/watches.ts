@@ -19,6 +19,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
   const { store, clock } = deps;
   const watches = new Map<string, Set<Watch>>();
 
+  const isOn = (watch: Watch) => watches.get(watch.stored.key)?.has(watch) === true;
   const stop = (watch: Watch) => {
     clearTimeout(watch.timer);
     const same = watches.get(watch.stored.key);
@@ -26,6 +27,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     if (same?.size === 0) watches.delete(watch.stored.key);
   };
   const end = (watch: Watch) => {
+    if (!isOn(watch)) return;
     stop(watch);
     watch.onEnd();
   };
@@ -40,7 +42,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     }
   };
   const arm = (watch: Watch, pauseMs: number) => {
-    if (watches.get(watch.stored.key)?.has(watch) !== true) return;
+    if (!isOn(watch)) return;
     clearTimeout(watch.timer);
     watch.timer = setTimeout(() => void look(watch), Math.min(LONGEST_PAUSE_MS, Math.max(1, pauseMs)));
     watch.timer.unref();
@@ -50,7 +52,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     if (change === undefined) {
       for (const same of watches.values()) for (const watch of same) arm(watch, RETRY_MS);
     } else if (change.kind === 'ended') {
-      for (const watch of new Set(watches.get(change.key))) end(watch);
+      for (const watch of watches.get(change.key) ?? []) end(watch);
     }
   });
 
@@ -59,7 +61,8 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
       const watch: Watch = { stored, onEnd, timer: undefined };
       const same = watches.get(stored.key) ?? new Set();
       watches.set(stored.key, same.add(watch));
-      arm(watch, Math.min(stored.idleExpiresAtMs, sessionEndsAtMs(stored.session)) - clock());
+      // SECURITY: it may have ended since it was read, and the message have come before anybody listened.
+      void look(watch);
       return () => stop(watch);
     },
   };

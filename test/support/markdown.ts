@@ -1,0 +1,60 @@
+/** A piece of code set apart by a fence. */
+export type CodeBlock = { readonly language: string; readonly text: string };
+
+/** A page of Markdown, taken apart as far as tests of the documentation look into it. */
+export type Page = {
+  /** The names that its headings can be linked by. */
+  readonly anchors: ReadonlySet<string>;
+  /** The targets of its links and images, as written. */
+  readonly links: readonly string[];
+  /** The code within its lines. */
+  readonly spans: readonly string[];
+  readonly blocks: readonly CodeBlock[];
+  /** The rows of its tables, each a list of cells; the headers are rows like any other. */
+  readonly rows: readonly (readonly string[])[];
+};
+
+const fence = /^```(\w*)[^\n]*\n(.*?)^```$/gms;
+const span = /`([^`\n]+)`/g;
+
+/** Reads a page. */
+export function readPage(text: string): Page {
+  const prose = text.replace(fence, '');
+  const headings = Array.from(prose.matchAll(/^#+ (.+)$/gm), ([, heading = '']) => heading);
+  const lines = prose.split('\n').filter((line) => /^\|(?! ?:?-)/.test(line));
+  return {
+    anchors: new Set(headings.map(anchorOf)),
+    links: Array.from(prose.replace(span, '').matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target),
+    spans: spansIn(prose),
+    blocks: Array.from(text.matchAll(fence), ([, language = '', code = '']) => ({ language, text: code })),
+    rows: lines.map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    ),
+  };
+}
+
+/** The part of a page below a heading, up to the next heading of its rank or a higher one. */
+export function sectionOf(text: string, heading: string): string {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading);
+  if (start === -1) throw new Error(`there is no section "${heading}"`);
+  const rank = lines[start]?.indexOf(' ') ?? 0;
+  const length = lines.slice(start + 1).findIndex((line) => /^#+ /.test(line) && line.indexOf(' ') <= rank);
+  return lines.slice(start, length === -1 ? undefined : start + 1 + length).join('\n');
+}
+
+/** The code within a text. */
+export function spansIn(text: string): string[] {
+  return Array.from(text.matchAll(span), ([, code = '']) => code);
+}
+
+/** The anchor of a heading, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-');
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { createEnvelopes } from '../../../src/crypto/envelope.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+
+const older = 'the-older-secret-of-32-characters';
+const newer = 'the-newer-secret-of-32-characters';
+const context = 'coatcheck:session:a';
+const text = '{"refreshToken":"canary-refresh-token"}';
+
+const envelopes = createEnvelopes(createKeyRing([newer, older]));
+
+describe('an envelope', () => {
+  it.each(['', text, 'ünï · 💶', 'x'.repeat(100_000)])('opens to the text that was sealed', (plain) => {
+    expect(envelopes.open(envelopes.seal(plain, context), context)).toBe(plain);
+  });
+
+  it('shows nothing of what is in it, and is another one each time (E5)', () => {
+    const [one, two] = [envelopes.seal(text, context), envelopes.seal(text, context)];
+    expect(one.toString('latin1')).not.toContain('canary');
+    expect(one.subarray(5, 17)).not.toEqual(two.subarray(5, 17));
+    expect(one.subarray(17)).not.toEqual(two.subarray(17));
+  });
+
+  it('does not open in another place than the one it was sealed for (E5)', () => {
+    const envelope = envelopes.seal(text, context);
+    expect(envelopes.open(envelope, 'coatcheck:session:b')).toBeUndefined();
+    expect(envelopes.open(envelope, '')).toBeUndefined();
+  });
+
+  it('does not open with any one bit changed (E5)', () => {
+    const envelope = envelopes.seal(text, context);
+    const opened = Array.from({ length: envelope.length * 8 }, (_, bit) => {
+      const changed = Buffer.from(envelope);
+      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      return envelopes.open(changed, context);
+    });
+    expect(opened.filter((plain) => plain !== undefined)).toEqual([]);
+  });
+
+  it('does not open cut short or with something after it', () => {
+    const envelope = envelopes.seal(text, context);
+    for (let length = 0; length < envelope.length; length += 1)
+      expect(envelopes.open(envelope.subarray(0, length), context)).toBeUndefined();
+    expect(envelopes.open(Buffer.concat([envelope, Buffer.of(0)]), context)).toBeUndefined();
+  });
+
+  it('does not take its associated data from where header and context meet', () => {
+    const envelope = envelopes.seal(text, `b${context}`);
+    expect(envelopes.open(Buffer.concat([envelope, Buffer.from('b')]), context)).toBeUndefined();
+    expect(envelopes.open(envelope, context)).toBeUndefined();
+  });
+
+  it('opens with an older secret as long as that is configured (E6)', () => {
+    const keyRing = createKeyRing([older]);
+    const rotating = createEnvelopes(keyRing);
+    const envelope = rotating.seal(text, context);
+    keyRing.replace([newer, older]);
+    expect(rotating.open(envelope, context)).toBe(text);
+    const rewritten = rotating.seal(text, context);
+    keyRing.replace([newer]);
+    expect(rotating.open(envelope, context)).toBeUndefined();
+    expect(rotating.open(rewritten, context)).toBe(text);
+  });
+
+  it('does not open by another known key than the one it names', () => {
+    const keyRing = createKeyRing([newer, older]);
+    const envelope = envelopes.seal(text, context);
+    const [, other] = keyRing.all('session-record');
+    envelope.writeUInt32BE(other?.id ?? 0, 1);
+    expect(envelopes.open(envelope, context)).toBeUndefined();
+  });
+});

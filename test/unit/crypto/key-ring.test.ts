@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { createKeyRing, type KeyPurpose } from '../../../src/crypto/key-ring.ts';
+
+const first = 'the-first-secret-of-32-characters';
+const second = 'the-second-secret-of-32-characters';
+const purposes: readonly KeyPurpose[] = ['session-record', 'session-cookie', 'login-cookie'];
+
+describe('the key ring', () => {
+  it('writes with the first secret and reads with all of them (E6)', () => {
+    const ring = createKeyRing([first, second]);
+    const [writing, reading] = ring.all('session-record');
+    expect(ring.current('session-record')).toEqual(writing);
+    expect(ring.find('session-record', writing?.id ?? -1)).toEqual(writing);
+    expect(ring.find('session-record', reading?.id ?? -1)).toEqual(reading);
+    expect(reading).toEqual(createKeyRing([second]).current('session-record'));
+  });
+
+  it('derives the same keys in every version, or all would be signed out', () => {
+    const { id, bytes } = createKeyRing([first]).current('session-record');
+    // Computed apart, by RFC 5869 with an empty salt and the info `coatcheck/1/session-record`.
+    expect(bytes.toString('hex')).toBe('8bbf212d75f41aa39214c0071d35e84bb1ce5e6beffbe60f590a75c4821f599b');
+    expect(id).toBe(958_101_072);
+  });
+
+  it('gives purposes unrelated keys', () => {
+    const ring = createKeyRing([first, second]);
+    const keys = purposes.flatMap((purpose) => ring.all(purpose));
+    expect(new Set(keys.map(({ bytes }) => bytes.toString('hex'))).size).toBe(6);
+    expect(new Set(keys.map(({ id }) => id)).size).toBe(6);
+    const { id } = ring.current('login-cookie');
+    expect(ring.find('session-cookie', id)).toBeUndefined();
+  });
+
+  it('makes keys of 256 bits with numbers that every reader takes for integers', () => {
+    for (const purpose of purposes) {
+      const { id, bytes } = createKeyRing([first]).current(purpose);
+      expect(bytes).toHaveLength(32);
+      expect(id).toBeGreaterThanOrEqual(0);
+      expect(id).toBeLessThan(2 ** 31);
+    }
+  });
+
+  it('keeps the number of a key when secrets are put before it or taken away', () => {
+    const ring = createKeyRing([first]);
+    const { id } = ring.current('session-record');
+    ring.replace([second, first]);
+    expect(ring.find('session-record', id)).toEqual(createKeyRing([first]).current('session-record'));
+    expect(ring.current('session-record').id).not.toBe(id);
+    ring.replace([second]);
+    expect(ring.find('session-record', id)).toBeUndefined();
+  });
+
+  it('cannot write without a secret', () => {
+    expect(() => createKeyRing([]).current('session-record')).toThrow('needs at least one secret');
+  });
+});

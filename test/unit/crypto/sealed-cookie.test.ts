@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
+
+const older = 'the-older-secret-of-32-characters';
+const newer = 'the-newer-secret-of-32-characters';
+
+describe('a sealed cookie', () => {
+  const cookies = createSealedCookies(createKeyRing([newer, older]), 'session-cookie');
+
+  it('opens to the value that was sealed', async () => {
+    const value = { id: 'canary', nested: { list: [1, 'ü', null] } };
+    const seal = await cookies.seal(value, 0);
+    expect(await cookies.unseal(seal)).toEqual(value);
+    expect(seal).not.toContain('canary');
+    expect(seal).toMatch(/^[A-Za-z0-9.*_~-]+$/);
+  });
+
+  it('does not open as a cookie of another purpose', async () => {
+    const logins = createSealedCookies(createKeyRing([newer, older]), 'login-cookie');
+    expect(await cookies.unseal(await logins.seal({ id: 'a' }, 0))).toBeUndefined();
+  });
+
+  it('opens with an older secret as long as that is configured (E6)', async () => {
+    const keyRing = createKeyRing([older]);
+    const rotating = createSealedCookies(keyRing, 'session-cookie');
+    const seal = await rotating.seal({ id: 'a' }, 0);
+    keyRing.replace([newer, older]);
+    expect(await rotating.unseal(seal)).toEqual({ id: 'a' });
+    const rewritten = await rotating.seal({ id: 'a' }, 0);
+    keyRing.replace([newer]);
+    expect(await rotating.unseal(seal)).toBeUndefined();
+    expect(await rotating.unseal(rewritten)).toEqual({ id: 'a' });
+  });
+
+  it('is nothing, rather than an error, when it is changed or cut anywhere (E9)', async () => {
+    const seal = await cookies.seal({ id: 'a' }, 0);
+    const signed = seal.slice(0, seal.lastIndexOf('~'));
+    for (let at = 0; at < signed.length; at += 1) {
+      const other = signed[at] === 'A' ? 'B' : 'A';
+      expect(await cookies.unseal(`${signed.slice(0, at)}${other}${signed.slice(at + 1)}~2`)).toBeUndefined();
+      expect(await cookies.unseal(signed.slice(0, at))).toBeUndefined();
+    }
+  });
+
+  it.each([
+    '',
+    '~',
+    '~2',
+    'Fe26.2',
+    'Fe26.2*******',
+    'Fe26.2*__proto__******',
+    '%',
+    '\ud800',
+    'x'.repeat(100_000),
+  ])('is nothing when it is %.40o', async (text) => {
+    expect(await cookies.unseal(text)).toBeUndefined();
+  });
+
+  describe('with a lifetime', () => {
+    beforeEach(() => vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 15, 12) }));
+    afterEach(() => vi.useRealTimers());
+
+    it('lapses when it is over, with a minute of grace; without one it never lapses', async () => {
+      const [bounded, unbounded] = [await cookies.seal({ id: 'a' }, 600), await cookies.seal({ id: 'a' }, 0)];
+      vi.advanceTimersByTime(600_000);
+      expect(await cookies.unseal(bounded)).toEqual({ id: 'a' });
+      vi.advanceTimersByTime(60_000);
+      expect(await cookies.unseal(bounded)).toBeUndefined();
+      vi.advanceTimersByTime(365 * 86_400_000);
+      expect(await cookies.unseal(unbounded)).toEqual({ id: 'a' });
+    });
+  });
+});

@@ -1,0 +1,236 @@
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { describe, expect, it, test } from 'vitest';
+import { createAuthRouter } from '../../src/auth/router.ts';
+import { formatPath } from '../../src/config/finding.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { refusedFeatures } from '../../src/config/not-yet.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { readPage, sectionOf, spansIn } from '../support/markdown.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const documents = ['*.md', 'docs/**/*.md'].flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+const pageOf = (path: string) => readPage(read(path));
+const sources = globSync('src/**/*.ts', { cwd: root }).map(read).join('\n');
+
+it('finds the pages', () => {
+  expect(documents).toEqual(expect.arrayContaining(['README.md', 'docs/endpoints.md', 'docs/operations.md']));
+});
+
+describe.each(documents)('%s', (path) => {
+  const page = pageOf(path);
+
+  it('links to files and headings that are there', () => {
+    const relative = page.links.filter((link) => !/^https?:/.test(link));
+    expect(relative.filter((link) => !leadsSomewhere(path, link))).toEqual([]);
+  });
+
+  it('names files that are there', () => {
+    const files = page.spans.filter((span) => /^\w[\w./-]*\.ts$|^\w[\w.-]*\/[\w./-]*\.\w+$/.test(span));
+    const missing = files.filter(
+      (file) => ![file, `src/${file}`].some((place) => existsSync(join(root, place))),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('names npm scripts that are there', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const code = [...page.spans, ...page.blocks.map(({ text }) => text)].join('\n');
+    const named = Array.from(
+      code.matchAll(/\bnpm (?:run ([a-z]+)|(start|test)\b)/g),
+      ([, run, own]) => run ?? own,
+    );
+    expect(named.filter((name) => !Object.hasOwn(scripts, name ?? ''))).toEqual([]);
+  });
+
+  it('shows problems with codes that exist', () => {
+    const shown = page.blocks.flatMap(({ text }) =>
+      Array.from(text.matchAll(/"code": ?"(\w+)"/g), ([, code]) => code),
+    );
+    expect(shown.filter((code) => !errorCodes().has(code ?? ''))).toEqual([]);
+  });
+
+  test.each(
+    page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
+  )('has an example that is a valid configuration: %#', (yaml) => {
+    const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [name, 'stub '.repeat(8)]);
+    const readFile = (file: string) => (file === 'coatcheck.yaml' ? yaml : 'stub');
+    expect(
+      loadConfig('coatcheck.yaml', { env: Object.fromEntries(variables), readFile }).routes,
+    ).toHaveLength(1);
+  });
+});
+
+describe('README.md', () => {
+  const missing = sectionOf(read('README.md'), 'Status');
+
+  it('has whole configurations as examples', () => {
+    const { blocks } = pageOf('README.md');
+    expect(blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n'))).toHaveLength(2);
+  });
+
+  it('says of no endpoint that it is missing when it is there', () => {
+    const named = spansIn(missing).flatMap((span) => /\/auth\/[\w-]+/.exec(span) ?? []);
+    expect(named).not.toEqual([]);
+    expect(browserEndpoints().filter((endpoint) => named.some((path) => endpoint.endsWith(path)))).toEqual(
+      [],
+    );
+  });
+});
+
+describe.each([
+  ['README.md', 'Status'],
+  ['docs/configuration.md', 'What is refused in this version'],
+])('%s', (path, heading) => {
+  it('names the keys whose features are not there yet, and no others', () => {
+    const everything = {
+      workers: 'auto',
+      provider: { type: 'oauth2', login: 'x', clientAuthentication: 'private_key_jwt', privateKey: 'x' },
+      session: { store: 'redis+sentinel://a/b', maxPerUser: 1 },
+      routes: [{ scopes: ['a'], resource: ['urn:a'] }],
+    };
+    const refused = refusedFeatures(everything).map((finding) =>
+      formatPath(finding.path).replace('[0]', '[]'),
+    );
+    const keys = spansIn(sectionOf(read(path), heading)).filter((span) =>
+      /^(?:workers|(?:provider|session|routes\[\])\.\w+)$/.test(span),
+    );
+    expect(new Set(keys)).toEqual(new Set(refused));
+  });
+});
+
+describe('docs/architecture.md', () => {
+  it('names every room', () => {
+    const { spans } = pageOf('docs/architecture.md');
+    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).map((entry) =>
+      entry.isDirectory() ? `${entry.name}/` : entry.name,
+    );
+    expect(rooms.filter((room) => !spans.includes(room))).toEqual([]);
+  });
+
+  it('lists every decision', () => {
+    const { links } = pageOf('docs/architecture.md');
+    const decisions = readdirSync(join(root, 'docs/decisions')).map((file) => `decisions/${file}`);
+    expect(decisions.filter((file) => !links.includes(file))).toEqual([]);
+  });
+});
+
+describe('docs/endpoints.md', () => {
+  const headings = Array.from(
+    read('docs/endpoints.md').matchAll(/^### `([A-Z]+ \/.+)`$/gm),
+    ([, name]) => name,
+  );
+
+  it('describes every endpoint for the browser, and no other', () => {
+    expect(new Set(headings.filter((name) => name?.includes('/auth/')))).toEqual(new Set(browserEndpoints()));
+  });
+
+  it('describes every endpoint of the admin listener, and no other', () => {
+    const pages = Array.from(
+      read('src/admin/admin.ts').matchAll(/^ {4}'(\/.+)': async/gm),
+      ([, page]) => `GET ${page}`,
+    );
+    expect(pages).not.toEqual([]);
+    expect(new Set(headings.filter((name) => !name?.includes('/auth/')))).toEqual(new Set(pages));
+  });
+
+  it('lists every error code with its status, and no other', () => {
+    const listed = pageOf('docs/endpoints.md').rows.flatMap(([status = '', code = '']) =>
+      /^\d{3}$/.test(status) ? [[code.replaceAll('`', ''), Number(status)] as const] : [],
+    );
+    expect(new Map(listed)).toEqual(errorCodes());
+  });
+});
+
+describe('docs/operations.md', () => {
+  const text = read('docs/operations.md');
+
+  it('lists every metric with its type and its labels', async () => {
+    const listed = readPage(text).rows.filter(([name]) => /^`coatcheck_\w+`$/.test(name ?? ''));
+    const told = listed.map(([name = '', type, labels = '']) => [
+      name.replaceAll('`', ''),
+      type,
+      spansIn(labels),
+    ]);
+    expect(new Set(told)).toEqual(new Set(await ownMetrics()));
+  });
+
+  it('names no metric that does not exist', async () => {
+    const named = Array.from(text.matchAll(/\bcoatcheck_\w+/g), ([name]) => name.replace(/_bucket$/, ''));
+    const known = (await ownMetrics()).map(([name]) => name);
+    expect(
+      named.filter((name) => !known.includes(name) && !/^coatcheck_(?:process|nodejs)_$/.test(name)),
+    ).toEqual([]);
+  });
+
+  it('quotes lines of the log that are written', () => {
+    const { rows } = readPage(sectionOf(text, 'Lines worth an alarm'));
+    const quoted = rows.slice(1).flatMap(([first = '']) => spansIn(first));
+    expect(quoted).not.toEqual([]);
+    expect(quoted.filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
+  });
+
+  it('quotes reasons of a refused sign-in that are given, by the gateway or by its OpenID library', () => {
+    const { rows } = readPage(sectionOf(text, 'Sign-in fails'));
+    const said = sources + read('node_modules/oauth4webapi/build/index.js');
+    const quoted = rows
+      .slice(1)
+      .flatMap(([first = '']) => spansIn(first).filter((span) => span.includes(' ')));
+    expect(quoted).not.toEqual([]);
+    expect(quoted.filter((reason) => !reason.split('…').every((part) => said.includes(part)))).toEqual([]);
+  });
+
+  it('explains every code of 500 and above', () => {
+    const explained = readPage(sectionOf(text, 'Answers of 5xx')).rows.flatMap(([first = '']) =>
+      spansIn(first),
+    );
+    const codes = [...errorCodes()].filter(([, status]) => status >= 500);
+    expect(new Set(explained)).toEqual(new Set(codes.map(([code]) => code)));
+  });
+});
+
+/** Whether a relative link leads to a file, and to a heading of it where it names one. */
+function leadsSomewhere(from: string, link: string): boolean {
+  const [file = '', anchor] = link.split('#');
+  const target = file === '' ? from : posix.join(posix.dirname(from), file);
+  if (!existsSync(join(root, target))) return false;
+  return anchor === undefined || pageOf(target).anchors.has(anchor);
+}
+
+/** The error codes of the gateway with their statuses, from the one place where they are declared. */
+function errorCodes(): Map<string, number> {
+  const [, table = ''] = /^const statuses = \{$(.*?)^\}/ms.exec(read('src/errors.ts')) ?? [];
+  return new Map(
+    Array.from(table.matchAll(/^ {2}(\w+): (\d{3}),$/gm), ([, code = '', status]) => [code, Number(status)]),
+  );
+}
+
+/** The gateway's own endpoints, as the router has them. */
+function browserEndpoints(): string[] {
+  const none = () => {};
+  const router = createAuthRouter({ login: none, callback: none, session: none, logout: none }, none);
+  return router.stack.flatMap(({ route }) =>
+    (route?.stack ?? []).flatMap(({ method }) =>
+      method === undefined ? [] : [`${method.toUpperCase()} /auth${route?.path}`],
+    ),
+  );
+}
+
+/** Name, type and labels of each metric that is not the process's or the runtime's. */
+async function ownMetrics(): Promise<[string, string, string[]][]> {
+  const metrics = createMetrics();
+  metrics.request('/api', 'GET', 200, 1);
+  metrics.refresh('kept');
+  metrics.upstream401('passed');
+  metrics.sessionEnded('logout');
+  metrics.storeError('load');
+  const all = await metrics.registry.getMetricsAsJSON();
+  return all
+    .filter(({ name }) => !/^coatcheck_(?:process|nodejs)_/.test(name))
+    .map(({ name, type, values }) => [
+      name,
+      String(type),
+      Object.keys(values[0]?.labels ?? {}).filter((label) => label !== 'le'),
+    ]);
+}

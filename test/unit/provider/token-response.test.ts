@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import {
+  detachIdToken,
+  normalizeTokenResponse,
+  readTokenAnswer,
+  reattachIdToken,
+} from '../../../src/provider/token-response.ts';
+
+const bearer = { access_token: 'at', token_type: 'Bearer' };
+
+/** What becomes of an answer with these members besides the least. */
+function normalized(members: Record<string, unknown>): unknown {
+  return JSON.parse(normalizeTokenResponse(JSON.stringify({ ...bearer, ...members })));
+}
+
+describe('a normalized token answer', () => {
+  it.each([300, 0.5])('has a lifetime of %d as it came', (seconds) => {
+    expect(normalized({ expires_in: seconds })).toEqual({ ...bearer, expires_in: seconds });
+  });
+
+  it('has a lifetime that came as text as a number (G4)', () => {
+    expect(normalized({ expires_in: '300' })).toEqual({ ...bearer, expires_in: 300 });
+  });
+
+  it.each([0, -1, 'soon', null, true, {}])('has no lifetime where %o came (G4)', (value) => {
+    expect(normalized({ expires_in: value })).toEqual(bearer);
+  });
+
+  it.each([null, '', 0, {}])('has no refresh token, ID token or scope where %o came (G2)', (value) => {
+    expect(normalized({ refresh_token: value, id_token: value, scope: value })).toEqual(bearer);
+  });
+
+  it('keeps what it does not know (C16)', () => {
+    const members = { refresh_token: 'rt', session_state: 'x', not_before_policy: 0, nested: { a: [1] } };
+    expect(normalized(members)).toEqual({ ...bearer, ...members });
+  });
+
+  it.each([
+    '',
+    '<html>',
+    '[]',
+    'null',
+    '"text"',
+    '{"error":"invalid_grant","expires_in":"x"}',
+    '{"access_token":1}',
+  ])('is %o as it came, since that is no token answer', (text) => {
+    expect(normalizeTokenResponse(text)).toBe(text);
+  });
+
+  it('reads no member as a prototype', () => {
+    const text = normalizeTokenResponse('{"access_token":"at","__proto__":{"refresh_token":"evil"}}');
+    expect(JSON.parse(text).refresh_token).toBeUndefined();
+    expect(readTokenAnswer(JSON.parse(text)).refreshToken).toBeUndefined();
+  });
+});
+
+describe('a detached ID token', () => {
+  it('is out of sight of openid-client, and comes back with the tokens beside it (G21)', () => {
+    const detached = JSON.parse(
+      detachIdToken(JSON.stringify({ ...bearer, id_token: 'h.p.s', expires_in: '60' })),
+    );
+    expect(detached).not.toHaveProperty('id_token');
+    expect(detached).toMatchObject({ ...bearer, expires_in: 60 });
+    expect(reattachIdToken(detached)).toEqual({ ...bearer, expires_in: 60, id_token: 'h.p.s' });
+  });
+
+  it('is none where none came, or an empty one', () => {
+    for (const idToken of [undefined, null, '']) {
+      const text = detachIdToken(JSON.stringify({ ...bearer, id_token: idToken }));
+      expect(JSON.parse(text)).toEqual(bearer);
+      expect(readTokenAnswer(reattachIdToken(JSON.parse(text))).idToken).toBeUndefined();
+    }
+  });
+
+  it('leaves alone what is no token answer', () => {
+    for (const text of ['<html>', '{"error":"invalid_grant"}', '[{"id_token":"x"}]'])
+      expect(detachIdToken(text)).toBe(text);
+  });
+});
+
+describe('a token answer', () => {
+  it('has the tokens and their lives', () => {
+    const members = {
+      expires_in: 300,
+      scope: 'openid',
+      refresh_token: 'rt',
+      refresh_expires_in: 1800,
+      id_token: 'id',
+    };
+    expect(readTokenAnswer({ ...bearer, ...members })).toEqual({
+      accessToken: 'at',
+      expiresInSeconds: 300,
+      scope: 'openid',
+      refreshToken: 'rt',
+      refreshExpiresInSeconds: 1800,
+      idToken: 'id',
+    });
+  });
+
+  it.each([
+    [{ refresh_expires_in: 1800 }, 1800],
+    [{ refresh_token_expires_in: 604_799 }, 604_799],
+    [{ refresh_expires_in: 60, refresh_token_expires_in: 90 }, 60],
+    [{ refresh_expires_in: 0 }, undefined],
+    [{ refresh_expires_in: '1800' }, 1800],
+    [{}, undefined],
+  ])('with %o has a refresh token that lives %o seconds (G20)', (members, seconds) => {
+    expect(readTokenAnswer({ ...bearer, ...members }).refreshExpiresInSeconds).toBe(seconds);
+  });
+
+  it('is empty where nothing of it came', () => {
+    expect(readTokenAnswer({})).toEqual({
+      accessToken: '',
+      expiresInSeconds: undefined,
+      scope: undefined,
+      refreshToken: undefined,
+      refreshExpiresInSeconds: undefined,
+      idToken: undefined,
+    });
+  });
+});

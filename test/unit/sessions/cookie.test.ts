@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import {
+  clearCookie,
+  cookieName,
+  cookieNamesStartingWith,
+  readCookie,
+  writeCookie,
+} from '../../../src/sessions/cookie.ts';
+
+const absent = { kind: 'absent' };
+const sid = cookieName('sid', true);
+
+describe('the name of a cookie', () => {
+  it('keeps siblings, scripts and plain http from setting it, on https (A8)', () => {
+    expect(cookieName('coatcheck', true)).toBe('__Host-Http-coatcheck');
+    expect(cookieName('coatcheck', false)).toBe('coatcheck');
+  });
+});
+
+describe('reading a cookie', () => {
+  it.each([
+    [`${sid}=v`, 'v'],
+    [`a=1; ${sid}=v; b=2`, 'v'],
+    [`a=1;${sid}=v`, 'v'],
+    [`a=1;\t ${sid} = v \t;`, 'v'],
+    [`${sid}=a=b=`, 'a=b='],
+    [`${sid}=v; ${sid}=v`, 'v'],
+    [`x${sid}=no; ${sid}=v; ${sid}x=no`, 'v'],
+  ])('finds the value in %o', (header, value) => {
+    expect(readCookie(header, sid)).toEqual({ kind: 'value', value });
+  });
+
+  it.each([
+    undefined,
+    '',
+    ';;;',
+    sid,
+    `${sid}=`,
+    `__host-http-sid=v`,
+    `=${sid}=v`,
+    `; =${sid}=v`,
+    `a=${sid}=v`,
+    `a="; ${sid}"=v`,
+    `sid=v`,
+    `__Host-sid=v`,
+    `__proto__=v; constructor=v`,
+  ])('finds nothing in %o (E9)', (header) => {
+    expect(readCookie(header, sid)).toEqual(absent);
+  });
+
+  it.each([
+    `${sid}=a; ${sid}=b`,
+    `${sid}=a; x=1; ${sid}=a; ${sid}=b`,
+    `${sid}=; ${sid}=b`,
+    `${sid}=b; ${sid}=`,
+  ])('does not choose between two values in %o (E9)', (header) => {
+    expect(readCookie(header, sid)).toEqual({ kind: 'conflict' });
+  });
+
+  it('takes a name for what it is, also one that objects have', () => {
+    expect(readCookie('__proto__=v', '__proto__')).toEqual({ kind: 'value', value: 'v' });
+    expect(readCookie('a=1', 'constructor')).toEqual(absent);
+  });
+
+  it('copes with ten thousand cookies (E9)', () => {
+    const crowd = Array.from({ length: 10_000 }, (_, at) => `c${at}=${at}`).join('; ');
+    expect(readCookie(`${crowd}; ${sid}=v`, sid)).toEqual({ kind: 'value', value: 'v' });
+    expect(readCookie(crowd, sid)).toEqual(absent);
+  });
+});
+
+describe('the names of a header', () => {
+  it('are found by how they begin, each once', () => {
+    const header = 'login-b=1; login-a=2; login-b=3; xlogin-c=4; =login-d; login-e; LOGIN-f=5; log=6';
+    expect(cookieNamesStartingWith(header, 'login-')).toEqual(['login-b', 'login-a']);
+    expect(cookieNamesStartingWith(undefined, 'login-')).toEqual([]);
+    expect(cookieNamesStartingWith('a=1', 'login-')).toEqual([]);
+  });
+});
+
+describe('writing a cookie', () => {
+  it('keeps it to this host, out of reach of scripts, and on https off plain http (A4–A7)', () => {
+    expect(writeCookie(sid, 'v', { secure: true, sameSite: 'strict' })).toBe(
+      '__Host-Http-sid=v; Path=/; HttpOnly; Secure; SameSite=Strict',
+    );
+    expect(writeCookie('sid', 'v', { secure: false, sameSite: 'lax', maxAge: 600 })).toBe(
+      'sid=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax',
+    );
+  });
+
+  it('lets it end with the session of the browser unless it has an age (E13)', () => {
+    expect(writeCookie(sid, 'v', { secure: true, sameSite: 'strict' })).not.toMatch(
+      /max-age|expires|domain/i,
+    );
+  });
+
+  it('removes it with the attributes it was set with, or the browser would keep it (D3)', () => {
+    expect(clearCookie(sid, { secure: true, sameSite: 'strict' })).toBe(
+      '__Host-Http-sid=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
+    );
+    expect(clearCookie('sid', { secure: false, sameSite: 'lax', maxAge: 600 })).toBe(
+      'sid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax',
+    );
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { createEnvelopes } from '../../../src/crypto/envelope.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createRecordCodec } from '../../../src/sessions/record.ts';
+import { sampleSession } from './sample.ts';
+
+const envelopes = createEnvelopes(createKeyRing(['a-session-secret-of-32-characters']));
+const codec = createRecordCodec(envelopes);
+const session = sampleSession(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
+
+describe('a session record', () => {
+  it('is the session again, under the key it was written for', () => {
+    expect(codec.decode(codec.encode(session, 'k1'), 'k1')).toEqual(session);
+  });
+
+  it('is nothing under another key (E5)', () => {
+    expect(codec.decode(codec.encode(session, 'k1'), 'k2')).toBeUndefined();
+  });
+
+  it('shows no token and nobody (E5)', () => {
+    const text = codec.encode(session, 'k1').toString('latin1');
+    for (const secret of ['at-1', 'rt-1', 'id-1', 'ada', 'login.example.com'])
+      expect(text).not.toContain(secret);
+  });
+
+  it.each([
+    '{}',
+    'null',
+    '[]',
+    '1',
+    JSON.stringify({ ...session, tokens: {} }),
+    JSON.stringify({ ...session, subject: 1 }),
+  ])('is nothing when what was sealed is %.60o', (text) => {
+    expect(codec.decode(envelopes.seal(text, 'k1'), 'k1')).toBeUndefined();
+  });
+
+  it('of a newer version is read as far as this one understands it', () => {
+    const newer = envelopes.seal(JSON.stringify({ ...session, later: true }), 'k1');
+    expect(codec.decode(newer, 'k1')).toEqual(session);
+  });
+});

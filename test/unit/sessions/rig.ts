@@ -1,0 +1,103 @@
+import { createKeyRing, type KeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
+import { createMetrics, type Metrics } from '../../../src/metrics.ts';
+import type { Provider, SignIn } from '../../../src/provider/provider.ts';
+import { createReadCache } from '../../../src/sessions/read-cache.ts';
+import { createRevocations } from '../../../src/sessions/revocation.ts';
+import { isOver, type StoredSession } from '../../../src/sessions/session.ts';
+import { createSessions, type Sessions } from '../../../src/sessions/sessions.ts';
+import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
+import { createUnsavedSessions } from '../../../src/sessions/unsaved.ts';
+import { collectLog, type LogLines } from '../log-lines.ts';
+import { openTestStore, type TestStore } from './sample.ts';
+
+/** The sessions of a gateway on a store in memory. */
+export type SessionsRig = {
+  readonly sessions: Sessions;
+  readonly store: TestStore;
+  readonly tickets: Tickets;
+  readonly keyRing: KeyRing;
+  readonly metrics: Metrics;
+  readonly lines: LogLines['lines'];
+  /** The refresh tokens revoked so far, in order. */
+  readonly revoked: string[];
+  /** Signs a person in; gives the Cookie header of that browser. */
+  signIn(given?: Partial<SignIn>): Promise<string>;
+  /** The session that a Cookie header leads to; fails when there is none. */
+  stored(cookie: string): Promise<StoredSession>;
+};
+
+/** How long sessions live in the rig, in milliseconds. */
+export const IDLE_MS = 1_800_000;
+export const ABSOLUTE_MS = 43_200_000;
+
+/** Opens the sessions of a gateway with a clock of the test's. */
+export function openSessions(clock: () => number, { maxAge = 5_000 } = {}): SessionsRig {
+  const store = openTestStore(clock);
+  const { log, lines } = collectLog();
+  const metrics = createMetrics();
+  const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
+  const revoked: string[] = [];
+  const provider = {
+    revoke: async (refreshToken: string) => void revoked.push(refreshToken),
+  } as unknown as Provider;
+  const tickets = createTickets({
+    seals: createSealedCookies(keyRing, 'session-cookie'),
+    secure: true,
+    sameSite: 'strict',
+    remembered: 100,
+  });
+  const sessions = createSessions({
+    store,
+    cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
+    tickets,
+    revocations: createRevocations({ provider, log }),
+    unsaved: createUnsavedSessions({ store, isOver: (stored) => isOver(stored, clock()), log }),
+    idleTimeout: IDLE_MS,
+    absoluteTimeout: ABSOLUTE_MS,
+    clock,
+    log,
+    metrics,
+  });
+
+  return {
+    sessions,
+    store,
+    tickets,
+    keyRing,
+    metrics,
+    lines,
+    revoked,
+    async signIn(given = {}) {
+      const { setCookie } = await sessions.start({
+        issuer: 'https://login.example.com',
+        subject: 'ada',
+        claims: { sub: 'ada', name: 'Ada' },
+        answer: { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1', idToken: 'id-1' },
+        sentAtMs: clock(),
+        ...given,
+      });
+      return setCookie.slice(0, setCookie.indexOf(';'));
+    },
+    async stored(cookie) {
+      const reading = await sessions.find(cookie);
+      if (reading.kind !== 'live') throw new Error(`the session is ${reading.kind}`);
+      return reading.stored;
+    },
+  };
+}
+
+/** The value of one meter with these labels. */
+export async function meter(
+  metrics: Metrics,
+  name: string,
+  labels: Record<string, string> = {},
+): Promise<number> {
+  const values = (await metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
+  const found = values.find((value) =>
+    Object.entries(labels).every(
+      ([label, text]) => (value.labels as Record<string, unknown>)[label] === text,
+    ),
+  );
+  return found?.value ?? 0;
+}

@@ -1,0 +1,311 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Session, StoredSession } from '../../../src/sessions/session.ts';
+import { publicSessionId } from '../../../src/sessions/sessions.ts';
+import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './rig.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const open = (options = {}) => openSessions(Date.now, options);
+
+/** The session with other tokens, as after a refresh. */
+function renewed({ session }: StoredSession, name: string): Session {
+  const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
+  return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
+}
+
+describe('a session that starts', () => {
+  it('is found by its cookie, with the person and the tokens', async () => {
+    const { signIn, stored } = open();
+    const { session, version, idleExpiresAtMs } = await stored(await signIn({ providerSessionId: 'sid' }));
+    expect(session).toEqual({
+      issuer: 'https://login.example.com',
+      subject: 'ada',
+      providerSessionId: 'sid',
+      claims: { sub: 'ada', name: 'Ada' },
+      tokens: expect.objectContaining({ refreshToken: 'rt-1', idToken: 'id-1' }),
+      createdAtMs: Date.now(),
+      absoluteExpiresAtMs: Date.now() + ABSOLUTE_MS,
+    });
+    expect(session.tokens.access['']).toMatchObject({ value: 'at-1', expiresAtMs: Date.now() + 300_000 });
+    expect({ version, idle: idleExpiresAtMs - Date.now() }).toEqual({ version: 1, idle: IDLE_MS });
+  });
+
+  it('has a ticket and a key of its own (E2)', async () => {
+    const { signIn, stored } = open();
+    const [one, two] = [await signIn(), await signIn()];
+    expect(one).not.toBe(two);
+    expect((await stored(one)).key).not.toBe((await stored(two)).key);
+  });
+
+  it('does not start when it cannot be stored', async () => {
+    const { signIn, store, metrics } = open();
+    store.isAway = true;
+    await expect(signIn()).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(0);
+  });
+
+  it('is counted, and named in the log by nothing that opens it (E23)', async () => {
+    const { signIn, stored, metrics, lines } = open();
+    const cookie = await signIn();
+    const { key } = await stored(cookie);
+    expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(1);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      msg: 'session started',
+      session: publicSessionId(key),
+    });
+    for (const secret of [key, cookie.slice(30), 'at-1', 'rt-1', 'ada'])
+      expect(lines.join('')).not.toContain(secret);
+  });
+});
+
+describe('finding a session', () => {
+  it('is absent without a cookie and ended with one of no session, and neither asks the store for more (E3)', async () => {
+    const { sessions, store, tickets } = open();
+    expect(await sessions.find(undefined)).toEqual({ kind: 'absent' });
+    expect(await sessions.find('other=1')).toEqual({ kind: 'absent' });
+    expect(await sessions.find('__Host-Http-coatcheck=nonsense')).toEqual({ kind: 'ended' });
+    expect(store.operations).toEqual([]);
+    const { setCookie } = await tickets.issue();
+    expect(await sessions.find(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
+    expect(store.operations).toEqual([expect.stringMatching(/^load /)]);
+  });
+
+  it('reads the store once for many requests', async () => {
+    const { sessions, store, signIn } = open();
+    const cookie = await signIn();
+    store.operations.length = 0;
+    await Promise.all([sessions.find(cookie), sessions.find(cookie)]);
+    await sessions.find(cookie);
+    expect(store.operations).toHaveLength(1);
+  });
+
+  it('never takes an outage for an end (E24)', async () => {
+    const { sessions, store, signIn } = open({ maxAge: 0 });
+    const cookie = await signIn();
+    store.isAway = true;
+    await expect(sessions.find(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(sessions.use(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
+    store.isAway = false;
+    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+  });
+
+  it('finds it ended after its idle limit, which only its use moves (E7)', async () => {
+    const { sessions, signIn } = open();
+    const cookie = await signIn();
+    vi.advanceTimersByTime(IDLE_MS - 1);
+    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+    vi.advanceTimersByTime(1);
+    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+  });
+
+  it('finds it ended after its absolute limit, however much it was used (E8)', async () => {
+    const { sessions, signIn } = open();
+    const cookie = await signIn();
+    for (let used = 0; used < ABSOLUTE_MS; used += 600_000) {
+      expect(await sessions.use(cookie)).toMatchObject({ kind: 'live' });
+      await vi.advanceTimersByTimeAsync(600_000);
+    }
+    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+  });
+
+  it('asks the store before it calls one idle, since another process may have moved its limit', async () => {
+    const { sessions, store, signIn, stored } = open({ maxAge: IDLE_MS * 2 });
+    const cookie = await signIn();
+    const { key } = await stored(cookie);
+    await store.touch(key, Date.now() + IDLE_MS * 2);
+    vi.advanceTimersByTime(IDLE_MS + 1);
+    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+  });
+});
+
+describe('using a session', () => {
+  it('moves its idle limit, but not with every request', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const cookie = await signIn();
+    const { key } = await stored(cookie);
+    store.operations.length = 0;
+    await vi.advanceTimersByTimeAsync(59_999);
+    await sessions.use(cookie);
+    expect(store.operations).not.toContain(`touch ${key}`);
+    await vi.advanceTimersByTimeAsync(1);
+    await sessions.use(cookie);
+    await sessions.use(cookie);
+    expect(store.operations.filter((operation) => operation === `touch ${key}`)).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(0);
+    expect((await stored(cookie)).idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
+    expect((await store.load(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
+  });
+
+  it('goes on when the limit cannot be moved', async () => {
+    const { sessions, store, signIn, lines } = open({ maxAge: IDLE_MS });
+    const cookie = await signIn();
+    await sessions.use(cookie);
+    await vi.advanceTimersByTimeAsync(60_000);
+    store.isAway = true;
+    expect(await sessions.use(cookie)).toMatchObject({ kind: 'live' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(lines.at(-1)).toContain('idle limit');
+  });
+
+  it('only looks, where it is only asked about (E7)', async () => {
+    const { sessions, store, signIn } = open({ maxAge: 0 });
+    const cookie = await signIn();
+    await vi.advanceTimersByTimeAsync(600_000);
+    await sessions.find(cookie);
+    expect(store.operations.join()).not.toContain('touch');
+  });
+});
+
+describe('replacing a session', () => {
+  it('writes the next version, and every request sees it at once', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const cookie = await signIn();
+    const old = await stored(cookie);
+    const replacement = await sessions.replace(old, renewed(old, '2'));
+    expect(replacement).toMatchObject({ result: 'replaced', stored: { version: 2 } });
+    expect(await stored(cookie)).toBe(replacement.stored);
+    expect(await store.load(old.key)).toMatchObject({
+      version: 2,
+      session: { tokens: { refreshToken: 'rt-2' } },
+    });
+  });
+
+  it('changes nothing when somebody else was first (G7)', async () => {
+    const { sessions, signIn, stored } = open();
+    const cookie = await signIn();
+    const old = await stored(cookie);
+    await sessions.replace(old, renewed(old, '2'));
+    expect(await sessions.replace(old, renewed(old, '3'))).toMatchObject({ result: 'conflict' });
+    expect((await stored(cookie)).session.tokens.refreshToken).toBe('rt-2');
+  });
+
+  it('does not bring back a session that has ended (G14)', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const cookie = await signIn();
+    const old = await stored(cookie);
+    await sessions.end(old.key, 'logout');
+    expect(await sessions.replace(old, renewed(old, '2'))).toMatchObject({ result: 'gone' });
+    expect(await store.load(old.key)).toBeUndefined();
+    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+  });
+
+  it('holds it in memory while the store is away, for everybody in this process (G16)', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const cookie = await signIn();
+    const old = await stored(cookie);
+    store.isAway = true;
+    const { result, saved } = await sessions.replace(old, renewed(old, '2'));
+    expect(result).toBe('replaced');
+    expect((await stored(cookie)).session.tokens.refreshToken).toBe('rt-2');
+    expect((await sessions.reload(old.key))?.session.tokens.refreshToken).toBe('rt-2');
+    store.isAway = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await saved;
+    expect(await store.load(old.key)).toMatchObject({
+      version: 2,
+      session: { tokens: { refreshToken: 'rt-2' } },
+    });
+  });
+
+  it('gives the held refresh token back when the session has ended meanwhile (G14)', async () => {
+    const { sessions, store, signIn, stored, revoked } = open();
+    const old = await stored(await signIn());
+    store.isAway = true;
+    const { saved } = await sessions.replace(old, renewed(old, '2'));
+    store.isAway = false;
+    await store.remove(old.key);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await saved;
+    await sessions.settle();
+    expect(revoked).toEqual(['rt-2']);
+    expect(await store.load(old.key)).toBeUndefined();
+  });
+});
+
+describe('settling', () => {
+  it('waits until what is held has been written (G18)', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const old = await stored(await signIn());
+    store.isAway = true;
+    await sessions.replace(old, renewed(old, '2'));
+    let settled = false;
+    const settling = sessions.settle().then(() => (settled = true));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(settled).toBe(false);
+    store.isAway = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await settling;
+    expect((await store.load(old.key))?.version).toBe(2);
+  });
+});
+
+describe('ending a session', () => {
+  it('makes its cookie worthless at once and revokes its refresh token (D1, D7)', async () => {
+    const { sessions, store, signIn, stored, revoked, metrics, lines } = open();
+    const cookie = await signIn();
+    const { key } = await stored(cookie);
+    const ending = await sessions.end(key, 'logout');
+    await ending?.revoked;
+    expect(ending?.session.tokens.idToken).toBe('id-1');
+    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    expect(await store.load(key)).toBeUndefined();
+    expect(revoked).toEqual(['rt-1']);
+    expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'logout' })).toBe(1);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ msg: 'session ended', reason: 'logout' });
+  });
+
+  it('is done once, however many try', async () => {
+    const { sessions, signIn, stored, revoked, metrics } = open();
+    const { key } = await stored(await signIn());
+    const endings = await Promise.all([sessions.end(key, 'logout'), sessions.end(key, 'logout')]);
+    expect(endings.filter((ending) => ending !== undefined)).toHaveLength(1);
+    expect(await sessions.end(key, 'logout')).toBeUndefined();
+    expect(revoked).toEqual(['rt-1']);
+    expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'logout' })).toBe(1);
+  });
+
+  it.each(['refresh_rejected', 'identity_changed'] as const)(
+    'for the reason %s revokes nothing: the provider has refused that token, or it is somebody else’s',
+    async (reason) => {
+      const { sessions, signIn, stored, revoked } = open();
+      await (
+        await sessions.end((await stored(await signIn())).key, reason)
+      )?.revoked;
+      expect(revoked).toEqual([]);
+    },
+  );
+
+  it('fails when the store is away, and the session is still there when it is back (E24)', async () => {
+    const { sessions, store, signIn, stored, revoked } = open();
+    const cookie = await signIn();
+    const { key } = await stored(cookie);
+    store.isAway = true;
+    await expect(sessions.end(key, 'logout')).rejects.toMatchObject({ code: 'store_unavailable' });
+    store.isAway = false;
+    expect(await stored(cookie)).toMatchObject({ key });
+    expect(revoked).toEqual([]);
+  });
+
+  it('of one leaves the others of the same person', async () => {
+    const { sessions, signIn, stored } = open();
+    const [one, two] = [await signIn(), await signIn()];
+    await sessions.end((await stored(one)).key, 'logout');
+    expect(await sessions.find(two)).toMatchObject({ kind: 'live' });
+  });
+
+  it('takes the cookie back as it was given (D3)', () => {
+    expect(open().sessions.clearCookie()).toBe(
+      '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
+    );
+  });
+});
+
+describe('the public name of a session', () => {
+  it('is stable, short and neither its key nor its ticket (E23)', () => {
+    expect(publicSessionId('k1')).toBe(publicSessionId('k1'));
+    expect(publicSessionId('k1')).not.toBe(publicSessionId('k2'));
+    expect(publicSessionId('k1')).toMatch(/^[A-Za-z0-9_-]{22}$/);
+  });
+});

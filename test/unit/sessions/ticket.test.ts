@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { hashIdentifier } from '../../../src/crypto/identifier.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedCookies, type SealedCookies } from '../../../src/crypto/sealed-cookie.ts';
+import { createTickets } from '../../../src/sessions/ticket.ts';
+
+const secret = 'a-session-secret-of-32-characters';
+
+/** Tickets whose seals are counted as they are opened. */
+function openTickets({ secure = true, remembered = 10 } = {}) {
+  const keyRing = createKeyRing([secret]);
+  const sealed = createSealedCookies(keyRing, 'session-cookie');
+  const opened: string[] = [];
+  const seals: SealedCookies = {
+    seal: sealed.seal,
+    unseal(text) {
+      opened.push(text);
+      return sealed.unseal(text);
+    },
+  };
+  const tickets = createTickets({ seals, secure, sameSite: 'strict', remembered });
+  const issue = async () => {
+    const { key, setCookie } = await tickets.issue();
+    return { key, setCookie, cookie: setCookie.slice(0, setCookie.indexOf(';')) };
+  };
+  return { tickets, issue, seals, keyRing, opened };
+}
+
+describe('a ticket', () => {
+  it('leads to the session it was issued for, and shows nothing of its key', async () => {
+    const { tickets, issue } = openTickets();
+    const { key, cookie, setCookie } = await issue();
+    expect(await tickets.read(cookie)).toEqual({ kind: 'ticket', key });
+    expect(setCookie).not.toContain(key);
+    expect(setCookie).toMatch(/^__Host-Http-coatcheck=\S+; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
+  });
+
+  it('is small and opaque (A9, E10)', async () => {
+    const { cookie } = await openTickets().issue();
+    expect(cookie.length).toBeLessThan(512);
+    expect(cookie).not.toMatch(/eyJ/);
+  });
+
+  it('is another one each time (E2)', async () => {
+    const { issue } = openTickets();
+    const [one, two] = [await issue(), await issue()];
+    expect(one.key).not.toBe(two.key);
+    expect(one.cookie).not.toBe(two.cookie);
+  });
+
+  it('holds a random id, of which the key is a hash (E5)', async () => {
+    const { issue, seals } = openTickets();
+    const { key, cookie } = await issue();
+    const value = await seals.unseal(cookie.slice(cookie.indexOf('=') + 1));
+    expect(Object.keys(value ?? {})).toEqual(['id']);
+    expect(hashIdentifier('session', String(value?.['id']))).toBe(key);
+  });
+
+  it('has a plain name on loopback http', async () => {
+    const { tickets, issue } = openTickets({ secure: false });
+    const { cookie, setCookie } = await issue();
+    expect(setCookie).toMatch(/^coatcheck=\S+; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect(await tickets.read(cookie)).toMatchObject({ kind: 'ticket' });
+    expect(await tickets.read(`__Host-Http-${cookie}`)).toEqual({ kind: 'absent' });
+  });
+
+  it('is absent without its cookie', async () => {
+    const { tickets } = openTickets();
+    for (const header of [
+      undefined,
+      '',
+      'other=1',
+      'coatcheck=x',
+      '=__Host-Http-coatcheck=x',
+      '__host-http-coatcheck=x',
+    ])
+      expect(await tickets.read(header)).toEqual({ kind: 'absent' });
+  });
+
+  it('is invalid when it was not sealed here for that use (E3)', async () => {
+    const { tickets, issue, seals, keyRing } = openTickets();
+    const name = '__Host-Http-coatcheck';
+    const foreign = createSealedCookies(
+      createKeyRing(['another-secret-of-32-characters..']),
+      'session-cookie',
+    );
+    const login = createSealedCookies(keyRing, 'login-cookie');
+    const { cookie } = await issue();
+    for (const value of [
+      'x',
+      'random-id',
+      await foreign.seal({ id: 'a' }, 0),
+      await login.seal({ id: 'a' }, 0),
+      await seals.seal({ id: 7 }, 0),
+      await seals.seal({}, 0),
+      `"${cookie.slice(name.length + 1)}"`,
+    ])
+      expect(await tickets.read(`${name}=${value}`)).toEqual({ kind: 'invalid' });
+  });
+
+  it('is invalid beside another one, whichever comes first (E9)', async () => {
+    const { tickets, issue } = openTickets();
+    const [one, two] = [await issue(), await issue()];
+    for (const header of [`${one.cookie}; ${two.cookie}`, `${two.cookie}; ${one.cookie}`])
+      expect(await tickets.read(header)).toEqual({ kind: 'invalid' });
+    expect(await tickets.read(`${one.cookie}; ${one.cookie}`)).toEqual({ kind: 'ticket', key: one.key });
+  });
+
+  it('is taken back with the attributes it was given with (D3)', () => {
+    expect(openTickets().tickets.clear()).toBe(
+      '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
+    );
+  });
+});
+
+describe('an opened ticket', () => {
+  it('is remembered, so that the next request opens no seal', async () => {
+    const { tickets, issue, opened } = openTickets();
+    const { cookie } = await issue();
+    await tickets.read(cookie);
+    await tickets.read(`other=1; ${cookie}`);
+    expect(opened).toHaveLength(1);
+  });
+
+  it('is forgotten when many others have been opened since', async () => {
+    const { tickets, issue, opened } = openTickets({ remembered: 2 });
+    const cookies = [await issue(), await issue(), await issue()].map(({ cookie }) => cookie);
+    for (const cookie of cookies) await tickets.read(cookie);
+    await tickets.read(cookies[2]);
+    await tickets.read(cookies[1]);
+    expect(opened).toHaveLength(3);
+    await tickets.read(cookies[0]);
+    expect(opened).toHaveLength(4);
+  });
+
+  it('is not remembered when it is none, so that nonsense crowds nothing out', async () => {
+    const { tickets, issue, opened } = openTickets({ remembered: 1 });
+    const { cookie } = await issue();
+    await tickets.read(cookie);
+    for (let at = 0; at < 10; at += 1) await tickets.read(`__Host-Http-coatcheck=nonsense-${at}`);
+    opened.length = 0;
+    await tickets.read(cookie);
+    expect(opened).toEqual([]);
+  });
+
+  it('is forgotten with the secrets, so that a removed one ends what it sealed (E6)', async () => {
+    const { tickets, issue, keyRing } = openTickets();
+    const { cookie } = await issue();
+    await tickets.read(cookie);
+    keyRing.replace(['another-secret-of-32-characters..']);
+    tickets.forget();
+    expect(await tickets.read(cookie)).toEqual({ kind: 'invalid' });
+  });
+});

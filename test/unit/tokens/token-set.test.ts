@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { createTokenSet, mergeRefreshAnswer, type TokenSet } from '../../../src/tokens/token-set.ts';
+
+const sentAtMs = Date.UTC(2026, 0, 15);
+const old: TokenSet = {
+  access: {
+    '': { value: 'at-1', obtainedAtMs: sentAtMs - 300_000, expiresAtMs: sentAtMs, scope: 'openid email' },
+    other: { value: 'at-other', obtainedAtMs: sentAtMs - 300_000 },
+  },
+  refreshToken: 'rt-1',
+  refreshExpiresAtMs: sentAtMs + 60_000,
+  idToken: 'id-1',
+};
+
+describe('the tokens of a new session', () => {
+  it('live from when they were asked for (G5)', () => {
+    const answer = {
+      accessToken: 'at',
+      expiresInSeconds: 300,
+      refreshToken: 'rt',
+      refreshExpiresInSeconds: 1800,
+    };
+    expect(createTokenSet({ ...answer, scope: 'openid', idToken: 'id' }, sentAtMs)).toEqual({
+      access: {
+        '': { value: 'at', obtainedAtMs: sentAtMs, expiresAtMs: sentAtMs + 300_000, scope: 'openid' },
+      },
+      refreshToken: 'rt',
+      refreshExpiresAtMs: sentAtMs + 1_800_000,
+      idToken: 'id',
+    });
+  });
+
+  it('have no known end when the provider told none (G4)', () => {
+    const tokens = createTokenSet({ accessToken: 'at' }, sentAtMs);
+    expect(tokens.access['']?.expiresAtMs).toBeUndefined();
+    expect(tokens.refreshExpiresAtMs).toBeUndefined();
+  });
+
+  it('live a year at the longest, so that no date overflows (G4)', () => {
+    const tokens = createTokenSet({ accessToken: 'at', expiresInSeconds: 1e300 }, sentAtMs);
+    expect(tokens.access['']?.expiresAtMs).toBe(sentAtMs + 365 * 86_400_000);
+  });
+
+  it('end on a whole millisecond', () => {
+    const tokens = createTokenSet({ accessToken: 'at', expiresInSeconds: 0.0015 }, sentAtMs);
+    expect(tokens.access['']?.expiresAtMs).toBe(sentAtMs + 1);
+  });
+});
+
+describe('a refresh answer', () => {
+  it('without a refresh token leaves the old one in use, with its end (G2)', () => {
+    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2', expiresInSeconds: 60 }, sentAtMs);
+    expect(merged).toMatchObject({
+      refreshToken: 'rt-1',
+      refreshExpiresAtMs: sentAtMs + 60_000,
+      idToken: 'id-1',
+    });
+    expect(merged.access['']).toMatchObject({ value: 'at-2', obtainedAtMs: sentAtMs, scope: 'openid email' });
+  });
+
+  it('with a refresh token discards the old one, and its end with it (G2)', () => {
+    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
+    expect(merged.refreshToken).toBe('rt-2');
+    expect(merged.refreshExpiresAtMs).toBeUndefined();
+    expect(JSON.stringify(merged)).not.toContain('rt-1');
+  });
+
+  it('may tell a new end of the same refresh token (G20)', () => {
+    const answer = { accessToken: 'at-2', refreshExpiresInSeconds: 10 };
+    expect(mergeRefreshAnswer(old, '', answer, sentAtMs)).toMatchObject({
+      refreshToken: 'rt-1',
+      refreshExpiresAtMs: sentAtMs + 10_000,
+    });
+  });
+
+  it('does not keep the end of the access token it replaces (G4)', () => {
+    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2' }, sentAtMs);
+    expect(merged.access['']?.expiresAtMs).toBeUndefined();
+  });
+
+  it('records a narrower scope and a newer ID token (G3)', () => {
+    const answer = { accessToken: 'at-2', scope: 'openid', idToken: 'id-2' };
+    const merged = mergeRefreshAnswer(old, '', answer, sentAtMs);
+    expect(merged.access['']?.scope).toBe('openid');
+    expect(merged.idToken).toBe('id-2');
+  });
+
+  it('for one audience leaves the tokens of the others as they are', () => {
+    const merged = mergeRefreshAnswer(old, 'new', { accessToken: 'at-new', refreshToken: 'rt-2' }, sentAtMs);
+    expect(merged.access['']).toBe(old.access['']);
+    expect(merged.access['other']).toBe(old.access['other']);
+    expect(merged.access['new']).toMatchObject({ value: 'at-new', scope: undefined });
+    expect(merged.refreshToken).toBe('rt-2');
+  });
+
+  it('changes nothing of what it was merged into', () => {
+    const before = structuredClone(old);
+    mergeRefreshAnswer(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
+    expect(old).toEqual(before);
+  });
+});
