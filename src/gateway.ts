@@ -212,6 +212,7 @@ export function createGateway(
     bearers,
     watches: createWatches({ store, clock }),
     baseUrl,
+    onAnswer: (status, exchange) => accessLog('GET', status, exchange),
     refuse(socket, error, exchange) {
       logProblem(log, error, exchange.requestId);
       accessLog('GET', error.status, exchange);

@@ -27,6 +27,8 @@ type UpgradeDeps = {
   bearers: Bearers;
   watches: Watches;
   baseUrl: string;
+  /** Told of every upgrade that the upstream has answered, with the status. */
+  onAnswer(status: number, exchange: Exchange): void;
   /** Answers an upgrade that failed before it was accepted, and ends the socket. */
   refuse(socket: Socket, error: GatewayError, exchange: Exchange): void;
 };
@@ -77,10 +79,12 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     const { credential, exchange } = crossing;
     upstream.once('response', (answer) => {
       crossing.accepted = true;
+      deps.onAnswer(answer.statusCode ?? 502, exchange);
       answer.headers = toHeaders(answerHeaders(answer.headers, exchange.requestId));
     });
     upstream.once('upgrade', (answer, upstreamSocket) => {
       crossing.accepted = true;
+      deps.onAnswer(101, exchange);
       answer.headers = acceptHeaders(answer.headers);
       const tunnel = createTunnel(socket, upstreamSocket);
       const unwatch =
