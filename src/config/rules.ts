@@ -1,8 +1,11 @@
 import type { z } from 'zod';
 import type { Finding, KeyPath } from './finding.ts';
 import { isUnder } from './path.ts';
-import type { Config } from './schema.ts';
+import type { sections } from './sections.ts';
 import { isInsecure } from './url.ts';
+
+/** The configuration as it was read, key by key. */
+type Config = z.output<typeof sections>;
 
 /** Tells whether what stands at a path was read without a problem, so that a rule may look at it. */
 type Sound = (...path: KeyPath) => boolean;
