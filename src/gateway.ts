@@ -130,6 +130,7 @@ export function createGateway(
     rate: createRate({ perMinute: config.refresh.maxPerMinute, clock }),
     refusals: createRefusals(clock),
     ahead: config.refresh.ahead,
+    lockWaitMs: config.refresh.lockTtl + config.refresh.timeout,
     waitMs: config.refresh.timeout,
     clock,
     log,

@@ -41,15 +41,19 @@ function openDestination(options: Config['log']): DestinationStream {
 export function describeError(error: unknown, depth = 0): LoggedError {
   if (!(error instanceof Error))
     return { type: typeof error, message: 'a value that is no error was thrown' };
-  const described: LoggedError = { type: error.name, message: withoutArguments(error.message) };
+  const described: LoggedError = { type: error.name, message: withoutSecrets(error, error.message) };
   if ('code' in error && typeof error.code === 'string') described.code = error.code;
-  if (error.stack !== undefined && depth === 0) described.stack = withoutArguments(error.stack);
+  if (error.stack !== undefined && depth === 0) described.stack = withoutSecrets(error, error.stack);
   if (error.cause !== undefined && depth < 4) described.cause = describeError(error.cause, depth + 1);
   return described;
 }
 
-/** SECURITY: Redis repeats a refused command's arguments in its message ("with args beginning with: …"). */
-function withoutArguments(text: string): string {
+/**
+ * SECURITY: some messages repeat what they are about. JSON.parse quotes the text it could not read, which may be an answer
+ * with a token in it, and Redis the arguments of a command it refused ("with args beginning with: …").
+ */
+function withoutSecrets(error: Error, text: string): string {
+  if (error instanceof SyntaxError) return text.replace(error.message, 'a text could not be read');
   const at = text.indexOf('with args beginning with');
   if (at === -1) return text;
   const lineEnd = text.indexOf('\n', at);

@@ -43,22 +43,24 @@ export const storeAddress = shaped(address, expected).transform((text, context):
 function parseRedisAddress(text: string): StoreAddress {
   const [scheme = '', rest = ''] = text.split('://');
   const [protocol = '', kind] = scheme.split('+');
-  if (kind === undefined) return { kind: 'redis', url: new URL(text).href };
-
   const at = rest.lastIndexOf('@');
   const [authority = '', name = '', database = '0'] = rest.slice(at + 1).split('/');
-  const [username = '', password = ''] = rest.slice(0, Math.max(0, at)).split(':').map(decodeURIComponent);
-  const access = {
-    tls: protocol === 'rediss',
-    ...(username === '' ? {} : { username }),
-    ...(password === '' ? {} : { password }),
-  };
-  const parsed = authority.split(',').map((node) => parseNode(node, kind === 'sentinel' ? 26_379 : 6_379));
-  if (kind === 'cluster') return { kind, nodes: parsed, access };
-  return { kind: 'sentinel', sentinels: parsed, name, database: Number(database), access };
+  const nodes = authority.split(',').map((node) => parseNode(node, kind === 'sentinel' ? 26_379 : 6_379));
+  const access = { tls: protocol === 'rediss', ...parseCredentials(rest.slice(0, Math.max(0, at))) };
+  if (kind === 'sentinel') return { kind, sentinels: nodes, name, database: Number(database), access };
+  if (kind === 'cluster') return { kind, nodes, access };
+  return { kind: 'redis', url: new URL(text).href };
 }
 
 function parseNode(text: string, defaultPort: number): RedisNode {
   const { hostname, port } = new URL(`redis://${text}`);
+  if (port === '0') throw new RangeError('nothing listens on port 0');
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) };
+}
+
+/** Reads `user:password`; only the first colon parts them, as in a URL. */
+function parseCredentials(text: string): { username?: string; password?: string } {
+  const [username = '', ...rest] = text.split(':').map(decodeURIComponent);
+  const password = rest.join(':');
+  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
 }

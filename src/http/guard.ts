@@ -34,6 +34,10 @@ export function createGuard(deps: {
       if (request.method === 'TRACE' || request.method === 'CONNECT') {
         throw new GatewayError('method_not_allowed', { allow: [] });
       }
+      // Node takes a request line without a version for HTTP/0.9, and goes on to read fields.
+      if (request.httpVersion === '0.9') {
+        throw new GatewayError('bad_request', { detail: 'The only protocol spoken here is HTTP/1.' });
+      }
       const target = parseTarget(request.url);
       deps.hostCheck(request);
       return Object.assign(exchange, { target });

@@ -12,6 +12,8 @@ export type Target = {
 const allowed = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*(?:\?[\x21\x22\x24-\x7e]*)?$/;
 /** Anything that could make a second reader see another path than the first: only such paths are looked at closely. */
 const suspicious = /%|\/\.|\.\.|\/\//;
+/** Bytes that UTF-8 has only in encodings longer than need be, which some readers take for the character (RFC 3629). */
+const overlong = /[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
 
 /**
  * Checks the target of a request and splits it.
@@ -36,6 +38,7 @@ function checkPath(path: string): void {
     if (hasDotSegment(seen)) throw refuse('The path has a dot segment, plain or encoded.');
     if (!seen.includes('%')) return;
     seen = decodeOnce(seen, round === 0);
+    if (overlong.test(seen)) throw refuse('The path has an overlong encoding of a character.');
   }
 }
 
@@ -52,8 +55,8 @@ function decodeOnce(path: string, strict: boolean): string {
   if (strict && /%(?![0-9A-Fa-f]{2})/.test(path)) throw refuse('The path has a malformed percent-encoding.');
   return path.replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => {
     const code = Number.parseInt(hex, 16);
-    // Control characters, DEL, the backslash, and the bytes C0 and C1, which only an overlong encoding has.
-    if (code < 0x20 || code === 0x7f || code === 0x5c || code === 0xc0 || code === 0xc1) {
+    // Control characters, DEL and the backslash.
+    if (code < 0x20 || code === 0x7f || code === 0x5c) {
       throw refuse('The path has an encoded character that no path may have.');
     }
     return String.fromCharCode(code);

@@ -5,14 +5,14 @@ import { Agent, fetch, type Dispatcher } from 'undici';
 export type ProviderClient = {
   /**
    * Makes a fetch for openid-client: no redirect is followed, no answer is read beyond 1 MiB, and `shape` may mend an
-   * answer's text before it is seen. A request for which `maySend` gives false when its turn on the wire has come is not
-   * sent, and fails with {@link NotSentError}.
+   * answer's text before it is seen. With `maySend`, a request of which nothing was sent fails with {@link NotSentError}:
+   * because that gave false when its turn on the wire had come, or because there was no connection to send it on.
    */
   fetchWith(options: { shape?: (text: string) => string; maySend?: () => boolean }): CustomFetch;
   close(): void;
 };
 
-/** A request that was not sent, since its sender had lost the right to. */
+/** A request of which nothing was sent: there was no connection, or its sender had lost the right to. */
 export class NotSentError extends Error {
   override readonly name = 'NotSentError';
 }
@@ -20,17 +20,30 @@ export class NotSentError extends Error {
 /** More than any honest answer of a provider, in bytes; beyond it an answer is not read on. */
 const MAX_ANSWER_BYTES = 1_048_576;
 
+/**
+ * How long an answer may still come when its time is up, in milliseconds. A process that was stopped finds its timers due
+ * before it has read what came meanwhile, and that may be the only copy of a rotated refresh token.
+ */
+const LAST_LOOK_MS = 250;
+
 /** Opens connections to a provider. `onExchange` learns of each request whether the provider answered it. */
 export function createProviderClient(deps: { onExchange: (answered: boolean) => void }): ProviderClient {
   const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 } });
 
   return {
-    fetchWith({ shape = (text) => text, maySend = () => true }) {
-      const dispatcher = agent.compose(asking(maySend));
+    fetchWith({ shape = (text) => text, maySend }) {
       return async (url, options) => {
+        let isSent = false;
+        const fence = () => {
+          const isOpen = maySend?.() ?? true;
+          isSent ||= isOpen;
+          return isOpen;
+        };
         try {
-          const { signal = null, method, headers, redirect } = options;
+          const { method, headers, redirect } = options;
+          const signal = withLastLook(options.signal);
           const body = readableBody(options.body);
+          const dispatcher = agent.compose(asking(fence));
           const response = await fetch(url, { signal, method, headers, redirect, body, dispatcher });
           const text = await readText(response.body);
           deps.onExchange(response.status < 500);
@@ -41,7 +54,8 @@ export function createProviderClient(deps: { onExchange: (answered: boolean) => 
           return new Response(hasBody ? shape(text) : null, { status: response.status, headers: shaped });
         } catch (error) {
           if (!isNotSent(error)) deps.onExchange(false);
-          throw error;
+          const isFenced = maySend !== undefined;
+          throw isFenced && !isSent ? new NotSentError('nothing was sent', { cause: error }) : error;
         }
       };
     },
@@ -67,7 +81,17 @@ function asking(maySend: () => boolean): Dispatcher.DispatcherComposeInterceptor
     });
 }
 
-/** Tells whether an error means that nothing was sent by our own decision. */
+/** A signal that follows another one a moment later. */
+function withLastLook(signal: AbortSignal | undefined): AbortSignal | null {
+  if (signal === undefined) return null;
+  const later = new AbortController();
+  const follow = () => void setTimeout(() => later.abort(signal.reason), LAST_LOOK_MS).unref();
+  if (signal.aborted) follow();
+  else signal.addEventListener('abort', follow, { once: true });
+  return later.signal;
+}
+
+/** Tells whether an error means that nothing was sent. */
 export function isNotSent(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     if (at instanceof NotSentError) return true;

@@ -82,6 +82,14 @@ export function createOidcProvider(deps: OidcDeps): Provider {
         const claims = answer.claims();
         if (claims === undefined)
           throw new Error('openid-client gave no claims of an ID token it had required');
+        // SECURITY: openid-client 6 lets these pass (OpenID Connect Core, section 3.1.3.7, items 3 and 5).
+        if ([claims.aud].flat().length > 1 || (claims.azp ?? config.clientId) !== config.clientId)
+          throw new client.ClientError(
+            'the ID token is meant for others besides this client, by "aud" or "azp"',
+          );
+        // A person's identifier has 1 to 255 characters (OpenID Connect Core, section 2).
+        if (claims.sub === '' || claims.sub.length > 255)
+          throw new client.ClientError('the ID token has no usable "sub"');
         return {
           issuer: claims.iss,
           subject: claims.sub,

@@ -26,6 +26,7 @@ export function createApi(deps: {
     if (route === undefined) return next();
     exchange.route = route.config.path;
     checkMethod(request, route);
+    checkDestination(request);
     // A route that never gets a credential of the browser's has nothing that another site could misuse.
     if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
       originPolicy.checkRequest(request);
@@ -50,6 +51,12 @@ export function createApi(deps: {
 function checkMethod(request: Request, route: Route): void {
   if (route.methods.has(request.method)) return;
   throw new GatewayError('method_not_allowed', { allow: route.config.methods });
+}
+
+/** SECURITY: a service worker from an API would stand between the app and everything it asks for. */
+function checkDestination({ headers }: Request): void {
+  if (headers['service-worker'] === undefined) return;
+  throw new GatewayError('csrf_rejected', { detail: 'No service worker is served here.' });
 }
 
 /** What fails after the answer has begun, or after the browser has gone, can be answered no more. */

@@ -13,6 +13,7 @@ export function readDemand(wwwAuthenticate: string | readonly string[] | undefin
   const challenges = parseChallenges(
     typeof wwwAuthenticate === 'string' ? wwwAuthenticate : wwwAuthenticate.join(', '),
   );
+  if (challenges.length === 0) return 'refresh';
   const errors = challenges
     .filter(({ scheme }) => scheme === 'bearer' || scheme === 'dpop')
     .map(({ error }) => error);

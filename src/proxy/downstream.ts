@@ -62,12 +62,7 @@ export function createDownstream(
       response.end();
     },
 
-    onDrain(listener) {
-      response.on('drain', () => {
-        if (response.req.complete) response.setTimeout(0);
-        listener();
-      });
-    },
+    onDrain: (listener) => void response.on('drain', listener),
   };
 }
 

@@ -36,7 +36,10 @@ export function forwardWithTrailers(
       setDefaultHeaders: false,
       headers: [
         ...call.headers,
-        ...['Transfer-Encoding', 'chunked', 'Connection', 'close'],
+        'Transfer-Encoding',
+        'chunked',
+        'Connection',
+        'close',
         ...(announced.length === 0 ? [] : ['Trailer', announced.join(', ')]),
       ],
     });

@@ -97,10 +97,10 @@ export function createPassages(deps: PassageDeps): Passages {
     }
     const renewal = demand === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
     if (renewal === undefined || body.again() === undefined) {
-      // Too large to be sent again: this 401 is the answer, and the next call has the new token.
-      renewal?.catch(() => undefined);
       metrics.upstream401('passed');
-      return undefined;
+      // Too large to be sent again: this 401 is the answer, once the next call is sure to have the new token.
+      const pass = (): 'pass' => 'pass';
+      return renewal?.then(pass, pass);
     }
     return renewal.then((other) => {
       if (other !== undefined) {

@@ -44,8 +44,14 @@ export async function openRequestBody(
   if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes)
     throw tooLarge(limits.maxBytes);
 
+  // It may have gone while its session was looked for: none of the events waited for below would come any more.
+  if (response.destroyed) throw new Error('the client has gone');
   // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
-  if (request.headers.expect !== undefined) response.writeContinue();
+  if (request.headers.expect !== undefined) {
+    response.writeContinue();
+    // The expectation is met: whoever refuses the request from here on has a client that sends.
+    delete request.headers.expect;
+  }
   watchProgress(request, limits.idleMs);
   if (length !== undefined && length <= limits.replayBytes) {
     const whole = await readWhole(request);
@@ -90,7 +96,9 @@ async function record(request: IncomingMessage, limits: BodyLimits): Promise<Req
     complete = true;
     content.push(null);
   });
-  request.once('error', (error) => content.destroy(error));
+  request.once('close', () => {
+    if (!complete) content.destroy(new Error('the client has gone'));
+  });
   content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
   content.once('close', () => {
     if (isSending(request)) linger(request);
@@ -99,6 +107,8 @@ async function record(request: IncomingMessage, limits: BodyLimits): Promise<Req
     request.once('data', resolve);
     request.once('close', resolve);
   });
+  // SECURITY: undici 8 takes a stream that has failed before it is sent for an empty body.
+  if (content.errored !== null) throw content.errored;
   return {
     content,
     again: () => (complete && recorded !== undefined ? Buffer.concat(recorded) : undefined),

@@ -142,12 +142,16 @@ function keepCookies(sofar: string, header: string, names: ReadonlySet<string>):
   return [sofar, ...kept.map((part) => part.trim())].filter((part) => part !== '').join('; ');
 }
 
+/** A trace id and a parent id that are not all zeros, and the flags, of which the last bit says "sampled". */
+const traceContext = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
+
 /**
  * The gateway's own `traceparent` (W3C Trace Context, section 3.2): a new span, in the client's trace where it sent a
  * valid one, else in a trace named by the request id.
  */
 function traceParent(incoming: string | undefined, requestId: string): string {
   const own = requestId.replaceAll('-', '');
-  const match = incoming === undefined ? null : /^00-([0-9a-f]{32})-[0-9a-f]{16}-0([01])$/.exec(incoming);
-  return `00-${match?.[1] ?? own}-${own.slice(16)}-0${match?.[2] ?? '1'}`;
+  const match = incoming === undefined ? null : traceContext.exec(incoming);
+  const isSampled = match === null || Number.parseInt(match[2] ?? '', 16) % 2 === 1;
+  return `00-${match?.[1] ?? own}-${own.slice(16)}-0${isSampled ? 1 : 0}`;
 }

@@ -41,14 +41,23 @@ const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 export function createResponseHeaderPolicy(
   route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>,
 ): ResponseHeaderPolicy {
+  const { set } = route.responseHeaders;
   const replaced = replacedBy(route);
   const cookies = new Set(route.cookies.fromUpstream);
-  const added = Object.entries(route.responseHeaders.set).flat();
   const isKept = rememberNames((name) => mayPass(name, replaced));
-  const passesChallenges = !replaced.has('www-authenticate');
-  const judgesCaching = !replaced.has('cache-control');
+  const saidOf = (name: string, value: FieldValue) => (replaced.has(name) ? '' : joined(value));
   const cacheControl = rememberNames(privateCacheControl);
   const vary = rememberNames(varyByCookie);
+  // What the gateway itself says is replaced by what is set; what is removed is the upstream's word alone.
+  const isSet = new Set(Object.keys(set).map((name) => name.toLowerCase()));
+  const [saysCaching, saysRequestId] = ['cache-control', 'x-request-id'].map((name) => !isSet.has(name));
+  const sameForAll = Object.entries({
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': inertPolicy,
+  })
+    .filter(([name]) => !isSet.has(name))
+    .concat(Object.entries(set))
+    .flat();
 
   return (headers, requestId) => {
     const nominated = nominatedBy(headers.connection);
@@ -64,23 +73,16 @@ export function createResponseHeaderPolicy(
       for (const each of listOf(headers['set-cookie']))
         if (isAllowed(each, cookies)) out.push('set-cookie', each);
     }
-    if (passesChallenges && headers['www-authenticate'] !== undefined) {
+    if (!replaced.has('www-authenticate') && headers['www-authenticate'] !== undefined) {
       for (const each of listOf(headers['www-authenticate'])) {
         if (isTokenChallenge(each)) out.push('www-authenticate', each);
       }
     }
-    if (judgesCaching) out.push('cache-control', cacheControl(joined(headers['cache-control'])));
-    out.push(
-      'vary',
-      vary(joined(headers.vary)),
-      'x-content-type-options',
-      'nosniff',
-      'content-security-policy',
-      inertPolicy,
-      'x-request-id',
-      requestId,
-      ...added,
-    );
+    if (saysCaching)
+      out.push('cache-control', cacheControl(saidOf('cache-control', headers['cache-control'])));
+    out.push('vary', vary(saidOf('vary', headers.vary)));
+    if (saysRequestId) out.push('x-request-id', requestId);
+    out.push(...sameForAll);
     return out;
   };
 }

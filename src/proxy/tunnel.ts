@@ -4,38 +4,58 @@ import { closeFrame, createFrameTracker } from './websocket-frames.ts';
 
 /** An open WebSocket between a browser and an upstream. */
 export type Tunnel = {
-  /** Closes it with a status code (RFC 6455, section 7.4.1), between two frames if it can be. */
+  /** Closes it with a status code (RFC 6455, section 7.4.1) between two frames; a frame that does not end is cut off. */
   close(code: number): void;
+  isClosing(): boolean;
 };
 
-/** How long a frame that is under way may take to end before the close cuts it off, in milliseconds. */
-const FRAME_GRACE_MS = 1_000;
+/** How long a frame under way may take to end, and a browser to answer the close, in milliseconds. */
+const GRACE_MS = 1_000;
 
-/** Watches the upstream's side of a tunnel that the proxy library pipes, so that the gateway can end it in good form. */
+/**
+ * Watches the upstream's side of a tunnel that the proxy library pipes, so that the gateway can end it in good form. Call
+ * when the pipe stands and before anything has flowed.
+ */
 export function createTunnel(browser: Duplex, upstream: Socket): Tunnel {
   const frames = createFrameTracker();
-  upstream.on('data', (chunk: Buffer) => frames.feed(chunk));
+  const follow = (chunk: Buffer) => void frames.feed(chunk);
+  upstream.on('data', follow);
   let closing = false;
 
   const finish = (code: number) => {
-    upstream.unpipe(browser);
     upstream.destroy();
+    // What the browser still sends is read and thrown away, until it has ended its side as well.
+    browser.unpipe(upstream);
+    browser.resume();
     browser.end(closeFrame(code));
-    // The browser answers with a close frame of its own and ends; one that does not is cut off.
-    setTimeout(() => browser.destroy(), FRAME_GRACE_MS).unref();
+    setTimeout(() => browser.destroy(), GRACE_MS).unref();
+  };
+
+  /** Lets the frame under way out to its end, and nothing after it. */
+  const finishAfterFrame = (code: number) => {
+    const timer = setTimeout(() => browser.destroy(), GRACE_MS);
+    browser.once('close', () => clearTimeout(timer));
+    browser.on('drain', () => upstream.resume());
+    upstream.on('data', (chunk: Buffer) => {
+      const end = frames.feed(chunk);
+      const goesOn = browser.write(end === 0 ? chunk : chunk.subarray(0, end));
+      if (end > 0) {
+        clearTimeout(timer);
+        finish(code);
+      } else if (!goesOn) upstream.pause();
+    });
+    upstream.resume();
   };
 
   return {
     close(code) {
       if (closing) return;
       closing = true;
-      if (frames.isBetweenFrames()) return finish(code);
-      const timer = setTimeout(() => finish(code), FRAME_GRACE_MS);
-      upstream.on('data', () => {
-        if (!frames.isBetweenFrames()) return;
-        clearTimeout(timer);
-        finish(code);
-      });
+      upstream.unpipe(browser);
+      upstream.off('data', follow);
+      if (frames.isBetweenFrames()) finish(code);
+      else finishAfterFrame(code);
     },
+    isClosing: () => closing,
   };
 }

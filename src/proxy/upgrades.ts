@@ -12,6 +12,7 @@ import { createResponseHeaderPolicy } from './response-headers.ts';
 import type { Route, Routes } from './routes.ts';
 import { createTunnel, type Tunnel } from './tunnel.ts';
 import { explainUpstreamFailure } from './upstream-error.ts';
+import { acceptanceOf, asksForWebSocket, readHandshake } from './websocket-handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
@@ -37,14 +38,22 @@ type UpgradeDeps = {
 const SESSION_ENDED = 1008;
 const GOING_AWAY = 1001;
 
-/** An upgrade under way, found by its request when the library's events come. `accepted`: the browser has an answer. */
-type Crossing = { credential: Credential | undefined; exchange: Exchange; accepted: boolean };
+/** An upgrade under way, found by its request when the library's events come. */
+type Crossing = {
+  readonly exchange: Exchange;
+  /** What the upstream has to say to the key of the browser. */
+  readonly acceptance: string;
+  /** The browser has an answer. */
+  answered: boolean;
+  tunnel: Tunnel | undefined;
+};
 
 /** Upgrades by http-proxy-middleware 4, which is shown a request that the header policy has already rewritten. */
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
   const { routes, originPolicy, bearers, watches, baseUrl } = deps;
   const crossings = new WeakMap<IncomingMessage, Crossing>();
   const tunnels = new Set<Tunnel>();
+  let goingAway = false;
   const lanes = new Map(
     routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route)]),
   );
@@ -61,8 +70,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         },
         error: (error, request, socket) => {
           const crossing = crossings.get(request);
-          if (crossing === undefined || crossing.accepted || !(socket instanceof Socket)) socket.destroy();
-          else deps.refuse(socket, explainUpstreamFailure(error), crossing.exchange);
+          if (crossing === undefined || !(socket instanceof Socket)) socket.destroy();
+          else if (!crossing.answered) refuse(socket, crossing, explainUpstreamFailure(error));
+          // An open tunnel that breaks on either side ends on both; one that is being closed ends by itself.
+          else if (crossing.tunnel?.isClosing() !== true) socket.destroy();
         },
       },
     });
@@ -76,28 +87,52 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     crossing: Crossing,
     answerHeaders: ReturnType<typeof createResponseHeaderPolicy>,
   ): void {
-    const { credential, exchange } = crossing;
+    const { exchange } = crossing;
     upstream.once('response', (answer) => {
-      crossing.accepted = true;
+      crossing.answered = true;
       deps.onAnswer(answer.statusCode ?? 502, exchange);
       answer.headers = toHeaders(answerHeaders(answer.headers, exchange.requestId));
     });
     upstream.once('upgrade', (answer, upstreamSocket) => {
-      crossing.accepted = true;
+      // The session may have ended while the upstream made up its mind: the browser has been told.
+      if (crossing.answered) return upstreamSocket.destroy();
+      const handshake = readHandshake(answer.headers, crossing.acceptance);
+      if (handshake === undefined) {
+        const detail = 'The API has not accepted the WebSocket as it should.';
+        refuse(socket, crossing, new GatewayError('upstream_invalid_response', { detail }));
+        return upstreamSocket.destroy();
+      }
+      crossing.answered = true;
       deps.onAnswer(101, exchange);
-      answer.headers = acceptHeaders(answer.headers);
-      const tunnel = createTunnel(socket, upstreamSocket);
-      const unwatch =
-        credential === undefined
-          ? undefined
-          : watches.watch(credential.stored, () => tunnel.close(SESSION_ENDED));
-      tunnels.add(tunnel);
-      socket.once('close', () => {
-        tunnels.delete(tunnel);
-        unwatch?.();
-        upstreamSocket.destroy();
+      answer.headers = handshake;
+      // Not before the library has put its pipe together: a listener by then would take what came with the 101.
+      socket.once('pipe', () => {
+        const tunnel = createTunnel(socket, upstreamSocket);
+        crossing.tunnel = tunnel;
+        tunnels.add(tunnel);
+        socket.once('close', () => {
+          tunnels.delete(tunnel);
+          upstreamSocket.destroy();
+        });
+        if (goingAway) tunnel.close(GOING_AWAY);
       });
+      return undefined;
     });
+  }
+
+  function refuse(socket: Socket, crossing: Crossing, error: GatewayError): void {
+    crossing.answered = true;
+    // A browser that has gone is told nothing, and nothing is wrong.
+    if (!socket.destroyed) deps.refuse(socket, error, crossing.exchange);
+  }
+
+  /** Ends a crossing with its session, wherever it has got to. */
+  function watch(socket: Socket, crossing: Crossing, { stored }: Credential): void {
+    const unwatch = watches.watch(stored, () => {
+      if (crossing.tunnel !== undefined) crossing.tunnel.close(SESSION_ENDED);
+      else if (!crossing.answered) refuse(socket, crossing, new GatewayError('session_expired'));
+    });
+    socket.once('close', unwatch);
   }
 
   return {
@@ -106,14 +141,17 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const lane = route && lanes.get(route);
       if (route === undefined || lane === undefined) return false;
       exchange.route = route.config.path;
-      if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      if (!asksForWebSocket(request)) {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
       originPolicy.checkUpgrade(request);
       const credential = await bearers.forRequest(request, route);
       if (socket.destroyed) return true;
 
-      crossings.set(request, { credential, exchange, accepted: false });
+      const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
+      const crossing: Crossing = { exchange, acceptance, answered: false, tunnel: undefined };
+      crossings.set(request, crossing);
+      if (credential !== undefined) watch(socket, crossing, credential);
       // SECURITY: rewritten here, since the library skips its own hooks on some requests (http-proxy-middleware 4.2 on
       // `Expect`) and forwards hop-by-hop fields as they are.
       request.headers = toHeaders([
@@ -133,16 +171,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     },
 
     closeAll() {
+      goingAway = true;
       for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
     },
   };
-}
-
-/** The fields of a 101 that make the handshake (RFC 6455, section 4.2.2); no other passes. */
-function acceptHeaders(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
-  const names = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
-  const kept = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]));
-  return { connection: 'Upgrade', upgrade: 'websocket', ...Object.fromEntries(kept) };
 }
 
 /** A flat list as the object that Node's client takes; a repeated field becomes a list. */

@@ -1,46 +1,51 @@
 /** Follows the frames of one direction of a WebSocket, so that a frame of ours can be put between two of them. */
 export type FrameTracker = {
-  /** Takes the next bytes of the stream. */
-  feed(chunk: Buffer): void;
+  /** Takes the next bytes of the stream; gives how many of them end with a whole frame, or 0 when none ends in them. */
+  feed(chunk: Buffer): number;
   /** True between two frames. */
   isBetweenFrames(): boolean;
 };
 
 /** Tracks unmasked frames, as a server sends them (RFC 6455, section 5.2). */
 export function createFrameTracker(): FrameTracker {
-  let header: number[] = [];
-  let payload = 0n;
+  /** How much of a header has come, how long it is as far as one can tell, and the payload's length that it gives. */
+  let seen = 0;
+  let headerLength = 2;
+  let length = 0;
+  /** How much of a payload is still to come. */
+  let rest = 0;
 
-  /** The payload's length when the header is complete, else undefined. */
-  const lengthFrom = (bytes: readonly number[]): bigint | undefined => {
-    const short = (bytes[1] ?? 0) & 0x7f;
-    if (bytes.length < 2) return undefined;
-    if (short < 126) return BigInt(short);
-    const wide = short === 126 ? 2 : 8;
-    if (bytes.length < 2 + wide) return undefined;
-    return bytes.slice(2).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const readHeader = (byte: number) => {
+    seen += 1;
+    if (seen === 2) {
+      const short = byte & 0x7f;
+      headerLength = short === 126 ? 4 : short === 127 ? 10 : 2;
+      length = headerLength === 2 ? short : 0;
+    } else if (seen > 2) length = length * 256 + byte;
+    if (seen < headerLength) return;
+    rest = length;
+    seen = 0;
+    headerLength = 2;
   };
 
   return {
     feed(chunk) {
       let at = 0;
+      let boundary = 0;
       while (at < chunk.length) {
-        if (payload > 0n) {
-          const rest = BigInt(chunk.length - at);
-          const taken = payload < rest ? payload : rest;
-          payload -= taken;
-          at += Number(taken);
-          continue;
+        if (rest > 0) {
+          const taken = Math.min(rest, chunk.length - at);
+          rest -= taken;
+          at += taken;
+        } else {
+          readHeader(chunk[at] ?? 0);
+          at += 1;
         }
-        header.push(chunk[at] ?? 0);
-        at += 1;
-        const length = lengthFrom(header);
-        if (length === undefined) continue;
-        payload = length;
-        header = [];
+        if (rest === 0 && seen === 0) boundary = at;
       }
+      return boundary;
     },
-    isBetweenFrames: () => header.length === 0 && payload === 0n,
+    isBetweenFrames: () => seen === 0 && rest === 0,
   };
 }
 

@@ -29,15 +29,17 @@ export function openChannel(deps: {
   let live = false;
   let closed = false;
   let attempt = 0;
-  let subscriber: Redis;
+  let subscriber: Redis | undefined;
   let retry: NodeJS.Timeout | undefined;
 
   const open = () => {
-    subscriber = redis.openSubscriber(attempt);
-    subscriber.on('error', () => undefined);
-    subscriber.on('message', (_channel, message) => onMessage(message));
-    subscriber.once('end', lose);
-    subscriber.subscribe(name).then(stand, () => subscriber.disconnect());
+    const opened = redis.openSubscriber(attempt);
+    subscriber = opened;
+    if (opened === undefined) return lose();
+    opened.on('error', () => undefined);
+    opened.on('message', (_channel, message) => onMessage(message));
+    opened.once('end', lose);
+    opened.subscribe(name).then(stand, () => opened.disconnect());
   };
   const stand = () => {
     // What was read before the subscription stood may have changed unheard.
@@ -58,7 +60,8 @@ export function openChannel(deps: {
   open();
   // A connection can be dead without anyone having said so: ask.
   const heartbeat = setInterval(() => {
-    if (live) subscriber.ping().catch(() => subscriber.disconnect());
+    const asked = subscriber;
+    if (live) asked?.ping().catch(() => asked.disconnect());
   }, HEARTBEAT_MS);
   heartbeat.unref();
 
@@ -69,7 +72,7 @@ export function openChannel(deps: {
       closed = true;
       clearInterval(heartbeat);
       clearTimeout(retry);
-      subscriber.disconnect();
+      subscriber?.disconnect();
     },
   };
 }

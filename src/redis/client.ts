@@ -13,11 +13,16 @@ export const COMMAND_TIMEOUT_MS = 2_000;
 const common = {
   connectTimeout: COMMAND_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
+  // A connection on which nothing comes back is given up with the command: its host may be gone, and will never say so.
+  socketTimeout: COMMAND_TIMEOUT_MS,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  // A primary that has become a replica answers READONLY: connect anew, and find the new one.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  // A primary that has become a replica answers READONLY (to a script of Redis 6, within an ERR): find the new one.
+  reconnectOnError: (error: Error) => error.message.includes('READONLY'),
 };
+
+/** How often the nodes of a cluster are looked up, in milliseconds, besides whenever one of them sends us elsewhere. */
+const NODES_REFRESH_MS = 5_000;
 
 /** The options of a single connection that the two kinds of it differ in. */
 type Persistence = {
@@ -35,23 +40,41 @@ export function openClient(address: RedisAddress): RedisClient {
   if (address.kind === 'cluster') {
     return new Cluster(address.nodes, {
       redisOptions: { ...common, ...accessOf(address) },
-      enableOfflineQueue: false,
+      // Commands wait for a node that is just being connected to, and are not sent again when it has been lost.
+      enableOfflineQueue: true,
+      retryDelayOnFailover: 0,
       clusterRetryStrategy: reconnectDelayMs,
       slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+      slotsRefreshInterval: NODES_REFRESH_MS,
+      // Names are not turned into addresses, for which no certificate is made out.
+      dnsLookup: (name, callback) => callback(null, name),
     });
   }
   return openServer(address, { enableOfflineQueue: false, retryStrategy: reconnectDelayMs });
 }
 
 /**
- * Opens a connection for one subscription, to any node: a cluster passes every published message to all of them. It does
- * not come back when it is lost; who subscribes opens another, perhaps to another node.
+ * Opens a connection for one subscription, which does not come back when it is lost. In a cluster it is to any node, since
+ * each is told of every message; undefined while no node is known. Who subscribes opens another, perhaps to another node.
  */
-export function openSubscriber(address: RedisAddress, attempt: number): Redis {
-  const persistence = { enableOfflineQueue: true, retryStrategy: null };
-  if (address.kind !== 'cluster') return openServer(address, persistence);
-  const node = address.nodes[attempt % address.nodes.length];
-  return new Redis({ ...common, ...persistence, ...accessOf(address), ...node });
+export function openSubscriber(
+  address: RedisAddress,
+  client: RedisClient,
+  attempt: number,
+): Redis | undefined {
+  if (address.kind !== 'cluster')
+    return openServer(address, { enableOfflineQueue: true, retryStrategy: null });
+  const nodes = client instanceof Cluster && client.status === 'ready' ? client.nodes('master') : [];
+  const node = nodes[attempt % nodes.length];
+  if (node === undefined) return undefined;
+  const subscriber = node.duplicate({ lazyConnect: false });
+  // A node that has been taken out of the cluster goes on answering, and is told of nothing any more.
+  const leave = (gone: Redis) => {
+    if (gone === node) subscriber.disconnect();
+  };
+  client.on('-node', leave);
+  subscriber.once('end', () => client.off('-node', leave));
+  return subscriber;
 }
 
 function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persistence: Persistence): Redis {
@@ -65,6 +88,8 @@ function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persist
     name,
     db: database,
     enableTLSForSentinelMode: access.tls,
+    ...(access.tls && { sentinelTLS: {} }),
+    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
   });

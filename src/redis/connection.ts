@@ -25,12 +25,20 @@ export type RedisConnection = {
     keys: readonly string[],
     args: readonly Argument[],
   ): Promise<unknown>;
-  /** Opens a connection for one subscription, which does not come back when it is lost; the caller closes it. */
-  openSubscriber(attempt: number): Redis;
+  /**
+   * Opens a connection for one subscription, which does not come back when it is lost; the caller closes it. Gives
+   * undefined while there is nothing to connect to.
+   */
+  openSubscriber(attempt: number): Redis | undefined;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
+  /** The last time in which Redis was away, or is. */
+  lastOutage(): Outage | undefined;
   close(): Promise<void>;
 };
+
+/** A time without Redis, in milliseconds since the epoch; its end is infinity while it lasts. */
+export type Outage = { readonly beganAtMs: number; readonly endedAtMs: number };
 
 type Argument = string | number | Buffer;
 
@@ -52,10 +60,13 @@ export function createRedisConnection(deps: {
   const client = openClient(deps.address);
   let up: boolean | undefined;
   let reachable = false;
+  let outage: Outage | undefined;
 
   const setUp = (now: boolean, error?: unknown) => {
     if (up === now) return;
     up = now;
+    if (!now) outage = { beganAtMs: Date.now(), endedAtMs: Infinity };
+    else if (outage !== undefined) outage = { ...outage, endedAtMs: Date.now() };
     metrics.storeUp(now ? 1 : 0);
     if (!now) log.error({ err: error }, 'session store unavailable');
     else if (reachable) log.info('session store available again');
@@ -110,8 +121,9 @@ export function createRedisConnection(deps: {
           return redis.callBuffer('EVAL', [script.lua, keys.length, ...keys, ...args]);
         }
       }),
-    openSubscriber: (attempt) => openSubscriber(deps.address, attempt),
+    openSubscriber: (attempt) => openSubscriber(deps.address, client, attempt),
     wasReachable: () => reachable,
+    lastOutage: () => outage,
     async close() {
       client.removeAllListeners('error').on('error', () => undefined);
       client.disconnect();

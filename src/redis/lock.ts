@@ -7,19 +7,31 @@ import { createScript, type RedisConnection } from './connection.ts';
 export type Lease = {
   /** True while nobody else can hold the lock: false once its lifetime may have run out, even if this process was stopped. */
   isHeld(): boolean;
-  /** Gives the lock back, if it is still ours. Never throws. */
-  release(): Promise<void>;
+  /**
+   * Gives the lock back, if it is still ours. With `failed`, those who wait for it now do not get it: what they wait for
+   * has just been tried. Never throws.
+   */
+  release(outcome?: 'failed'): Promise<void>;
 };
 
 /** Locks by name, one holder at a time over all processes. */
 export type Locks = {
-  /** Waits for a lock until `deadlineMs` (milliseconds since the epoch); gives undefined when it was not to be had. */
+  /**
+   * Waits for a lock until `deadlineMs` (milliseconds since the epoch). Gives undefined when it was not to be had, or when
+   * its holder has failed.
+   */
   acquire(name: string, deadlineMs: number): Promise<Lease | undefined>;
   close(): void;
 };
 
 /** The longest sleep between two looks at a lock, in milliseconds, in case its release went unheard. */
 const LONGEST_SLEEP_MS = 1_000;
+
+/** How soon a lock that could not be given back is tried again, in milliseconds. */
+const RELEASE_AGAIN_MS = 500;
+
+/** How long after an outage the slowest needs to write what he could not write in it, in milliseconds: see `calm`. */
+const AFTERMATH_MS = 2_500;
 
 /** KEYS lock · ARGV owner, lifetime: takes the lock, or tells how long it still lives. */
 const take = createScript(`
@@ -31,7 +43,7 @@ const renew = createScript(`
   if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
   return redis.call('PEXPIRE', KEYS[1], ARGV[2])`);
 
-/** KEYS lock · ARGV owner, channel, name */
+/** KEYS lock · ARGV owner, channel, message */
 const giveBack = createScript(`
   if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
   redis.call('DEL', KEYS[1])
@@ -49,28 +61,44 @@ export function createRedisLocks(deps: {
   log: Logger;
 }): Locks {
   const { redis, keyPrefix, ttlMs, log } = deps;
-  const waiters = new Map<string, Set<() => void>>();
-  const wake = (name: string) => waiters.get(name)?.forEach((resume) => resume());
+  const releases = new Set<NodeJS.Timeout>();
+  let closed = false;
+  const waiters = new Map<string, Set<(outcome: string | undefined) => void>>();
+  const wake = (name: string, outcome?: string) => waiters.get(name)?.forEach((resume) => resume(outcome));
   const channel = openChannel({
     redis,
     name: `${keyPrefix}unlocked`,
     log,
-    onMessage: wake,
-    onGap: () => [...waiters.keys()].forEach(wake),
+    onMessage(message) {
+      const [name = '', outcome] = message.split(' ');
+      wake(name, outcome);
+    },
+    onGap: () => [...waiters.keys()].forEach((name) => wake(name)),
   });
 
   const sleep = (name: string, ms: number) =>
-    new Promise<void>((resolve) => {
+    new Promise<string | undefined>((resolve) => {
       const same = waiters.get(name) ?? new Set();
-      const resume = () => {
+      const resume = (outcome?: string) => {
         clearTimeout(timer);
         same.delete(resume);
         if (same.size === 0 && waiters.get(name) === same) waiters.delete(name);
-        resolve();
+        resolve(outcome);
       };
-      const timer = setTimeout(resume, ms);
+      const timer = setTimeout(() => resume(), ms);
       waiters.set(name, same.add(resume));
     });
+
+  /**
+   * Waits until Redis has been back for a while, if it was away for so long that locks have lapsed which were still
+   * needed: who got new tokens meanwhile writes them first, before anybody reads the old ones under this lock.
+   */
+  const calm = async () => {
+    const { beganAtMs, endedAtMs } = redis.lastOutage() ?? { beganAtMs: 0, endedAtMs: 0 };
+    if (endedAtMs - beganAtMs < ttlMs / 2) return;
+    const leftMs = endedAtMs + AFTERMATH_MS - Date.now();
+    if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
+  };
 
   const hold = (name: string, key: string, owner: string, takenAtMs: number): Lease => {
     // Counted from before the command was sent, on this machine's clock: never later than Redis counts.
@@ -86,13 +114,29 @@ export function createRedisLocks(deps: {
     }, ttlMs / 3);
     return {
       isHeld: () => Date.now() < heldUntilMs,
-      async release() {
+      async release(outcome) {
         clearInterval(timer);
-        await redis
-          .evaluate('lock_release', giveBack, [key], [owner, channel.name, name])
-          .catch(() => undefined);
+        await release(key, owner, outcome === undefined ? name : `${name} ${outcome}`);
       },
     };
+  };
+
+  /** Gives a lock back. While Redis is away it is tried again, until the lock is over by itself. */
+  const release = (key: string, owner: string, message: string): Promise<void> => {
+    const overAtMs = Date.now() + ttlMs;
+    const attempt = async (): Promise<void> => {
+      try {
+        await redis.evaluate('lock_release', giveBack, [key], [owner, channel.name, message]);
+      } catch {
+        if (closed || Date.now() > overAtMs) return;
+        const timer = setTimeout(() => {
+          releases.delete(timer);
+          void attempt();
+        }, RELEASE_AGAIN_MS);
+        releases.add(timer);
+      }
+    };
+    return attempt();
   };
 
   return {
@@ -101,14 +145,29 @@ export function createRedisLocks(deps: {
       const owner = randomIdentifier();
       for (;;) {
         const askedAtMs = Date.now();
-        const reply = Number(await redis.evaluate('lock_take', take, [key], [owner, ttlMs]));
-        if (reply === -1) return hold(name, key, owner, askedAtMs);
+        const reply = Number(
+          await redis.evaluate('lock_take', take, [key], [owner, ttlMs]).catch((error: unknown) => {
+            // It may have been taken all the same, and only the reply be lost.
+            void release(key, owner, name);
+            throw error;
+          }),
+        );
+        if (reply === -1) {
+          const lease = hold(name, key, owner, askedAtMs);
+          await calm();
+          return lease;
+        }
         const leftMs = deadlineMs - Date.now();
         if (leftMs <= 0) return undefined;
-        await sleep(name, Math.max(1, Math.min(LONGEST_SLEEP_MS, reply, leftMs)));
+        const outcome = await sleep(name, Math.max(1, Math.min(LONGEST_SLEEP_MS, reply, leftMs)));
+        if (outcome === 'failed') return undefined;
       }
     },
-    close: channel.close,
+    close() {
+      closed = true;
+      for (const timer of releases) clearTimeout(timer);
+      channel.close();
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
-import type { Breaker } from './breaker.ts';
+import type { Attempt, Breaker } from './breaker.ts';
 import type { Turnstile } from './turnstile.ts';
 
 /** Spends a refresh token at the provider: once, and again only where nothing was sent or it is not known what came of it. */
@@ -27,32 +27,34 @@ export function createRefreshExchange(deps: {
       const cause = new Error('the token endpoint has been failing and is left alone for a while');
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause };
     }
-    breaker.asking();
+    const attempt = breaker.asking();
     const startedAtMs = clock();
     const outcome = await provider.refresh(request);
     metrics.refreshDuration((clock() - startedAtMs) / 1000);
-    note(outcome);
+    // What was not sent, since the lock had lapsed, says nothing about the provider.
+    if (outcome.kind === 'transient' && !request.maySend()) attempt.withdrawn();
+    else note(outcome, attempt);
     return outcome;
   };
 
-  const note = (outcome: RefreshOutcome) => {
+  const note = (outcome: RefreshOutcome, attempt: Attempt) => {
     switch (outcome.kind) {
       case 'refreshed':
       case 'rejected':
       case 'identity_changed':
-        return breaker.succeeded();
+        return attempt.succeeded();
       case 'misconfigured':
         // The provider is well, and says no to what this one route asks for.
-        if (isAboutAudience(outcome.error)) return breaker.succeeded();
+        if (isAboutAudience(outcome.error)) return attempt.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
           'the provider refuses this client; sessions are kept',
         );
-        return breaker.failed(undefined);
+        return attempt.failed(undefined);
       case 'ambiguous':
-        return breaker.failed(undefined);
+        return attempt.failed(undefined);
       case 'transient':
-        return breaker.failed(
+        return attempt.failed(
           outcome.retryAfterSeconds === undefined ? undefined : outcome.retryAfterSeconds * 1000,
         );
     }

@@ -6,10 +6,11 @@ import type { Lease, Locks } from '../redis/lock.ts';
 import type { StoredSession } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Audience } from '../tokens/audience.ts';
-import { freshnessOf, type Ahead } from '../tokens/freshness.ts';
+import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshAnswer } from '../tokens/token-set.ts';
 import type { Breaker } from './breaker.ts';
 import { isAboutAudience, type RefreshExchange } from './exchange.ts';
+import { createFlights, type Flight } from './flights.ts';
 import type { Rate } from './rate.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -35,7 +36,7 @@ export type Refresher = {
   afterRefusal(refused: Credential, route: string): Promise<Credential | undefined>;
   /** Notes that the upstream of `route` refused even a renewed token: that token is not renewed for it again. */
   refusedAgain(refused: Credential, route: string): void;
-  /** Settles when no refresh is in flight. */
+  /** Settles when no refresh is in flight, and every lock has been given back. */
   settle(): Promise<void>;
 };
 
@@ -47,7 +48,9 @@ type RefresherDeps = {
   rate: Rate;
   refusals: Refusals;
   ahead: Ahead;
-  /** The longest that a request waits for a refresh, and a refresh for the lock of its session, in milliseconds. */
+  /** The longest that a refresh waits for the lock of its session: longer than a lock outlives its holder. Milliseconds. */
+  lockWaitMs: number;
+  /** The longest that a request waits for a refresh once that has the lock, in milliseconds. */
   waitMs: number;
   clock: () => number;
   log: Logger;
@@ -58,6 +61,16 @@ type RefresherDeps = {
 type Landing =
   { kind: 'renewed'; stored: StoredSession } | { kind: 'ended' } | { kind: 'kept'; error: GatewayError };
 
+/**
+ * What came of a session under its lock, which is given back when the new tokens are `saved`. Without a landing it has to
+ * be looked at again: another process may have been first. With the outcome `failed` nobody who waits tries it again.
+ */
+type Flown = {
+  landing: Landing | undefined;
+  saved?: Promise<unknown>;
+  outcome?: 'failed' | undefined;
+};
+
 /** Why a token is renewed: it is over or nearly so, or an upstream refused it before its time. */
 type Cause = 'age' | 'refusal';
 
@@ -66,69 +79,78 @@ type Cause = 'age' | 'refusal';
  * all processes, and nothing read before the lock is spent under it.
  */
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { sessions, exchange, locks, breaker, rate, refusals, ahead, waitMs, clock, log, metrics } = deps;
-  const flights = new Map<string, Promise<Landing>>();
-
-  /** Joins the flight of a session and audience, or starts it. */
-  const fly = (stored: StoredSession, audience: Audience, cause: Cause): Promise<Landing> => {
-    const name = flightName(stored, audience);
-    const flying = flights.get(name);
-    if (flying !== undefined) {
-      metrics.refresh('joined');
-      return flying;
-    }
-    const flight = lead(stored, audience, cause)
-      .catch((error: unknown): Landing => ({ kind: 'kept', error: asGatewayError(error) }))
-      .finally(() => flights.delete(name));
-    flights.set(name, flight);
-    return flight;
+  const { sessions, exchange, locks, breaker, rate, refusals, ahead, clock, log, metrics } = deps;
+  const flights = createFlights<Landing>();
+  const errands = new Set<Promise<unknown>>();
+  const track = (errand: Promise<unknown>) => {
+    const tracked = errand.catch(() => undefined).finally(() => errands.delete(tracked));
+    errands.add(tracked);
   };
 
-  const lead = async (stored: StoredSession, audience: Audience, cause: Cause): Promise<Landing> => {
+  /** Joins the flight of a session and audience, or starts it. */
+  const fly = (stored: StoredSession, audience: Audience, cause: Cause): Flight<Landing> => {
+    const name = flightName(stored, audience);
+    if (flights.isUnderWay(name)) metrics.refresh('joined');
+    return flights.board(name, (takeOff) =>
+      lead(stored, audience, cause, takeOff).catch((error: unknown) => ({
+        kind: 'kept',
+        error: asGatewayError(error),
+      })),
+    );
+  };
+
+  const lead = async (
+    stored: StoredSession,
+    audience: Audience,
+    cause: Cause,
+    takeOff: () => void,
+  ): Promise<Landing> => {
     const askedAtMs = clock();
-    const lease = await locks.acquire(stored.key, Date.now() + waitMs);
+    const lease = await locks.acquire(stored.key, Date.now() + deps.lockWaitMs);
     metrics.lockWait((clock() - askedAtMs) / 1000);
-    if (lease === undefined)
-      return kept('Another process is renewing the token and has not finished.', 1_000);
-    let saved: Promise<unknown> = Promise.resolve();
+    if (lease === undefined) {
+      metrics.refresh('kept');
+      return kept('Another process has tried to renew the token, without success so far.', 1_000);
+    }
+    takeOff();
+    let flown: Flown | undefined;
     try {
       // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
       const current = await sessions.reload(stored.key);
       if (current === undefined) return { kind: 'ended' };
-      if (accessTokenOf(current, audience) !== accessTokenOf(stored, audience)) {
+      const hasAnother = accessTokenOf(current, audience) !== accessTokenOf(stored, audience);
+      if (hasAnother && freshnessIn(current, audience) !== 'over') {
         metrics.refresh('reused');
         return { kind: 'renewed', stored: current };
       }
-      const flown = await renew(current, audience, cause, lease);
-      saved = flown.saved;
+      flown = await renew(current, audience, cause, lease);
       if (flown.landing !== undefined) return flown.landing;
     } finally {
       // Nobody may spend the old refresh token while the new one waits to be written.
-      void saved.then(() => lease.release());
+      track(Promise.resolve(flown?.saved).then(() => lease.release(flown?.outcome)));
     }
-    // The lock had lapsed before anything was sent: this process was stopped, and another may have been first.
-    return lead(stored, audience, cause);
+    return lead(stored, audience, cause, takeOff);
   };
 
+  /** Spends the refresh token of a session that was read under its lock. */
   const renew = async (
     current: StoredSession,
     audience: Audience,
     cause: Cause,
     lease: Lease,
-  ): Promise<{ landing: Landing | undefined; saved: Promise<unknown> }> => {
+  ): Promise<Flown> => {
     const { session } = current;
     const { refreshToken } = session.tokens;
-    const done = (landing: Landing, saved: Promise<unknown> = Promise.resolve()) => ({ landing, saved });
     if (refreshToken === undefined) {
       await sessions.end(current.key, 'expired');
-      return done({ kind: 'ended' });
+      return { landing: { kind: 'ended' } };
     }
     const refusedAtMs = refusals.recent(session);
     if (cause === 'refusal' && refusals.areTooMany(refusedAtMs)) {
-      return done(kept('The API goes on refusing renewed tokens.', 1_000));
+      return { landing: kept('The API goes on refusing renewed tokens.', 1_000) };
     }
     const tooSoonMs = rate.take(current.key);
-    if (tooSoonMs > 0) return done(kept('This session has been renewed too often.', tooSoonMs));
+    if (tooSoonMs > 0) return { landing: kept('This session has been renewed too often.', tooSoonMs) };
 
     const outcome = await exchange({
       refreshToken,
@@ -136,9 +158,13 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       audience,
       maySend: lease.isHeld,
     });
-    if (outcome.kind === 'transient' && !lease.isHeld())
-      return { landing: undefined, saved: Promise.resolve() };
-    if (outcome.kind !== 'refreshed') return done(await settleFailure(current, audience, outcome));
+    // The lock had lapsed before anything was sent: this process had been stopped, or the store was away.
+    if (outcome.kind === 'transient' && !lease.isHeld()) return { landing: undefined };
+    if (outcome.kind !== 'refreshed') {
+      const landing = await settleFailure(current, audience, outcome);
+      const isFailure = landing?.kind === 'kept' && landing.error.code === 'provider_unavailable';
+      return { landing, outcome: isFailure ? 'failed' : undefined };
+    }
 
     const tokens = mergeRefreshAnswer(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
     const { result, stored, saved } = await sessions.replace(current, {
@@ -150,16 +176,16 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     switch (result) {
       case 'replaced':
         metrics.refresh('refreshed');
-        return done({ kind: 'renewed', stored }, saved);
+        return { landing: { kind: 'renewed', stored }, saved };
       case 'gone':
         // Signed out meanwhile: the session does not come back, and its new tokens are of no use to anybody.
         metrics.refresh('failed');
         sessions.revoke(tokens.refreshToken);
-        return done({ kind: 'ended' });
+        return { landing: { kind: 'ended' } };
       case 'conflict': {
         metrics.refresh('failed');
         const winner = await sessions.reload(current.key);
-        return done(winner === undefined ? { kind: 'ended' } : { kind: 'renewed', stored: winner });
+        return { landing: winner === undefined ? { kind: 'ended' } : { kind: 'renewed', stored: winner } };
       }
     }
   };
@@ -168,7 +194,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     current: StoredSession,
     audience: Audience,
     outcome: Exclude<RefreshOutcome, { kind: 'refreshed' }>,
-  ): Promise<Landing> => {
+  ): Promise<Landing | undefined> => {
     switch (outcome.kind) {
       case 'rejected': {
         const winner = await sessions.reload(current.key);
@@ -176,6 +202,12 @@ export function createRefresher(deps: RefresherDeps): Refresher {
           metrics.refresh('reused');
           return { kind: 'renewed', stored: winner };
         }
+        // The session lives on another refresh token by now: nothing was said about that one.
+        if (
+          winner !== undefined &&
+          winner.session.tokens.refreshToken !== current.session.tokens.refreshToken
+        )
+          return undefined;
         metrics.refresh('rejected');
         log.warn({ err: outcome.cause }, 'the provider rejected a refresh token: the session is ended');
         await sessions.end(current.key, 'refresh_rejected');
@@ -213,25 +245,42 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
   };
 
-  /** Waits for a flight, but not for ever: who gives up does not end it, and the others go on waiting. */
-  const wait = async (flight: Promise<Landing>): Promise<Landing> => {
-    const late = Promise.withResolvers<Landing>();
-    const timer = setTimeout(() => late.resolve(kept('Renewing the token takes too long.', 1_000)), waitMs);
-    const landing = await Promise.race([flight, late.promise]);
-    clearTimeout(timer);
-    return landing;
+  const wait = async (flight: Flight<Landing>): Promise<Landing> =>
+    (await flight.landing(deps.waitMs)) ?? kept('Renewing the token takes too long.', 1_000);
+
+  const freshnessIn = ({ session }: StoredSession, audience: Audience): Freshness => {
+    const token = session.tokens.access[audience.id];
+    return token === undefined ? 'over' : freshnessOf(token, clock(), ahead);
   };
 
   /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
   const mayRenewAhead = (stored: StoredSession, audience: Audience) =>
     stored.session.tokens.refreshToken !== undefined &&
-    !flights.has(flightName(stored, audience)) &&
+    !flights.isUnderWay(flightName(stored, audience)) &&
     breaker.pauseMs() === 0;
+
+  /**
+   * Counts a renewal in vain in the record, where every process sees it: once for each token, whoever comes first. Under
+   * the lock, as all that is written: no renewed tokens can find that another version of the record was first.
+   */
+  const countRefusal = async ({ stored, audience }: Credential): Promise<void> => {
+    const lease = await locks.acquire(stored.key, Date.now() + deps.lockWaitMs);
+    if (lease === undefined) return;
+    try {
+      const current = await sessions.reload(stored.key);
+      if (current === undefined) return;
+      const refusedAtMs = refusals.recent(current.session);
+      const { obtainedAtMs = 0 } = stored.session.tokens.access[audience.id] ?? {};
+      if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
+      await sessions.replace(current, { ...current.session, refusedAtMs: [...refusedAtMs, clock()] });
+    } finally {
+      await lease.release();
+    }
+  };
 
   return {
     async fresh(stored, audience) {
-      const token = stored.session.tokens.access[audience.id];
-      switch (token === undefined ? 'over' : freshnessOf(token, clock(), ahead)) {
+      switch (freshnessIn(stored, audience)) {
         case 'near':
           if (mayRenewAhead(stored, audience)) void fly(stored, audience, 'age');
           return credential(stored, audience);
@@ -253,15 +302,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     },
 
     refusedAgain(refused, route) {
+      if (refusals.isHopeless(refused, route)) return;
       refusals.remember(refused, route);
-      const { stored } = refused;
-      const refusedAtMs = [...refusals.recent(stored.session), clock()];
-      // In the record every process sees it. A write that comes too late loses nothing but this count.
-      sessions.replace(stored, { ...stored.session, refusedAtMs }).catch(() => undefined);
+      track(countRefusal(refused));
     },
 
     async settle() {
-      await Promise.all(flights.values());
+      await flights.settle();
+      await Promise.all(errands);
     },
   };
 }

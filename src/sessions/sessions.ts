@@ -105,8 +105,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   const touch = (stored: StoredSession) => {
     const idleExpiresAtMs = clock() + idleTimeout;
-    if (idleExpiresAtMs - stored.idleExpiresAtMs < touchEveryMs) return;
-    if (cache.get(stored.key) === stored) cache.put({ ...stored, idleExpiresAtMs });
+    // Of many requests at once the first touches, and the others find it done in the cache.
+    const newest = cache.get(stored.key);
+    const touchedUntilMs = Math.max(stored.idleExpiresAtMs, newest?.idleExpiresAtMs ?? 0);
+    if (idleExpiresAtMs - touchedUntilMs < touchEveryMs) return;
+    if (newest !== undefined) cache.put({ ...newest, idleExpiresAtMs });
     store.touch(stored.key, idleExpiresAtMs).then(
       (alive) => {
         if (!alive) cache.drop(stored.key);
@@ -121,6 +124,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const end: Sessions['end'] = async (key, reason) => {
     const removed = await store.remove(key);
     cache.drop(key);
+    unsaved.drop(key);
     if (removed === undefined) return undefined;
     metrics.sessionEnded(reason);
     log.info({ session: publicSessionId(key), reason }, 'session ended');

@@ -6,6 +6,8 @@ import type { ReplaceResult, SessionStore } from './store.ts';
 export type UnsavedSessions = {
   /** The newest state of a session that the store does not have yet, or undefined. */
   get(key: string): StoredSession | undefined;
+  /** Forgets the state of a session that has ended; what was to be written finds it `gone`. */
+  drop(key: string): void;
   /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
   hold(stored: StoredSession, expectedVersion: number): Promise<ReplaceResult>;
 };
@@ -35,6 +37,7 @@ export function createUnsavedSessions(deps: {
 
   return {
     get: (key) => held.get(key),
+    drop: (key) => void held.delete(key),
 
     async hold(stored, expectedVersion) {
       held.set(stored.key, stored);

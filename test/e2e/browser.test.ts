@@ -89,12 +89,12 @@ describe('the main job in a browser, against a provider with one-time refresh to
   it('leaves nothing in the browser that a script could read', async () => {
     const held = await page.evaluate(async () => ({
       cookie: document.cookie,
-      local: { ...localStorage },
-      session: { ...sessionStorage },
+      local: Object.entries(localStorage),
+      session: Object.entries(sessionStorage),
       databases: await indexedDB.databases(),
       caches: await caches.keys(),
     }));
-    expect(held).toEqual({ cookie: '', local: {}, session: {}, databases: [], caches: [] });
+    expect(held).toEqual({ cookie: '', local: [], session: [], databases: [], caches: [] });
     const cookies = (await context.cookies(demo.url)).filter(({ name }) => name.startsWith('coatcheck'));
     expect(cookies).toMatchObject([
       { name: 'coatcheck', httpOnly: true, sameSite: 'Strict', path: '/', expires: -1 },

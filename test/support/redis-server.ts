@@ -16,6 +16,8 @@ export type RedisServer = {
   readonly pid: number;
   /** Ends the process and closes the port. The data is gone, unless persistence was asked for in `args`. */
   stop(): Promise<void>;
+  /** Ends the process without asking (SIGKILL), as a power cut does. It can be started again. */
+  crash(): Promise<void>;
   /** Starts a process again, on the same port. */
   start(): Promise<void>;
   /** Freezes the process (SIGSTOP): connections stay open, nothing is answered. */
@@ -78,6 +80,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   };
   const connection = () => {
     running();
+    // A server that changes its role cuts its connections.
+    if (client?.status === 'end') client = undefined;
     client ??= new Redis(port, '127.0.0.1', { retryStrategy: () => null }).on('error', () => {});
     return client;
   };
@@ -102,6 +106,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
       return running().pid;
     },
     stop,
+    crash: async () => {
+      running().signal('SIGKILL');
+      await stop();
+    },
     start: async () => {
       child ??= await launch(port);
     },
@@ -116,7 +124,12 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   };
 }
 
-function findRedisServer(): string {
+/**
+ * The program: that of `REDIS_SERVER`, or the first on the `PATH`.
+ *
+ * @throws Error naming the package to install when there is none.
+ */
+export function findRedisServer(): string {
   const named = process.env['REDIS_SERVER'];
   const candidates = named
     ? [named]

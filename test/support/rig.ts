@@ -17,6 +17,8 @@ export type Rig = {
   now(): number;
   /** Moves that time on, by milliseconds. */
   advance(ms: number): void;
+  /** From now on that time only moves by `advance`. */
+  stopClock(): void;
   /** Opens another browser, or one that has the cookies of `like`; it connects to `at`, by default the first gateway. */
   browser(options?: { like?: UserAgent; at?: RunningGateway }): UserAgent;
   /** Starts another gateway behind the same base URL, with the same store. */
@@ -39,7 +41,8 @@ export async function openRig({ routes, ...options }: RigOptions = {}): Promise<
     ...(routes && { routes: routes.map((route) => ({ upstream: upstream.url, ...route })) }),
   };
   let aheadMs = 0;
-  const clock = () => Date.now() + aheadMs;
+  let stoppedAtMs: number | undefined;
+  const clock = () => (stoppedAtMs ?? Date.now()) + aheadMs;
   const gateways: RunningGateway[] = [];
   const agents: UserAgent[] = [];
 
@@ -73,6 +76,9 @@ export async function openRig({ routes, ...options }: RigOptions = {}): Promise<
     now: clock,
     advance: (ms) => {
       aheadMs += ms;
+    },
+    stopClock: () => {
+      stoppedAtMs = Date.now();
     },
     browser,
     replica: () => launch(gateway.url),

@@ -62,6 +62,18 @@ describe('the description of an error', () => {
     expect(stack).toContain('log.test.ts');
   });
 
+  it('leaves out the text that JSON.parse could not read, which may be an answer with a token (E23)', () => {
+    let unreadable: unknown;
+    try {
+      JSON.parse('canary-opaque-token');
+    } catch (error) {
+      unreadable = error;
+    }
+    const described = JSON.stringify(describeError(new Error('parsing failed', { cause: unreadable })));
+    expect(described).toContain('a text could not be read');
+    expect(described + JSON.stringify(describeError(unreadable))).not.toContain('canary');
+  });
+
   it('says of anything else that is thrown only what type it has', () => {
     for (const thrown of ['canary', { token: 'canary' }, 1, null, undefined])
       expect(JSON.stringify(describeError(thrown))).toMatch(

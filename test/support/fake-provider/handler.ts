@@ -38,6 +38,7 @@ export function createHandler({ endpoints, traffic, faultLine }: HandlerParts): 
       form: request.form && Object.fromEntries(request.form),
       headers: incoming.headers,
       authorization: request.authorization,
+      socket: incoming.socket,
       atMs: Date.now(),
       status: undefined as number | undefined,
     };

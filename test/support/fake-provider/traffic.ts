@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Endpoint } from './metadata.ts';
 
 /** A request the fake provider received. */
@@ -8,6 +9,8 @@ export type RecordedRequest = {
   form: Record<string, string> | undefined;
   headers: Record<string, string | string[] | undefined>;
   authorization: string | undefined;
+  /** The connection it came over. */
+  socket: Socket;
   /** On the machine's clock, whatever the provider's clock says. */
   atMs: number;
   /** Of the answer; undefined while there is none, and for ever when the connection was cut instead. */

@@ -32,6 +32,8 @@ describe('a secret', () => {
     ['session.store', { session: { ...minimal.session, store: `redis://:${canary}` } }],
     ['session.store', { session: { ...minimal.session, store: `redis:/user:${canary}@host` } }],
     ['session.store', { session: { ...minimal.session, store: `redis://host?password=${canary}` } }],
+    ['session.store', { session: { ...minimal.session, store: `redis+sentinel://:${canary}@host` } }],
+    ['session.store', { session: { ...minimal.session, store: `redis+cluster://:${canary}@host/0` } }],
     [
       'provider.issuer',
       { provider: { ...minimal.provider, issuer: `https://u:${canary}@login.example.com` } },

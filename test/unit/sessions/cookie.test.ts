@@ -26,7 +26,7 @@ describe('reading a cookie', () => {
     [`${sid}=a=b=`, 'a=b='],
     [`${sid}=v; ${sid}=v`, 'v'],
     [`x${sid}=no; ${sid}=v; ${sid}x=no`, 'v'],
-  ])('finds the value in %o', (header, value) => {
+  ])('finds the value in %j', (header, value) => {
     expect(readCookie(header, sid)).toEqual({ kind: 'value', value });
   });
 

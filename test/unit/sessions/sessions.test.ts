@@ -110,6 +110,16 @@ describe('finding a session', () => {
     expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
   });
 
+  it('ends one that the store still has, though it is over', async () => {
+    const { sessions, store, signIn, stored } = open();
+    const cookie = await signIn();
+    const kept = await stored(cookie);
+    vi.advanceTimersByTime(IDLE_MS);
+    store.load = async () => kept;
+    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    expect(store.operations.at(-1)).toBe(`remove ${kept.key}`);
+  });
+
   it('asks the store before it calls one idle, since another process may have moved its limit', async () => {
     const { sessions, store, signIn, stored } = open({ maxAge: IDLE_MS * 2 });
     const cookie = await signIn();

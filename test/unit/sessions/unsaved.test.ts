@@ -46,6 +46,17 @@ describe('a session that could not be written', () => {
     expect(tries).toEqual([50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550]);
   });
 
+  it('is forgotten at once when its session has been ended, and found gone when it would be written (G14)', async () => {
+    const { unsaved, store, stored } = await openUnsaved();
+    const held = unsaved.hold(stored, 1);
+    store.isAway = false;
+    await store.remove('k1');
+    unsaved.drop('k1');
+    expect(unsaved.get('k1')).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await held).toBe('gone');
+  });
+
   it.each(['conflict', 'gone'] as const)(
     'loses its meaning when the store then says "%s" (G14)',
     async (result) => {
@@ -80,13 +91,15 @@ describe('a session that could not be written', () => {
   it('does not take a newer one out of memory when it ends', async () => {
     const { unsaved, store, stored } = await openUnsaved();
     const first = unsaved.hold(stored, 1);
+    await vi.advanceTimersByTimeAsync(25);
     const newer = { ...stored, version: 3 };
-    void unsaved.hold(newer, 2);
-    expect(unsaved.get('k1')).toBe(newer);
+    const second = unsaved.hold(newer, 2);
     store.isAway = false;
-    await vi.advanceTimersByTimeAsync(50);
+    await vi.advanceTimersByTimeAsync(25);
     expect(await first).toBe('replaced');
-    await vi.advanceTimersByTimeAsync(0);
+    expect(unsaved.get('k1')).toBe(newer);
+    await vi.advanceTimersByTimeAsync(25);
+    expect(await second).toBe('replaced');
     expect((await store.load('k1'))?.version).toBe(3);
     expect(unsaved.get('k1')).toBeUndefined();
   });

@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+
+/** What servers add to the key of a client before they hash it (RFC 6455, section 1.3). */
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Tells whether a request asks for a WebSocket and nothing else. A body has no place in it, and no end. */
+export function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    headers['transfer-encoding'] === undefined &&
+    (headers['content-length'] ?? '0') === '0'
+  );
+}
+
+/** Gives what a server must say in `Sec-WebSocket-Accept` to a client's key. */
+export function acceptanceOf(key: string): string {
+  return createHash('sha1').update(`${key}${GUID}`).digest('base64');
+}
+
+/**
+ * Takes the fields of a 101 that make the handshake; no other passes. Undefined when it is none, or that of another
+ * client: what follows it would be no WebSocket.
+ */
+export function readHandshake(
+  headers: IncomingHttpHeaders,
+  acceptance: string,
+): IncomingHttpHeaders | undefined {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
+  if (headers['sec-websocket-accept'] !== acceptance) return undefined;
+  const names = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
+  const kept = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]));
+  return { connection: 'Upgrade', upgrade: 'websocket', ...Object.fromEntries(kept) };
+}

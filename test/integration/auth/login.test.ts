@@ -1,0 +1,350 @@
+import request from 'supertest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startFakeProvider } from '../../support/fake-provider.ts';
+import { type BegunLogin, beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { rawRequest } from '../../support/raw-client.ts';
+import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+
+let rig: Rig;
+
+beforeEach(async () => {
+  rig = await openRig();
+});
+
+afterEach(() => rig.close());
+
+/** Opens a rig besides the usual one, for the test alone. */
+async function openOther(options: RigOptions): Promise<Rig> {
+  const other = await openRig(options);
+  onTestFinished(() => other.close());
+  return other;
+}
+
+function loginCookies({ agent }: Rig) {
+  return agent.cookies.all().filter(({ name }) => name.includes('coatcheck-login-'));
+}
+
+function parametersOf({ authorizationUrl }: BegunLogin): Record<string, string> {
+  return Object.fromEntries(authorizationUrl.searchParams);
+}
+
+describe('GET /auth/login by a navigation', () => {
+  it('leads to the provider with a code request, PKCE S256, state and nonce (standards: A2, B3, B21)', async () => {
+    const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
+    const { authorizationUrl, response } = begun;
+    expect(authorizationUrl.origin + authorizationUrl.pathname).toBe(`${rig.provider.issuer}/authorize`);
+    expect(parametersOf(begun)).toEqual({
+      client_id: 'web',
+      response_type: 'code',
+      redirect_uri: `${rig.gateway.url}/auth/callback`,
+      scope: expect.stringMatching(/^openid( |$)/),
+      state: expect.stringMatching(/^[\w-]{43}$/),
+      nonce: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge_method: 'S256',
+    });
+    expect(response.body).toHaveLength(0);
+  });
+
+  it('is never kept in a cache, framed or told to another origin (standards: B22, E21, E22)', async () => {
+    const { headers } = await request(rig.gateway.url).get('/auth/login').expect(302);
+    expect(headers).toMatchObject({
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+    });
+    expect(headers).not.toHaveProperty('x-powered-by');
+  });
+
+  it('uses a state, a nonce and a challenge once each (standards: B4)', async () => {
+    const logins = await Promise.all(Array.from({ length: 50 }, () => beginLogin(rig.browser())));
+    const values = logins.flatMap((begun) => {
+      const { state, nonce, code_challenge: challenge } = parametersOf(begun);
+      return [state, nonce, challenge];
+    });
+    expect(new Set(values).size).toBe(150);
+  });
+
+  it('does all three even when the provider does not announce PKCE (standards: B6)', async () => {
+    const provider = await startFakeProvider();
+    delete provider.metadata['code_challenge_methods_supported'];
+    const other = await openOther({ provider });
+    const begun = await beginLogin(other.agent);
+    expect(parametersOf(begun)).toMatchObject({
+      state: expect.any(String),
+      nonce: expect.any(String),
+      code_challenge_method: 'S256',
+    });
+    expect((await finishLogin(other.agent, begun)).status).toBe(303);
+  });
+
+  it('keeps the login of a person who is signed in until another one succeeds', async () => {
+    await rig.agent.signIn();
+    await beginLogin(rig.agent);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('does no harm when another site forces it (standards: E16)', async () => {
+    await rig.agent.signIn();
+    const { response } = await rig.agent.navigate('/auth/login', {
+      headers: { 'sec-fetch-site': 'cross-site' },
+    });
+    expect(new URL(response.url).pathname).toBe('/');
+    const session = await rig.agent.fetch('/auth/session');
+    expect(session.json()).toMatchObject({ authenticated: true, subject: 'alice' });
+  });
+});
+
+describe('GET /auth/login by anything else', () => {
+  it.each(['cors', 'no-cors', 'same-origin', 'websocket'])(
+    'is refused to a fetch of mode %s, with a sentence that says what to do (standards: A21)',
+    async (mode) => {
+      const answer = await request(rig.gateway.url)
+        .get('/auth/login')
+        .set('sec-fetch-mode', mode)
+        .expect(400);
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+      expect(JSON.parse(answer.text)).toMatchObject({
+        status: 400,
+        code: 'bad_request',
+        detail: expect.stringContaining('navigation'),
+      });
+      expect(answer.headers).not.toHaveProperty('location');
+      expect(answer.headers).not.toHaveProperty('set-cookie');
+    },
+  );
+
+  it('is 405 for other methods, with the methods that are allowed', async () => {
+    const answer = await request(rig.gateway.url).post('/auth/login').set('X-CSRF', '1').expect(405);
+    expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'method_not_allowed' });
+  });
+
+  it.each(['/auth', '/auth/', '/auth/login/', '/auth/Login', '/auth/none', '/auth/login.json'])(
+    'is 404 at %s',
+    async (path) => {
+      const answer = await request(rig.gateway.url).get(path).expect(404);
+      expect(JSON.parse(answer.text)).toMatchObject({ code: 'not_found' });
+      expect(answer.headers['cache-control']).toBe('no-store');
+    },
+  );
+});
+
+describe('what a login passes on to the provider', () => {
+  it('is prompt=none and login_hint', async () => {
+    const begun = await beginLogin(rig.agent, '?prompt=none&login_hint=carol%40example.test');
+    expect(parametersOf(begun)).toMatchObject({ prompt: 'none', login_hint: 'carol@example.test' });
+  });
+
+  it.each([
+    'scope=admin',
+    'redirect_uri=https://evil.example/callback',
+    'client_id=other',
+    'response_type=token',
+    'response_mode=form_post',
+    'state=mine',
+    'nonce=mine',
+    'code_challenge=mine&code_challenge_method=plain',
+    'acr_values=0',
+    'request_uri=https://evil.example/object',
+    'prompt=login',
+    'prompt=none&prompt=none',
+    'login_hint=a&login_hint=b',
+    `login_hint=${'x'.repeat(257)}`,
+    'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
+  ])('is nothing of %s', async (query) => {
+    const plain = parametersOf(await beginLogin(rig.agent));
+    const begun = parametersOf(await beginLogin(rig.agent, `?${query}`));
+    const perLogin = { state: '', nonce: '', code_challenge: '' };
+    expect({ ...begun, ...perLogin }).toEqual({ ...plain, ...perLogin });
+    expect(Object.values(begun)).not.toContain('mine');
+  });
+
+  it('is the redirect URI of the configuration, whatever host the request names (standards: B21)', async () => {
+    const { port, url } = rig.gateway;
+    const head = `GET /auth/login HTTP/1.1\r\nConnection: close\r\n`;
+    const forged = await rawRequest(port, `${head}Host: evil.example\r\n\r\n`);
+    expect(forged.status).toBe(421);
+    expect(JSON.parse(forged.body.toString())).toMatchObject({ code: 'wrong_host' });
+
+    const answer = await request(url)
+      .get('/auth/login')
+      .set({
+        'X-Forwarded-Host': 'evil.example',
+        'X-Forwarded-Proto': 'https',
+        Forwarded: 'host=evil.example',
+      })
+      .expect(302);
+    const redirectUri = new URL(answer.headers['location'] ?? '').searchParams.get('redirect_uri');
+    expect(redirectUri).toBe(`${url}/auth/callback`);
+  });
+});
+
+describe('returnTo (standards: B1)', () => {
+  it.each([
+    ['/inbox?folder=a&page=2#last', '/inbox?folder=a&page=2#last'],
+    ['/a//b', '/a//b'],
+    ['/./a/../inbox', '/inbox'],
+    ['/%09/evil.example', '/%09/evil.example'],
+    ['/@evil.example', '/@evil.example'],
+    ['/x&scope=admin', '/x&scope=admin'],
+  ])('%s is where the login ends', async (returnTo, location) => {
+    const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
+    const callback = await finishLogin(rig.agent, begun);
+    expect(callback.header('location')).toBe(location);
+    expect(new URL(location, rig.gateway.url).origin).toBe(rig.gateway.url);
+  });
+
+  it.each([
+    ['another host', '//evil.example'],
+    ['another host behind three slashes', '///evil.example'],
+    ['another host behind a backslash', '/\\evil.example'],
+    ['another host behind two backslashes', '\\\\evil.example'],
+    ['another host behind a tab', '/\t/evil.example'],
+    ['another host behind a line break', '/\n/evil.example'],
+    ['another host behind a carriage return', '/\r/evil.example'],
+    ['another host behind dot segments', '/..//evil.example'],
+    ['another host behind encoded dot segments', '/x/%2e%2e//evil.example'],
+    ['a backslash behind a dot segment', '/./\\evil.example'],
+    ['a scheme without slashes', 'https:evil.example'],
+    ['a scheme with three slashes', 'https:///evil.example'],
+    ['a whole URL of this origin', 'http://127.0.0.1/inbox'],
+    ['a host behind user information', 'http://app.example.test@evil.example'],
+    ['a host that begins like ours', 'http://app.example.test.evil.example'],
+    ['a script', 'javascript:alert(1)'],
+    ['a data URL', 'data:text/html,x'],
+    ['slashes of full width', '／／evil.example'],
+    ['a path beyond ASCII', '/ünïcode'],
+    ['a path with a space', '/a b'],
+    ['a relative path', 'inbox'],
+    ['nothing', ''],
+    ['an endpoint of the gateway', '/auth/logout'],
+    ['the prefix of the gateway', '/auth'],
+    ['an endpoint of the gateway behind dot segments', '/x/../auth/login'],
+    ['more than any app routes by', `/${'a'.repeat(5_000)}`],
+    ['what grows beyond that when a browser has read it', `/${'"'.repeat(1_000)}`],
+  ])('is ignored when it is %s', async (_what, returnTo) => {
+    const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
+    const callback = await finishLogin(rig.agent, begun);
+    expect(callback.header('location')).toBe('/');
+  });
+
+  it.each([
+    ['given twice', 'returnTo=/a&returnTo=/b'],
+    ['an array', 'returnTo[]=/a'],
+    ['an object', 'returnTo[path]=/a'],
+    ['bytes that are not UTF-8', 'returnTo=/%ff%fe'],
+    ['a broken percent-encoding of another host', 'returnTo=%2f%2fevil.example'],
+  ])('is ignored when it is %s', async (_what, query) => {
+    const callback = await finishLogin(rig.agent, await beginLogin(rig.agent, `?${query}`));
+    expect(callback.header('location')).toBe('/');
+  });
+
+  it('is login.defaultReturnTo where none is given', async () => {
+    const other = await openOther({ config: { login: { defaultReturnTo: '/home' } } });
+    const callback = await finishLogin(other.agent, await beginLogin(other.agent));
+    expect(callback.header('location')).toBe('/home');
+  });
+});
+
+describe('the cookie of a login attempt', () => {
+  it('is HttpOnly, short-lived, sealed and of this host alone (standards: A5, A7, B4)', async () => {
+    const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
+    const [line = '', ...more] = begun.response.setCookies;
+    expect(more).toEqual([]);
+    expect(line).toMatch(
+      /^coatcheck-login-[0-9a-z]+\.[\w-]{16}=[\w*~.-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
+    );
+    const { state = '', nonce = '' } = parametersOf(begun);
+    for (const secret of [state, nonce, 'inbox']) expect(line).not.toContain(secret);
+  });
+
+  it('has the prefix that browsers guard, and Secure, on https (standards: A4, A8)', async () => {
+    const other = await openOther({ baseUrl: 'https://app.example.test' });
+    const { response } = await beginLogin(other.agent);
+    expect(response.setCookies).toEqual([
+      expect.stringMatching(
+        /^__Host-Http-coatcheck-login-[0-9a-z]+\.[\w-]{16}=[\w*~.-]+; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
+      ),
+    ]);
+    expect(response.header('strict-transport-security')).toMatch(/^max-age=\d{8}/);
+    expect(loginCookies(other)).toHaveLength(1);
+  });
+
+  it.each([1_024, 2_048])(
+    'fits what browsers keep, and five of them what servers read, with a returnTo of %i characters (standards: E10)',
+    async (length) => {
+      for (let tab = 0; tab < 7; tab += 1) {
+        const { response } = await beginLogin(rig.agent, `?returnTo=${'/'.padEnd(length, 'x')}`);
+        for (const line of response.setCookies) expect(line.length).toBeLessThan(4_096);
+        rig.advance(1_000);
+      }
+      expect(loginCookies(rig)).toHaveLength(5);
+      expect((await rig.agent.get('/auth/session')).status).toBe(200);
+    },
+  );
+
+  it('makes room for the next one: five are kept, the oldest goes (standards: C28)', async () => {
+    const begun: BegunLogin[] = [];
+    for (let tab = 0; tab < 7; tab += 1) {
+      begun.push(await beginLogin(rig.agent, `?returnTo=/tab-${tab}`));
+      rig.advance(1_000);
+    }
+    const locations = [];
+    for (const login of begun) {
+      const callback = await finishLogin(rig.agent, login);
+      locations.push(callback.status === 303 ? callback.header('location') : callback.json());
+    }
+    const refused = expect.objectContaining({ code: 'login_failed' });
+    expect(locations).toEqual([refused, refused, '/tab-2', '/tab-3', '/tab-4', '/tab-5', '/tab-6']);
+    expect(loginCookies(rig)).toEqual([]);
+  });
+});
+
+describe('a login while the provider has never been reached', () => {
+  it('is 503 provider_unavailable with Retry-After and no cookie, and works once it is there', async () => {
+    const provider = await startFakeProvider();
+    await provider.stop();
+    const other = await openOther({ provider });
+    const answer = await request(other.gateway.url).get('/auth/login').expect(503);
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'provider_unavailable' });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    expect(answer.headers).not.toHaveProperty('set-cookie');
+
+    await provider.start();
+    await other.agent.signIn();
+    expect((await other.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('is 503 as well when the provider calls itself by another name (standards: C1)', async () => {
+    const provider = await startFakeProvider();
+    provider.metadata['issuer'] = `${provider.issuer}/`;
+    const other = await openOther({ provider });
+    await request(other.gateway.url).get('/auth/login').expect(503);
+    expect(provider.requests.map(({ endpoint }) => endpoint)).not.toContain('authorize');
+    expect(other.gateway.logs()).toContain('calls itself');
+  });
+});
+
+describe('login.prefix', () => {
+  it('moves every endpoint and the redirect URI', async () => {
+    const other = await openOther({ config: { login: { prefix: '/bff/sign' } } });
+    other.provider.client.redirectUris.push(`${other.gateway.url}/bff/sign/callback`);
+    const { chain } = await other.agent.navigate('/bff/sign/login?returnTo=/inbox');
+    expect(chain.map(({ url }) => new URL(url).pathname)).toEqual([
+      '/bff/sign/login',
+      '/authorize',
+      '/bff/sign/callback',
+      '/inbox',
+    ]);
+    const session = await other.agent.fetch('/bff/sign/session');
+    expect(session.json()).toMatchObject({
+      authenticated: true,
+      loginUrl: '/bff/sign/login',
+      logoutUrl: '/bff/sign/logout',
+    });
+    expect((await other.agent.get('/auth/session')).status).toBe(404);
+  });
+});

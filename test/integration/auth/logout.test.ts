@@ -1,0 +1,307 @@
+import request from 'supertest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startFakeProvider } from '../../support/fake-provider.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+
+const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
+
+let redis: RedisServer;
+let rig: Rig;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+beforeEach(async () => {
+  rig = await openRig({ store: redis.url });
+});
+
+afterEach(async () => {
+  await rig.close();
+  await redis.command('FLUSHALL');
+});
+
+afterAll(() => redis.close());
+
+/** Opens a rig besides the usual one, for the test alone. */
+async function openOther(options: RigOptions): Promise<Rig> {
+  const other = await openRig(options);
+  onTestFinished(() => other.close());
+  return other;
+}
+
+/** What the provider was asked to revoke, in order. */
+function revocations({ provider } = rig) {
+  return provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
+}
+
+function refreshTokens({ provider } = rig): string[] {
+  return provider.books().map(({ token }) => token);
+}
+
+describe('POST /auth/logout by a fetch', () => {
+  it('ends the session, revokes its refresh token and takes the cookie back (standards: D1, D3, D7)', async () => {
+    await rig.agent.signIn();
+    const replayed = rig.browser({ like: rig.agent });
+    const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(answer.status).toBe(200);
+    expect(answer.header('cache-control')).toBe('no-store');
+    expect(answer.setCookies).toEqual([CLEARED]);
+    expect(rig.agent.cookies.all()).toEqual([]);
+    expect(await redis.command('DBSIZE')).toBe(0);
+
+    expect(revocations()).toMatchObject([
+      {
+        form: { token: refreshTokens()[0], token_type_hint: 'refresh_token' },
+        authorization: expect.stringMatching(/^Basic /),
+        status: 200,
+      },
+    ]);
+    expect(rig.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
+
+    const call = await replayed.fetch('/api/one');
+    expect(call.status).toBe(401);
+    expect(call.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
+    expect(rig.upstream.requests).toEqual([]);
+  });
+
+  it('tells the page where to go, without the ID token (standards: D4)', async () => {
+    await rig.agent.signIn();
+    const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    const body = answer.json() as { logoutUrl: string };
+    expect(Object.keys(body)).toEqual(['logoutUrl']);
+    const url = new URL(body.logoutUrl);
+    expect(url.origin + url.pathname).toBe(`${rig.provider.issuer}/end_session`);
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      client_id: 'web',
+      post_logout_redirect_uri: `${rig.gateway.url}/`,
+    });
+    for (const token of rig.provider.secrets(['id_token'])) expect(answer.text()).not.toContain(token);
+    const { response } = await rig.agent.navigate(url.href);
+    expect(response.url).toBe(`${rig.gateway.url}/`);
+  });
+
+  it('is dead on every replica at once (standards: D1)', async () => {
+    const replica = await rig.replica();
+    await rig.agent.signIn();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    await vi.waitFor(async () => expect((await elsewhere.fetch('/api/one')).status).toBe(401));
+    expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  });
+
+  it('ends all tabs of the browser, and no other browser of the same person (standards: E15)', async () => {
+    await rig.agent.signIn();
+    const tab = rig.browser({ like: rig.agent });
+    const phone = rig.browser();
+    await phone.signIn();
+    await tab.fetch('/auth/logout', { method: 'POST' });
+    expect((await rig.agent.fetch('/api/one')).status).toBe(401);
+    expect((await phone.fetch('/api/one')).status).toBe(200);
+    expect(rig.provider.families.map(({ alive }) => alive)).toEqual([false, true]);
+  });
+
+  it('ends one session once, however often it is asked', async () => {
+    await rig.agent.signIn();
+    const tabs = Array.from({ length: 10 }, () => rig.browser({ like: rig.agent }));
+    const answers = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
+    expect(answers.map(({ status, setCookies }) => [status, setCookies])).toEqual(
+      Array(10).fill([200, [CLEARED]]),
+    );
+    expect(revocations()).toHaveLength(1);
+    const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('coatcheck_sessions_ended_total{reason="logout"} 1\n');
+  });
+
+  it.each([
+    ['without a cookie', undefined],
+    ['with a cookie of no session', 'coatcheck=nonsense'],
+  ])('leads home %s, and asks the provider nothing', async (_what, cookie) => {
+    const answer = await request(rig.gateway.url)
+      .post('/auth/logout')
+      .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
+      .expect(200);
+    expect(answer.body).toEqual({ logoutUrl: '/' });
+    expect(answer.headers['set-cookie']).toEqual([CLEARED]);
+    expect(revocations()).toEqual([]);
+  });
+});
+
+describe('POST /auth/logout by a form', () => {
+  it('goes on to the end of the session at the provider, and from there home (standards: D4, D5)', async () => {
+    const other = await openOther({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
+    other.provider.client.postLogoutRedirectUris.push(`${other.gateway.url}/goodbye`);
+    await other.agent.signIn();
+    const { chain, response } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
+    expect(chain.map(({ status, url }) => [status, new URL(url).pathname])).toEqual([
+      [303, '/auth/logout'],
+      [302, '/end_session'],
+      [404, '/goodbye'],
+    ]);
+    expect(response.url).toBe(`${other.gateway.url}/goodbye`);
+    expect(chain[0]?.body).toHaveLength(0);
+    expect(chain[0]?.setCookies).toEqual([CLEARED]);
+    const [asked] = other.provider.requests.filter(({ endpoint }) => endpoint === 'end_session');
+    expect(asked?.query).toEqual({
+      client_id: 'web',
+      id_token_hint: other.provider.secrets(['id_token'])[0],
+      post_logout_redirect_uri: `${other.gateway.url}/goodbye`,
+    });
+  });
+
+  it('sends the newest ID token as the hint', async () => {
+    await rig.agent.signIn();
+    rig.advance(300_000);
+    await rig.agent.fetch('/api/one');
+    rig.advance(24 * 60_000);
+    const { chain } = await rig.agent.navigate('/auth/logout', { from: 'page', form: {} });
+    const hint = new URL(chain[0]?.header('location') ?? '').searchParams.get('id_token_hint');
+    expect(hint).toBe(rig.provider.secrets(['id_token']).at(-1));
+    expect(rig.provider.families).toMatchObject([{ alive: false }]);
+  });
+
+  it('is known by its content type where the browser sends no fetch metadata', async () => {
+    const answer = await request(rig.gateway.url)
+      .post('/auth/logout')
+      .set('X-CSRF', '1')
+      .type('form')
+      .send('a=b')
+      .expect(303);
+    expect(answer.headers['location']).toBe('/');
+  });
+
+  it('leads home where the provider has no such endpoint (standards: D6)', async () => {
+    const provider = await startFakeProvider();
+    delete provider.metadata['end_session_endpoint'];
+    const other = await openOther({ provider });
+    await other.agent.signIn();
+    const tab = other.browser({ like: other.agent });
+    const { chain } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
+    expect(chain[0]).toMatchObject({ status: 303 });
+    expect(chain[0]?.header('location')).toBe('/');
+    expect((await tab.fetch('/api/one')).status).toBe(401);
+    expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
+  });
+
+  it.each(['returnTo', 'post_logout_redirect_uri', 'redirect'])(
+    'is led nowhere by a parameter %s (standards: B1, D5)',
+    async (name) => {
+      await rig.agent.signIn();
+      const path = `/auth/logout?${name}=//evil.example`;
+      const form = { [name]: 'https://evil.example/' };
+      const { chain } = await rig.agent.navigate(path, { from: 'page', form });
+      expect(chain[0]?.header('location')).not.toContain('evil.example');
+      expect(chain.at(-1)?.url).toBe(`${rig.gateway.url}/`);
+    },
+  );
+});
+
+describe('a logout that no page of this origin asked for (standards: D2)', () => {
+  it.each(['GET', 'HEAD'])('is 405 by %s, and ends nothing', async (method) => {
+    await rig.agent.signIn();
+    const answer = await rig.agent.request('/auth/logout', { method });
+    expect(answer.status).toBe(405);
+    expect(answer.header('allow')).toBe('POST');
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it.each([
+    [
+      "a form of another site's",
+      { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+      'csrf_rejected',
+    ],
+    [
+      "a form of a sibling's",
+      { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate' },
+      'csrf_rejected',
+    ],
+    ['typed in', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, 'csrf_rejected'],
+    ['without metadata', {}, 'csrf_rejected'],
+    ['with another value of the header', { 'x-csrf': '2' }, 'csrf_rejected'],
+    ['with the header from another site', { 'sec-fetch-site': 'cross-site', 'x-csrf': '1' }, 'csrf_rejected'],
+    ['from another origin', { origin: 'https://evil.example', 'x-csrf': '1' }, 'origin_rejected'],
+    ['from no origin', { origin: 'null', 'x-csrf': '1' }, 'origin_rejected'],
+    [
+      'from an origin like ours',
+      { origin: 'http://127.0.0.1', 'sec-fetch-site': 'same-origin' },
+      'origin_rejected',
+    ],
+  ])('is 403 when it is %s, and ends nothing', async (_what, headers, code) => {
+    await rig.agent.signIn();
+    const answer = await rig.agent.post('/auth/logout', { headers });
+    expect(answer.status).toBe(403);
+    expect(answer.json()).toMatchObject({ code });
+    expect(answer.setCookies).toEqual([]);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect(revocations()).toEqual([]);
+  });
+
+  it('is let in with the header where the browser sends no metadata', async () => {
+    await rig.agent.signIn();
+    const headers = { origin: rig.gateway.url, 'x-csrf': '1' };
+    expect((await rig.agent.post('/auth/logout', { headers })).status).toBe(200);
+  });
+});
+
+describe('a logout while the provider is in trouble', () => {
+  it.each([
+    ['answers 503', () => (rig.provider.faults.revoke = { status: 503, times: 1 })],
+    ['cuts the connection', () => rig.provider.faults.dropBefore('revoke')],
+  ])(
+    'ends the session here though the provider %s, and revokes the token later (standards: D8)',
+    async (_what, fail) => {
+      await rig.agent.signIn();
+      const tab = rig.browser({ like: rig.agent });
+      fail();
+      const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
+      expect(answer.status).toBe(200);
+      expect(answer.setCookies).toEqual([CLEARED]);
+      expect((await tab.fetch('/api/one')).status).toBe(401);
+      expect(rig.provider.families).toMatchObject([{ alive: true }]);
+      await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]), {
+        timeout: 10_000,
+      });
+      expect(new Set(revocations().map(({ form }) => form?.['token']))).toEqual(new Set(refreshTokens()));
+    },
+  );
+
+  it('does not wait for a provider that hangs', async () => {
+    await rig.agent.signIn();
+    const gate = rig.provider.faults.hold('revoke');
+    expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    await gate.waiting();
+    expect(rig.provider.families).toMatchObject([{ alive: true }]);
+    gate.release();
+    await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]));
+  });
+
+  it('makes up for a failed revocation before the gateway ends', async () => {
+    await rig.agent.signIn();
+    rig.provider.faults.revoke = { status: 503, times: 1 };
+    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    await rig.gateway.gateway.close();
+    expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
+  });
+
+  it('works without a revocation endpoint', async () => {
+    const provider = await startFakeProvider();
+    delete provider.metadata['revocation_endpoint'];
+    const other = await openOther({ provider });
+    await other.agent.signIn();
+    expect((await other.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect((await other.agent.fetch('/api/one')).status).toBe(401);
+    expect(revocations(other)).toEqual([]);
+  });
+
+  it('revokes the refresh token of now, not that of the sign-in', async () => {
+    await rig.agent.signIn();
+    rig.advance(300_000);
+    await rig.agent.fetch('/api/one');
+    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(revocations().map(({ form }) => form?.['token'])).toEqual([refreshTokens()[1]]);
+    expect(rig.provider.families).toMatchObject([{ reuses: 0, endedBecause: 'revoked' }]);
+  });
+});

@@ -1,0 +1,454 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startFakeProvider } from '../support/fake-provider.ts';
+import type { RunningGateway } from '../support/gateway.ts';
+import { authorize, beginLogin } from '../support/login-steps.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { slowHeaders } from '../support/upstream/behaviours.ts';
+import { hangUp } from '../support/upstream/streams.ts';
+import type { AgentResponse } from '../support/user-agent/transport.ts';
+
+/** How long an outage may take to be over, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
+let redis: RedisServer;
+let rig: Rig;
+
+/** Opens the rig of a test. */
+async function open(options: RigOptions = {}): Promise<Rig> {
+  const opened = await openRig(options);
+  onTestFinished(() => opened.close());
+  return opened;
+}
+
+async function admin(path: string, { adminUrl }: RunningGateway = rig.gateway) {
+  const answer = await fetch(adminUrl + path);
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** The checks of `/readyz`, by name, and whether they make the gateway ready. */
+async function readiness(gateway?: RunningGateway) {
+  const { status, text } = await admin('/readyz', gateway);
+  const { checks } = JSON.parse(text) as { checks: { name: string; ok: boolean; detail: string }[] };
+  return { status, ...Object.fromEntries(checks.map(({ name, ok, detail }) => [name, { ok, detail }])) };
+}
+
+/** Expects an outage to be told as one: try again, and keep the cookie. */
+function expectUnavailable(answer: AgentResponse, code: string): void {
+  expect(answer.status).toBe(503);
+  expect(answer.header('content-type')).toBe('application/problem+json');
+  expect(answer.json()).toMatchObject({ status: 503, code });
+  expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
+  expect(answer.setCookies).toEqual([]);
+}
+
+/** Expects calls to be served again after a while, without a new sign-in. */
+function expectRecovery(path = '/api/again'): Promise<void> {
+  return vi.waitFor(async () => expect((await rig.agent.fetch(path)).status).toBe(200), PATIENCE);
+}
+
+describe('while Redis is away', () => {
+  /** Without the cache, so that each request meets the outage. */
+  const uncached = { session: { cache: { maxAge: '0s' } } };
+
+  beforeEach(async () => {
+    redis = await startRedis({ args: ['--appendonly', 'yes'] });
+    rig = await open({ store: redis.url, config: uncached });
+  });
+
+  afterEach(() => redis.close());
+
+  it('calls are 503 with Retry-After, the cookie stays, and all is well when it is back (standards: E24)', async () => {
+    await rig.agent.signIn();
+    const seal = rig.agent.cookies.get('coatcheck')?.value;
+    await redis.stop();
+    for (const path of ['/api/one', '/optional/one', '/auth/session']) {
+      expectUnavailable(await rig.agent.fetch(path), 'store_unavailable');
+    }
+    expect(rig.upstream.requests).toEqual([]);
+    await redis.start();
+    await expectRecovery();
+    expect(rig.agent.cookies.get('coatcheck')?.value).toBe(seal);
+    expect(rig.provider.tokenCalls()).toBe(1);
+  });
+
+  it('what needs no session is served as ever', async () => {
+    rig.upstream.respond((_request, response, record) => void response.end(record.bearer ?? 'anonymous'));
+    await rig.agent.signIn();
+    await redis.stop();
+    expect((await rig.agent.fetch('/public/one')).text()).toBe('anonymous');
+    const visitor = rig.browser();
+    expect((await visitor.fetch('/optional/one')).text()).toBe('anonymous');
+    expect((await visitor.fetch('/api/one')).json()).toMatchObject({ code: 'session_required' });
+    expect((await visitor.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect((await visitor.get('/auth/login')).status).toBe(302);
+  });
+
+  it('says so in the log once, in the metrics and to who asks, and stays in service', async () => {
+    await rig.agent.signIn();
+    await redis.stop();
+    for (let call = 0; call < 3; call += 1) await rig.agent.fetch('/api/one');
+    expect(await readiness()).toMatchObject({
+      status: 200,
+      store: { ok: true, detail: expect.stringContaining('away') },
+    });
+    const { text } = await admin('/metrics');
+    expect(text).toContain('coatcheck_store_up 0\n');
+    expect(text).toMatch(/^coatcheck_store_errors_total\{op="load"\} 3$/m);
+    expect(rig.gateway.logs().match(/session store unavailable/g)).toHaveLength(1);
+
+    await redis.start();
+    await expectRecovery();
+    expect((await admin('/metrics')).text).toContain('coatcheck_store_up 1\n');
+    expect(rig.gateway.logs()).toContain('session store available again');
+    expect(await readiness()).toMatchObject({ store: { ok: true, detail: 'reachable' } });
+  });
+
+  it('a logout is 503, and the session is alive afterwards', async () => {
+    await rig.agent.signIn();
+    await redis.stop();
+    expectUnavailable(await rig.agent.fetch('/auth/logout', { method: 'POST' }), 'store_unavailable');
+    expect(rig.provider.families).toMatchObject([{ alive: true }]);
+    await redis.start();
+    await expectRecovery();
+    expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(401);
+  });
+
+  it('a login is 503 at its end, and the tokens nobody keeps are given back', async () => {
+    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
+    await redis.stop();
+    const answer = await rig.agent.get(callback.href);
+    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+    await vi.waitFor(
+      () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      PATIENCE,
+    );
+    await redis.start();
+    await vi.waitFor(() => rig.agent.signIn(), PATIENCE);
+  });
+
+  it('a frozen server is an outage, too, and one that ends by itself', async () => {
+    await rig.agent.signIn();
+    redis.pause();
+    const [call, question, free] = await Promise.all([
+      rig.agent.fetch('/api/one'),
+      rig.agent.fetch('/auth/session'),
+      rig.agent.fetch('/public/one'),
+    ]);
+    redis.resume();
+    expectUnavailable(call, 'store_unavailable');
+    expectUnavailable(question, 'store_unavailable');
+    expect(free.status).toBe(401); // What the upstream says to a call without a token.
+    await expectRecovery();
+  });
+
+  it('a restart is hardly noticed', async () => {
+    await rig.agent.signIn();
+    for (let round = 0; round < 3; round += 1) {
+      await redis.stop();
+      await redis.start();
+      await expectRecovery();
+    }
+    expect(rig.provider.tokenCalls()).toBe(1);
+  });
+
+  it('tokens that were just renewed are not lost: they are used, and written when it is back (standards: G16)', async () => {
+    await rig.agent.signIn();
+    rig.advance(300_000);
+    const gate = rig.provider.faults.hold('token', 'after');
+    const call = rig.agent.fetch('/api/one');
+    await gate.waiting();
+    await redis.stop();
+    gate.release();
+    expect((await call).status).toBe(200);
+    expect((await rig.agent.fetch('/api/two')).status).toBe(200);
+
+    await redis.start();
+    const replica = await rig.replica();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    await vi.waitFor(async () => {
+      expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+      expect(await redis.dump()).not.toContain(':lock:');
+    }, PATIENCE);
+    rig.advance(300_000);
+    expect((await elsewhere.fetch('/api/three')).status).toBe(200);
+    expect(rig.provider.books()).toMatchObject([
+      { spent: 1, reuses: 0 },
+      { spent: 1, reuses: 0 },
+      { spent: 0, familyAlive: true },
+    ]);
+  });
+
+  it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
+    await redis.stop();
+    rig = await open({ store: redis.url });
+    expect(await readiness()).toMatchObject({
+      status: 503,
+      store: { ok: false, detail: expect.stringContaining('never') },
+      provider: { ok: true },
+    });
+    expect((await admin('/livez')).status).toBe(200);
+    expect((await rig.agent.fetch('/public/one')).status).toBe(401);
+    await redis.start();
+    await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
+    await rig.agent.signIn();
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  });
+});
+
+describe('while the provider is away', () => {
+  it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
+    const provider = await startFakeProvider();
+    await provider.stop();
+    rig = await open({ provider });
+    const away = { ok: false, detail: expect.stringContaining('never') };
+    await vi.waitFor(() => expect(rig.gateway.logs()).toContain('provider not found'), PATIENCE);
+    expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
+    expect((await admin('/livez')).status).toBe(200);
+    expectUnavailable(await rig.agent.get('/auth/login'), 'provider_unavailable');
+    expect((await rig.agent.fetch('/public/one')).status).toBe(401); // Served, by an upstream that wants a token.
+
+    await provider.start();
+    await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
+    expect(rig.gateway.logs()).toContain('provider found');
+    expect((await admin('/metrics')).text).toContain('coatcheck_provider_up 1\n');
+    await rig.agent.signIn();
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('a provider that cannot say where it is counts as away', async () => {
+    const provider = await startFakeProvider();
+    provider.faults.discovery = { status: 503 };
+    rig = await open({ provider });
+    expectUnavailable(await rig.agent.get('/auth/login'), 'provider_unavailable');
+    expect(await readiness()).toMatchObject({ status: 503 });
+    provider.faults.clear();
+    await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
+  });
+
+  describe('after sign-ins', () => {
+    beforeEach(async () => {
+      rig = await open();
+      await rig.agent.signIn();
+      await rig.provider.stop();
+    });
+
+    it('sessions whose token lives are served, and the gateway stays in service', async () => {
+      expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+      // Near its end the token is renewed behind the request: that fails, and nobody notices.
+      rig.advance(270_000);
+      expect((await rig.agent.fetch('/api/two')).status).toBe(200);
+      await vi.waitFor(
+        async () => expect((await admin('/metrics')).text).toContain('coatcheck_provider_up 0\n'),
+        PATIENCE,
+      );
+      expect((await rig.agent.fetch('/api/three')).status).toBe(200);
+      expect(await readiness()).toMatchObject({
+        status: 200,
+        provider: { ok: true, detail: expect.stringContaining('away') },
+      });
+    });
+
+    it('sessions whose token is over get 503 with Retry-After, and go on when it is back', async () => {
+      rig.advance(300_000);
+      const answers = await Promise.all(Array.from({ length: 10 }, (_, at) => rig.agent.fetch(`/api/${at}`)));
+      for (const answer of answers) expectUnavailable(answer, 'provider_unavailable');
+      expect(rig.upstream.requests).toEqual([]);
+      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+
+      await rig.provider.start();
+      await expectRecovery();
+      expect(rig.provider.books()).toMatchObject([{ spent: 1, reuses: 0 }, { familyAlive: true }]);
+    });
+
+    it('a logout works, and leads to the provider all the same', async () => {
+      const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
+      expect(answer.status).toBe(200);
+      expect(answer.json()).toMatchObject({ logoutUrl: expect.stringContaining(rig.provider.issuer) });
+      expect((await rig.agent.fetch('/api/one')).status).toBe(401);
+      await rig.provider.start();
+      await vi.waitFor(
+        () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+        PATIENCE,
+      );
+    });
+
+    it('a login under way gets 503 at its end, and another one succeeds when it is back', async () => {
+      await rig.provider.start();
+      const visitor = rig.browser();
+      const callback = await authorize(visitor, await beginLogin(visitor));
+      await rig.provider.stop();
+      const answer = await visitor.get(callback.href);
+      expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+      expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
+      await rig.provider.start();
+      await visitor.signIn();
+    });
+  });
+});
+
+describe('while an upstream is in trouble', () => {
+  beforeEach(async () => {
+    rig = await open();
+    await rig.agent.signIn();
+  });
+
+  it('calls to one that is away are 502, the session is kept, and the next call finds it again', async () => {
+    await rig.upstream.stop();
+    for (const path of ['/api/one', '/public/one']) {
+      const answer = await rig.agent.fetch(path);
+      expect(answer.status).toBe(502);
+      expect(answer.json()).toMatchObject({ code: 'upstream_unreachable' });
+      expect(answer.setCookies).toEqual([]);
+      expect(answer.text()).not.toContain(`${rig.upstream.port}`);
+    }
+    expect(await readiness()).toMatchObject({ status: 200 });
+    await rig.upstream.start();
+    await expectRecovery();
+  });
+
+  it('calls to one that hangs up without an answer are 502', async () => {
+    rig.upstream.respond(hangUp);
+    const answer = await rig.agent.fetch('/api/one', { method: 'POST', body: 'x' });
+    expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
+    // What may have been done is not done a second time.
+    expect(rig.upstream.requests).toHaveLength(1);
+  });
+
+  it('calls to one that is slow are 504 after the time of the route, and are cancelled there', async () => {
+    rig = await open({ routes: [{ path: '/api', timeout: { headers: '300ms' } }] });
+    await rig.agent.signIn();
+    rig.upstream.respond(slowHeaders(10_000));
+    const answer = await rig.agent.fetch('/api/one');
+    expect(answer.json()).toMatchObject({ status: 504, code: 'upstream_timeout' });
+    const [received] = rig.upstream.requests;
+    await received?.over;
+    expect(received?.aborted).toBe(true);
+  });
+});
+
+describe('the admin listener', () => {
+  beforeEach(async () => {
+    rig = await open();
+    await vi.waitUntil(async () => (await readiness()).status === 200, PATIENCE);
+  });
+
+  it('says that the process lives', async () => {
+    expect(await admin('/livez')).toEqual({ status: 200, text: '{"status":"ok"}\n' });
+  });
+
+  it('says that the gateway is ready, and by what', async () => {
+    const { status, text } = await admin('/readyz');
+    expect(status).toBe(200);
+    expect(JSON.parse(text)).toEqual({
+      status: 'ready',
+      checks: [
+        { name: 'store', ok: true, detail: 'reachable' },
+        { name: 'provider', ok: true, detail: 'reachable' },
+      ],
+    });
+  });
+
+  it('says that the gateway is going away, while it still serves', async () => {
+    await rig.agent.signIn();
+    rig.gateway.gateway.drain();
+    const { status, text } = await admin('/readyz');
+    expect(status).toBe(503);
+    expect(JSON.parse(text)).toMatchObject({
+      status: 'not ready',
+      checks: [{ ok: true }, { ok: true }, { name: 'draining', ok: false }],
+    });
+    expect((await admin('/livez')).status).toBe(200);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('has every meter of the contract, before anything has happened', async () => {
+    const answer = await fetch(`${rig.gateway.adminUrl}/metrics`);
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const types = [...(await answer.text()).matchAll(/^# TYPE coatcheck_(\w+) (\w+)$/gm)];
+    const kinds = Object.fromEntries(types.map(([, name, kind]) => [name, kind]));
+    expect(kinds).toMatchObject({
+      http_requests_total: 'counter',
+      http_request_duration_seconds: 'histogram',
+      refresh_total: 'counter',
+      refresh_duration_seconds: 'histogram',
+      refresh_lock_wait_seconds: 'histogram',
+      upstream_401_total: 'counter',
+      sessions_started_total: 'counter',
+      sessions_ended_total: 'counter',
+      store_errors_total: 'counter',
+      provider_up: 'gauge',
+      store_up: 'gauge',
+    });
+  });
+
+  it('counts what happened, under the labels of the contract', async () => {
+    await rig.agent.signIn();
+    await rig.agent.fetch('/api/one');
+    const [token = ''] = rig.upstream.requests.map(({ bearer }) => bearer);
+    rig.provider.revokeAccessToken(token);
+    await rig.agent.fetch('/api/two');
+    await rig.agent.fetch('/api/three', { method: 'POST', body: 'x' });
+    await rig.agent.fetch('/nothing');
+    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    await rig.agent.fetch('/api/four');
+    await vi.waitFor(async () => {
+      const { text } = await admin('/metrics');
+      for (const line of [
+        'http_requests_total{route="/api",method="GET",status="200"} 2',
+        'http_requests_total{route="/api",method="POST",status="200"} 1',
+        'http_requests_total{route="/api",method="GET",status="401"} 1',
+        'http_requests_total{route="auth",method="GET",status="302"} 1',
+        'http_requests_total{route="auth",method="GET",status="303"} 1',
+        'http_requests_total{route="auth",method="POST",status="200"} 1',
+        'http_request_duration_seconds_count{route="/api"} 4',
+        'refresh_total{outcome="refreshed"} 1',
+        'refresh_duration_seconds_count 1',
+        'refresh_lock_wait_seconds_count 1',
+        'upstream_401_total{action="replayed"} 1',
+        'sessions_started_total 1',
+        'sessions_ended_total{reason="logout"} 1',
+        'provider_up 1',
+        'store_up 1',
+      ]) {
+        expect(text.split('\n')).toContain(`coatcheck_${line}`);
+      }
+      for (const secret of rig.provider.secrets()) expect(text).not.toContain(secret);
+    }, PATIENCE);
+  });
+
+  it.each(['/livez', '/readyz', '/metrics'])(
+    'answers %s to HEAD without a body, and to nothing that writes',
+    async (path) => {
+      const head = await fetch(rig.gateway.adminUrl + path, { method: 'HEAD' });
+      expect([head.status, await head.text()]).toEqual([200, '']);
+      expect(head.headers.get('cache-control')).toBe('no-store');
+      const post = await fetch(rig.gateway.adminUrl + path, { method: 'POST' });
+      expect(post.status).toBe(405);
+      expect(post.headers.get('allow')).toBe('GET, HEAD');
+    },
+  );
+
+  it.each([
+    '/sessions',
+    '/sessions/revoke-all',
+    '/api/one',
+    '/auth/login',
+    '/livez/',
+    '/metrics/x',
+    '/__proto__',
+  ])('has nothing at %s', async (path) => {
+    expect((await admin(path)).status).toBe(404);
+  });
+
+  it.each(['/livez', '/readyz', '/metrics', '/sessions'])(
+    'is the only place of %s (standards: F32)',
+    async (path) => {
+      const answer = await rig.agent.get(path);
+      expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });
+    },
+  );
+});

@@ -1,0 +1,317 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listenOnLoopback } from '../../support/loopback-server.ts';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { slowBody } from '../../support/upstream/streams.ts';
+import { selfSigned } from './self-signed.ts';
+import { type Stage, answering, codeOf, openStage } from './stage.ts';
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+let stage: Stage;
+let raw: RawUpstream;
+/** What the raw upstream does with a connection, once the head of its request came. */
+let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
+
+beforeAll(async () => {
+  raw = await startRawUpstream((socket, head) => attend(socket, head));
+  stage = await openStage({
+    routes: [
+      { path: '/raw', upstream: raw.url },
+      { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
+      { path: '/hasty-raw', upstream: raw.url, timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0' },
+      { path: '/endless', timeout: { headers: '300ms', idle: '0s' } },
+    ],
+  });
+});
+
+beforeEach(() => {
+  stage.reset();
+  raw.received.length = 0;
+});
+
+afterAll(async () => {
+  await stage.close();
+  await raw.close();
+});
+
+/** Answers every request on a connection, however many come. */
+const answerAll = (socket: Socket) => {
+  socket.on('data', () => socket.write(OK));
+};
+
+describe('the connections to an upstream', () => {
+  it('are kept and used again, also after an error of the upstream', async () => {
+    attend = answerAll;
+    for (let call = 0; call < 5; call += 1) {
+      expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
+    }
+    expect(raw.received).toHaveLength(1);
+  });
+
+  it('may be closed by the upstream while they are idle, which no client notices', async () => {
+    await raw.stop();
+    await raw.start();
+    attend = async (socket, head) => {
+      await head;
+      socket.write(OK);
+      await sleep(20);
+      socket.end();
+    };
+    for (const method of ['GET', 'POST', 'GET', 'POST']) {
+      const answer = await stage.send(`${method} /raw/one HTTP/1.1`, ['Content-Length: 0']);
+      expect([answer.status, answer.body.toString()]).toEqual([200, 'ok']);
+      await sleep(40);
+    }
+  });
+
+  it('may be closed just when the next request is sent: what may be sent twice is', async () => {
+    await raw.stop();
+    await raw.start();
+    let connections = 0;
+    attend = (socket) => {
+      connections += 1;
+      let requests = 0;
+      // The first connection answers once, and then ends by a reset at the next request.
+      socket.on('data', () => {
+        requests += 1;
+        if (connections === 1 && requests === 2) socket.resetAndDestroy();
+        else socket.write(OK);
+      });
+    };
+    expect((await stage.send('GET /raw/one HTTP/1.1')).status).toBe(200);
+    expect((await stage.send('PUT /raw/one HTTP/1.1', ['Content-Length: 4'], 'body')).body.toString()).toBe(
+      'ok',
+    );
+    expect(connections).toBe(2);
+    expect(raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
+  });
+
+  it('never carry a request twice that may have been acted on', async () => {
+    await raw.stop();
+    await raw.start();
+    attend = async (socket, head) => {
+      await head;
+      socket.resetAndDestroy();
+    };
+    const answer = await stage.send('POST /raw/one HTTP/1.1', ['Content-Length: 4'], 'body');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    expect(raw.received).toHaveLength(1);
+  });
+});
+
+describe('an upstream that does not speak HTTP as it should', () => {
+  const manyFields = Array.from({ length: 2000 }, (_, at) => `X-Field-${at}: ${'v'.repeat(40)}`).join('\r\n');
+
+  it.each([
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+    ['HTTP/0.9', '<html>hello</html>\r\n\r\n'],
+    ['no status', 'HTTP/1.1 OK\r\n\r\n'],
+    ['a status of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['a status under 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['a space before the colon', 'HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n'],
+    ['a NUL in a field', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'],
+    [
+      'a bare CR in a field',
+      'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: coatcheck=evil\r\nContent-Length: 0\r\n\r\n',
+    ],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    ['a length that is none', 'HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
+    [
+      'a length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['too large a head', `HTTP/1.1 200 OK\r\n${manyFields}\r\n\r\n`],
+    [
+      'an upgrade nobody asked for',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: evil\r\n\r\n',
+    ],
+  ])(
+    'gives 502 when it answers with %s, and the next request is clean (standards: F21)',
+    async (_what, bytes) => {
+      attend = async (socket, head) => {
+        await head;
+        socket.write(Buffer.from(bytes, 'latin1'));
+        await sleep(5);
+        socket.end();
+      };
+      const answer = await stage.send('GET /raw/one HTTP/1.1');
+      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
+      expect(raw.received).toHaveLength(1);
+      await cleanAfter();
+    },
+  );
+
+  it.each([
+    ['a chunk size that is none', 'xyz\r\nok\r\n0\r\n\r\n'],
+    ['chunks without their ends', '2\r\nokHTTP/1.1 200 OK\r\n'],
+    ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
+    ['a chunk size beyond all bounds', 'ffffffffffffffffff\r\nok\r\n'],
+  ])('gives a truncated answer when its body has %s, and the next request is clean', async (_what, body) => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/one HTTP/1.1'));
+    await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
+    connection.close();
+    await cleanAfter();
+  });
+
+  it('never mixes what it sends too much into the answer to another request (standards: F21)', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
+    };
+    expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
+    await cleanAfter();
+  });
+
+  async function cleanAfter(): Promise<void> {
+    attend = answerAll;
+    for (let call = 0; call < 2; call += 1) {
+      const victim = await stage.send('GET /raw/two HTTP/1.1');
+      expect([victim.status, victim.body.toString()]).toEqual([200, 'ok']);
+    }
+    await raw.stop();
+    await raw.start();
+  }
+});
+
+describe('an upstream that is away', () => {
+  it('gives 502 without a word about where it is, and service when it is back', async () => {
+    await stage.upstream.stop();
+    const answer = await stage.send('GET /api/one HTTP/1.1');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    expect(answer.body.toString()).not.toContain(`${stage.upstream.port}`);
+    expect(answer.header('content-type')).toBe('application/problem+json');
+    await stage.upstream.start();
+    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
+  });
+
+  it('gives 502 when its certificate is not to be trusted, and gets no byte of the request (standards: F30)', async () => {
+    const seen: Buffer[] = [];
+    const server = createTlsServer(
+      selfSigned,
+      (socket) => void socket.on('data', (chunk) => seen.push(chunk)),
+    );
+    server.on('tlsClientError', () => undefined);
+    const listener = await listenOnLoopback(server);
+    const other = await openStage({
+      routes: [{ path: '/tls', upstream: `https://127.0.0.1:${listener.port}` }],
+    });
+    for (const fields of [['Content-Length: 4'], ['Transfer-Encoding: chunked', 'Trailer: X-Sum']]) {
+      const body = fields.length === 1 ? 'body' : '4\r\nbody\r\n0\r\n\r\n';
+      const answer = await other.send('POST /tls/one HTTP/1.1', fields, body);
+      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    }
+    expect(seen).toEqual([]);
+    await other.close();
+    await listener.stop();
+  });
+});
+
+describe('the limits of time', () => {
+  it('give 504 when no answer begins in time', async () => {
+    stage.upstream.respond(() => undefined);
+    for (const [fields, body] of [
+      [[], ''],
+      [['Content-Length: 4'], 'body'],
+      [['Transfer-Encoding: chunked', 'Trailer: X-Sum'], '4\r\nbody\r\n0\r\nX-Sum: 4\r\n\r\n'],
+    ] as const) {
+      const answer = await stage.send('POST /hasty/one HTTP/1.1', fields, body);
+      expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
+      await stage.received().over;
+    }
+  });
+
+  it('do not cut an upload that takes longer, as long as bytes flow', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 10'));
+    for (let sent = 0; sent < 10; sent += 1) {
+      await sleep(80);
+      connection.write('x');
+    }
+    expect((await connection.readResponse('POST')).status).toBe(200);
+    expect(stage.received().bodyBytes).toBe(10);
+    connection.close();
+  });
+
+  it('cut an upload that stands still, small or large, and cancel the call', async () => {
+    for (const path of ['/hasty/one', '/hasty-raw/one']) {
+      const connection = await stage.open();
+      connection.write(stage.head(`POST ${path} HTTP/1.1`, 'Content-Length: 10') + 'xx');
+      await connection.ended;
+      expect(connection.pending().toString()).toBe('');
+    }
+    const request = stage.received();
+    await request.over;
+    expect(request.aborted).toBe(true);
+    expect(raw.received).toEqual([]);
+  });
+
+  it('do not blame the client for an upstream that does not take its upload', async () => {
+    attend = (socket) => void socket.pause();
+    const connection = await stage.open();
+    connection.write(stage.head('POST /hasty-raw/one HTTP/1.1', `Content-Length: ${160 * 1024 * 1024}`));
+    const block = Buffer.alloc(1024 * 1024, 'x');
+    let stopped = false;
+    void (async () => {
+      for (let sent = 0; sent < 160 && !stopped; sent += 1) {
+        if (!connection.socket.write(block)) await once(connection.socket, 'drain');
+      }
+    })().catch(() => undefined);
+    const answer = await connection.readResponse('POST');
+    stopped = true;
+    expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
+    connection.close();
+  });
+
+  it('cut an answer that stands still', async () => {
+    stage.upstream.respond((_request, response) => void response.write('begun'));
+    const connection = await stage.open();
+    connection.write(stage.head('GET /hasty/one HTTP/1.1'));
+    await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
+    await stage.received().over;
+    connection.close();
+  });
+
+  it('cut a client that has stopped reading, and cancel the call', async () => {
+    stage.upstream.respond(async (_request, response) => {
+      const block = Buffer.alloc(1024 * 1024, 'x');
+      while (!response.destroyed)
+        if (!response.write(block)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    });
+    const connection = await stage.open();
+    connection.socket.pause();
+    connection.write(stage.head('GET /hasty/one HTTP/1.1'));
+    await expect.poll(() => stage.upstream.requests.length).toBe(1);
+    const request = stage.received();
+    await request.over;
+    expect(request.aborted).toBe(true);
+    connection.close();
+  });
+
+  it('do not cut a slow answer as long as bytes flow, nor any with `idle: 0s`', async () => {
+    stage.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 100));
+    expect((await stage.send('GET /hasty/one HTTP/1.1')).body.toString()).toBe('abcdef');
+    stage.upstream.respond(slowBody(['a', 'b'], 600));
+    expect((await stage.send('GET /endless/one HTTP/1.1')).body.toString()).toBe('ab');
+  });
+
+  it('leave the kept connection of a client alone afterwards', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
+    expect((await connection.readResponse('POST')).status).toBe(200);
+    await sleep(500);
+    stage.upstream.respond(answering({}));
+    connection.write(stage.head('GET /api/two HTTP/1.1'));
+    expect((await connection.readResponse()).body.toString()).toBe('ok');
+    connection.close();
+  });
+});

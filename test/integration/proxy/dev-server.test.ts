@@ -1,0 +1,197 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { largeBody } from '../../support/upstream/streams.ts';
+import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './stage.ts';
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  `Sec-WebSocket-Key: ${KEY}`,
+  'Sec-WebSocket-Version: 13',
+];
+
+let stage: Stage;
+/** In the place of the development server. */
+let devServer: Upstream;
+
+beforeAll(async () => {
+  devServer = await startUpstream();
+  stage = await openStage({ config: { spa: { devServer: devServer.url } } });
+});
+
+beforeEach(() => {
+  stage.reset();
+  devServer.requests.length = 0;
+  devServer.upgrades.length = 0;
+});
+
+afterAll(async () => {
+  await stage.close();
+  await devServer.close();
+});
+
+describe('a request to the development server', () => {
+  it('has its path and headers, and neither the session cookie nor another credential', async () => {
+    const answer = await stage.send('GET /src/main.ts?t=1 HTTP/1.1', [
+      'Authorization: Bearer attacker',
+      'Proxy-Authorization: Basic YTpi',
+      'Accept: text/html',
+      'If-None-Match: "1"',
+    ]);
+    expect(answer.status).toBe(200);
+    const [request] = devServer.requests;
+    expect(request?.target).toBe('/src/main.ts?t=1');
+    expect(request?.header('host')).toBe(new URL(devServer.url).host);
+    expect(request?.header('accept')).toBe('text/html');
+    expect(request?.header('if-none-match')).toBe('"1"');
+    const names = namesOf(request?.headers ?? []);
+    for (const name of ['cookie', 'authorization', 'proxy-authorization']) expect(names).not.toContain(name);
+    expect(JSON.stringify(request?.headers)).not.toContain(stage.ticket);
+  });
+
+  it('has its body, and none of the credentials, also with Expect', async () => {
+    const connection = await stage.open();
+    const fields = ['Expect: 100-continue', 'Content-Length: 4', 'Authorization: Bearer attacker'];
+    connection.write(stage.head('POST /__open-in-editor HTTP/1.1', ...fields));
+    await connection.readUntil('HTTP/1.1 100 Continue\r\n\r\n');
+    connection.write('body');
+    expect((await connection.readResponse('POST')).status).toBe(200);
+    expect(devServer.requests[0]).toMatchObject({ method: 'POST', bodySha256: sha256('body') });
+    const names = namesOf(devServer.requests[0]?.headers ?? []);
+    for (const name of ['cookie', 'authorization', 'expect']) expect(names).not.toContain(name);
+    connection.close();
+  });
+
+  it('is answered with what it says, compressed, large, an error or a redirect', async () => {
+    devServer.respond(
+      answering({ 'content-type': 'text/html', 'cache-control': 'no-cache', etag: 'W/"1"' }, 404),
+    );
+    const missing = await stage.send('GET /missing HTTP/1.1');
+    expect([missing.status, missing.header('etag'), missing.body.toString()]).toEqual([404, 'W/"1"', 'ok']);
+
+    devServer.respond(answering({ location: '/base/' }, 302));
+    expect((await stage.send('GET / HTTP/1.1')).header('location')).toBe('/base/');
+
+    devServer.respond(largeBody(5_000_000).behaviour);
+    expect((await stage.send('GET /large.js HTTP/1.1')).body).toHaveLength(5_000_000);
+  });
+
+  it('is one that no route and no endpoint of the gateway takes, and whose path is in order', async () => {
+    for (const path of ['/api/one', '/auth/session', '/public/one']) await stage.send(`GET ${path} HTTP/1.1`);
+    for (const path of ['/../x', '/%2e%2e/x', '//evil.example/x', '/a\\b', 'http://evil.example/']) {
+      expect((await stage.send(`GET ${path} HTTP/1.1`)).status).toBe(400);
+    }
+    expect(devServer.requests).toEqual([]);
+  });
+});
+
+describe('the socket of the development server', () => {
+  it('passes for a page of the own origin, without the session cookie', async () => {
+    const socket = await stage.agent.websocket('/?token=hot', { protocols: ['vite-hmr'] });
+    expect(socket.protocol).toBe('vite-hmr');
+    socket.send('ping');
+    expect(await socket.next()).toBe('ping');
+    const [request] = devServer.upgrades;
+    expect(request?.target).toBe('/?token=hot');
+    const names = namesOf(request?.headers ?? []);
+    for (const name of ['cookie', 'authorization']) expect(names).not.toContain(name);
+    socket.close();
+    await socket.closed;
+  });
+
+  it.each(['https://evil.example', 'null', undefined])(
+    'is refused to the Origin %s, before anything is dialled (standards: F24)',
+    async (origin) => {
+      const fields = origin === undefined ? [] : [`Origin: ${origin}`];
+      const answer = await stage.send('GET / HTTP/1.1', [...fields, ...UPGRADE]);
+      expect([answer.status, codeOf(answer)]).toEqual([403, 'origin_rejected']);
+      expect(devServer.upgrades).toEqual([]);
+    },
+  );
+
+  it('is refused for another protocol and for a path out of order', async () => {
+    const own = `Origin: ${stage.gateway.url}`;
+    for (const path of ['/../x', '//evil.example/', '/%2e%2e/']) {
+      expect((await stage.send(`GET ${path} HTTP/1.1`, [own, ...UPGRADE])).status).toBe(400);
+    }
+    const h2c = await stage.send('GET / HTTP/1.1', [own, 'Connection: Upgrade', 'Upgrade: h2c']);
+    expect(h2c.status).toBe(400);
+    expect(devServer.upgrades).toEqual([]);
+  });
+});
+
+it('ends a socket that is open when the development server goes, without a word in the middle of it', async () => {
+  const raw = await startRawUpstream(async (socket, head) => {
+    const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(await head)?.[1];
+    if (key === undefined) return void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello',
+      'latin1',
+    );
+    setImmediate(() => socket.resetAndDestroy());
+    return undefined;
+  });
+  const other = await openStage({ config: { spa: { devServer: raw.url } } });
+  const connection = await other.open();
+  connection.write(other.head('GET / HTTP/1.1', `Origin: ${other.gateway.url}`, ...UPGRADE));
+  await connection.readUntil('\r\n\r\n');
+  await connection.ended;
+  expect('\x81\x05hello').toContain(connection.pending().toString('latin1'));
+  connection.close();
+  await other.close();
+  await raw.close();
+});
+
+describe('a development server that is away', () => {
+  let away: Stage;
+  let raw: RawUpstream;
+  let breaksOff = false;
+
+  beforeAll(async () => {
+    raw = await startRawUpstream(async (socket, head) => {
+      await head;
+      if (breaksOff) socket.resetAndDestroy();
+      else socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+    away = await openStage({ config: { spa: { devServer: raw.url } } });
+    breaksOff = true;
+  });
+
+  afterAll(async () => {
+    await away.close();
+    await raw.close();
+  });
+
+  it('gives 502 that says so, to pages and sockets, and does not touch the API', async () => {
+    const own = `Origin: ${away.gateway.url}`;
+    for (const state of ['breaking off', 'gone']) {
+      if (state === 'gone') await raw.stop();
+      for (const [fields, body] of [
+        [[], ''],
+        [['Content-Length: 4'], 'body'],
+      ] as const) {
+        const answer = await away.send('POST /x HTTP/1.1', fields, body);
+        expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+        expect(JSON.parse(answer.body.toString()).detail).toContain('development server');
+      }
+      const socket = await away.send('GET / HTTP/1.1', [own, ...UPGRADE]);
+      expect([socket.status, codeOf(socket)]).toEqual([502, 'upstream_unreachable']);
+    }
+    expect((await away.send('GET /api/one HTTP/1.1')).status).toBe(200);
+  });
+});
+
+it('cuts an answer off that the development server does not finish', async () => {
+  const raw = await startRawUpstream(async (socket, head) => {
+    const isWhole = !(await head).startsWith('GET /x ');
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${isWhole ? 4 : 1000}\r\n\r\npart`);
+    if (isWhole) socket.end();
+    else setImmediate(() => socket.resetAndDestroy());
+  });
+  const other = await openStage({ config: { spa: { devServer: raw.url } } });
+  await expect(other.send('GET /x HTTP/1.1')).rejects.toThrow('the connection ended before a whole response');
+  await other.close();
+  await raw.close();
+});

@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { rawRequest } from '../../support/raw-client.ts';
+import { type Stage, answering, codeOf, namesOf, openStage } from './stage.ts';
+
+let stage: Stage;
+/** One whose pages send the static header with every request. */
+let strict: Stage;
+
+beforeAll(async () => {
+  const routes = [{ path: '/with-cookies', auth: 'none', cookies: { toUpstream: ['lang'] } }];
+  [stage, strict] = await Promise.all([
+    openStage({ routes }),
+    openStage({ routes, config: { csrf: { mode: 'header' } } }),
+  ]);
+});
+
+beforeEach(() => {
+  stage.reset();
+  strict.reset();
+});
+
+afterAll(() => Promise.all([stage.close(), strict.close()]));
+
+/** Sends a request with the session cookie and nothing else but these fields. */
+function send({ gateway, host, ticket }: Stage, requestLine: string, fields: readonly string[]) {
+  const head = [requestLine, `Host: ${host}`, `Cookie: ${ticket}`, ...fields, '', ''];
+  return rawRequest(gateway.port, head.join('\r\n'));
+}
+
+const SAME = 'Sec-Fetch-Site: same-origin';
+const NONE = 'Sec-Fetch-Site: none';
+const HEADER = 'X-CSRF: 1';
+const own = (of: Stage) => `Origin: ${of.gateway.url}`;
+const foreign = [
+  'https://evil.example',
+  'null',
+  'http://127.0.0.1',
+  'http://127.0.0.1:1',
+  'https://app.example.evil',
+  'http://127.0.0.1.evil.example',
+];
+
+describe('a request to an API route passes', () => {
+  it('from a page of the own origin, with any method', async () => {
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      for (const fields of [[SAME], [SAME, own(stage)]]) {
+        expect((await send(stage, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
+        expect(stage.received().bearer).toBeDefined();
+      }
+    }
+  });
+
+  it('from the address bar, with a safe method only', async () => {
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+      expect((await send(stage, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
+    }
+    stage.reset();
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      const refused = await send(stage, `${method} /api/one HTTP/1.1`, [NONE]);
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
+    }
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it('from a client without fetch metadata that sends the static header', async () => {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      expect((await send(stage, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
+      expect(stage.received().bearer).toBeDefined();
+    }
+  });
+});
+
+describe('a request to an API route is refused, and never reaches the upstream', () => {
+  it.each([
+    [['Sec-Fetch-Site: cross-site']],
+    [['Sec-Fetch-Site: cross-site', HEADER]],
+    [['Sec-Fetch-Site: same-site']],
+    [['Sec-Fetch-Site: same-site', HEADER]],
+    [['Sec-Fetch-Site: SAME-ORIGIN']],
+    [['Sec-Fetch-Site: same-origin-ish']],
+    [['Sec-Fetch-Site:']],
+    [[SAME, 'Sec-Fetch-Site: cross-site']],
+    [[SAME, SAME]],
+    [[]],
+    [['X-CSRF: 0']],
+    [['X-CSRF: true']],
+    [['X-CSRF: 1, 1']],
+    [[HEADER, HEADER]],
+    [['X-CSRF:']],
+    [['X_CSRF: 1']],
+  ])('with %j (standards: A10, A11, A13)', async (fields) => {
+    for (const [method, path] of [
+      ['GET', '/api/one'],
+      ['POST', '/api/one'],
+      ['POST', '/optional/one'],
+      ['POST', '/with-cookies/one'],
+    ]) {
+      const refused = await send(stage, `${method} ${path} HTTP/1.1`, fields);
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
+    }
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it.each(foreign)(
+    'with the Origin %s, whatever else it sends (standards: A10, A12, A13)',
+    async (origin) => {
+      for (const fields of [[SAME], [HEADER], [SAME, HEADER], [NONE]]) {
+        for (const method of ['GET', 'POST', 'OPTIONS']) {
+          const refused = await send(stage, `${method} /api/one HTTP/1.1`, [...fields, `Origin: ${origin}`]);
+          expect([refused.status, codeOf(refused)]).toEqual([403, 'origin_rejected']);
+        }
+      }
+      const doubled = await send(stage, 'GET /api/one HTTP/1.1', [SAME, own(stage), `Origin: ${origin}`]);
+      expect(doubled.status).toBe(403);
+      expect(stage.upstream.requests).toEqual([]);
+    },
+  );
+
+  it('before its session is looked at', async () => {
+    const cross = ['GET /api/one HTTP/1.1', `Host: ${stage.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
+    expect((await rawRequest(stage.gateway.port, cross.join('\r\n'))).status).toBe(403);
+  });
+
+  it('when it would become a service worker (standards: F12)', async () => {
+    for (const path of ['/api/worker.js', '/public/worker.js']) {
+      const refused = await send(stage, `GET ${path} HTTP/1.1`, [
+        SAME,
+        'Service-Worker: script',
+        'Sec-Fetch-Dest: serviceworker',
+      ]);
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
+    }
+    expect(stage.upstream.requests).toEqual([]);
+  });
+});
+
+describe('with `csrf.mode: header`', () => {
+  it('every request carries the static header besides (standards: A11)', async () => {
+    for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
+      for (const fields of [
+        [SAME],
+        [NONE],
+        [SAME, own(strict)],
+        [SAME, 'X-CSRF: 2'],
+        [SAME, HEADER, HEADER],
+      ]) {
+        const refused = await send(strict, `${method} /api/one HTTP/1.1`, fields);
+        expect(refused.status).toBe(403);
+      }
+      expect(strict.upstream.requests).toEqual([]);
+      expect((await send(strict, `${method} /api/one HTTP/1.1`, [SAME, HEADER])).status).toBe(200);
+      expect((await send(strict, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
+      strict.reset();
+    }
+  });
+
+  it('the header alone does not let another site in', async () => {
+    for (const fields of [
+      ['Sec-Fetch-Site: cross-site', HEADER],
+      ['Sec-Fetch-Site: same-site', HEADER],
+      [SAME, HEADER, 'Origin: https://evil.example'],
+    ]) {
+      expect((await send(strict, 'GET /api/one HTTP/1.1', fields)).status).toBe(403);
+    }
+    expect(strict.upstream.requests).toEqual([]);
+  });
+});
+
+describe('CORS', () => {
+  it.each([...foreign, 'own'])('is never opened to %s (standards: A12)', async (origin) => {
+    const generous = {
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-methods': '*',
+      'access-control-allow-headers': '*',
+    };
+    stage.upstream.respond(answering(generous, 204));
+    for (const path of [
+      '/api/one',
+      '/optional/one',
+      '/public/one',
+      '/with-cookies/one',
+      '/auth/session',
+      '/nothing',
+    ]) {
+      const preflight = [
+        origin === 'own' ? own(stage) : `Origin: ${origin}`,
+        'Access-Control-Request-Method: PUT',
+        'Access-Control-Request-Headers: x-csrf',
+        'Sec-Fetch-Site: cross-site',
+      ];
+      const answer = await send(stage, `OPTIONS ${path} HTTP/1.1`, preflight);
+      expect(namesOf(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
+    }
+    // Only the route without a credential has asked its upstream.
+    expect(stage.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
+      ['/public/one', undefined],
+    ]);
+  });
+});
+
+describe('a route without credentials', () => {
+  it('is for every site, and gets no token and no cookie', async () => {
+    for (const fields of [[], ['Sec-Fetch-Site: cross-site'], [SAME], ['Origin: https://evil.example']]) {
+      expect((await send(stage, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
+      const { headers } = stage.received();
+      expect(namesOf(headers).filter((name) => name === 'authorization' || name === 'cookie')).toEqual([]);
+    }
+  });
+
+  it('is like any other as soon as it gets a cookie', async () => {
+    const cookie = 'Cookie: lang=de';
+    expect(
+      (await send(stage, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,
+    ).toBe(403);
+    expect(stage.upstream.requests).toEqual([]);
+    expect((await send(stage, 'POST /with-cookies/one HTTP/1.1', [SAME, cookie])).status).toBe(200);
+    expect(stage.received().header('cookie')).toBe('lang=de');
+  });
+});

@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { valuesOf } from '../../support/header-list.ts';
+import { redirect, setCookie, status } from '../../support/upstream/behaviours.ts';
+import { type Stage, answering, namesOf, openStage } from './stage.ts';
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await openStage({
+    routes: [
+      { path: '/cookies', cookies: { fromUpstream: ['lang', 'theme'] } },
+      {
+        path: '/fields',
+        responseHeaders: {
+          set: { 'X-Set': 'by the gateway', 'Cache-Control': 'private, max-age=60' },
+          remove: ['X-Removed'],
+        },
+      },
+    ],
+  });
+});
+
+beforeEach(() => stage.reset());
+
+afterAll(() => stage.close());
+
+const get = (path: string) => stage.send(`GET ${path} HTTP/1.1`);
+
+describe('what the browser sees of an answer', () => {
+  it('has the fields of the upstream, repeated ones and bytes beyond ASCII included', async () => {
+    stage.upstream.respond(
+      answering({
+        'x-custom': '1',
+        'content-type': 'text/html',
+        link: ['<a>', '<b>'],
+        'x-name': '\xe9\xff',
+        etag: '"1"',
+      }),
+    );
+    const answer = await get('/api/one');
+    expect(answer.statusLine).toBe('HTTP/1.1 200 OK');
+    expect(answer.body.toString()).toBe('ok');
+    expect(answer.header('x-custom')).toBe('1');
+    expect(answer.header('content-type')).toBe('text/html');
+    expect(answer.header('etag')).toBe('"1"');
+    expect(valuesOf(answer.headers, 'link')).toEqual(['<a>', '<b>']);
+    expect(answer.header('x-name')).toBe('\xe9\xff');
+    expect(valuesOf(answer.headers, 'date')).toHaveLength(1);
+  });
+
+  it('has none that acts on the whole origin or tells about the upstream (standards: F11)', async () => {
+    stage.upstream.respond(
+      answering({
+        'clear-site-data': '"*"',
+        'service-worker-allowed': '/',
+        'access-control-allow-origin': '*',
+        'access-control-allow-credentials': 'true',
+        'access-control-expose-headers': '*',
+        'strict-transport-security': 'max-age=0',
+        'public-key-pins': 'x',
+        'alt-svc': 'h3="evil:443"',
+        refresh: '0;url=https://evil.example',
+        server: 'Apache',
+        'x-powered-by': 'PHP',
+        'dpop-nonce': 'n',
+        'proxy-authenticate': 'Basic realm="x"',
+        'proxy-status': 'x',
+        'keep-alive': 'timeout=1',
+        'x-request-id': 'of the upstream',
+        'content-security-policy': "default-src *; script-src 'unsafe-inline'",
+        'content-security-policy-report-only': 'default-src *',
+        'x-content-type-options': 'sniff',
+      }),
+    );
+    const answer = await get('/api/one');
+    expect(answer.status).toBe(200);
+    expect(namesOf(answer.headers).toSorted()).toEqual([
+      'cache-control',
+      'connection',
+      'content-security-policy',
+      'date',
+      'keep-alive',
+      'transfer-encoding',
+      'vary',
+      'x-content-type-options',
+      'x-request-id',
+    ]);
+    expect(answer.header('keep-alive')).not.toBe('timeout=1');
+    expect(answer.header('x-request-id')).toBe(stage.received().header('x-request-id'));
+  });
+
+  it('cannot be a document that does anything (standards: F12)', async () => {
+    stage.upstream.respond(answering({ 'content-type': 'image/svg+xml' }));
+    const answer = await get('/api/one');
+    expect(valuesOf(answer.headers, 'x-content-type-options')).toEqual(['nosniff']);
+    expect(valuesOf(answer.headers, 'content-security-policy')).toEqual([
+      expect.stringMatching(/default-src 'none'.*frame-ancestors 'none'.*sandbox$/),
+    ]);
+  });
+
+  it('lacks the fields that the upstream names in Connection, but not those of the gateway (standards: F1, F2)', async () => {
+    stage.upstream.respond(
+      answering({
+        connection: 'close, X-Internal, content-security-policy, x-request-id, cache-control, content-type',
+        'x-internal': '1',
+        'content-type': 'text/plain',
+      }),
+    );
+    const answer = await get('/api/one');
+    expect(namesOf(answer.headers)).not.toContain('x-internal');
+    expect(namesOf(answer.headers)).not.toContain('content-type');
+    expect(answer.header('content-security-policy')).toContain('sandbox');
+    expect(answer.header('cache-control')).toBe('no-store');
+    expect(answer.header('x-request-id')).toBeDefined();
+    // The connection to the upstream ends, not that to the browser.
+    expect(answer.header('connection')).toBe('keep-alive');
+  });
+
+  it('is the redirect itself: the gateway does not follow it (standards: F18)', async () => {
+    for (const [code, location] of [
+      [302, 'http://127.0.0.1:1/elsewhere'],
+      [307, '/api/two'],
+      [308, '//other.example/'],
+    ] as const) {
+      stage.upstream.respond(redirect(location, code));
+      const answer = await get('/api/one');
+      expect([answer.status, answer.header('location')]).toEqual([code, location]);
+      expect(stage.received().target).toBe('/api/one');
+    }
+  });
+
+  it('has the status and body of an error of the upstream', async () => {
+    for (const code of [400, 403, 404, 409, 418, 500, 503]) {
+      stage.upstream.respond(status(code, { 'retry-after': '7' }, 'why'));
+      const answer = await get('/api/one');
+      expect([answer.status, answer.header('retry-after'), answer.body.toString()]).toEqual([
+        code,
+        '7',
+        'why',
+      ]);
+    }
+  });
+});
+
+describe('Set-Cookie of an upstream', () => {
+  it('never passes without being allowed (standards: F10)', async () => {
+    stage.upstream.respond(setCookie('coatcheck=evil', 'sid=1; Path=/', 'a=1; Domain=example.com'));
+    expect(namesOf((await get('/api/one')).headers)).not.toContain('set-cookie');
+  });
+
+  it('passes by its exact name, and without a Domain', async () => {
+    stage.upstream.respond(
+      setCookie(
+        'lang=de; Path=/; Max-Age=9',
+        'theme=dark; Domain=example.com',
+        'theme=dark;domain = .example.com',
+        'LANG=en',
+        'langx=1',
+        'lang',
+        'theme2; x=theme=1',
+        'coatcheck=evil',
+        '=lang=1',
+      ),
+    );
+    expect(valuesOf((await get('/cookies/one')).headers, 'set-cookie')).toEqual([
+      'lang=de; Path=/; Max-Age=9',
+    ]);
+
+    stage.upstream.respond(setCookie('lang=en'));
+    expect(valuesOf((await get('/cookies/one')).headers, 'set-cookie')).toEqual(['lang=en']);
+  });
+});
+
+describe('Cache-Control and Vary', () => {
+  it.each([
+    [undefined, 'no-store'],
+    ['', 'no-store'],
+    ['no-store', 'no-store'],
+    ['max-age=60', 'private, max-age=60'],
+    ['public, max-age=60', 'private, max-age=60'],
+    ['PUBLIC, S-MaxAge=600', 'private'],
+    ['s-maxage=600, stale-while-revalidate=9, proxy-revalidate', 'private, stale-while-revalidate=9'],
+    ['private, no-cache', 'private, no-cache'],
+    ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
+    [['public, max-age=60', 's-maxage=600'], 'private, max-age=60'],
+  ])('are never for a shared cache: %j becomes %j (standards: F20)', async (said, expected) => {
+    stage.upstream.respond(answering(said === undefined ? {} : { 'cache-control': said }));
+    expect(valuesOf((await get('/api/one')).headers, 'cache-control')).toEqual([expected]);
+  });
+
+  it('are not overruled by the fields that only shared caches read (standards: F20)', async () => {
+    stage.upstream.respond(
+      answering({
+        'surrogate-control': 'max-age=600',
+        'cdn-cache-control': 'max-age=600',
+        'cloudflare-cdn-cache-control': 'max-age=600',
+        'x-accel-expires': '600',
+      }),
+    );
+    const names = namesOf((await get('/api/one')).headers);
+    expect(names.filter((name) => /surrogate|cdn|accel/.test(name))).toEqual([]);
+  });
+
+  it.each([
+    [undefined, 'Cookie'],
+    ['Accept-Encoding', 'Accept-Encoding, Cookie'],
+    [['Origin', 'Accept'], 'Origin, Accept, Cookie'],
+    ['accept, COOKIE', 'accept, COOKIE'],
+    ['*', '*'],
+  ])('vary by the cookie: %j becomes %j', async (said, expected) => {
+    stage.upstream.respond(answering(said === undefined ? {} : { vary: said }));
+    expect(valuesOf((await get('/api/one')).headers, 'vary')).toEqual([expected]);
+  });
+});
+
+describe('WWW-Authenticate of an upstream', () => {
+  it.each([
+    ['Bearer error="insufficient_scope", scope="a"', ['Bearer error="insufficient_scope", scope="a"']],
+    ['DPoP algs="ES256"', ['DPoP algs="ES256"']],
+    ['Basic realm="x"', []],
+    ['Negotiate', []],
+    ['Bearer, Basic realm="x"', []],
+    ['Bearer realm="a", NTLM', []],
+    [['Basic realm="x"', 'Bearer realm="a"', 'Digest realm="x"'], ['Bearer realm="a"']],
+  ])('never opens a dialogue of the browser: %j (standards: F11, F33)', async (said, expected) => {
+    stage.upstream.respond(answering({ 'www-authenticate': said }, 403));
+    expect(valuesOf((await get('/api/one')).headers, 'www-authenticate')).toEqual(expected);
+  });
+});
+
+it('sets and removes what the configuration says, in place of what the upstream or the gateway would have said', async () => {
+  stage.upstream.respond(
+    answering({
+      'x-set': 'by the upstream',
+      'x-removed': '1',
+      'cache-control': 'public',
+      connection: 'x-set',
+    }),
+  );
+  const { headers } = await get('/fields/one');
+  expect(valuesOf(headers, 'x-set')).toEqual(['by the gateway']);
+  expect(valuesOf(headers, 'cache-control')).toEqual(['private, max-age=60']);
+  expect(namesOf(headers)).not.toContain('x-removed');
+});
+
+it('survives a field named like an inner part of an object (standards: F23)', async () => {
+  stage.upstream.respond(answering({ ['__proto__']: 'x', constructor: 'x' }));
+  expect((await get('/api/one')).body.toString()).toBe('ok');
+});
+
+it('lets no token reach the browser or the log', () => {
+  expect(stage.leaks()).toEqual([]);
+});

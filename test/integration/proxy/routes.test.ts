@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { rawRequest } from '../../support/raw-client.ts';
+import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+
+let stage: Stage;
+let other: Upstream;
+
+beforeAll(async () => {
+  other = await startUpstream();
+  stage = await openStage({
+    routes: [
+      { path: '/api/v2', upstream: other.url },
+      { path: '/api/v2/open', auth: 'none' },
+      { path: '/stripped', stripPrefix: true },
+      { path: '/based', upstream: `${other.url}/base` },
+      { path: '/slashed', upstream: `${other.url}/base/` },
+      { path: '/moved', upstream: `${other.url}/base`, stripPrefix: true },
+      { path: '/moved/deeper', upstream: `${other.url}/deep`, stripPrefix: true },
+    ],
+  });
+});
+
+beforeEach(() => {
+  stage.reset();
+  other.requests.length = 0;
+});
+
+afterAll(async () => {
+  await stage.close();
+  await other.close();
+});
+
+/** Where a request arrives: whose upstream, and at which target. */
+async function arrival(target: string): Promise<[whose: 'own' | 'other', target: string | undefined]> {
+  expect((await stage.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
+  const [request] = stage.upstream.requests.splice(0);
+  const [elsewhere] = other.requests.splice(0);
+  return request === undefined ? ['other', elsewhere?.target] : ['own', request.target];
+}
+
+describe('a request goes', () => {
+  it.each([
+    ['/api', 'own', '/api'],
+    ['/api/v1/one', 'own', '/api/v1/one'],
+    ['/api/v2', 'other', '/api/v2'],
+    ['/api/v2/', 'other', '/api/v2/'],
+    ['/api/v2/one', 'other', '/api/v2/one'],
+    ['/api/v2?x=1', 'other', '/api/v2?x=1'],
+    ['/api/v22', 'own', '/api/v22'],
+    ['/api/v2-beta', 'own', '/api/v2-beta'],
+    ['/api/v2/open/one', 'own', '/api/v2/open/one'],
+    ['/api/v2/opener', 'other', '/api/v2/opener'],
+  ] as const)('by the most specific route, on segment borders: %s', async (target, whose, expected) => {
+    expect(await arrival(target)).toEqual([whose, expected]);
+  });
+
+  it.each([
+    ['/stripped', 'own', '/'],
+    ['/stripped/', 'own', '/'],
+    ['/stripped/one/two', 'own', '/one/two'],
+    ['/stripped?x=/stripped', 'own', '/?x=/stripped'],
+    ['/stripped/stripped/one', 'own', '/stripped/one'],
+    ['/stripped//evil.example/one', 'own', '/evil.example/one'],
+    ['/stripped///one', 'own', '/one'],
+    ['/stripped/one%2Ftwo;v=1', 'own', '/one%2Ftwo;v=1'],
+    ['/based/one', 'other', '/base/based/one'],
+    ['/slashed/one', 'other', '/base/slashed/one'],
+    ['/moved', 'other', '/base/'],
+    ['/moved/one', 'other', '/base/one'],
+    ['/moved//one', 'other', '/base/one'],
+    ['/moved/deeper/one', 'other', '/deep/one'],
+    ['/moved/deep', 'other', '/base/deep'],
+  ] as const)(
+    'to its path, with the base of the upstream and without a stripped prefix: %s',
+    async (target, whose, expected) => {
+      expect(await arrival(target)).toEqual([whose, expected]);
+    },
+  );
+
+  it('to one upstream never with the connection or the path of the other (standards: F31)', async () => {
+    const targets = Array.from({ length: 40 }, (_, at) =>
+      at % 2 === 0 ? `/api/one?${at}` : `/api/v2/one?${at}`,
+    );
+    const answers = await Promise.all(targets.map((target) => stage.send(`GET ${target} HTTP/1.1`)));
+    const seen = answers.map(({ body }) => JSON.parse(body.toString()).target);
+    expect(seen).toEqual(targets);
+    expect(stage.upstream.requests.every(({ target }) => target.startsWith('/api/one'))).toBe(true);
+    expect(other.requests.every(({ target }) => target.startsWith('/api/v2/one'))).toBe(true);
+  });
+});
+
+describe('a session', () => {
+  const anonymous = (path: string, ...fields: string[]) =>
+    rawRequest(
+      stage.gateway.port,
+      [`GET ${path} HTTP/1.1`, `Host: ${stage.host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join(
+        '\r\n',
+      ),
+    );
+
+  it('is required on a route as a rule: 401 with the login URL, and nothing of the upstream (standards: F33)', async () => {
+    const answer = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
+    expect([answer.status, codeOf(answer)]).toEqual([401, 'session_required']);
+    expect(JSON.parse(answer.body.toString()).loginUrl).toBe('/auth/login');
+    expect(namesOf(answer.headers)).not.toContain('www-authenticate');
+    expect(namesOf(answer.headers)).not.toContain('location');
+    expect(answer.header('cache-control')).toBe('no-store');
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it.each([
+    ['a forged cookie', 'Cookie: coatcheck=forged'],
+    ['another case', 'Cookie: COATCHECK=TICKET'],
+    ['no name', 'Cookie: =coatcheck=TICKET'],
+    ['two values', 'Cookie: coatcheck=TICKET; coatcheck=other'],
+    ['names of inner parts', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
+    ['ten thousand others', `Cookie: ${'a;'.repeat(5_000)}`],
+  ])('is not had with %s (standards: E9)', async (_what, field) => {
+    const answer = await anonymous(
+      '/api/one',
+      field.replace('TICKET', stage.ticket.slice('coatcheck='.length)),
+    );
+    expect(answer.status).toBe(401);
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it('is used where it is optional, and not missed', async () => {
+    expect((await stage.send('GET /optional/one HTTP/1.1')).status).toBe(200);
+    expect(stage.provider.isAccessTokenActive(stage.received().bearer ?? '')).toBe(true);
+    for (const cookie of [[], ['Cookie: coatcheck=forged']]) {
+      expect((await anonymous('/optional/one', ...cookie)).status).toBe(200);
+      expect(namesOf(stage.received().headers)).not.toContain('authorization');
+    }
+  });
+
+  it('is never shown to a route that wants none', async () => {
+    expect((await stage.send('GET /public/one HTTP/1.1')).status).toBe(200);
+    expect(namesOf(stage.received().headers)).not.toContain('authorization');
+  });
+
+  it('of one person is never used for another, right after or at the same time (standards: G25)', async () => {
+    const tokens = new Set<string | undefined>();
+    for (const answer of [
+      stage.send('GET /api/one HTTP/1.1'),
+      anonymous('/optional/two'),
+      anonymous('/optional/three'),
+    ]) {
+      await answer;
+    }
+    for (const { target, bearer } of stage.upstream.requests) {
+      expect(bearer === undefined).toBe(target !== '/api/one');
+      tokens.add(bearer);
+    }
+    expect(tokens.size).toBe(2);
+  });
+});

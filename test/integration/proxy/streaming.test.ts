@@ -1,0 +1,318 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { controlledStream, cutMidBody, largeBody } from '../../support/upstream/streams.ts';
+import { type Stage, answering, codeOf, openStage } from './stage.ts';
+
+const MEGABYTE = 1024 * 1024;
+/** More than the socket buffers between the two ends may hold together: Linux lets one grow to 32 MB. */
+const TOO_MUCH_TO_BUFFER = 96 * MEGABYTE;
+const BODY = 160 * MEGABYTE;
+
+let stage: Stage;
+let raw: RawUpstream;
+/** What the raw upstream does with a connection, once the head of its request came. */
+let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
+
+beforeAll(async () => {
+  raw = await startRawUpstream((socket, head) => attend(socket, head));
+  stage = await openStage({
+    routes: [
+      { path: '/large', maxBody: '0', replayBody: '0' },
+      { path: '/raw', upstream: raw.url, maxBody: '0' },
+    ],
+  });
+});
+
+beforeEach(() => stage.reset());
+
+afterAll(async () => {
+  await stage.close();
+  await raw.close();
+});
+
+describe('backpressure', () => {
+  it('stops the upstream while the browser does not read, and goes on when it does (standards: F22)', async () => {
+    const large = largeBody(BODY);
+    stage.upstream.respond(large.behaviour);
+    const connection = await stage.open();
+    connection.socket.pause();
+    connection.write(stage.head('GET /large/one HTTP/1.1'));
+    await standsStill(large.writtenBytes);
+    expect(large.writtenBytes()).toBeLessThan(TOO_MUCH_TO_BUFFER);
+    connection.socket.removeAllListeners('data').on('data', () => undefined);
+    connection.socket.resume();
+    await expect.poll(() => connection.socket.bytesRead, { timeout: 10_000 }).toBeGreaterThan(BODY);
+    connection.close();
+  });
+
+  it('stops the browser while the upstream does not read, and goes on when it does (standards: F22)', async () => {
+    const gate = Promise.withResolvers<void>();
+    stage.upstream.respond(async (_request, response, record) => {
+      await gate.promise;
+      await record.readBody();
+      response.end('ok');
+    });
+    const connection = await stage.open();
+    connection.write(stage.head('POST /large/one HTTP/1.1', `Content-Length: ${BODY}`));
+    const sending = send(connection.socket, BODY);
+    await standsStill(() => sentBytes(connection.socket));
+    expect(sentBytes(connection.socket)).toBeLessThan(TOO_MUCH_TO_BUFFER);
+    gate.resolve();
+    await sending;
+    expect((await connection.readResponse('POST')).status).toBe(200);
+    expect(stage.received().bodyBytes).toBe(BODY);
+    connection.close();
+  });
+});
+
+describe('a stream', () => {
+  it('has its head, and each of its events, as soon as the upstream sends them', async () => {
+    const stream = controlledStream();
+    stage.upstream.respond(stream.behaviour);
+    const connection = await stage.open();
+    connection.write(stage.head('GET /api/events HTTP/1.1'));
+    await stream.opened;
+    expect((await connection.readUntil('\r\n\r\n')).toString()).toContain('text/event-stream');
+    for (const event of ['data: one\n\n', 'data: two\n\n']) {
+      await stream.write(event);
+      await connection.readUntil(event);
+    }
+    await stream.end();
+    await connection.readUntil('0\r\n\r\n');
+    connection.close();
+  });
+
+  it('flows both ways at once', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      socket.on('data', (chunk) => socket.write(`${chunk.length.toString(16)}\r\n${chunk.toString()}\r\n`));
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\none\r\n');
+    await connection.readUntil('one');
+    connection.write('3\r\ntwo\r\n');
+    await connection.readUntil('two');
+    connection.close();
+  });
+});
+
+describe('a browser that goes away', () => {
+  it.each([
+    ['of known length', ['Content-Length: 1000'], ''],
+    ['in chunks', ['Transfer-Encoding: chunked'], '400\r\n'],
+    ['with trailers', ['Transfer-Encoding: chunked', 'Trailer: X-Sum'], '400\r\n'],
+  ])('cancels the call while it uploads a body %s', async (_what, fields, prefix) => {
+    for (const how of ['reset', 'end'] as const) {
+      const connection = await stage.open();
+      connection.write(stage.head('POST /large/one HTTP/1.1', ...fields) + prefix + 'x'.repeat(100));
+      await expect.poll(() => stage.upstream.requests[0]?.bodyBytes).toBe(100);
+      connection[how]();
+      const request = stage.received();
+      await request.over;
+      expect(request).toMatchObject({ aborted: true, bodySha256: undefined });
+      connection.close();
+    }
+  });
+
+  it('cancels the call while it waits, and while it downloads', async () => {
+    for (const begun of [false, true]) {
+      const { promise: came, resolve } = Promise.withResolvers<void>();
+      stage.upstream.respond((_request, response) => {
+        if (begun) response.writeHead(200).write('begun');
+        resolve();
+      });
+      const connection = await stage.open();
+      connection.write(stage.head('GET /api/one HTTP/1.1'));
+      await came;
+      if (begun) await connection.readUntil('begun');
+      connection.close();
+      const request = stage.received();
+      await request.over;
+      expect(request.aborted).toBe(true);
+    }
+  });
+
+  it('never reaches the upstream when it goes before a small body is whole', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /api/one HTTP/1.1', 'Content-Length: 1000') + 'x'.repeat(100));
+    await sleep(20);
+    connection.reset();
+    await expect.poll(() => stage.gateway.logs()).toContain('"path":"/api/one"');
+    expect(stage.upstream.requests).toEqual([]);
+    expect(stage.gateway.logs()).not.toContain('unexpected error');
+  });
+});
+
+describe('an upstream that breaks off', () => {
+  it.each(['content-length', 'chunked'] as const)(
+    'gives a truncated answer, never one that looks whole (%s) (standards: F21)',
+    async (framing) => {
+      stage.upstream.respond(cutMidBody(framing));
+      const connection = await stage.open();
+      connection.write(stage.head('GET /api/one HTTP/1.1'));
+      await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
+      connection.close();
+    },
+  );
+
+  it('gives a truncated answer even before the first byte of the body', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n', () => socket.resetAndDestroy());
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', 'Content-Length: 0'));
+    await expect(connection.readResponse('POST')).rejects.toThrow('the connection ended');
+    connection.close();
+  });
+
+  it('while the browser uploads gives 502, and the browser can read it', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.resetAndDestroy();
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', 'Content-Length: 1000000') + 'x'.repeat(100_000));
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    connection.close();
+  });
+});
+
+describe('an early answer', () => {
+  const upload = 8 * MEGABYTE;
+
+  it('of the gateway reaches a browser that still uploads, and the connection ends well', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /api/one HTTP/1.1', `Content-Length: ${2 * upload}`));
+    connection.write(Buffer.alloc(upload, 'x'));
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, codeOf(answer), answer.header('connection')]).toEqual([
+      413,
+      'body_too_large',
+      'close',
+    ]);
+    expect(await endsWithoutReset(connection.socket, () => connection.write(Buffer.alloc(upload, 'x')))).toBe(
+      true,
+    );
+  });
+
+  it('to a body in chunks that has grown too large reaches the browser', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /api/one HTTP/1.1', 'Transfer-Encoding: chunked'));
+    const chunk = Buffer.concat([
+      Buffer.from('100000\r\n'),
+      Buffer.alloc(MEGABYTE, 'x'),
+      Buffer.from('\r\n'),
+    ]);
+    for (let sent = 0; sent < 12; sent += 1) connection.write(chunk);
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, codeOf(answer)]).toEqual([413, 'body_too_large']);
+    expect(await endsWithoutReset(connection.socket, () => connection.write('0\r\n\r\n'))).toBe(true);
+  });
+
+  it('of the upstream reaches a browser that still uploads, and the connection goes on', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: 1\r\n\r\nno');
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', `Content-Length: ${2 * upload}`));
+    connection.write(Buffer.alloc(upload, 'x'));
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, answer.header('x-why'), answer.body.toString()]).toEqual([403, '1', 'no']);
+    connection.write(Buffer.alloc(upload, 'x'));
+    connection.write(stage.head('GET /api/two HTTP/1.1'));
+    expect((await connection.readResponse()).status).toBe(200);
+    connection.close();
+  });
+
+  it('of the upstream to a body with trailers reaches the browser as well', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: X-Sum'));
+    connection.write('4\r\nbody\r\n');
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, answer.body.toString()]).toEqual([403, 'no']);
+    connection.write('4\r\nmore\r\n0\r\nX-Sum: 8\r\n\r\n');
+    connection.write(stage.head('GET /api/two HTTP/1.1'));
+    expect((await connection.readResponse()).status).toBe(200);
+    connection.close();
+  });
+
+  it('of an upstream that has stopped reading lets the browser end what it has begun', async () => {
+    const gate = Promise.withResolvers<void>();
+    attend = async (socket, head) => {
+      await head;
+      socket.pause();
+      await gate.promise;
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/one HTTP/1.1', `Content-Length: ${BODY}`));
+    const sending = send(connection.socket, BODY);
+    await standsStill(() => sentBytes(connection.socket));
+    gate.resolve();
+    expect((await connection.readResponse('POST')).status).toBe(403);
+    await sending;
+    connection.close();
+  });
+
+  it('of the gateway to a request without a body leaves the connection as it is', async () => {
+    const connection = await stage.open();
+    connection.write(`GET /api/one HTTP/1.1\r\nHost: ${stage.host}\r\nSec-Fetch-Site: cross-site\r\n\r\n`);
+    const refused = await connection.readResponse();
+    expect([refused.status, refused.header('connection')]).toEqual([403, 'keep-alive']);
+    stage.upstream.respond(answering({}));
+    connection.write(stage.head('GET /api/two HTTP/1.1'));
+    expect((await connection.readResponse()).body.toString()).toBe('ok');
+    connection.close();
+  });
+});
+
+/** Sends so many bytes, as fast as the other side takes them. */
+async function send(socket: Socket, bytes: number): Promise<void> {
+  const block = Buffer.alloc(MEGABYTE, 'y');
+  for (let sent = 0; sent < bytes; sent += block.length) {
+    if (!socket.write(block)) await once(socket, 'drain');
+  }
+}
+
+/** How much of what was written the system has taken. */
+function sentBytes(socket: Socket): number {
+  return socket.bytesWritten - socket.writableLength;
+}
+
+/** Waits until a number has begun to grow and has stopped again. */
+async function standsStill(read: () => number): Promise<void> {
+  let before = -1;
+  let times = 0;
+  await expect
+    .poll(
+      () => {
+        times = read() > 0 && read() === before ? times + 1 : 0;
+        before = read();
+        return times;
+      },
+      { timeout: 10_000 },
+    )
+    .toBeGreaterThan(3);
+}
+
+/** Does something, and tells whether the other side then ends the connection in good order. */
+async function endsWithoutReset(socket: Socket, action: () => void): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  socket.once('end', () => resolve(true));
+  socket.once('error', () => resolve(false));
+  action();
+  const isGood = await promise;
+  socket.destroy();
+  return isGood;
+}

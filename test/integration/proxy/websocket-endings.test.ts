@@ -1,0 +1,238 @@
+import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from '../../support/gateway.ts';
+import { SESSION_SECRET as SECRET } from '../../support/gateway-config.ts';
+import type { RawConnection } from '../../support/raw-client.ts';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type AgentWebSocket } from '../../support/user-agent/web-socket.ts';
+import { createUserAgent } from '../../support/user-agent.ts';
+import { type Stage, openStage } from './stage.ts';
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  `Sec-WebSocket-Key: ${KEY}`,
+  'Sec-WebSocket-Version: 13',
+];
+const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n\r\n`;
+
+let stage: Stage;
+
+afterEach(() => stage.close());
+
+/** Signs out, as a page does. */
+const signOut = async ({ agent }: Stage) => {
+  expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+};
+
+async function openEchoing(path = '/socket/live'): Promise<AgentWebSocket> {
+  const socket = await stage.agent.websocket(path);
+  socket.send('hello');
+  expect(await socket.next()).toBe('hello');
+  return socket;
+}
+
+describe('a WebSocket ends', () => {
+  it('with 1008 when its session ends by logout, and so does its call upstream (standards: F25)', async () => {
+    stage = await openStage();
+    const sockets = await Promise.all([openEchoing(), openEchoing()]);
+    const upstreamEnds = stage.upstream.webSockets.map(
+      (socket) => new Promise((resolve) => socket.once('close', resolve)),
+    );
+    await signOut(stage);
+    for (const socket of sockets) expect((await socket.closed).code).toBe(1008);
+    await Promise.all(upstreamEnds);
+  });
+
+  it('with 1008 when its session goes idle, and not before (standards: F25)', async () => {
+    stage = await openStage({
+      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s' } },
+    });
+    const socket = await openEchoing();
+    const openedAtMs = Date.now();
+    let isClosed = false;
+    const closed = socket.closed.then(({ code }) => {
+      isClosed = true;
+      return code;
+    });
+    // Requests beside it keep the session, and with it the socket, alive.
+    while (Date.now() - openedAtMs < 1_500) {
+      expect((await stage.agent.fetch('/api/one')).status).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(isClosed).toBe(false);
+    expect(await closed).toBe(1008);
+  });
+
+  it('with 1008 when its session has reached its absolute limit (standards: F25)', async () => {
+    stage = await openStage({
+      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s', absoluteTimeout: '1s' } },
+    });
+    const socket = await openEchoing();
+    expect((await socket.closed).code).toBe(1008);
+  });
+
+  it('with 1001 when the gateway drains, also one that opens at that moment', async () => {
+    stage = await openStage();
+    const socket = await openEchoing();
+    stage.gateway.gateway.drain();
+    expect((await socket.closed).code).toBe(1001);
+    const late = await stage.agent.websocket('/socket/live');
+    expect((await late.closed).code).toBe(1001);
+  });
+
+  it('on no account with the session of another person, nor without one', async () => {
+    stage = await openStage({ routes: [{ path: '/open', auth: 'none', websocket: true }] });
+    const other = createUserAgent(stage.gateway.url);
+    await other.signIn('/', { loginHint: 'bob' });
+    const [mine, theirs] = await Promise.all([openEchoing(), other.websocket('/socket/live')]);
+    const open = await openEchoing('/open/live');
+    await signOut(stage);
+    expect((await mine.closed).code).toBe(1008);
+    for (const socket of [theirs, open]) {
+      socket.send('still here');
+      expect(await socket.next()).toBe('still here');
+    }
+    other.close();
+  });
+});
+
+describe('with two gateways on one Redis', () => {
+  let redis: RedisServer;
+  let second: RunningGateway;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  afterAll(() => redis.close());
+
+  beforeEach(async () => {
+    stage = await openStage({ store: redis.url });
+    const { provider, upstream, gateway } = stage;
+    second = await startGateway({ provider, upstream, store: redis.url, baseUrl: gateway.url });
+  });
+
+  afterEach(() => second.close());
+
+  it('a WebSocket on one ends with 1008 when the session ends on the other (standards: F25)', async () => {
+    const elsewhere = createUserAgent(stage.gateway.url, {
+      connect: { host: '127.0.0.1', port: second.port },
+    });
+    for (const { line } of stage.agent.cookies.lines) elsewhere.setCookie(line);
+    const [here, there] = await Promise.all([
+      stage.agent.websocket('/socket/a'),
+      elsewhere.websocket('/socket/b'),
+    ]);
+    await signOut(stage);
+    expect((await here.closed).code).toBe(1008);
+    expect((await there.closed).code).toBe(1008);
+    elsewhere.close();
+  });
+});
+
+describe('the close frame of the gateway', () => {
+  let raw: RawUpstream;
+  let connection: RawConnection;
+  /** The upstream's side of the socket. */
+  let upstreamSocket: Socket;
+
+  beforeEach(async () => {
+    const opened = Promise.withResolvers<Socket>();
+    raw = await startRawUpstream(async (socket, head) => {
+      await head;
+      socket.write(SWITCHING);
+      opened.resolve(socket);
+    });
+    stage = await openStage({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
+    connection = await stage.open();
+    connection.write(stage.head('GET /raw/live HTTP/1.1', `Origin: ${stage.gateway.url}`, ...UPGRADE));
+    await connection.readUntil('\r\n\r\n');
+    upstreamSocket = await opened.promise;
+  });
+
+  afterEach(async () => {
+    connection.close();
+    await raw.close();
+  });
+
+  const frame = (payload: string) =>
+    Buffer.concat([
+      Buffer.from([0x82, 126, payload.length >> 8, payload.length & 0xff]),
+      Buffer.from(payload),
+    ]);
+  const CLOSE_1008 = Buffer.from([0x88, 2, 0x03, 0xf0]);
+
+  /** Everything the browser got before the connection ended. */
+  const rest = async () => {
+    await connection.ended;
+    return connection.pending();
+  };
+
+  it('comes at once between two frames, and the connection ends in good order', async () => {
+    upstreamSocket.write(frame('x'.repeat(300)));
+    await connection.readUntil('x'.repeat(300));
+    await signOut(stage);
+    expect(await rest()).toEqual(CLOSE_1008);
+    connection.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
+    connection.end();
+  });
+
+  it('waits for the end of a frame under way, and nothing comes after it', async () => {
+    const whole = frame('y'.repeat(300));
+    upstreamSocket.write(whole.subarray(0, 100));
+    await expect.poll(() => connection.pending().length).toBe(100);
+    await signOut(stage);
+    upstreamSocket.write(Buffer.concat([whole.subarray(100), frame('after'), whole.subarray(0, 9)]));
+    const seen = await rest();
+    expect(seen.subarray(0, whole.length)).toEqual(whole);
+    // What came in the same piece may pass, but whole; then the close, and nothing else.
+    expect([Buffer.concat([frame('after'), CLOSE_1008]), CLOSE_1008]).toContainEqual(
+      seen.subarray(whole.length),
+    );
+  });
+
+  it('is left out when a frame never ends: the connection is cut, and no byte is put into the frame', async () => {
+    const part = frame('z'.repeat(300)).subarray(0, 100);
+    upstreamSocket.write(part);
+    await expect.poll(() => connection.pending().length).toBe(100);
+    await signOut(stage);
+    expect(await rest()).toEqual(part);
+  });
+
+  it('reaches a browser that is behind with its reading', async () => {
+    const message = frame('w'.repeat(60_000));
+    connection.socket.pause();
+    for (let sent = 0; sent < 100; sent += 1) upstreamSocket.write(message);
+    await expect.poll(() => upstreamSocket.writableLength).toBe(0);
+    await signOut(stage);
+    connection.socket.resume();
+    const seen = await rest();
+    expect(seen.subarray(-4)).toEqual(CLOSE_1008);
+    expect((seen.length - 4) % message.length).toBe(0);
+  });
+});
+
+it('is never opened for a session that ends while the upstream makes up its mind', async () => {
+  const gate = Promise.withResolvers<void>();
+  const raw = await startRawUpstream(async (socket, head) => {
+    await head;
+    await gate.promise;
+    socket.write(SWITCHING);
+  });
+  stage = await openStage({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
+  const connection = await stage.open();
+  connection.write(stage.head('GET /raw/live HTTP/1.1', `Origin: ${stage.gateway.url}`, ...UPGRADE));
+  await expect.poll(() => raw.received.length).toBe(1);
+  await signOut(stage);
+  expect((await connection.readResponse()).status).toBe(401);
+  gate.resolve();
+  await connection.ended;
+  expect(connection.pending().length).toBe(0);
+  connection.close();
+  await raw.close();
+});

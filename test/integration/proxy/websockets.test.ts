@@ -1,0 +1,457 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { valueOf, valuesOf } from '../../support/header-list.ts';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  `Sec-WebSocket-Key: ${KEY}`,
+  'Sec-WebSocket-Version: 13',
+];
+const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`;
+
+let stage: Stage;
+let raw: RawUpstream;
+/** What the raw upstream does with a connection. */
+let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
+let own: string;
+
+beforeAll(async () => {
+  raw = await startRawUpstream((socket, head) => attend(socket, head));
+  stage = await openStage({
+    routes: [
+      { path: '/raw', upstream: raw.url, websocket: true, timeout: { headers: '300ms' } },
+      { path: '/open', websocket: true, auth: 'none' },
+      { path: '/maybe', websocket: true, auth: 'optional' },
+      { path: '/moved', websocket: true, stripPrefix: true },
+      {
+        path: '/fields',
+        websocket: true,
+        cookies: { toUpstream: ['lang'] },
+        requestHeaders: { set: { 'X-Set': '1' }, remove: ['X-Removed'] },
+      },
+    ],
+  });
+  own = `Origin: ${stage.gateway.url}`;
+});
+
+beforeEach(() => {
+  stage.reset();
+  stage.upstream.rejectUpgrades(undefined);
+  stage.upstream.upgrades.length = 0;
+  raw.received.length = 0;
+});
+
+afterAll(async () => {
+  await stage.close();
+  await raw.close();
+});
+
+/** Asks for an upgrade, and gives the answer, which may be 101. */
+async function ask(path: string, fields: readonly string[] = [own, ...UPGRADE], head = stage.head) {
+  const connection = await stage.open();
+  connection.write(head(`GET ${path} HTTP/1.1`, ...fields));
+  try {
+    return await connection.readResponse();
+  } finally {
+    connection.close();
+  }
+}
+
+/** The head of a request without the session cookie. */
+const withoutTicket: Stage['head'] = (requestLine, ...fields) =>
+  [requestLine, `Host: ${stage.host}`, ...fields, '', ''].join('\r\n');
+
+describe('an upgrade', () => {
+  it('carries the token and none of the credentials of the client (standards: F3, F9, F24)', async () => {
+    const answer = await ask('/socket/live?x=1', [
+      own,
+      ...UPGRADE,
+      'Authorization: Bearer attacker',
+      'Cookie: other=1',
+      'X-Forwarded-For: 6.6.6.6',
+      'X_Forwarded_For: 6.6.6.6',
+      'Forwarded: for=6.6.6.6',
+      'DPoP: attacker',
+      'X-Custom: kept',
+      'Sec-WebSocket-Protocol: chat, superchat',
+      'Sec-WebSocket-Extensions: permessage-deflate',
+    ]);
+    expect(answer.status).toBe(101);
+    const [request] = stage.upstream.upgrades;
+    expect(request?.target).toBe('/socket/live?x=1');
+    const headers = request?.headers ?? [];
+    expect(namesOf(headers).toSorted()).toEqual([
+      'authorization',
+      'connection',
+      'host',
+      'origin',
+      'sec-fetch-site',
+      'sec-websocket-extensions',
+      'sec-websocket-key',
+      'sec-websocket-protocol',
+      'sec-websocket-version',
+      'traceparent',
+      'upgrade',
+      'x-custom',
+      'x-forwarded-for',
+      'x-forwarded-host',
+      'x-forwarded-proto',
+      'x-request-id',
+    ]);
+    const [authorization = '', ...others] = valuesOf(headers, 'authorization');
+    expect(others).toEqual([]);
+    expect(stage.provider.isAccessTokenActive(authorization.slice('Bearer '.length))).toBe(true);
+    expect(valueOf(headers, 'x-forwarded-for')).toBe('127.0.0.1');
+    expect(valueOf(headers, 'host')).toBe(new URL(stage.upstream.url).host);
+    expect(valueOf(headers, 'sec-websocket-key')).toBe(KEY);
+  });
+
+  it('is harmless with Expect, which other proxies trip over', async () => {
+    await ask('/socket/live', [own, ...UPGRADE, 'Expect: 100-continue', 'Authorization: Bearer attacker']);
+    const [request] = stage.upstream.upgrades;
+    expect(namesOf(request?.headers ?? [])).not.toContain('cookie');
+    expect(namesOf(request?.headers ?? [])).not.toContain('expect');
+    expect(request?.header('authorization')).not.toContain('attacker');
+  });
+
+  it('keeps its own fields when Connection names them', async () => {
+    const fields = UPGRADE.filter((field) => !field.startsWith('Connection'));
+    const nominated = 'Connection: Upgrade, Authorization, X-Forwarded-For, X-Custom, Sec-WebSocket-Protocol';
+    expect((await ask('/socket/live', [own, ...fields, nominated, 'X-Custom: 1'])).status).toBe(101);
+    const [request] = stage.upstream.upgrades;
+    expect(request?.header('authorization')).toBeDefined();
+    expect(request?.header('x-forwarded-for')).toBe('127.0.0.1');
+    expect(namesOf(request?.headers ?? [])).not.toContain('x-custom');
+    expect(request?.header('connection')).toBe('Upgrade');
+  });
+
+  it('obeys the route: its prefix, fields and cookies', async () => {
+    expect((await ask('/moved/live?x=1')).status).toBe(101);
+    expect(stage.upstream.upgrades.pop()?.target).toBe('/live?x=1');
+    await ask('/fields/live', [own, ...UPGRADE, 'Cookie: lang=de; theme=dark', 'X-Removed: 1', 'X-Set: 2']);
+    const request = stage.upstream.upgrades.pop();
+    expect(request?.header('cookie')).toBe('lang=de');
+    expect(request?.header('x-set')).toBe('1');
+    expect(request?.header('x-removed')).toBeUndefined();
+  });
+
+  it('has a token only where the route wants one and there is a session', async () => {
+    for (const [path, head, hasToken] of [
+      ['/open/live', stage.head, false],
+      ['/maybe/live', stage.head, true],
+      ['/maybe/live', withoutTicket, false],
+    ] as const) {
+      expect((await ask(path, [own, ...UPGRADE], head)).status).toBe(101);
+      const request = stage.upstream.upgrades.pop();
+      expect(request?.header('authorization') !== undefined).toBe(hasToken);
+      expect(request?.header('cookie')).toBeUndefined();
+    }
+  });
+
+  it('is answered with the fields of the handshake and no other (standards: F10, F11)', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write(
+        `${SWITCHING}Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nX-Inside: 1\r\n\r\n`,
+      );
+    };
+    const answer = await ask('/raw/live', [own, ...UPGRADE, 'Sec-WebSocket-Protocol: chat']);
+    expect(answer.status).toBe(101);
+    expect(namesOf(answer.headers).toSorted()).toEqual([
+      'connection',
+      'sec-websocket-accept',
+      'sec-websocket-extensions',
+      'sec-websocket-protocol',
+      'upgrade',
+    ]);
+    expect(answer.header('sec-websocket-accept')).toBe(ACCEPT);
+    expect(answer.header('sec-websocket-protocol')).toBe('chat');
+  });
+});
+
+describe('an upgrade is refused, and nothing is dialled', () => {
+  it.each([
+    ['https://evil.example'],
+    ['null'],
+    ['http://127.0.0.1'],
+    ['http://127.0.0.1.evil.example'],
+    [undefined],
+  ])('from the Origin %s (standards: F24)', async (origin) => {
+    for (const path of ['/raw/live', '/open/live']) {
+      const fields = origin === undefined ? [] : [`Origin: ${origin}`];
+      const answer = await ask(path, [...fields, ...UPGRADE, 'Sec-Fetch-Site: same-origin', 'X-CSRF: 1']);
+      expect([answer.status, codeOf(answer)]).toEqual([403, 'origin_rejected']);
+    }
+    expect(raw.received).toEqual([]);
+    expect(stage.upstream.upgrades).toEqual([]);
+  });
+
+  it('without a session (standards: F24)', async () => {
+    for (const cookie of [[], ['Cookie: coatcheck=forged']]) {
+      const answer = await ask('/raw/live', [own, ...UPGRADE, ...cookie], withoutTicket);
+      expect([answer.status, JSON.parse(answer.body.toString()).loginUrl]).toEqual([401, '/auth/login']);
+      expect(answer.header('content-type')).toBe('application/problem+json');
+      expect(answer.header('connection')).toBe('close');
+    }
+    expect(raw.received).toEqual([]);
+  });
+
+  it('for any other protocol (standards: F26)', async () => {
+    for (const upgrade of ['h2c', 'foo', 'websocket, h2c', 'h2c, websocket', 'TLS/1.0']) {
+      const fields = [
+        own,
+        'Connection: Upgrade, HTTP2-Settings',
+        `Upgrade: ${upgrade}`,
+        'HTTP2-Settings: AAMAAABkAAQCAAAA',
+      ];
+      expect((await ask('/raw/live', fields)).status).toBe(400);
+      expect((await ask('/api/live', fields)).status).not.toBe(101);
+    }
+    expect(raw.received).toEqual([]);
+  });
+
+  it('with another method than GET, or with a body', async () => {
+    const connection = await stage.open();
+    connection.write(stage.head('POST /raw/live HTTP/1.1', own, ...UPGRADE));
+    expect((await connection.readResponse('POST')).status).toBe(400);
+    connection.close();
+    for (const framing of ['Content-Length: 4', 'Transfer-Encoding: chunked']) {
+      const body = framing.startsWith('C') ? 'body' : '4\r\nbody\r\n0\r\n\r\n';
+      const answer = await ask(
+        '/raw/live',
+        [own, ...UPGRADE, framing],
+        (...args) => stage.head(...args) + body,
+      );
+      expect(answer.status).toBe(400);
+    }
+    expect(raw.received).toEqual([]);
+  });
+
+  it('on a route that has no sockets, and on none', async () => {
+    for (const path of ['/api/live', '/public/live', '/nothing', '/auth/session', '/']) {
+      const answer = await ask(path);
+      expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found']);
+    }
+    expect(stage.upstream.upgrades).toEqual([]);
+  });
+
+  it.each([
+    '//evil.example/raw/live',
+    'http://evil.example/raw/live',
+    '/raw/../api/live',
+    '/raw/..%2fapi/live',
+    '/raw/%2e%2e/api/live',
+    '/raw/%252e%252e/live',
+    '/raw/..;/live',
+    '/raw/..\\live',
+    '/raw/%5c..%5clive',
+    '/raw/live#x',
+    '/raw/live%0d%0aX:1',
+    '/%72aw/live',
+    '/raw;x/live',
+    '*',
+  ])('for the target %s (standards: F13, F24)', async (target) => {
+    expect((await ask(target)).status).toBe(400);
+    expect(raw.received).toEqual([]);
+    expect(stage.upstream.upgrades).toEqual([]);
+  });
+
+  it('for another host', async () => {
+    const head: Stage['head'] = (requestLine, ...fields) =>
+      stage.head(requestLine, ...fields).replace(`Host: ${stage.host}`, 'Host: evil.example');
+    expect((await ask('/raw/live', [own, ...UPGRADE], head)).status).toBe(421);
+    expect(raw.received).toEqual([]);
+  });
+});
+
+describe('an upstream that does not upgrade', () => {
+  it.each([401, 403, 404, 500, 200])('answers %i, and the client reads it', async (code) => {
+    attend = async (socket, head) => {
+      await head;
+      socket.end(
+        `HTTP/1.1 ${code} Why\r\nContent-Length: 3\r\nX-Why: 1\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nClear-Site-Data: "*"\r\nWWW-Authenticate: Basic\r\n\r\nwhy`,
+      );
+    };
+    const answer = await ask('/raw/live');
+    expect([answer.status, answer.header('x-why'), answer.body.toString()]).toEqual([code, '1', 'why']);
+    expect(answer.header('cache-control')).toBe('no-store');
+    for (const name of ['set-cookie', 'server', 'clear-site-data', 'www-authenticate']) {
+      expect(namesOf(answer.headers)).not.toContain(name);
+    }
+  });
+
+  it('may answer in chunks', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.end('HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n');
+    };
+    const answer = await ask('/raw/live');
+    expect([answer.status, answer.body.toString()]).toEqual([403, 'no']);
+  });
+
+  it('never gets what the client sent after the upgrade (standards: F26)', async () => {
+    for (const code of [200, 403]) {
+      attend = async (socket, head) => {
+        await head;
+        socket.write(`HTTP/1.1 ${code} Why\r\nContent-Length: 2\r\n\r\nno`);
+      };
+      const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+      const answer = await ask('/raw/live', [own, ...UPGRADE], (...args) => stage.head(...args) + smuggled);
+      expect(answer.status).toBe(code);
+      await sleep(20);
+    }
+    expect(raw.received.map((bytes) => bytes.toString()).join()).not.toContain('smuggled');
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it.each([
+    ['is away', 502, undefined],
+    ['hangs up', 502, ''],
+    ['speaks no HTTP', 502, 'SSH-2.0\r\n\r\n'],
+    ['switches to another protocol', 502, SWITCHING.replace('Upgrade: websocket', 'Upgrade: evil')],
+    ['has not understood the handshake', 502, SWITCHING.replace(ACCEPT, 'bm90IHRoZSByaWdodCBvbmU=')],
+    ['leaves out the handshake', 502, SWITCHING.replace(/Sec-WebSocket-Accept.*\r\n/, '')],
+    ['says nothing', 504, 'wait'],
+  ])('and %s gives %i, on the socket', async (_what, status, bytes) => {
+    if (bytes === undefined) await raw.stop();
+    attend = async (socket, head) => {
+      await head;
+      if (bytes === '') socket.resetAndDestroy();
+      else if (bytes !== 'wait') socket.write(`${bytes}\r\n`);
+    };
+    const answer = await ask('/raw/live');
+    await raw.start();
+    expect(answer.status).toBe(status);
+    expect(answer.header('content-type')).toBe('application/problem+json');
+    expect(answer.body.toString()).not.toContain(`${raw.port}`);
+    expect(answer.header('x-request-id') ?? JSON.parse(answer.body.toString()).requestId).toBeDefined();
+  });
+});
+
+describe('an open socket', () => {
+  it('carries text, binary and large messages both ways, with subprotocol and compression', async () => {
+    const socket = await stage.agent.websocket('/socket/live', { protocols: ['chat'] });
+    expect(socket.protocol).toBe('chat');
+    socket.send('hello \u20ac');
+    expect(await socket.next()).toBe('hello \u20ac');
+    for (const size of [0, 125, 126, 65_535, 65_536, 5_000_000]) {
+      const message = Buffer.alloc(size, 'y');
+      socket.send(message);
+      const back = await socket.next();
+      expect(Buffer.isBuffer(back) && back.equals(message)).toBe(true);
+    }
+    socket.close(4000, 'done');
+    expect(await socket.closed).toEqual({ code: 4000, reason: 'done' });
+  });
+
+  it('gets what came together with the 101', async () => {
+    attend = async (socket, head) => {
+      await head;
+      socket.write(`${SWITCHING}\r\n\x81\x05hello`, 'latin1');
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE));
+    expect((await connection.readResponse()).status).toBe(101);
+    expect((await connection.readUntil('hello')).toString('latin1')).toBe('\x81\x05hello');
+    connection.close();
+  });
+
+  it('passes on what the client sent too early, but not before the 101 (standards: F26)', async () => {
+    const gate = Promise.withResolvers<void>();
+    attend = async (socket, head) => {
+      await head;
+      await gate.promise;
+      socket.write(`${SWITCHING}\r\n`);
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE) + 'early');
+    await expect.poll(() => raw.received.length).toBe(1);
+    await sleep(50);
+    expect(raw.received[0]?.toString()).not.toContain('early');
+    gate.resolve();
+    await connection.readUntil('\r\n\r\n');
+    await expect.poll(() => raw.received[0]?.toString()).toContain('\r\n\r\nearly');
+    connection.close();
+  });
+
+  it('holds back the upstream while the browser does not read', async () => {
+    const total = 160 * 1024 * 1024;
+    let written = 0;
+    attend = async (socket, head) => {
+      await head;
+      socket.write(`${SWITCHING}\r\n`);
+      const frame = Buffer.concat([
+        Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0]),
+        Buffer.alloc(1024 * 1024, 'x'),
+      ]);
+      const push = () => {
+        while (written < total) {
+          written += frame.length;
+          if (!socket.write(frame)) return socket.once('drain', push);
+        }
+        return undefined;
+      };
+      push();
+    };
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE));
+    await connection.readUntil('\r\n\r\n');
+    connection.socket.removeAllListeners('data');
+    connection.socket.pause();
+    let before = -1;
+    await expect
+      .poll(
+        () => {
+          const still = written > 0 && written === before;
+          before = written;
+          return still;
+        },
+        { interval: 150, timeout: 10_000 },
+      )
+      .toBe(true);
+    expect(written).toBeLessThan(100 * 1024 * 1024);
+    connection.socket.on('data', () => undefined).resume();
+    await expect.poll(() => connection.socket.bytesRead, { timeout: 10_000 }).toBeGreaterThan(total);
+    connection.close();
+  });
+
+  it('ends on the other side when either side ends or breaks', async () => {
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      const { promise: gone, resolve } = Promise.withResolvers<void>();
+      attend = async (socket, head) => {
+        socket.once('close', () => resolve());
+        socket.once('end', () => socket.end());
+        await head;
+        socket.write(`${SWITCHING}\r\n`);
+      };
+      const connection = await stage.open();
+      connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE));
+      await connection.readUntil('\r\n\r\n');
+      connection.socket[end]();
+      await gone;
+    }
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      attend = async (socket, head) => {
+        await head;
+        socket.write(`${SWITCHING}\r\n`);
+        await sleep(10);
+        socket[end]();
+      };
+      const connection = await stage.open();
+      connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE));
+      await connection.readUntil('\r\n\r\n');
+      await connection.ended;
+      connection.close();
+    }
+  });
+});
+
+it('lets no token reach the browser or the log', () => {
+  expect(stage.leaks()).toEqual([]);
+});

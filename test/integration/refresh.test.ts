@@ -1,0 +1,438 @@
+import { decodeJwt } from 'jose';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { Rotation } from '../support/fake-provider/settings.ts';
+import type { RunningGateway } from '../support/gateway.ts';
+import { startRedis } from '../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { status } from '../support/upstream/behaviours.ts';
+
+/** The life of the access tokens here, in milliseconds. */
+const LIFE = 300_000;
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 10_000, interval: 20 };
+
+let rig: Rig;
+
+/** Opens the rig of a test; its clock stands still. */
+async function openSignedOut(options: RigOptions = {}): Promise<Rig> {
+  const opened = await openRig(options);
+  onTestFinished(() => opened.close());
+  opened.stopClock();
+  return opened;
+}
+
+/** Opens the rig of a test, with somebody signed in. */
+async function open(options: RigOptions = {}): Promise<Rig> {
+  const opened = await openSignedOut(options);
+  await opened.agent.signIn();
+  return opened;
+}
+
+/** Opens a rig on a Redis of its own. */
+async function openOnRedis(options: RigOptions = {}): Promise<Rig> {
+  const redis = await startRedis();
+  onTestFinished(() => redis.close());
+  return open({ store: redis.url, ...options });
+}
+
+const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
+const bearers = () => rig.upstream.requests.map(({ bearer }) => bearer);
+const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
+const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
+const times = <Value>(count: number, value: Value): Value[] => Array<Value>(count).fill(value);
+/** The access tokens of the only sign-in, in the order of issue. */
+const issued = () => rig.provider.families[0]?.accessTokens.map(({ token }) => token) ?? [];
+
+async function metric(line: string, { adminUrl }: RunningGateway = rig.gateway): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return Number(
+    text
+      .split('\n')
+      .find((each) => each.startsWith(`coatcheck_${line} `))
+      ?.split(' ')[1] ?? 0,
+  );
+}
+
+describe('an access token near its end', () => {
+  it('is used as it is and renewed behind the request: nobody waits', async () => {
+    rig = await open();
+    rig.advance(LIFE * 0.85);
+    const gate = rig.provider.faults.hold('token');
+    expect(await calls(20)).toEqual(times(20, 200));
+    await gate.waiting();
+    expect(new Set(bearers())).toEqual(new Set([issued()[0]]));
+
+    gate.release();
+    await vi.waitFor(async () => {
+      expect(await call()).toBe(200);
+      expect(bearers().at(-1)).toBe(issued()[1]);
+    }, PATIENCE);
+    expect(refreshes()).toBe(1);
+  });
+
+  it.each([
+    ['a fifth of its life', undefined, 0.79, 0.81],
+    ['the share of the configuration', '50%', 0.49, 0.51],
+    ['the duration of the configuration', '30s', 0.89, 0.91],
+    ['at most half of its life', '10m', 0.49, 0.51],
+  ])('is near it for %s', async (_what, ahead, before, after) => {
+    rig = await open(ahead === undefined ? {} : { config: { refresh: { ahead } } });
+    rig.advance(LIFE * before);
+    expect(await call()).toBe(200);
+    rig.advance(LIFE * (after - before));
+    expect(refreshes()).toBe(0);
+    expect(await call()).toBe(200);
+    await vi.waitFor(() => expect(refreshes()).toBe(1), PATIENCE);
+  });
+
+  it('goes on being used when it cannot be renewed', async () => {
+    rig = await open();
+    rig.provider.faults.token = { status: 500 };
+    rig.advance(LIFE * 0.85);
+    expect(await call()).toBe(200);
+    await vi.waitFor(async () => expect(await metric('refresh_total{outcome="kept"}')).toBe(1), PATIENCE);
+    expect(await calls(10)).toEqual(times(10, 200));
+    expect(new Set(bearers())).toEqual(new Set(issued()));
+  });
+
+  it('is left alone while nobody calls (standards: G22)', async () => {
+    rig = await open();
+    rig.advance(LIFE * 5);
+    await rig.agent.fetch('/auth/session');
+    await rig.agent.fetch('/public/one');
+    expect(refreshes()).toBe(0);
+  });
+});
+
+describe('an access token that is over', () => {
+  beforeEach(async () => {
+    rig = await open();
+  });
+
+  it('is renewed once for all who wait (standards: G6)', async () => {
+    rig.advance(LIFE);
+    const gate = rig.provider.faults.hold('token');
+    const answers = calls(50);
+    await gate.waiting();
+    await vi.waitFor(async () => expect(await metric('refresh_total{outcome="joined"}')).toBe(49), PATIENCE);
+    expect(rig.upstream.requests).toEqual([]);
+    gate.release();
+    expect(await answers).toEqual(times(50, 200));
+    expect(refreshes()).toBe(1);
+    expect(bearers()).toEqual(times(50, issued()[1]));
+    expect(await metric('refresh_total{outcome="refreshed"}')).toBe(1);
+  });
+
+  it('is renewed as RFC 6749 asks, and no scope is asked for (standards: G1, G3)', async () => {
+    rig.advance(LIFE);
+    expect(await call()).toBe(200);
+    const asked = rig.provider.requests.filter(({ endpoint }) => endpoint === 'token').at(-1);
+    expect(asked?.form).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: rig.provider.books()[0]?.token,
+    });
+    expect(asked?.authorization).toMatch(/^Basic /);
+    expect(asked?.headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/);
+  });
+
+  it('is renewed for the others when one who waits goes away (standards: G24)', async () => {
+    rig.advance(LIFE);
+    const gate = rig.provider.faults.hold('token');
+    const leaving = new AbortController();
+    const gone = rig.agent.fetch('/api/gone', { signal: leaving.signal });
+    await gate.waiting();
+    const staying = calls(5);
+    leaving.abort();
+    await expect(gone).rejects.toThrow(/abort/);
+    gate.release();
+    expect(await staying).toEqual(times(5, 200));
+    expect(refreshes()).toBe(1);
+    expect(rig.upstream.requests.map(({ target }) => target)).not.toContain('/api/gone');
+  });
+
+  it('is renewed once when it is refused and over at the same moment', async () => {
+    rig.advance(LIFE * 0.85);
+    rig.provider.revokeAccessToken(issued()[0] ?? '');
+    expect(await calls(20)).toEqual(times(20, 200));
+    expect(refreshes()).toBe(1);
+  });
+
+  it('is that of its own person, however many are renewed at once (standards: G25)', async () => {
+    const people = await Promise.all(
+      Array.from({ length: 12 }, async (_, at) => {
+        const agent = rig.browser();
+        await agent.signIn('/', { loginHint: `person-${at}` });
+        return { agent, name: `person-${at}` };
+      }),
+    );
+    for (let round = 0; round < 3; round += 1) {
+      rig.advance(LIFE);
+      await Promise.all(
+        people.flatMap(({ agent, name }) => times(4, name).map(() => agent.fetch(`/api/${name}`))),
+      );
+    }
+    const served = rig.upstream.requests.map(({ target, bearer = '' }) => [
+      target,
+      `/api/${decodeJwt(bearer).sub}`,
+    ]);
+    expect(served).toHaveLength(12 * 3 * 4);
+    expect(served.filter(([asked, got]) => asked !== got)).toEqual([]);
+    expect(refreshes()).toBe(12 * 3);
+  });
+});
+
+describe('a refresh token (standards: G2)', () => {
+  it.each<[string, Rotation, Record<string, unknown>, number]>([
+    ['is kept when the answer has none', 'off', {}, 1],
+    ['is kept when the answer has an empty one', 'off', { refresh_token: '' }, 1],
+    ['is kept when the answer has null for one', 'off', { refresh_token: null }, 1],
+    ['is kept when the answer repeats it', 'same', {}, 1],
+    ['is replaced when the answer has another', 'new', {}, 21],
+    ['is replaced and never used again when it is good for one use', 'strict', {}, 21],
+  ])('%s, twenty times over', async (_what, rotate, patch, tokens) => {
+    rig = await open();
+    rig.provider.rotate = rotate;
+    rig.provider.patchTokenResponse = (json) => ({ ...json, ...patch });
+    for (let cycle = 0; cycle < 20; cycle += 1) {
+      rig.advance(LIFE);
+      expect(await call()).toBe(200);
+    }
+    expect(bearers()).toEqual(issued().slice(1));
+    expect(new Set(bearers()).size).toBe(20);
+    const books = rig.provider.books();
+    expect(books.map(({ presented, reuses, familyAlive }) => [presented, reuses, familyAlive])).toEqual(
+      tokens === 1 ? [[20, 0, true]] : [...times(20, [1, 0, true]), [0, 0, true]],
+    );
+  });
+
+  it('that is missing from the start makes a session that ends with its token', async () => {
+    rig = await openSignedOut();
+    rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    await rig.agent.signIn();
+    expect(await call()).toBe(200);
+    rig.advance(LIFE * 0.9);
+    expect(await call()).toBe(200);
+    rig.advance(LIFE * 0.1);
+    const answer = await rig.agent.fetch('/api/two');
+    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(answer.setCookies).toHaveLength(1);
+    expect(refreshes()).toBe(0);
+  });
+});
+
+describe('the life of an access token', () => {
+  beforeEach(async () => {
+    rig = await openSignedOut();
+  });
+
+  it.each<[string, unknown]>([
+    ['missing', undefined],
+    ['null', null],
+    ['0', 0],
+    ['negative', -300],
+    ['a text that is no number', 'soon'],
+    ['an empty text', ''],
+    ['a list', [300]],
+  ])(
+    'is unknown when expires_in is %s: a refusal tells its end, and nothing loops (standards: G4)',
+    async (_what, value) => {
+      rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: value });
+      await rig.agent.signIn();
+      expect(await calls(10)).toEqual(times(10, 200));
+      rig.advance(LIFE * 2);
+      expect(await calls(10)).toEqual(times(10, 200));
+      expect(refreshes()).toBe(0);
+
+      rig.provider.revokeAccessToken(issued()[0] ?? '');
+      expect(await calls(10)).toEqual(times(10, 200));
+      expect(refreshes()).toBe(1);
+      expect(await calls(10)).toEqual(times(10, 200));
+      expect(refreshes()).toBe(1);
+    },
+  );
+
+  it.each<[string, unknown]>([
+    ['a text', '300'],
+    ['a fraction', 300.9],
+  ])('is known when expires_in is %s (standards: G4)', async (_what, value) => {
+    rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: value });
+    await rig.agent.signIn();
+    rig.advance(LIFE * 0.7);
+    expect(await call()).toBe(200);
+    expect(refreshes()).toBe(0);
+    rig.advance(LIFE * 0.31);
+    expect(await call()).toBe(200);
+    expect(refreshes()).toBe(1);
+    expect(bearers()).toEqual(issued());
+  });
+
+  it('is long when expires_in is enormous, and no timer overflows', async () => {
+    rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: 1e300 });
+    await rig.agent.signIn();
+    rig.advance(25 * 60_000);
+    expect(await calls(10)).toEqual(times(10, 200));
+    expect(refreshes()).toBe(0);
+  });
+
+  it('may be a second', async () => {
+    rig.provider.accessTokenLifetime = 1;
+    await rig.agent.signIn();
+    rig.provider.accessTokenLifetime = 300;
+    rig.advance(2_000);
+    expect(await calls(10)).toEqual(times(10, 200));
+    expect(refreshes()).toBe(1);
+  });
+
+  it.each([
+    ['ahead', 3_600_000],
+    ['behind', -3_600_000],
+  ])(
+    "is counted on this machine's clock, with the provider's an hour %s (standards: G5)",
+    async (_what, offset) => {
+      await rig.agent.signIn();
+      rig.provider.clockOffsetMs = offset;
+      rig.advance(LIFE);
+      expect(await calls(5)).toEqual(times(5, 200));
+      rig.advance(LIFE * 0.7);
+      expect(await calls(5)).toEqual(times(5, 200));
+      expect(refreshes()).toBe(1);
+    },
+  );
+
+  it('is the new one after a narrower scope came back, and a 403 about it is passed on (standards: G3)', async () => {
+    await rig.agent.signIn();
+    rig.provider.patchTokenResponse = (json) => ({ ...json, scope: 'openid' });
+    rig.advance(LIFE);
+    rig.upstream.respond(status(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }, 'no'));
+    for (let each = 0; each < 5; each += 1) {
+      const answer = await rig.agent.fetch('/api/one');
+      expect([answer.status, answer.text()]).toEqual([403, 'no']);
+    }
+    expect(refreshes()).toBe(1);
+  });
+});
+
+describe('the ID token of a refresh (standards: C20, G21)', () => {
+  beforeEach(async () => {
+    rig = await open();
+    rig.advance(LIFE);
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['is of another person', { sub: 'mallory' }],
+    ['is of nobody', { sub: undefined }],
+    ['is of another issuer', { iss: 'https://other.example' }],
+    ['is for another client', { aud: 'other' }],
+    ['is for another client besides', { aud: ['web', 'other'] }],
+  ])('ends the session when it %s, and its access token is never used', async (_what, claims) => {
+    rig.provider.patchIdToken = (given) => ({ ...given, ...claims });
+    const answer = await rig.agent.fetch('/api/one');
+    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(answer.setCookies).toHaveLength(1);
+    expect(rig.upstream.requests).toEqual([]);
+    await vi.waitFor(
+      () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      PATIENCE,
+    );
+    const revoked = rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
+    expect(revoked.map(({ form }) => form?.['token'])).toContain(rig.provider.books()[1]?.token);
+    expect(await metric('sessions_ended_total{reason="identity_changed"}')).toBe(1);
+  });
+
+  it.each(['none', 'HS256', 'other-key'] as const)(
+    'ends the session when it is signed by %s',
+    async (how) => {
+      rig.provider.signWith(how);
+      expect((await rig.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+      expect(rig.upstream.requests).toEqual([]);
+    },
+  );
+
+  it('may be missing', async () => {
+    rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: undefined });
+    expect(await call()).toBe(200);
+    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({
+      claims: { name: 'Alice Example' },
+    });
+  });
+
+  it('is not needed for the call when the keys are away: the tokens are used, its claims are not', async () => {
+    await rig.provider.swapKeys();
+    rig.provider.patchIdToken = (claims) => ({ ...claims, name: 'Somebody Else' });
+    rig.provider.faults.jwks = { status: 503 };
+    expect(await call()).toBe(200);
+    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({
+      claims: { name: 'Alice Example' },
+    });
+    expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+  });
+});
+
+describe('a logout while a refresh is under way (standards: G14)', () => {
+  it.each([
+    ['in memory', () => open()],
+    ['in Redis', () => openOnRedis()],
+  ])('wins: a session %s does not come back, and its new tokens are revoked', async (_where, start) => {
+    rig = await start();
+    rig.advance(LIFE);
+    const gate = rig.provider.faults.hold('token', 'after');
+    const waiting = rig.agent.fetch('/api/one');
+    await gate.waiting();
+    const tab = rig.browser({ like: rig.agent });
+    expect((await tab.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    const replayed = rig.browser({ like: rig.agent });
+    gate.release();
+
+    const answer = await waiting;
+    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(rig.upstream.requests).toEqual([]);
+    const revoked = () =>
+      rig.provider.requests
+        .filter(({ endpoint }) => endpoint === 'revoke')
+        .map(({ form }) => form?.['token']);
+    const [oldToken, newToken] = rig.provider.books().map(({ token }) => token);
+    await vi.waitFor(() => expect(revoked()).toEqual([oldToken, newToken]), PATIENCE);
+    expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect((await replayed.fetch('/api/two')).status).toBe(401);
+  });
+});
+
+describe('two gateways on one Redis', () => {
+  it('renew a token once, with a hundred requests spread over both (standards: G6, G7)', async () => {
+    rig = await openOnRedis();
+    const replica = await rig.replica();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    expect((await elsewhere.fetch('/api/warm')).status).toBe(200);
+    expect(await call('/api/warm')).toBe(200);
+
+    for (let round = 1; round <= 3; round += 1) {
+      rig.upstream.requests.length = 0;
+      rig.advance(LIFE);
+      const agents = times(50, [rig.agent, elsewhere]).flat();
+      const answers = await Promise.all(agents.map((agent, at) => agent.fetch(`/api/${at}`)));
+      expect(answers.map((answer) => answer.status)).toEqual(times(100, 200));
+      expect(refreshes()).toBe(round);
+      expect(bearers()).toEqual(times(100, issued()[round]));
+    }
+    expect(rig.provider.books()).toMatchObject([...times(3, { spent: 1, reuses: 0 }), { spent: 0 }]);
+    const reused = (gateway: RunningGateway) => metric('refresh_total{outcome="reused"}', gateway);
+    expect((await reused(rig.gateway)) + (await reused(replica))).toBe(3);
+  });
+
+  it('hand a refresh over: one that ends finishes it first, and the other has its result (standards: G18)', async () => {
+    rig = await openOnRedis();
+    const replica = await rig.replica();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    rig.advance(LIFE * 0.85);
+    const gate = rig.provider.faults.hold('token', 'after');
+    expect(await call()).toBe(200);
+    await gate.waiting();
+    const closed = rig.gateway.gateway.close();
+    gate.release();
+    await closed;
+    rig.advance(LIFE * 0.15);
+    expect((await elsewhere.fetch('/api/two')).status).toBe(200);
+    expect(bearers()).toEqual(issued());
+    expect(refreshes()).toBe(1);
+  });
+});

@@ -1,0 +1,181 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Rig, openRig } from '../../support/rig.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 10_000, interval: 5 };
+const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
+
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(() => redis.close());
+
+describe.each([
+  ['in memory', () => 'memory:'],
+  ['in Redis', () => redis.url],
+])('a session %s', (_where, store) => {
+  let rig: Rig;
+
+  beforeEach(async () => {
+    rig = await open();
+    await rig.agent.signIn();
+  });
+
+  afterEach(() => rig.close());
+
+  /** Opens a rig whose clock stands still, with access tokens that outlive the test and no cache before the store. */
+  async function open(session: Record<string, unknown> = {}): Promise<Rig> {
+    const opened = await openRig({
+      store: store(),
+      config: { session: { cache: { maxAge: '0s' }, ...session } },
+    });
+    opened.stopClock();
+    opened.provider.accessTokenLifetime = 7 * 24 * 3_600;
+    return opened;
+  }
+
+  async function reopen(session: Record<string, unknown>): Promise<void> {
+    await rig.close();
+    rig = await open(session);
+    await rig.agent.signIn();
+  }
+
+  const session = async () => (await rig.agent.fetch('/auth/session')).json() as Record<string, number>;
+  const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
+  /** Makes a call, and waits until it shows as a use of the session: that is written behind it. */
+  const use = async (path?: string) => {
+    expect(await call(path)).toBe(200);
+    await vi.waitFor(async () => {
+      const { expiresIn = 0, idleExpiresIn } = await session();
+      expect(idleExpiresIn).toBeGreaterThanOrEqual(Math.min(expiresIn, idleTimeoutSeconds()));
+    }, PATIENCE);
+  };
+  const idleTimeoutSeconds = () => rig.gateway.config.session.idleTimeout / 1000;
+  const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
+
+  it('lives until it was idle for half an hour, by default (standards: E7)', async () => {
+    rig.advance(30 * MINUTE - 1);
+    await use();
+    rig.advance(30 * MINUTE - 1);
+    await use();
+    rig.advance(30 * MINUTE);
+    expect(await call()).toBe(401);
+  });
+
+  it('is over after that, though its tokens are good: 401, no cookie, no call to the provider (standards: G23)', async () => {
+    rig.advance(30 * MINUTE);
+    const before = rig.provider.tokenCalls();
+    const replayed = rig.browser({ like: rig.agent });
+    const answer = await rig.agent.fetch('/api/one');
+    expect(answer.status).toBe(401);
+    expect(answer.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
+    expect(answer.setCookies).toEqual([CLEARED]);
+    expect(rig.agent.cookies.all()).toEqual([]);
+    expect(rig.upstream.requests).toEqual([]);
+    expect(rig.provider.tokenCalls()).toBe(before);
+    expect((await replayed.fetch('/api/one')).status).toBe(401);
+    expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  });
+
+  it('is over for who asks about it as well, and the cookie goes', async () => {
+    rig.advance(30 * MINUTE);
+    const answer = await rig.agent.fetch('/auth/session');
+    expect(answer.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
+    expect(answer.setCookies).toEqual([CLEARED]);
+  });
+
+  it('is not kept alive by questions about it', async () => {
+    for (let asked = 0; asked < 6; asked += 1) {
+      rig.advance(5 * MINUTE - 1);
+      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    }
+    rig.advance(6);
+    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect(await call()).toBe(401);
+  });
+
+  it('is not kept alive by calls that carry no token', async () => {
+    rig.advance(29 * MINUTE);
+    expect(await call('/public/one')).toBe(401); // What the upstream says to a call without a token.
+    rig.advance(2 * MINUTE);
+    expect(await call()).toBe(401);
+  });
+
+  it('is kept alive by calls of an optional route', async () => {
+    rig.advance(29 * MINUTE);
+    await use('/optional/one');
+    rig.advance(29 * MINUTE);
+    await use();
+  });
+
+  it('ends twelve hours after the login by default, however much it is used (standards: E8)', async () => {
+    for (let elapsed = 0; elapsed < 12 * HOUR - 20 * MINUTE; elapsed += 20 * MINUTE) {
+      rig.advance(20 * MINUTE);
+      await use();
+    }
+    rig.advance(20 * MINUTE);
+    expect(await call()).toBe(401);
+  });
+
+  it('is not prolonged by a refresh, nor by a touch near its end (standards: E8)', async () => {
+    await reopen({ idleTimeout: '1h', absoluteTimeout: '1h' });
+    rig.advance(HOUR - MINUTE);
+    for (const { token } of rig.provider.families[0]?.accessTokens ?? [])
+      rig.provider.revokeAccessToken(token);
+    await use();
+    expect(refreshes()).toBe(1);
+    const { expiresIn, idleExpiresIn } = await session();
+    expect(expiresIn).toBeLessThanOrEqual(60);
+    expect(idleExpiresIn).toBeLessThanOrEqual(60);
+    rig.advance(MINUTE);
+    expect(await call()).toBe(401);
+  });
+
+  it('has the limits of the configuration', async () => {
+    await reopen({ idleTimeout: '2m', absoluteTimeout: '5m' });
+    rig.advance(119_999);
+    await use();
+    rig.advance(119_999);
+    await use();
+    rig.advance(60_002);
+    expect(await call()).toBe(401);
+  });
+
+  it('ends with the life of its refresh token, where the provider tells it (standards: A19, G20)', async () => {
+    await rig.close();
+    rig = await open();
+    rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_expires_in: 60 });
+    await rig.agent.signIn();
+    const { expiresIn } = await session();
+    expect(expiresIn).toBeLessThanOrEqual(60);
+    rig.advance(59_999);
+    await use();
+    rig.advance(1);
+    expect(await call()).toBe(401);
+    expect(refreshes()).toBe(0);
+  });
+
+  it.each([
+    ['refresh_expires_in', 0],
+    ['refresh_expires_in', -1],
+    ['refresh_expires_in', 'never'],
+    ['refresh_token_expires_in', null],
+    ['refresh_token_expires_in', 1e12],
+  ])('has its usual limits when %s is %j (standards: G20)', async (name, value) => {
+    await rig.close();
+    rig = await open();
+    rig.provider.patchTokenResponse = (json) => ({ ...json, [name]: value });
+    await rig.agent.signIn();
+    rig.advance(29 * MINUTE);
+    await use();
+    const { expiresIn } = await session();
+    expect(expiresIn).toBeLessThanOrEqual(12 * 3_600);
+    expect(expiresIn).toBeGreaterThan(11 * 3_600);
+  });
+});

@@ -1,0 +1,7 @@
+import { describe } from 'vitest';
+import { createMemoryStore } from '../../../src/sessions/memory-store.ts';
+import { describeStoreContract } from './store-contract.ts';
+
+describe('the store in memory', () => {
+  describeStoreContract(async () => createMemoryStore({ clock: Date.now }));
+});

@@ -1,0 +1,240 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
+import { renewed, sampleSession } from './sample.ts';
+
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 10_000, interval: 20 };
+
+/** What every kind of store must do. `open` gives an empty store, which is closed after the test. */
+export function describeStoreContract(open: () => Promise<SessionStore>): void {
+  let store: SessionStore;
+
+  beforeEach(async () => {
+    store = await open();
+  });
+
+  afterEach(() => store.close());
+
+  const soon = (ms = 300) => Date.now() + ms;
+  const later = () => Date.now() + 60_000;
+  const isGone = (key: string) =>
+    vi.waitFor(async () => expect(await store.load(key)).toBeUndefined(), PATIENCE);
+
+  describe('load', () => {
+    it('gives undefined for a key that was never used', async () => {
+      expect(await store.load('nobody')).toBeUndefined();
+    });
+
+    it('gives a session as it was created, as its first version', async () => {
+      const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
+      const idleExpiresAtMs = later();
+      await store.create('one', session, idleExpiresAtMs);
+      expect(await store.load('one')).toEqual({ key: 'one', session, version: 1, idleExpiresAtMs });
+    });
+
+    it('keeps sessions apart', async () => {
+      await store.create('one', sampleSession({ subject: 'alice' }), later());
+      await store.create('two', sampleSession({ subject: 'bob' }), later());
+      expect((await store.load('one'))?.session.subject).toBe('alice');
+      expect((await store.load('two'))?.session.subject).toBe('bob');
+      await store.remove('one');
+      expect(await store.load('two')).toBeDefined();
+    });
+
+    it('gives back tokens of any size', async () => {
+      const session = renewed(sampleSession(), 'x'.repeat(200_000));
+      await store.create('one', session, later());
+      expect((await store.load('one'))?.session).toEqual(session);
+    });
+  });
+
+  describe('replace', () => {
+    it('writes the next version over the one expected, and leaves the idle limit', async () => {
+      const session = sampleSession();
+      const idleExpiresAtMs = later();
+      await store.create('one', session, idleExpiresAtMs);
+      const second = renewed(session, 'access-2');
+      expect(await store.replace('one', second, 1)).toBe('replaced');
+      expect(await store.load('one')).toEqual({ key: 'one', session: second, version: 2, idleExpiresAtMs });
+      expect(await store.replace('one', renewed(session, 'access-3'), 2)).toBe('replaced');
+      expect((await store.load('one'))?.version).toBe(3);
+    });
+
+    it.each([0, 2, 11])('changes nothing over version %i of a first one: conflict', async (version) => {
+      const session = sampleSession();
+      await store.create('one', session, later());
+      expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
+      expect(await store.load('one')).toMatchObject({ session, version: 1 });
+    });
+
+    it('has one winner among many who expect the same version', async () => {
+      const session = sampleSession();
+      await store.create('one', session, later());
+      const results = await Promise.all(
+        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(session, `access-of-${at}`), 1)),
+      );
+      expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
+      expect(await store.load('one')).toMatchObject({
+        version: 2,
+        session: renewedBy(results.indexOf('replaced')),
+      });
+    });
+
+    it('does not bring back a session that has ended: gone', async () => {
+      const session = sampleSession();
+      expect(await store.replace('one', session, 1)).toBe('gone');
+      await store.create('one', session, later());
+      await store.remove('one');
+      expect(await store.replace('one', session, 1)).toBe('gone');
+      expect(await store.load('one')).toBeUndefined();
+    });
+
+    const renewedBy = (at: number) =>
+      expect.objectContaining({ tokens: renewedTokens(`access-of-${at}`) }) as unknown;
+    const renewedTokens = (value: string) =>
+      expect.objectContaining({ access: { '': expect.objectContaining({ value }) } }) as unknown;
+  });
+
+  describe('touch', () => {
+    it('moves the idle limit on, and nothing else', async () => {
+      const session = sampleSession();
+      await store.create('one', session, later());
+      const further = Date.now() + 120_000;
+      expect(await store.touch('one', further)).toBe(true);
+      expect(await store.load('one')).toEqual({ key: 'one', session, version: 1, idleExpiresAtMs: further });
+    });
+
+    it('never moves it back', async () => {
+      const idleExpiresAtMs = later();
+      await store.create('one', sampleSession(), idleExpiresAtMs);
+      expect(await store.touch('one', idleExpiresAtMs - 30_000)).toBe(true);
+      expect((await store.load('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
+    });
+
+    it('holds through a replacement', async () => {
+      const session = sampleSession();
+      await store.create('one', session, later());
+      const further = Date.now() + 120_000;
+      await store.touch('one', further);
+      await store.replace('one', renewed(session, 'access-2'), 1);
+      expect((await store.load('one'))?.idleExpiresAtMs).toBe(further);
+    });
+
+    it('tells that a session has ended, and does not bring it back', async () => {
+      expect(await store.touch('one', later())).toBe(false);
+      await store.create('one', sampleSession(), later());
+      await store.remove('one');
+      expect(await store.touch('one', later())).toBe(false);
+      expect(await store.load('one')).toBeUndefined();
+    });
+  });
+
+  describe('remove', () => {
+    it('gives the session as it was last', async () => {
+      const session = sampleSession();
+      const idleExpiresAtMs = later();
+      await store.create('one', session, idleExpiresAtMs);
+      const second = renewed(session, 'access-2');
+      await store.replace('one', second, 1);
+      expect(await store.remove('one')).toEqual({ key: 'one', session: second, version: 2, idleExpiresAtMs });
+      expect(await store.load('one')).toBeUndefined();
+    });
+
+    it('gives it to exactly one of many', async () => {
+      await store.create('one', sampleSession(), later());
+      const removed = await Promise.all(Array.from({ length: 20 }, () => store.remove('one')));
+      expect(removed.filter((stored) => stored !== undefined)).toHaveLength(1);
+    });
+
+    it('gives undefined for what is not there', async () => {
+      expect(await store.remove('nobody')).toBeUndefined();
+    });
+
+    it('ends a race against a replacement either way, but never with a session that lives on', async () => {
+      const session = sampleSession();
+      for (let round = 0; round < 20; round += 1) {
+        const key = `key-${round}`;
+        await store.create(key, session, later());
+        const writes = [store.replace(key, renewed(session, 'access-2'), 1), store.remove(key)] as const;
+        const [result, removed] = await Promise.all(round % 2 === 0 ? writes : [...writes].reverse());
+        expect([result, removed]).toContainEqual(expect.objectContaining({ key }));
+        expect(await store.load(key)).toBeUndefined();
+      }
+    });
+  });
+
+  describe('the end of a session', () => {
+    it('comes by itself at its idle limit', async () => {
+      await store.create('one', sampleSession(), soon());
+      await isGone('one');
+      expect(await store.touch('one', later())).toBe(false);
+      expect(await store.remove('one')).toBeUndefined();
+    });
+
+    it('comes at its absolute limit, however far the idle limit was moved', async () => {
+      await store.create('one', sampleSession({ absoluteExpiresAtMs: soon() }), later());
+      await store.touch('one', Date.now() + 120_000);
+      await isGone('one');
+    });
+
+    it("comes with the known end of its refresh token's life", async () => {
+      const { tokens } = sampleSession();
+      await store.create(
+        'one',
+        sampleSession({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }),
+        later(),
+      );
+      expect(await store.load('one')).toBeDefined();
+      await isGone('one');
+    });
+
+    it('comes later when the idle limit is moved in time', async () => {
+      const idleExpiresAtMs = soon(1_500);
+      await store.create('one', sampleSession(), idleExpiresAtMs);
+      await store.touch('one', later());
+      await sleep(idleExpiresAtMs - Date.now() + 100);
+      expect(await store.load('one')).toBeDefined();
+    });
+
+    it('comes later when a new refresh token lives longer', async () => {
+      const session = sampleSession();
+      const refreshExpiresAtMs = soon(1_500);
+      await store.create('one', { ...session, tokens: { ...session.tokens, refreshExpiresAtMs } }, later());
+      await store.replace('one', renewed(session, 'access-2'), 1);
+      await sleep(refreshExpiresAtMs - Date.now() + 100);
+      expect(await store.load('one')).toBeDefined();
+    });
+  });
+
+  describe('onChange', () => {
+    it('tells of each change and each end with its version, in order for each session', async () => {
+      const heard: (SessionChange | undefined)[] = [];
+      await vi.waitFor(() => expect(store.hearsChanges()).toBe(true), PATIENCE);
+      store.onChange((change) => heard.push(change));
+      const session = sampleSession();
+      await store.create('one', session, later());
+      await store.touch('one', Date.now() + 120_000);
+      await store.replace('one', renewed(session, 'access-2'), 1);
+      await store.replace('one', session, 1);
+      await store.remove('one');
+      await store.remove('one');
+      await store.create('two', session, later());
+      await store.remove('two');
+      await vi.waitFor(() => expect(heard).toHaveLength(3), PATIENCE);
+      // What happens to two sessions may be told by two nodes of a cluster, of which neither waits for the other.
+      expect(heard.toSorted((a, b) => `${a?.key}`.localeCompare(`${b?.key}`))).toEqual([
+        { kind: 'changed', key: 'one', version: 2 },
+        { kind: 'ended', key: 'one', version: 2 },
+        { kind: 'ended', key: 'two', version: 1 },
+      ]);
+    });
+  });
+
+  describe('the store itself', () => {
+    it('says that it is there', async () => {
+      await store.ping();
+      expect(store.wasReachable()).toBe(true);
+    });
+  });
+}

@@ -1,0 +1,52 @@
+import type { FakeProvider } from './fake-provider.ts';
+import type { RefreshTokenBook } from './fake-provider/families.ts';
+import type { Upstream } from './upstream.ts';
+
+/** What a run came to, by the books of the provider and the requests that reached the API. */
+export type Balance = {
+  /** How many refresh tokens were issued. */
+  issued: number;
+  /** How many of them were spent. */
+  spent: number;
+  /** Those that were sent to the provider more than once. */
+  repeated: RefreshTokenBook[];
+  /** Who has no living grant at the provider any more, by name. */
+  lost: string[];
+  /** Requests that reached the API with a token of somebody else than their path names. */
+  mixUps: string[];
+};
+
+/** Balances the books of a run in which everybody called paths that end in their own name. */
+export function balance({ provider, upstream }: { provider: FakeProvider; upstream: Upstream }): Balance {
+  const books = provider.books();
+  const owners = new Map(
+    provider.families.flatMap(({ accessTokens, grant }) =>
+      accessTokens.map(({ token }) => [token, grant.subject] as const),
+    ),
+  );
+  const mixUps = upstream.requests
+    .map(({ target, bearer }) => ({ name: target.split('/').at(-1), owner: owners.get(bearer ?? '') }))
+    .filter(({ name, owner }) => name !== owner)
+    .map(({ name, owner }) => `${name} was sent on as ${owner}`);
+  const alive = new Set(
+    provider.families.filter(({ alive: lives }) => lives).map(({ grant }) => grant.subject),
+  );
+  return {
+    issued: books.length,
+    spent: books.filter(({ spent }) => spent > 0).length,
+    repeated: books.filter(({ presented }) => presented > 1),
+    lost: [...new Set(provider.families.map(({ grant }) => grant.subject))].filter(
+      (name) => !alive.has(name),
+    ),
+    mixUps,
+  };
+}
+
+/** What a run came to, in one line to print. */
+export function summaryOf(parties: { provider: FakeProvider; upstream: Upstream }): string {
+  const { issued, spent, repeated, lost, mixUps } = balance(parties);
+  return (
+    `${issued} refresh tokens issued, ${spent} spent, ${repeated.length} presented again; ` +
+    `${lost.length} sessions lost; ${parties.upstream.requests.length} calls of the API, ${mixUps.length} mixed up`
+  );
+}

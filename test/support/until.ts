@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Asks again and again until there is an answer, and gives it; a question that fails has none.
+ *
+ * @throws Error, with the last failure as its cause, when there is none after half a minute.
+ */
+export async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const deadlineMs = Date.now() + 30_000;
+  let cause: unknown;
+  while (Date.now() < deadlineMs) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+    } catch (error) {
+      cause = error;
+    }
+    await sleep(25);
+  }
+  throw new Error(`waited in vain until ${what}`, { cause });
+}

@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { createLoginCookies, type PendingLogin } from '../../../src/auth/login-cookies.ts';
+import { createReturnTo } from '../../../src/auth/return-to.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
+import { createTestClock } from '../clock.ts';
+
+/** The login cookies of a gateway, and a browser that keeps them. */
+function openBrowser({ secure = true } = {}) {
+  const clock = createTestClock();
+  const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
+  const seals = createSealedCookies(keyRing, 'login-cookie');
+  const cookies = createLoginCookies({ seals, secure, clock: clock.now });
+  const jar = new Map<string, string>();
+
+  const header = () => [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+  const store = (lines: readonly string[]) => {
+    for (const line of lines) {
+      const [pair = ''] = line.split(';', 1);
+      const at = pair.indexOf('=');
+      if (/; Max-Age=0(?:;|$)/.test(line)) jar.delete(pair.slice(0, at));
+      else jar.set(pair.slice(0, at), pair.slice(at + 1));
+    }
+  };
+  const begin = async (state: string, given: Partial<PendingLogin> = {}) => {
+    const login: PendingLogin = {
+      state,
+      nonce: `nonce-${state}`,
+      codeVerifier: `verifier-${state}`,
+      returnTo: `/${state}`,
+      startedAtMs: clock.now(),
+      ...given,
+    };
+    const lines = await cookies.keep(login, header());
+    store(lines);
+    return { login, lines };
+  };
+  return { cookies, clock, jar, header, store, begin, seals, keyRing };
+}
+
+describe('a login that begins', () => {
+  it('is found again by its state, in the browser that began it (B2, B4)', async () => {
+    const { cookies, begin, header } = openBrowser();
+    const { login } = await begin('s1', { replaces: 'k1' });
+    expect(await cookies.find('s1', header())).toEqual(login);
+    expect(await cookies.find('s2', header())).toBeUndefined();
+    expect(await cookies.find('s1', undefined)).toBeUndefined();
+    expect(await cookies.find('s1', openBrowser().header())).toBeUndefined();
+  });
+
+  it('is kept for ten minutes in a cookie that comes back by a navigation and shows nothing (A4–A8, B4)', async () => {
+    const { begin, jar } = openBrowser();
+    const { lines } = await begin('canary-state');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(
+      /^__Host-Http-coatcheck-login-\S+=\S+; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
+    );
+    expect([...jar].join()).not.toContain('canary');
+  });
+
+  it('has a cookie that browsers take, however far it leads (E10)', async () => {
+    const { begin, header } = openBrowser();
+    const longest = createReturnTo('https://app.example.com', '/auth')(`/${'a'.repeat(1_023)}`);
+    for (let at = 0; at < 6; at += 1) {
+      const given = {
+        returnTo: longest ?? '',
+        nonce: 'n'.repeat(43),
+        codeVerifier: 'v'.repeat(43),
+        replaces: 'k'.repeat(43),
+      };
+      const { lines } = await begin(`${at}`.repeat(43), given);
+      expect(lines[0]?.length).toBeLessThan(4_096);
+    }
+    // Node takes 16 KiB of header section: the five leave room for what else a request says.
+    expect(header().length).toBeLessThan(13_000);
+  });
+
+  it('does not disturb others in other tabs, whichever ends first (C28)', async () => {
+    const { cookies, begin, header, store } = openBrowser();
+    const logins = [await begin('s1'), await begin('s2'), await begin('s3')].map(({ login }) => login);
+    for (const login of logins.toReversed()) {
+      expect(await cookies.find(login.state, header())).toEqual(login);
+      store(cookies.drop(login.state, header()));
+    }
+    expect(header()).toBe('');
+  });
+
+  it('has a plain name on loopback http', async () => {
+    const { cookies, begin, header } = openBrowser({ secure: false });
+    const { lines } = await begin('s1');
+    expect(lines[0]).toMatch(/^coatcheck-login-\S+=\S+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
+    expect(await cookies.find('s1', header())).toBeDefined();
+  });
+});
+
+describe('the number of logins under way in a browser', () => {
+  it('is five at most: the oldest goes first (C28)', async () => {
+    const { cookies, begin, header, jar, clock } = openBrowser();
+    for (let at = 1; at <= 7; at += 1) {
+      await begin(`s${at}`);
+      clock.advance(1_000);
+    }
+    expect(jar.size).toBe(5);
+    const found = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((at) => cookies.find(`s${at}`, header())));
+    expect(found.map((login) => login?.state)).toEqual([undefined, undefined, 's3', 's4', 's5', 's6', 's7']);
+  });
+
+  it('comes back to five whatever a browser holds, in any order', async () => {
+    const { begin, jar, clock } = openBrowser();
+    for (let at = 0; at < 20; at += 1)
+      jar.set(`__Host-Http-coatcheck-login-${String(at).padStart(9, '0')}.x`, 'old');
+    clock.advance(1_000);
+    const { lines } = await begin('s1');
+    expect(lines).toHaveLength(17);
+    expect(
+      lines.slice(1).every((line) => line.includes('=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax')),
+    ).toBe(true);
+    expect(jar.size).toBe(5);
+    expect([...jar.keys()].slice(0, 4).join()).toMatch(/16\.x.*17\.x.*18\.x.*19\.x/);
+  });
+});
+
+describe('a login that was begun', () => {
+  it('is gone after ten minutes, by our clock (E17)', async () => {
+    const { cookies, begin, header, clock } = openBrowser();
+    await begin('s1');
+    clock.advance(599_999);
+    expect(await cookies.find('s1', header())).toBeDefined();
+    clock.advance(1);
+    expect(await cookies.find('s1', header())).toBeUndefined();
+  });
+
+  it('does not answer to the state of another, even under its name (B7)', async () => {
+    const { cookies, begin, jar, header } = openBrowser();
+    await begin('s1');
+    await begin('s2');
+    const [[first, one], [second, two]] = [...jar] as [[string, string], [string, string]];
+    jar.set(first, two).set(second, one);
+    expect(await cookies.find('s1', header())).toBeUndefined();
+    expect(await cookies.find('s2', header())).toBeUndefined();
+  });
+
+  it('is nothing once a bit of it has changed, or when it was sealed for another use (B7)', async () => {
+    const { cookies, begin, jar, header, keyRing, clock } = openBrowser();
+    const { login } = await begin('s1');
+    const [[name, seal]] = [...jar] as [[string, string]];
+    const at = seal.length >> 1;
+    jar.set(name, `${seal.slice(0, at)}${seal[at] === 'A' ? 'B' : 'A'}${seal.slice(at + 1)}`);
+    expect(await cookies.find('s1', header())).toBeUndefined();
+    const sessionSeals = createSealedCookies(keyRing, 'session-cookie');
+    jar.set(name, await sessionSeals.seal({ ...login, startedAtMs: clock.now() }, 0));
+    expect(await cookies.find('s1', header())).toBeUndefined();
+  });
+
+  it('is nothing when what was sealed is not whole', async () => {
+    const { cookies, begin, jar, header, seals } = openBrowser();
+    const { login } = await begin('s1');
+    const [[name]] = [...jar] as [[string, string]];
+    for (const value of [
+      {},
+      { ...login, nonce: 1 },
+      { ...login, startedAtMs: 'now' },
+      { ...login, codeVerifier: undefined },
+    ]) {
+      jar.set(name, await seals.seal(value, 600));
+      expect(await cookies.find('s1', header())).toBeUndefined();
+    }
+  });
+
+  it('is nothing when two cookies of its name differ (E9)', async () => {
+    const { cookies, begin, jar, header } = openBrowser();
+    await begin('s1');
+    const [[name]] = [...jar] as [[string, string]];
+    expect(await cookies.find('s1', `${header()}; ${name}=other`)).toBeUndefined();
+  });
+
+  it('is dropped with the attributes it was set with, and no other with it (D3, E17)', async () => {
+    const { cookies, begin, header } = openBrowser();
+    await begin('s1');
+    await begin('s2');
+    const lines = cookies.drop('s1', header());
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^__Host-Http-coatcheck-login-\S+=; Path=\/; Max-Age=0; HttpOnly; Secure; SameSite=Lax$/,
+      ),
+    ]);
+    expect(cookies.drop('s3', header())).toEqual([]);
+    expect(cookies.drop('s1', undefined)).toEqual([]);
+  });
+});

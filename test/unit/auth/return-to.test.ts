@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { createReturnTo } from '../../../src/auth/return-to.ts';
+
+const baseUrl = 'https://app.example.com';
+const returnTo = createReturnTo(baseUrl, '/auth');
+
+/** Where a browser on our origin would go, given this Location. */
+const landingOf = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
+
+describe('where a login leads', () => {
+  it.each([
+    '/',
+    '/reports',
+    '/reports/',
+    '/reports?year=2026&q=a%26b',
+    '/reports?next=https://other.test/x',
+    '/reports?next=//other.test',
+    '/#/reports',
+    '/reports#july',
+    '/a//b',
+    '/a%2Fb',
+    '/%2Fother.test',
+    '/%5cother.test',
+    '/%09/other.test',
+    '/%0a/other.test',
+    '/%zz',
+    '/@other.test',
+    '/other.test:443',
+    '/javascript:alert(1)',
+    '/authority',
+    '/Auth/login',
+    '/x?prefix=/auth/login',
+    "/!$&'()*+,;=:@~[]",
+  ])('may be %o, as it is (B1)', (path) => {
+    expect(returnTo(path)).toBe(path);
+    expect(landingOf(path).origin).toBe(baseUrl);
+  });
+
+  it.each([
+    ['/a/../b', '/b'],
+    ['/a/./b', '/a/b'],
+    ['/%2e%2e/b', '/b'],
+    ['/a"b', '/a%22b'],
+    ['/a?b"c', '/a?b%22c'],
+    ['/a?', '/a'],
+  ])('is %o as a browser reads it: %o (B1)', (path, read) => {
+    expect(returnTo(path)).toBe(read);
+    expect(landingOf(read).href).toBe(landingOf(path).href.replace(/\?$/, ''));
+  });
+
+  it.each([
+    undefined,
+    null,
+    '',
+    'reports',
+    '?x',
+    '#x',
+    '.',
+    '//evil.test',
+    '///evil.test',
+    '////evil.test',
+    '/\\evil.test',
+    '/\\/evil.test',
+    '\\\\evil.test',
+    '\\evil.test',
+    '/\t/evil.test',
+    '/\n/evil.test',
+    '/\r/evil.test',
+    '/\v/evil.test',
+    '\t//evil.test',
+    ' //evil.test',
+    ' /x',
+    '/x y',
+    '/x\0',
+    'https:evil.test',
+    'https:/evil.test',
+    'https://evil.test',
+    'https:///evil.test',
+    'http://app.example.com@evil.test',
+    'http://app.example.com.evil.test',
+    'https://app.example.com/x',
+    '//app.example.com/x',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    '/./\\evil.test',
+    '/..//evil.test',
+    '/.//evil.test',
+    '/a/..//evil.test',
+    '/%2e%2e//evil.test',
+    '/%2e//evil.test',
+    '/a/%2e%2e//evil.test',
+    '/x\\evil.test',
+    '/x?next=\\evil.test',
+    '\uff0f\uff0fevil.test',
+    '/\uff0fevil.test',
+    '/é',
+    '[object Object]',
+    '/auth',
+    '/auth/',
+    '/auth/login',
+    '/auth/logout?x',
+    '/auth?x',
+    '/auth#x',
+    '/x/../auth/login',
+    '/%2e/auth/login',
+  ])('is never %j (B1)', (value) => {
+    expect(returnTo(value)).toBeUndefined();
+  });
+
+  it('is on this origin, whatever is put together of what parsers disagree on (B1)', () => {
+    const pieces = [
+      '/',
+      '\\',
+      '.',
+      '..',
+      '%2e',
+      '%2f',
+      '%5c',
+      '\t',
+      '@',
+      ':',
+      '?',
+      '#',
+      'evil.test',
+      'https:',
+      ';',
+    ];
+    const together = pieces.flatMap((a) =>
+      pieces.flatMap((b) => pieces.flatMap((c) => pieces.map((d) => a + b + c + d))),
+    );
+    const astray = together.filter((value) => {
+      const accepted = returnTo(`/${value}`);
+      if (accepted === undefined) return false;
+      const { origin, pathname } = landingOf(accepted);
+      return origin !== baseUrl || pathname.startsWith('//') || !/^\/(?![/\\])[\x21-\x7e]*$/.test(accepted);
+    });
+    expect(together).toHaveLength(pieces.length ** 4);
+    expect(astray).toEqual([]);
+  });
+
+  it('is short enough for the cookie it waits in, as it is and as a browser would write it', () => {
+    expect(returnTo(`/${'a'.repeat(1_023)}`)).toHaveLength(1_024);
+    expect(returnTo(`/${'a'.repeat(1_024)}`)).toBeUndefined();
+    expect(returnTo(`/${'"'.repeat(500)}`)).toBeUndefined();
+    expect(returnTo(`/${'a'.repeat(65_536)}`)).toBeUndefined();
+  });
+
+  it('knows its own origin on loopback and under another prefix', () => {
+    const local = createReturnTo('http://127.0.0.1:3000', '/bff');
+    expect(local('/auth/login')).toBe('/auth/login');
+    expect(local('/bff/login')).toBeUndefined();
+    expect(local('//127.0.0.1:3000/x')).toBeUndefined();
+  });
+});

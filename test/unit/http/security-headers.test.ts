@@ -1,0 +1,52 @@
+import { ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import {
+  createInertHeaders,
+  createPageHeaders,
+  type SecurityHeaders,
+} from '../../../src/http/security-headers.ts';
+import { requestOf } from './request.ts';
+
+/** The header fields that are set on an answer. */
+function headersBy(set: SecurityHeaders): Record<string, unknown> {
+  const request = requestOf({});
+  const response = new ServerResponse(request);
+  set(request, response);
+  return { ...response.getHeaders() };
+}
+
+describe('the headers of an answer of the gateway’s own (E22)', () => {
+  it('make it load, run and frame nothing, and keep it out of every cache (E21)', () => {
+    expect(headersBy(createInertHeaders(true))).toMatchObject({
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    });
+  });
+
+  it('keep browsers on https for at least a year, where there is https', () => {
+    for (const create of [createInertHeaders, createPageHeaders]) {
+      expect(headersBy(create(true))['strict-transport-security']).toBe('max-age=63072000');
+      expect(headersBy(create(false))).not.toHaveProperty('strict-transport-security');
+    }
+  });
+
+  it('do not tell what the gateway is made of', () => {
+    expect(headersBy(createInertHeaders(true))).not.toHaveProperty('x-powered-by');
+  });
+});
+
+describe('the headers of the app’s own files (E22)', () => {
+  it('forbid what no app needs, and leave sources and caching to the app', () => {
+    const headers = headersBy(createPageHeaders(true));
+    expect(headers).toMatchObject({
+      'content-security-policy': "object-src 'none';base-uri 'self';frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'strict-origin-when-cross-origin',
+    });
+    expect(headers).not.toHaveProperty('cache-control');
+    expect(headers).not.toHaveProperty('cross-origin-embedder-policy');
+  });
+});

@@ -1,0 +1,150 @@
+import { describe, expect, it, vi } from 'vitest';
+import { GatewayError } from '../../../src/errors.ts';
+import { createRoutes } from '../../../src/proxy/routes.ts';
+import { parseRoute } from '../config/sample.ts';
+
+/** The routes of a configuration with these paths. */
+const routesAt = (...paths: string[]) => createRoutes(paths.map((path) => parseRoute({ path })));
+
+/** What is asked of the upstream for a path below a route with these keys. */
+function askedFor(path: string, keys: Record<string, unknown>): string | undefined {
+  return createRoutes([parseRoute(keys)])
+    .match(path)
+    ?.upstreamPath(path);
+}
+
+describe('the route of a path', () => {
+  it.each([
+    ['/api', '/api'],
+    ['/api/', '/api'],
+    ['/api/x', '/api'],
+    ['/api//x', '/api'],
+    ['/api/admin', '/api/admin'],
+    ['/api/admin/x', '/api/admin'],
+    ['/api/administration', '/api'],
+    ['/api/a%2Fb', '/api'],
+    ['/api/x;v=1', '/api'],
+    ['/api/admin%20x', '/api'],
+    ['/assets/logo%20(1).svg;v=1', undefined],
+    ['/apifoo', undefined],
+    ['/api-v2/x', undefined],
+    ['/api.json', undefined],
+    ['/API/x', undefined],
+    ['/x/api', undefined],
+    ['/', undefined],
+  ])('%o is %o: the most specific prefix, on the border of a segment (F13, F14)', (path, route) => {
+    expect(routesAt('/api', '/api/admin', '/other').match(path)?.config.path).toBe(route);
+  });
+
+  it.each([
+    '/%61pi/x',
+    '/api%2Fx',
+    '/api%2fadmin',
+    '/api;v=1',
+    '/api;/x',
+    '/api/%61dmin',
+    '/api/%2561dmin',
+    '/api/%252561dmin',
+    '/api/adm%69n/x',
+    '/api/admin;x',
+    '/api//admin',
+    '/api/;x/admin',
+    '/api/admin%2fx',
+    '/api/admin%3bx',
+    '/oth%65r',
+    '/;x/api',
+  ])('is not decided for %o, which is another route’s to a reader who decodes it (F13, F14)', (path) => {
+    expect(() => routesAt('/api', '/api/admin', '/other').match(path)).toThrow(GatewayError);
+  });
+
+  it('is found in a moment for a path of encodings of encodings', () => {
+    const nested = `/api/%${'25'.repeat(8_000)}`;
+    const decodings = vi.spyOn(String.prototype, 'replace');
+    routesAt('/api').match(nested);
+    expect(decodings.mock.calls.length).toBeLessThan(20);
+    decodings.mockRestore();
+  });
+
+  it('does not depend on the order of the configuration', () => {
+    for (const paths of [
+      ['/', '/api', '/api/admin'],
+      ['/api/admin', '/api', '/'],
+      ['/api', '/', '/api/admin'],
+    ]) {
+      const routes = routesAt(...paths);
+      expect(
+        ['/api/admin/x', '/api/x', '/apifoo', '/x'].map((path) => routes.match(path)?.config.path),
+      ).toEqual(['/api/admin', '/api', '/', '/']);
+    }
+  });
+
+  it('is none when there are no routes', () => {
+    expect(createRoutes([]).match('/')).toBeUndefined();
+  });
+});
+
+describe('the path that an upstream is asked for', () => {
+  it.each(['/api', '/api/', '/api/x', '/api//x', '/api/a%2Fb', '/api/x;y=1', "/api/'()*"])(
+    'is %o as it was checked, byte for byte (F16)',
+    (path) => {
+      expect(askedFor(path, {})).toBe(path);
+    },
+  );
+
+  it.each([
+    ['https://api.example.com', '/api/x', '/api/x'],
+    ['https://api.example.com/', '/api/x', '/api/x'],
+    ['https://api.example.com/base', '/api/x', '/base/api/x'],
+    ['https://api.example.com/base/', '/api/x', '/base/api/x'],
+    ['https://api.example.com/a%2Fb/', '/api', '/a%2Fb/api'],
+  ])('at %s is behind the path of its URL', (upstream, path, asked) => {
+    expect(askedFor(path, { upstream })).toBe(asked);
+  });
+
+  it.each([
+    ['https://api.example.com', '/api', '/'],
+    ['https://api.example.com', '/api/', '/'],
+    ['https://api.example.com', '/api/x', '/x'],
+    ['https://api.example.com', '/api/api/x', '/api/x'],
+    ['https://api.example.com', '/api/a%2Fb', '/a%2Fb'],
+    ['https://api.example.com', '/api//evil.test/x', '/evil.test/x'],
+    ['https://api.example.com', '/api////evil.test', '/evil.test'],
+    ['https://api.example.com/base', '/api', '/base/'],
+    ['https://api.example.com/base/', '/api/x', '/base/x'],
+    ['https://api.example.com/base', '/api//x', '/base/x'],
+  ])(
+    'at %s without the prefix is, for %s, %s: never one that reads as a host (F16)',
+    (upstream, path, asked) => {
+      expect(askedFor(path, { upstream, stripPrefix: true })).toBe(asked);
+    },
+  );
+
+  it('is whole where there is no prefix to strip', () => {
+    expect(askedFor('/api/x', { path: '/', stripPrefix: true })).toBe('/api/x');
+  });
+
+  it('is on the upstream that the configuration names, whatever the path (A14, F16)', () => {
+    const [route] = createRoutes([parseRoute({ upstream: 'https://api.example.com:8443/base' })]).all;
+    expect(route).toMatchObject({ origin: 'https://api.example.com:8443', host: 'api.example.com:8443' });
+    for (const path of ['/api//evil.test/x', '/api/@evil.test', '/api/http:evil.test']) {
+      const url = new URL(`${route?.origin}${route?.upstreamPath(path)}`);
+      expect(url.origin).toBe('https://api.example.com:8443');
+      expect(url.pathname).toBe(`/base${path}`);
+    }
+  });
+});
+
+describe('a route', () => {
+  it('knows its methods', () => {
+    const [route] = createRoutes([parseRoute({ methods: ['GET', 'HEAD'] })]).all;
+    expect([route?.methods.has('GET'), route?.methods.has('POST'), route?.methods.has('get')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it('asks for the token of the sign-in', () => {
+    expect(routesAt('/api').all[0]?.audience.id).toBe('');
+  });
+});

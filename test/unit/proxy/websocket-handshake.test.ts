@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { acceptanceOf, asksForWebSocket, readHandshake } from '../../../src/proxy/websocket-handshake.ts';
+import { requestOf } from '../http/request.ts';
+
+const upgrade = ['Upgrade', 'websocket'] as const;
+
+describe('a request for a WebSocket', () => {
+  it.each([
+    [{ headers: [upgrade] }, true],
+    [{ headers: [['Upgrade', 'WebSocket']] as const }, true],
+    [{ headers: [upgrade, ['Content-Length', '0']] as const }, true],
+    [{ headers: [] }, false],
+    [{ headers: [['Upgrade', 'h2c']] as const }, false],
+    [{ headers: [['Upgrade', 'websocket, h2c']] as const }, false],
+    [{ method: 'POST', headers: [upgrade] }, false],
+    [{ headers: [upgrade, ['Content-Length', '5']] as const }, false],
+    [{ headers: [upgrade, ['Transfer-Encoding', 'chunked']] as const }, false],
+  ])('is, of %o, one: %o (F26)', (given, asks) => {
+    expect(asksForWebSocket(requestOf(given))).toBe(asks);
+  });
+});
+
+describe('the handshake of a server', () => {
+  // The example of RFC 6455, section 1.3.
+  const acceptance = acceptanceOf('dGhlIHNhbXBsZSBub25jZQ==');
+  const answer = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': acceptance };
+
+  it('answers to the key of the client', () => {
+    expect(acceptance).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+  });
+
+  it('is taken with what makes it, and with nothing else (F10, F11)', () => {
+    const chosen = { 'sec-websocket-protocol': 'chat', 'sec-websocket-extensions': 'permessage-deflate' };
+    const others = { 'set-cookie': ['a=b'], server: 'x', 'access-control-allow-origin': '*' };
+    expect(readHandshake({ ...answer, ...chosen, ...others }, acceptance)).toEqual({ ...answer, ...chosen });
+    expect(readHandshake(answer, acceptance)).toEqual(answer);
+  });
+
+  it.each([
+    [{ ...answer, upgrade: 'h2c' }],
+    [{ ...answer, 'sec-websocket-accept': acceptanceOf('another key') }],
+    [{ upgrade: 'websocket' }],
+    [{ 'sec-websocket-accept': acceptance }],
+    [{}],
+  ])('is none as %o: what follows would be no WebSocket (F26)', (headers) => {
+    expect(readHandshake(headers, acceptance)).toBeUndefined();
+  });
+});

@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RefreshOutcome } from '../../../src/provider/provider.ts';
+import { codeOf, OVER_MS, run, signIn, withTokens } from './requests.ts';
+import { failure, openRefresher, refreshed } from './rig.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+describe('a rejected refresh', () => {
+  it('ends the session for everybody who waited, and is not tried again (G11)', async () => {
+    const { begin, refresher, outcomes, calls, store, revoked, counted } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push(failure.rejected);
+    const codes = await Promise.all([1, 2, 3].map(() => codeOf(refresher.fresh(stored, signIn))));
+    expect(codes).toEqual(['session_expired', 'session_expired', 'session_expired']);
+    expect(calls).toHaveLength(1);
+    expect(await store.load(stored.key)).toBeUndefined();
+    expect(await counted('rejected')).toBe(1);
+    expect(revoked).toEqual([]);
+  });
+
+  it('is looked at once more: when another process has renewed, that is used (G11)', async () => {
+    const { begin, refresher, outcomes, store, counted } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(answer.promise);
+    const waiting = refresher.fresh(stored, signIn);
+    await vi.advanceTimersByTimeAsync(0);
+    await store.replace(stored.key, withTokens(stored, '9'), 1);
+    answer.resolve(failure.rejected);
+    expect((await run(waiting)).accessToken).toBe('at-9');
+    expect(await counted('reused')).toBe(1);
+    expect(await counted('rejected')).toBe(0);
+  });
+
+  it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
+    const { begin, refresher, outcomes, store, calls } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(answer.promise);
+    const waiting = refresher.fresh(stored, signIn);
+    await vi.advanceTimersByTimeAsync(0);
+    const { session } = stored;
+    await store.replace(stored.key, { ...session, tokens: { ...session.tokens, refreshToken: 'rt-9' } }, 1);
+    answer.resolve(failure.rejected);
+    expect((await run(waiting)).accessToken).toBe('at-3');
+    expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);
+  });
+
+  it('that comes with somebody else’s ID token ends the session and gives the new token back (C20, G21)', async () => {
+    const { begin, refresher, outcomes, store, revoked } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push({ kind: 'identity_changed', refreshToken: 'rt-eve', cause: new Error('sub') });
+    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
+    expect(await store.load(stored.key)).toBeUndefined();
+    expect(revoked).toEqual(['rt-eve']);
+  });
+});
+
+describe('a refresh that cannot be had now', () => {
+  it.each([
+    ['transient', failure.transient],
+    ['ambiguous', failure.ambiguous],
+    ['misconfigured', failure.misconfigured],
+  ])('because it is %s keeps the session, and says when to come again (G12, G13)', async (_kind, outcome) => {
+    const { begin, refresher, outcomes, store, counted } = openRefresher({ retries: 0 });
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push(outcome);
+    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      options: { retryAfterSeconds: expect.any(Number) },
+    });
+    expect(await store.load(stored.key)).toEqual(stored);
+    expect(await counted('kept')).toBe(1);
+    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-3');
+  });
+
+  it('passes the word of the provider on, when to come again (G13)', async () => {
+    const { begin, refresher, outcomes } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push({ ...failure.transient, retryAfterSeconds: 42 });
+    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+      options: { retryAfterSeconds: 42 },
+    });
+  });
+
+  it('is one failure for all who waited, not one each (G24)', async () => {
+    const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push(failure.transient);
+    await Promise.all(Array.from({ length: 50 }, () => codeOf(refresher.fresh(stored, signIn))));
+    expect(calls).toHaveLength(1);
+  });
+
+  it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
+    const { begin, refresher, store, calls } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    store.isAway = true;
+    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('store_unavailable');
+    expect(calls).toEqual([]);
+    store.isAway = false;
+    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
+  });
+
+  it('because it was had too often this minute asks nobody (maxPerMinute)', async () => {
+    const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
+    let stored = await begin();
+    const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
+    outcomes.push(short(2), short(3));
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    for (let round = 0; round < 2; round += 1) ({ stored } = await run(refresher.fresh(stored, signIn)));
+    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      options: { retryAfterSeconds: 50 },
+    });
+    expect(calls).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-4');
+  });
+});

@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Credential } from '../../../src/refresh/refresher.ts';
+import { codeOf, run, sentWith } from './requests.ts';
+import { failure, openRefresher } from './rig.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+describe('after an upstream has refused a token', () => {
+  it('gives a renewed one, to everybody who was refused (G8)', async () => {
+    const { begin, refresher, calls } = openRefresher();
+    const stored = await begin();
+    const refused = sentWith(stored, 'at-1');
+    const others = await run(
+      Promise.all(Array.from({ length: 50 }, () => refresher.afterRefusal(refused, '/api'))),
+    );
+    expect(new Set(others.map((other) => other?.accessToken))).toEqual(new Set(['at-2']));
+    expect(calls).toHaveLength(1);
+  });
+
+  it('gives the one that was renewed since it was sent, without another renewal (G8)', async () => {
+    const { begin, refresher, calls, counted } = openRefresher();
+    const stored = await begin();
+    const refused = sentWith(stored, 'at-1');
+    await run(refresher.afterRefusal(refused, '/api'));
+    expect(await run(refresher.afterRefusal(refused, '/api'))).toMatchObject({ accessToken: 'at-2' });
+    expect(calls).toHaveLength(1);
+    expect(await counted('reused')).toBe(1);
+  });
+
+  it('gives none when the session has no refresh token, and keeps it', async () => {
+    const { signIn: start, stored: find, refresher, store } = openRefresher();
+    const stored = await find(await start({ answer: { accessToken: 'at-1' } }));
+    expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
+    expect(await store.load(stored.key)).toBeDefined();
+  });
+
+  it.each([
+    ['transient', failure.transient],
+    ['ambiguous', failure.ambiguous],
+    ['misconfigured', failure.misconfigured],
+  ])('gives none when the renewal is %s: the refusal is the answer', async (_kind, outcome) => {
+    const { begin, refresher, outcomes, store } = openRefresher({ retries: 0 });
+    const stored = await begin();
+    outcomes.push(outcome);
+    expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
+    expect(await store.load(stored.key)).toEqual(stored);
+  });
+
+  it('throws when the renewal ends the session (G11)', async () => {
+    const { begin, refresher, outcomes } = openRefresher();
+    const stored = await begin();
+    outcomes.push(failure.rejected);
+    expect(await codeOf(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBe('session_expired');
+  });
+
+  it('gives none for a token that was refused though it was new, and asks nobody (G8)', async () => {
+    const { begin, refresher, calls } = openRefresher();
+    const stored = await begin();
+    const renewed = await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
+    if (renewed === undefined) throw new Error('no other token');
+    refresher.refusedAgain(renewed, '/api');
+    await refresher.settle();
+    for (let again = 0; again < 20; again += 1)
+      expect(await run(refresher.afterRefusal(renewed, '/api'))).toBeUndefined();
+    expect(calls).toHaveLength(1);
+  });
+
+  it('gives another one for another route, whose upstream has not refused the new one (G8)', async () => {
+    const { begin, refresher, calls } = openRefresher();
+    const stored = await begin();
+    const renewed = await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
+    if (renewed === undefined) throw new Error('no other token');
+    refresher.refusedAgain(renewed, '/api');
+    await refresher.settle();
+    expect((await run(refresher.afterRefusal(renewed, '/other')))?.accessToken).toBe('at-3');
+    expect(calls).toHaveLength(2);
+  });
+
+  it('gives none after three renewals in vain in a minute, in whatever process they were (G8)', async () => {
+    const { begin, refresher, calls, store } = openRefresher();
+    let current: Credential = sentWith(await begin(), 'at-1');
+    for (let round = 0; round < 3; round += 1) {
+      const other = await run(refresher.afterRefusal(current, `/route-${round}`));
+      if (other === undefined) throw new Error('no other token');
+      current = other;
+      refresher.refusedAgain(current, `/route-${round}`);
+      await run(refresher.settle());
+    }
+    expect((await store.load(current.stored.key))?.session.refusedAtMs).toHaveLength(3);
+    expect(await run(refresher.afterRefusal(current, '/another'))).toBeUndefined();
+    expect(calls).toHaveLength(3);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect((await run(refresher.afterRefusal(current, '/another')))?.accessToken).toBe('at-5');
+  });
+
+  it('does not count a renewal that served its purpose', async () => {
+    const { begin, refresher, store } = openRefresher();
+    const stored = await begin();
+    await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
+    expect((await store.load(stored.key))?.session.refusedAtMs ?? []).toEqual([]);
+  });
+});

@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RefreshOutcome } from '../../../src/provider/provider.ts';
+import { codeOf, NEAR_MS, orders, OVER_MS, run, signIn } from './requests.ts';
+import { failure, openRefresher, refreshed, WAIT_MS } from './rig.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+describe('a token that is fresh', () => {
+  it('is used as it is, and nobody is asked', async () => {
+    const { begin, refresher, calls } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(NEAR_MS - 1);
+    expect(await refresher.fresh(stored, signIn)).toEqual({ stored, audience: signIn, accessToken: 'at-1' });
+    expect(calls).toEqual([]);
+  });
+});
+
+describe('a token near its end', () => {
+  it('is used as it is and renewed behind the request: nobody waits', async () => {
+    const { begin, refresher, calls, outcomes, store, counted } = openRefresher();
+    const stored = await begin();
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(answer.promise);
+    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    const credentials = await Promise.all([1, 2, 3].map(() => refresher.fresh(stored, signIn)));
+    expect(credentials.map(({ accessToken }) => accessToken)).toEqual(['at-1', 'at-1', 'at-1']);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(calls).toHaveLength(1);
+    answer.resolve(refreshed(2));
+    await refresher.settle();
+    expect((await store.load(stored.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
+    expect(await counted('refreshed')).toBe(1);
+    expect(await counted('joined')).toBe(0);
+  });
+
+  it.each(Object.values(failure))('is used as it is when its renewal ends as %o', async (outcome) => {
+    const { begin, refresher, outcomes } = openRefresher({ retries: 0 });
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    outcomes.push(outcome);
+    expect((await refresher.fresh(stored, signIn)).accessToken).toBe('at-1');
+    await refresher.settle();
+  });
+
+  it('is not renewed ahead while the token endpoint is left alone (G13)', async () => {
+    const { begin, refresher, outcomes, calls, counted } = openRefresher({ retries: 0 });
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    outcomes.push({ ...failure.transient, retryAfterSeconds: 30 });
+    await refresher.fresh(stored, signIn);
+    await refresher.settle();
+    for (let again = 0; again < 5; again += 1)
+      expect((await refresher.fresh(stored, signIn)).accessToken).toBe('at-1');
+    await refresher.settle();
+    expect(calls).toHaveLength(1);
+    expect(await counted('kept')).toBe(1);
+  });
+});
+
+describe('a token that is over', () => {
+  it('is waited for, by everybody on one flight (G6)', async () => {
+    const { begin, refresher, calls, counted } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const credentials = await run(
+      Promise.all(Array.from({ length: 200 }, () => refresher.fresh(stored, signIn))),
+    );
+    expect(new Set(credentials.map(({ accessToken }) => accessToken))).toEqual(new Set(['at-2']));
+    expect(calls).toHaveLength(1);
+    expect(await counted('refreshed')).toBe(1);
+    expect(await counted('joined')).toBe(199);
+  });
+
+  it('is replaced in the record with its refresh token, for the person whose it is (G2)', async () => {
+    const { begin, refresher, calls, store } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const { stored: renewed } = await run(refresher.fresh(stored, signIn));
+    expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
+    expect(await store.load(stored.key)).toEqual(renewed);
+    expect(renewed).toMatchObject({
+      version: 2,
+      session: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
+    });
+  });
+
+  it('leaves the refresh token in use when the answer has none (G2)', async () => {
+    const { begin, refresher, outcomes, calls } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
+    const { stored: renewed } = await run(refresher.fresh(stored, signIn));
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    await run(refresher.fresh(renewed, signIn));
+    expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
+  });
+
+  it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
+    const { begin, refresher, outcomes } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    outcomes.push(refreshed(2, { claims: { sub: 'ada', role: 'none' } }));
+    const { stored: second } = await run(refresher.fresh(stored, signIn));
+    expect(second.session.claims).toEqual({ sub: 'ada', role: 'none' });
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    expect((await run(refresher.fresh(second, signIn))).stored.session.claims).toEqual({
+      sub: 'ada',
+      role: 'none',
+    });
+  });
+
+  it('does not wait for a renewal that takes too long, and the renewal goes on (G24)', async () => {
+    const { begin, refresher, outcomes, calls, store } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(answer.promise);
+    const waiting = codeOf(refresher.fresh(stored, signIn));
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await waiting).toBe('provider_unavailable');
+    answer.resolve(refreshed(2));
+    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
+    expect(calls).toHaveLength(1);
+    expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+  });
+
+  it('ends a session that has no refresh token', async () => {
+    const { signIn: start, stored: find, refresher, calls, store } = openRefresher();
+    const stored = await find(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
+    expect(calls).toEqual([]);
+    expect(await store.load(stored.key)).toBeUndefined();
+  });
+});
+
+describe('a token for another audience', () => {
+  it('is fetched with the one refresh token, and the sign-in’s stays as it is (B13)', async () => {
+    const { begin, refresher, calls, outcomes } = openRefresher();
+    const stored = await begin();
+    outcomes.push(
+      refreshed(2, { answer: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' } }),
+    );
+    const credential = await run(refresher.fresh(stored, orders));
+    expect(credential).toMatchObject({ accessToken: 'at-orders', audience: orders });
+    expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', audience: orders });
+    expect(await refresher.fresh(credential.stored, signIn)).toMatchObject({ accessToken: 'at-1' });
+    expect(calls).toHaveLength(1);
+  });
+
+  it('is fetched after another one’s, with the refresh token that one left (H9)', async () => {
+    const { begin, refresher, calls } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    await run(Promise.all([refresher.fresh(stored, signIn), refresher.fresh(stored, orders)]));
+    expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-2']);
+  });
+});
+
+describe('settling', () => {
+  it('waits for the refreshes under way, and gives every lock back (G18)', async () => {
+    const { begin, refresher, outcomes, locks, store } = openRefresher();
+    const stored = await begin();
+    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const answer = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(answer.promise);
+    const waiting = refresher.fresh(stored, signIn);
+    await vi.advanceTimersByTimeAsync(0);
+    let settled = false;
+    const settling = refresher.settle().then(() => (settled = true));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(settled).toBe(false);
+    answer.resolve(refreshed(2));
+    await settling;
+    await waiting;
+    expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect(await locks.acquire(stored.key, Date.now())).toBeDefined();
+  });
+});

@@ -1,0 +1,116 @@
+import type { Logger } from '../../../src/log.ts';
+import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
+import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
+import { createBreaker } from '../../../src/refresh/breaker.ts';
+import { createRefreshExchange } from '../../../src/refresh/exchange.ts';
+import { createRate } from '../../../src/refresh/rate.ts';
+import { createRefresher, type Refresher } from '../../../src/refresh/refresher.ts';
+import { createRefusals } from '../../../src/refresh/refusals.ts';
+import { createTurnstile } from '../../../src/refresh/turnstile.ts';
+import type { StoredSession } from '../../../src/sessions/session.ts';
+import { collectLog } from '../log-lines.ts';
+import { meter, openSessions, type SessionsRig } from '../sessions/rig.ts';
+
+/** A provider that answers refreshes as a test says. */
+export type ScriptedProvider = {
+  readonly provider: Provider;
+  /** Every refresh asked for, in order. */
+  readonly calls: RefreshRequest[];
+  /** How the next refreshes end, in turn; when there are no more they succeed. */
+  readonly outcomes: (RefreshOutcome | Promise<RefreshOutcome>)[];
+};
+
+/** A successful answer: the tokens of round `n`, which live five minutes. */
+export function refreshed(
+  n: number,
+  given: Partial<RefreshOutcome & { kind: 'refreshed' }> = {},
+): RefreshOutcome {
+  return {
+    kind: 'refreshed',
+    answer: { accessToken: `at-${n}`, expiresInSeconds: 300, refreshToken: `rt-${n}` },
+    claims: undefined,
+    sentAtMs: Date.now(),
+    ...given,
+  };
+}
+
+/** An outcome that brings no tokens. */
+export const failure = {
+  rejected: { kind: 'rejected', cause: new Error('invalid_grant') },
+  transient: { kind: 'transient', retryAfterSeconds: undefined, cause: new Error('503') },
+  ambiguous: { kind: 'ambiguous', cause: new Error('reset') },
+  misconfigured: { kind: 'misconfigured', error: 'invalid_client', cause: new Error('invalid_client') },
+} as const satisfies Record<string, RefreshOutcome>;
+
+/** Opens a provider that succeeds unless it is told otherwise; the first renewal brings `at-2` and `rt-2`. */
+export function scriptProvider(): ScriptedProvider {
+  const calls: RefreshRequest[] = [];
+  const outcomes: (RefreshOutcome | Promise<RefreshOutcome>)[] = [];
+  const refresh = async (request: RefreshRequest) => {
+    calls.push(request);
+    return outcomes.shift() ?? refreshed(calls.length + 1);
+  };
+  return { provider: { refresh } as unknown as Provider, calls, outcomes };
+}
+
+export type RefresherRig = SessionsRig &
+  ScriptedProvider & {
+    readonly refresher: Refresher;
+    readonly locks: Locks;
+    readonly log: Logger;
+    /** Signs a person in; gives the session, whose access token `at-1` lives five minutes. */
+    begin(): Promise<StoredSession>;
+    /** How many refreshes had this outcome. */
+    counted(outcome: string): Promise<number>;
+  };
+
+type Settings = { retries?: number; maxPerMinute?: number; locks?: Locks };
+
+/** How long requests wait in the rig, in milliseconds. */
+export const LOCK_WAIT_MS = 40_000;
+export const WAIT_MS = 10_000;
+
+/** Opens a refresher on sessions in memory, with a scripted provider. Its clock is the system's: use fake timers. */
+export function openRefresher({
+  retries = 2,
+  maxPerMinute = 30,
+  locks = createLocalLocks(),
+}: Settings = {}): RefresherRig {
+  const sessionsRig = openSessions(Date.now);
+  const { sessions, metrics } = sessionsRig;
+  const scripted = scriptProvider();
+  const { log, lines } = collectLog();
+  const breaker = createBreaker(Date.now);
+  const refresher = createRefresher({
+    sessions,
+    exchange: createRefreshExchange({
+      provider: scripted.provider,
+      breaker,
+      turnstile: createTurnstile(100),
+      retries,
+      clock: Date.now,
+      log,
+      metrics,
+    }),
+    locks,
+    breaker,
+    rate: createRate({ perMinute: maxPerMinute, clock: Date.now }),
+    refusals: createRefusals(Date.now),
+    ahead: { kind: 'share', share: 0.2 },
+    lockWaitMs: LOCK_WAIT_MS,
+    waitMs: WAIT_MS,
+    clock: Date.now,
+    log,
+    metrics,
+  });
+  return {
+    ...sessionsRig,
+    ...scripted,
+    refresher,
+    locks,
+    log,
+    lines,
+    begin: async () => sessionsRig.stored(await sessionsRig.signIn()),
+    counted: (outcome) => meter(metrics, 'coatcheck_refresh_total', { outcome }),
+  };
+}
