@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * Asks again and again until there is an answer, and gives it; a question that fails has none.
  *
- * @throws Error, with the last failure as its cause, when there is none after half a minute.
+ * @throws Error, with the last failure as its cause, when there is none after twenty seconds.
  */
 export async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadlineMs = Date.now() + 30_000;
+  const deadlineMs = Date.now() + 20_000;
   let cause: unknown;
   while (Date.now() < deadlineMs) {
     try {

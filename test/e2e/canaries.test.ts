@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createKeyRing } from '../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
+import { SESSION_SECRET } from '../support/gateway-config.ts';
+import type { Program } from '../support/program.ts';
+import { requireToken, status } from '../support/upstream/behaviours.ts';
+import { hangUp } from '../support/upstream/streams.ts';
+import type { UserAgent } from '../support/user-agent.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+/** How long and how often something is waited for, in milliseconds. */
+const patiently = { timeout: 20_000, interval: 50 };
+
+let stage: Stage;
+let program: Program;
+let agent: UserAgent;
+let metrics: string;
+const dumps: string[] = [];
+
+beforeAll(async () => {
+  stage = await setStage();
+  program = await stage.start();
+  agent = stage.browser(program);
+  await signInAndRenew();
+  await refuseAndFail();
+  await loseTheStore();
+  dumps.push(await stage.redis.dump());
+  await signOut();
+});
+
+afterAll(() => stage.close());
+
+const call = async (path: string) => (await agent.fetch(path)).status;
+const currentToken = () => stage.provider.families[0]?.accessTokens.at(-1)?.token ?? '';
+
+/** An error as a careless provider would write it: with everything it knows. */
+const blabbing = (error: string) => ({ error, error_description: stage.provider.secrets().join(' ') });
+
+/** Sign-in, calls, a WebSocket, an access token that expires and one that is refused before its time. */
+async function signInAndRenew(): Promise<void> {
+  const { provider, upstream } = stage;
+  upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
+  provider.accessTokenLifetime = 1;
+  await agent.signIn('/app?view=1');
+  expect(await call('/auth/session')).toBe(200);
+  const socket = await agent.websocket('/socket/live');
+  socket.send('hello');
+  expect(await socket.next()).toBe('hello');
+  await vi.waitUntil(() => !provider.isAccessTokenActive(currentToken()), patiently);
+  provider.accessTokenLifetime = 300;
+  expect(await call('/api/expired')).toBe(200);
+  provider.revokeAccessToken(currentToken());
+  expect(await call('/api/revoked?secret=canary-query')).toBe(200);
+  dumps.push(await stage.redis.dump());
+}
+
+/** A provider and an upstream that fail and refuse, in refreshes and in sign-ins. */
+async function refuseAndFail(): Promise<void> {
+  const { provider, upstream } = stage;
+  provider.revokeAccessToken(currentToken());
+  provider.faults.token = { status: 401, body: blabbing('invalid_client'), times: 1 };
+  expect(await call('/api/misconfigured')).toBe(401);
+  provider.faults.token = { status: 500, body: blabbing('server_error') };
+  expect(await call('/api/provider-down')).toBe(401);
+  const failed = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  expect(failed.response.status).toBe(503);
+  provider.faults.clear();
+
+  provider.faults.token = { status: 400, body: { error: 'invalid_grant' }, times: 1 };
+  const refused = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  expect(refused.response.status).toBe(400);
+  expect(await call('/auth/callback?code=canary-code&state=canary-state')).toBe(400);
+
+  await vi.waitUntil(async () => (await call('/api/recovered')) === 200, patiently);
+  upstream.respond(status(500, {}, 'broken'));
+  expect(await call('/api/broken')).toBe(500);
+  upstream.respond(hangUp);
+  expect(await call('/api/hung-up')).toBe(502);
+  upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
+}
+
+/** A Redis that stops answering while a token is renewed, and one that refuses to write. */
+async function loseTheStore(): Promise<void> {
+  const { provider, redis } = stage;
+  provider.revokeAccessToken(currentToken());
+  const hold = provider.faults.hold('token');
+  const served = call('/api/paused');
+  await hold.waiting();
+  redis.pause();
+  hold.release();
+  expect(await served).toBe(200);
+  redis.resume();
+  await vi.waitUntil(async () => (await call('/api/resumed')) === 200, patiently);
+
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+  const full = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  expect(full.response.status).toBe(503);
+  await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+}
+
+/** A sign-out whose revocation fails at first; then the end of the program, which tries once more. */
+async function signOut(): Promise<void> {
+  const { provider } = stage;
+  provider.faults.revoke = { status: 500, body: blabbing('server_error'), times: 1 };
+  expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  expect(await call('/api/late')).toBe(401);
+  metrics = await (await fetch(`${program.adminUrl}/metrics`)).text();
+  dumps.push(await stage.redis.dump());
+  program.signal('SIGTERM');
+  expect(await program.exit).toEqual({ code: 0, signal: null });
+  expect(provider.families[0]).toMatchObject({ alive: false, endedBecause: 'revoked', reuses: 0 });
+}
+
+/** The values of all cookies that the gateway set, and the identifier sealed in that of the session. */
+async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
+  const values = cookies.lines
+    .filter((cookie) => cookie.origin === origin)
+    .map(({ line }) => /^[^=]*=([^;]*)/.exec(line)?.[1] ?? '')
+    .filter((value) => value !== '');
+  const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'session-cookie');
+  const opened = await Promise.all(values.map((value) => seals.unseal(value)));
+  const ids = opened.flatMap((content) => (typeof content?.['id'] === 'string' ? [content['id']] : []));
+  expect(ids).toHaveLength(1);
+  return [...values, ...ids];
+}
+
+/** The secrets that stand in a text. */
+const shownIn = (text: string, secrets: readonly string[]) =>
+  secrets.filter((secret) => text.includes(secret));
+
+describe('after the whole job with all its failures, at log level trace', () => {
+  it('the provider has issued secrets of every kind to look for', () => {
+    const { provider } = stage;
+    expect(provider.families).toHaveLength(2);
+    expect(provider.secrets(['refresh_token']).length).toBeGreaterThanOrEqual(5);
+    expect(
+      provider.secrets(['code', 'code_verifier', 'id_token', 'client_secret']).length,
+    ).toBeGreaterThanOrEqual(8);
+  });
+
+  it.each<[string, () => string, string]>([
+    ['the log', () => program.stdout() + program.stderr(), '"session started"'],
+    ['the metrics', () => metrics, 'coatcheck_refresh_total{outcome="refreshed"}'],
+    ['Redis', () => dumps.join('\n'), 'coatcheck:session:'],
+  ])(
+    'no token, code, verifier, client secret, cookie or session identifier is in %s',
+    async (_where, read, sign) => {
+      const text = read();
+      expect(text).toContain(sign);
+      expect(shownIn(text, [...stage.provider.secrets(), ...(await ticketsOf(agent))])).toEqual([]);
+      // In whatever form: every secret of this test that is not signed or sealed has the marker in it.
+      expect(text).not.toContain('canary');
+    },
+  );
+
+  it('the log tells of every failure', () => {
+    const log = program.stdout();
+    for (const message of [
+      'the provider refuses this client; sessions are kept',
+      'the token endpoint did not answer; trying again',
+      'request not served',
+      'login refused',
+      'new tokens cannot be stored yet',
+      'a refresh token could not be revoked yet',
+    ]) {
+      expect(log).toContain(message);
+    }
+  });
+
+  it('no token, verifier or client secret is in any byte that the browser got', () => {
+    const received = agent.received();
+    expect(received).toContain('served');
+    const kinds = ['access_token', 'refresh_token', 'code_verifier', 'client_secret'] as const;
+    expect(shownIn(received, stage.provider.secrets(kinds))).toEqual([]);
+    expect(shownIn(agent.received(program.url), stage.provider.secrets())).toEqual([]);
+    expect(agent.cookies.visibleToScripts(new URL(program.url))).toBe('');
+  });
+});

@@ -1,0 +1,212 @@
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startChildProcess } from '../support/child-process.ts';
+import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
+import { freePort } from '../support/free-port.ts';
+import { SESSION_SECRET, gatewayConfig } from '../support/gateway-config.ts';
+import { listenOnLoopback } from '../support/loopback-server.ts';
+import { type ProgramResult, runProgram } from '../support/program.ts';
+import { startRedis } from '../support/redis-server.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** Runs the built program to its end with these arguments alone. */
+async function coatcheck(...args: string[]): Promise<ProgramResult> {
+  const { PATH = '' } = process.env;
+  const child = startChildProcess(process.execPath, [MAIN, ...args], { env: { PATH } });
+  return { ...(await child.exit), stdout: child.stdout(), stderr: child.stderr() };
+}
+
+/** What was printed, with the file's directory, which differs from run to run, left out. */
+function printed({ stdout, stderr }: ProgramResult): string[] {
+  return `${stdout}${stderr}`
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replaceAll(/\S*\/coatcheck\.yaml/g, 'coatcheck.yaml'));
+}
+
+describe('a configuration that cannot be used', () => {
+  it('is refused with every problem at once: its line, its path, what was expected and what was seen', async () => {
+    const result = await runProgram(
+      `baseUrl: https://app.example.com/home
+listen: 3000
+sesion: {}
+provider:
+  type: oidc
+  issuer: https://login.example.com
+  clientId: web
+  clientSecret: \${CLIENT_SECRET}
+session:
+  secrets: [ "\${file:/nowhere/secret}" ]
+  absoluteTimeout: a while
+routes:
+  - path: /api
+    upstream: http://api.example.com
+    timeout: { idle: 60 }
+log: { level: loud }
+`,
+    );
+    expect(result).toMatchObject({ code: 78, signal: null, stdout: '' });
+    expect(printed(result)).toEqual([
+      'The configuration cannot be used: 9 problems.',
+      'coatcheck.yaml:1  baseUrl: expected an http(s) origin, such as https://app.example.com, without path or query, got "https://app.example.com/home"',
+      'coatcheck.yaml:2  listen: expected host:port, such as 0.0.0.0:3000 or [::1]:3000, got 3000',
+      'coatcheck.yaml:3  sesion: unknown key "sesion"; did you mean "session"?',
+      'coatcheck.yaml:8  provider.clientSecret: the environment variable CLIENT_SECRET is not set',
+      'coatcheck.yaml:10  session.secrets[0]: the file "/nowhere/secret" does not exist',
+      expect.stringMatching(
+        /^coatcheck\.yaml:11 {2}session\.absoluteTimeout: expected a duration .*, got "a while"$/,
+      ),
+      expect.stringMatching(
+        /^coatcheck\.yaml:14 {2}routes\[0\]\.upstream: expected https, .*, got "http:\/\/api/,
+      ),
+      expect.stringMatching(
+        /^coatcheck\.yaml:15 {2}routes\[0\]\.timeout\.idle: expected a duration .*, got 60$/,
+      ),
+      'coatcheck.yaml:16  log.level: expected one of trace, debug, info, warn, error, fatal, got "loud"',
+    ]);
+  });
+
+  it('is refused without showing a secret, wherever in the file or the environment it stands', async () => {
+    const result = await runProgram(
+      `baseUrl: https://app.example.com
+listen: \${SESSION_SECRET}
+provider:
+  type: oidc
+  issuer: https://user:canary-issuer@login.example.com
+  clientId: web
+  clientSecret: [canary-client-secret]
+session:
+  store: redis://:canary-password@redis.example.com/canary-database
+  secrets: [canary-short, "\${SESSION_SECRET}"]
+`,
+      { env: { SESSION_SECRET: 'canary-env' } },
+    );
+    expect(result.code).toBe(78);
+    expect(printed(result)).toHaveLength(1 + 6);
+    expect(printed(result).join('\n')).not.toContain('canary');
+  });
+
+  it('is refused when its file is missing, empty or no YAML', async () => {
+    const [missing, empty, broken] = await Promise.all([
+      coatcheck('--config', '/nowhere/coatcheck.yaml'),
+      runProgram(''),
+      runProgram('baseUrl: "canary\nprovider: [\n'),
+    ]);
+    expect([missing.code, empty.code, broken.code]).toEqual([78, 78, 78]);
+    const one = 'The configuration cannot be used: one problem.';
+    expect(printed(missing)).toEqual([one, 'coatcheck.yaml  the file does not exist']);
+    expect(printed(empty)).toEqual([one, 'coatcheck.yaml  the file is empty']);
+    expect(printed(broken)).toEqual([
+      one,
+      expect.stringMatching(/^coatcheck\.yaml:\d+ {2}a quote, bracket, /),
+    ]);
+  });
+
+  it('is refused when the default one finds nothing in the environment', async () => {
+    const result = await coatcheck();
+    expect(result.code).toBe(78);
+    for (const name of ['ISSUER', 'CLIENT_ID', 'CLIENT_SECRET', 'SESSION_SECRET', 'UPSTREAM']) {
+      expect(result.stderr).toContain(`the environment variable ${name} is not set`);
+    }
+  });
+});
+
+describe('the command line', () => {
+  it('explains itself when asked', async () => {
+    const [long, short] = await Promise.all([coatcheck('--help'), coatcheck('-h')]);
+    expect(long).toMatchObject({ code: 0, stderr: '' });
+    expect(long.stdout).toContain('coatcheck [--config FILE] --check');
+    expect(short).toEqual(long);
+  });
+
+  it('explains itself on standard error, and fails, when it is not understood', async () => {
+    const usage = (await coatcheck('--help')).stdout;
+    const flaws = { '--verbose': "Unknown option '--verbose'", serve: "Unexpected argument 'serve'" };
+    for (const [argument, flaw] of Object.entries({ ...flaws, '--config': 'argument missing' })) {
+      const { code, stdout, stderr } = await coatcheck(argument);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain(flaw);
+      expect(stderr).toContain(usage);
+    }
+  });
+});
+
+describe('--check', () => {
+  let provider: FakeProvider;
+
+  beforeEach(async () => {
+    provider = await startFakeProvider();
+  });
+
+  afterEach(() => provider.close());
+
+  /** Checks a configuration that is usual but for these keys. */
+  const check = (config: Record<string, unknown>, store = 'memory:') => {
+    const upstream = { url: 'http://127.0.0.1:9' };
+    const parts = { provider, upstream, store, config };
+    const text = JSON.stringify(gatewayConfig(parts, 'http://127.0.0.1:3000', '127.0.0.1:3000'));
+    return runProgram(text, { args: ['--check'] });
+  };
+
+  it('reports a configuration whose store and provider answer, and succeeds', async () => {
+    const password = 'canary-password';
+    const redis = await startRedis({ args: ['--requirepass', password] });
+    const result = await check({}, `redis://:${password}@127.0.0.1:${redis.port}/0`);
+    await redis.close();
+
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(printed(result)).toEqual([
+      'ok      configuration  coatcheck.yaml is valid',
+      expect.stringMatching(
+        `^ok {6}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
+      ),
+      `ok      provider       ${provider.issuer}: PKCE S256, revocation, logout`,
+    ]);
+    for (const secret of [password, SESSION_SECRET, provider.client.secret]) {
+      expect(result.stdout).not.toContain(secret);
+    }
+  });
+
+  it('reports a store and a provider that are away, both at once, and fails', async () => {
+    const port = await freePort();
+    await provider.stop();
+    const result = await check({}, `redis://:canary-password@127.0.0.1:${port}/0`);
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(printed(result)).toEqual([
+      'ok      configuration  coatcheck.yaml is valid',
+      expect.stringMatching(`^FAILED  store          Redis at 127\\.0\\.0\\.1:${port} cannot be used: .+$`),
+      `FAILED  provider       ${provider.issuer} cannot be used: connect ECONNREFUSED 127.0.0.1:${provider.port}`,
+    ]);
+    expect(result.stdout).not.toContain('canary');
+  });
+
+  it('reports a password that Redis does not take, without it, and fails', async () => {
+    const redis = await startRedis({ args: ['--requirepass', 'canary-right'] });
+    const result = await check({}, `redis://:canary-wrong@127.0.0.1:${redis.port}/0`);
+    await redis.close();
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(result.stdout).toContain('FAILED  store');
+    expect(result.stdout).not.toContain('canary');
+  });
+
+  it('reports an issuer that is not spelt as the provider spells it, and fails', async () => {
+    const result = await check({ provider: { issuer: `${provider.issuer}/` } });
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(printed(result)).toEqual([
+      'ok      configuration  coatcheck.yaml is valid',
+      'ok      store          memory: sessions end with the process',
+      `FAILED  provider       ${provider.issuer}/ cannot be used: provider.issuer is "${provider.issuer}/", but the provider calls itself "${provider.issuer}"`,
+    ]);
+  });
+
+  it('reports a provider that answers with something else than its metadata, and fails', async () => {
+    const server = createServer((_request, response) => response.end('<html>canary</html>'));
+    const page = await listenOnLoopback(server);
+    const result = await check({ provider: { issuer: `http://127.0.0.1:${page.port}` } });
+    await page.stop();
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(result.stdout).toContain(`FAILED  provider       http://127.0.0.1:${page.port} cannot be used: `);
+  });
+});

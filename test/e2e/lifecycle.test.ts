@@ -1,0 +1,224 @@
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listenOnLoopback } from '../support/loopback-server.ts';
+import type { Program } from '../support/program.ts';
+import { openRaw } from '../support/raw-client.ts';
+import { type Behaviour, echo } from '../support/upstream/behaviours.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+/** How long a poll may go on, in milliseconds; a check of a store that was never there takes two seconds. */
+const patiently = { timeout: 20_000 };
+
+let stage: Stage;
+
+beforeEach(async () => {
+  stage = await setStage();
+});
+
+afterEach(() => stage.close());
+
+/** What `/readyz` says: its status, and the names of the checks that fail. */
+async function readiness({ adminUrl }: Program): Promise<{ status: number; failing: string[] }> {
+  const response = await fetch(`${adminUrl}/readyz`);
+  const { checks } = (await response.json()) as { checks: { name: string; ok: boolean }[] };
+  return { status: response.status, failing: checks.filter(({ ok }) => !ok).map(({ name }) => name) };
+}
+
+/** The lines of the log, each of which must be an object of its own. */
+function logOf(program: Program): Record<string, unknown>[] {
+  return program
+    .stdout()
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+const messages = (program: Program) => logOf(program).map(({ msg }) => msg);
+
+/** Makes requests to `/api/slow` wait at the upstream; all others are echoed at once. */
+function holdSlowRequests() {
+  const arrived = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const behaviour: Behaviour = async (request, response, record) => {
+    if (record.target === '/api/slow') {
+      arrived.resolve();
+      await released.promise;
+    }
+    await echo(request, response, record);
+  };
+  stage.upstream.respond(behaviour);
+  return { arrived: arrived.promise, release: released.resolve };
+}
+
+/** What came of a request that may be cut off before anybody waits for it. */
+function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
+  return answer.then(
+    () => 'answered',
+    () => 'cut off',
+  );
+}
+
+describe('starting', () => {
+  it('goes on while the provider and the store are away, says so, and is ready by itself once they are there', async () => {
+    await Promise.all([stage.provider.stop(), stage.redis.stop()]);
+    const program = await stage.start();
+    expect(await readiness(program)).toEqual({ status: 503, failing: ['store', 'provider'] });
+    expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
+    expect(messages(program)).toEqual(
+      expect.arrayContaining(['session store unavailable', 'provider not found; still looking']),
+    );
+    const login = await stage.browser(program).navigate('/auth/login');
+    expect(login.response).toMatchObject({ status: 503 });
+    expect(login.response.json()).toMatchObject({ code: 'provider_unavailable' });
+
+    await stage.redis.start();
+    await expect.poll(() => readiness(program), patiently).toEqual({ status: 503, failing: ['provider'] });
+    await stage.provider.start();
+    await expect.poll(() => readiness(program), patiently).toEqual({ status: 200, failing: [] });
+    const agent = await stage.signedIn(program);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(program.stderr()).toBe('');
+  });
+});
+
+describe('stopping', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'finishes on %s what is in flight, a refresh behind a request included, and takes nothing new',
+    async (signal) => {
+      const { provider, upstream } = stage;
+      const slow = holdSlowRequests();
+      // Near its end after 0.3 s: the next request is served with it, and renews it behind itself.
+      provider.accessTokenLifetime = 30;
+      const program = await stage.start({ config: { refresh: { ahead: '99%' } } });
+      const agent = await stage.signedIn(program);
+      provider.accessTokenLifetime = 300;
+      const refresh = provider.faults.hold('token');
+      const socket = await agent.websocket('/socket/live');
+      await expect
+        .poll(async () => {
+          expect((await agent.fetch('/api/quick')).status).toBe(200);
+          return provider.tokenCalls({ grant: 'refresh_token' });
+        }, patiently)
+        .toBe(1);
+      const answer = agent.fetch('/api/slow');
+      await slow.arrived;
+
+      program.signal(signal);
+      expect(await socket.closed).toMatchObject({ code: 1001 });
+      expect(await readiness(program)).toEqual({ status: 503, failing: ['draining'] });
+      await expect(openRaw(program.port)).rejects.toThrow('ECONNREFUSED');
+      slow.release();
+      expect(await answer).toMatchObject({ status: 200 });
+      expect((await answer).header('connection')).toBe('close');
+      expect(await Promise.race([program.exit, sleep(1_500, 'running')])).toBe('running');
+      refresh.release();
+      expect(await program.exit).toEqual({ code: 0, signal: null });
+      expect(await stage.redis.command('KEYS', 'coatcheck:lock:*')).toEqual([]);
+
+      const successor = await stage.start({ replicaOf: program });
+      const elsewhere = stage.browser(successor, { like: agent });
+      expect((await elsewhere.fetch('/api/after')).status).toBe(200);
+      expect(upstream.requests.at(-1)?.bearer).toBe(provider.families[0]?.accessTokens[1]?.token);
+      expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    },
+  );
+
+  it('does not wait for connections without a request, nor long for upgrades that come to nothing', async () => {
+    const silent = await listenOnLoopback(createServer());
+    const upgrade = (path: string, port: number) =>
+      `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://127.0.0.1:${port}\r\n` +
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+    const program = await stage.start({
+      config: {
+        shutdownTimeout: '15s',
+        routes: [
+          { path: '/silent', upstream: `http://127.0.0.1:${silent.port}`, auth: 'none', websocket: true },
+        ],
+      },
+    });
+    const { port } = program;
+    const [spare, halfHead, idle, refused, hanging] = await Promise.all([
+      openRaw(port),
+      openRaw(port),
+      openRaw(port),
+      openRaw(port),
+      openRaw(port),
+    ]);
+    halfHead.write('GET /half HTTP/1.1\r\nHost:');
+    idle.write(`GET /idle HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+    expect(await idle.readResponse()).toMatchObject({ status: 404 });
+    refused.write(upgrade('/nowhere', port));
+    expect(await refused.readResponse()).toMatchObject({ status: 404 });
+    hanging.write(upgrade('/silent', port));
+    await expect.poll(() => silent.sockets.size, patiently).toBe(1);
+
+    program.signal('SIGTERM');
+    await Promise.all([spare.ended, halfHead.ended, idle.ended]);
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    for (const connection of [spare, halfHead, idle, refused, hanging]) connection.close();
+    await silent.stop();
+  });
+
+  it('takes two signals that come at once for one, and stops at once at a later one', async () => {
+    const slow = holdSlowRequests();
+    const program = await stage.start();
+    const agent = await stage.signedIn(program);
+    const fate = fateOf(agent.fetch('/api/slow'));
+    await slow.arrived;
+
+    // Two of the same kind could be merged on their way, and so prove nothing.
+    program.signal('SIGINT');
+    program.signal('SIGTERM');
+    await program.waitForOutput((text) => text.includes('"stopping"') || undefined);
+    await sleep(500);
+    expect(await readiness(program)).toEqual({ status: 503, failing: ['draining'] });
+    program.signal('SIGTERM');
+    expect(await program.exit).toEqual({ code: 1, signal: null });
+    expect(await fate).toBe('cut off');
+    expect(messages(program).at(-1)).toBe('stopping');
+    slow.release();
+  });
+
+  it('stops after shutdownTimeout with a request that does not end, and says that it did', async () => {
+    const slow = holdSlowRequests();
+    const program = await stage.start({ config: { shutdownTimeout: '1s' } });
+    const agent = await stage.signedIn(program);
+    const fate = fateOf(agent.fetch('/api/slow'));
+    await slow.arrived;
+    program.signal('SIGTERM');
+    expect(await program.exit).toEqual({ code: 1, signal: null });
+    expect(await fate).toBe('cut off');
+    expect(logOf(program).at(-1)).toMatchObject({
+      level: 'error',
+      shutdownTimeoutMs: 1000,
+      msg: 'stopped before everything in flight had finished',
+    });
+    slow.release();
+  });
+});
+
+describe('a defect that nothing caught', () => {
+  it.each([
+    [
+      'an error',
+      'throw Object.assign(new Error("gone wrong"), { command: { args: [process.env.CANARY] } })',
+      'gone wrong',
+    ],
+    ['a value that is no error', 'Promise.reject(process.env.CANARY)', 'a value that is no error was thrown'],
+  ])('ends the program with a line of the log that shows no value: %s', async (_what, code, message) => {
+    const module = encodeURIComponent(`process.once('SIGUSR2', () => { ${code} });`);
+    const program = await stage.start({
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${module}`, CANARY: 'canary-value' },
+    });
+    program.signal('SIGUSR2');
+    expect(await program.exit).toEqual({ code: 1, signal: null });
+    expect(logOf(program).at(-1)).toMatchObject({
+      level: 'fatal',
+      err: { message },
+      msg: 'uncaught exception',
+    });
+    expect(program.stdout() + program.stderr()).not.toContain('canary-value');
+  });
+});

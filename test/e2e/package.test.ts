@@ -1,0 +1,127 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startChildProcess } from '../support/child-process.ts';
+import { startFakeProvider } from '../support/fake-provider.ts';
+import { startUpstream } from '../support/upstream.ts';
+import { createUserAgent } from '../support/user-agent.ts';
+import { ownServer, typedApp } from './support/consumers.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A folder in which somebody has installed the package, with what it declares to need and the types of a server. */
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coatcheck-package-'));
+  await run('npm', ['pack', root, '--ignore-scripts', '--offline', '--pack-destination', folder]);
+  const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+  const installed = join(folder, 'node_modules/coatcheck');
+  await mkdir(installed, { recursive: true });
+  await run('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components', '1']);
+  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
+  for (const name of [...Object.keys(dependencies), '@types/node', '@types/express']) {
+    const place = join(folder, 'node_modules', name);
+    await mkdir(dirname(place), { recursive: true });
+    await symlink(join(root, 'node_modules', name), place);
+  }
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a program in the folder to its end; what it printed is in the error when it fails. */
+async function run(command: string, args: string[]): Promise<string> {
+  const { PATH = '' } = process.env;
+  const env = { PATH, HOME: folder, npm_config_update_notifier: 'false' };
+  const child = startChildProcess(command, args, { cwd: folder, env });
+  const { code } = await child.exit;
+  const output = child.stdout() + child.stderr();
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}\n${output}`);
+  return output;
+}
+
+describe('the package', () => {
+  it('holds what runs, with its types, the reference of its configuration and its licence, and nothing else', async () => {
+    const installed = join(folder, 'node_modules/coatcheck');
+    const top = (await readdir(installed)).toSorted();
+    expect(top).toEqual(['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
+    const files = await readdir(installed, { recursive: true });
+    expect(files.filter((name) => name.startsWith('config/')).toSorted()).toEqual([
+      'config/coatcheck.schema.json',
+      'config/default.yaml',
+      'config/reference.yaml',
+    ]);
+    const strays = files.filter(
+      (name) => name.startsWith('dist/') && !/\.(?:js|d\.ts)$|\/[a-z]+$/.test(name),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  it('brings a command', async () => {
+    const manifest = JSON.parse(await readFile(join(folder, 'node_modules/coatcheck/package.json'), 'utf8'));
+    const command = join(folder, 'node_modules/coatcheck', manifest.bin.coatcheck);
+    expect(await readFile(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    expect(await run(process.execPath, [command, '--help'])).toContain(
+      'a token gateway for single-page apps',
+    );
+  });
+
+  it('can be written against in TypeScript, with every type where it says', async () => {
+    const config = {
+      compilerOptions: {
+        target: 'es2024',
+        module: 'nodenext',
+        lib: ['es2024', 'dom', 'dom.iterable'],
+        types: ['node'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+      },
+      files: ['app.ts'],
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    await writeFile(join(folder, 'app.ts'), typedApp);
+    expect(await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder])).toBe(
+      '',
+    );
+  });
+
+  it("is a gateway behind somebody's own server, and leaves nothing behind that keeps the process alive", async () => {
+    const [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
+    await writeFile(join(folder, 'server.js'), ownServer);
+    const { id, secret } = provider.client;
+    const server = startChildProcess(process.execPath, [join(folder, 'server.js')], {
+      env: { ISSUER: provider.issuer, CLIENT_ID: id, CLIENT_SECRET: secret, UPSTREAM: upstream.url },
+    });
+    const { url, adminUrl } = await server.waitForOutput(addressesIn);
+    provider.client.redirectUris.push(`${url}/auth/callback`);
+
+    const agent = createUserAgent(url);
+    expect((await agent.fetch('/own')).text()).toBe('their own page');
+    await agent.signIn('/own');
+    const body = 'x'.repeat(100_000);
+    expect((await agent.fetch('/api/one', { method: 'POST', body })).status).toBe(200);
+    expect(upstream.requests).toMatchObject([{ target: '/api/one', bodyBytes: body.length }]);
+    expect(provider.isAccessTokenActive(upstream.requests[0]?.bearer ?? '')).toBe(true);
+    expect((await agent.fetch('/elsewhere')).json()).toMatchObject({ status: 404, code: 'not_found' });
+    expect((await fetch(`${adminUrl}/readyz`)).status).toBe(200);
+    const socket = await agent.websocket('/api/live');
+    socket.send('hello');
+    expect(await socket.next()).toBe('hello');
+
+    server.signal('SIGUSR2');
+    expect(await socket.closed).toMatchObject({ code: 1001 });
+    expect(await server.exit).toEqual({ code: 0, signal: null });
+    agent.close();
+    await Promise.all([provider.close(), upstream.close()]);
+  });
+});
+
+/** The line in which the server of somebody's own tells where it listens; the others are the gateway's log. */
+function addressesIn(stdout: string): { url: string; adminUrl: string } | undefined {
+  const line = stdout.split('\n').find((each) => each.includes('"adminUrl"'));
+  return line === undefined ? undefined : JSON.parse(line);
+}

@@ -1,0 +1,51 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Program } from '../support/program.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+let stage: Stage;
+let first: Program;
+let second: Program;
+
+beforeEach(async () => {
+  stage = await setStage();
+  first = await stage.start();
+  second = await stage.start({ replicaOf: first });
+});
+
+afterEach(() => stage.close());
+
+it('serves on one process who signed in on another, and ends the session on both at once', async () => {
+  const agent = await stage.signedIn(first);
+  const elsewhere = stage.browser(second, { like: agent });
+  expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  const socket = await elsewhere.websocket('/socket/live');
+
+  expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  // The message that closes the socket is the one that empties the cache: no lifetime has to pass.
+  expect(await socket.closed).toMatchObject({ code: 1008 });
+  const answer = await elsewhere.fetch('/api/two');
+  expect(answer.status).toBe(401);
+  expect(answer.json()).toMatchObject({ code: 'session_expired' });
+  expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/api/one']);
+});
+
+it('renews an expired token once for a hundred requests over both processes', async () => {
+  const { provider } = stage;
+  provider.accessTokenLifetime = 1;
+  const agent = await stage.signedIn(first);
+  const elsewhere = stage.browser(second, { like: agent });
+  provider.accessTokenLifetime = 300;
+  const [expiring] = provider.families[0]?.accessTokens ?? [];
+  await expect
+    .poll(() => provider.isAccessTokenActive(expiring?.token ?? ''), { timeout: 10_000 })
+    .toBe(false);
+
+  const agents = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? agent : elsewhere));
+  const answers = await Promise.all(agents.map((each, index) => each.fetch(`/api/${index}`)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+  expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+    [1, 1],
+    [0, 0],
+  ]);
+});

@@ -1,0 +1,66 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Program } from '../support/program.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+const FORMER = 'canary-former-secret-of-32-characters';
+const NEXT = 'canary-next-secret-of-32-characters--';
+
+let stage: Stage;
+let folder: string;
+
+beforeEach(async () => {
+  stage = await setStage();
+  folder = await mkdtemp(join(tmpdir(), 'coatcheck-secrets-'));
+});
+
+afterEach(async () => {
+  await stage.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Puts secrets in place as an orchestrator does, into the files that the configuration names. */
+async function write(current: string, previous = ''): Promise<void> {
+  await writeFile(join(folder, 'current'), `${current}\n`);
+  await writeFile(join(folder, 'previous'), `${previous}\n`);
+}
+
+/** Asks for the secrets to be read anew, and waits for the next line that says what came of it. */
+async function reload(program: Program): Promise<string | undefined> {
+  const outcomes = (text: string) =>
+    text.split('\n').filter((line) => /"session secrets read anew"|cannot be read anew/.test(line));
+  const before = outcomes(program.stdout()).length;
+  program.signal('SIGHUP');
+  return program.waitForOutput((text) => outcomes(text).at(before));
+}
+
+it('keeps everybody signed in while the secrets of sessions are rotated on SIGHUP, until the former is gone', async () => {
+  await write(FORMER);
+  const secrets = [`\${file:${folder}/current}`, `\${file:${folder}/previous}`];
+  const program = await stage.start({ config: { session: { secrets } } });
+  const early = await stage.signedIn(program);
+
+  await write(NEXT, FORMER);
+  expect(await reload(program)).toContain('"session secrets read anew"');
+  const late = await stage.signedIn(program, 'bob');
+  expect((await early.fetch('/api/one')).status).toBe(200);
+  expect((await late.fetch('/api/one')).status).toBe(200);
+
+  await write('canary-too-short');
+  const refusal = await reload(program);
+  expect(refusal).toContain('session.secrets[0]: expected a secret of at least 32 characters');
+  expect((await early.fetch('/api/two')).status).toBe(200);
+  expect((await late.fetch('/api/two')).status).toBe(200);
+
+  await write(NEXT);
+  expect(await reload(program)).toContain('"session secrets read anew"');
+  const ended = await early.fetch('/api/three');
+  expect(ended.status).toBe(401);
+  expect(ended.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
+  expect((await late.fetch('/api/three')).status).toBe(200);
+  expect((await stage.signedIn(program)).cookies.get('coatcheck')).toBeDefined();
+
+  expect(program.stdout() + program.stderr()).not.toContain('canary-');
+});

@@ -1,0 +1,77 @@
+import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
+import { type Program, startProgram } from '../../support/program.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { requireToken } from '../../support/upstream/behaviours.ts';
+import { type UserAgent, createUserAgent } from '../../support/user-agent.ts';
+
+/** What the built program is deployed between: a provider, an API and a real Redis. */
+export type Stage = {
+  readonly provider: FakeProvider;
+  /** Accepts the access tokens that the provider holds active, and echoes. */
+  readonly upstream: Upstream;
+  readonly redis: RedisServer;
+  /** Starts a program on the Redis; a second one serves the base URL of the first by `replicaOf`. */
+  start(options?: StartOptions): Promise<Program>;
+  /** Opens a browser on a program, behind the base URL it serves, with the cookies of `like`. */
+  browser(at: Program, options?: { like?: UserAgent }): UserAgent;
+  /** Opens a browser and signs in, as Alice or by the hint. */
+  signedIn(at: Program, loginHint?: string): Promise<UserAgent>;
+  /** Ends every program and all they stood between. */
+  close(): Promise<void>;
+};
+
+/** Keys of the configuration that differ, and variables of the environment. */
+export type StartOptions = {
+  config?: Record<string, unknown>;
+  env?: Record<string, string>;
+  replicaOf?: Program;
+};
+
+/** Sets the stage; no program runs yet. */
+export async function setStage(): Promise<Stage> {
+  const [provider, upstream, redis] = await Promise.all([startFakeProvider(), startUpstream(), startRedis()]);
+  upstream.respond(requireToken(provider.isAccessTokenActive));
+  const baseUrls = new Map<Program, string>();
+  const agents: UserAgent[] = [];
+
+  const browser: Stage['browser'] = (at, { like } = {}) => {
+    const connect = { host: '127.0.0.1', port: at.port };
+    const agent = createUserAgent(baseUrls.get(at) ?? at.url, { connect });
+    for (const { origin, line } of like?.cookies.lines ?? []) {
+      if (origin === agent.origin) agent.setCookie(line);
+    }
+    agents.push(agent);
+    return agent;
+  };
+
+  return {
+    provider,
+    upstream,
+    redis,
+    start: async ({ replicaOf, ...options } = {}) => {
+      const baseUrl = replicaOf && (baseUrls.get(replicaOf) ?? replicaOf.url);
+      const program = await startProgram({
+        provider,
+        upstream,
+        store: redis.url,
+        ...options,
+        ...(baseUrl && { baseUrl }),
+      });
+      baseUrls.set(program, baseUrl ?? program.url);
+      return program;
+    },
+    browser,
+    signedIn: async (at, loginHint) => {
+      const agent = browser(at);
+      await agent.signIn('/', loginHint === undefined ? {} : { loginHint });
+      return agent;
+    },
+    close: async () => {
+      for (const agent of agents) agent.close();
+      provider.faults.clear();
+      await Promise.all([...baseUrls.keys()].map((program) => program.close()));
+      await Promise.all([provider.close(), upstream.close(), redis.close()]);
+    },
+  };
+}
