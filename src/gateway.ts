@@ -1,4 +1,3 @@
-import type { Express } from 'express';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { createAdmin } from './admin/admin.ts';
@@ -58,7 +57,7 @@ import { createWatches } from './sessions/watches.ts';
 /** A whole gateway, to be put behind listeners. */
 export type Gateway = {
   /** Answers the browser's requests; give it the server's `request` and `checkContinue` events. */
-  app: Express;
+  app: RequestListener;
   /** Takes the server's `upgrade` events. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Answers the admin listener's requests. */

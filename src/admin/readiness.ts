@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Provider } from '../provider/provider.ts';
 import type { SessionStore } from '../sessions/store.ts';
 
@@ -11,6 +12,9 @@ export type Readiness = {
   drain(): void;
 };
 
+/** How long the store may take to answer, in milliseconds: those who probe wait a second. */
+const PATIENCE_MS = 500;
+
 /**
  * Ready means that the store and the provider have each been reached since the start. An outage after that is no reason
  * to take the gateway out of service: every replica has the same one, and sessions whose token lives are served.
@@ -19,10 +23,10 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
   let draining = false;
   return {
     async checks() {
-      const store = await deps.store.ping().then(
-        () => 'reachable',
-        () => (deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far'),
-      );
+      const away = () =>
+        deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far';
+      const ping = deps.store.ping().then(() => 'reachable', away);
+      const store = await Promise.race([ping, setTimeout(PATIENCE_MS, undefined, { ref: false }).then(away)]);
       const provider = {
         up: 'reachable',
         down: 'away; it was reachable before',

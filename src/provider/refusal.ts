@@ -56,7 +56,8 @@ export function explainLoginFailure(cause: unknown): string | undefined {
   }
   if (cause instanceof ResponseBodyError) {
     if (isBusy(cause.status)) return undefined;
-    return `the token endpoint answered ${describeOAuthError(cause.error, cause.error_description)}`;
+    // SECURITY: its description may quote what it was sent: the code, the verifier, the client secret.
+    return `the token endpoint answered ${describeOAuthError(cause.error, undefined)}`;
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
     return 'the token endpoint refused the client: check clientId, clientSecret and clientAuthentication';

@@ -72,7 +72,11 @@ export function createRedisConnection(deps: {
     else if (reachable) log.info('session store available again');
     if (now) reachable = true;
   };
-  client.on('error', (error) => setUp(false, error));
+  let lastError: unknown;
+  client.on('error', (error) => {
+    lastError = error;
+    setUp(false, error);
+  });
   client.on('ready', () => setUp(true));
 
   /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
@@ -85,7 +89,7 @@ export function createRedisConnection(deps: {
       };
       const giveUp = () => {
         client.off('ready', arrive);
-        reject(new Error('there is no connection to Redis'));
+        reject(new Error('there is no connection to Redis', { cause: lastError }));
       };
       const timer = setTimeout(giveUp, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
       client.once('ready', arrive);

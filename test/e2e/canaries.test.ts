@@ -66,7 +66,7 @@ async function refuseAndFail(): Promise<void> {
   expect(failed.response.status).toBe(503);
   provider.faults.clear();
 
-  provider.faults.token = { status: 400, body: { error: 'invalid_grant' }, times: 1 };
+  provider.faults.token = { status: 400, body: blabbing('invalid_grant'), times: 1 };
   const refused = await stage.browser(program).navigate('/auth/login', { from: 'page' });
   expect(refused.response.status).toBe(400);
   expect(await call('/auth/callback?code=canary-code&state=canary-state')).toBe(400);

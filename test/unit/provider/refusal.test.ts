@@ -120,7 +120,7 @@ describe('a refused login', () => {
       'the token endpoint',
       '?code=c&state=st',
       () => answer(400, { error: 'invalid_grant', error_description: 'used' }),
-      'the token endpoint answered invalid_grant (used)',
+      'the token endpoint answered invalid_grant',
     ],
     [
       'a wrong secret',
