@@ -21,6 +21,7 @@ export type Member = {
 export type Answer = {
   status: number | 'cut';
   headers: IncomingHttpHeaders;
+  body: string;
   /** The code of a problem (RFC 9457), where the answer is one. */
   code: string | undefined;
 };
@@ -28,8 +29,10 @@ export type Answer = {
 /** Somebody who is signed in, and calls the API through whichever process. */
 export type Visitor = {
   readonly name: string;
+  /** Calls the API, at a path that ends in the visitor's name. */
   call(at: Member, path?: string): Promise<Answer>;
-  /** Posts to an endpoint of the gateway's own. */
+  /** Asks an endpoint of the gateway's own. */
+  get(at: Member, path: string): Promise<Answer>;
   post(at: Member, path: string): Promise<Answer>;
 };
 
@@ -132,9 +135,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const body = await text(incoming);
       const isProblem = incoming.headers['content-type'] === 'application/problem+json';
       const { code } = (isProblem ? JSON.parse(body) : {}) as { code?: string };
-      return { status: incoming.statusCode, headers: incoming.headers, code };
+      return { status: incoming.statusCode, headers: incoming.headers, body, code };
     } catch {
-      return { status: 'cut', headers: {}, code: undefined };
+      return { status: 'cut', headers: {}, body: '', code: undefined };
     }
   };
 
@@ -146,6 +149,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     return {
       name,
       call: (member, path = '/api/') => send(member, 'GET', path + name, cookie),
+      get: (member, path) => send(member, 'GET', path, cookie),
       post: (member, path) => send(member, 'POST', path, cookie),
     };
   };

@@ -17,8 +17,8 @@ export type RedisSentinel = {
   readonly sentinels: readonly Sentinel[];
   /** The server that all Sentinels that answer take for the primary, and do not doubt. */
   primary(): Promise<RedisServer>;
-  /** Resolves when a replica has all that the primary was told before. */
-  replicated(): Promise<void>;
+  /** Resolves with the primary when a replica has all that it was told before. */
+  replicated(): Promise<RedisServer>;
   /** The keys of the primary that match a pattern. */
   keys(pattern: string): Promise<string[]>;
   /** Removes every key. */
@@ -77,12 +77,13 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
     servers,
     sentinels,
     primary,
-    replicated: async () => {
-      const server = await primary();
-      // WAIT is about what its own connection wrote; what others wrote before that went out before it.
-      await server.command('SET', 'marker', 1, 'PX', 1);
-      if (Number(await server.command('WAIT', 1, 5_000)) < 1) throw new Error('no replica is up to date');
-    },
+    replicated: () =>
+      until('a replica knows what the primary was told', async () => {
+        const server = await primary();
+        // WAIT is about what its own connection wrote; what others wrote before that went out before it.
+        await server.command('SET', 'marker', 1, 'PX', 1);
+        return Number(await server.command('WAIT', 1, 1_000)) > 0 ? server : undefined;
+      }),
     keys: async (pattern) => (await (await primary()).command('KEYS', pattern)) as string[],
     flush: async () => void (await (await primary()).command('FLUSHALL')),
     close: async () => {

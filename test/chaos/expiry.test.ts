@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { balance, summaryOf } from '../support/books.ts';
+import { type Fleet, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
+import { tallyOf } from '../support/tally.ts';
+
+/** Calls of the token endpoint that one process may have under way at once. */
+const AT_ONCE = 8;
+const PROCESSES = 4;
+
+/** The usual times: here everybody waits, and nobody too long. */
+const DEPLOYED = { timeout: '10s', maxConcurrent: AT_ONCE, ahead: '90%' };
+
+let fleet: Fleet;
+
+beforeAll(async () => {
+  fleet = await openFleet({ size: PROCESSES, lockTtlMs: 30_000, refresh: DEPLOYED });
+});
+afterAll(async () => {
+  console.log('expiry:', summaryOf(fleet));
+  await fleet.close();
+});
+
+const refreshes = () => fleet.provider.tokenCalls({ grant: 'refresh_token' });
+
+/** Calls once for each visitor and round, all at once, going round the processes. */
+async function callAtOnce(visitors: readonly Visitor[], rounds: number) {
+  const calls = Array.from({ length: rounds }, (_, round) =>
+    visitors.map((visitor, at) => visitor.call(fleet.member((at + round) % PROCESSES))),
+  );
+  const answers = await Promise.all(calls.flat());
+  return tallyOf(answers.map(({ status }) => status));
+}
+
+describe('four processes, and a provider that allows each refresh token one use', () => {
+  it('renew a token once for 200 requests at once, and send all of them on with the new one', async () => {
+    const [visitor] = await fleet.signInWithTokensOver(['alice'] as const);
+    expect(await callAtOnce([visitor], 200)).toEqual({ 200: 200 });
+    expect(refreshes()).toBe(1);
+
+    const [, renewed] = fleet.provider.families[0]?.accessTokens ?? [];
+    const bearers = fleet.upstream.requests.map(({ bearer }) => bearer);
+    expect(tallyOf(bearers.map((bearer) => bearer ?? 'none'))).toEqual({ [renewed?.token ?? '']: 200 });
+  });
+
+  it('renew 500 tokens of the same second by 500 calls, of which only so many are under way at once', async () => {
+    const visitors = await fleet.signInWithTokensOver(visitorNames(500));
+    const before = refreshes();
+    // Calls that take a while would all be under way at once if nobody held them back.
+    fleet.provider.faults.delayMs('token', 20);
+    expect(await callAtOnce(visitors, 2)).toEqual({ 200: 1_000 });
+    fleet.provider.faults.delayMs('token', 0);
+
+    expect(refreshes() - before).toBe(500);
+    expect(fleet.provider.maxConcurrentTokenCalls).toBeGreaterThan(AT_ONCE);
+    expect(fleet.provider.maxConcurrentTokenCalls).toBeLessThanOrEqual(PROCESSES * AT_ONCE);
+  });
+
+  it('let no request wait while a token is near its end', async () => {
+    fleet.provider.accessTokenLifetime = 10;
+    const [visitor] = await fleet.signIn(['bob'] as const);
+    await sleep(1_500);
+    const before = refreshes();
+    const gate = fleet.provider.faults.hold('token');
+    expect(await callAtOnce([visitor], 40)).toEqual({ 200: 40 });
+    await gate.waiting();
+    expect(refreshes() - before).toBe(1);
+    gate.release();
+
+    await vi.waitFor(() => expect(fleet.provider.families.at(-1)?.accessTokens).toHaveLength(2));
+  });
+
+  it('leave balanced books', () => {
+    const { repeated, lost, mixUps } = balance(fleet);
+    expect({ repeated, lost, mixUps }).toEqual({ repeated: [], lost: [], mixUps: [] });
+  });
+});

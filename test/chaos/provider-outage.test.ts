@@ -1,0 +1,138 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { balance, summaryOf } from '../support/books.ts';
+import { isLong } from '../support/dice.ts';
+import { type Answer, type Fleet, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
+import { startLoad } from '../support/load.ts';
+import { tallyOf } from '../support/tally.ts';
+
+const OUTAGE_MS = isLong ? 300_000 : 5_000;
+const PROCESSES = 2;
+/** Calls of the token endpoint that one process may have under way at once. */
+const AT_ONCE = 4;
+/** Longer than a failing token endpoint is left alone. */
+const PATIENCE = { timeout: 30_000, interval: 50 };
+
+let fleet: Fleet;
+/** People whose tokens are over. */
+let alice: Visitor;
+let bob: Visitor;
+let carol: Visitor;
+let dave: Visitor;
+
+beforeAll(async () => {
+  fleet = await openFleet({ size: PROCESSES, refresh: { maxConcurrent: AT_ONCE } });
+  [alice, bob, carol, dave] = await fleet.signInWithTokensOver(['alice', 'bob', 'carol', 'dave'] as const);
+});
+beforeEach(() => {
+  fleet.provider.requests.length = 0;
+});
+afterAll(async () => {
+  console.log('provider away:', summaryOf(fleet));
+  await fleet.close();
+});
+
+const refreshes = () =>
+  fleet.provider.requests.filter(({ form }) => form?.['grant_type'] === 'refresh_token');
+const callAll = async (visitor: Visitor) => {
+  const calls = fleet.members.flatMap((member) => Array.from({ length: 5 }, () => visitor.call(member)));
+  return tallyOf((await Promise.all(calls)).map(({ status }) => status));
+};
+const expectServed = (visitor: Visitor) =>
+  vi.waitFor(async () => expect(await callAll(visitor)).toEqual({ 200: PROCESSES * 5 }), PATIENCE);
+
+function expectKept({ status, code, headers }: Answer): void {
+  expect({ status, code }).toEqual({ status: 503, code: 'provider_unavailable' });
+  expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
+  expect(headers['set-cookie']).toBeUndefined();
+}
+
+/** The most trials that a process may make in so much time: each pause is twice the one before, up to ten seconds. */
+function trialsIn(ms: number): number {
+  let trials = 0;
+  // The shortest that jitter allows.
+  for (let pause = 375, at = 0; at < ms; pause = Math.min(7_500, pause * 2)) {
+    at += pause;
+    trials += 1;
+  }
+  return trials;
+}
+
+it.each([
+  ['in seconds', () => bob, 2_000, () => '2'],
+  // A date has no fraction of a second.
+  ['as a date', () => carol, 1_000, () => new Date(Date.now() + 2_000).toUTCString()],
+])('stays away for as long as the provider asks for %s', async (_how, who, leastMs, retryAfter) => {
+  const member = fleet.member(0);
+  const visitor = who();
+  fleet.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
+  for (const answer of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
+    expectKept(answer);
+  await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
+  const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
+  expect(others).toEqual([]);
+  expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
+});
+
+it('lets nobody wait for ever for a token endpoint that hangs, and goes on when it does not', async () => {
+  Object.assign(fleet.provider, { rotate: 'grace', graceMs: 60_000 });
+  const gate = fleet.provider.faults.hold('token');
+  const calls = fleet.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
+  for (const answer of await Promise.all(calls)) expectKept(answer);
+  // One further call for what may have been lost, by each process that finds the session unchanged.
+  expect(refreshes().length).toBeLessThanOrEqual(2 * PROCESSES);
+  gate.release();
+  await expectServed(dave);
+  Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });
+});
+
+it('logs nobody out while the provider refuses the client', async () => {
+  const { secret } = fleet.provider.client;
+  fleet.provider.client.secret = 'another secret';
+  const load = startLoad(fleet, [alice, alice]);
+  await sleep(isLong ? 60_000 : 1_000);
+  await load.stop();
+  expect(load.answers.length).toBeGreaterThan(0);
+  for (const answer of load.answers) expectKept(answer);
+
+  fleet.provider.client.secret = secret;
+  await expectServed(alice);
+});
+
+it(
+  'logs nobody out, goes on with tokens that live, asks less and less, and recovers by itself',
+  async () => {
+    fleet.provider.accessTokenLifetime = 3_600;
+    const residents = await fleet.signIn(visitorNames(20, 'resident'));
+    fleet.provider.accessTokenLifetime = 2;
+    const guests = await fleet.signIn(visitorNames(20, 'guest'));
+    const load = startLoad(fleet, [...residents, ...guests]);
+    await sleep(1_000);
+    fleet.provider.requests.length = 0;
+    const { repeated: before } = balance(fleet);
+
+    fleet.provider.faults.token = { status: 503 };
+    const beganAtMs = Date.now();
+    await sleep(OUTAGE_MS - 1_000);
+    const asked = refreshes().map(({ atMs }) => atMs - beganAtMs);
+    await fleet.provider.stop();
+    await sleep(1_000);
+    fleet.provider.faults.clear();
+    await fleet.provider.start();
+    for (const guest of guests) await expectServed(guest);
+    await load.stop();
+    const statuses = tallyOf(load.answers.map(({ status }) => status));
+    console.log(`${OUTAGE_MS} ms without a token endpoint: asked at`, asked, 'ms; answers', statuses);
+
+    const unserved = load.answers.filter(({ status }) => status !== 200);
+    for (const answer of unserved) expectKept(answer);
+    expect(unserved.filter(({ visitor }) => residents.includes(visitor))).toEqual([]);
+    expect(statuses['503']).toBeGreaterThan(0);
+    // Those that are borne and those under way with the last of them, and then one for each pause.
+    expect(asked.length).toBeLessThanOrEqual(PROCESSES * (2 + AT_ONCE + trialsIn(OUTAGE_MS)));
+    const half = (OUTAGE_MS - 1_000) / 2;
+    expect(asked.filter((ms) => ms > half).length).toBeLessThan(asked.filter((ms) => ms <= half).length);
+    expect(balance(fleet)).toMatchObject({ repeated: before, lost: [], mixUps: [] });
+  },
+  OUTAGE_MS + 60_000,
+);

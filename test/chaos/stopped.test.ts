@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { balance, summaryOf } from '../support/books.ts';
+import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
+import { tallyOf } from '../support/tally.ts';
+
+/** Calls of the token endpoint that one process may have under way at once. */
+const AT_ONCE = 8;
+const PATIENCE = { timeout: 10_000, interval: 5 };
+
+let fleet: Fleet;
+/** The process that is stopped or killed, and another one. */
+let holder: Member;
+let other: Member;
+/** People whose tokens are over. */
+let alice: Visitor;
+let bob: Visitor;
+let carol: Visitor;
+let visitors: Visitor[];
+
+beforeAll(async () => {
+  fleet = await openFleet({ size: 2, refresh: { maxConcurrent: AT_ONCE } });
+  [holder, other] = [fleet.member(0), fleet.member(1)];
+  const names = ['alice', 'bob', 'carol', ...visitorNames(100)] as const;
+  [alice, bob, carol, ...visitors] = await fleet.signInWithTokensOver(names);
+});
+beforeEach(() => {
+  fleet.provider.requests.length = 0;
+});
+afterAll(async () => {
+  console.log('stopped:', summaryOf(fleet));
+  await fleet.close();
+});
+
+const refreshes = () => fleet.provider.tokenCalls({ grant: 'refresh_token' });
+const calls = (visitor: Visitor, at: Member) => Array.from({ length: 10 }, () => visitor.call(at));
+const statuses = async (answers: Promise<{ status: number | 'cut' }>[]) =>
+  tallyOf((await Promise.all(answers)).map(({ status }) => status));
+const records = async () => (await fleet.redis.dump()).split('\n').filter((line) => !line.includes('ttl='));
+const lapse = () => vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
+const familyOf = ({ name }: Visitor) => fleet.provider.families.find(({ grant }) => grant.subject === name);
+
+/** Lets the holder take the lock of a session and try in vain: the provider is away, nothing of the token goes out. */
+async function tryInVain(visitor: Visitor) {
+  const tries = () => fleet.count(holder, 'refresh_duration_seconds_count');
+  const before = await tries();
+  await fleet.provider.stop();
+  const waiters = calls(visitor, holder);
+  await vi.waitFor(async () => expect(await tries()).toBeGreaterThan(before), PATIENCE);
+  expect(await fleet.locks()).toHaveLength(1);
+  return waiters;
+}
+
+it('a holder stopped past the life of its lock spends and writes nothing, and its waiters are served', async () => {
+  const waiters = await tryInVain(alice);
+  holder.program.signal('SIGSTOP');
+  await fleet.provider.start();
+  await lapse();
+  expect(await alice.call(other)).toMatchObject({ status: 200 });
+  const written = await records();
+
+  holder.program.signal('SIGCONT');
+  expect(await statuses(waiters)).toEqual({ 200: 10 });
+  expect(await records()).toEqual(written);
+  expect(refreshes()).toBe(1);
+  expect(familyOf(alice)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);
+});
+
+it('tokens that arrive while their process is stopped are not lost, however long that takes', async () => {
+  const gate = fleet.provider.faults.hold('token', 'after');
+  const waiters = calls(bob, holder);
+  await gate.waiting();
+  holder.program.signal('SIGSTOP');
+  gate.release();
+  await lapse();
+
+  holder.program.signal('SIGCONT');
+  expect(await statuses(waiters)).toEqual({ 200: 10 });
+  expect(await statuses(calls(bob, other))).toEqual({ 200: 10 });
+  expect(refreshes()).toBe(1);
+});
+
+it('of a hundred refreshes that a stop interrupts, none is spent twice but those under way at the provider', async () => {
+  // The provider rotates at once and answers later: what is under way at the stop has been spent.
+  fleet.provider.faults.delayMs('token', 25);
+  const first = visitors.map((visitor) => visitor.call(holder));
+  await vi.waitFor(() => expect(refreshes()).toBeGreaterThan(30), PATIENCE);
+  holder.program.signal('SIGSTOP');
+  // What the stopped process had sent comes in.
+  await sleep(200);
+  const sentBefore = new Set(fleet.provider.requests.map(({ form }) => form?.['refresh_token']));
+  await lapse();
+  const second = await statuses(visitors.map((visitor) => visitor.call(other)));
+  holder.program.signal('SIGCONT');
+  fleet.provider.faults.delayMs('token', 0);
+
+  const { repeated, lost } = balance(fleet);
+  expect(repeated.length).toBeLessThanOrEqual(AT_ONCE);
+  expect(repeated.filter(({ token }) => !sentBefore.has(token))).toEqual([]);
+  expect(lost).toHaveLength(repeated.length);
+  const expected = { 200: 100 - lost.length, ...(lost.length > 0 && { 401: lost.length }) };
+  expect(second).toEqual(expected);
+  // A command to Redis that was under way at the stop is overdue when its process goes on: that request gets 503.
+  const { 503: overdue, ...others } = await statuses(first);
+  expect(Object.keys(others)).toEqual(Object.keys(expected));
+  expect(overdue ?? 0).toBeLessThan(50);
+  expect(await statuses(visitors.map((visitor) => visitor.call(holder)))).toEqual(expected);
+});
+
+it('a killed holder holds nobody up for longer than its lock lives', async () => {
+  const waiters = await tryInVain(carol);
+  const elsewhere = calls(carol, other);
+  const [lock] = await fleet.locks();
+  expect(lock?.ttlMs).toBeGreaterThan(0);
+  expect(lock?.ttlMs).toBeLessThanOrEqual(fleet.lockTtlMs);
+  await fleet.kill(holder);
+  await fleet.provider.start();
+
+  expect(await statuses(waiters)).toEqual({ cut: 10 });
+  expect(await statuses(elsewhere)).toEqual({ 200: 10 });
+  expect(await fleet.locks()).toEqual([]);
+  expect(familyOf(carol)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);
+});

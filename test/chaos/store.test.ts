@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { summaryOf } from '../support/books.ts';
+import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
+import { tallyOf } from '../support/tally.ts';
+
+const PATIENCE = { timeout: 10_000, interval: 20 };
+
+/** A way for the store to fail, and to be well again; with how long that lasts when it has been noticed. */
+type Failure = {
+  lastsMs: number;
+  begin(redis: Fleet['redis']): Promise<unknown>;
+  end(redis: Fleet['redis']): Promise<unknown>;
+};
+
+const failures: Record<string, Failure> = {
+  'cuts its connections': {
+    lastsMs: 0,
+    begin: (redis) => redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'),
+    end: async () => {},
+  },
+  'is out of memory': {
+    lastsMs: 1_000,
+    begin: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', 1),
+    end: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', 0),
+  },
+  'has become a replica': {
+    lastsMs: 1_000,
+    begin: async (redis) => redis.command('REPLICAOF', '127.0.0.1', await freePort()),
+    end: (redis) => redis.command('REPLICAOF', 'NO', 'ONE'),
+  },
+  'answers no command in time': {
+    lastsMs: 500,
+    begin: async (redis) => redis.pause(),
+    end: async (redis) => redis.resume(),
+  },
+  'is away': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
+  'is away for longer than the lock lives': {
+    lastsMs: 3_000,
+    begin: (redis) => redis.stop(),
+    end: (redis) => redis.start(),
+  },
+};
+
+let fleet: Fleet;
+let visitors: Map<string, Visitor>;
+/** The process that refreshes when the store fails, and another one. */
+let renewer: Member;
+let other: Member;
+
+beforeAll(async () => {
+  fleet = await openFleet({
+    size: 2,
+    lockTtlMs: 2_600,
+    // An operation of the store may take two seconds before it counts as failed.
+    refresh: { timeout: '2500ms' },
+    // Redis that comes back has all that it had acknowledged.
+    redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
+  });
+  [renewer, other] = [fleet.member(0), fleet.member(1)];
+  const names = Object.keys(failures);
+  const signedIn = await fleet.signInWithTokensOver(visitorNames(names.length));
+  visitors = new Map(signedIn.map((visitor, at) => [names[at] ?? '', visitor]));
+});
+afterAll(async () => {
+  console.log('store away:', summaryOf(fleet));
+  await fleet.close();
+});
+
+const statuses = async (visitor: Visitor, at: Member) =>
+  tallyOf((await Promise.all(Array.from({ length: 5 }, () => visitor.call(at)))).map(({ status }) => status));
+
+describe('new tokens that arrive when the store', () => {
+  it.each(Object.entries(failures))('%s are used, and written when it is back', async (what, failure) => {
+    const visitor = visitors.get(what);
+    if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
+    const gate = fleet.provider.faults.hold('token', 'after');
+    const waiter = visitor.call(renewer);
+    await gate.waiting();
+    await failure.begin(fleet.redis);
+    gate.release();
+    expect(await waiter).toMatchObject({ status: 200 });
+    expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
+    await sleep(failure.lastsMs);
+    await failure.end(fleet.redis);
+
+    await vi.waitFor(async () => expect(await statuses(visitor, other)).toEqual({ 200: 5 }), PATIENCE);
+    const family = fleet.provider.families.find(({ grant }) => grant.subject === visitor.name);
+    expect(family?.refreshTokens.map(({ presented, spent }) => [presented, spent])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
+    expect(family?.alive).toBe(true);
+    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
+  });
+});
