@@ -40,9 +40,11 @@ export function openClient(address: RedisAddress): RedisClient {
   if (address.kind === 'cluster') {
     return new Cluster(address.nodes, {
       redisOptions: { ...common, ...accessOf(address) },
-      // Commands wait for a node that is just being connected to, and are not sent again when it has been lost.
+      // Commands wait for a node that is just being connected to. They are not sent again when it has been lost, nor
+      // when the cluster was down: by then their callers may have given up.
       enableOfflineQueue: true,
       retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
       clusterRetryStrategy: reconnectDelayMs,
       slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
       slotsRefreshInterval: NODES_REFRESH_MS,

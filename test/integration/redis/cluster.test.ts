@@ -1,0 +1,100 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { type RedisCluster, startRedisCluster } from '../../support/redis-cluster.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
+import { describeStoreContract } from '../sessions/store-contract.ts';
+import { type Crowd, gatherCrowd } from './crowd.ts';
+import { describeGatewaysOn } from './gateway-contract.ts';
+import { openStoreAt } from './store-at.ts';
+
+let redis: RedisCluster;
+
+beforeAll(async () => {
+  redis = await startRedisCluster({ replicas: true });
+});
+afterAll(() => redis.close());
+
+describe('the store on a cluster', () => {
+  afterEach(() => redis.flush());
+  describeStoreContract(async () => openStoreAt(redis.url));
+});
+
+describe('two gateways on a cluster', () => {
+  afterEach(() => redis.flush());
+  describeGatewaysOn(() => redis.url);
+});
+
+describe('while people call and their tokens are renewed, a cluster', () => {
+  let crowd: Crowd;
+
+  beforeEach(async () => {
+    crowd = await gatherCrowd(redis.url);
+    await crowd.served();
+  });
+  afterEach(() => crowd.close());
+
+  const locks = () => redis.keys('coatcheck:lock:*');
+
+  it('moves the slots of sessions and locks that are in use, and nobody notices', async () => {
+    for (const session of await redis.keys('coatcheck:session:*')) {
+      for (const key of [session, session.replace('session', 'lock')]) {
+        const owner = await redis.ownerOf(key);
+        const [heir = owner] = redis.primaries.filter((primary) => primary !== owner);
+        await redis.move(key, heir, () => crowd.calls(30));
+      }
+    }
+    await crowd.served();
+    await crowd.heard();
+    await crowd.rest();
+
+    expect(Object.keys(crowd.tally())).toEqual(['200']);
+    expect(crowd.spentTwice()).toEqual([]);
+    expect(crowd.lost()).toEqual([]);
+  });
+
+  /** A primary of the start with a session whose token is being renewed. */
+  const busyPrimary = () =>
+    until('a token is being renewed that is kept on a primary with a replica', async () => {
+      const sessions = (await locks()).map((lock) => lock.replace('lock', 'session'));
+      const owners = await Promise.all(sessions.map((session) => redis.ownerOf(session)));
+      return owners.find((owner) => redis.primaries.includes(owner));
+    });
+
+  it.each([
+    ['killed', async (primary: RedisServer) => primary.crash()],
+    ['frozen', async (primary: RedisServer) => primary.pause()],
+  ])('loses a primary that is %s, and nobody a session that its replica knows of', async (_what, strike) => {
+    const refreshes = await crowd.holdRefreshes(locks);
+    const primary = await busyPrimary();
+    await redis.replicated(primary);
+    await strike(primary);
+    refreshes.release();
+    await crowd.served();
+    await crowd.heard();
+    await crowd.rest();
+
+    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(crowd.tally())));
+    expect(await crowd.storeErrors()).toBeGreaterThan(0);
+    expect(crowd.spentTwice()).toEqual([]);
+    expect(crowd.lost()).toEqual([]);
+    await until('no lock is left behind', async () => (await locks()).length === 0 || undefined);
+  });
+});
+
+describe('a cluster that is made smaller', () => {
+  it('is heard by those who had listened to the node that was taken out', async () => {
+    const small = await startRedisCluster();
+    onTestFinished(() => small.close());
+    const gateways = await gatherCrowd(small.url, 0);
+    onTestFinished(() => gateways.close());
+    await gateways.heard();
+    const listeners = await Promise.all(
+      small.primaries.map((primary) => primary.command('PUBSUB', 'NUMSUB', 'coatcheck:changes')),
+    );
+    const listened = small.primaries.find((_primary, at) => Number((listeners[at] as unknown[])[1]) > 0);
+    const [heir] = small.primaries.filter((primary) => primary !== listened);
+    if (listened === undefined || heir === undefined) throw new Error('nobody listens');
+    await small.retire(listened, heir);
+    await gateways.heard();
+  });
+});

@@ -1,0 +1,79 @@
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { type Rig, openRig } from '../../support/rig.ts';
+import type { UserAgent } from '../../support/user-agent.ts';
+
+/** The life of the access tokens here, in milliseconds. */
+const LIFE = 300_000;
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
+/**
+ * What two gateways do on one Redis, however that is built. `at` gives its address, as in `session.store`. Nothing leaves
+ * their caches by age: what one of them does the other hears of by a message, or not at all.
+ */
+export function describeGatewaysOn(at: () => string): void {
+  let rig: Rig;
+  let here: UserAgent;
+  let there: UserAgent;
+
+  beforeEach(async () => {
+    rig = await openRig({ store: at(), config: { session: { cache: { maxAge: '1h' } } } });
+    onTestFinished(() => rig.close());
+    const replica = await rig.replica();
+    here = rig.agent;
+    await here.signIn('/', { loginHint: 'alice' });
+    there = rig.browser({ like: here, at: replica });
+  });
+
+  const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
+  const lastBearer = () => rig.upstream.requests.at(-1)?.bearer;
+  const calls = async (agent: UserAgent, count: number) => {
+    const answers = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
+    return (await Promise.all(answers)).map(({ status }) => status);
+  };
+
+  it('carries a session from sign-in through calls, refreshes and sign-out', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      expect(await calls(here, 2)).toEqual([200, 200]);
+      expect(await calls(there, 2)).toEqual([200, 200]);
+      rig.advance(LIFE);
+    }
+    expect(refreshes()).toBe(2);
+    expect((await here.fetch('/auth/session')).json()).toMatchObject({
+      authenticated: true,
+      subject: 'alice',
+    });
+    expect((await there.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect((await here.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
+  });
+
+  it('renews a token once for all who wait at either gateway', async () => {
+    rig.advance(LIFE);
+    const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
+    expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
+    expect(refreshes()).toBe(1);
+    expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+  });
+
+  it('tells the other gateway of new tokens', async () => {
+    await calls(there, 1);
+    const before = lastBearer();
+    await calls(here, 1);
+    rig.advance(LIFE * 0.9);
+    await calls(here, 1);
+    await vi.waitFor(async () => {
+      await calls(there, 1);
+      expect(lastBearer()).not.toBe(before);
+    }, PATIENCE);
+    expect(refreshes()).toBe(1);
+  });
+
+  it('tells the other gateway of the end of a session, which closes its sockets', async () => {
+    const socket = await there.websocket('/socket/live');
+    expect(await calls(there, 1)).toEqual([200]);
+    expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect(await socket.closed).toMatchObject({ code: 1008 });
+    expect(await calls(there, 1)).toEqual([401]);
+  });
+}

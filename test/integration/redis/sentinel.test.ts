@@ -1,0 +1,67 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { type RedisSentinel, startRedisSentinel } from '../../support/redis-sentinel.ts';
+import { until } from '../../support/until.ts';
+import { describeStoreContract } from '../sessions/store-contract.ts';
+import { type Crowd, gatherCrowd } from './crowd.ts';
+import { describeGatewaysOn } from './gateway-contract.ts';
+import { openStoreAt } from './store-at.ts';
+
+let redis: RedisSentinel;
+
+beforeAll(async () => {
+  redis = await startRedisSentinel({ replicas: 2 });
+});
+afterAll(() => redis.close());
+
+describe('the store on the primary that Sentinels name', () => {
+  afterEach(() => redis.flush());
+  describeStoreContract(async () => openStoreAt(redis.url));
+});
+
+describe('two gateways on the primary that Sentinels name', () => {
+  afterEach(() => redis.flush());
+  describeGatewaysOn(() => redis.url);
+});
+
+describe('while people call and their tokens are renewed', () => {
+  let crowd: Crowd;
+
+  beforeEach(async () => {
+    crowd = await gatherCrowd(redis.url);
+    await crowd.served();
+  });
+  afterEach(() => crowd.close());
+
+  const locks = () => redis.keys('coatcheck:lock:*');
+
+  it.each([
+    ['killed', async (primary: RedisServer) => primary.crash()],
+    ['frozen', async (primary: RedisServer) => primary.pause()],
+  ])('a primary that is %s costs nobody a session that a replica knows of', async (_what, strike) => {
+    const refreshes = await crowd.holdRefreshes(locks);
+    const primary = await redis.replicated();
+    await strike(primary);
+    refreshes.release();
+    await crowd.served();
+    await crowd.heard();
+    await crowd.rest();
+
+    expect((await redis.primary()).port).not.toBe(primary.port);
+    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(crowd.tally())));
+    expect(await crowd.storeErrors()).toBeGreaterThan(0);
+    expect(crowd.spentTwice()).toEqual([]);
+    expect(crowd.lost()).toEqual([]);
+    await until('no lock is left behind', async () => (await locks()).length === 0 || undefined);
+  });
+
+  it('a Sentinel that is frozen keeps nobody from finding the primary', async () => {
+    const [first] = redis.sentinels;
+    first?.pause();
+    await (await redis.primary()).command('CLIENT', 'KILL', 'TYPE', 'normal');
+    await crowd.served();
+    await crowd.rest();
+    first?.resume();
+    expect(crowd.lost()).toEqual([]);
+  });
+});

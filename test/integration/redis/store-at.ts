@@ -1,0 +1,20 @@
+import { storeAddress } from '../../../src/config/store-address.ts';
+import { createEnvelopes } from '../../../src/crypto/envelope.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createLogger } from '../../../src/log.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import { createRedisConnection } from '../../../src/redis/connection.ts';
+import { createRecordCodec } from '../../../src/sessions/record.ts';
+import { createRedisStore } from '../../../src/sessions/redis-store.ts';
+import type { SessionStore } from '../../../src/sessions/store.ts';
+import { SESSION_SECRET } from '../../support/gateway-config.ts';
+
+/** Opens the store that a value of `session.store` names. */
+export function openStoreAt(url: string): SessionStore {
+  const address = storeAddress.parse(url);
+  if (address.kind === 'memory') throw new Error('this store is in no Redis');
+  const log = createLogger({ level: 'fatal', format: 'json' });
+  const redis = createRedisConnection({ address, log, metrics: createMetrics() });
+  const codec = createRecordCodec(createEnvelopes(createKeyRing([SESSION_SECRET])));
+  return createRedisStore({ redis, codec, keyPrefix: 'coatcheck:', clock: Date.now, log });
+}
