@@ -225,11 +225,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       case 'misconfigured':
         metrics.refresh('kept');
         if (audience.id !== '' && isAboutAudience(outcome.error)) {
-          const detail = 'This call needs a scope or a resource that was not granted at sign-in.';
-          return {
-            kind: 'kept',
-            error: new GatewayError('step_up_required', { detail, cause: outcome.cause }),
-          };
+          refusals.deny(current.key, audience);
+          return { kind: 'kept', error: notGranted(outcome.cause) };
         }
         return kept('The identity provider cannot renew the token now.', 5_000, outcome.cause);
       case 'ambiguous':
@@ -257,6 +254,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   const mayRenewAhead = (stored: StoredSession, audience: Audience) =>
     stored.session.tokens.refreshToken !== undefined &&
     !flights.isUnderWay(flightName(stored, audience)) &&
+    !refusals.isDenied(stored.key, audience) &&
     breaker.pauseMs() === 0;
 
   /**
@@ -287,14 +285,16 @@ export function createRefresher(deps: RefresherDeps): Refresher {
         case 'fresh':
           return credential(stored, audience);
         case 'over':
+          if (refusals.isDenied(stored.key, audience)) throw notGranted();
           return credential(arrive(await wait(fly(stored, audience, 'age'))), audience);
       }
     },
 
     async afterRefusal(refused, route) {
       const { stored, audience, accessToken } = refused;
-      if (refusals.isHopeless(refused, route) || stored.session.tokens.refreshToken === undefined)
-        return undefined;
+      const { refreshToken } = stored.session.tokens;
+      if (refreshToken === undefined || refusals.isHopeless(refused, route)) return undefined;
+      if (refusals.isDenied(stored.key, audience)) return undefined;
       const landing = await wait(fly(stored, audience, 'refusal'));
       if (landing.kind === 'kept') return undefined;
       const renewed = credential(arrive(landing), audience);
@@ -346,6 +346,11 @@ function kept(detail: string, retryAfterMs: number, cause?: unknown): Landing {
     kind: 'kept',
     error: new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause }),
   };
+}
+
+function notGranted(cause?: unknown): GatewayError {
+  const detail = 'This call needs a scope or a resource that was not granted at sign-in.';
+  return new GatewayError('step_up_required', { detail, cause });
 }
 
 function asGatewayError(error: unknown): GatewayError {

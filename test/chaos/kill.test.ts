@@ -10,7 +10,7 @@ import { type Versions, followVersions } from '../support/versions.ts';
 const KILLS = isLong ? 100 : 15;
 const STOPS = isLong ? 50 : 5;
 const PROCESSES = 4;
-const VISITORS = 40;
+const VISITORS = isLong ? 80 : 40;
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 const dice = takeDice();

@@ -74,13 +74,13 @@ it.each([
   expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
 });
 
-it('lets nobody wait for ever for a token endpoint that hangs, and goes on when it does not', async () => {
+it('fails once for all who wait, at whichever process, while the token endpoint hangs', async () => {
   Object.assign(fleet.provider, { rotate: 'grace', graceMs: 60_000 });
   const gate = fleet.provider.faults.hold('token');
   const calls = fleet.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
   for (const answer of await Promise.all(calls)) expectKept(answer);
-  // One further call for what may have been lost, by each process that finds the session unchanged.
-  expect(refreshes().length).toBeLessThanOrEqual(2 * PROCESSES);
+  // One further call, since the answer to the first may have been lost on its way; none by the other process.
+  expect(refreshes()).toHaveLength(2);
   gate.release();
   await expectServed(dave);
   Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });

@@ -206,6 +206,18 @@ describe('a refresh at the fake provider', () => {
     expect(decodeJwt(narrowed)['scope']).toBe('email');
   });
 
+  it('is for the resource that is named, and refuses unknown ones before it spends the token', async () => {
+    provider.resources = ['https://one.example.test', 'https://two.example.test'];
+    const { refresh_token: first } = await signIn();
+    await expect(refresh(first, { resource: 'https://three.example.test' })).rejects.toMatchObject({
+      error: 'invalid_target',
+    });
+    const second = await refresh(first, { resource: 'https://two.example.test' });
+    expect(decodeJwt(second.access_token).aud).toBe('https://two.example.test');
+    const { access_token: plain } = await refresh(second.refresh_token);
+    expect(decodeJwt(plain).aud).toBe(provider.audience);
+  });
+
   it('has no nonce in its ID token', async () => {
     const tokens = await refresh((await signIn()).refresh_token);
     expect(tokens.claims()).toMatchObject({ sub: 'alice' });

@@ -33,6 +33,8 @@ export type ProviderSettings = {
   idTokenLifetime: number;
   /** The audience of access tokens when the request names no `resource`. */
   audience: string;
+  /** The resources that may be named (RFC 8707); any, when undefined. */
+  resources: readonly string[] | undefined;
   /** How far the provider's clock is ahead, in milliseconds; negative when it is behind. */
   clockOffsetMs: number;
   /** Changes a successful token answer on its way out. */
@@ -60,6 +62,7 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     accessTokenLifetime: 300,
     idTokenLifetime: 300,
     audience: 'https://api.example.test',
+    resources: undefined,
     clockOffsetMs: 0,
     patchTokenResponse: undefined,
     patchIdToken: undefined,

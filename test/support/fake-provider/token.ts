@@ -30,6 +30,7 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
     if (!isVerifierOf(codeChallenge, verifier)) {
       throw new ProtocolError('invalid_grant', 'code_verifier does not match the challenge');
     }
+    checkResource(settings, form['resource']);
     const family = families.open(grant);
     code.family = family;
     return {
@@ -43,6 +44,7 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
     const presented = families.present(required(form, 'refresh_token'));
     const { family, entry } = presented;
     const scopes = narrowed(family, form['scope']);
+    checkResource(settings, form['resource']);
     families.spend(presented);
     const successor = successorOf(entry.token, () => issuance.refreshToken(family, entry.generation + 1));
     return {
@@ -86,6 +88,12 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
 function isVerifierOf(challenge: string, verifier: string): boolean {
   if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return false;
   return createHash('sha256').update(verifier).digest('base64url') === challenge;
+}
+
+/** The resources asked for, which must be known (RFC 8707, section 2). */
+function checkResource({ resources }: ProviderSettings, resource = ''): void {
+  const isKnown = resource.split(' ').every((name) => name === '' || resources?.includes(name) !== false);
+  if (!isKnown) throw new ProtocolError('invalid_target', 'there is no such resource');
 }
 
 /** The scopes asked for in a refresh, which must be among those granted (RFC 6749, section 6). */

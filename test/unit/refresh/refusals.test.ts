@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRefusals } from '../../../src/refresh/refusals.ts';
+import { createAudience } from '../../../src/tokens/audience.ts';
 import { createTestClock } from '../clock.ts';
 import { sampleSession } from '../sessions/sample.ts';
 
@@ -50,5 +51,29 @@ describe('renewals in vain', () => {
       true,
       true,
     ]);
+  });
+});
+
+describe('an audience that the provider gives a session no token for', () => {
+  const orders = createAudience(['orders.read'], []);
+
+  it('is denied to that session for a minute, and nothing else is', () => {
+    const clock = createTestClock();
+    const refusals = createRefusals(clock.now);
+    refusals.deny('k1', orders);
+    expect(refusals.isDenied('k1', createAudience(['orders.read'], []))).toBe(true);
+    expect(refusals.isDenied('k1', createAudience([], []))).toBe(false);
+    expect(refusals.isDenied('k2', orders)).toBe(false);
+    clock.advance(59_999);
+    expect(refusals.isDenied('k1', orders)).toBe(true);
+    clock.advance(1);
+    expect(refusals.isDenied('k1', orders)).toBe(false);
+  });
+
+  it('is forgotten when ten thousand others have been denied since', () => {
+    const refusals = createRefusals(createTestClock().now);
+    for (let at = 0; at <= 10_000; at += 1) refusals.deny(`k${at}`, orders);
+    expect(refusals.isDenied('k0', orders)).toBe(false);
+    expect(refusals.isDenied('k1', orders)).toBe(true);
   });
 });

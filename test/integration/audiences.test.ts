@@ -1,0 +1,139 @@
+import { decodeJwt } from 'jose';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { tallyOf } from '../support/tally.ts';
+import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './market.ts';
+
+describe('routes with scopes and resources of their own', () => {
+  let redis: RedisServer;
+  let market: Market;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.close());
+  beforeEach(async () => {
+    market = await openMarket(redis.url, [
+      { path: '/admin', scopes: ['admin'] },
+      { path: '/archive', resource: ['https://archive.example.test'] },
+    ]);
+    await market.rig.agent.signIn();
+  });
+  afterEach(async () => {
+    await market.close();
+    await redis.command('FLUSHALL');
+  });
+
+  const call = async (path: string, agent = market.rig.agent) => (await agent.fetch(path)).status;
+  const callAll = () => Promise.all([call('/api/one'), call('/orders/one'), call('/billing/one')]);
+  const refreshes = () => market.provider.tokenCalls({ grant: 'refresh_token' });
+  const lastTokens = () =>
+    [market.rig.upstream, market.orders, market.billing].map(({ requests }) => requests.at(-1)?.bearer);
+  /** The refresh tokens but the last one, which is waiting for its turn, were all shown once. */
+  const expectBalance = () => {
+    const shown = market.provider.books().map(({ presented }) => presented);
+    expect(shown).toEqual([...shown.slice(0, -1).fill(1), 0]);
+    expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+  };
+
+  it('each get tokens for them alone, asked for once', async () => {
+    for (let round = 0; round < 3; round += 1) expect(await callAll()).toEqual([200, 200, 200]);
+    const [api = '', orders = '', billing = ''] = lastTokens();
+    expect(decodeJwt(api)).toMatchObject({
+      aud: API.audience,
+      scope: 'openid offline_access orders.read billing.read',
+    });
+    expect(decodeJwt(orders)).toMatchObject({ aud: ORDERS.resource[0], scope: 'orders.read' });
+    expect(decodeJwt(billing)).toMatchObject({ aud: BILLING.resource[0], scope: 'billing.read' });
+    expect(market.strays).toEqual([]);
+    expect(refreshes()).toBe(2);
+    expectBalance();
+  });
+
+  it('keep their tokens while one of them is renewed', async () => {
+    await call('/orders/one');
+    market.rig.advance(LIFE / 2);
+    await callAll();
+    const [, orders, billing] = lastTokens();
+    market.rig.advance(LIFE / 2);
+    expect(await callAll()).toEqual([200, 200, 200]);
+    const [, ordersLater, billingLater] = lastTokens();
+    expect(ordersLater).not.toBe(orders);
+    expect(billingLater).toBe(billing);
+    expectBalance();
+  });
+
+  it('are renewed one after the other when all are over at once, and no refresh token is lost', async () => {
+    const replica = await market.rig.replica();
+    const elsewhere = market.rig.browser({ like: market.rig.agent, at: replica });
+    for (let round = 0; round < 5; round += 1) {
+      const before = refreshes();
+      const answers = await Promise.all(
+        [market.rig.agent, elsewhere, market.rig.agent, elsewhere].flatMap((agent) =>
+          [API, ORDERS, BILLING].map(({ path }) => call(`${path}/round-${round}`, agent)),
+        ),
+      );
+      expect(answers).toEqual(Array(12).fill(200));
+      // At first the token of the sign-in is good for one of them.
+      expect(refreshes() - before).toBe(round === 0 ? 2 : 3);
+      expect(new Set(lastTokens()).size).toBe(3);
+      market.rig.advance(LIFE);
+    }
+    expect(market.provider.maxConcurrentTokenCalls).toBe(1);
+    expect(market.strays).toEqual([]);
+    expectBalance();
+  });
+
+  it('lose nothing when the token of one of them is revoked early', async () => {
+    await callAll();
+    const before = lastTokens();
+    market.provider.revokeAccessToken(before[1] ?? '');
+    expect(await callAll()).toEqual([200, 200, 200]);
+    const after = lastTokens();
+    expect(after.map((token, at) => token === before[at])).toEqual([true, false, true]);
+    expect(refreshes()).toBe(3);
+    expectBalance();
+  });
+
+  it.each([
+    ['scope', '/admin/one', 'invalid_scope'],
+    ['resource', '/archive/one', 'invalid_target'],
+  ])('ask for a further sign-in when their %s was not granted, and the others go on', async (_what, path) => {
+    const refused = await market.rig.agent.fetch(path);
+    expect(refused.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+    expect(refused.header('www-authenticate')).toBeUndefined();
+    expect(refused.setCookies).toEqual([]);
+    expect(market.rig.upstream.requests).toEqual([]);
+    expect(await callAll()).toEqual([200, 200, 200]);
+    market.rig.advance(LIFE);
+    expect(await callAll()).toEqual([200, 200, 200]);
+    expect(await call(path)).toBe(401);
+    expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+  });
+
+  it('that were not granted do not use up the refreshes of the others, nor ask at every call', async () => {
+    const limited = await openMarket(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
+    await limited.rig.agent.signIn();
+    const answers = Array.from({ length: 100 }, () => limited.rig.agent.fetch('/admin/one'));
+    expect(tallyOf((await Promise.all(answers)).map(({ status }) => status))).toEqual({ 401: 100 });
+    for (let more = 0; more < 50; more += 1) await limited.rig.agent.fetch('/admin/one');
+    expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    limited.rig.advance(LIFE);
+    expect((await limited.rig.agent.fetch('/orders/one')).status).toBe(200);
+    // What was not granted may be by now: it is asked for again after a while.
+    expect((await limited.rig.agent.fetch('/admin/one')).status).toBe(401);
+    expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(3);
+    await limited.close();
+  });
+
+  it('end together when the provider rejects the refresh token for one of them', async () => {
+    await callAll();
+    market.provider.invalidateSession({ user: 'alice' });
+    market.rig.advance(LIFE);
+    const answers = await Promise.all(
+      [API, ORDERS, BILLING].map(({ path }) => market.rig.agent.fetch(`${path}/x`)),
+    );
+    for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'session_expired' });
+    expect(await call('/orders/one')).toBe(401);
+  });
+});
