@@ -9,6 +9,14 @@ export type SealedCookies = {
   unseal(text: string): Promise<Record<string, unknown> | undefined>;
 };
 
+/**
+ * The end of a seal: its HMAC of 32 bytes, and the version of iron-session's format.
+ *
+ * SECURITY: two bits of the last character of those 43 mean nothing to a decoder. They are 0, so that a seal has one
+ * spelling, and one that was changed in any bit does not open.
+ */
+const CANONICAL_END = /\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
+
 /** Cookie seals by iron-session (Fe26.2: AES-256-CBC with HMAC-SHA-256), under keys of the given purpose. */
 export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): SealedCookies {
   return {
@@ -16,6 +24,7 @@ export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): Seal
     seal: (value, ttl) => sealData(value, { password: passwords([keyRing.current(purpose)]), ttl }),
 
     async unseal(text) {
+      if (!CANONICAL_END.test(text)) return undefined;
       let failed = false;
       try {
         // iron-session 9 answers a refused seal with {}, which may also have been sealed, and says so only here

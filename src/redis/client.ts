@@ -37,22 +37,28 @@ type Persistence = {
  * request learns of an outage at once and a script never runs a second time behind its caller's back.
  */
 export function openClient(address: RedisAddress): RedisClient {
-  if (address.kind === 'cluster') {
-    return new Cluster(address.nodes, {
-      redisOptions: { ...common, ...accessOf(address) },
-      // Commands wait for a node that is just being connected to. They are not sent again when it has been lost, nor
-      // when the cluster was down: by then their callers may have given up.
-      enableOfflineQueue: true,
-      retryDelayOnFailover: 0,
-      retryDelayOnClusterDown: 0,
-      clusterRetryStrategy: reconnectDelayMs,
-      slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
-      slotsRefreshInterval: NODES_REFRESH_MS,
-      // Names are not turned into addresses, for which no certificate is made out.
-      dnsLookup: (name, callback) => callback(null, name),
-    });
-  }
+  if (address.kind === 'cluster') return openCluster(address);
   return openServer(address, { enableOfflineQueue: false, retryStrategy: reconnectDelayMs });
+}
+
+function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Cluster {
+  const cluster = new Cluster(address.nodes, {
+    redisOptions: { ...common, ...accessOf(address) },
+    // Commands wait for a node that is just being connected to. They are not sent again when it has been lost, nor
+    // when the cluster was down: by then their callers may have given up.
+    enableOfflineQueue: true,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    clusterRetryStrategy: reconnectDelayMs,
+    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    // Names are not turned into addresses, for which no certificate is made out.
+    dnsLookup: (name, callback) => callback(null, name),
+  });
+  // The option for this, `slotsRefreshInterval`, goes on for ever in ioredis 6.0 when closed in the middle of a look.
+  const timer = setInterval(() => cluster.refreshSlotsCache(), NODES_REFRESH_MS);
+  timer.unref();
+  cluster.once('end', () => clearInterval(timer));
+  return cluster;
 }
 
 /**

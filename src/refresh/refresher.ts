@@ -92,10 +92,10 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     const name = flightName(stored, audience);
     if (flights.isUnderWay(name)) metrics.refresh('joined');
     return flights.board(name, (takeOff) =>
-      lead(stored, audience, cause, takeOff).catch((error: unknown) => ({
-        kind: 'kept',
-        error: asGatewayError(error),
-      })),
+      lead(stored, audience, cause, takeOff).catch((error: unknown) => {
+        metrics.refresh('kept');
+        return { kind: 'kept', error: asGatewayError(error) };
+      }),
     );
   };
 
@@ -117,7 +117,10 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     try {
       // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
       const current = await sessions.reload(stored.key);
-      if (current === undefined) return { kind: 'ended' };
+      if (current === undefined) {
+        metrics.refresh('failed');
+        return { kind: 'ended' };
+      }
       const hasAnother = accessTokenOf(current, audience) !== accessTokenOf(stored, audience);
       if (hasAnother && freshnessIn(current, audience) !== 'over') {
         metrics.refresh('reused');
@@ -147,10 +150,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
     const refusedAtMs = refusals.recent(session);
     if (cause === 'refusal' && refusals.areTooMany(refusedAtMs)) {
+      metrics.refresh('kept');
       return { landing: kept('The API goes on refusing renewed tokens.', 1_000) };
     }
     const tooSoonMs = rate.take(current.key);
-    if (tooSoonMs > 0) return { landing: kept('This session has been renewed too often.', tooSoonMs) };
+    if (tooSoonMs > 0) {
+      metrics.refresh('kept');
+      return { landing: kept('This session has been renewed too often.', tooSoonMs) };
+    }
 
     const outcome = await exchange({
       refreshToken,
@@ -198,16 +205,17 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     switch (outcome.kind) {
       case 'rejected': {
         const winner = await sessions.reload(current.key);
-        if (winner !== undefined && accessTokenOf(winner, audience) !== accessTokenOf(current, audience)) {
+        if (winner === undefined) {
+          // Signed out meanwhile: that is why.
+          metrics.refresh('failed');
+          return { kind: 'ended' };
+        }
+        if (accessTokenOf(winner, audience) !== accessTokenOf(current, audience)) {
           metrics.refresh('reused');
           return { kind: 'renewed', stored: winner };
         }
         // The session lives on another refresh token by now: nothing was said about that one.
-        if (
-          winner !== undefined &&
-          winner.session.tokens.refreshToken !== current.session.tokens.refreshToken
-        )
-          return undefined;
+        if (winner.session.tokens.refreshToken !== current.session.tokens.refreshToken) return undefined;
         metrics.refresh('rejected');
         log.warn({ err: outcome.cause }, 'the provider rejected a refresh token: the session is ended');
         await sessions.end(current.key, 'refresh_rejected');

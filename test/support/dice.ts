@@ -30,5 +30,5 @@ export function takeDice(): Dice {
   };
 }
 
-/** Whether the long form of a run is wanted: CHAOS_LONG=1. */
-export const isLong = process.env['CHAOS_LONG'] === '1';
+/** Whether the long form of a run is wanted: COATCHECK_LONG=1. */
+export const isLong = process.env['COATCHECK_LONG'] === '1';

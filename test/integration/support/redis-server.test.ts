@@ -49,6 +49,16 @@ describe('the Redis of the tests', () => {
     expect(await redis.command('GET', 'a')).toBeNull();
   });
 
+  it('crashes, and is there again once it is started', async () => {
+    redis = await startRedis();
+    const { pid } = redis;
+    await redis.crash();
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    expect(() => redis?.command('PING')).toThrow('stopped');
+    await redis.start();
+    expect(await redis.command('PING')).toBe('PONG');
+  });
+
   it('keeps its data over a stop when persistence is asked for', async () => {
     redis = await startRedis({ args: ['--appendonly', 'yes'] });
     await redis.command('SET', 'a', '1');

@@ -61,6 +61,18 @@ describe('a sealed cookie', () => {
     beforeEach(() => vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 15, 12) }));
     afterEach(() => vi.useRealTimers());
 
+    it('has one spelling: of all last characters, one opens', async () => {
+      const seal = await cookies.seal({ id: 'a' }, 0);
+      const at = seal.lastIndexOf('~') - 1;
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+      const spellings = Array.from(
+        alphabet,
+        (character) => seal.slice(0, at) + character + seal.slice(at + 1),
+      );
+      const opened = await Promise.all(spellings.map((spelling) => cookies.unseal(spelling)));
+      expect(spellings.filter((_spelling, index) => opened[index] !== undefined)).toEqual([seal]);
+    });
+
     it('lapses when it is over, with a minute of grace; without one it never lapses', async () => {
       const [bounded, unbounded] = [await cookies.seal({ id: 'a' }, 600), await cookies.seal({ id: 'a' }, 0)];
       vi.advanceTimersByTime(600_000);

@@ -1,0 +1,241 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { RunningGateway } from '../support/gateway.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { status } from '../support/upstream/behaviours.ts';
+
+/** The life of the access tokens, in milliseconds. */
+const LIFE = 300_000;
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
+
+let redis: RedisServer;
+let rig: Rig;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.close());
+
+/** Opens a rig for a test, with somebody signed in. */
+async function open(options: RigOptions = {}): Promise<void> {
+  const opened = await openRig({ store: redis.url, ...options });
+  onTestFinished(() => opened.close());
+  rig = opened;
+  await rig.agent.signIn();
+}
+
+/** The figures of the contract that are not 0, by name and label value, such as `refresh_total refreshed`. */
+async function figures({ adminUrl }: RunningGateway = rig.gateway): Promise<Record<string, number>> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const lines = text.matchAll(
+    /^coatcheck_((?:refresh|upstream_401|sessions|store|provider)_\w+)(?:\{\w+="(\w+)"\})? (\S+)$/gm,
+  );
+  const all = Array.from(lines, ([, name, label, value]) => {
+    const key = label === undefined ? `${name}` : `${name} ${label}`;
+    return [key, Number(value)] as const;
+  });
+  return Object.fromEntries(all.filter(([, value]) => value !== 0));
+}
+
+/** How often which outcome of a refresh was counted so far. */
+async function outcomes(gateway?: RunningGateway): Promise<Record<string, number>> {
+  const counted = Object.entries(await figures(gateway));
+  return Object.fromEntries(
+    counted.flatMap(([key, value]) => {
+      const [name, outcome] = key.split(' ');
+      return name === 'refresh_total' && outcome !== undefined ? [[outcome, value]] : [];
+    }),
+  );
+}
+
+const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
+const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
+const revokeToken = () => rig.provider.revokeAccessToken(rig.upstream.requests.at(-1)?.bearer ?? '');
+
+describe('the outcomes of refreshes tell of', () => {
+  it('one that was made, and those who joined it', async () => {
+    await open();
+    rig.advance(LIFE);
+    expect(await calls(10)).toEqual(Array(10).fill(200));
+    expect(await outcomes()).toEqual({ refreshed: 1, joined: 9 });
+    expect(await figures()).toMatchObject({
+      refresh_duration_seconds_count: 1,
+      refresh_lock_wait_seconds_count: 1,
+    });
+  });
+
+  it('one that another process made, and how long that was waited for', async () => {
+    await open();
+    const replica = await rig.replica();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    rig.advance(LIFE);
+    const gate = rig.provider.faults.hold('token');
+    const here = call();
+    await gate.waiting();
+    const there = [elsewhere.fetch('/api/two'), elsewhere.fetch('/api/three')];
+    await vi.waitFor(async () => expect(await outcomes(replica)).toEqual({ joined: 1 }), PATIENCE);
+    const heldMs = 300;
+    await sleep(heldMs);
+    gate.release();
+    await Promise.all([here, ...there]);
+    expect(await outcomes()).toEqual({ refreshed: 1 });
+    expect(await outcomes(replica)).toEqual({ joined: 1, reused: 1 });
+    const counted = await figures(replica);
+    expect(counted['refresh_lock_wait_seconds_sum']).toBeGreaterThan(heldMs / 1000 / 2);
+    expect(counted).not.toHaveProperty('refresh_duration_seconds_count');
+  });
+
+  it('one that the provider could not make, and the next one that it could', async () => {
+    await open({ config: { refresh: { retries: 0 } } });
+    expect(await figures()).toMatchObject({ provider_up: 1 });
+    rig.advance(LIFE);
+    rig.provider.faults.token = { status: 503, times: 1 };
+    expect(await call()).toBe(503);
+    expect(await outcomes()).toEqual({ kept: 1 });
+    expect(await figures()).not.toHaveProperty('provider_up');
+    expect(await call()).toBe(200);
+    expect(await outcomes()).toEqual({ kept: 1, refreshed: 1 });
+    expect(await figures()).toMatchObject({ provider_up: 1, refresh_duration_seconds_count: 2 });
+  });
+
+  it('one that the configuration did not allow so soon', async () => {
+    await open({ config: { refresh: { maxPerMinute: 1 } } });
+    await call();
+    revokeToken();
+    expect(await call()).toBe(200);
+    revokeToken();
+    expect(await call()).toBe(401);
+    expect(await outcomes()).toEqual({ refreshed: 1, kept: 1 });
+  });
+
+  it('one that the provider rejected', async () => {
+    await open();
+    rig.provider.invalidateSession({ user: 'alice' });
+    rig.advance(LIFE);
+    expect(await call()).toBe(401);
+    expect(await outcomes()).toEqual({ rejected: 1 });
+    expect(await figures()).toMatchObject({ 'sessions_ended_total refresh_rejected': 1, provider_up: 1 });
+  });
+
+  it('one that brought the ID token of somebody else', async () => {
+    await open();
+    rig.provider.patchIdToken = (claims) => ({ ...claims, sub: 'mallory' });
+    rig.advance(LIFE);
+    expect(await call()).toBe(401);
+    expect(await outcomes()).toEqual({ rejected: 1 });
+    expect(await figures()).toMatchObject({ 'sessions_ended_total identity_changed': 1 });
+  });
+
+  it.each([
+    ['before the provider looked at it', 'before' as const],
+    ['when the new tokens were on their way', 'after' as const],
+  ])('one whose session was signed out %s', async (_what, moment) => {
+    await open();
+    const replica = await rig.replica();
+    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+    rig.advance(LIFE);
+    const gate = rig.provider.faults.hold('token', moment);
+    const late = call();
+    await gate.waiting();
+    expect((await elsewhere.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    gate.release();
+    expect(await late).toBe(401);
+    expect(await outcomes()).toEqual({ failed: 1 });
+    expect(await figures(replica)).toMatchObject({ 'sessions_ended_total logout': 1 });
+  });
+});
+
+describe('the answers 401 of APIs are counted', () => {
+  beforeEach(() => open());
+
+  it('as replayed when the call was sent again', async () => {
+    await call();
+    revokeToken();
+    expect(await calls(5)).toEqual(Array(5).fill(200));
+    expect(await figures()).toMatchObject({ 'upstream_401_total replayed': 5, 'refresh_total refreshed': 1 });
+  });
+
+  it('as passed when they reach the browser', async () => {
+    rig.upstream.respond(status(401));
+    expect(await call()).toBe(401);
+    expect(await figures()).toMatchObject({
+      'upstream_401_total replayed': 1,
+      'upstream_401_total passed': 1,
+    });
+    expect(await call()).toBe(401);
+    expect(await figures()).toMatchObject({
+      'upstream_401_total replayed': 1,
+      'upstream_401_total passed': 2,
+    });
+    expect(await outcomes()).toEqual({ refreshed: 1 });
+  });
+
+  it('as step_up when they ask for a stronger sign-in', async () => {
+    const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
+    rig.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    expect(await call()).toBe(401);
+    expect(await figures()).toMatchObject({ 'upstream_401_total step_up': 1 });
+    expect(await outcomes()).toEqual({});
+  });
+});
+
+describe('sessions are counted', () => {
+  it('when they start, and by the reason for which they end', async () => {
+    await open();
+    await rig.agent.signIn();
+    const signedOut = rig.browser();
+    await signedOut.signIn();
+    await signedOut.fetch('/auth/logout', { method: 'POST' });
+    rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    const withoutRefresh = rig.browser();
+    await withoutRefresh.signIn();
+    rig.advance(LIFE);
+    await withoutRefresh.fetch('/api/one');
+    expect(await figures()).toMatchObject({
+      sessions_started_total: 4,
+      'sessions_ended_total replaced': 1,
+      'sessions_ended_total logout': 1,
+      'sessions_ended_total expired': 1,
+    });
+  });
+});
+
+describe('an outage of the store', () => {
+  /** Opens a rig on a Redis of its own that keeps its data. */
+  const openOnOwn = async (cache: { maxAge: string }) => {
+    const own = await startRedis({ args: ['--appendonly', 'yes'] });
+    onTestFinished(() => own.close());
+    await open({ store: own.url, config: { session: { cache } } });
+    return own;
+  };
+
+  it('shows in what failed, and in store_up until it is over', async () => {
+    const own = await openOnOwn({ maxAge: '0s' });
+    expect(await figures()).toMatchObject({ store_up: 1 });
+    await own.stop();
+    expect(await call()).toBe(503);
+    expect(await call()).toBe(503);
+    const during = await figures();
+    expect(during).not.toHaveProperty('store_up');
+    expect(during).toMatchObject({ 'store_errors_total load': 2 });
+
+    await own.start();
+    await vi.waitFor(async () => expect(await call()).toBe(200), PATIENCE);
+    expect(await figures()).toMatchObject({ store_up: 1 });
+  });
+
+  it('in the middle of a refresh shows in the lock that could not be had, and the session is kept', async () => {
+    const own = await openOnOwn({ maxAge: '1h' });
+    await call();
+    rig.advance(LIFE);
+    own.pause();
+    expect(await call()).toBe(503);
+    own.resume();
+    expect(await outcomes()).toEqual({ kept: 1 });
+    expect(await figures()).toMatchObject({ 'store_errors_total lock_take': 1 });
+    await vi.waitFor(async () => expect(await call()).toBe(200), PATIENCE);
+    expect(await outcomes()).toMatchObject({ refreshed: 1 });
+  });
+});

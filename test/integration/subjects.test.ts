@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { isLong } from '../support/dice.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './market.ts';
+
+const PEOPLE = isLong ? 500 : 100;
+const CALLS = isLong ? 100_000 : 5_000;
+const PATIENCE_MS = isLong ? 900_000 : 60_000;
+/** Connections to each gateway: fewer than people, so that each connection carries the requests of many. */
+const CONNECTIONS = 50;
+const PATHS = [API.path, ORDERS.path, BILLING.path] as const;
+
+type Person = { readonly name: string; readonly cookie: string };
+
+let redis: RedisServer;
+let market: Market;
+let ports: readonly number[];
+const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+const people: Person[] = [];
+/** Answers that were not those of the person who had asked. */
+const mixUps: string[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+  market = await openMarket(redis.url);
+  ports = [market.rig.gateway.port, (await market.rig.replica()).port];
+  for (let at = 0; at < PEOPLE; at += 1) {
+    const browser = market.rig.browser();
+    await browser.signIn('/', { loginHint: `person-${at}` });
+    people.push({ name: `person-${at}`, cookie: `coatcheck=${browser.cookies.get('coatcheck')?.value}` });
+    browser.close();
+  }
+}, PATIENCE_MS);
+
+beforeEach(() => {
+  mixUps.splice(0);
+  market.strays.splice(0);
+});
+
+afterAll(async () => {
+  agent.destroy();
+  await market.close();
+  await redis.close();
+});
+
+/** Calls the API of a route at one of the gateways, and notes whatever is not the answer to just this call. */
+async function call({ name, cookie }: Person, path: string, at: number, by = agent): Promise<void> {
+  const headers = { host: new URL(market.rig.gateway.url).host, cookie, 'sec-fetch-site': 'same-origin' };
+  const target = `${path}/${name}`;
+  const outgoing = request({ port: ports[at % ports.length], agent: by, path: target, headers });
+  const answered = once(outgoing, 'response');
+  outgoing.end();
+  const [incoming] = await answered;
+  const body = await text(incoming);
+  if (body !== JSON.stringify({ target, subject: name })) {
+    mixUps.push(`${target}: ${incoming.statusCode} ${body}`);
+  }
+}
+
+/** Everybody calls these routes at both gateways in the same moment. */
+async function callAtOnce(...paths: readonly string[]): Promise<void> {
+  await Promise.all(
+    people.flatMap((person) => paths.flatMap((path) => ports.map((_port, at) => call(person, path, at)))),
+  );
+}
+
+/** Ends the access tokens of every so many people early, of all audiences. */
+function revokeTokensOf(every: number, offset = 0): void {
+  for (const { grant, accessTokens } of market.provider.families) {
+    const isChosen = (Number(grant.subject.split('-')[1]) + offset) % every === 0;
+    if (isChosen)
+      for (const { token } of accessTokens.slice(-PATHS.length)) market.provider.revokeAccessToken(token);
+  }
+}
+
+const refreshes = () => market.provider.tokenCalls({ grant: 'refresh_token' });
+
+describe(`the token that an API sees, with ${PEOPLE} people at two gateways (standards: G25)`, () => {
+  it("is the caller's when all call in the instant in which their tokens are over (CVE-2025-67490)", async () => {
+    market.rig.advance(LIFE);
+    await callAtOnce(API.path);
+    expect(mixUps).toEqual([]);
+    expect(refreshes()).toBe(PEOPLE);
+  });
+
+  it("is the caller's and the route's when all routes are called at once (CVE-2025-26620)", async () => {
+    market.rig.advance(LIFE);
+    await callAtOnce(...PATHS);
+    expect(mixUps).toEqual([]);
+    expect(market.strays).toEqual([]);
+    expect(refreshes()).toBe(4 * PEOPLE);
+  });
+
+  it("is the caller's on requests that are sent again while others are sent again (CVE-2026-40155)", async () => {
+    revokeTokensOf(2);
+    await callAtOnce(API.path, ORDERS.path);
+    expect(mixUps).toEqual([]);
+    expect(market.strays).toEqual([]);
+    expect(refreshes()).toBe(5 * PEOPLE);
+  });
+
+  it("is the caller's on a connection that has carried the tokens of others, old and new (CVE-2024-51987)", async () => {
+    const single = new Agent({ keepAlive: true, maxSockets: 1 });
+    const takeTurns = async () => {
+      for (const [at, person] of people.entries()) await call(person, BILLING.path, at, single);
+    };
+    await takeTurns();
+    market.rig.advance(LIFE);
+    await takeTurns();
+    revokeTokensOf(3);
+    await takeTurns();
+    single.destroy();
+    expect(mixUps).toEqual([]);
+    expect(market.strays).toEqual([]);
+  });
+
+  it(
+    `is the caller's on each of ${CALLS} calls, while tokens end in time and before it`,
+    async () => {
+      const before = refreshes();
+      let made = 0;
+      const interfere = () => {
+        if (made % (CALLS / 4) === 0) market.rig.advance(LIFE);
+        if (made % (CALLS / 20) === 0) revokeTokensOf(7, made / (CALLS / 20));
+        // A long run would fill the memory with its records.
+        for (const { requests } of [market.rig.upstream, market.orders, market.billing]) requests.splice(0);
+      };
+      const keepCalling = async (person: Person, at: number) => {
+        for (let turn = 0; turn < CALLS / PEOPLE; turn += 1) {
+          await call(person, PATHS[(at + turn) % PATHS.length] ?? API.path, turn);
+          made += 1;
+          if (made % 50 === 0) interfere();
+        }
+      };
+      await Promise.all(people.map(keepCalling));
+      expect(made).toBe(CALLS);
+      expect(refreshes() - before).toBeGreaterThan(4 * PEOPLE);
+      expect(mixUps).toEqual([]);
+      expect(market.strays).toEqual([]);
+    },
+    PATIENCE_MS,
+  );
+
+  it('has cost nobody a session, and no refresh token was shown twice', () => {
+    const { families } = market.provider;
+    expect(families.filter(({ alive, reuses }) => !alive || reuses > 0)).toEqual([]);
+    expect(market.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);
+  });
+});
