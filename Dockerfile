@@ -15,7 +15,8 @@ COPY package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY config ./config
-USER node
+# The user `node`, by its number: Kubernetes checks no name when it must not run as root.
+USER 1000:1000
 EXPOSE 3000 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://${process.env.ADMIN_LISTEN || '127.0.0.1:9464'}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

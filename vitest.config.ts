@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { isLong } from './test/support/dice.ts';
 
 /** One project a kind of test. Kinds run one after the other, so that slow ones never starve quick ones of a core. */
 export default defineConfig({
@@ -7,6 +8,7 @@ export default defineConfig({
       project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2 }),
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
+      project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
       project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
@@ -15,7 +17,11 @@ export default defineConfig({
 
 function project(name: string, groupOrder: number, options: Options) {
   const include = [`test/${name}/**/*.test.ts`];
-  return { extends: true as const, test: { name, include, sequence: { groupOrder }, ...options } };
+  const setupFiles = name === 'unit' ? [] : ['test/support/canary-check.ts'];
+  return {
+    extends: true as const,
+    test: { name, include, setupFiles, sequence: { groupOrder }, ...options },
+  };
 }
 
 type Options = {

@@ -5,7 +5,8 @@ import { startGateway } from './gateway.ts';
 import type { LogLine } from './log-line.ts';
 import { gatherPageFiles, isBuilt } from './page-files.ts';
 import { choosePort } from './port.ts';
-import { startProvider } from './provider.ts';
+import { writeConfigFile } from './config-file.ts';
+import { type ProviderName, providers } from './providers.ts';
 
 /** What the person at the terminal chose. */
 export interface DemoOptions {
@@ -13,6 +14,8 @@ export interface DemoOptions {
   root: string;
   /** The gateway's port; without one, 3000 or any free one. 0 is any free one. */
   port: number | undefined;
+  /** The kind of token server; an OpenID provider when not chosen. */
+  provider?: ProviderName;
   /** Told every line of the gateway's log. */
   onLog: (line: LogLine) => void;
 }
@@ -21,6 +24,8 @@ export interface DemoOptions {
 export interface Demo {
   /** The one address to open. */
   url: string;
+  /** What to do at the sign-in, in one sentence. */
+  advice: string;
   /** Settles when the gateway has ended, with how it ended. */
   ended: Promise<string>;
   /** Stops everything and removes what was made. */
@@ -33,21 +38,28 @@ export interface Demo {
  * The page is on `localhost` and the provider on `127.0.0.1`: two sites to a browser, as in production, and with
  * cookies of their own, which ports alone would not separate.
  */
-export async function startDemo({ root, port: wanted, onLog }: DemoOptions): Promise<Demo> {
+export async function startDemo({
+  root,
+  port: wanted,
+  provider: name = 'oidc',
+  onLog,
+}: DemoOptions): Promise<Demo> {
   if (!isBuilt(root)) throw new DemoError('The gateway is not built. `npm run demo` does that first.');
   const port = await choosePort(wanted);
   const url = `http://localhost:${port}`;
   const client = { clientId: 'demo', clientSecret: randomBytes(32).toString('base64url') };
   const audience = 'urn:coatcheck:demo:api';
 
-  const provider = await startProvider({ ...client, appUrl: url, audience, accessTokenTtl: 30 });
+  const provider = await providers[name]({ ...client, appUrl: url, audience, accessTokenTtl: 30 });
   const api = await startApi({ issuer: provider.url, audience });
-  const page = gatherPageFiles(root);
+  const page = gatherPageFiles(root, provider.signIn);
+  const config = provider.section && writeConfigFile(root, provider.section);
 
   function close(): void {
     provider.close();
     api.close();
     page.remove();
+    config?.remove();
   }
 
   const variables = {
@@ -61,9 +73,14 @@ export async function startDemo({ root, port: wanted, onLog }: DemoOptions): Pro
     SESSION_SECRET: randomBytes(32).toString('base64url'),
   };
   try {
-    const gateway = await startGateway({ root, variables, onLog });
+    const gateway = await startGateway({
+      root,
+      config: config?.path ?? 'config/demo.yaml',
+      variables,
+      onLog,
+    });
     const stop = () => gateway.stop().finally(close);
-    return { url, ended: gateway.ended, stop };
+    return { url, advice: provider.advice, ended: gateway.ended, stop };
   } catch (error) {
     close();
     throw error;

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DemoError } from './demo-error.ts';
@@ -10,7 +9,9 @@ import { type LogLine, parseLogLine } from './log-line.ts';
 export interface GatewayOptions {
   /** The project's directory, which holds `dist` and `config`. */
   root: string;
-  /** What `config/demo.yaml` is filled from. */
+  /** Its configuration file. */
+  config: string;
+  /** What that is filled from. */
   variables: Record<string, string>;
   /** Told every line of the gateway's log. */
   onLog: (line: LogLine) => void;
@@ -25,12 +26,12 @@ export interface RunningGateway {
 }
 
 /**
- * Starts the built gateway on `config/demo.yaml` and waits until it is ready.
+ * Starts the built gateway and waits until it is ready.
  * Throws {@link DemoError} when it ends before that, or cannot reach its store or its provider.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { root, variables, onLog } = options;
-  const gateway = spawn(process.execPath, ['dist/main.js', '--config', join('config', 'demo.yaml')], {
+  const { root, config, variables, onLog } = options;
+  const gateway = spawn(process.execPath, ['dist/main.js', '--config', config], {
     cwd: root,
     env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'inherit'],

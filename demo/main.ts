@@ -3,18 +3,21 @@ import { parseArgs, styleText } from 'node:util';
 import { type Demo, startDemo } from './demo.ts';
 import { DemoError } from './demo-error.ts';
 import { isTrouble, type LogLine } from './log-line.ts';
+import { isProviderName, type ProviderName, providers } from './providers.ts';
 
-const usage = `usage: npm run demo [-- --port N]
+const kinds = Object.keys(providers).join(', ');
+const usage = `usage: npm run demo [-- --port N] [-- --provider KIND]
 
-Starts an OpenID provider, an API, a single-page app and the gateway between them, all on this machine.
+Starts a token server, an API, a single-page app and the gateway between them, all on this machine.
 
   --port N     the port of the one page to open; without it, 3000 or any free one
+  --provider   what kind of token server: ${kinds}; without it, oidc
   --help       this text
 
   REDIS_URL    keeps sessions in that Redis, such as redis://127.0.0.1:6379; without it, in memory`;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const port = readArguments();
+const { port, provider } = readArguments();
 let stopping = false;
 // What is running ends with this process, whichever way it exits; a signal must not kill it without an exit.
 const exitAtOnce = () => process.exit(1);
@@ -29,18 +32,24 @@ void demo.ended.then(async (how) => {
 });
 welcome();
 
-function readArguments(): number | undefined {
-  const options = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+function readArguments(): { port: number | undefined; provider: ProviderName } {
+  const options = {
+    port: { type: 'string' },
+    provider: { type: 'string', default: 'oidc' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
   try {
     const { values } = parseArgs({ options });
     if (values.help) {
       console.log(usage);
       process.exit(0);
     }
-    if (values.port === undefined) return undefined;
-    const number = Number(values.port);
-    if (/^\d+$/.test(values.port) && number >= 1 && number <= 65_535) return number;
-    throw new Error(`--port: expected a number from 1 to 65535, seen "${values.port}"`);
+    const { port: written, provider: name } = values;
+    if (!isProviderName(name)) throw new Error(`--provider: expected one of ${kinds}, seen "${name}"`);
+    if (written === undefined) return { port: undefined, provider: name };
+    const number = Number(written);
+    if (/^\d+$/.test(written) && number >= 1 && number <= 65_535) return { port: number, provider: name };
+    throw new Error(`--port: expected a number from 1 to 65535, seen "${written}"`);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : 'unknown arguments'}\n\n${usage}`);
     process.exit(2);
@@ -50,7 +59,7 @@ function readArguments(): number | undefined {
 async function startOrExit(): Promise<Demo> {
   try {
     const root = fileURLToPath(new URL('..', import.meta.url));
-    return await startDemo({ root, port, onLog: report });
+    return await startDemo({ root, port, provider, onLog: report });
   } catch (error) {
     if (!(error instanceof DemoError)) throw error;
     return fail(error.message);
@@ -70,7 +79,7 @@ function welcome(): void {
 
     ${styleText(['bold', 'underline'], demo.url)}
 
-  1. Sign in as Ada or Grace; there is no password.
+  1. ${demo.advice}
   2. Start the calls, and watch 30-second tokens being renewed without one call failing.
   3. Make the API reject your token, see the next call go through, and sign out.
 

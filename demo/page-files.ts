@@ -1,6 +1,7 @@
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SignIn } from './providers.ts';
 
 /** The files of the single-page app, together in a directory of their own. */
 export interface PageFiles {
@@ -8,14 +9,18 @@ export interface PageFiles {
   remove(): void;
 }
 
-/** Puts the page and the built browser helper, which it imports, into a directory that goes with this process. */
-export function gatherPageFiles(root: string): PageFiles {
+/**
+ * Puts the page, the built browser helper, which it imports, and how it has people sign in into a directory that goes with
+ * this process.
+ */
+export function gatherPageFiles(root: string, signIn: SignIn): PageFiles {
   const directory = mkdtempSync(join(tmpdir(), 'coatcheck-demo-'));
   cpSync(join(root, 'demo/spa'), directory, { recursive: true });
   cpSync(join(root, 'dist/client'), join(directory, 'coatcheck'), {
     recursive: true,
     filter: (file) => file.endsWith('.js') || !/\.\w+$/.test(file),
   });
+  writeFileSync(join(directory, 'settings.js'), `export const signIn = ${JSON.stringify(signIn)};\n`);
   function remove(): void {
     process.off('exit', remove);
     rmSync(directory, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Question } from './device.ts';
 import type { Person } from './people.ts';
 
 /** A whole HTML document and the headers that go with it. */
@@ -22,6 +23,17 @@ export function loginPage(people: readonly Person[], hint: string): Page {
       </div>
     </form>`,
   );
+}
+
+/** The page of the other device: everybody who is asked, with a yes and a no. It looks again every two seconds. */
+export function devicePage(questions: readonly Question[]): Page {
+  const { html, headers } = page(
+    'Your other device',
+    questions.length === 0
+      ? '<h1>Nobody is signing in</h1><p>When the page asks for a sign-in, it shows here.</p>'
+      : questions.map(questionForm).join('<hr>'),
+  );
+  return { html, headers: { ...headers, Refresh: '2' } };
 }
 
 /** The provider's half of signing out: `form` is sent at once, or by the button where scripts do not run. */
@@ -51,6 +63,18 @@ function personButton({ sub, name, email }: Person): string {
     <span class="initials" aria-hidden="true">${escape(initials)}</span>
     <span><strong>${escape(name)}</strong><small>${escape(email)}</small></span>
   </button>`;
+}
+
+function questionForm({ id, name, bindingMessage }: Question): string {
+  const shown =
+    bindingMessage === undefined ? '' : `<p>The page shows <strong>${escape(bindingMessage)}</strong>.</p>`;
+  return `<h1>Is it you, ${escape(name)}?</h1>
+    ${shown}
+    <form method="post" class="answers">
+      <input type="hidden" name="id" value="${escape(id)}">
+      <button name="answer" value="yes">Yes, sign me in</button>
+      <button name="answer" value="no" class="no">No</button>
+    </form>`;
 }
 
 function page(title: string, main: string): Page {
@@ -124,6 +148,9 @@ button { cursor: pointer; border: 1px solid var(--ink); background: var(--ink); 
 input { flex: 1; min-width: 0; padding: 8px 12px; border: 1px solid var(--line); background: transparent }
 input::placeholder { color: var(--quiet); opacity: .8 }
 .wide { width: 100%; margin-top: 24px }
+.answers { display: flex; gap: 8px; margin-top: 24px }
+.no { background: transparent; color: inherit; border-color: var(--line) }
+hr { margin-block: 24px; border: 0; border-top: 1px solid var(--line) }
 :focus-visible { outline: 2px solid var(--ink); outline-offset: 2px }
 `;
 

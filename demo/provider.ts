@@ -2,35 +2,37 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import express from 'express';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
-import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider';
+import type { Configuration, JWK, KoaContextWithOIDC, Provider as OidcProvider } from 'oidc-provider';
+import { createDevice, type Device } from './device.ts';
 import { errors, Provider } from './oidc.ts';
 import { messagePage, loginPage, logoutPage, type Page } from './pages.ts';
 import { createPeople, type People } from './people.ts';
+import type { DemoProvider, DemoProviderOptions } from './providers.ts';
 import { createRecords } from './records.ts';
-import { listen, type RunningServer } from './server.ts';
-
-/** What the provider must know of the application that signs people in with it. */
-export interface ProviderOptions {
-  /** The application's origin; its callback is `/auth/callback` there. */
-  appUrl: string;
-  clientId: string;
-  clientSecret: string;
-  /** The API that access tokens are for: their `aud`. An absolute URI. */
-  audience: string;
-  /** Seconds that an access token lives. */
-  accessTokenTtl: number;
-}
+import { listen } from './server.ts';
 
 /**
  * Starts an OpenID provider that is strict where it matters to a gateway: PKCE and client authentication are
  * required, access tokens are JWTs (RFC 9068) for one API, and a refresh token works once. Presenting a used one
- * ends the whole grant, every token of it included (RFC 9700, section 4.14.2). The `url` of the result is the issuer.
+ * ends the whole grant, every token of it included (RFC 9700, section 4.14.2). With `decoupled`, people sign in on another
+ * device as well (OpenID CIBA, poll mode).
  */
-export async function startProvider(options: ProviderOptions): Promise<RunningServer> {
+export async function startProvider(
+  options: DemoProviderOptions,
+  login: 'redirect' | 'decoupled' = 'redirect',
+): Promise<DemoProvider> {
   const app = express().disable('x-powered-by');
   const running = await listen(createServer(app));
   const people = createPeople();
-  const provider = new Provider(running.url, await configure(options, people));
+  const device = createDevice(async (id, isApproved) => {
+    const request = await provider.BackchannelAuthenticationRequest.find(id);
+    if (request === undefined) return;
+    const grant = isApproved
+      ? await grantAll(provider, options, request.accountId ?? '')
+      : new errors.AccessDenied();
+    await provider.backchannelResult(request, grant);
+  });
+  const provider = new Provider(running.url, await configure(options, people, device));
 
   provider.on('server_error', (_ctx, error) => console.error('The demo provider failed:', error));
 
@@ -46,6 +48,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningSe
     return provider.interactionFinished(req, res, { login: { accountId: person.sub } });
   });
 
+  app.use(device.routes);
   app.use(provider.callback());
 
   const explain: express.ErrorRequestHandler = (error, _req, res, _next) => {
@@ -55,11 +58,33 @@ export async function startProvider(options: ProviderOptions): Promise<RunningSe
   };
   app.use(explain);
 
-  return running;
+  if (login === 'redirect')
+    return {
+      ...running,
+      signIn: { by: 'redirect' },
+      advice: 'Sign in as Ada or Grace; there is no password.',
+    };
+  const url = `${running.url}/device`;
+  return {
+    ...running,
+    section: {
+      type: 'oidc',
+      issuer: running.url,
+      login: 'decoupled',
+      clientId: '${CLIENT_ID}',
+      clientSecret: '${CLIENT_SECRET}',
+      scopes: ['openid', 'profile', 'email', 'offline_access', 'items'],
+    },
+    signIn: { by: 'device', url },
+    advice: `Sign in as ada or grace, and approve on the other device: ${url}`,
+  };
 }
 
-async function configure(options: ProviderOptions, people: People): Promise<Configuration> {
-  const apiScope = 'items';
+async function configure(
+  options: DemoProviderOptions,
+  people: People,
+  device: Device,
+): Promise<Configuration> {
   return {
     adapter: createRecords(),
     jwks: { keys: [await createSigningKey()] },
@@ -69,7 +94,8 @@ async function configure(options: ProviderOptions, people: People): Promise<Conf
         client_id: options.clientId,
         client_secret: options.clientSecret,
         token_endpoint_auth_method: 'client_secret_basic',
-        grant_types: ['authorization_code', 'refresh_token'],
+        grant_types: ['authorization_code', 'refresh_token', 'urn:openid:params:grant-type:ciba'],
+        backchannel_token_delivery_mode: 'poll',
         redirect_uris: [`${options.appUrl}/auth/callback`],
         post_logout_redirect_uris: [`${options.appUrl}/`],
       },
@@ -92,6 +118,7 @@ async function configure(options: ProviderOptions, people: People): Promise<Conf
       Interaction: 3600,
       Session: 86_400,
       Grant: 86_400,
+      BackchannelAuthenticationRequest: 120,
     },
     findAccount(_ctx, sub) {
       const person = people.find(sub);
@@ -102,15 +129,28 @@ async function configure(options: ProviderOptions, people: People): Promise<Conf
     async loadExistingGrant({ oidc }) {
       const { account, client } = oidc;
       if (!account || !client) return undefined;
-      const grant = new oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
-      grant.addOIDCScope('openid profile email offline_access');
-      grant.addResourceScope(options.audience, apiScope);
-      await grant.save();
-      return grant;
+      return grantAll(oidc.provider, options, account.accountId);
     },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
+      ciba: {
+        enabled: true,
+        deliveryModes: ['poll'],
+        processLoginHint: async (_ctx, hint = '') => people.find(hint.toLowerCase())?.sub,
+        validateBindingMessage: async () => undefined,
+        validateRequestContext: async () => undefined,
+        verifyUserCode: async () => undefined,
+        async triggerAuthenticationDevice(_ctx, { jti, params }, account) {
+          const name = people.find(account?.accountId ?? '')?.name ?? '';
+          const { binding_message: bindingMessage } = params ?? {};
+          device.ask({
+            id: jti,
+            name,
+            bindingMessage: typeof bindingMessage === 'string' ? bindingMessage : undefined,
+          });
+        },
+      },
       revocation: {
         enabled: true,
         allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
@@ -126,12 +166,27 @@ async function configure(options: ProviderOptions, people: People): Promise<Conf
         useGrantedResource: () => true,
         getResourceServerInfo(_ctx, resource) {
           if (resource !== options.audience) throw new errors.InvalidTarget();
-          return { scope: apiScope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
+          return { scope: API_SCOPE, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
         },
       },
     },
     renderError: (ctx, out) => render(ctx, messagePage(out.error_description ?? out.error, options.appUrl)),
   };
+}
+
+const API_SCOPE = 'items';
+
+/** Grants a person's sign-in all there is. */
+async function grantAll(
+  provider: OidcProvider,
+  { clientId, audience }: DemoProviderOptions,
+  accountId: string,
+) {
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope('openid profile email offline_access');
+  grant.addResourceScope(audience, API_SCOPE);
+  await grant.save();
+  return grant;
 }
 
 async function createSigningKey(): Promise<JWK> {

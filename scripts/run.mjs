@@ -15,6 +15,7 @@ const usage = `usage: node scripts/run.mjs COMMAND [arguments]
   demo      a provider, an API, a single-page app and the gateway, in one window
   start     the gateway; -- --config FILE, else config/default.yaml
   test      every test; arguments go to vitest
+  bench     the benchmark; -- --help says what can be measured
   check     types, lint, format, unit tests
   build     src to dist, when stale
   schema    config/coatcheck.schema.json from the configuration's declaration
@@ -32,9 +33,14 @@ const commands = {
     return attachNode(['dist/main.js', ...(configured ? [] : ['--config', 'config/default.yaml']), ...args]);
   },
   async test(progress, args) {
-    const programs = await ensureSystemPackages(progress);
+    const programs = await ensureSystemPackages(progress, 'npm test', ['redis-server', 'Chromium']);
     await ensureBuilt(progress);
     return test(progress, args, programs);
+  },
+  async bench(progress, args) {
+    const programs = await ensureSystemPackages(progress, 'npm run bench', ['redis-server']);
+    await ensureBuilt(progress);
+    return attachNode(['bench/main.ts', ...args], programs);
   },
   check,
   async build(progress) {

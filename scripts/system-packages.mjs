@@ -14,18 +14,19 @@ const needed = [
 ];
 
 /**
- * Finds the programs that the tests start, installing them where the system's package manager and the user's rights
- * allow. Returns the environment variables that name them to the tests.
+ * Finds the programs that an npm script starts, installing them where the system's package manager and the user's rights
+ * allow. Returns the environment variables that name them to it.
  */
-export async function ensureSystemPackages(progress) {
-  let missing = needed.filter((program) => !locate(program));
+export async function ensureSystemPackages(progress, script, names) {
+  const wanted = needed.filter(({ name }) => names.includes(name));
+  let missing = wanted.filter((program) => !locate(program));
   if (missing.length > 0) {
     const packages = missing.map((program) => program.package);
     const output = await installWithApt(progress, packages);
     missing = missing.filter((program) => !locate(program));
-    if (missing.length > 0) throw new Failure(advice(missing), { output });
+    if (missing.length > 0) throw new Failure(advice(script, missing), { output });
   }
-  return Object.fromEntries(needed.map((program) => [program.variable, locate(program)]));
+  return Object.fromEntries(wanted.map((program) => [program.variable, locate(program)]));
 }
 
 /** The path of a program, from its variable or else from PATH; undefined if there is none. */
@@ -48,11 +49,11 @@ function isExecutable(path) {
   }
 }
 
-function advice(programs) {
+function advice(script, programs) {
   const list = (key, separator) => programs.map((program) => program[key]).join(separator);
   const packages = list('package', ' ');
   return (
-    `npm test needs ${list('name', ' and ')}: install with \`sudo apt-get install ${packages}\` (Debian, Ubuntu) or ` +
+    `${script} needs ${list('name', ' and ')}: install with \`sudo apt-get install ${packages}\` (Debian, Ubuntu) or ` +
     `\`brew install ${packages.replace('redis-server', 'redis')}\` (macOS), or put the path in ${list('variable', ' and ')}`
   );
 }

@@ -5,7 +5,8 @@ import { attachNode, tool } from './runtime.mjs';
 
 /**
  * Runs every project of vitest.config.ts, or what `args` choose, and ends with one line of counts. Fails when a test
- * failed, when none ran, and when one was skipped that `args` did not leave out by name.
+ * failed, when none ran, when one was skipped that `args` did not leave out by name, and, without `args`, when one that
+ * docs/security.md names did not run and pass.
  */
 export async function test(progress, args, env) {
   const folder = mkdtempSync(join(tmpdir(), 'coatcheck-tally-'));
@@ -16,14 +17,16 @@ export async function test(progress, args, env) {
       ...env,
       TALLY_FILE: tallyFile,
     });
-    return report(progress, code, readTally(tallyFile), args.some(choosesByName));
+    return report(progress, code, readTally(tallyFile), args);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function report(progress, code, { passed, failed, skipped }, chosen) {
-  const complete = passed + failed > 0 && (skipped.length === 0 || chosen);
+function report(progress, code, { passed, failed, skipped, unshown }, args) {
+  const chosen = args.some(choosesByName);
+  const claims = args.length === 0 ? unshown : [];
+  const complete = passed + failed > 0 && (skipped.length === 0 || chosen) && claims.length === 0;
   if (passed + failed === 0) {
     progress.say('✗ no test ran');
   } else if (code !== 0 && failed === 0) {
@@ -31,6 +34,7 @@ function report(progress, code, { passed, failed, skipped }, chosen) {
   }
   if (chosen) progress.say(`› ${skipped.length} tests left out by name`);
   else for (const title of skipped) progress.say(`✗ skipped: ${title}`);
+  for (const name of claims) progress.say(`✗ named in docs/security.md, but did not run and pass: ${name}`);
   progress.say(`tests: ${passed} passed, ${failed} failed`);
   return code === 0 && !(complete && failed === 0) ? 1 : code;
 }
@@ -41,7 +45,7 @@ function readTally(file) {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
-    return { passed: 0, failed: 0, skipped: [] };
+    return { passed: 0, failed: 0, skipped: [], unshown: [] };
   }
 }
 

@@ -1,22 +1,21 @@
 import type { Config } from './config/schema.ts';
 import { createLogger } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { createOidcProvider } from './provider/oidc.ts';
+import type { Finding } from './provider/finding.ts';
+import { createProvider, nameOf } from './provider/kinds.ts';
 import type { RedisAddress } from './redis/client.ts';
 import { createRedisConnection } from './redis/connection.ts';
 
-/** What was tried, and what came of it; no secret is in the detail. */
-export type Finding = { name: string; ok: boolean; detail: string };
-
 /** Tries what a configuration names: the store and the provider. */
 export async function tryOut(config: Config): Promise<readonly Finding[]> {
-  return Promise.all([checkStore(config), checkProvider(config)]);
+  const [store, provider] = await Promise.all([checkStore(config), checkProvider(config)]);
+  return [store, ...provider];
 }
 
 async function checkStore({ session, log }: Config): Promise<Finding> {
   const name = 'store';
   if (session.store.kind === 'memory') {
-    return { name, ok: true, detail: 'memory: sessions end with the process' };
+    return { name, verdict: 'ok', detail: 'memory: sessions end with the process' };
   }
   const place = placeOf(session.store);
   const redis = createRedisConnection({
@@ -27,9 +26,9 @@ async function checkStore({ session, log }: Config): Promise<Finding> {
   try {
     const info = await redis.run('info', (client) => client.info('server'));
     const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
-    return { name, ok: true, detail: `Redis ${version} at ${place}` };
+    return { name, verdict: 'ok', detail: `Redis ${version} at ${place}` };
   } catch (error) {
-    return { name, ok: false, detail: `Redis at ${place} cannot be used: ${reasonOf(error)}` };
+    return { name, verdict: 'failed', detail: `Redis at ${place} cannot be used: ${reasonOf(error)}` };
   } finally {
     await redis.close();
   }
@@ -49,9 +48,8 @@ function placeOf(address: RedisAddress): string {
   }
 }
 
-async function checkProvider(config: Config): Promise<Finding> {
-  const name = 'provider';
-  const provider = createOidcProvider({
+async function checkProvider(config: Config): Promise<readonly Finding[]> {
+  const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
     timeoutMs: config.refresh.timeout,
@@ -60,10 +58,10 @@ async function checkProvider(config: Config): Promise<Finding> {
     metrics: createMetrics(),
   });
   try {
-    return { name, ok: true, detail: await provider.describe() };
+    return await provider.describe();
   } catch (error) {
-    const { issuer } = config.provider;
-    return { name, ok: false, detail: `${issuer} cannot be used: ${reasonOf(error)}` };
+    const detail = `${nameOf(config.provider)} cannot be used: ${reasonOf(error)}`;
+    return [{ name: 'provider', verdict: 'failed', detail }];
   } finally {
     provider.close();
   }

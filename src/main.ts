@@ -5,8 +5,8 @@ import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
-import { createLogger } from './log.ts';
-import { serve } from './serve.ts';
+import { createLogger, openDestination } from './log.ts';
+import { partOf, start } from './workers/processes.ts';
 
 /** Exit codes: sysexits' EX_CONFIG for a configuration that cannot be used. */
 const EXIT_CONFIG = 78;
@@ -23,7 +23,7 @@ const usage = `coatcheck: a token gateway for single-page apps
   coatcheck [--config FILE] --check  validate the file, try the store and the provider, report, and exit
 
 Without --config it is the environment that configures: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
-Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads session.secrets anew.
+Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads session.secrets and the client's credentials anew.
 Exit codes: 0 clean stop, ${EXIT_CONFIG} configuration invalid, ${EXIT_FAILURE} anything else.`;
 
 async function main(): Promise<void> {
@@ -48,17 +48,19 @@ async function main(): Promise<void> {
 /** Prints what `--check` found, one line each; gives true when all is well. */
 async function report(config: Config, file: string): Promise<boolean> {
   const findings = [
-    { name: 'configuration', ok: true, detail: `${file} is valid` },
+    { name: 'configuration', verdict: 'ok' as const, detail: `${file} is valid` },
     ...(await tryOut(config)),
   ];
-  for (const { name, ok, detail } of findings) {
-    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)}  ${detail}`);
+  const words = { ok: 'ok', note: 'note', failed: 'FAILED' };
+  for (const { name, verdict, detail } of findings) {
+    console.log(`${words[verdict].padEnd(6)}  ${name.padEnd(13)}  ${detail}`);
   }
-  return findings.every(({ ok }) => ok);
+  return findings.every(({ verdict }) => verdict !== 'failed');
 }
 
 async function run(config: Config, file: string): Promise<void> {
-  const log = createLogger(config.log);
+  const part = partOf(config);
+  const log = createLogger(config.log, openDestination(config.log, { isShared: part !== 'all' }));
   const crash = (error: unknown) => {
     log.fatal({ err: error }, 'uncaught exception');
     exit(EXIT_FAILURE);
@@ -66,14 +68,18 @@ async function run(config: Config, file: string): Promise<void> {
   process.on('uncaughtException', crash);
   // SECURITY: left to itself, Node.js makes an error of a reason that is none, and writes the reason into its message.
   process.on('unhandledRejection', crash);
-  const server = await serve(config, log).catch((error: unknown) => {
+  const service = await start(config, log).catch((error: unknown) => {
     log.fatal({ err: error }, 'the gateway could not start');
     return exit(EXIT_FAILURE);
   });
+  if (part !== 'worker') {
+    log.info({ url: service.adminUrl }, 'admin listening');
+    log.info({ url: service.url, baseUrl: config.baseUrl }, 'gateway listening');
+  }
 
   process.on('SIGHUP', () => {
     try {
-      server.replaceSecrets(loadConfig(file).session.secrets);
+      service.replaceSecrets(loadConfig(file));
       log.info('session secrets read anew');
     } catch (error) {
       const problems =
@@ -97,7 +103,7 @@ async function run(config: Config, file: string): Promise<void> {
       );
       exit(EXIT_FAILURE);
     }, config.shutdownTimeout).unref();
-    server.stop().then(
+    service.stop().then(
       () => {
         log.info('stopped');
         exit(0);
@@ -109,7 +115,8 @@ async function run(config: Config, file: string): Promise<void> {
     );
   };
   process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  // A terminal sends it to the workers too; when they stop is for the supervisor to say.
+  process.on('SIGINT', part === 'worker' ? () => undefined : stop);
 
   /** pino writes what it has gathered on `exit`; nothing else is waited for. */
   function exit(code: number): never {

@@ -82,11 +82,13 @@ export function createMetrics(): Metrics {
   });
   const providerUp = new Gauge({
     name: 'coatcheck_provider_up',
+    aggregator: 'min',
     help: '1 while the last exchange with the provider succeeded.',
     registers,
   });
   const storeUp = new Gauge({
     name: 'coatcheck_store_up',
+    aggregator: 'min',
     help: '1 while the last operation on the session store succeeded.',
     registers,
   });

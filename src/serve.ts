@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
+import { noSiblings, type Siblings, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema.ts';
 import { createGateway } from './gateway.ts';
 import { createConnections } from './http/connections.ts';
@@ -7,23 +8,36 @@ import type { Logger } from './log.ts';
 
 /** A gateway behind its two listeners. */
 export type RunningServer = {
-  replaceSecrets(secrets: readonly string[]): void;
+  /** The public and the admin listener, as bound. */
+  readonly url: string;
+  readonly adminUrl: string;
+  /** What this process says of itself. */
+  snapshot(): Promise<Snapshot>;
+  /** Puts the session secrets and the client credentials of another configuration in place. */
+  replaceSecrets(config: Config): void;
   /** Stops accepting, finishes requests and refreshes in flight, closes WebSockets, and settles when all is done. */
   stop(): Promise<void>;
 };
 
 type Listen = Config['listen'];
 
-/** How long a client may take to send the head of a request, in milliseconds. */
+/** How long a client may take to send the head of a request, and how often that is looked at, in milliseconds. */
 const HEAD_TIMEOUT_MS = 30_000;
+const HEAD_CHECK_MS = 5_000;
 /** How long an idle connection of a client is kept: longer than balancers keep theirs (60 s is usual), in milliseconds. */
 const KEEP_ALIVE_MS = 65_000;
 
 /** Starts a gateway and its listeners. Rejects when an address cannot be bound. */
-export async function serve(config: Config, log: Logger): Promise<RunningServer> {
-  const gateway = createGateway(config, { log });
+export async function serve(
+  config: Config,
+  log: Logger,
+  siblings: Siblings = noSiblings,
+): Promise<RunningServer> {
+  const gateway = createGateway(config, { log, siblings });
   const server = createServer({
+    ...gateway.messageClasses,
     headersTimeout: HEAD_TIMEOUT_MS,
+    connectionsCheckingInterval: HEAD_CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // How long a whole body may take is the route's matter: `timeout.idle`.
     requestTimeout: 0,
@@ -37,12 +51,16 @@ export async function serve(config: Config, log: Logger): Promise<RunningServer>
   const admin = createServer(gateway.admin);
 
   await listen(admin, config.admin.listen);
-  log.info({ url: urlOf(admin) }, 'admin listening');
   await listen(server, config.listen);
-  log.info({ url: urlOf(server), baseUrl: config.baseUrl }, 'gateway listening');
 
   return {
-    replaceSecrets: gateway.replaceSecrets,
+    url: urlOf(server),
+    adminUrl: urlOf(admin),
+    snapshot: gateway.snapshot,
+    replaceSecrets({ session, provider }) {
+      gateway.replaceSecrets(session.secrets);
+      gateway.replaceClientCredentials(provider);
+    },
     async stop() {
       gateway.drain();
       const closed = close(server);

@@ -2,6 +2,7 @@ import { createCalls } from './calls.js';
 import { createClient } from './coatcheck/index.js';
 import { openDesk } from './desk.js';
 import { at, mark, notify, onClick } from './page.js';
+import { offerSignIn } from './sign-in.js';
 
 const gateway = createClient();
 const calls = createCalls(gateway);
@@ -16,7 +17,7 @@ try {
 
 function welcome() {
   at('welcome').hidden = false;
-  onClick(at('sign-in'), () => gateway.login());
+  offerSignIn(gateway);
   onClick(at('call-anonymously'), async () => {
     const { status, body, took } = await calls.call('/api/me');
     const refused = body.code === 'session_required';

@@ -2,6 +2,7 @@ import { hasFailed } from './calls.js';
 import { showHoldings } from './holdings.js';
 import { openLive } from './live.js';
 import { at, chip, element, mark, notify, onClick } from './page.js';
+import { signInAgain } from './sign-in.js';
 import { createStream } from './stream.js';
 import { createTimeline } from './timeline.js';
 import { createTokens } from './tokens.js';
@@ -39,7 +40,7 @@ export function openDesk(session, gateway, calls) {
     toggleStream(false);
     at('desk').inert = true;
     at('account').hidden = true;
-    notify('Your session has ended.', 'Sign in', () => gateway.login());
+    notify('Your session has ended.', 'Sign in', () => signInAgain(gateway));
   }
 
   async function signOut() {

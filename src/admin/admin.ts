@@ -1,36 +1,68 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Metrics } from '../metrics.ts';
-import type { Readiness } from './readiness.ts';
+import { GatewayError } from '../errors.ts';
+import { createBearerCheck } from './bearer-check.ts';
+import { answer, type Page, type Pages } from './page.ts';
+import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
 
-/** The admin listener: liveness, readiness and metrics. Never on the public listener. */
-export function createAdmin(deps: { readiness: Readiness; metrics: Metrics }): RequestListener {
-  const { readiness, metrics } = deps;
-  const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
-    '/livez': async (response) => answer(response, 200, { status: 'ok' }),
-    '/readyz': async (response) => {
-      const checks = await readiness.checks();
-      const ready = checks.every(({ ok }) => ok);
-      answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
+/**
+ * The admin listener: liveness, readiness and metrics for everybody who can reach it, `guarded` pages for who has the token.
+ * Without a token configured these are not there. Never on the public listener.
+ */
+export function createAdmin(deps: {
+  /** What every process that serves says of itself. */
+  snapshots: () => Promise<readonly Snapshot[]>;
+  guarded: Pages;
+  token: string | undefined;
+}): RequestListener {
+  const { snapshots, token } = deps;
+  const open: Pages = {
+    '/livez': {
+      GET: (response) => answer(response, 200, { status: 'ok' }),
     },
-    '/metrics': async (response) => {
-      response.setHeader('Content-Type', metrics.registry.contentType);
-      response.end(await metrics.registry.metrics());
+    '/readyz': {
+      async GET(response) {
+        const checks = mergeChecks(await snapshots());
+        const ready = checks.every(({ ok }) => ok);
+        answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
+      },
+    },
+    '/metrics': {
+      async GET(response) {
+        const text = await mergeMetrics(await snapshots());
+        response.setHeader('Content-Type', METRICS_TYPE);
+        response.end(text);
+      },
     },
   };
+  const guarded = token === undefined ? {} : deps.guarded;
+  const hasToken = token === undefined ? () => false : createBearerCheck(token);
 
-  return function admin(request: IncomingMessage, response: ServerResponse) {
-    const page = pages[(request.url ?? '').split('?', 1)[0] ?? ''];
+  const turnTo = async (request: IncomingMessage, response: ServerResponse) => {
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const page = open[path] ?? guarded[path];
     response.setHeader('Cache-Control', 'no-store');
     if (page === undefined) return answer(response, 404, { status: 'not found' });
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
+    if (guarded[path] !== undefined && !hasToken(request)) {
+      response.setHeader('WWW-Authenticate', 'Bearer');
+      return answer(response, 401, { status: 'the admin token is needed' });
+    }
+    const run = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
+    if (run === undefined) {
+      response.setHeader('Allow', allowedAt(page).join(', '));
       return answer(response, 405, { status: 'method not allowed' });
     }
-    page(response).catch(() => answer(response, 500, { status: 'error' }));
+    try {
+      await run(response, new URLSearchParams(query));
+    } catch (error) {
+      if (error instanceof GatewayError) answer(response, error.status, { status: error.code });
+      else answer(response, 500, { status: 'error' });
+    }
+  };
+  return function admin(request, response) {
+    void turnTo(request, response);
   };
 }
 
-function answer(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(`${JSON.stringify(body)}\n`);
+function allowedAt(page: Page): string[] {
+  return Object.keys(page).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
 }

@@ -1,24 +1,35 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf } from '../http/exchange.ts';
-import type { Provider } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { RedirectLogin } from '../provider/provider.ts';
+import type { Entrance } from './entrance.ts';
 import type { LoginCookies } from './login-cookies.ts';
 
 /** The parameters of an authorization response that must not be there twice (RFC 6749, section 3.1). */
-const parameters = ['state', 'code', 'error', 'iss', 'session_state'] as const;
+const parameters = [
+  'state',
+  'code',
+  'error',
+  'error_description',
+  'error_uri',
+  'iss',
+  'session_state',
+] as const;
+
+/** What other flows answer with (implicit, hybrid, JARM). None was asked for. */
+const unasked = ['access_token', 'id_token', 'token', 'response'] as const;
 
 /**
  * `GET /callback`: finishes the login that this browser began, starts a session under a new ticket, and leads back to the
  * app. Whatever happens, the attempt is over: its cookie goes.
  */
 export function createCallback(deps: {
-  provider: Provider;
-  sessions: Sessions;
+  redirectLogin: RedirectLogin;
+  enter: Entrance;
   loginCookies: LoginCookies;
   redirectUri: string;
 }): RequestHandler {
-  const { provider, sessions, loginCookies, redirectUri } = deps;
+  const { redirectLogin, enter, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
     const { query } = exchangeOf(response).target;
@@ -37,28 +48,28 @@ export function createCallback(deps: {
         'no login with this "state" was begun in this browser, or it has expired or been finished: sign in again',
       );
     }
+    for (const name of unasked) {
+      if (search.has(name))
+        throw refuse(`the callback has the parameter "${name}" of a flow that was not asked for`);
+    }
     if (!search.has('code') && !search.has('error'))
       throw refuse('the callback has neither "code" nor "error"');
 
-    const signIn = await provider.finishLogin(new URL(`${redirectUri}${query}`), pending);
-    const { setCookie } = await sessions.start(signIn).catch((error: unknown) => {
-      // Nobody has these tokens: what no session holds is given back.
-      sessions.revoke(signIn.answer.refreshToken);
-      throw error;
+    const callbackUrl = new URL(`${redirectUri}${query}`);
+    const others = await loginCookies.findOthers(state, request.headers.cookie);
+    const { key, setCookie } = await enter(redirectLogin.finish(callbackUrl, pending), {
+      cookieHeader: request.headers.cookie,
+      replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
+      beganAtMs: pending.startedAtMs,
     });
-    await endFormer(pending.replaces, request.headers.cookie);
 
     response.appendHeader('Set-Cookie', setCookie);
+    // When the browser comes back with another attempt it will not show this session (SameSite=Strict).
+    for (const other of others)
+      response.appendHeader('Set-Cookie', await loginCookies.amend({ ...other, replaces: key }));
     response.status(303).setHeader('Location', pending.returnTo);
     response.end();
   };
-
-  /** Ends the session that the browser had when the login began, and the one it still shows, if it shows any now. */
-  async function endFormer(replaces: string | undefined, cookieHeader: string | undefined): Promise<void> {
-    const shown = await sessions.find(cookieHeader);
-    const keys = new Set([replaces, shown.kind === 'live' ? shown.stored.key : undefined]);
-    for (const key of keys) if (key !== undefined) await sessions.end(key, 'replaced');
-  }
 }
 
 function refuse(reason: string): GatewayError {

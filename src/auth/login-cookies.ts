@@ -15,7 +15,7 @@ import {
 export type PendingLogin = LoginAttempt & {
   readonly returnTo: string;
   readonly startedAtMs: number;
-  /** The key of the session that the browser had when it began: it ends when the login succeeds. */
+  /** The key of the session that the browser had when it began, or got since: it ends when the login succeeds. */
   readonly replaces?: string | undefined;
 };
 
@@ -25,6 +25,10 @@ export type LoginCookies = {
   keep(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
   /** Finds the attempt that a callback's `state` belongs to, or undefined. */
   find(state: string, cookieHeader: string | undefined): Promise<PendingLogin | undefined>;
+  /** Finds the other attempts that this browser has under way. */
+  findOthers(state: string, cookieHeader: string | undefined): Promise<PendingLogin[]>;
+  /** Gives the Set-Cookie value that keeps what an attempt has become, for as long as it has left. */
+  amend(login: PendingLogin): Promise<string>;
   /** Gives the Set-Cookie values that drop the attempt of a `state`. */
   drop(state: string, cookieHeader: string | undefined): string[];
 };
@@ -35,6 +39,7 @@ const LIFETIME_SECONDS = 600;
 const MAX_ATTEMPTS = 5;
 
 const pendingLogin = z.object({
+  issuer: z.string(),
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
@@ -59,35 +64,46 @@ export function createLoginCookies(deps: {
   const namesFor = (state: string, header: string | undefined) =>
     cookieNamesStartingWith(header, prefix).filter((name) => name.endsWith(`.${mark(state)}`));
 
+  const open = async (name: string, header: string | undefined): Promise<PendingLogin | undefined> => {
+    const cookie = readCookie(header, name);
+    if (cookie.kind !== 'value') return undefined;
+    const login = pendingLogin.safeParse(await seals.unseal(cookie.value)).data;
+    const isCurrent = login !== undefined && clock() - login.startedAtMs < LIFETIME_SECONDS * 1000;
+    return isCurrent ? login : undefined;
+  };
+  const write = async (login: PendingLogin): Promise<string> => {
+    const started = login.startedAtMs.toString(36).padStart(9, '0');
+    const maxAge = LIFETIME_SECONDS - Math.floor((clock() - login.startedAtMs) / 1000);
+    const seal = await seals.seal({ ...login }, maxAge);
+    return writeCookie(`${prefix}${started}.${mark(login.state)}`, seal, { ...attributes, maxAge });
+  };
+
   return {
     async keep(login, header) {
-      const started = login.startedAtMs.toString(36).padStart(9, '0');
-      const seal = await seals.seal({ ...login }, LIFETIME_SECONDS);
       const surplus = cookieNamesStartingWith(header, prefix)
         .sort()
         .reverse()
         .slice(MAX_ATTEMPTS - 1);
-      return [
-        writeCookie(`${prefix}${started}.${mark(login.state)}`, seal, {
-          ...attributes,
-          maxAge: LIFETIME_SECONDS,
-        }),
-        ...surplus.map((name) => clearCookie(name, attributes)),
-      ];
+      return [await write(login), ...surplus.map((name) => clearCookie(name, attributes))];
     },
 
     async find(state, header) {
       for (const name of namesFor(state, header)) {
-        const cookie = readCookie(header, name);
-        if (cookie.kind !== 'value') continue;
-        const login = pendingLogin.safeParse(await seals.unseal(cookie.value)).data;
-        const isCurrent = login !== undefined && clock() - login.startedAtMs < LIFETIME_SECONDS * 1000;
+        const login = await open(name, header);
         // SECURITY: the name is only where to look; what counts is the state under the seal.
-        if (isCurrent && login.state === state) return login;
+        if (login?.state === state) return login;
       }
       return undefined;
     },
 
+    async findOthers(state, header) {
+      // No more than there can be: a browser may be made to hold cookies of this name that are not ours.
+      const names = cookieNamesStartingWith(header, prefix).slice(0, MAX_ATTEMPTS);
+      const logins = await Promise.all(names.map((name) => open(name, header)));
+      return logins.flatMap((login) => (login === undefined || login.state === state ? [] : [login]));
+    },
+
+    amend: write,
     drop: (state, header) => namesFor(state, header).map((name) => clearCookie(name, attributes)),
   };
 }

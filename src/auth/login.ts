@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf } from '../http/exchange.ts';
-import type { LoginHints, Provider } from '../provider/provider.ts';
+import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { LoginCookies } from './login-cookies.ts';
 import type { ReturnTo } from './return-to.ts';
@@ -11,14 +11,14 @@ import type { ReturnTo } from './return-to.ts';
  * A fetch is refused: it could not follow to another origin, and must navigate instead.
  */
 export function createLogin(deps: {
-  provider: Provider;
+  redirectLogin: RedirectLogin;
   sessions: Sessions;
   loginCookies: LoginCookies;
   returnTo: ReturnTo;
   defaultReturnTo: string;
   clock: () => number;
 }): RequestHandler {
-  const { provider, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
+  const { redirectLogin, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
 
   return async function login(request, response) {
     const mode = request.headers['sec-fetch-mode'];
@@ -28,7 +28,7 @@ export function createLogin(deps: {
       });
     }
     const query = new URLSearchParams(exchangeOf(response).target.query);
-    const { url, attempt } = await provider.beginLogin(readHints(query));
+    const { url, attempt } = await redirectLogin.begin(readHints(query));
     const before = await sessions.find(request.headers.cookie).catch(() => undefined);
     const pending = {
       ...attempt,

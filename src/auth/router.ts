@@ -2,13 +2,34 @@ import { Router, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf } from '../http/exchange.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
+import type { MySessions } from './my-sessions.ts';
 
-/** The gateway's own endpoints, one handler a path. */
+/** What answers at a path: a handler, or a limit and the handler behind it. */
+type Handlers = RequestHandler | RequestHandler[];
+
+/** The gateway's own endpoints. Which ways of signing in there are is for the provider to say. */
 export type AuthHandlers = {
-  login: RequestHandler;
-  callback: RequestHandler;
+  /** Signing in by redirect: `GET /login` and `GET /callback`. */
+  login?: Handlers | undefined;
+  callback?: Handlers | undefined;
+  /** Signing in by user name and password: `POST /login`. */
+  passwordLogin?: Handlers | undefined;
+  /** Signing in on another device: `POST /decoupled` and `GET /decoupled`. */
+  beginDecoupled?: Handlers | undefined;
+  pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
   logout: RequestHandler;
+  /** What an OpenID provider calls, or has the browser call, when it has ended a sign-in. */
+  backchannelLogout?: Handlers | undefined;
+  frontchannelLogout?: Handlers | undefined;
+  mySessions: MySessions;
+};
+
+/** The handlers at one path, by method. */
+type Methods = {
+  get?: Handlers | undefined;
+  post?: Handlers | undefined;
+  delete?: Handlers | undefined;
 };
 
 /** Routes the gateway's own endpoints below their prefix; everything else there is `not_found`. */
@@ -21,18 +42,24 @@ export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeader
     response.setHeader('X-Request-Id', exchange.requestId);
     next();
   });
-  const read = (path: string, handler: RequestHandler) =>
-    router
-      .route(path)
-      .get(handler)
-      .all(refuseMethod(['GET', 'HEAD']));
-  read('/login', handlers.login);
-  read('/callback', handlers.callback);
-  read('/session', handlers.session);
-  router
-    .route('/logout')
-    .post(handlers.logout)
-    .all(refuseMethod(['POST']));
+  const serve = (path: string, { get, post, delete: remove }: Methods) => {
+    const allow = [...(get ? ['GET', 'HEAD'] : []), ...(post ? ['POST'] : []), ...(remove ? ['DELETE'] : [])];
+    if (allow.length === 0) return;
+    const route = router.route(path);
+    if (get) route.get(get);
+    if (post) route.post(post);
+    if (remove) route.delete(remove);
+    route.all(refuseMethod(allow));
+  };
+  serve('/login', { get: handlers.login, post: handlers.passwordLogin });
+  serve('/callback', { get: handlers.callback });
+  serve('/decoupled', { get: handlers.pollDecoupled, post: handlers.beginDecoupled });
+  serve('/session', { get: handlers.session });
+  serve('/logout', { post: handlers.logout });
+  serve('/backchannel-logout', { post: handlers.backchannelLogout });
+  serve('/frontchannel-logout', { get: handlers.frontchannelLogout });
+  serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
+  serve('/sessions/:id', { delete: handlers.mySessions.endOne });
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'The gateway has no such endpoint.' });
   });
@@ -41,6 +68,9 @@ export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeader
 
 function refuseMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {
-    throw new GatewayError('method_not_allowed', { allow });
+    throw new GatewayError('method_not_allowed', {
+      detail: `This endpoint takes ${allow.join(', ')}.`,
+      allow,
+    });
   };
 }

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { sessionEndsAtMs } from '../sessions/session.ts';
-import { publicSessionId, type Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 
 /** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
 export function createSession(deps: {
@@ -26,7 +26,7 @@ export function createSession(deps: {
       authenticated: true,
       subject: current.subject,
       claims: pick(current.claims, claims),
-      sessionId: publicSessionId(key),
+      sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
       idleExpiresIn: secondsUntil(Math.min(idleExpiresAtMs, endsAtMs), now),
       loginUrl,

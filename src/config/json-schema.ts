@@ -27,7 +27,9 @@ export function configJsonSchema(): JsonSchema {
 
 /** The schema, with an interpolation accepted in place of every value that is not a list or a mapping. */
 function interpolable(schema: JsonSchema): JsonSchema {
-  const { type, properties, items, additionalProperties } = schema;
+  const { type, properties, items, additionalProperties, oneOf, ...rest } = schema;
+  // Kinds told apart by a key: with an interpolation in that key's place a mapping may be of any of them.
+  if (oneOf !== undefined) return { ...rest, anyOf: oneOf.map(interpolable) };
   if (type !== 'object' && type !== 'array') return interpolableValue(schema);
   return {
     ...schema,

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { duration } from './duration.ts';
 import { headerNames, requestHeadersToSet, responseHeadersToSet } from './header-schema.ts';
 import { pathPrefix } from './path.ts';
-import { flag, oneOf, shaped, text } from './scalar.ts';
+import { perMinute } from './rate-limit-schema.ts';
+import { flag, integer, oneOf, shaped, text } from './scalar.ts';
 import { section } from './section.ts';
 import { size } from './size.ts';
 import { upstreamUrl } from './url.ts';
@@ -66,12 +67,34 @@ export const routeSchema = section({
   })
     .prefault({})
     .describe('How long the upstream may take; a request that runs over is answered with 504.'),
+  connections: section({
+    max: integer({ min: 1, max: 65_535 })
+      .prefault(4_096)
+      .describe(
+        'How many connections one process may have open to the upstream; further requests wait for one.',
+      ),
+    idle: duration({ min: 1 })
+      .prefault('4s')
+      .describe('How long a connection is kept without a request: shorter than the upstream keeps its own.'),
+    maxAge: duration()
+      .prefault('1m')
+      .describe(
+        'How long a connection is used before a new one takes its place, at an address looked up anew; 0s is for ever.',
+      ),
+  })
+    .prefault({})
+    .describe('The connections to the upstream, which are kept and used again.'),
   replayBody: size()
     .prefault('64kb')
     .describe('A request body up to this size is kept, so that it can be sent again after a 401.'),
   maxBody: size()
     .prefault('10mb')
     .describe('The largest request body that passes; a larger one is answered with 413; 0 is no limit.'),
+  maxPerMinute: perMinute()
+    .prefault(0)
+    .describe(
+      'How many requests of one session pass in a minute; without a session, of one address. 0 is no limit.',
+    ),
   requestHeaders: section({
     set: requestHeadersToSet()
       .prefault({})

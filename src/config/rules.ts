@@ -1,14 +1,15 @@
 import type { z } from 'zod';
 import type { Finding, KeyPath } from './finding.ts';
 import { isUnder } from './path.ts';
+import { oauth2Endpoints, oneTokenOfVendors, providerUrls } from './provider-rules.ts';
 import type { sections } from './sections.ts';
 import { isInsecure } from './url.ts';
 
 /** The configuration as it was read, key by key. */
-type Config = z.output<typeof sections>;
+export type Config = z.output<typeof sections>;
 
 /** Tells whether what stands at a path was read without a problem, so that a rule may look at it. */
-type Sound = (...path: KeyPath) => boolean;
+export type Sound = (...path: KeyPath) => boolean;
 
 type Rule = (config: Config, sound: Sound) => Iterable<Finding>;
 
@@ -28,6 +29,9 @@ export function brokenRules(config: Config, issues: readonly z.core.$ZodRawIssue
 
 const rules: readonly Rule[] = [
   insecureUrls,
+  clientCredentials,
+  oauth2Endpoints,
+  oneTokenOfVendors,
   memoryStoreWorkers,
   distinctSecrets,
   idleWithinAbsolute,
@@ -41,14 +45,32 @@ function* insecureUrls(config: Config, sound: Sound): Iterable<Finding> {
   if (!sound('allowInsecureHttp') || config.allowInsecureHttp) return;
   const message = 'expected https, as this is not a loopback host and allowInsecureHttp is not true';
   if (sound('baseUrl') && isInsecure(config.baseUrl)) yield { path: ['baseUrl'], message };
-  if (sound('provider', 'issuer') && isInsecure(config.provider.issuer)) {
-    yield { path: ['provider', 'issuer'], message };
-  }
+  for (const { path, url } of providerUrls(config, sound)) if (isInsecure(url)) yield { path, message };
   for (const { index, value } of soundOfRoutes(config, sound, 'upstream')) {
     if (isInsecure(value)) yield { path: ['routes', index, 'upstream'], message };
   }
   if (sound('spa') && config.spa?.devServer !== undefined && isInsecure(config.spa.devServer)) {
     yield { path: ['spa', 'devServer'], message };
+  }
+}
+
+/** Each way of client authentication has what it needs, and nothing that it has no use for. */
+function* clientCredentials({ provider }: Config, sound: Sound): Iterable<Finding> {
+  if (!sound('provider', 'type') || provider.type === 'credentials') return;
+  if (!sound('provider', 'clientAuthentication')) return;
+  const method = provider.clientAuthentication;
+  const [needed, ...useless] =
+    method === 'private_key_jwt'
+      ? (['privateKey', 'clientSecret'] as const)
+      : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
+  if (sound('provider', needed) && provider[needed] === undefined) {
+    const message = `missing or empty; provider.clientAuthentication ${method} needs it`;
+    yield { path: ['provider', needed], message };
+  }
+  for (const key of useless) {
+    if (!sound('provider', key) || provider[key] === undefined) continue;
+    const message = `provider.clientAuthentication ${method} has no use for it; leave it out`;
+    yield { path: ['provider', key], message };
   }
 }
 

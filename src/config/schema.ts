@@ -1,5 +1,7 @@
 import type { z } from 'zod';
-import type { oidcProviderSchema } from './provider-schema.ts';
+import type { credentialsProviderSchema } from './credentials-schema.ts';
+import type { oauth2ProviderSchema } from './oauth2-schema.ts';
+import type { clientKeys, oidcProviderSchema } from './provider-schema.ts';
 import type { refreshSchema } from './refresh-schema.ts';
 import { brokenRules } from './rules.ts';
 import { sections } from './sections.ts';
@@ -32,8 +34,17 @@ export type RouteConfig = Config['routes'][number];
 /** An OpenID provider found by discovery. */
 export type OidcProviderConfig = z.output<typeof oidcProviderSchema>;
 
+/** A plain OAuth 2.0 server. */
+export type OAuth2ProviderConfig = z.output<typeof oauth2ProviderSchema>;
+
+/** A vendor's API with its own login and refresh endpoints. */
+export type CredentialsProviderConfig = z.output<typeof credentialsProviderSchema>;
+
 /** How sessions are stored, sealed, bounded and shown. */
 export type SessionConfig = z.output<typeof sessionSchema>;
 
 /** When and how access tokens are renewed. */
 export type RefreshConfig = z.output<typeof refreshSchema>;
+
+/** How the gateway proves to a token server that it is the client. */
+export type ClientConfig = Pick<OidcProviderConfig, keyof typeof clientKeys>;

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { addressRange, hostName, listenAddress } from './address.ts';
 import { duration } from './duration.ts';
 import { localPath, pathPrefixBelowRoot } from './path.ts';
-import { oidcProviderSchema } from './provider-schema.ts';
+import { providerSchema } from './provider-kinds.ts';
+import { rateLimitSchema } from './rate-limit-schema.ts';
 import { refreshSchema } from './refresh-schema.ts';
 import { routeSchema } from './route-schema.ts';
 import { flag, integer, oneOf, shaped } from './scalar.ts';
@@ -25,16 +26,14 @@ export const sections = section({
       .describe('Where health and metrics are served: host:port, never the public listener.'),
     token: shaped(/^[A-Za-z0-9._~+/-]+=*$/, 'expected a bearer token (RFC 6750 section 2.1)')
       .exactOptional()
-      .describe(
-        'The bearer token for session administration, whose endpoints a later version brings. A secret.',
-      ),
+      .describe('The bearer token for session administration, which is not there without one. A secret.'),
   })
     .prefault({})
     .describe('The admin listener.'),
   workers: z
     .union([integer({ min: 1, expected: expectedWorkers }), z.literal('auto')], expectedWorkers)
     .prefault(1)
-    .describe('How many processes serve; auto is one for each core. 1 is the only value in this version.'),
+    .describe('How many processes serve; auto is one for each core.'),
   allowedHosts: z
     .array(hostName(), 'expected a list of hosts')
     .prefault([])
@@ -49,7 +48,7 @@ export const sections = section({
   allowInsecureHttp: flag()
     .prefault(false)
     .describe('Allows plain http to a provider, an upstream or a baseUrl that is not on this machine.'),
-  provider: oidcProviderSchema,
+  provider: providerSchema,
   session: sessionSchema,
   login: section({
     prefix: pathPrefixBelowRoot().prefault('/auth').describe("Where the gateway's own endpoints are."),
@@ -68,6 +67,7 @@ export const sections = section({
     .prefault({})
     .describe('Protection against cross-site request forgery.'),
   refresh: refreshSchema.prefault({}),
+  rateLimit: rateLimitSchema.prefault({}),
   routes: z
     .array(routeSchema, 'expected a list of routes')
     .prefault([])

@@ -6,6 +6,8 @@ const secretPlaces: readonly KeyPath[] = [
   ['provider', 'clientSecret'],
   ['provider', 'privateKey'],
   ['provider', 'authorizationParams'],
+  ['provider', 'login', 'body'],
+  ['provider', 'refresh', 'body'],
   ['session', 'secrets'],
   ['session', 'store'],
   ['routes', '*', 'requestHeaders', 'set'],

@@ -37,7 +37,7 @@ export const sessionSchema = section({
   maxPerUser: integer({ min: 0 })
     .prefault(0)
     .describe(
-      'How many sessions one person may have at once; 0 is no limit, and the only value in this version.',
+      'How many sessions one person may have at once; the oldest ends when there is one more. 0 is no limit.',
     ),
   cookie: section({
     sameSite: oneOf(['strict', 'lax'])

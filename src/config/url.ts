@@ -4,6 +4,7 @@ import { shaped } from './scalar.ts';
 // SECURITY: the URL parser repairs `https:\\host`, `https:host` and embedded tabs, and takes what stands
 // before an `@` for credentials; a URL that reads differently from what is dialled is refused beforehand.
 const originOnly = /^https?:\/\/[^\s\\/?#@]+\/?$/;
+const withQuery = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?(\?[^\s\\#]*)?$/;
 const withPath = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?$/;
 
 /** An http(s) origin: scheme, host and port, as `URL#origin` writes it once read. */
@@ -18,6 +19,12 @@ export function originUrl(expected: string) {
 /** An http(s) URL without query, fragment and credentials, kept letter for letter. */
 export function exactUrl(expected: string) {
   return shaped(withPath, expected).refine((text) => URL.canParse(text), expected);
+}
+
+/** The http(s) URL of an endpoint; it may have a query (RFC 6749, sections 3.1 and 3.2). Kept letter for letter. */
+export function endpointUrl() {
+  const expected = 'expected the http(s) URL of an endpoint, without fragment or credentials';
+  return shaped(withQuery, expected).refine((text) => URL.canParse(text), expected);
 }
 
 /** An http(s) URL without query, fragment and credentials; normalised, and without a final slash, once read. */

@@ -1,7 +1,5 @@
 import type { z } from 'zod';
 import type { Finding, KeyPath } from './finding.ts';
-import { isWithin } from './finding.ts';
-import { refusedFeatures } from './not-yet.ts';
 import { configSchema } from './schema.ts';
 import type { Config } from './schema.ts';
 import { describeSeen } from './seen.ts';
@@ -10,27 +8,16 @@ import { describeSeen } from './seen.ts';
 export type Validation = { ok: true; config: Config } | { ok: false; findings: Finding[] };
 
 /**
- * Checks plain data against the schema, the rules between keys and what this version can do.
+ * Checks plain data against the schema and the rules between keys.
  *
  * A key whose value is undefined counts as not written.
  *
  * @param hidden - texts that are not shown in a finding wherever they stand; see `describeSeen`.
  */
 export function validate(input: unknown, hidden: ReadonlySet<string> = new Set()): Validation {
-  const refused = refusedFeatures(input);
   const result = configSchema.safeParse(withoutUndefined(input));
-  if (result.success && refused.length === 0) return { ok: true, config: result.data };
-
-  const issues = result.success ? [] : result.error.issues;
-  const findings = issues.flatMap((issue) => findingsOf(issue, input, hidden));
-  const settled = refused.map(({ path }) => settledBy(path));
-  const others = findings.filter(({ path }) => !settled.some((place) => isWithin(path, place)));
-  return { ok: false, findings: [...refused, ...others] };
-}
-
-/** The place about which a refused feature says enough: another type of provider has other keys. */
-function settledBy(path: KeyPath): KeyPath {
-  return isWithin(path, ['provider', 'type']) ? ['provider'] : path;
+  if (result.success) return { ok: true, config: result.data };
+  return { ok: false, findings: result.error.issues.flatMap((issue) => findingsOf(issue, input, hidden)) };
 }
 
 function findingsOf(issue: z.core.$ZodIssue, input: unknown, hidden: ReadonlySet<string>): Finding[] {

@@ -21,7 +21,8 @@ export type YamlFile = {
 /** Reads a YAML 1.2 text; JSON is YAML. Never throws: what is wrong stands in `flaws`. */
 export function readYaml(text: string): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // SECURITY: yaml 2.9 warns of a mapping as a key on standard error, and quotes it: it may be a secret in wrong braces.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line);
 
   return {

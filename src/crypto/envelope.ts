@@ -3,10 +3,12 @@ import type { KeyRing } from './key-ring.ts';
 
 /** Seals records so that whoever reads the store learns nothing and can move nothing. */
 export type Envelopes = {
-  /** Encrypts a text for one place: it opens only under the same `context`. */
-  seal(plaintext: string, context: string): Buffer;
+  /** Encrypts a text, or bytes, for one place: it opens only under the same `context`. */
+  seal(plaintext: string | Buffer, context: string): Buffer;
   /** Opens an envelope, or gives undefined when it was not sealed here, for this context, by a key still known. */
   open(envelope: Buffer, context: string): string | undefined;
+  /** The same for what was sealed as bytes. */
+  openBytes(envelope: Buffer, context: string): Buffer | undefined;
 };
 
 const VERSION = 1;
@@ -20,6 +22,27 @@ const HEADER_BYTES = 1 + 4 + IV_BYTES;
  * does not open. The iv is random; a key must not seal more than 2^32 values (NIST SP 800-38D, section 8.3).
  */
 export function createEnvelopes(keyRing: KeyRing): Envelopes {
+  const openBytes: Envelopes['openBytes'] = (envelope, context) => {
+    if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope.readUInt8(0) !== VERSION) return undefined;
+    const key = keyRing.find('session-record', envelope.readUInt32BE(1));
+    if (key === undefined) return undefined;
+    const header = envelope.subarray(0, HEADER_BYTES);
+    const tagAt = envelope.length - TAG_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
+    decipher.setAuthTag(envelope.subarray(tagAt));
+    try {
+      const plaintext = decipher.update(envelope.subarray(HEADER_BYTES, tagAt));
+      // In this mode nothing is held back until the end: what comes there is the verdict.
+      decipher.final();
+      return plaintext;
+    } catch {
+      return undefined;
+    }
+  };
+
   return {
     seal(plaintext, context) {
       const key = keyRing.current('session-record');
@@ -31,27 +54,10 @@ export function createEnvelopes(keyRing: KeyRing): Envelopes {
         authTagLength: TAG_BYTES,
       });
       cipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
-      return Buffer.concat([header, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+      const text = typeof plaintext === 'string' ? Buffer.from(plaintext) : plaintext;
+      return Buffer.concat([header, cipher.update(text), cipher.final(), cipher.getAuthTag()]);
     },
-
-    open(envelope, context) {
-      if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope.readUInt8(0) !== VERSION) return undefined;
-      const key = keyRing.find('session-record', envelope.readUInt32BE(1));
-      if (key === undefined) return undefined;
-      const header = envelope.subarray(0, HEADER_BYTES);
-      const tagAt = envelope.length - TAG_BYTES;
-      const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
-        authTagLength: TAG_BYTES,
-      });
-      decipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
-      decipher.setAuthTag(envelope.subarray(tagAt));
-      try {
-        return (
-          decipher.update(envelope.subarray(HEADER_BYTES, tagAt), undefined, 'utf8') + decipher.final('utf8')
-        );
-      } catch {
-        return undefined;
-      }
-    },
+    open: (envelope, context) => openBytes(envelope, context)?.toString(),
+    openBytes,
   };
 }

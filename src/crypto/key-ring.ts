@@ -1,7 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 
 /** What a key is for. Keys of two purposes are unrelated: what one sealed, the other cannot open. */
-export type KeyPurpose = 'session-record' | 'session-cookie' | 'login-cookie';
+export type KeyPurpose =
+  'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'blind-index';
 
 /** One derived key with the number that names it in what it sealed. */
 export type Key = { readonly id: number; readonly bytes: Buffer };
@@ -27,6 +28,8 @@ export function createKeyRing(secrets: readonly string[]): KeyRing {
     'session-record': from.map((secret) => deriveKey(secret, 'session-record')),
     'session-cookie': from.map((secret) => deriveKey(secret, 'session-cookie')),
     'login-cookie': from.map((secret) => deriveKey(secret, 'login-cookie')),
+    'decoupled-cookie': from.map((secret) => deriveKey(secret, 'decoupled-cookie')),
+    'blind-index': from.map((secret) => deriveKey(secret, 'blind-index')),
   });
   let keys = derive(secrets);
 

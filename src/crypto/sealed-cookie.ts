@@ -10,12 +10,13 @@ export type SealedCookies = {
 };
 
 /**
- * The end of a seal: its HMAC of 32 bytes, and the version of iron-session's format.
+ * A seal, as far as its end shows: its HMAC of 32 bytes, and the version of iron-session's format, behind the one "~".
  *
- * SECURITY: two bits of the last character of those 43 mean nothing to a decoder. They are 0, so that a seal has one
- * spelling, and one that was changed in any bit does not open.
+ * SECURITY: two bits of the last character of those 43 mean nothing to a decoder, and iron-session 9 reads nothing behind
+ * a second "~". The bits are 0 and there is no such thing, so that a seal has one spelling, and one that was changed in
+ * any bit does not open.
  */
-const CANONICAL_END = /\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
+const CANONICAL = /^[^~]*\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
 
 /** Cookie seals by iron-session (Fe26.2: AES-256-CBC with HMAC-SHA-256), under keys of the given purpose. */
 export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): SealedCookies {
@@ -24,7 +25,7 @@ export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): Seal
     seal: (value, ttl) => sealData(value, { password: passwords([keyRing.current(purpose)]), ttl }),
 
     async unseal(text) {
-      if (!CANONICAL_END.test(text)) return undefined;
+      if (!CANONICAL.test(text)) return undefined;
       let failed = false;
       try {
         // iron-session 9 answers a refused seal with {}, which may also have been sealed, and says so only here

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isSending, linger } from './linger.ts';
 
 /** The connections of a server, followed so that it can stop without cutting an answer short. */
 export type Connections = {
@@ -39,6 +40,8 @@ export function createConnections(server: Server): Connections {
     response.once('close', () => {
       answers.delete(response);
       count(request.socket, -1);
+      // SECURITY: nothing else bounds how long a client may take over a body that nobody has asked for.
+      if (isSending(request)) linger(request);
     });
   };
 

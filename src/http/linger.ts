@@ -6,7 +6,11 @@ const LINGER_MS = 5_000;
 /** Tells whether a client is still to send a body, or the rest of it. */
 export function isSending({ complete, destroyed, headers }: IncomingMessage): boolean {
   if (complete || destroyed) return false;
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  const coding = headers['transfer-encoding'];
+  // A body in a coding that is not read here has no end that could be waited for.
+  return coding === undefined
+    ? (headers['content-length'] ?? '0') !== '0'
+    : coding.toLowerCase() === 'chunked';
 }
 
 /**

@@ -22,6 +22,9 @@ export function createProblemMiddleware(deps: {
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.setHeader('X-Request-Id', requestId);
     response.status(problem.status);
+    // SECURITY: where one request was malformed nobody can say where the next one begins (RFC 9112, section 11.2).
+    if (error instanceof GatewayError && error.code === 'bad_request')
+      response.setHeader('Connection', 'close');
     if (!isSending(request)) return void response.end(problem.body);
     // What is left of a body nobody wants would have to be read before the connection could be used again.
     response.setHeader('Connection', 'close');

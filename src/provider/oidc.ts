@@ -3,18 +3,37 @@ import type { OidcProviderConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { createClientAuthentication } from './client-authentication.ts';
+import { CIBA_GRANT, createDecoupledLogin } from './decoupled.ts';
 import { createDiscovery } from './discovery.ts';
 import { createProviderClient, type ProviderClient } from './http-client.ts';
-import { createIdTokenVerifier, type IdTokenVerifier } from './id-token.ts';
-import type { Provider, ProviderState, RefreshOutcome } from './provider.ts';
-import { classifyRefreshFailure, explainLoginFailure } from './refusal.ts';
-import { detachIdToken, normalizeTokenResponse, readTokenAnswer, reattachIdToken } from './token-response.ts';
+import { createIdTokens, type IdTokens } from './id-token.ts';
+import { createKeySet } from './key-set.ts';
+import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
+import { loginFailure } from './login-failure.ts';
+import { fillLogoutUrl } from './logout-url.ts';
+import { oidcFindings } from './oidc-findings.ts';
+import {
+  UnusedTokensError,
+  type Provider,
+  type RefreshOutcome,
+  type RevocationOutcome,
+  type SignIn,
+} from './provider.ts';
+import { createReachability } from './reachability.ts';
+import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from './refusal.ts';
+import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
+import { detachIdToken, readTokenAnswer, reattachIdToken } from './token-response.ts';
 
-/** What discovery yields: a client for logins, one for each refresh, and a check for the ID tokens of the latter. */
+/**
+ * What discovery yields: a client for logins, one for each refresh, and a check of ID tokens. Both clients put the ID token
+ * of an answer aside: it is judged when the tokens beside it are in hand, so that they can be given back.
+ */
 type Relation = {
   login: client.Configuration;
   refresh(maySend: () => boolean): client.Configuration;
-  verifyRefreshed: IdTokenVerifier;
+  idTokens: IdTokens;
+  logoutTokens: LogoutTokens;
 };
 
 type OidcDeps = {
@@ -27,89 +46,77 @@ type OidcDeps = {
   metrics: Metrics;
 };
 
-/** How far the provider's clock may be from ours when an ID token of a login is dated, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 30;
-
 /** Any OpenID provider with discovery, by openid-client 6: authorization code with PKCE S256, state and nonce. */
 export function createOidcProvider(deps: OidcDeps): Provider {
   const { config, log, metrics } = deps;
-  let state: ProviderState = 'never';
-  const http = createProviderClient({
-    onExchange(answered) {
-      if (!answered && state === 'never') return;
-      state = answered ? 'up' : 'down';
-      metrics.providerUp(answered ? 1 : 0);
-    },
-  });
+  const reachability = createReachability(metrics);
+  const http = createProviderClient({ onExchange: reachability.note });
+  const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<Relation>({
-    look: () => discover(deps, http),
+    look: () => discover(deps, http, clientAuthentication.authenticate),
     issuer: config.issuer,
     log,
   });
 
   return {
-    async beginLogin(hints) {
-      const { login } = await discovery.get();
-      const attempt = {
-        state: client.randomState(),
-        nonce: client.randomNonce(),
-        codeVerifier: client.randomPKCECodeVerifier(),
-      };
-      const url = client.buildAuthorizationUrl(login, {
-        ...config.authorizationParams,
-        redirect_uri: deps.redirectUri,
-        scope: config.scopes.join(' '),
-        state: attempt.state,
-        nonce: attempt.nonce,
-        code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
-        code_challenge_method: 'S256',
-        ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
-        ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
-      });
-      return { url, attempt };
+    issuer: config.issuer,
+    redirectLogin: {
+      async begin(hints) {
+        const { login } = await discovery.get();
+        const attempt = {
+          issuer: config.issuer,
+          state: client.randomState(),
+          nonce: client.randomNonce(),
+          codeVerifier: client.randomPKCECodeVerifier(),
+        };
+        const url = client.buildAuthorizationUrl(login, {
+          ...config.authorizationParams,
+          redirect_uri: deps.redirectUri,
+          scope: config.scopes.join(' '),
+          state: attempt.state,
+          nonce: attempt.nonce,
+          code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
+          code_challenge_method: 'S256',
+          ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
+          ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
+        });
+        return { url, attempt };
+      },
+
+      async finish(callback, attempt) {
+        const { login, idTokens } = await discovery.get();
+        // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
+        if (attempt.issuer !== config.issuer)
+          throw new GatewayError('login_failed', {
+            detail: REFUSED,
+            reason: 'this login was begun with another provider: sign in again',
+          });
+        const sentAtMs = deps.clock();
+        try {
+          const json = await client.authorizationCodeGrant(login, callback, {
+            expectedState: attempt.state,
+            pkceCodeVerifier: attempt.codeVerifier,
+          });
+          return await signInOf(idTokens, { json, nonce: attempt.nonce, sentAtMs });
+        } catch (cause) {
+          throw loginFailure(cause);
+        }
+      },
     },
 
-    async finishLogin(callback, attempt) {
-      const { login } = await discovery.get();
-      const sentAtMs = deps.clock();
-      try {
-        const answer = await client.authorizationCodeGrant(login, callback, {
-          expectedState: attempt.state,
-          expectedNonce: attempt.nonce,
-          pkceCodeVerifier: attempt.codeVerifier,
-          idTokenExpected: true,
-        });
-        const claims = answer.claims();
-        if (claims === undefined)
-          throw new Error('openid-client gave no claims of an ID token it had required');
-        // SECURITY: openid-client 6 lets these pass (OpenID Connect Core, section 3.1.3.7, items 3 and 5).
-        if ([claims.aud].flat().length > 1 || (claims.azp ?? config.clientId) !== config.clientId)
-          throw new client.ClientError(
-            'the ID token is meant for others besides this client, by "aud" or "azp"',
-          );
-        // A person's identifier has 1 to 255 characters (OpenID Connect Core, section 2).
-        if (claims.sub === '' || claims.sub.length > 255)
-          throw new client.ClientError('the ID token has no usable "sub"');
-        return {
-          issuer: claims.iss,
-          subject: claims.sub,
-          providerSessionId: typeof claims['sid'] === 'string' ? claims['sid'] : undefined,
-          claims,
-          answer: readTokenAnswer(answer),
-          sentAtMs,
-        };
-      } catch (cause) {
-        const reason = explainLoginFailure(cause);
-        if (reason !== undefined) {
-          throw new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason, cause });
-        }
-        throw new GatewayError('provider_unavailable', {
-          detail: 'The identity provider did not answer. Sign in again.',
-          retryAfterSeconds: 5,
-          cause,
-        });
-      }
-    },
+    decoupledLogin:
+      config.login === 'decoupled'
+        ? createDecoupledLogin({
+            relation: async () => (await discovery.get()).login,
+            parameters: { ...config.authorizationParams, scope: config.scopes.join(' ') },
+            grant: CIBA_GRANT,
+            signInOf: async (json, sentAtMs) =>
+              signInOf((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
+            clock: deps.clock,
+          })
+        : undefined,
+
+    logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
     async refresh({ refreshToken, subject, audience, maySend }): Promise<RefreshOutcome> {
       const relation = await discovery.get().catch((cause: unknown) => ({ cause }));
@@ -122,7 +129,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
         const json = await client.refreshTokenGrant(relation.refresh(maySend), refreshToken, parameters);
         const answer = readTokenAnswer(reattachIdToken(json));
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
-        const verdict = await relation.verifyRefreshed(answer.idToken, subject);
+        const verdict = await relation.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
             return { kind: 'refreshed', answer, claims: verdict.claims, sentAtMs };
@@ -142,17 +149,29 @@ export function createOidcProvider(deps: OidcDeps): Provider {
             };
         }
       } catch (cause) {
+        // Of the token of the sign-in it would say that the session is over.
+        if (audience.id !== '' && lacksConsent(cause))
+          return { kind: 'misconfigured', error: 'consent_required', cause };
         return classifyRefreshFailure(cause);
       }
     },
 
-    async revoke(refreshToken) {
-      const { login } = await discovery.get();
-      if (login.serverMetadata().revocation_endpoint === undefined) return;
-      await client.tokenRevocation(login, refreshToken, { token_type_hint: 'refresh_token' });
+    async revoke(refreshToken): Promise<RevocationOutcome> {
+      try {
+        const { login } = await discovery.get();
+        if (login.serverMetadata().revocation_endpoint !== undefined)
+          await client.tokenRevocation(login, refreshToken, { token_type_hint: 'refresh_token' });
+        return { kind: 'revoked' };
+      } catch (cause) {
+        return classifyRevocationFailure(cause);
+      }
     },
 
     endSessionUrl({ postLogoutRedirectUri, idTokenHint }) {
+      const { clientId, logoutUrl } = config;
+      // Before what the provider publishes: Amazon Cognito announces an end_session_endpoint that takes other parameters.
+      if (logoutUrl !== undefined)
+        return fillLogoutUrl(logoutUrl, { clientId, returnTo: postLogoutRedirectUri });
       const login = discovery.current()?.login;
       if (login?.serverMetadata().end_session_endpoint === undefined) return undefined;
       return client.buildEndSessionUrl(login, {
@@ -161,15 +180,13 @@ export function createOidcProvider(deps: OidcDeps): Provider {
       });
     },
 
-    state: () => state,
+    replaceCredentials: clientAuthentication.replace,
+
+    state: reachability.state,
 
     async describe() {
-      const server = (await discovery.get()).login.serverMetadata();
-      const pkce = server.supportsPKCE() ? 'PKCE S256' : 'PKCE S256 not announced (sent all the same)';
-      const revocation = server.revocation_endpoint === undefined ? 'no revocation' : 'revocation';
-      const logout =
-        server.end_session_endpoint === undefined ? 'no logout endpoint: logout is local' : 'logout';
-      return `${server.issuer}: ${pkce}, ${revocation}, ${logout}`;
+      const { login } = await discovery.get();
+      return oidcFindings(login.serverMetadata(), config, deps.redirectUri);
     },
 
     start: () => discovery.start(),
@@ -180,47 +197,94 @@ export function createOidcProvider(deps: OidcDeps): Provider {
   };
 }
 
-async function discover(deps: OidcDeps, http: ProviderClient): Promise<Relation> {
+const REFUSED = 'The sign-in was refused.';
+const AWAY = 'The identity provider did not answer. Sign in again.';
+
+/** Reads who has signed in out of a token answer, by its ID token. Throws {@link UnusedTokensError}. */
+async function signInOf(
+  idTokens: IdTokens,
+  given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
+): Promise<SignIn> {
+  const answer = readTokenAnswer(reattachIdToken(given.json));
+  const { idToken, accessToken, refreshToken } = answer;
+  const refuse = (reason: string, cause?: unknown) =>
+    new UnusedTokensError('login_failed', { detail: REFUSED, reason, cause }, refreshToken);
+  if (idToken === undefined) throw refuse('the answer of the token endpoint has no "id_token"');
+
+  const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
+  switch (verdict.kind) {
+    case 'valid': {
+      const { sub: subject, sid } = verdict.claims;
+      return {
+        issuer: idTokens.issuer,
+        subject,
+        providerSessionId: typeof sid === 'string' ? sid : undefined,
+        claims: verdict.claims,
+        answer,
+        sentAtMs: given.sentAtMs,
+      };
+    }
+    case 'invalid':
+      throw refuse(`the ID token is refused: ${verdict.cause.message}`, verdict.cause);
+    case 'unverifiable': {
+      const options = { detail: AWAY, retryAfterSeconds: 5, cause: verdict.cause };
+      throw new UnusedTokensError('provider_unavailable', options, refreshToken);
+    }
+  }
+}
+
+async function discover(
+  deps: OidcDeps,
+  http: ProviderClient,
+  authenticate: client.ClientAuth,
+): Promise<Relation> {
   const { config } = deps;
-  const fetch = http.fetchWith({ shape: normalizeTokenResponse });
   const issuer = new URL(config.issuer);
   // http is for the loopback, and for who allowed it by `allowInsecureHttp`: the configuration has been checked for that.
   const insecure = issuer.protocol === 'http:' ? [client.allowInsecureRequests] : [];
-  const options = { [client.customFetch]: fetch, timeout: deps.timeoutMs / 1000 };
-  const metadata = { [client.clockTolerance]: CLOCK_TOLERANCE_SECONDS };
+  const timeout = deps.timeoutMs / 1000;
 
-  const login = await client.discovery(issuer, config.clientId, metadata, clientAuthentication(config), {
-    ...options,
-    // SECURITY: the signature of the ID token is checked, although the standard would let TLS stand for it.
-    execute: [...insecure, client.enableNonRepudiationChecks],
-  });
+  const login = await client
+    .discovery(issuer, config.clientId, undefined, authenticate, {
+      [client.customFetch]: http.fetchWith({ shape: detachIdToken }),
+      timeout,
+      execute: insecure,
+    })
+    .catch((error: unknown) => {
+      throw explainDiscovery(error, config.issuer);
+    });
   const server = login.serverMetadata();
-  // SECURITY: compared as strings (OpenID Connect Discovery, section 4.3); openid-client 6 compares parsed URLs.
-  if (server.issuer !== config.issuer) {
-    throw new Error(
-      `provider.issuer is "${config.issuer}", but the provider calls itself "${server.issuer}"`,
-    );
-  }
+  const keys = {
+    ...checkServerMetadata(server, config.issuer),
+    fetch: http.fetchWith({}),
+    timeoutMs: deps.timeoutMs,
+    clock: deps.clock,
+  };
+  const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
   return {
     login,
     refresh(maySend) {
-      const refresh = new client.Configuration(
-        server,
-        config.clientId,
-        metadata,
-        clientAuthentication(config),
-      );
-      refresh.timeout = options.timeout;
+      const refresh = new client.Configuration(server, config.clientId, undefined, authenticate);
+      refresh.timeout = timeout;
       refresh[client.customFetch] = http.fetchWith({ shape: detachIdToken, maySend });
       for (const allow of insecure) allow(refresh);
       return refresh;
     },
-    verifyRefreshed: createIdTokenVerifier({ metadata: server, clientId: config.clientId, fetch }),
+    idTokens: createIdTokens({
+      keySet: createKeySet(keys),
+      issuer: config.issuer,
+      clientId: config.clientId,
+      maxAge: maxAge === undefined ? undefined : Number(maxAge),
+      acrValues: acrValues?.split(' ') ?? [],
+      clock: deps.clock,
+    }),
+    logoutTokens: createLogoutTokens({
+      // SECURITY: a set of its own: anybody may post a token, and cannot use up the reads that a login needs.
+      keySet: createKeySet(keys),
+      issuer: config.issuer,
+      clientId: config.clientId,
+      checks: config.logoutTokens,
+      clock: deps.clock,
+    }),
   };
-}
-
-function clientAuthentication(config: OidcProviderConfig): client.ClientAuth {
-  return config.clientAuthentication === 'client_secret_post'
-    ? client.ClientSecretPost(config.clientSecret)
-    : client.ClientSecretBasic(config.clientSecret);
 }

@@ -5,7 +5,7 @@ import {
   WWWAuthenticateChallengeError,
 } from 'openid-client';
 import { isNotSent } from './http-client.ts';
-import type { RefreshOutcome } from './provider.ts';
+import type { RefreshOutcome, RevocationOutcome } from './provider.ts';
 
 /** Failures of connecting: nothing of the request was sent. */
 const notSentCodes = new Set([
@@ -49,6 +49,20 @@ export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, 
   return { kind: 'ambiguous', cause };
 }
 
+/**
+ * Turns what openid-client 6 threw on a revocation into the outcome it means. What the provider says of the token or the
+ * request is its last word (RFC 7009, section 2.2.1); what it says of the client may be mended in a configuration.
+ */
+export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOutcome, { kind: 'revoked' }> {
+  if (cause instanceof ResponseBodyError) {
+    const isLastWord = !isBusy(cause.status) && cause.error !== 'invalid_client';
+    if (isLastWord) return { kind: 'refused', cause };
+    return { kind: 'failed', retryAfterSeconds: retryAfterOf(cause.response), cause };
+  }
+  const response = cause instanceof ClientError && cause.cause instanceof Response ? cause.cause : undefined;
+  return { kind: 'failed', retryAfterSeconds: response && retryAfterOf(response), cause };
+}
+
 /** Says in words for a developer why openid-client 6 refused a callback, or undefined when the provider is just away. */
 export function explainLoginFailure(cause: unknown): string | undefined {
   if (cause instanceof AuthorizationResponseError) {
@@ -80,7 +94,16 @@ export function retryAfterOf(response: Response): number | undefined {
   return Number.isFinite(seconds) ? Math.min(3600, Math.max(0, Math.ceil(seconds))) : undefined;
 }
 
-function isBusy(status: number): boolean {
+/**
+ * Tells a scope that nobody consented to from a refresh token that is no longer good: Microsoft Entra ID refuses both with
+ * `invalid_grant`, the former with a `suberror` besides.
+ */
+export function lacksConsent(cause: unknown): boolean {
+  return cause instanceof ResponseBodyError && cause.cause['suberror'] === 'consent_required';
+}
+
+/** Whether a status says that the server cannot answer now. */
+export function isBusy(status: number): boolean {
   return status >= 500 || status === 408 || status === 425 || status === 429;
 }
 

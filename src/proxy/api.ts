@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { exchangeOf } from '../http/exchange.ts';
 import type { Bearers } from './bearer.ts';
+import type { LongAnswers } from './long-answers.ts';
 import type { Passages } from './passage.ts';
 import { openRequestBody } from './request-body.ts';
 import type { Route, Routes } from './routes.ts';
@@ -17,8 +18,9 @@ export function createApi(deps: {
   originPolicy: OriginPolicy;
   bearers: Bearers;
   passages: Passages;
+  longAnswers: LongAnswers;
 }): RequestHandler {
-  const { routes, originPolicy, bearers, passages } = deps;
+  const { routes, originPolicy, bearers, passages, longAnswers } = deps;
 
   return async function api(request, response, next) {
     const exchange = exchangeOf(response);
@@ -32,13 +34,14 @@ export function createApi(deps: {
       originPolicy.checkRequest(request);
 
     try {
-      const credential = await bearers.forRequest(request, route);
+      const credential = await bearers.forRequest(request, route, exchange);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      await passages.open({ request, response, exchange, route, body }, credential);
+      const passage = passages.open({ request, response, exchange, route, body }, credential);
+      await (credential === undefined ? passage : longAnswers.follow(passage, response, credential.stored));
     } catch (error) {
       if (hasBegun(response)) return;
       const explained = explainUpstreamFailure(error);

@@ -1,28 +1,42 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
-import type { Credential, Refresher } from '../refresh/refresher.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Credential } from '../refresh/credential.ts';
+import type { Refresher } from '../refresh/refresher.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { RouteLimits } from './route-limits.ts';
 import type { Route } from './routes.ts';
 
 /** Finds the access token that a request to a route goes out with. */
 export type Bearers = {
   /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
-  forRequest(request: IncomingMessage, route: Route): Promise<Credential | undefined>;
+  forRequest(request: IncomingMessage, route: Route, exchange: Exchange): Promise<Credential | undefined>;
   /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
   takeBack(response: ServerResponse): void;
 };
 
-/** Throws `session_required`, `session_expired`, or what {@link Refresher.fresh} throws. */
-export function createBearers(deps: { sessions: Sessions; refresher: Refresher }): Bearers {
-  const { sessions, refresher } = deps;
+/** Throws `session_required`, `session_expired`, `rate_limited`, or what {@link Refresher.fresh} throws. */
+export function createBearers(deps: {
+  sessions: Sessions;
+  refresher: Refresher;
+  limits: RouteLimits;
+}): Bearers {
+  const { sessions, refresher, limits } = deps;
   return {
-    async forRequest(request, { config, audience }) {
-      if (config.auth === 'none') return undefined;
+    async forRequest(request, route, exchange) {
+      const { config, audience } = route;
+      const limit = limits(route);
+      if (config.auth === 'none') {
+        await limit?.client(exchange);
+        return undefined;
+      }
       const reading = await sessions.use(request.headers.cookie);
       if (reading.kind === 'live') {
+        await limit?.session(reading.stored);
         if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
         return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
       }
+      await limit?.client(exchange);
       if (config.auth === 'optional') return undefined;
       if (reading.kind === 'absent') throw new GatewayError('session_required', { detail: 'Sign in first.' });
       throw new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });

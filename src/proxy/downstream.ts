@@ -1,13 +1,14 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Turn } from '../http/turn.ts';
+import { nominatedBy } from './header-names.ts';
 import type { ResponseHeaderPolicy } from './response-headers.ts';
 
 /** The browser's side of a forwarded answer: what comes in is written out, under the header policy. */
 export type Downstream = {
   begin(status: number, headers: IncomingHttpHeaders): void;
-  /** Writes a piece of the body; gives false when no more should come until `onDrain`. */
+  /** Writes a piece of the body; gives false when no more should come until the response drains. */
   write(chunk: Buffer): boolean;
   end(trailers: IncomingHttpHeaders): void;
-  onDrain(listener: () => void): void;
 };
 
 /** What is the same for all answers of a route. */
@@ -23,12 +24,23 @@ export function createDownstream(
   response: ServerResponse,
   policy: DownstreamPolicy,
   requestId: string,
+  turn: Turn,
 ): Downstream {
   let expected = -1;
   let written = 0;
+  let isWhole = false;
+  let connection: string | undefined;
+
+  /** Those of the names that may pass behind the body; what `Connection` names is for the gateway alone. */
+  const trailing = (names: readonly string[]) => {
+    if (names.length === 0) return names;
+    const nominated = nominatedBy(connection);
+    return names.filter((name) => policy.mayTrail(name) && nominated?.has(name) !== true);
+  };
 
   return {
     begin(status, headers) {
+      connection = headers.connection;
       const length = headers['content-length'];
       const fields = policy.headers(headers, requestId);
       if (length !== undefined) expected = Number(length);
@@ -36,7 +48,7 @@ export function createDownstream(
         const names = String(headers.trailer)
           .toLowerCase()
           .split(/\s*,\s*/);
-        fields.push('trailer', names.filter(policy.mayTrail).join(', '));
+        fields.push('trailer', trailing(names).join(', '));
       }
       response.writeHead(status, fields);
       // A stream's headers do not wait for its first event; those of a small answer go out with its body, in one write.
@@ -46,7 +58,8 @@ export function createDownstream(
     write(chunk) {
       written += chunk.length;
       if (written === expected) {
-        response.end(chunk);
+        isWhole = true;
+        turn.atEnd(() => response.end(chunk));
         return true;
       }
       const wantsMore = response.write(chunk);
@@ -56,13 +69,11 @@ export function createDownstream(
     },
 
     end(trailers) {
-      if (response.writableEnded) return;
-      const names = Object.keys(trailers).filter(policy.mayTrail);
+      if (isWhole) return;
+      const names = trailing(Object.keys(trailers));
       if (names.length > 0) response.addTrailers(names.flatMap((name) => pairs(name, trailers[name])));
       response.end();
     },
-
-    onDrain: (listener) => void response.on('drain', listener),
   };
 }
 

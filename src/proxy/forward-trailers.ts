@@ -73,7 +73,7 @@ export function forwardWithTrailers(
       upstream.setTimeout(call.bodyTimeout);
       onHead(answer.statusCode ?? 502, answer.headers);
       downstream.begin(answer.statusCode ?? 502, answer.headers);
-      downstream.onDrain(() => answer.resume());
+      response.on('drain', () => answer.resume());
       answer.on('data', (chunk: Buffer) => {
         if (!downstream.write(chunk)) answer.pause();
       });

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { Turn } from '../http/turn.ts';
 import type { Downstream } from './downstream.ts';
 import { explainBrokenAnswer } from './upstream-error.ts';
 
@@ -39,11 +40,12 @@ const MAX_DISCARDED_BYTES = 65_536;
  * after that cuts the browser's answer off, so that it is not taken for whole.
  */
 export function forward(
-  dispatcher: Dispatcher,
+  dispatcher: () => Dispatcher,
   call: UpstreamCall,
   response: ServerResponse,
   downstream: Downstream,
   inspect: Inspect,
+  turn: Turn,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
@@ -56,7 +58,6 @@ export function forward(
       resolve('abandoned');
     };
     response.once('close', abandon);
-    downstream.onDrain(() => controller?.resume());
 
     const pass = (status: number, headers: IncomingHttpHeaders) => {
       downstream.begin(status, headers);
@@ -74,7 +75,7 @@ export function forward(
       reject(error);
     };
 
-    dispatcher.dispatch(call, {
+    const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started;
         if (response.destroyed) started.abort(new Error('the client has gone'));
@@ -99,7 +100,9 @@ export function forward(
       },
       onResponseData(current, chunk) {
         if (stage === 'passing') {
-          if (!downstream.write(chunk)) current.pause();
+          if (downstream.write(chunk)) return;
+          current.pause();
+          response.once('drain', () => current.resume());
           return;
         }
         discarded += chunk.length;
@@ -116,6 +119,14 @@ export function forward(
         if (stage === 'beginning') fail(explainBrokenAnswer(error));
         else if (stage !== 'discarding') fail(error);
       },
+    };
+    turn.atEnd(() => {
+      try {
+        // Found only now: one that was found before this may have been put out of use meanwhile.
+        dispatcher().dispatch(call, handler);
+      } catch (error) {
+        fail(error);
+      }
     });
   });
 }

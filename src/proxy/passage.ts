@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { Turn } from '../http/turn.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Credential, Refresher } from '../refresh/refresher.ts';
+import type { Credential } from '../refresh/credential.ts';
+import type { Refresher } from '../refresh/refresher.ts';
 import { readDemand } from './challenge.ts';
 import { createDownstream, type DownstreamPolicy } from './downstream.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
@@ -35,6 +37,7 @@ type PassageDeps = {
   upstreams: Upstreams;
   refresher: Refresher;
   metrics: Metrics;
+  turn: Turn;
   baseUrl: string;
 };
 
@@ -46,7 +49,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * provided that all of it can be sent again.
  */
 export function createPassages(deps: PassageDeps): Passages {
-  const { upstreams, refresher, metrics } = deps;
+  const { upstreams, refresher, metrics, turn } = deps;
   const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps.baseUrl)]));
 
   return {
@@ -120,15 +123,15 @@ export function createPassages(deps: PassageDeps): Passages {
   ): Promise<ForwardResult> {
     const { response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.downstream, exchange.requestId);
+    const downstream = createDownstream(response, lane.downstream, exchange.requestId, turn);
     const upstreamCall = lane.callOf(passage, credential, content);
-    return forward(upstreams.of(route), upstreamCall, response, downstream, inspect);
+    return forward(() => upstreams.of(route), upstreamCall, response, downstream, inspect, turn);
   }
 
   async function openWithTrailers(passage: Passage, credential: Credential | undefined): Promise<void> {
     const { request, response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.downstream, exchange.requestId);
+    const downstream = createDownstream(response, lane.downstream, exchange.requestId, turn);
     const upstreamCall = lane.callOf(passage, credential, passage.body.content);
     const nominated = nominatedBy(request.headers.connection);
     const mayTrail = (name: string) => lane.mayTrail(name) && nominated?.has(name.toLowerCase()) !== true;

@@ -13,7 +13,7 @@ export type RequestHeaderPolicy = (rawHeaders: readonly string[], provenance: Pr
 
 /**
  * Fields that a client must not be able to say to an upstream: credentials, who the client is, where a request went
- * first, and how it is to be read (RFC 9700, section 4.13).
+ * first, and how it is to be read (RFC 9700, section 4.13). `Proxy` is one to CGI programs (CVE-2016-5385).
  */
 const forbidden = new Set([
   ...hopByHop,
@@ -22,25 +22,51 @@ const forbidden = new Set([
   'authorization',
   'dpop',
   'cookie',
+  'proxy',
   'forwarded',
+  'x-forwarded',
   'x-real-ip',
   'x-client-ip',
   'x-cluster-client-ip',
+  'x-originating-ip',
   'true-client-ip',
   'fastly-client-ip',
   'x-csrf',
   'x-request-id',
-  'x-original-url',
-  'x-original-uri',
-  'x-original-host',
+  'x-host',
+  'x-scheme',
+  'x-url-scheme',
+  'front-end-https',
   'x-rewrite-url',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
-  'x-remote-user',
   'remote-user',
 ]);
-const forbiddenPrefixes = ['x-forwarded-', 'x-envoy-', 'x-user-', 'x-auth-request-', 'cf-'];
+/** The last lines are what the sign-in proxies of clouds and servers say of a person, a certificate or an address. */
+const forbiddenPrefixes = [
+  'proxy-',
+  'x-forwarded-',
+  'x-original-',
+  'x-remote-',
+  'x-user-',
+  'x-auth-request-',
+  'x-authenticated-',
+  'x-webauth-',
+  'x-envoy-',
+  'cf-',
+  'x-amzn-oidc-',
+  'x-goog-authenticated-',
+  'x-goog-iap-',
+  'x-ms-client-principal',
+  'x-ms-token-',
+  'x-appengine-',
+  'x-azure-',
+  'client-cert',
+  'x-client-cert',
+  'ssl-client-',
+  'x-ssl-',
+];
 
 /**
  * The header policy of the way upstream. Pure: first everything that may not pass is left out, then the gateway's own
@@ -151,7 +177,8 @@ const traceContext = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f
  */
 function traceParent(incoming: string | undefined, requestId: string): string {
   const own = requestId.replaceAll('-', '');
-  const match = incoming === undefined ? null : traceContext.exec(incoming);
+  if (incoming === undefined) return `00-${own}-${own.slice(16)}-01`;
+  const match = traceContext.exec(incoming);
   const isSampled = match === null || Number.parseInt(match[2] ?? '', 16) % 2 === 1;
   return `00-${match?.[1] ?? own}-${own.slice(16)}-0${isSampled ? 1 : 0}`;
 }

@@ -6,7 +6,10 @@ import { hopByHop, mayTrail, nominatedBy, rememberNames } from './header-names.t
 /** Makes the header fields of the answer to the browser, as a flat list of names and values, from the upstream's. */
 export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: string) => string[];
 
-/** Fields that act on the whole origin, which is the app's and not this API's, or tell about the upstream's insides. */
+/**
+ * Fields that act on the whole origin, which is the app's and not this API's, or on a server in front of the gateway, or
+ * that tell about the upstream's insides.
+ */
 const forbidden = new Set([
   ...hopByHop,
   'trailer',
@@ -17,14 +20,28 @@ const forbidden = new Set([
   'strict-transport-security',
   'public-key-pins',
   'public-key-pins-report-only',
+  'expect-ct',
   'alt-svc',
+  'nel',
+  'report-to',
+  'accept-ch',
+  'critical-ch',
+  'origin-agent-cluster',
+  'use-as-dictionary',
+  'set-login',
+  'sec-session-registration',
+  'secure-session-registration',
   'refresh',
   'server',
   'x-powered-by',
   'dpop-nonce',
   'www-authenticate',
   'surrogate-control',
+  'edge-control',
+  'x-litespeed-cache-control',
   'x-accel-expires',
+  'x-accel-redirect',
+  'x-sendfile',
   'x-request-id',
   'x-content-type-options',
   'content-security-policy',

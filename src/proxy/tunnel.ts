@@ -59,3 +59,34 @@ export function createTunnel(browser: Duplex, upstream: Socket): Tunnel {
     isClosing: () => closing,
   };
 }
+
+/** The tunnels of a gateway, which end together when it stops. */
+export type Tunnels = {
+  /** Opens one; what is opened after {@link Tunnels.closeAll} is closed at once. */
+  open(browser: Socket, upstream: Socket): Tunnel;
+  /** Closes every tunnel with 1001, "going away". */
+  closeAll(): void;
+};
+
+const GOING_AWAY = 1001;
+
+export function createTunnels(): Tunnels {
+  const tunnels = new Set<Tunnel>();
+  let goingAway = false;
+  return {
+    open(browser, upstream) {
+      const tunnel = createTunnel(browser, upstream);
+      tunnels.add(tunnel);
+      browser.once('close', () => {
+        tunnels.delete(tunnel);
+        upstream.destroy();
+      });
+      if (goingAway) tunnel.close(GOING_AWAY);
+      return tunnel;
+    },
+    closeAll() {
+      goingAway = true;
+      for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
+    },
+  };
+}

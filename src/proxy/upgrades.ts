@@ -4,13 +4,13 @@ import { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { Credential } from '../refresh/refresher.ts';
+import type { Credential } from '../refresh/credential.ts';
 import type { Watches } from '../sessions/watches.ts';
 import type { Bearers } from './bearer.ts';
 import { createRequestHeaderPolicy } from './request-headers.ts';
 import { createResponseHeaderPolicy } from './response-headers.ts';
 import type { Route, Routes } from './routes.ts';
-import { createTunnel, type Tunnel } from './tunnel.ts';
+import type { Tunnel, Tunnels } from './tunnel.ts';
 import { explainUpstreamFailure } from './upstream-error.ts';
 import { acceptanceOf, asksForWebSocket, readHandshake } from './websocket-handshake.ts';
 
@@ -18,25 +18,27 @@ import { acceptanceOf, asksForWebSocket, readHandshake } from './websocket-hands
 export type Upgrades = {
   /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
   open(request: IncomingMessage, socket: Socket, head: Buffer, exchange: Exchange): Promise<boolean>;
-  /** Closes every socket with 1001, "going away". */
-  closeAll(): void;
 };
 
-type UpgradeDeps = {
-  routes: Routes;
-  originPolicy: OriginPolicy;
-  bearers: Bearers;
-  watches: Watches;
-  baseUrl: string;
-  /** Told of every upgrade that the upstream has answered, with the status. */
+/** Told what becomes of upgrades, whoever takes them. */
+export type UpgradeAnswers = {
+  /** Told of every upgrade that the other side has answered, with the status. */
   onAnswer(status: number, exchange: Exchange): void;
   /** Answers an upgrade that failed before it was accepted, and ends the socket. */
   refuse(socket: Socket, error: GatewayError, exchange: Exchange): void;
 };
 
+type UpgradeDeps = UpgradeAnswers & {
+  routes: Routes;
+  originPolicy: OriginPolicy;
+  bearers: Bearers;
+  watches: Watches;
+  tunnels: Tunnels;
+  baseUrl: string;
+};
+
 /** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
 const SESSION_ENDED = 1008;
-const GOING_AWAY = 1001;
 
 /** An upgrade under way, found by its request when the library's events come. */
 type Crossing = {
@@ -50,10 +52,8 @@ type Crossing = {
 
 /** Upgrades by http-proxy-middleware 4, which is shown a request that the header policy has already rewritten. */
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
-  const { routes, originPolicy, bearers, watches, baseUrl } = deps;
+  const { routes, originPolicy, bearers, watches, tunnels, baseUrl } = deps;
   const crossings = new WeakMap<IncomingMessage, Crossing>();
-  const tunnels = new Set<Tunnel>();
-  let goingAway = false;
   const lanes = new Map(
     routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route)]),
   );
@@ -106,16 +106,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       deps.onAnswer(101, exchange);
       answer.headers = handshake;
       // Not before the library has put its pipe together: a listener by then would take what came with the 101.
-      socket.once('pipe', () => {
-        const tunnel = createTunnel(socket, upstreamSocket);
-        crossing.tunnel = tunnel;
-        tunnels.add(tunnel);
-        socket.once('close', () => {
-          tunnels.delete(tunnel);
-          upstreamSocket.destroy();
-        });
-        if (goingAway) tunnel.close(GOING_AWAY);
-      });
+      socket.once('pipe', () => (crossing.tunnel = tunnels.open(socket, upstreamSocket)));
       return undefined;
     });
   }
@@ -145,7 +136,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
       originPolicy.checkUpgrade(request);
-      const credential = await bearers.forRequest(request, route);
+      const credential = await bearers.forRequest(request, route, exchange);
       if (socket.destroyed) return true;
 
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
@@ -169,11 +160,6 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       lane.proxy.upgrade(request, socket, head);
       return true;
     },
-
-    closeAll() {
-      goingAway = true;
-      for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
-    },
   };
 }
 
@@ -196,12 +182,17 @@ export function answerOnSocket(
   answer: { status: number; headers: Record<string, string>; body: string },
 ): void {
   if (socket.destroyed) return;
-  const length = Buffer.byteLength(answer.body);
+  const fields = {
+    ...answer.headers,
+    // SECURITY: a cache would keep a 404 that says nothing of itself, and give it to those who ask for the page.
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    Connection: 'close',
+    'Content-Length': String(Buffer.byteLength(answer.body)),
+  };
   const head = [
     `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}`,
-    ...Object.entries({ ...answer.headers, Connection: 'close', 'Content-Length': String(length) }).map(
-      ([name, value]) => `${name}: ${value}`,
-    ),
+    ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${answer.body}`);
 }

@@ -4,10 +4,16 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 /** What servers add to the key of a client before they hash it (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
+/** Sixteen bytes in base64, once (RFC 6455, section 4.1). */
+const KEY = /^[A-Za-z0-9+/]{22}==$/;
+
 /** Tells whether a request asks for a WebSocket and nothing else. A body has no place in it, and no end. */
-export function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
+    // Before HTTP/1.1 there was nothing to upgrade (RFC 9110, section 7.8).
+    httpVersion === '1.1' &&
+    KEY.test(headers['sec-websocket-key'] ?? '') &&
     headers.upgrade?.toLowerCase() === 'websocket' &&
     headers['transfer-encoding'] === undefined &&
     (headers['content-length'] ?? '0') === '0'

@@ -16,7 +16,7 @@ const HEARTBEAT_MS = 2_000;
 
 /**
  * Subscribes to a channel on a connection of its own, and again whenever that is lost. Messages published meanwhile are
- * lost too: `onGap` is called when that may have happened.
+ * lost too: `onGap` is called when that may have happened, and `onStand` when from now on nothing is missed.
  */
 export function openChannel(deps: {
   redis: RedisConnection;
@@ -24,8 +24,9 @@ export function openChannel(deps: {
   log: Logger;
   onMessage: (message: string) => void;
   onGap: () => void;
+  onStand?: () => void;
 }): Channel {
-  const { redis, name, log, onMessage, onGap } = deps;
+  const { redis, name, log, onMessage, onGap, onStand } = deps;
   let live = false;
   let closed = false;
   let attempt = 0;
@@ -46,6 +47,7 @@ export function openChannel(deps: {
     onGap();
     live = true;
     attempt = 0;
+    onStand?.();
   };
   const lose = () => {
     if (closed) return;

@@ -10,6 +10,7 @@ import {
   type RedisAddress,
   type RedisClient,
 } from './client.ts';
+import { gatherWrites } from './gathered-writes.ts';
 
 /** A Lua script with the digest that Redis knows it by. */
 export type Script = { readonly lua: string; readonly sha: string };
@@ -58,6 +59,7 @@ export function createRedisConnection(deps: {
 }): RedisConnection {
   const { log, metrics } = deps;
   const client = openClient(deps.address);
+  const gather = gatherWrites(client);
   let up: boolean | undefined;
   let reachable = false;
   let outage: Outage | undefined;
@@ -100,6 +102,7 @@ export function createRedisConnection(deps: {
   const run: RedisConnection['run'] = async (operation, action) => {
     try {
       if (client.status !== 'ready') await connected();
+      gather();
       const result = await action(client);
       setUp(true);
       return result;

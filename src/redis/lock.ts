@@ -76,18 +76,27 @@ export function createRedisLocks(deps: {
     onGap: () => [...waiters.keys()].forEach((name) => wake(name)),
   });
 
-  const sleep = (name: string, ms: number) =>
-    new Promise<string | undefined>((resolve) => {
-      const same = waiters.get(name) ?? new Set();
-      const resume = (outcome?: string) => {
+  /** Listens for the release of a lock from now on. */
+  const listen = (name: string) => {
+    const heard = Promise.withResolvers<string | undefined>();
+    const same = waiters.get(name) ?? new Set();
+    waiters.set(name, same.add(heard.resolve));
+    const leave = () => {
+      same.delete(heard.resolve);
+      if (same.size === 0 && waiters.get(name) === same) waiters.delete(name);
+    };
+    return {
+      leave,
+      /** Gives the outcome of a release, or undefined when the lock should be looked at again anyway. */
+      async wait(ms: number): Promise<string | undefined> {
+        const timer = setTimeout(heard.resolve, ms, undefined);
+        const outcome = await heard.promise;
         clearTimeout(timer);
-        same.delete(resume);
-        if (same.size === 0 && waiters.get(name) === same) waiters.delete(name);
-        resolve(outcome);
-      };
-      const timer = setTimeout(() => resume(), ms);
-      waiters.set(name, same.add(resume));
-    });
+        leave();
+        return outcome;
+      },
+    };
+  };
 
   /**
    * Waits until Redis has been back for a while, if it was away for so long that locks have lapsed which were still
@@ -145,21 +154,28 @@ export function createRedisLocks(deps: {
       const owner = randomIdentifier();
       for (;;) {
         const askedAtMs = Date.now();
+        // Before the question is asked: the release may overtake the answer, which comes on another connection.
+        const bell = listen(name);
         const reply = Number(
           await redis.evaluate('lock_take', take, [key], [owner, ttlMs]).catch((error: unknown) => {
+            bell.leave();
             // It may have been taken all the same, and only the reply be lost.
             void release(key, owner, name);
             throw error;
           }),
         );
         if (reply === -1) {
+          bell.leave();
           const lease = hold(name, key, owner, askedAtMs);
           await calm();
           return lease;
         }
         const leftMs = deadlineMs - Date.now();
-        if (leftMs <= 0) return undefined;
-        const outcome = await sleep(name, Math.max(1, Math.min(LONGEST_SLEEP_MS, reply, leftMs)));
+        if (leftMs <= 0) {
+          bell.leave();
+          return undefined;
+        }
+        const outcome = await bell.wait(Math.max(1, Math.min(LONGEST_SLEEP_MS, reply, leftMs)));
         if (outcome === 'failed') return undefined;
       }
     },

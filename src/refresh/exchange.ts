@@ -76,7 +76,7 @@ export function createRefreshExchange(deps: {
   };
 }
 
-/** Refusals of the scopes or the resource of a refresh (RFC 6749, section 5.2; RFC 8707, section 2). */
+/** Refusals of the scopes or the resource of a refresh (RFC 6749, section 5.2; RFC 8707, section 2), or for want of consent. */
 export function isAboutAudience(error: string): boolean {
-  return error === 'invalid_scope' || error === 'invalid_target';
+  return error === 'invalid_scope' || error === 'invalid_target' || error === 'consent_required';
 }

@@ -1,7 +1,12 @@
 /** Counts what each session causes, in a sliding minute. */
 export type Rate = {
-  /** Counts one more for `key` and gives 0, or gives the milliseconds until one more is allowed and counts nothing. */
-  take(key: string): number;
+  /**
+   * Counts one more for `key` and gives 0, or gives the milliseconds until one more is allowed and counts nothing.
+   * `elsewhere` are the times that its record tells, which is where all processes see what the others did.
+   */
+  take(key: string, elsewhere?: readonly number[]): number;
+  /** Those of some times that still count. */
+  recent(times: readonly number[] | undefined): readonly number[];
 };
 
 const MINUTE_MS = 60_000;
@@ -18,16 +23,23 @@ export function createRate(deps: { perMinute: number; clock: () => number }): Ra
     for (const [key, taken] of times) if ((taken.at(-1) ?? 0) <= now - MINUTE_MS) times.delete(key);
   };
 
+  const recent = (all: readonly number[] = []) => all.filter((time) => time > clock() - MINUTE_MS);
+  /** How long until there is room beside some recent times. */
+  const waitMs = (taken: readonly number[], now: number): number => {
+    const first = taken.at(-perMinute);
+    return taken.length < perMinute || first === undefined ? 0 : first + MINUTE_MS - now;
+  };
+
   return {
-    take(key) {
+    recent,
+    take(key, elsewhere) {
       const now = clock();
       sweep(now);
-      const recent = (times.get(key) ?? []).filter((time) => time > now - MINUTE_MS);
-      times.set(key, recent);
-      const [first] = recent;
-      if (recent.length >= perMinute && first !== undefined) return first + MINUTE_MS - now;
-      recent.push(now);
-      return 0;
+      const own = recent(times.get(key));
+      times.set(key, own);
+      const tooSoonMs = Math.max(waitMs(own, now), waitMs(recent(elsewhere), now));
+      if (tooSoonMs === 0) own.push(now);
+      return tooSoonMs;
     },
   };
 }

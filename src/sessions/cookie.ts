@@ -39,11 +39,14 @@ export function readCookie(header: string | undefined, name: string): CookieRead
   return found === undefined || found === '' ? absent : { kind: 'value', value: found };
 }
 
-/** Every cookie name of a header that starts with `prefix`. */
+/** A token (RFC 9110, section 5.6.2): what the name of a cookie has to be for anybody to write it. */
+const token = /^[!#$%&'*+.^_`|~\w-]+$/;
+
+/** Every cookie name of a header that starts with `prefix`, and that may be written back. */
 export function cookieNamesStartingWith(header: string | undefined, prefix: string): string[] {
   if (header === undefined || !header.includes(prefix)) return [];
   const names = header.split(';').map((part) => part.slice(0, Math.max(0, part.indexOf('='))).trim());
-  return [...new Set(names.filter((name) => name.startsWith(prefix)))];
+  return [...new Set(names.filter((name) => name.startsWith(prefix) && token.test(name)))];
 }
 
 /** Writes a Set-Cookie value: HttpOnly, `Path=/`, never a Domain. */

@@ -19,7 +19,8 @@ type Read = { result: Promise<StoredSession | undefined>; outdated: boolean };
 
 /**
  * A cache before the store, of at most `maxEntries` sessions for at most `maxAge` milliseconds. Every change on any
- * replica drops the entry; while changes may go unheard, nothing is served from it.
+ * replica drops the entry; while changes may go unheard, nothing is served from it. What is too old to be served spares
+ * the store the opening of a record that is still the same.
  */
 export function createReadCache(deps: {
   store: SessionStore;
@@ -33,7 +34,7 @@ export function createReadCache(deps: {
   const ended = new Set<string>();
 
   const put = (stored: StoredSession) => {
-    if (maxAge === 0 || ended.has(stored.key)) return;
+    if (ended.has(stored.key)) return;
     entries.delete(stored.key);
     entries.set(stored.key, { stored, readAtMs: clock() });
     if (entries.size > maxEntries) dropOldest(entries);
@@ -62,9 +63,8 @@ export function createReadCache(deps: {
     get(key) {
       const entry = entries.get(key);
       if (entry === undefined || !store.hearsChanges()) return undefined;
-      if (clock() - entry.readAtMs < maxAge) return entry.stored;
-      entries.delete(key);
-      return undefined;
+      // One that is too old is still of use to the store, which need not open the record again.
+      return clock() - entry.readAtMs < maxAge ? entry.stored : undefined;
     },
 
     load(key) {
@@ -73,9 +73,10 @@ export function createReadCache(deps: {
       const read: Read = {
         outdated: false,
         result: store
-          .load(key)
+          .load(key, entries.get(key)?.stored)
           .then((stored) => {
-            if (stored !== undefined && !read.outdated) put(stored);
+            if (stored === undefined) entries.delete(key);
+            else if (!read.outdated) put(stored);
             return stored;
           })
           .finally(() => {

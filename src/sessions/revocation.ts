@@ -1,55 +1,118 @@
 import type { Logger } from '../log.ts';
-import type { Provider } from '../provider/provider.ts';
+import type { Provider, RevocationOutcome } from '../provider/provider.ts';
+import {
+  createLocalOutbox,
+  MAX_AGE_MS,
+  type PendingRevocation,
+  type RevocationOutbox,
+} from './revocation-outbox.ts';
 
 /** Takes refresh tokens out of use at the provider when their session has ended. */
 export type Revocations = {
-  /** Revokes a token and keeps trying when that fails; settles with the first attempt, and never rejects. */
+  /** Revokes a token, again and again until that is through; settles with the first attempt, and never rejects. */
   revoke(refreshToken: string): Promise<void>;
-  /** Settles when no revocation is under way; those waiting for another attempt make it now. */
+  /** Settles when no attempt is under way. What only this process knows of is tried once more. */
   settle(): Promise<void>;
 };
 
-/** Pauses before the further attempts, in milliseconds. */
-const PAUSES_MS = [1_000, 5_000, 30_000, 120_000];
+/** How often the outbox is looked into, in milliseconds. */
+const LOOK_EVERY_MS = 2_000;
+/** How many revocations a process has under way at most that had failed before. */
+const MOST_AT_ONCE = 16;
 
-/** Revocations (RFC 7009) by the provider. A failed one is kept in this process and tried again (section 2.2.1). */
-export function createRevocations(deps: { provider: Provider; log: Logger }): Revocations {
-  const { provider, log } = deps;
-  const running = new Set<Promise<void>>();
-  const waiting = new Map<NodeJS.Timeout, () => void>();
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 600_000;
 
-  const attempt = (refreshToken: string, failures: number): Promise<void> => {
-    const run = provider
-      .revoke(refreshToken)
-      .catch((error: unknown) => {
-        const pause = PAUSES_MS[failures];
-        if (pause === undefined) {
-          log.error({ err: error }, 'a refresh token could not be revoked and was given up');
-          return;
-        }
-        log.warn({ err: error, retryInMs: pause }, 'a refresh token could not be revoked yet');
-        const again = () => {
-          waiting.delete(timer);
-          void attempt(refreshToken, failures + 1);
-        };
-        const timer = setTimeout(again, pause);
-        waiting.set(timer, again);
-      })
-      .finally(() => running.delete(run));
-    running.add(run);
-    return run;
+/**
+ * Revocations (RFC 7009) by the provider. Each is kept before it is tried, in `durable` where there is one, so that it
+ * outlives this process; a failed one is tried again after pauses that double, by whichever process comes first.
+ */
+export function createRevocations(deps: {
+  provider: Provider;
+  /** Outlives this process. Without one, and while it is away, tokens are kept in the process. */
+  durable: RevocationOutbox | undefined;
+  leaseMs: number;
+  clock: () => number;
+  log: Logger;
+}): Revocations {
+  const { provider, durable, clock, log } = deps;
+  const own = createLocalOutbox(deps);
+  const outboxes = durable === undefined ? [own] : [own, durable];
+  const underWay = new Set<Promise<unknown>>();
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  const track = <Result>(work: Promise<Result>): Promise<Result> => {
+    const tracked = work.finally(() => underWay.delete(tracked));
+    underWay.add(tracked);
+    return tracked;
   };
+
+  const keep = async (refreshToken: string): Promise<PendingRevocation> => {
+    const kept = await durable?.keep(refreshToken).catch(() => undefined);
+    return kept ?? own.keep(refreshToken);
+  };
+
+  /** Tries once; gives false when it has to be tried again. An outbox that is away gives it out again after its lease. */
+  const attempt = async (pending: PendingRevocation): Promise<boolean> => {
+    const outcome = await provider.revoke(pending.refreshToken);
+    const againAtMs = settleOutcome(outcome, pending);
+    await (againAtMs === undefined ? pending.forget() : pending.putBack(againAtMs)).catch(() => undefined);
+    return outcome.kind !== 'failed';
+  };
+
+  /** Gives the time from which to try again, if that has any use. */
+  const settleOutcome = (outcome: RevocationOutcome, { sinceMs }: PendingRevocation): number | undefined => {
+    const ageMs = clock() - sinceMs;
+    switch (outcome.kind) {
+      case 'revoked':
+        return undefined;
+      case 'refused':
+        log.error({ err: outcome.cause }, 'the provider refuses to revoke a refresh token: it is given up');
+        return undefined;
+      case 'failed': {
+        if (ageMs >= MAX_AGE_MS) {
+          log.error({ err: outcome.cause }, 'a refresh token could not be revoked, and is given up');
+          return undefined;
+        }
+        const retryInMs = Math.max(pauseAfter(ageMs), (outcome.retryAfterSeconds ?? 0) * 1000);
+        log.warn({ err: outcome.cause, retryInMs }, 'a refresh token could not be revoked yet');
+        return clock() + retryInMs;
+      }
+    }
+  };
+
+  /** Tries one that had failed, then two, four … as long as they go through: a provider that is away is asked little. */
+  const look = async () => {
+    for (let count = 1; !closed; count = Math.min(MOST_AT_ONCE, count * 2)) {
+      const taken = await Promise.all(outboxes.map((outbox) => outbox.take(count).catch(() => [])));
+      const results = await Promise.all(taken.flat().map(attempt));
+      if (results.length < count || results.includes(false)) return;
+    }
+  };
+  const lookLater = () => {
+    if (closed) return;
+    timer = setTimeout(() => void track(look()).then(lookLater), LOOK_EVERY_MS * (0.75 + Math.random() / 2));
+    timer.unref();
+  };
+  lookLater();
 
   return {
-    revoke: (refreshToken) => attempt(refreshToken, 0),
+    async revoke(refreshToken) {
+      await track(keep(refreshToken).then(attempt));
+    },
     async settle() {
-      for (const [timer, again] of waiting) {
-        clearTimeout(timer);
-        again();
-      }
-      await Promise.all(running);
-      for (const timer of waiting.keys()) clearTimeout(timer);
-      waiting.clear();
+      closed = true;
+      clearTimeout(timer);
+      await Promise.all(underWay);
+      const results = await Promise.all(own.takeAll().map(attempt));
+      const lost = results.filter((isThrough) => !isThrough).length;
+      if (lost > 0) log.error({ lost }, 'refresh tokens could not be revoked before the end of this process');
     },
   };
+}
+
+/** As long as it has been tried so far: the pauses double. */
+function pauseAfter(ageMs: number): number {
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, ageMs));
+  return Math.round(pauseMs * (0.75 + Math.random() / 4));
 }

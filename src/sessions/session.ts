@@ -1,3 +1,4 @@
+import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
 
 /** A person signed in through one browser. Times are milliseconds since the epoch. */
@@ -7,18 +8,27 @@ export type Session = {
   readonly subject: string;
   /** The provider's own session (`sid`), where it names one. */
   readonly providerSessionId?: string | undefined;
+  /** When the provider issued the ID token of the sign-in, by its own clock; seconds since the epoch. */
+  readonly signedInAtSeconds?: number | undefined;
   /** The claims of the newest ID token. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly tokens: TokenSet;
+  /** How the person signed in, where the provider has to be reminded of it at each refresh. */
+  readonly flow?: LoginFlow | undefined;
   readonly createdAtMs: number;
   /** When the session ends however much it is used. */
   readonly absoluteExpiresAtMs: number;
+  /** The generation of sessions it belongs to, which the store writes down; absent for the first. */
+  readonly generation?: number | undefined;
+  /** When, in the last minute, its tokens were renewed: `refresh.maxPerMinute` counts over all processes. */
+  readonly renewedAtMs?: readonly number[] | undefined;
   /** When, in the last minute, an upstream refused even a token that had just been renewed for it. */
   readonly refusedAtMs?: readonly number[] | undefined;
 };
 
-/** A session as the store holds it. `key` names it in the store and is derived from its ticket one way. */
+/** A session as the store holds it. */
 export type StoredSession = {
+  /** Its name, for the store, for its person and in the log: derived from its ticket one way, so that it opens nothing. */
   readonly key: string;
   readonly session: Session;
   /** Raised by every write of the session. */
@@ -27,12 +37,37 @@ export type StoredSession = {
   readonly idleExpiresAtMs: number;
 };
 
-/** When a session ends however much it is used: at its absolute limit, or with its refresh token's known life. */
-export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens }: Session): number {
-  return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity);
+/**
+ * When a session ends however much it is used: at its absolute limit, with its refresh token's known life, or when the newest
+ * ID token says.
+ */
+export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: Session): number {
+  return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity, claimedEndMs(claims));
 }
 
-/** Tells whether a session is over at `nowMs`. */
-export function isOver({ session, idleExpiresAtMs }: StoredSession, nowMs: number): boolean {
-  return nowMs >= idleExpiresAtMs || nowMs >= sessionEndsAtMs(session);
+/** When an ID token says that the session ends that it is for, by the claim `session_expiry` of IPSIE. */
+export function claimedEndMs({ session_expiry: seconds }: Session['claims']): number {
+  return typeof seconds === 'number' ? seconds * 1000 : Infinity;
+}
+
+/** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
+export function isOver(stored: StoredSession, nowMs: number, generation: number): boolean {
+  const { session, idleExpiresAtMs } = stored;
+  return nowMs >= idleExpiresAtMs || nowMs >= sessionEndsAtMs(session) || isOutdated(session, generation);
+}
+
+/** Tells whether a session was ended with all others of its generation. */
+export function isOutdated(session: Session, generation: number): boolean {
+  return (session.generation ?? 0) < generation;
+}
+
+/** Whose sessions: those of one person at an issuer, or those that began in one session of the provider's (`sid`). */
+export type Owner = { readonly kind: 'subject' | 'sid'; readonly issuer: string; readonly id: string };
+
+/** Everybody whose session it is. */
+export function ownersOf({ issuer, subject, providerSessionId }: Session): Owner[] {
+  const person: Owner = { kind: 'subject', issuer, id: subject };
+  return providerSessionId === undefined
+    ? [person]
+    : [person, { kind: 'sid', issuer, id: providerSessionId }];
 }

@@ -1,11 +1,20 @@
-import { hashIdentifier } from '../crypto/identifier.ts';
+import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
+import type { EndReason } from './end-reason.ts';
+import { createOwnedSessions, type OwnedSessions } from './owned-sessions.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation.ts';
-import { isOver, type Session, type StoredSession } from './session.ts';
+import {
+  claimedEndMs,
+  isOutdated,
+  isOver,
+  sessionEndsAtMs,
+  type Session,
+  type StoredSession,
+} from './session.ts';
 import type { ReplaceResult, SessionStore } from './store.ts';
 import type { Tickets } from './ticket.ts';
 import type { UnsavedSessions } from './unsaved.ts';
@@ -13,19 +22,27 @@ import type { UnsavedSessions } from './unsaved.ts';
 /** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
 export type SessionReading = { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: StoredSession };
 
-/** Why a session ended; a label of the metrics. */
-export type EndReason = 'logout' | 'replaced' | 'expired' | 'refresh_rejected' | 'identity_changed';
+/** How a sign-in came about. */
+export type Arrival = {
+  /** When it was begun, in milliseconds since the epoch; when its token request was sent, unless said otherwise. */
+  readonly beganAtMs?: number | undefined;
+  /** The sessions it takes the place of: they end. */
+  readonly replaces?: Iterable<string>;
+};
 
 /** The sessions: finding, starting, changing and ending them. The only writer of the store. */
-export type Sessions = {
+export type Sessions = Pick<OwnedSessions, 'list' | 'endOf' | 'endSignInsOf'> & {
   /** Finds the session of a request without counting as its use. */
   find(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Finds the session of a request and moves its idle limit. */
   use(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Reads a session from the store itself, past every cache. */
   reload(key: string): Promise<StoredSession | undefined>;
-  /** Starts a session under a new ticket; gives the Set-Cookie value. */
-  start(signIn: SignIn): Promise<{ setCookie: string }>;
+  /**
+   * Starts a session under a new ticket; gives the Set-Cookie value. Throws `login_failed` when sign-ins of its owner have
+   * been ended since it was begun. Whoever catches an error of it gives the refresh token back.
+   */
+  start(signIn: SignIn, arrival?: Arrival): Promise<{ key: string; setCookie: string }>;
   /** Writes a changed session, if nobody else has changed or ended it since it was read. */
   replace(old: StoredSession, session: Session): Promise<Replacement>;
   /** Gives a refresh token back to the provider that belongs to no session any more. */
@@ -37,6 +54,8 @@ export type Sessions = {
    * done so. Ending twice does nothing.
    */
   end(key: string, reason: EndReason): Promise<Ending | undefined>;
+  /** Ends every session there is, at a cost that does not depend on how many they are. */
+  endAll(): Promise<void>;
   /** The Set-Cookie value that takes the ticket from the browser. */
   clearCookie(): string;
 };
@@ -58,6 +77,8 @@ type SessionsDeps = {
   unsaved: UnsavedSessions;
   idleTimeout: number;
   absoluteTimeout: number;
+  /** How many sessions one person may have at once; 0 is no limit. */
+  maxPerUser: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
@@ -66,11 +87,6 @@ type SessionsDeps = {
 /** The idle limit is moved at most this often, as a share of itself and in milliseconds: most requests write nothing. */
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
-
-/** The public name of a session: stable, and of no use as a ticket or as a key. */
-export function publicSessionId(key: string): string {
-  return hashIdentifier('public', key).slice(0, 22);
-}
 
 /** Reasons for which the refresh token is not revoked: the provider has refused it, or it is another person's matter. */
 const withoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
@@ -89,17 +105,19 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
+  const isEnded = (stored: StoredSession) => isOver(stored, clock(), store.generation());
+
   const find: Sessions['find'] = async (cookieHeader) => {
     const ticket = await tickets.read(cookieHeader);
     if (ticket.kind === 'absent') return { kind: 'absent' };
     if (ticket.kind === 'invalid') return { kind: 'ended' };
     const cached = unsaved.get(ticket.key) ?? cache.get(ticket.key);
     // An entry may be older than another replica's touch: only the store may call a session idle.
-    if (cached !== undefined && !isOver(cached, clock())) return { kind: 'live', stored: cached };
+    if (cached !== undefined && !isEnded(cached)) return { kind: 'live', stored: cached };
     const stored = await cache.load(ticket.key);
     if (stored === undefined) return { kind: 'ended' };
-    if (!isOver(stored, clock())) return { kind: 'live', stored };
-    await end(stored.key, 'expired');
+    if (!isEnded(stored)) return { kind: 'live', stored };
+    await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');
     return { kind: 'ended' };
   };
 
@@ -127,12 +145,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     unsaved.drop(key);
     if (removed === undefined) return undefined;
     metrics.sessionEnded(reason);
-    log.info({ session: publicSessionId(key), reason }, 'session ended');
+    log.info({ session: key, reason }, 'session ended');
     const { refreshToken } = removed.session.tokens;
     const isToRevoke = refreshToken !== undefined && !withoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
     return { session: removed.session, revoked };
   };
+
+  const owned = createOwnedSessions({ store, end, maxPerUser: deps.maxPerUser, clock });
 
   return {
     find,
@@ -143,28 +163,44 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return reading;
     },
 
-    reload: async (key) => unsaved.get(key) ?? (await store.load(key)),
+    async reload(key) {
+      const stored = unsaved.get(key) ?? (await store.load(key));
+      return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
+    },
 
-    async start(signIn) {
+    async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
       const now = clock();
       const { key, setCookie } = await tickets.issue();
       const session: Session = {
         issuer: signIn.issuer,
         subject: signIn.subject,
         providerSessionId: signIn.providerSessionId,
+        signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
         tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        flow: signIn.flow,
         createdAtMs: now,
-        absoluteExpiresAtMs: now + deps.absoluteTimeout,
+        absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
+      if (sessionEndsAtMs(session) <= now)
+        throw refuse('the provider says that the session has ended already ("session_expiry")');
       await store.create(key, session, now + idleTimeout);
+      // SECURITY: asked when the session can be found, and before anybody has its ticket.
+      if (await owned.isRefused(session, beganAtMs)) {
+        await store.remove(key);
+        throw refuse('the provider has ended this sign-in meanwhile: sign in again');
+      }
       metrics.sessionStarted();
-      log.info({ session: publicSessionId(key) }, 'session started');
-      return { setCookie };
+      log.info({ session: key }, 'session started');
+      for (const former of replaces) await end(former, 'replaced');
+      await owned.keepToLimit(session);
+      return { key, setCookie };
     },
 
     async replace(old, session) {
       const stored = { ...old, session, version: old.version + 1 };
+      if (isOutdated(session, store.generation()))
+        return { result: 'gone', stored, saved: Promise.resolve() };
       try {
         const result = await store.replace(old.key, session, old.version);
         if (result === 'replaced') cache.put(stored);
@@ -186,6 +222,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     end,
+    list: owned.list,
+    endOf: owned.endOf,
+    endSignInsOf: owned.endSignInsOf,
+    endAll: store.beginGeneration,
     clearCookie: tickets.clear,
   };
+}
+
+function refuse(reason: string): GatewayError {
+  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason });
 }

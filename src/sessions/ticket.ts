@@ -16,6 +16,9 @@ export type Tickets = {
   forget(): void;
 };
 
+/** As much of the hash as tells sessions apart, in characters of base64url: 132 bits. */
+const KEY_LENGTH = 22;
+
 const absent: TicketReading = { kind: 'absent' };
 const invalid: TicketReading = { kind: 'invalid' };
 
@@ -47,7 +50,7 @@ export function createTickets(deps: {
     async issue() {
       const id = randomIdentifier();
       const seal = await seals.seal({ id }, 0);
-      return { key: hashIdentifier('session', id), setCookie: writeCookie(name, seal, attributes) };
+      return { key: keyOf(id), setCookie: writeCookie(name, seal, attributes) };
     },
 
     async read(header) {
@@ -58,7 +61,7 @@ export function createTickets(deps: {
       if (known !== undefined) return known;
       const id = (await seals.unseal(cookie.value))?.['id'];
       if (typeof id !== 'string') return invalid;
-      const reading: TicketReading = { kind: 'ticket', key: hashIdentifier('session', id) };
+      const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
       remember(cookie.value, reading);
       return reading;
     },
@@ -66,4 +69,8 @@ export function createTickets(deps: {
     clear: () => clearCookie(name, attributes),
     forget: () => opened.clear(),
   };
+}
+
+function keyOf(id: string): string {
+  return hashIdentifier('session', id).slice(0, KEY_LENGTH);
 }

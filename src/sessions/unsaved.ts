@@ -1,5 +1,5 @@
 import type { Logger } from '../log.ts';
-import type { Session, StoredSession } from './session.ts';
+import { isOver, type Session, type StoredSession } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store.ts';
 
 /** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
@@ -17,12 +17,16 @@ const LONGEST_PAUSE_MS = 1_000;
 
 export function createUnsavedSessions(deps: {
   store: SessionStore;
-  isOver: (stored: StoredSession) => boolean;
+  clock: () => number;
   log: Logger;
 }): UnsavedSessions {
-  const { store, isOver, log } = deps;
+  const { store, clock, log } = deps;
   const held = new Map<string, StoredSession>();
 
+  // Ended elsewhere: what is held serves no request any more.
+  store.onChange((change) => {
+    if (change?.kind === 'ended') held.delete(change.key);
+  });
   const write = async (
     key: string,
     session: Session,
@@ -43,7 +47,11 @@ export function createUnsavedSessions(deps: {
       held.set(stored.key, stored);
       log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
       try {
-        for (let pause = FIRST_PAUSE_MS; !isOver(stored); pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+        for (
+          let pause = FIRST_PAUSE_MS;
+          !isOver(stored, clock(), store.generation());
+          pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
+        ) {
           await new Promise((resolve) => setTimeout(resolve, pause));
           const result = await write(stored.key, stored.session, expectedVersion);
           if (result !== undefined) return result;

@@ -34,7 +34,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
   const look = async (watch: Watch) => {
     try {
       const stored = await store.load(watch.stored.key);
-      if (stored === undefined || isOver(stored, clock())) return end(watch);
+      if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
       watch.stored = stored;
       arm(watch, Math.min(stored.idleExpiresAtMs, sessionEndsAtMs(stored.session)) - clock());
     } catch {

@@ -98,17 +98,20 @@ async function loseTheStore(): Promise<void> {
   await redis.command('CONFIG', 'SET', 'maxmemory', '0');
 }
 
-/** A sign-out whose revocation fails at first; then the end of the program, which tries once more. */
+/** A sign-out whose revocation fails at first and is kept meanwhile; then the end of the program. */
 async function signOut(): Promise<void> {
   const { provider } = stage;
   provider.faults.revoke = { status: 500, body: blabbing('server_error'), times: 1 };
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   expect(await call('/api/late')).toBe(401);
   metrics = await (await fetch(`${program.adminUrl}/metrics`)).text();
-  dumps.push(await stage.redis.dump());
+  const dump = await stage.redis.dump();
+  expect(dump).toContain('coatcheck:revocations');
+  dumps.push(dump);
+  await vi.waitUntil(() => provider.families[0]?.alive === false, patiently);
+  expect(provider.families[0]).toMatchObject({ alive: false, endedBecause: 'revoked', reuses: 0 });
   program.signal('SIGTERM');
   expect(await program.exit).toEqual({ code: 0, signal: null });
-  expect(provider.families[0]).toMatchObject({ alive: false, endedBecause: 'revoked', reuses: 0 });
 }
 
 /** The values of all cookies that the gateway set, and the identifier sealed in that of the session. */

@@ -162,11 +162,38 @@ describe('--check', () => {
       expect.stringMatching(
         `^ok {6}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
       ),
-      `ok      provider       ${provider.issuer}: PKCE S256, revocation, logout`,
+      `ok      provider       ${provider.issuer}, found by OpenID discovery`,
+      expect.stringContaining(`ok      endpoints      authorization ${provider.issuer}/authorize, `),
+      'ok      grants         authorization_code, refresh_token',
+      'ok      client         client_secret_basic, which the provider takes',
+      'ok      PKCE           S256',
+      'ok      scopes         openid, profile, email, offline_access',
+      expect.stringContaining('ok      refresh        rotation is not announced'),
+      'ok      revocation     signing out revokes the refresh token',
+      expect.stringContaining(`ok      logout         leads to ${provider.issuer}/end_session, `),
+      'ok      callback       http://127.0.0.1:3000/auth/callback, to be registered at the provider',
     ]);
     for (const secret of [password, SESSION_SECRET, provider.client.secret]) {
       expect(result.stdout).not.toContain(secret);
     }
+  });
+
+  it('notes what the provider has not, and succeeds all the same', async () => {
+    Object.assign(provider.metadata, { end_session_endpoint: undefined, scopes_supported: ['openid'] });
+    const result = await check({});
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(printed(result).filter((line) => !line.startsWith('ok '))).toEqual([
+      'note    scopes         profile, email, offline_access not among those announced; some providers refuse the sign-in for that',
+      'note    logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+    ]);
+  });
+
+  it('reports a client authentication that the provider does not take, and fails', async () => {
+    const result = await check({ provider: { clientAuthentication: 'client_secret_post' } });
+    expect(result).toMatchObject({ code: 1, stderr: '' });
+    expect(printed(result)).toContain(
+      'FAILED  client         provider.clientAuthentication is client_secret_post, and the provider takes client_secret_basic',
+    );
   });
 
   it('reports a store and a provider that are away, both at once, and fails', async () => {

@@ -7,11 +7,11 @@ import { startChildProcess } from '../support/child-process.ts';
 import { startFakeProvider } from '../support/fake-provider.ts';
 import { startUpstream } from '../support/upstream.ts';
 import { createUserAgent } from '../support/user-agent.ts';
-import { ownServer, typedApp } from './support/consumers.ts';
+import { ownServer, typedApp, typedExpressApp } from './support/consumers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A folder in which somebody has installed the package, with what it declares to need and the types of a server. */
+/** A folder in which somebody has installed the package, with what it declares to need and the types of Node.js. */
 let folder: string;
 
 beforeAll(async () => {
@@ -22,15 +22,18 @@ beforeAll(async () => {
   await mkdir(installed, { recursive: true });
   await run('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components', '1']);
   const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
-  for (const name of [...Object.keys(dependencies), '@types/node', '@types/express']) {
-    const place = join(folder, 'node_modules', name);
-    await mkdir(dirname(place), { recursive: true });
-    await symlink(join(root, 'node_modules', name), place);
-  }
+  for (const name of [...Object.keys(dependencies), '@types/node']) await provide(name);
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Puts a package of ours into the folder, as if it were installed there. */
+async function provide(name: string): Promise<void> {
+  const place = join(folder, 'node_modules', name);
+  await mkdir(dirname(place), { recursive: true });
+  await symlink(join(root, 'node_modules', name), place);
+}
 
 /** Runs a program in the folder to its end; what it printed is in the error when it fails. */
 async function run(command: string, args: string[]): Promise<string> {
@@ -49,9 +52,13 @@ describe('the package', () => {
     const top = (await readdir(installed)).toSorted();
     expect(top).toEqual(['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
     const files = await readdir(installed, { recursive: true });
-    expect(files.filter((name) => name.startsWith('config/')).toSorted()).toEqual([
+    const examples = (await readdir(join(root, 'config/providers'))).map(
+      (name) => `config/providers/${name}`,
+    );
+    expect(files.filter((name) => /^config\/.*\.\w+$/.test(name)).toSorted()).toEqual([
       'config/coatcheck.schema.json',
       'config/default.yaml',
+      ...examples.toSorted(),
       'config/reference.yaml',
     ]);
     const strays = files.filter(
@@ -69,24 +76,33 @@ describe('the package', () => {
     );
   });
 
-  it('can be written against in TypeScript, with every type where it says', async () => {
-    const config = {
-      compilerOptions: {
-        target: 'es2024',
-        module: 'nodenext',
-        lib: ['es2024', 'dom', 'dom.iterable'],
-        types: ['node'],
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noEmit: true,
-      },
-      files: ['app.ts'],
+  describe('can be written against in TypeScript, with every type where it says', () => {
+    const compile = async (source: string) => {
+      const config = {
+        compilerOptions: {
+          target: 'es2024',
+          module: 'nodenext',
+          lib: ['es2024', 'dom', 'dom.iterable'],
+          types: ['node'],
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noEmit: true,
+        },
+        files: ['app.ts'],
+      };
+      await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+      await writeFile(join(folder, 'app.ts'), source);
+      return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]);
     };
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    await writeFile(join(folder, 'app.ts'), typedApp);
-    expect(await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder])).toBe(
-      '',
-    );
+
+    it('and no types of anybody else but Node.js', async () => {
+      expect(await compile(typedApp)).toBe('');
+    });
+
+    it('as a part of an Express app', async () => {
+      await provide('@types/express');
+      expect(await compile(typedExpressApp)).toBe('');
+    });
   });
 
   it("is a gateway behind somebody's own server, and leaves nothing behind that keeps the process alive", async () => {

@@ -64,3 +64,19 @@ it('keeps everybody signed in while the secrets of sessions are rotated on SIGHU
 
   expect(program.stdout() + program.stderr()).not.toContain('canary-');
 });
+
+it('proves itself by another client secret from SIGHUP on, and nobody has to sign in again', async () => {
+  const file = join(folder, 'client');
+  const { client } = stage.provider;
+  await writeFile(file, client.secret);
+  const program = await stage.start({ config: { provider: { clientSecret: `\${file:${file}}` } } });
+  const early = await stage.signedIn(program);
+
+  client.secret = 'canary-next-client-secret';
+  await writeFile(file, client.secret);
+  expect(await reload(program)).toContain('"session secrets read anew"');
+  expect((await early.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  expect(stage.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
+  expect((await (await stage.signedIn(program, 'bob')).fetch('/api/one')).status).toBe(200);
+  expect(program.stdout() + program.stderr()).not.toContain('canary-');
+});

@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { tallyOf } from '../support/tally.ts';
+import { status } from '../support/upstream/behaviours.ts';
 import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './market.ts';
 
 describe('routes with scopes and resources of their own', () => {
@@ -15,6 +16,7 @@ describe('routes with scopes and resources of their own', () => {
   beforeEach(async () => {
     market = await openMarket(redis.url, [
       { path: '/admin', scopes: ['admin'] },
+      { path: '/reports', scopes: ['admin', 'orders.read'] },
       { path: '/archive', resource: ['https://archive.example.test'] },
     ]);
     await market.rig.agent.signIn();
@@ -124,6 +126,21 @@ describe('routes with scopes and resources of their own', () => {
     expect((await limited.rig.agent.fetch('/admin/one')).status).toBe(401);
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(3);
     await limited.close();
+  });
+
+  it('take what a narrower answer gives, ask once, and leave it to the API what that is good for (standards: G3)', async () => {
+    market.provider.narrow = (granted, asked) => asked.filter((scope) => granted.includes(scope));
+    const challenge = 'Bearer error="insufficient_scope", scope="admin"';
+    market.rig.upstream.respond(status(403, { 'www-authenticate': challenge }));
+    for (let round = 0; round < 5; round += 1) {
+      const answer = await market.rig.agent.fetch('/reports/one');
+      expect(answer.status).toBe(403);
+      expect(answer.header('www-authenticate')).toBe(challenge);
+    }
+    const { bearer = '' } = market.rig.upstream.requests.at(-1) ?? {};
+    expect(decodeJwt(bearer)['scope']).toBe('orders.read');
+    expect(refreshes()).toBe(1);
+    expectBalance();
   });
 
   it('end together when the provider rejects the refresh token for one of them', async () => {

@@ -348,6 +348,18 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     },
   );
 
+  it.each<[string, Record<string, unknown>]>([
+    ['is of another person', { sub: 'mallory' }],
+    ['is of another issuer', { iss: 'https://other.example' }],
+    ['is for another client', { aud: 'other' }],
+  ])('ends the session when it %s, though the keys to verify it are away', async (_what, claims) => {
+    await rig.provider.swapKeys();
+    rig.provider.patchIdToken = (given) => ({ ...given, ...claims });
+    rig.provider.faults.jwks = { status: 503 };
+    expect((await rig.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+    expect(rig.upstream.requests).toEqual([]);
+  });
+
   it('may be missing', async () => {
     rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: undefined });
     expect(await call()).toBe(200);

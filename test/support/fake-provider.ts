@@ -1,13 +1,15 @@
 import { createServer } from 'node:http';
 import type { JWTPayload } from 'jose';
 import { createAuthorize } from './fake-provider/authorize.ts';
+import { createClientAuthentication } from './fake-provider/client-authentication.ts';
 import { createCodes } from './fake-provider/codes.ts';
 import { createEndSession } from './fake-provider/end-session.ts';
 import { type Family, type RefreshTokenBook, createFamilies } from './fake-provider/families.ts';
 import { type Faults, createFaults } from './fake-provider/faults.ts';
 import { createHandler } from './fake-provider/handler.ts';
 import { createIssuance } from './fake-provider/issuance.ts';
-import { metadataOf } from './fake-provider/metadata.ts';
+import { type Paths, metadataOf, pathsUnder } from './fake-provider/metadata.ts';
+import { ProtocolError } from './fake-provider/protocol-error.ts';
 import { createRevoke } from './fake-provider/revoke.ts';
 import { type SecretKind, createSecrets } from './fake-provider/secrets.ts';
 import { type ProviderSettings, settingsWith } from './fake-provider/settings.ts';
@@ -45,6 +47,11 @@ export type FakeProvider = ProviderSettings & {
   /** Signs any claims with the provider's key, such as those of a logout token. */
   sign(claims: JWTPayload, typ?: string): Promise<string>;
 
+  /** Registers the redirect URIs of a gateway, and gives the `provider` section of its configuration. */
+  register(baseUrl: string): Record<string, unknown>;
+  /** Sends a refresh token as who stole it together with the client's credentials would; gives the status. */
+  replay(refreshToken: string): Promise<number>;
+
   /** Whether an upstream that asks would accept the token: not expired, not revoked, its family alive. */
   readonly isAccessTokenActive: (token: string) => boolean;
   /** Ends an access token early; its family goes on. */
@@ -59,15 +66,30 @@ export type FakeProvider = ProviderSettings & {
   close(): Promise<void>;
 };
 
-/** How a provider starts: its settings where they differ from the good ones, and its clock. */
-export type FakeProviderOptions = Partial<ProviderSettings> & { clock?: () => number };
+/** How a provider starts: its settings where they differ from the good ones, its clock, and how it presents itself. */
+export type FakeProviderOptions = Partial<ProviderSettings> & {
+  clock?: () => number;
+  /** The path of the issuer, such as `/realms/acme`. A single slash gives it a final slash. */
+  issuerPath?: string;
+  /** Where its endpoints are under that path, when not at the usual places. */
+  paths?: Partial<Paths>;
+  /** What the discovery document says otherwise; what is undefined is left out. */
+  metadata?: Record<string, unknown>;
+};
 
 /** Starts a fake provider on a free port of 127.0.0.1. */
 export async function startFakeProvider(options: FakeProviderOptions = {}): Promise<FakeProvider> {
-  const { clock = Date.now, ...given } = options;
+  const {
+    clock = Date.now,
+    issuerPath = '',
+    paths: places = {},
+    metadata: announced = {},
+    ...given
+  } = options;
   const server = createServer();
   const loopback = await listenOnLoopback(server);
-  const issuer = `http://127.0.0.1:${loopback.port}`;
+  const issuer = `http://127.0.0.1:${loopback.port}${issuerPath}`;
+  const paths = pathsUnder(issuer, places);
 
   const settings = settingsWith(given);
   const nowMs = () => clock() + settings.clockOffsetMs;
@@ -77,7 +99,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const families = createFamilies(settings, nowMs);
   const codes = createCodes(nowMs, (family) => families.end(family, 'code reused'));
   const issuance = createIssuance({ issuer, settings, families, signer, secrets, nowMs });
-  const metadata = metadataOf(issuer, settings.client);
+  const metadata = { ...metadataOf(issuer, paths, settings.client), ...announced };
   const traffic = createTraffic();
   const faultLine = createFaults();
 
@@ -86,16 +108,22 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   };
   const endSession = (sid: unknown) => endSessions(({ grant }) => grant.sid === sid);
 
+  const authenticate = createClientAuthentication({
+    issuer,
+    tokenEndpoint: new URL(paths.token, issuer).href,
+    settings,
+  });
+  const token = createToken({ settings, codes, families, issuance, secrets, authenticate });
   const endpoints = {
     discovery: async () => ({ status: 200, body: metadata }),
     jwks: async () => ({ status: 200, body: { ...signer.jwks() } }),
     authorize: createAuthorize({ issuer, settings, codes, secrets, nowMs }),
-    token: createToken({ settings, codes, families, issuance, secrets }),
+    token: token.endpoint,
     userinfo: createUserinfo({ families }),
-    revoke: createRevoke({ settings, families }),
+    revoke: createRevoke({ families, authenticate }),
     end_session: createEndSession({ settings, signer, endSession }),
   };
-  server.on('request', createHandler({ endpoints, traffic, faultLine }));
+  server.on('request', createHandler({ endpoints, traffic, faultLine, paths, settings }));
 
   const own: Omit<FakeProvider, keyof ProviderSettings> = {
     issuer,
@@ -113,6 +141,17 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     signWith: (how) => signer.signIdTokensWith(how),
     swapKeys: () => signer.swapKeys(),
     sign: (claims, typ) => signer.sign(claims, typ),
+    register: (baseUrl) => {
+      const { client } = settings;
+      client.redirectUris.push(`${baseUrl}/auth/callback`);
+      client.postLogoutRedirectUris.push(`${baseUrl}/`);
+      return { type: 'oidc', issuer, clientId: client.id, clientSecret: client.secret };
+    },
+    replay: (refreshToken) =>
+      token.grant({ grant_type: 'refresh_token', refresh_token: refreshToken }).then(
+        () => 200,
+        (error: unknown) => (error instanceof ProtocolError ? error.status : 500),
+      ),
     isAccessTokenActive: (token) => families.ofActive(token) !== undefined,
     revokeAccessToken: (token) => families.revoke(token),
     invalidateSession: (of) =>

@@ -78,7 +78,7 @@ export type FleetOptions = {
 };
 
 /** Nobody listens there: who talks to a fleet chooses the process. */
-const BASE_URL = 'http://localhost:8080';
+export const BASE_URL = 'http://localhost:8080';
 /** Short lives, so that what takes half a minute in a deployment takes two seconds here. */
 const REFRESH = { timeout: '1s', maxPerMinute: 10_000 };
 const LOCK_TTL_MS = 2_000;

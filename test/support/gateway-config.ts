@@ -1,8 +1,8 @@
-import type { FakeProvider } from './fake-provider.ts';
+import type { ProviderFake } from './providers/provider-fake.ts';
 
 /** What a gateway of a test stands between. */
 export type GatewayParts = {
-  provider: FakeProvider;
+  provider: Pick<ProviderFake, 'register'>;
   upstream: { readonly url: string };
   /** Where sessions are kept, as in `session.store`: `memory:` (the default) or the URL of a Redis. */
   store?: string;
@@ -24,14 +24,11 @@ export function gatewayConfig(
   baseUrl: string,
   listen: string,
 ): Record<string, unknown> {
-  const { client, issuer } = provider;
-  client.redirectUris.push(`${baseUrl}/auth/callback`);
-  client.postLogoutRedirectUris.push(`${baseUrl}/`);
   const usual = {
     baseUrl,
     listen,
     admin: { listen: '127.0.0.1:0' },
-    provider: { type: 'oidc', issuer, clientId: client.id, clientSecret: client.secret },
+    provider: provider.register(baseUrl),
     session: { store, secrets: [SESSION_SECRET] },
     routes: [
       { path: '/api', upstream: upstream.url },

@@ -4,6 +4,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { type Gateway, createGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/log.ts';
+import { canaries } from './canaries.ts';
 import { type GatewayParts, gatewayConfig } from './gateway-config.ts';
 import { listenOnLoopback } from './loopback-server.ts';
 
@@ -40,21 +41,30 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const lines: string[] = [];
   try {
     const config = parseConfig(gatewayConfig(options, options.baseUrl ?? `http://${address}`, address));
-    const log = createLogger(config.log, { write: (line) => void lines.push(line) });
+    canaries.keepSessionSecrets(config.session.secrets);
+    const write = (line: string) => {
+      lines.push(line);
+      canaries.see('the log', line);
+    };
+    const log = createLogger(config.log, { write });
     const gateway = createGateway(config, { log, ...(options.clock && { clock: options.clock }) });
+    server.on('connection', canaries.follow);
     server.on('request', gateway.app);
     server.on('checkContinue', gateway.app);
     server.on('upgrade', (request, socket: Socket, head) => gateway.upgrade(request, socket, head));
     adminServer.on('request', gateway.admin);
 
+    const adminUrl = `http://127.0.0.1:${adminListener.port}`;
     return {
       url: config.baseUrl,
       port: listener.port,
-      adminUrl: `http://127.0.0.1:${adminListener.port}`,
+      adminUrl,
       config,
       gateway,
       logs: () => lines.join(''),
       close: async () => {
+        if (adminServer.listening)
+          canaries.see('the metrics', await (await fetch(`${adminUrl}/metrics`)).text());
         await close();
         await gateway.close();
       },

@@ -3,9 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { canaries } from './canaries.ts';
 import { type ChildExit, type ChildProcess, startChildProcess } from './child-process.ts';
 import { freePort } from './free-port.ts';
-import { type GatewayParts, gatewayConfig } from './gateway-config.ts';
+import { SESSION_SECRET, type GatewayParts, gatewayConfig } from './gateway-config.ts';
 
 /** The built program, running in a process of its own. */
 export type Program = Pick<
@@ -43,6 +44,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     const child = await launch(configText(options, port), ['--config'], { ...options.env, PORT: `${port}` });
     try {
       const url = await child.waitForOutput((text) => urlIn(text, 'gateway listening'));
+      canaries.followPort(Number(new URL(url).port));
+      canaries.keepSessionSecrets([SESSION_SECRET]);
       const adminUrl = await child.waitForOutput((text) => urlIn(text, 'admin listening'));
       return {
         ...child,
@@ -82,7 +85,10 @@ async function launch(text: string, args: string[], env: Record<string, string>)
   const child = startChildProcess(process.execPath, [MAIN, ...args, file], {
     env: { PATH, HOME, TMPDIR, ...env },
   });
-  void child.exit.then(() => rm(directory, { recursive: true, force: true }));
+  void child.exit.then(async () => {
+    canaries.see('the output of the program', child.stdout() + child.stderr());
+    await rm(directory, { recursive: true, force: true });
+  });
   return child;
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
+import { canaries, createOverlap } from './canaries.ts';
 import { createByteBuffer } from './byte-buffer.ts';
 import { type RawResponse, parseResponse } from './raw-response.ts';
 
@@ -49,7 +50,9 @@ export async function openRaw(port: number, { timeoutMs = 10_000 }: RawOptions =
     markEnded();
     look();
   };
+  const watch = createOverlap((text) => canaries.seeFrom(port, text));
   socket.on('data', (chunk: Buffer) => {
+    watch(chunk.toString('latin1'));
     received.append(chunk);
     look();
   });

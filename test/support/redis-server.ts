@@ -2,7 +2,9 @@ import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { canaries } from './canaries.ts';
 import { type ChildProcess, startChildProcess } from './child-process.ts';
 import { freePort } from './free-port.ts';
 import { dumpRedis } from './redis-dump.ts';
@@ -39,6 +41,8 @@ export type RedisOptions = {
 };
 
 const ATTEMPTS = 3;
+/** How long a server may take to show what it holds before it is stopped, in milliseconds. */
+const INSPECTION_MS = 2_000;
 
 /**
  * Starts redis-server, from `REDIS_SERVER` or the `PATH`, on a free port of 127.0.0.1.
@@ -73,6 +77,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const { port } = first;
   let child: ChildProcess | undefined = first.child;
   let client: Redis | undefined;
+  let isFrozen = false;
 
   const running = () => {
     if (child === undefined) throw new Error('this redis-server is stopped');
@@ -90,12 +95,21 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     client = undefined;
   };
 
+  /** Looks for secrets in all that is there. A server that does not answer, or a node that has another's keys, shows nothing. */
+  const inspect = async () => {
+    if (child === undefined || isFrozen) return;
+    const late = sleep(INSPECTION_MS, '', { ref: false });
+    canaries.see('Redis', await Promise.race([dumpRedis(connection()).catch(() => ''), late]));
+  };
+
   const stop = async () => {
+    await inspect();
     disconnect();
     const ending = child;
     child = undefined;
     if (ending === undefined) return;
     ending.signal('SIGCONT');
+    isFrozen = false;
     await ending.terminate();
   };
 
@@ -108,14 +122,24 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     stop,
     crash: async () => {
       running().signal('SIGKILL');
+      isFrozen = true;
       await stop();
     },
     start: async () => {
       child ??= await launch(port);
     },
-    pause: () => running().signal('SIGSTOP'),
-    resume: () => running().signal('SIGCONT'),
-    command: (name, ...args) => connection().call(name, ...args),
+    pause: () => {
+      isFrozen = true;
+      running().signal('SIGSTOP');
+    },
+    resume: () => {
+      isFrozen = false;
+      running().signal('SIGCONT');
+    },
+    command: (name, ...args) => {
+      const open = connection();
+      return /^flush/i.test(name) ? inspect().then(() => open.call(name, ...args)) : open.call(name, ...args);
+    },
     dump: () => dumpRedis(connection()),
     close: async () => {
       await stop();

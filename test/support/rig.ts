@@ -27,7 +27,8 @@ export type Rig = {
 };
 
 /** What differs from the usual gateway; a provider that is given is closed with the rest. */
-export type RigOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream'>> & {
+export type RigOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'provider'>> & {
+  provider?: FakeProvider;
   /** Routes in place of the usual ones, all to the upstream of the rig. */
   routes?: Record<string, unknown>[];
 };

@@ -14,6 +14,7 @@ const rows = [
   ['app'],
   ['gateway'],
   ['check', 'serve'],
+  ['workers'],
   ['main'],
 ];
 

@@ -1,4 +1,5 @@
 import { ServerResponse } from 'node:http';
+import { canaries } from './canaries.ts';
 
 /** Collects the tokens that any server of this process hands out, so that a test can look for them elsewhere. */
 export type TokenRecorder = {
@@ -15,7 +16,7 @@ export function recordTokens(): TokenRecorder {
     const [body] = args;
     const text = typeof body === 'string' || Buffer.isBuffer(body) ? body.toString() : '';
     for (const [, token = ''] of text.matchAll(/"(?:access_token|refresh_token)":"([^"]+)"/g))
-      tokens.add(token);
+      tokens.add(canaries.keep('token', token));
     return Reflect.apply(original, this, args) as ServerResponse;
   };
   return {

@@ -1,5 +1,4 @@
 import { Redis } from 'ioredis';
-import { publicSessionId } from '../../src/sessions/sessions.ts';
 import type { Fleet, Visitor } from './fleet.ts';
 
 /** How often the records of sessions have been written. */
@@ -11,18 +10,13 @@ export type Versions = {
 
 /** Follows the records of visitors by the messages that tell all processes of every write. */
 export async function followVersions(fleet: Fleet, visitors: readonly Visitor[]): Promise<Versions> {
-  const prefix = 'coatcheck:session:';
-  const keys = ((await fleet.redis.command('KEYS', `${prefix}*`)) as string[]).map((key) =>
-    key.slice(prefix.length),
-  );
-  const keyOfId = new Map(keys.map((key) => [publicSessionId(key), key]));
   const keyOf = new Map(
     await Promise.all(
       visitors.map(async (visitor) => {
         const { sessionId } = JSON.parse((await visitor.get(fleet.member(0), '/auth/session')).body) as {
           sessionId: string;
         };
-        return [visitor.name, keyOfId.get(sessionId)] as const;
+        return [visitor.name, sessionId] as const;
       }),
     ),
   );

@@ -4,7 +4,6 @@
  */
 export const typedApp = `
 import { createServer } from 'node:http';
-import express from 'express';
 import { ConfigError, createGateway, type ConfigInput, type Gateway } from 'coatcheck';
 import { CoatcheckError, createClient, type Session } from 'coatcheck/client';
 
@@ -15,7 +14,6 @@ const config: ConfigInput = {
   routes: [{ path: '/api', upstream: 'https://api.example.com' }],
 };
 const gateway: Gateway = createGateway(config);
-express().use(gateway.app);
 createServer(gateway.app).on('checkContinue', gateway.app).on('upgrade', gateway.upgrade);
 createServer(gateway.admin);
 const closed: Promise<void> = gateway.close();
@@ -32,6 +30,17 @@ gateway.app.noSuchMember();
 createGateway({ ...config, baseUrl: 1 });
 // @ts-expect-error
 createClient().noSuchMember();
+`;
+
+/** The same in an Express app: the one file that needs the types of Express, which its author has. */
+export const typedExpressApp = `
+import express from 'express';
+import type { Gateway } from 'coatcheck';
+
+export const mount = (gateway: Gateway) => express().use(gateway.app);
+
+// @ts-expect-error
+export const mountNothing = (gateway: Gateway) => express().use(gateway.noSuchMember);
 `;
 
 /**

@@ -213,7 +213,7 @@ describe('the ID token of a login', () => {
     const answer = await login();
     expect(answer.status).toBe(503);
     expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
-    expect(await redis.command('DBSIZE')).toBe(0);
+    expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
     rig.provider.faults.clear();
     expect((await login()).status).toBe(303);
   });
@@ -241,7 +241,11 @@ describe('the answer of the token endpoint to a login', () => {
     ['has no token_type', /"token_type"/, without('token_type')],
     ['has no access token', /"access_token"/, without('access_token')],
     ['has no ID token', /"id_token"/, without('id_token')],
-    ['has an ID token that is none', /JWT/, (given: object) => ({ ...given, id_token: 'a.b.c' })],
+    [
+      'has an ID token that is none',
+      /^the ID token is refused/,
+      (given: object) => ({ ...given, id_token: 'a.b.c' }),
+    ],
   ])('is refused when it %s (standards: C15)', async (_what, reason, patch) => {
     rig.provider.patchTokenResponse = patch;
     await expectRefused(await login(), reason);

@@ -235,6 +235,25 @@ describe('the body of an answer', () => {
     expect(answer.header('trailer')).toBe('x-sum');
   });
 
+  it('lacks the trailers that the upstream names in Connection (standards: F1)', async () => {
+    const raw = await startRawUpstream(async (socket, head) => {
+      await head;
+      socket.end(
+        'HTTP/1.1 200 OK\r\nConnection: close, X-Inside\r\nTrailer: X-Inside, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n' +
+          '4\r\nbody\r\n0\r\nX-Inside: 1\r\nX-Sum: 4\r\n\r\n',
+      );
+    });
+    const other = await openStage({ routes: [{ path: '/raw', upstream: raw.url }] });
+    for (const fields of [[], ['Transfer-Encoding: chunked', 'Trailer: X-Other']]) {
+      const body = fields.length === 0 ? '' : '0\r\nX-Other: 1\r\n\r\n';
+      const answer = await other.send('POST /raw/one HTTP/1.1', fields, body);
+      expect([answer.body.toString(), answer.header('trailer')]).toEqual(['body', 'x-sum']);
+      expect(answer.trailers).toEqual([['x-sum', '4']]);
+    }
+    await other.close();
+    await raw.close();
+  });
+
   it.each([
     ['HEAD', 200, { 'content-length': '1000' }],
     ['GET', 204, {}],

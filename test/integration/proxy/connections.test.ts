@@ -1,11 +1,16 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { createRoutes } from '../../../src/proxy/routes.ts';
+import { createUpstreams } from '../../../src/proxy/upstreams.ts';
 import { listenOnLoopback } from '../../support/loopback-server.ts';
 import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { slowBody } from '../../support/upstream/streams.ts';
+import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
 import { type Stage, answering, codeOf, openStage } from './stage.ts';
 
@@ -21,6 +26,8 @@ beforeAll(async () => {
   stage = await openStage({
     routes: [
       { path: '/raw', upstream: raw.url },
+      { path: '/few', upstream: raw.url, connections: { max: 2 } },
+      { path: '/brief', upstream: raw.url, connections: { idle: '50ms' } },
       { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
       { path: '/hasty-raw', upstream: raw.url, timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0' },
       { path: '/endless', timeout: { headers: '300ms', idle: '0s' } },
@@ -44,6 +51,63 @@ const answerAll = (socket: Socket) => {
 };
 
 describe('the connections to an upstream', () => {
+  it('are no more than configured: further requests wait for one', async () => {
+    attend = answerAll;
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, at) => stage.send(`GET /few/${at} HTTP/1.1`)),
+    );
+    expect(answers.map(({ body }) => body.toString())).toEqual(answers.map(() => 'ok'));
+    expect(raw.received).toHaveLength(2);
+  });
+
+  it('are closed when they have been idle for as long as configured', async () => {
+    const closed = Promise.withResolvers<void>();
+    attend = (socket) => {
+      socket.once('end', () => closed.resolve());
+      answerAll(socket);
+    };
+    await stage.send('GET /brief/one HTTP/1.1');
+    await closed.promise;
+    await stage.send('GET /brief/two HTTP/1.1');
+    expect(raw.received).toHaveLength(2);
+  });
+
+  it('are replaced when they have been used for as long as configured, and follow a name that has moved', async () => {
+    const answerAs = (name: string) =>
+      createServer((_request, response) => response.end(name)).on('error', (error) => {
+        throw error;
+      });
+    const first = answerAs('first');
+    const second = answerAs('second');
+    await once(first.listen(0, '127.0.0.1'), 'listening');
+    const address = first.address();
+    if (address === null || typeof address === 'string') throw new Error('the server has no port');
+    await once(second.listen(address.port, '127.0.0.2'), 'listening');
+
+    let home = '127.0.0.1';
+    const upstream = `http://api.test:${address.port}`;
+    const { routes } = parseConfig({
+      ...minimal,
+      allowInsecureHttp: true,
+      routes: [{ path: '/api', upstream, connections: { maxAge: '200ms' } }],
+    });
+    const [route] = createRoutes(routes).all;
+    if (route === undefined) throw new Error('there is no route');
+    const upstreams = createUpstreams((_name, _options, found) =>
+      found(null, [{ address: home, family: 4 }]),
+    );
+    const ask = async () => {
+      const { body } = await upstreams.of(route).request({ path: '/', method: 'GET' });
+      return body.text();
+    };
+    expect(await ask()).toBe('first');
+    home = '127.0.0.2';
+    await expect.poll(ask, { timeout: 10_000 }).toBe('second');
+    await upstreams.close();
+    first.close();
+    second.close();
+  });
+
   it('are kept and used again, also after an error of the upstream', async () => {
     attend = answerAll;
     for (let call = 0; call < 5; call += 1) {

@@ -15,6 +15,8 @@ const UPGRADE = [
 let stage: Stage;
 /** In the place of the development server. */
 let devServer: Upstream;
+/** One whose development server is away. */
+let away: Stage;
 
 beforeAll(async () => {
   devServer = await startUpstream();
@@ -101,6 +103,33 @@ describe('the socket of the development server', () => {
     await socket.closed;
   });
 
+  it('is closed with 1001 when the gateway stops, also one that opens at that moment', async () => {
+    const other = await openStage({ config: { spa: { devServer: devServer.url } } });
+    const before = await other.agent.websocket('/');
+    other.gateway.gateway.drain();
+    expect((await before.closed).code).toBe(1001);
+    const after = await other.agent.websocket('/');
+    expect((await after.closed).code).toBe(1001);
+    await other.close();
+  });
+
+  it('is in the log with what it was answered, like every request', async () => {
+    const answered = async (status: number) => {
+      const lines = () =>
+        stage.gateway
+          .logs()
+          .split('\n')
+          .filter((line) => line.includes('"path":"/hot"'));
+      await expect.poll(() => lines().length).toBe(1);
+      expect(JSON.parse(lines()[0] ?? '')).toMatchObject({ msg: 'request', route: 'spa', status });
+    };
+    const socket = await stage.agent.websocket('/hot?token=canary');
+    await answered(101);
+    expect(stage.gateway.logs()).not.toContain('canary');
+    socket.close();
+    await socket.closed;
+  });
+
   it.each(['https://evil.example', 'null', undefined])(
     'is refused to the Origin %s, before anything is dialled (standards: F24)',
     async (origin) => {
@@ -145,7 +174,6 @@ it('ends a socket that is open when the development server goes, without a word 
 });
 
 describe('a development server that is away', () => {
-  let away: Stage;
   let raw: RawUpstream;
   let breaksOff = false;
 
@@ -178,10 +206,19 @@ describe('a development server that is away', () => {
       }
       const socket = await away.send('GET / HTTP/1.1', [own, ...UPGRADE]);
       expect([socket.status, codeOf(socket)]).toEqual([502, 'upstream_unreachable']);
+      const { requestId } = JSON.parse(socket.body.toString());
+      await expect.poll(() => lineOf(requestId)).toMatchObject({ path: '/', route: 'spa', status: 502 });
     }
     expect((await away.send('GET /api/one HTTP/1.1')).status).toBe(200);
   });
 });
+
+/** The line of the access log for a request. */
+function lineOf(requestId: string): unknown {
+  const lines = away.gateway.logs().split('\n');
+  const line = lines.find((each) => each.includes(requestId) && each.includes('"msg":"request"'));
+  return line === undefined ? undefined : JSON.parse(line);
+}
 
 it('cuts an answer off that the development server does not finish', async () => {
   const raw = await startRawUpstream(async (socket, head) => {

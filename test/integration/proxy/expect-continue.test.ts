@@ -87,6 +87,18 @@ it.each([
   connection.close();
 });
 
+it('does not hear an expectation of HTTP/1.0, whose client would take the invitation for the answer', async () => {
+  for (const expectation of ['100-continue', 'miracles']) {
+    const connection = await stage.open();
+    connection.write(
+      stage.head('POST /api/one HTTP/1.0', `Expect: ${expectation}`, 'Content-Length: 4') + 'body',
+    );
+    expect(await connection.readResponse('POST')).toMatchObject({ status: 200, interim: [] });
+    expect(stage.received().body.toString()).toBe('body');
+    connection.close();
+  }
+});
+
 it('refuses any other expectation', async () => {
   const answer = await stage.send(
     'POST /api/one HTTP/1.1',

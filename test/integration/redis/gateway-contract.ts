@@ -17,7 +17,10 @@ export function describeGatewaysOn(at: () => string): void {
   let there: UserAgent;
 
   beforeEach(async () => {
-    rig = await openRig({ store: at(), config: { session: { cache: { maxAge: '1h' } } } });
+    rig = await openRig({
+      store: at(),
+      config: { session: { cache: { maxAge: '1h' } }, rateLimit: { callback: 3 } },
+    });
     onTestFinished(() => rig.close());
     const replica = await rig.replica();
     here = rig.agent;
@@ -69,11 +72,29 @@ export function describeGatewaysOn(at: () => string): void {
     expect(refreshes()).toBe(1);
   });
 
+  it('revokes at one gateway what the other could not (standards: D8)', async () => {
+    rig.provider.faults.revoke = { status: 503 };
+    expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    await rig.gateway.close();
+    expect(rig.provider.families).toMatchObject([{ alive: true }]);
+    delete rig.provider.faults.revoke;
+    await vi.waitFor(
+      () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      PATIENCE,
+    );
+  });
+
   it('tells the other gateway of the end of a session, which closes its sockets', async () => {
     const socket = await there.websocket('/socket/live');
     expect(await calls(there, 1)).toEqual([200]);
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect(await socket.closed).toMatchObject({ code: 1008 });
     expect(await calls(there, 1)).toEqual([401]);
+  });
+
+  it('counts together how often a client comes to either of them', async () => {
+    const callback = async (agent: UserAgent) => (await agent.get('/auth/callback?state=x')).status;
+    // The sign-in was the first of three; the other gateway has only ever seen two.
+    expect([await callback(here), await callback(there), await callback(there)]).toEqual([400, 400, 429]);
   });
 }

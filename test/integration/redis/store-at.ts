@@ -1,5 +1,6 @@
 import { storeAddress } from '../../../src/config/store-address.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
+import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
 import { createLogger } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics.ts';
@@ -15,6 +16,8 @@ export function openStoreAt(url: string): SessionStore {
   if (address.kind === 'memory') throw new Error('this store is in no Redis');
   const log = createLogger({ level: 'fatal', format: 'json' });
   const redis = createRedisConnection({ address, log, metrics: createMetrics() });
-  const codec = createRecordCodec(createEnvelopes(createKeyRing([SESSION_SECRET])));
-  return createRedisStore({ redis, codec, keyPrefix: 'coatcheck:', clock: Date.now, log });
+  const keyRing = createKeyRing([SESSION_SECRET]);
+  const codec = createRecordCodec(createEnvelopes(keyRing));
+  const blindIndex = createBlindIndex(keyRing);
+  return createRedisStore({ redis, codec, blindIndex, keyPrefix: 'coatcheck:', clock: Date.now, log });
 }

@@ -68,6 +68,54 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
+  describe('whose ID token says when it ends (session_expiry)', () => {
+    const saying = (aheadMs: number | undefined) => {
+      rig.provider.patchIdToken = (claims) =>
+        aheadMs === undefined ? claims : { ...claims, session_expiry: (rig.now() + aheadMs) / 1000 };
+    };
+
+    it('ends then, however much it is used (standards: D23)', async () => {
+      saying(20 * MINUTE);
+      await rig.agent.signIn();
+      rig.advance(19 * MINUTE);
+      expect(await call()).toBe(200);
+      expect((await session())['expiresIn']).toBe(MINUTE / 1000);
+      rig.advance(MINUTE);
+      expect(await call()).toBe(401);
+    });
+
+    it('lives no longer than its own limits for that (standards: D23)', async () => {
+      saying(100 * HOUR);
+      await rig.agent.signIn();
+      expect((await session())['expiresIn']).toBe((12 * HOUR) / 1000);
+    });
+
+    it('does not begin when that has passed, and its tokens are revoked (standards: D23)', async () => {
+      saying(-1);
+      const agent = rig.browser();
+      await expect(agent.signIn()).rejects.toThrow('session_expiry');
+      expect(agent.cookies.all()).toEqual([]);
+      await vi.waitFor(
+        () => expect(rig.provider.families.at(-1)).toMatchObject({ endedBecause: 'revoked' }),
+        PATIENCE,
+      );
+    });
+
+    it('ends earlier when that of a refresh says so, and never later (standards: D23)', async () => {
+      rig.provider.accessTokenLifetime = 300;
+      saying(25 * MINUTE);
+      await rig.agent.signIn();
+      rig.advance(6 * MINUTE);
+      saying(10 * MINUTE);
+      expect(await call()).toBe(200);
+      expect((await session())['expiresIn']).toBe(600);
+      rig.advance(6 * MINUTE);
+      saying(100 * HOUR);
+      expect(await call()).toBe(200);
+      expect((await session())['expiresIn']).toBe(13 * 60);
+    });
+  });
+
   it('is over after that, though its tokens are good: 401, no cookie, no call to the provider (standards: G23)', async () => {
     rig.advance(30 * MINUTE);
     const before = rig.provider.tokenCalls();

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
 import { createLogger } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics.ts';
-import { createRedisConnection } from '../../../src/redis/connection.ts';
+import { createRedisConnection, type RedisConnection } from '../../../src/redis/connection.ts';
 import { createRecordCodec } from '../../../src/sessions/record.ts';
 import { createRedisStore } from '../../../src/sessions/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store.ts';
@@ -39,15 +40,35 @@ afterAll(async () => {
   await redis.close();
 });
 
-function openStore(): SessionStore {
+/** The secrets of a store, and what may come between it and Redis. */
+type StoreOptions = { secrets?: string[]; wrap?: (connection: RedisConnection) => RedisConnection };
+
+function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): SessionStore {
   const log = createLogger({ level: 'fatal', format: 'json' });
   const connection = createRedisConnection({
     address: { kind: 'redis', url: redis.url },
     log,
     metrics: createMetrics(),
   });
-  const codec = createRecordCodec(createEnvelopes(createKeyRing([SESSION_SECRET])));
-  return createRedisStore({ redis: connection, codec, keyPrefix: PREFIX, clock: Date.now, log });
+  const keyRing = createKeyRing(secrets);
+  const codec = createRecordCodec(createEnvelopes(keyRing));
+  const blindIndex = createBlindIndex(keyRing);
+  const redisConnection = wrap?.(connection) ?? connection;
+  return createRedisStore({
+    redis: redisConnection,
+    codec,
+    blindIndex,
+    keyPrefix: PREFIX,
+    clock: Date.now,
+    log,
+  });
+}
+
+/** Opens a store for the test alone. */
+function openStoreHere(options?: StoreOptions): SessionStore {
+  const store = openStore(options);
+  onTestFinished(() => store.close());
+  return store;
 }
 
 /** Opens a gateway on the Redis of this file, for the test alone. */
@@ -89,7 +110,7 @@ describe('the store in Redis', () => {
 
     /** Expects the record to live so long, less the little that the test has taken. */
     const expectTtl = async (ms: number) => {
-      const ttl = await client.pttl(`${PREFIX}session:one`);
+      const ttl = await client.pttl(await recordKey());
       expect(ttl).toBeLessThanOrEqual(ms);
       expect(ttl).toBeGreaterThan(ms - 10_000);
     };
@@ -222,12 +243,210 @@ describe('what Redis holds of a session (standards: E5)', () => {
     const written = new Set<string>();
     await store.create('one', session, Date.now() + 60_000);
     for (let version = 1; version <= 10; version += 1) {
-      const envelope = (await client.hgetBuffer(`${PREFIX}session:one`, 'e')) ?? Buffer.alloc(0);
+      const envelope = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
       // Past the version and the key id, which are the same, nothing may repeat: neither the iv nor what follows.
       written.add(envelope.subarray(5, 17).toString('hex')).add(envelope.subarray(17, 33).toString('hex'));
       await store.replace('one', session, version);
     }
     expect(written.size).toBe(20);
+  });
+});
+
+describe('the indexes in Redis (standards: D17)', () => {
+  const HOUR = 3_600_000;
+  const issuer = 'https://login.example.test';
+  const alice = { kind: 'subject', issuer, id: 'alice' } as const;
+  const atProvider = { kind: 'sid', issuer, id: 'sid-1' } as const;
+  const session = (absoluteMs = HOUR) =>
+    sampleSession({ providerSessionId: 'sid-1', absoluteExpiresAtMs: Date.now() + absoluteMs });
+  const indexKeys = async () =>
+    [...(await client.keys(`${PREFIX}subject:*`)), ...(await client.keys(`${PREFIX}sid:*`))].toSorted(
+      (a, b) => a.localeCompare(b),
+    );
+
+  /** Makes the scripts of one operation wait, from when the first `has come` until they `may go`. */
+  const hold = (held: string) => {
+    const hasCome = Promise.withResolvers<void>();
+    const mayGo = Promise.withResolvers<void>();
+    const wrap = (connection: RedisConnection): RedisConnection => ({
+      ...connection,
+      async evaluate(operation, ...rest) {
+        if (operation === held) {
+          hasCome.resolve();
+          await mayGo.promise;
+        }
+        return connection.evaluate(operation, ...rest);
+      },
+    });
+    return { wrap, hasCome: hasCome.promise, release: mayGo.resolve };
+  };
+
+  it('live as long as the last session in them may, and go with the last one', async () => {
+    const store = openStoreHere();
+    await store.create('one', session(2 * HOUR), Date.now() + HOUR);
+    await store.create('two', session(HOUR), Date.now() + HOUR);
+    for (const key of await indexKeys()) {
+      const ttl = await client.pttl(key);
+      expect(ttl).toBeLessThanOrEqual(2 * HOUR + 1);
+      expect(ttl).toBeGreaterThan(2 * HOUR - 10_000);
+    }
+    expect(await indexKeys()).toHaveLength(2);
+    await store.remove('one');
+    await store.remove('two');
+    expect(await indexKeys()).toEqual([]);
+  });
+
+  it('lose what has lapsed when a session begins', async () => {
+    const store = openStoreHere();
+    await store.create('short', session(300), Date.now() + HOUR);
+    await store.create('long', session(), Date.now() + HOUR);
+    const [index = ''] = await indexKeys();
+    expect(await client.zcard(index)).toBe(2);
+    await vi.waitFor(async () => expect(await store.load('short')).toBeUndefined(), PATIENCE);
+    await store.create('next', session(), Date.now() + HOUR);
+    expect(await client.zcard(index)).toBe(2);
+  });
+
+  it('lose what has ended by itself when they are read', async () => {
+    const store = openStoreHere();
+    await store.create('idle', session(), Date.now() + 200);
+    await store.create('used', session(), Date.now() + HOUR);
+    await vi.waitFor(async () => expect(await store.load('idle')).toBeUndefined(), PATIENCE);
+    expect(await store.ofOwner(alice)).toMatchObject([{ key: 'used' }]);
+    const [, index = ''] = await indexKeys();
+    expect(await client.zcard(index)).toBe(1);
+  });
+
+  it('tell a reader of Redis nothing: their names are not hashes that could be tried out (standards: E5)', async () => {
+    const store = openStoreHere();
+    await store.create('one', session(), Date.now() + HOUR);
+    await store.note(['end', 'subject', issuer, 'alice'], 'x', HOUR);
+    const dump = await redis.dump();
+    const texts = [
+      'alice',
+      `${issuer}alice`,
+      `${issuer}\0alice`,
+      JSON.stringify(['subject', issuer, 'alice']),
+    ];
+    const digests = texts.flatMap((text) =>
+      (['hex', 'base64', 'base64url'] as const).map((as) =>
+        createHash('sha256').update(text).digest(as).slice(0, 16),
+      ),
+    );
+    expect([...texts, ...digests].filter((secret) => dump.includes(secret))).toEqual([]);
+  });
+
+  it('are found by every secret that still reads, and by none that was removed (standards: E6)', async () => {
+    const second = 'the second secret, of 32 characters';
+    await openStoreHere().create('old', session(), Date.now() + HOUR);
+    const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
+    await both.create('new', session(), Date.now() + HOUR);
+    const keys = async (store: SessionStore) => (await store.ofOwner(alice)).map(({ key }) => key).toSorted();
+    expect(await keys(both)).toEqual(['new', 'old']);
+    expect(await keys(openStoreHere({ secrets: [second] }))).toEqual(['new']);
+    await both.remove('old');
+    await both.remove('new');
+    expect(await indexKeys()).toEqual([]);
+  });
+
+  it('keep what another process can open and this one cannot', async () => {
+    const second = 'the second secret, of 32 characters';
+    const other = openStoreHere({ secrets: [SESSION_SECRET, second] });
+    await other.create('one', session(), Date.now() + HOUR);
+    const record = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
+    await client.hset(await recordKey(), 'e', Buffer.from(record).fill(0, 1, 5));
+    expect(await other.ofOwner(alice)).toEqual([]);
+    await client.hset(await recordKey(), 'e', record);
+    expect(await other.ofOwner(alice)).toMatchObject([{ key: 'one' }]);
+  });
+
+  it.each([1, 2, 3, 4, 5])(
+    'hide no session when a process dies at step %i of a sign-in, and nothing stays for ever',
+    async (step) => {
+      let steps = 0;
+      const dying = openStoreHere({
+        wrap: (connection) => ({
+          ...connection,
+          evaluate: (operation, ...rest) => {
+            steps += 1;
+            return steps >= step
+              ? Promise.reject(new Error('the process is dead'))
+              : connection.evaluate(operation, ...rest);
+          },
+        }),
+      });
+      await expect(dying.create('one', session(), Date.now() + HOUR)).rejects.toThrow('dead');
+      const store = openStoreHere();
+      const isThere = (await store.load('one')) !== undefined;
+      expect(isThere).toBe(step > 3);
+      for (const owner of [alice, atProvider])
+        expect(await store.ofOwner(owner)).toHaveLength(isThere ? 1 : 0);
+      for (const key of await client.keys('*')) expect(await client.pttl(key)).toBeGreaterThan(0);
+    },
+  );
+
+  it.each(['before', 'after'])(
+    'cannot lose a session that begins while they are read, and is taken out %s it is written',
+    async (moment) => {
+      const record = hold('create');
+      const strike = hold('index');
+      const creating = openStoreHere({ wrap: record.wrap }).create('one', session(), Date.now() + HOUR);
+      await record.hasCome;
+      // Who looks finds an entry without a record.
+      const reading = openStoreHere({ wrap: strike.wrap }).ofOwner(alice);
+      await strike.hasCome;
+      if (moment === 'before') {
+        strike.release();
+        await reading;
+      }
+      record.release();
+      await creating;
+      strike.release();
+      expect(await reading).toEqual([]);
+      expect(await openStoreHere().ofOwner(alice)).toMatchObject([{ key: 'one' }]);
+    },
+  );
+
+  it('take no more room than a session may, all in all: 3.5 kB with tokens of 1.1 kB', async () => {
+    const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const sign = (claims: Record<string, unknown>) => {
+      const header = base64({ alg: 'RS256', typ: 'JWT', kid: 'k'.repeat(43) });
+      const padded = { ...claims, pad: 'p'.repeat(490 - JSON.stringify(claims).length) };
+      const signature = Buffer.alloc(256, 0xa5).toString('base64url');
+      return { claims: padded, token: `${header}.${base64(padded)}.${signature}` };
+    };
+    const sub = '3c6e0b8a-9c15-4d61-a8f5-7d2e4b0f1c93';
+    const common = { iss: 'https://login.example.com/realms/acme', sub, sid: sub, exp: 1_790_000_000 };
+    const idToken = sign({ ...common, aud: 'web', nonce: 'n'.repeat(43), email: 'ada@example.com' });
+    const accessToken = sign({ ...common, aud: 'https://api.example.com', scope: 'openid profile email' });
+    expect(idToken.token.length + accessToken.token.length).toBeGreaterThan(2_200);
+
+    const now = Date.now();
+    const token = {
+      value: accessToken.token,
+      obtainedAtMs: now,
+      expiresAtMs: now,
+      scope: 'openid profile email',
+    };
+    await openStoreHere().create(
+      'k'.repeat(22),
+      {
+        issuer: common.iss,
+        subject: sub,
+        providerSessionId: sub,
+        signedInAtSeconds: 1_790_000_000,
+        claims: idToken.claims,
+        tokens: { access: { '': token }, refreshToken: 'r'.repeat(64), idToken: idToken.token },
+        createdAtMs: now,
+        absoluteExpiresAtMs: now + HOUR,
+        generation: now,
+      },
+      now + HOUR,
+    );
+    const keys = await client.keys('*');
+    const sizes = await Promise.all(keys.map((key) => client.memory('USAGE', key)));
+    expect(keys).toHaveLength(3);
+    expect(sizes.reduce<number>((sum, size) => sum + Number(size), 0)).toBeLessThanOrEqual(3_500);
   });
 });
 
@@ -366,6 +585,7 @@ describe('the load on Redis', () => {
     await rig.agent.fetch('/api/refreshed');
     await rig.agent.fetch('/auth/session');
     await rig.agent.signIn();
+    await rig.agent.fetch('/auth/sessions');
     await rig.agent.fetch('/auth/logout', { method: 'POST' });
     await fetch(`${rig.gateway.adminUrl}/readyz`);
     const used = await commands();

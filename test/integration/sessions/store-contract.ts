@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Owner } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
 import { renewed, sampleSession } from './sample.ts';
 
@@ -204,6 +205,133 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.replace('one', renewed(session, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
       expect(await store.load('one')).toBeDefined();
+    });
+  });
+
+  describe('ofOwner (standards: D17)', () => {
+    const issuer = 'https://login.example.test';
+    const person = (id: string) => ({ kind: 'subject', issuer, id }) as const;
+    const atProvider = (id: string) => ({ kind: 'sid', issuer, id }) as const;
+    const keysOf = async (owner: Owner) =>
+      (await store.ofOwner(owner)).map(({ key }) => key).toSorted((a, b) => a.localeCompare(b));
+
+    beforeEach(async () => {
+      await store.create('a1', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
+      await store.create('a2', sampleSession({ subject: 'alice', providerSessionId: 's2' }), later());
+      await store.create('a3', sampleSession({ subject: 'alice' }), later());
+      await store.create('b1', sampleSession({ subject: 'bob', providerSessionId: 's3' }), later());
+    });
+
+    it('gives all sessions of a person, and none of anybody else', async () => {
+      expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
+      expect(await keysOf(person('bob'))).toEqual(['b1']);
+      expect(await keysOf(person('nobody'))).toEqual([]);
+    });
+
+    it('gives the sessions that began in one session of the provider', async () => {
+      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
+      expect(await keysOf(atProvider('s1'))).toEqual(['a1', 'a4']);
+      expect(await keysOf(atProvider('s3'))).toEqual(['b1']);
+    });
+
+    it('keeps the people of one issuer apart from those of another', async () => {
+      const other = 'https://other.example.test';
+      await store.create(
+        'x1',
+        sampleSession({ issuer: other, subject: 'alice', providerSessionId: 's1' }),
+        later(),
+      );
+      expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
+      expect(await keysOf({ kind: 'subject', issuer: other, id: 'alice' })).toEqual(['x1']);
+      expect(await keysOf({ kind: 'sid', issuer: other, id: 's1' })).toEqual(['x1']);
+    });
+
+    it('takes no part of a name for another: not a sid for a subject, not an issuer that ends in one', async () => {
+      expect(await keysOf(person('s1'))).toEqual([]);
+      expect(await keysOf(atProvider('alice'))).toEqual([]);
+      expect(await keysOf({ kind: 'subject', issuer: `${issuer}a`, id: 'lice' })).toEqual([]);
+    });
+
+    it('gives them as they are now', async () => {
+      const session = sampleSession({ subject: 'alice', providerSessionId: 's1' });
+      await store.replace('a1', renewed(session, 'access-2'), 1);
+      const further = Date.now() + 120_000;
+      await store.touch('a1', further);
+      const [found] = await store.ofOwner(atProvider('s1'));
+      expect(found).toEqual(await store.load('a1'));
+      expect(found).toMatchObject({ version: 2, idleExpiresAtMs: further });
+    });
+
+    it('forgets those that were removed', async () => {
+      await store.remove('a1');
+      expect(await keysOf(person('alice'))).toEqual(['a2', 'a3']);
+      expect(await keysOf(atProvider('s1'))).toEqual([]);
+    });
+
+    it('forgets those that ended by themselves', async () => {
+      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's4' }), soon());
+      expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3', 'a4']);
+      await isGone('a4');
+      expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
+      expect(await keysOf(atProvider('s4'))).toEqual([]);
+    });
+
+    it('finds each of many that begin while others look', async () => {
+      const keys = Array.from({ length: 30 }, (_, at) => `many-${String(at).padStart(2, '0')}`);
+      const looks = keys.map(() => store.ofOwner(person('carol')));
+      await Promise.all(keys.map((key) => store.create(key, sampleSession({ subject: 'carol' }), later())));
+      await Promise.all(looks);
+      expect(await keysOf(person('carol'))).toEqual(keys);
+    });
+  });
+
+  describe('a generation (standards: D24)', () => {
+    it('is the first at the start, which sessions say nothing of', async () => {
+      await store.create('one', sampleSession(), later());
+      const stored = await store.load('one');
+      expect(store.generation()).toBe(0);
+      expect(stored?.session.generation).toBeUndefined();
+    });
+
+    it('is another one each time, by which sessions of older ones are told', async () => {
+      await store.create('one', sampleSession(), later());
+      await store.beginGeneration();
+      const second = store.generation();
+      await store.create('two', sampleSession(), later());
+      await store.beginGeneration();
+      expect(second).toBeGreaterThan(0);
+      expect(store.generation()).toBeGreaterThan(second);
+      expect((await store.load('one'))?.session.generation).toBeUndefined();
+      expect((await store.load('two'))?.session.generation).toBe(second);
+    });
+
+    it('tells who listens that every session is concerned', async () => {
+      const heard: (SessionChange | undefined)[] = [];
+      await vi.waitFor(() => expect(store.hearsChanges()).toBe(true), PATIENCE);
+      store.onChange((change) => heard.push(change));
+      await store.beginGeneration();
+      await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENCE);
+    });
+  });
+
+  describe('a note', () => {
+    it('is kept on its subject, and on no other', async () => {
+      await store.note(['kind', 'a', 'bc'], 'text', 60_000);
+      expect(await store.readNote(['kind', 'a', 'bc'])).toBe('text');
+      expect(await store.readNote(['kind', 'ab', 'c'])).toBeUndefined();
+      expect(await store.readNote(['other', 'a', 'bc'])).toBeUndefined();
+    });
+
+    it('gives way to a later one, and may say nothing', async () => {
+      await store.note(['kind'], 'one', 60_000);
+      await store.note(['kind'], '', 60_000);
+      expect(await store.readNote(['kind'])).toBe('');
+    });
+
+    it('is gone when its time is over', async () => {
+      await store.note(['kind'], 'text', 200);
+      expect(await store.readNote(['kind'])).toBe('text');
+      await vi.waitFor(async () => expect(await store.readNote(['kind'])).toBeUndefined(), PATIENCE);
     });
   });
 

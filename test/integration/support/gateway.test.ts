@@ -55,10 +55,9 @@ it('shows where a secret would be found', async () => {
   await agent.fetch('/api/one');
   const tokens = provider.secrets(['access_token', 'refresh_token', 'client_secret']);
   const visible = [agent.received(gateway.url), gateway.logs(), await redis.dump()].join('\n');
-  // The upstream of this test echoes its request, and so gives the access token away on purpose.
-  const leaked = tokens.filter((token) => visible.includes(token));
-  expect(provider.secrets(['access_token'])).toEqual(expect.arrayContaining(leaked));
-  expect(leaked).toHaveLength(1);
+  expect(tokens.filter((token) => visible.includes(token))).toEqual([]);
+  for (const sign of ['"method":"GET"', 'session started', 'coatcheck:session:'])
+    expect(visible).toContain(sign);
   expect(gateway.logs()).toContain('"requestId"');
 });
 

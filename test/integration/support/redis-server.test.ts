@@ -13,17 +13,17 @@ describe('the Redis of the tests', () => {
 
   it('answers commands and dumps every kind of key with type, TTL and values', async () => {
     redis = await startRedis();
-    await redis.command('SET', 'a', 'canary-string', 'PX', 60_000);
+    await redis.command('SET', 'a', 'kept-string', 'PX', 60_000);
     await redis.command('HSET', 'b', 'field', Buffer.from([0xff, 0x00, 0x61]));
-    await redis.command('RPUSH', 'c', 'canary-list');
-    await redis.command('SADD', 'd', 'canary-set');
-    await redis.command('ZADD', 'e', 7, 'canary-zset');
-    await redis.command('XADD', 'f', '*', 'name', 'canary-stream');
+    await redis.command('RPUSH', 'c', 'kept-list');
+    await redis.command('SADD', 'd', 'kept-set');
+    await redis.command('ZADD', 'e', 7, 'kept-zset');
+    await redis.command('XADD', 'f', '*', 'name', 'kept-stream');
 
     const dump = await redis.dump();
-    expect(dump).toMatch(/^db0 string ttl=\d+ms a\ncanary-string$/m);
+    expect(dump).toMatch(/^db0 string ttl=\d+ms a\nkept-string$/m);
     expect(dump).toContain('db0 hash ttl=-1ms b\nfield\n\xff\x00a');
-    for (const kind of ['list', 'set', 'zset', 'stream']) expect(dump).toContain(`canary-${kind}`);
+    for (const kind of ['list', 'set', 'zset', 'stream']) expect(dump).toContain(`kept-${kind}`);
   });
 
   it('dumps the other databases too', async () => {

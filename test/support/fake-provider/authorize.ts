@@ -35,6 +35,7 @@ export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: Aut
       sid: secrets.mint('sid'),
       scopes: required(parameters, 'scope').split(' '),
       resource: parameters['resource'],
+      parameters,
       nonce: required(parameters, 'nonce'),
       authTimeMs: nowMs(),
     };
@@ -55,6 +56,7 @@ export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: Aut
     let result: Parameters;
     try {
       checkParameters(parameters);
+      settings.checkAuthorization?.(parameters);
       result = grantCode(parameters, redirectUri);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;

@@ -14,6 +14,9 @@ type EndSessionParts = {
 export function createEndSession({ settings, signer, endSession }: EndSessionParts) {
   return async (request: ProviderRequest): Promise<ProviderAnswer> => {
     const parameters = parametersOf(request.form ?? request.query);
+    if (settings.endSession) {
+      return { status: 302, headers: { location: settings.endSession(parameters, settings.client) } };
+    }
     const returnTo = checkedReturn(settings, parameters);
     const hint = parameters['id_token_hint'];
     if (hint !== undefined) {

@@ -1,3 +1,4 @@
+import type { Parameters } from './exchange.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
 
@@ -9,6 +10,8 @@ export type Grant = {
   scopes: readonly string[];
   /** The `resource` parameter of the authorization request, or none. */
   resource: string | undefined;
+  /** All parameters of the authorization request. */
+  parameters: Parameters;
   nonce: string;
   authTimeMs: number;
 };
@@ -73,7 +76,7 @@ export type Families = {
 
 /** Opens empty books. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
 export function createFamilies(
-  settings: Pick<ProviderSettings, 'rotate' | 'graceMs'>,
+  settings: Pick<ProviderSettings, 'rotate' | 'graceMs' | 'accessTokens'>,
   nowMs: () => number,
 ): Families {
   const all: Family[] = [];
@@ -158,7 +161,7 @@ export function createFamilies(
     ofActive: (accessToken) => {
       const found = accessTokens.get(accessToken);
       if (!found || found.entry.revoked || found.entry.expiresAtMs <= nowMs()) return undefined;
-      return found.family.alive ? found.family : undefined;
+      return found.family.alive || settings.accessTokens === 'outlive' ? found.family : undefined;
     },
 
     books: () =>

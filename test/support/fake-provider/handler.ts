@@ -2,25 +2,30 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { text } from 'node:stream/consumers';
 import type { ProviderAnswer, ProviderRequest } from './exchange.ts';
 import type { FaultLine } from './faults.ts';
-import { ENDPOINTS, type Endpoint } from './metadata.ts';
+import type { Endpoint, Paths } from './metadata.ts';
 import { ProtocolError } from './protocol-error.ts';
+import type { ProviderSettings } from './settings.ts';
 import type { Traffic } from './traffic.ts';
 
 type HandlerParts = {
   endpoints: Record<Endpoint, (request: ProviderRequest) => Promise<ProviderAnswer>>;
   traffic: Traffic;
   faultLine: FaultLine;
+  paths: Paths;
+  settings: ProviderSettings;
 };
 
 /** Takes each request of node:http to its endpoint: recorded first, then through the faults. */
-export function createHandler({ endpoints, traffic, faultLine }: HandlerParts): RequestListener {
+export function createHandler(parts: HandlerParts): RequestListener {
+  const { endpoints, traffic, faultLine, paths, settings } = parts;
+
   return (incoming, response) => {
     void handle(incoming, response);
   };
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://provider.invalid');
-    const endpoint = (Object.keys(ENDPOINTS) as Endpoint[]).find((name) => ENDPOINTS[name] === pathname);
+    const endpoint = (Object.keys(paths) as Endpoint[]).find((name) => paths[name] === pathname);
     if (endpoint === undefined) return write(response, { status: 404, body: 'not found' });
 
     const body = await text(incoming).catch(() => undefined);
@@ -43,7 +48,7 @@ export function createHandler({ endpoints, traffic, faultLine }: HandlerParts): 
       status: undefined as number | undefined,
     };
     const depart = traffic.arrive(record);
-    const outcome = await faultLine.pass(endpoint, () => answer(endpoints[endpoint], request));
+    const outcome = await faultLine.pass(endpoint, () => answer(endpoints[endpoint], request, settings));
     depart();
     if (outcome === 'dropped') {
       incoming.socket.destroy();
@@ -62,13 +67,16 @@ function isForm(incoming: IncomingMessage): boolean {
 async function answer(
   endpoint: (request: ProviderRequest) => Promise<ProviderAnswer>,
   request: ProviderRequest,
+  { patchRefusal = (refusal) => refusal }: ProviderSettings,
 ): Promise<ProviderAnswer> {
   try {
     return await endpoint(request);
   } catch (error) {
     const refusal =
-      error instanceof ProtocolError ? error : new ProtocolError('server_error', String(error), 500);
-    const body = { error: refusal.error, error_description: refusal.message };
+      error instanceof ProtocolError
+        ? patchRefusal(error)
+        : new ProtocolError('server_error', String(error), 500);
+    const body = { error: refusal.error, error_description: refusal.message, ...refusal.members };
     return { status: refusal.status, headers: refusal.headers, body };
   }
 }

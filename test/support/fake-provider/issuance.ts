@@ -12,7 +12,7 @@ export type Issuance = {
     scopes: readonly string[],
     resource: string | undefined,
   ): Promise<{ access_token: string; token_type: string; expires_in: number; scope: string }>;
-  refreshToken(family: Family, generation: number): string;
+  refreshToken(family: Family, generation: number): Promise<string>;
   /** An ID token; the nonce is only in that of the sign-in (OpenID Connect Core, section 12.2). */
   idToken(family: Family, grantType: 'authorization_code' | 'refresh_token'): Promise<string>;
 };
@@ -41,7 +41,8 @@ export function createIssuance({
       const issuedAtMs = nowMs();
       const iat = Math.floor(issuedAtMs / 1000);
       const scope = scopes.join(' ');
-      const audience = resource ?? family.grant.resource ?? settings.audience;
+      const audience =
+        resource ?? settings.audienceOf?.(family.grant, scopes) ?? family.grant.resource ?? settings.audience;
       const claims = {
         iss: issuer,
         sub: family.grant.subject,
@@ -58,8 +59,10 @@ export function createIssuance({
       return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope };
     },
 
-    refreshToken: (family, generation) => {
-      const token = secrets.note('refresh_token', secrets.mint('rt'));
+    refreshToken: async (family, generation) => {
+      const random = secrets.mint('rt');
+      const shaped = await settings.shapeRefreshToken?.(random, family.grant);
+      const token = secrets.note('refresh_token', shaped ?? random);
       families.addRefreshToken(family, token, generation);
       return token;
     },

@@ -14,16 +14,27 @@ export const ENDPOINTS = {
 /** One endpoint of the fake provider. */
 export type Endpoint = keyof typeof ENDPOINTS;
 
+/** Where the endpoints of one fake provider are. */
+export type Paths = Readonly<Record<Endpoint, string>>;
+
+/** The usual paths under that of the issuer, or others. */
+export function pathsUnder(issuer: string, others: Partial<Paths>): Paths {
+  const base = new URL(issuer).pathname.replace(/\/$/, '');
+  const own = Object.entries({ ...ENDPOINTS, ...others }).map(([name, path]) => [name, base + path]);
+  return Object.fromEntries(own) as Paths;
+}
+
 /** The discovery document (OpenID Connect Discovery, section 3). */
-export function metadataOf(issuer: string, client: Client): Record<string, unknown> {
+export function metadataOf(issuer: string, paths: Paths, client: Client): Record<string, unknown> {
+  const { origin } = new URL(issuer);
   return {
     issuer,
-    authorization_endpoint: issuer + ENDPOINTS.authorize,
-    token_endpoint: issuer + ENDPOINTS.token,
-    userinfo_endpoint: issuer + ENDPOINTS.userinfo,
-    jwks_uri: issuer + ENDPOINTS.jwks,
-    revocation_endpoint: issuer + ENDPOINTS.revoke,
-    end_session_endpoint: issuer + ENDPOINTS.end_session,
+    authorization_endpoint: origin + paths.authorize,
+    token_endpoint: origin + paths.token,
+    userinfo_endpoint: origin + paths.userinfo,
+    jwks_uri: origin + paths.jwks,
+    revocation_endpoint: origin + paths.revoke,
+    end_session_endpoint: origin + paths.end_session,
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     grant_types_supported: ['authorization_code', 'refresh_token'],

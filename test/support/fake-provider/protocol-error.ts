@@ -4,11 +4,20 @@ export class ProtocolError extends Error {
   readonly error: string;
   readonly status: number;
   readonly headers: Record<string, string>;
+  /** Further members of the answer. */
+  readonly members: Record<string, unknown>;
 
-  constructor(error: string, description: string, status = 400, headers: Record<string, string> = {}) {
+  constructor(
+    error: string,
+    description: string,
+    status = 400,
+    headers: Record<string, string> = {},
+    members: Record<string, unknown> = {},
+  ) {
     super(description);
     this.error = error;
     this.status = status;
     this.headers = headers;
+    this.members = members;
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canaries } from '../canaries.ts';
 
 /** What kind of secret a string is; some of them a browser must see, and some it must never see. */
 export type SecretKind =
@@ -27,7 +28,7 @@ export function createSecrets(issuer: string): Secrets {
     },
     note: (kind, secret) => {
       noted.push({ kind, secret });
-      return secret;
+      return canaries.keep(kind, secret);
     },
     list: (kinds) => [
       ...new Set(noted.filter(({ kind }) => !kinds || kinds.includes(kind)).map(({ secret }) => secret)),

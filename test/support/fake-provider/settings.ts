@@ -1,4 +1,7 @@
-import type { JWTPayload } from 'jose';
+import type { JWK, JWTPayload } from 'jose';
+import type { Parameters } from './exchange.ts';
+import type { Grant } from './families.ts';
+import type { ProtocolError } from './protocol-error.ts';
 
 /**
  * What happens to a refresh token that is used:
@@ -13,14 +16,40 @@ export type Client = {
   id: string;
   secret: string;
   /** The one way the client may authenticate. */
-  authentication: 'client_secret_basic' | 'client_secret_post';
+  authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
+  /** The public keys of `private_key_jwt`. */
+  keys?: readonly JWK[];
+  /** The one audience that an assertion must have; the issuer when absent. */
+  assertionAudience?: 'issuer' | 'token_endpoint';
   /** Compared character by character. */
   redirectUris: string[];
   postLogoutRedirectUris: string[];
 };
 
+/** What only some providers do. Each function stands for the good custom when absent. */
+export type ProviderHabits = {
+  /** Whether access tokens end with the grant they came from, or outlive it, as JWTs that nobody asks about do. */
+  accessTokens: 'end' | 'outlive';
+  /** Throws a ProtocolError for what this provider does not take in an authorization request. */
+  checkAuthorization: ((parameters: Parameters) => void) | undefined;
+  /** Throws a ProtocolError for what this provider does not take in a token request. */
+  checkTokenRequest: ((form: Parameters) => void) | undefined;
+  /** Whether a token answer has a refresh token; `scopes` are those asked for in that request. */
+  givesRefreshToken: ((grant: Grant, scopes: readonly string[]) => boolean) | undefined;
+  /** Makes a refresh token out of a random string, such as a JWT. */
+  shapeRefreshToken: ((random: string, grant: Grant) => Promise<string>) | undefined;
+  /** The scopes of a refresh, out of those granted and those asked for; throws a ProtocolError. */
+  narrow: ((granted: readonly string[], asked: readonly string[]) => readonly string[]) | undefined;
+  /** Whom an access token is for, when that depends on more than `resource`. */
+  audienceOf: ((grant: Grant, scopes: readonly string[]) => string) | undefined;
+  /** Where the logout page sends the browser, when it is no OpenID end-session endpoint; throws a ProtocolError. */
+  endSession: ((parameters: Parameters, client: Client) => string) | undefined;
+  /** Changes a refusal on its way out. */
+  patchRefusal: ((refusal: ProtocolError) => ProtocolError) | undefined;
+};
+
 /** Everything a test may change while the fake provider runs. */
-export type ProviderSettings = {
+export type ProviderSettings = ProviderHabits & {
   client: Client;
   /** Who is signed in at the provider, when the request has no `login_hint`; nobody if undefined. */
   user: string | undefined;
@@ -64,6 +93,15 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     audience: 'https://api.example.test',
     resources: undefined,
     clockOffsetMs: 0,
+    accessTokens: 'end',
+    checkAuthorization: undefined,
+    checkTokenRequest: undefined,
+    givesRefreshToken: undefined,
+    shapeRefreshToken: undefined,
+    narrow: undefined,
+    audienceOf: undefined,
+    endSession: undefined,
+    patchRefusal: undefined,
     patchTokenResponse: undefined,
     patchIdToken: undefined,
     patchAuthorizationResponse: undefined,

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { authenticateClient } from './client-authentication.ts';
+import type { ClientAuthentication } from './client-authentication.ts';
 import type { Codes } from './codes.ts';
 import { type Parameters, type ProviderAnswer, type ProviderRequest, formOf, required } from './exchange.ts';
-import type { Families, Family } from './families.ts';
+import type { Families, Family, Grant, Presented } from './families.ts';
 import type { Issuance } from './issuance.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { Secrets } from './secrets.ts';
@@ -14,12 +14,22 @@ type TokenParts = {
   families: Families;
   issuance: Issuance;
   secrets: Secrets;
+  authenticate: ClientAuthentication;
 };
 
 type TokenResponse = Record<string, unknown>;
 
+/** The token endpoint, and what it does for a client that has proved itself. */
+export type Token = {
+  endpoint(request: ProviderRequest): Promise<ProviderAnswer>;
+  /** @throws ProtocolError */
+  grant(form: Parameters): Promise<TokenResponse>;
+};
+
 /** The token endpoint: authorization codes and refresh tokens (RFC 6749, sections 4.1.3 and 6). */
-export function createToken({ settings, codes, families, issuance, secrets }: TokenParts) {
+export function createToken(parts: TokenParts): Token {
+  const { settings, codes, families, issuance, secrets, authenticate } = parts;
+
   const redeemCode = async (form: Parameters): Promise<TokenResponse> => {
     const code = codes.redeem(required(form, 'code'));
     const { grant, redirectUri, codeChallenge } = code.authorization;
@@ -35,18 +45,18 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
     code.family = family;
     return {
       ...(await issuance.accessToken(family, grant.scopes, form['resource'])),
-      refresh_token: issuance.refreshToken(family, 1),
+      ...(gives(grant, grant.scopes) && { refresh_token: await issuance.refreshToken(family, 1) }),
       id_token: await issuance.idToken(family, 'authorization_code'),
     };
   };
 
   const refresh = async (form: Parameters): Promise<TokenResponse> => {
     const presented = families.present(required(form, 'refresh_token'));
-    const { family, entry } = presented;
-    const scopes = narrowed(family, form['scope']);
+    const { family } = presented;
+    const scopes = narrowed(settings, family, form['scope']);
     checkResource(settings, form['resource']);
     families.spend(presented);
-    const successor = successorOf(entry.token, () => issuance.refreshToken(family, entry.generation + 1));
+    const successor = gives(family.grant, scopes) ? await successorOf(presented) : undefined;
     return {
       ...(await issuance.accessToken(family, scopes, form['resource'])),
       ...(successor !== undefined && { refresh_token: successor }),
@@ -54,16 +64,19 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
     };
   };
 
-  const successorOf = (token: string, issue: () => string): string | undefined => {
+  const gives = (grant: Grant, scopes: readonly string[]) =>
+    settings.givesRefreshToken?.(grant, scopes) ?? true;
+
+  const successorOf = async ({ family, entry }: Presented): Promise<string | undefined> => {
     switch (settings.rotate) {
       case 'off':
         return undefined;
       case 'same':
-        return token;
+        return entry.token;
       case 'new':
       case 'strict':
       case 'grace':
-        return issue();
+        return issuance.refreshToken(family, entry.generation + 1);
     }
   };
 
@@ -72,15 +85,23 @@ export function createToken({ settings, codes, families, issuance, secrets }: To
     refresh_token: refresh,
   };
 
-  return async (request: ProviderRequest): Promise<ProviderAnswer> => {
-    const form = formOf(request);
-    authenticateClient(settings.client, request.authorization, form);
+  const grant = async (form: Parameters): Promise<TokenResponse> => {
     const grantType = required(form, 'grant_type');
-    const grant = grants[grantType];
-    if (grant === undefined)
+    const serve = grants[grantType];
+    if (serve === undefined)
       throw new ProtocolError('unsupported_grant_type', `${grantType} is not supported`);
-    const response = await grant(form);
-    return { status: 200, body: settings.patchTokenResponse?.(response, grantType) ?? response };
+    const response = await serve(form);
+    return settings.patchTokenResponse?.(response, grantType) ?? response;
+  };
+
+  return {
+    grant,
+    endpoint: async (request) => {
+      const form = formOf(request);
+      await authenticate(request.authorization, form);
+      settings.checkTokenRequest?.(form);
+      return { status: 200, body: await grant(form) };
+    },
   };
 }
 
@@ -97,9 +118,14 @@ function checkResource({ resources }: ProviderSettings, resource = ''): void {
 }
 
 /** The scopes asked for in a refresh, which must be among those granted (RFC 6749, section 6). */
-function narrowed(family: Family, scope: string | undefined): readonly string[] {
+function narrowed(
+  { narrow }: ProviderSettings,
+  family: Family,
+  scope: string | undefined,
+): readonly string[] {
   if (scope === undefined) return family.grant.scopes;
   const asked = scope.split(' ');
+  if (narrow) return narrow(family.grant.scopes, asked);
   if (asked.every((name) => family.grant.scopes.includes(name))) return asked;
   throw new ProtocolError('invalid_scope', 'the scope exceeds what was granted');
 }

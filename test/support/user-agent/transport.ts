@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { canaries } from '../canaries.ts';
 import { type HeaderList, headerListOf, valueOf, valuesOf } from '../header-list.ts';
 
 /** Header fields to send; one that is undefined is not sent, even where it would be by itself. */
@@ -54,6 +55,7 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
 
   const note = (origin: string, text: string) => {
     noted.push({ origin, text });
+    if (origin === base.origin) canaries.seeFrom(addressOf(base).port, text);
   };
   const noteHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
     const fields = headerListOf(rawHeaders).map(([name, value]) => `${name}: ${value}\r\n`);

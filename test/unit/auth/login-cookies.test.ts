@@ -24,6 +24,7 @@ function openBrowser({ secure = true } = {}) {
   };
   const begin = async (state: string, given: Partial<PendingLogin> = {}) => {
     const login: PendingLogin = {
+      issuer: 'https://login.example.com',
       state,
       nonce: `nonce-${state}`,
       codeVerifier: `verifier-${state}`,
@@ -83,6 +84,34 @@ describe('a login that begins', () => {
       store(cookies.drop(login.state, header()));
     }
     expect(header()).toBe('');
+  });
+
+  it('finds those in other tabs, each as long as it lasts (C28)', async () => {
+    const { cookies, begin, header, clock, jar } = openBrowser();
+    const { login: first } = await begin('s1', { replaces: 'k1' });
+    clock.advance(300_000);
+    const { login: second } = await begin('s2');
+    await begin('s3');
+    jar.set('__Host-Http-coatcheck-login-000000000.planted', 'Fe26.2*nonsense');
+    const others = await cookies.findOthers('s3', header());
+    expect(others.toSorted((a, b) => a.startedAtMs - b.startedAtMs)).toEqual([first, second]);
+    clock.advance(300_000);
+    expect(await cookies.findOthers('s3', header())).toEqual([second]);
+    expect(await cookies.findOthers('s3', undefined)).toEqual([]);
+  });
+
+  it('can be amended, under its name and for the time that it has left', async () => {
+    const { cookies, begin, header, clock, jar, store } = openBrowser();
+    const { login } = await begin('s1');
+    const names = [...jar.keys()];
+    clock.advance(240_000);
+    const line = await cookies.amend({ ...login, replaces: 'k2' });
+    expect(line).toMatch(/; Max-Age=360; HttpOnly; Secure; SameSite=Lax$/);
+    store([line]);
+    expect([...jar.keys()]).toEqual(names);
+    expect(await cookies.find('s1', header())).toEqual({ ...login, replaces: 'k2' });
+    clock.advance(360_000);
+    expect(await cookies.find('s1', header())).toBeUndefined();
   });
 
   it('has a plain name on loopback http', async () => {

@@ -7,11 +7,19 @@ import type { SchemaKey } from './schema-keys.ts';
 
 const text = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
 const [, section = ''] = /^## Keys$(.*?)^## /ms.exec(text) ?? [];
-const rows = section.split('\n').flatMap((line) => {
-  const [, key, preset] = /^\| `([^`]+)` +\| (.+?) +\|/.exec(line) ?? [];
-  return key === undefined || preset === undefined ? [] : [{ key, preset }];
+const rows = section.split(/^### /m).flatMap((table) => {
+  const kind = /^.*`type: (\w+)`/.exec(table)?.[1];
+  return table.split('\n').flatMap((line) => {
+    const [, key = '', preset] = /^\| `([^`]+)` +\| (.+?) +\|/.exec(line) ?? [];
+    return preset === undefined ? [] : [{ key: nameOf({ path: key, kind }), preset }];
+  });
 });
 const keys = schemaKeys().filter(({ isSection }) => !isSection);
+
+/** A key with its kind, where a mapping of another kind may have it as well. */
+function nameOf({ path, kind }: Pick<SchemaKey, 'path' | 'kind'>): string {
+  return kind === undefined ? path : `${path} of ${kind}`;
+}
 
 /** What the column of defaults should hold: a word, or the default itself. */
 const presetOf = ({ schema, isRequired }: SchemaKey): unknown =>
@@ -26,12 +34,12 @@ const told = (preset: string | undefined): unknown => {
 describe('docs/configuration.md', () => {
   it('has one row for every key of the schema, and no other', () => {
     const paths = rows.map(({ key }) => key);
-    expect(new Set(paths)).toEqual(new Set(keys.map(({ path }) => path)));
+    expect(new Set(paths)).toEqual(new Set(keys.map(nameOf)));
     expect(paths).toHaveLength(keys.length);
   });
 
-  it.each(keys.map((key) => [key.path, key] as const))('tells the default of %s', (path, key) => {
-    expect(told(rows.find((row) => row.key === path)?.preset)).toEqual(presetOf(key));
+  it.each(keys.map((key) => [nameOf(key), key] as const))('tells the default of %s', (name, key) => {
+    expect(told(rows.find((row) => row.key === name)?.preset)).toEqual(presetOf(key));
   });
 
   it('begins with an example that is valid as it stands', () => {

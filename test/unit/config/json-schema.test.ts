@@ -32,7 +32,29 @@ describe('the JSON Schema of the configuration', () => {
     const without = schemaKeys().filter(
       ({ schema, isRequired }) => !isRequired && schema.default === undefined,
     );
-    expect(without.map(({ path }) => path)).toEqual(['admin.token', 'spa', 'spa.directory', 'spa.devServer']);
+    expect([...new Set(without.map(({ path }) => path))]).toEqual([
+      'admin.token',
+      'provider.clientSecret',
+      'provider.privateKey',
+      'provider.keyId',
+      'provider.assertionAudience',
+      'provider.logoutUrl',
+      'provider.authorizationEndpoint',
+      'provider.tokenEndpoint',
+      'provider.decoupledEndpoint',
+      'provider.decoupledTokenEndpoint',
+      'provider.revocationEndpoint',
+      'provider.userinfoEndpoint',
+      'provider.subject',
+      'provider.response.expiresIn',
+      'provider.response.expiresAt',
+      'provider.response.refreshExpiresIn',
+      'provider.response.refreshExpiresAt',
+      'provider.response.subject',
+      'spa',
+      'spa.directory',
+      'spa.devServer',
+    ]);
   });
 
   it.each(['default.yaml', 'reference.yaml'])('accepts %s with its interpolations', (file) => {

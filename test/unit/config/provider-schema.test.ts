@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
-import { minimal, problemsWith } from './sample.ts';
+import { pem } from './keys.ts';
+import { minimal, openIdProviderOf, problemsWith } from './sample.ts';
 
 const parse = (keys: Record<string, unknown>) =>
-  parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } }).provider;
+  openIdProviderOf(parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } }));
 const problems = (keys: Record<string, unknown>) =>
   problemsWith({ provider: { ...minimal.provider, ...keys } }).map((text) => text.replace('provider.', ''));
 
@@ -24,12 +25,28 @@ describe('an OpenID provider', () => {
     },
   );
 
-  it('needs the client secret that both ways of client authentication use', () => {
+  it('needs the client secret that both ways of using one need', () => {
     for (const clientAuthentication of ['client_secret_basic', 'client_secret_post']) {
       expect(problems({ clientAuthentication, clientSecret: undefined })).toEqual([
-        'clientSecret: missing or empty; expected the client secret, which client_secret_basic and client_secret_post need',
+        `clientSecret: missing or empty; provider.clientAuthentication ${clientAuthentication} needs it`,
       ]);
     }
+  });
+
+  it('needs the key that private_key_jwt signs with, and has no use for a secret besides', () => {
+    expect(problems({ clientAuthentication: 'private_key_jwt' })).toEqual([
+      'privateKey: missing or empty; provider.clientAuthentication private_key_jwt needs it',
+      'clientSecret: provider.clientAuthentication private_key_jwt has no use for it; leave it out',
+    ]);
+  });
+
+  it('has no use for the keys of private_key_jwt with a secret', () => {
+    const keys = { privateKey: pem('ed25519'), keyId: 'key-1', assertionAudience: 'issuer' };
+    expect(problems(keys)).toEqual(
+      Object.keys(keys).map(
+        (key) => `${key}: provider.clientAuthentication client_secret_basic has no use for it; leave it out`,
+      ),
+    );
   });
 
   it('refuses an empty client identifier or secret', () => {
@@ -75,7 +92,34 @@ describe('an OpenID provider', () => {
     ]);
   });
 
+  it.each([
+    'https://login.example.com/logout?client_id={clientId}&logout_uri={returnTo}',
+    'https://login.example.com/{clientId}/logout',
+    'https://login.example.com?done',
+  ])('leads to %s at logout', (logoutUrl) => {
+    expect(parse({ logoutUrl }).logoutUrl).toBe(logoutUrl);
+  });
+
+  it.each([
+    'login.example.com/logout',
+    'https://{returnTo}/logout',
+    'https://me:secret@login.example.com/logout',
+    'https://login.example.com/logout?to={returnUrl}',
+    'https://login.example.com/logout#there',
+  ])('refuses %s as the place where logout leads', (logoutUrl) => {
+    expect(problems({ logoutUrl })).toEqual([
+      expect.stringMatching(/^logoutUrl: expected the http\(s\) URL of a logout page/),
+    ]);
+  });
+
+  it('leads to no logout page by http, except on this machine', () => {
+    expect(problems({ logoutUrl: 'http://login.example.com/logout' })).toEqual([
+      expect.stringMatching(/^logoutUrl: expected https/),
+    ]);
+    expect(parse({ logoutUrl: 'http://127.0.0.1/logout' }).logoutUrl).toBe('http://127.0.0.1/logout');
+  });
+
   it('refuses a type it does not know', () => {
-    expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, got "saml"']);
+    expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
   });
 });

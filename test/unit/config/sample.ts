@@ -31,6 +31,12 @@ export function parseRoute(keys: Record<string, unknown>) {
   return parsed;
 }
 
+/** The OpenID provider of a configuration, which has none of another kind. */
+export function openIdProviderOf({ provider }: Config) {
+  if (provider.type !== 'oidc') throw new Error('the provider is of another kind');
+  return provider;
+}
+
 /** What is wrong with the least configuration once these keys are put over it, as `path: message`. */
 export function problemsWith(keys: Record<string, unknown>): string[] {
   return texts(() => parseConfig({ ...minimal, ...keys }));

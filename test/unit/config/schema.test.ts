@@ -18,6 +18,8 @@ describe('the configuration', () => {
         issuer: 'https://login.example.com',
         clientId: 'web',
         clientSecret: 'client-secret',
+        login: 'redirect',
+        logoutTokens: 'strict',
         scopes: ['openid', 'profile', 'email', 'offline_access'],
         clientAuthentication: 'client_secret_basic',
         authorizationParams: {},
@@ -43,6 +45,13 @@ describe('the configuration', () => {
         maxPerMinute: 30,
         maxConcurrent: 32,
       },
+      rateLimit: {
+        login: 1_200,
+        callback: 1_200,
+        attempts: 60,
+        attemptsPerUser: 10,
+        backchannelLogout: 6_000,
+      },
       routes: [],
       log: { level: 'info', format: 'json' },
     });
@@ -60,16 +69,15 @@ describe('the configuration', () => {
   });
 
   it('names every key that must be there', () => {
-    const paths = problemsWith({ baseUrl: undefined, provider: {}, session: {} }).map(
+    const paths = problemsWith({ baseUrl: undefined, provider: { type: 'oidc' }, session: {} }).map(
       (text) => text.split(':')[0],
     );
     expect(paths).toEqual([
       'baseUrl',
-      'provider.type',
       'provider.issuer',
       'provider.clientId',
-      'provider.clientSecret',
       'session.secrets',
+      'provider.clientSecret',
     ]);
   });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { describeSeen } from '../../../src/config/seen.ts';
@@ -119,5 +119,12 @@ describe('what was seen', () => {
     expect(seen('hidden', 'baseUrl')).toBe('a string of 6 characters');
     expect(seen(7, 'session', 'secrets', 0)).toBe('a number');
     expect(seen(7n, 'baseUrl')).toBe('a bigint');
+  });
+
+  it('is not shown by a warning of the parser when braces make it a key', () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockReturnValue();
+    expect(shown(() => load(`provider:\n  ? { ${canary}: x }\n  : web\n`))).not.toContain(canary);
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
   });
 });

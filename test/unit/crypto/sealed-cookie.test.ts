@@ -57,6 +57,13 @@ describe('a sealed cookie', () => {
     expect(await cookies.unseal(text)).toBeUndefined();
   });
 
+  it('has nothing behind its end, not even another seal', async () => {
+    const seal = await cookies.seal({ id: 'a' }, 0);
+    for (const more of ['~', '~2', ' ~2', `,${seal}`, `~${seal}`]) {
+      expect(await cookies.unseal(seal + more)).toBeUndefined();
+    }
+  });
+
   describe('with a lifetime', () => {
     beforeEach(() => vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 15, 12) }));
     afterEach(() => vi.useRealTimers());

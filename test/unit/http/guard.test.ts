@@ -59,9 +59,9 @@ describe('the guard', () => {
     },
   );
 
-  it('refuses a request line without a version, which Node takes for HTTP/0.9 (F5)', () => {
+  it.each(['0.9', '2.0', '1.2'])('refuses the version %s, which Node may let through (F5)', (version) => {
     const request = requestOf({ url: '/api/x', headers: [host] });
-    request.httpVersion = '0.9';
+    request.httpVersion = version;
     expect(() => guard.check(request, guard.open(request))).toThrow(GatewayError);
   });
 
@@ -78,5 +78,31 @@ describe('the guard', () => {
     ['an asterisk', { method: 'OPTIONS', url: '*' }, 'bad_request'],
   ])('refuses a request for %s (F15, F17)', (_what, given, code) => {
     expect(pass(given)).toMatchObject({ error: { code }, opened: { target: { path: '' } } });
+  });
+
+  it.each(['gzip, chunked', ', chunked', 'identity, chunked'])(
+    'refuses the transfer coding %j, whatever it is a request for (F5)',
+    (coding) => {
+      const given = { method: 'POST', headers: [host, ['Transfer-Encoding', coding]] as const };
+      expect(pass(given).error).toMatchObject({ code: 'bad_request' });
+    },
+  );
+
+  it('refuses a transfer coding in HTTP/1.0 and does not hear an expectation there (F5)', () => {
+    const request = requestOf({ headers: [host, ['Expect', '100-continue']] });
+    request.httpVersion = '1.0';
+    guard.check(request, guard.open(request));
+    expect(request.headers.expect).toBeUndefined();
+    request.headers['transfer-encoding'] = 'chunked';
+    expect(() => guard.check(request, guard.open(request))).toThrow(GatewayError);
+  });
+
+  it('refuses whatever comes behind a malformed request on its connection (F5)', () => {
+    const first = requestOf({ url: '/api/../x', headers: [host] });
+    expect(() => guard.check(first, guard.open(first))).toThrow(GatewayError);
+    const second = requestOf({ url: '/api/x', headers: [host] });
+    expect(guard.check(second, guard.open(second)).target.path).toBe('/api/x');
+    second.socket = first.socket;
+    expect(() => guard.check(second, guard.open(second))).toThrow(GatewayError);
   });
 });

@@ -1,8 +1,20 @@
 import { AuthorizationResponseError } from 'openid-client';
 import { describe, expect, it } from 'vitest';
 import { NotSentError } from '../../../src/provider/http-client.ts';
-import { classifyRefreshFailure, explainLoginFailure, retryAfterOf } from '../../../src/provider/refusal.ts';
-import { answer, fetchFailed, loginFailure, refreshFailure, type Behaviour } from './token-endpoint.ts';
+import {
+  classifyRefreshFailure,
+  classifyRevocationFailure,
+  explainLoginFailure,
+  retryAfterOf,
+} from '../../../src/provider/refusal.ts';
+import {
+  answer,
+  fetchFailed,
+  loginFailure,
+  refreshFailure,
+  revocationFailure,
+  type Behaviour,
+} from './token-endpoint.ts';
 
 const html = { 'Content-Type': 'text/html' };
 
@@ -105,6 +117,48 @@ describe('a refresh', () => {
   it('is ambiguous after any other failure', () => {
     for (const cause of [new Error('?'), 'thrown', undefined])
       expect(classifyRefreshFailure(cause)).toEqual({ kind: 'ambiguous', cause });
+  });
+});
+
+describe('a revocation', () => {
+  const outcomeOfRevocation = async (behaviour: Behaviour) => {
+    const failure = await revocationFailure(behaviour);
+    const { cause, ...outcome } = classifyRevocationFailure(failure);
+    expect(cause).toBe(failure);
+    return outcome;
+  };
+
+  it.each([
+    [400, 'unsupported_token_type'],
+    [400, 'invalid_request'],
+    [403, 'access_denied'],
+  ])('that is answered %i %s is refused for good (standards: D8)', async (status, error) => {
+    expect(await outcomeOfRevocation(() => answer(status, { error }))).toEqual({ kind: 'refused' });
+  });
+
+  it.each([408, 425, 429, 500, 502, 503])(
+    'that is answered %i has failed, and is put off as long as asked (standards: D8)',
+    async (status) => {
+      const later = { 'Retry-After': '7' };
+      const putOff = { kind: 'failed', retryAfterSeconds: 7 };
+      expect(await outcomeOfRevocation(() => answer(status, '<html>', { ...html, ...later }))).toEqual(
+        putOff,
+      );
+      expect(await outcomeOfRevocation(() => answer(status, { error: 'invalid_request' }, later))).toEqual(
+        putOff,
+      );
+    },
+  );
+
+  it.each<[string, Behaviour]>([
+    ['the client is refused', () => answer(400, { error: 'invalid_client' })],
+    ['the client is challenged', () => answer(401, {}, { 'WWW-Authenticate': 'Basic realm="revoke"' })],
+    ['somebody else answers', () => answer(404, '<html>', html)],
+    ['there is no connection', () => fetchFailed('ECONNREFUSED')],
+    ['the connection is reset', () => fetchFailed('ECONNRESET')],
+    ['no answer comes in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+  ])('has failed when %s: it may go through another time (standards: D8)', async (_what, behaviour) => {
+    expect(await outcomeOfRevocation(behaviour)).toEqual({ kind: 'failed', retryAfterSeconds: undefined });
   });
 });
 

@@ -3,6 +3,7 @@ import * as client from 'openid-client';
 const server = {
   issuer: 'https://login.example.com',
   token_endpoint: 'https://login.example.com/token',
+  revocation_endpoint: 'https://login.example.com/revoke',
   jwks_uri: 'https://login.example.com/jwks',
 };
 
@@ -12,6 +13,11 @@ export type Behaviour = () => Response | Promise<Response>;
 /** Spends a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
 export function refreshFailure(behaviour: Behaviour): Promise<unknown> {
   return failureOf(client.refreshTokenGrant(configuration(behaviour), 'canary-refresh-token'));
+}
+
+/** Revokes a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
+export function revocationFailure(behaviour: Behaviour): Promise<unknown> {
+  return failureOf(client.tokenRevocation(configuration(behaviour), 'canary-refresh-token'));
 }
 
 /** Finishes a login by openid-client with a callback and a token endpoint that behaves so; gives what was thrown. */

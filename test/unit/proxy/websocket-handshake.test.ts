@@ -2,21 +2,31 @@ import { describe, expect, it } from 'vitest';
 import { acceptanceOf, asksForWebSocket, readHandshake } from '../../../src/proxy/websocket-handshake.ts';
 import { requestOf } from '../http/request.ts';
 
+const key = ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='] as const;
 const upgrade = ['Upgrade', 'websocket'] as const;
 
 describe('a request for a WebSocket', () => {
   it.each([
-    [{ headers: [upgrade] }, true],
-    [{ headers: [['Upgrade', 'WebSocket']] as const }, true],
-    [{ headers: [upgrade, ['Content-Length', '0']] as const }, true],
-    [{ headers: [] }, false],
-    [{ headers: [['Upgrade', 'h2c']] as const }, false],
-    [{ headers: [['Upgrade', 'websocket, h2c']] as const }, false],
-    [{ method: 'POST', headers: [upgrade] }, false],
-    [{ headers: [upgrade, ['Content-Length', '5']] as const }, false],
-    [{ headers: [upgrade, ['Transfer-Encoding', 'chunked']] as const }, false],
+    [{ headers: [key, upgrade] }, true],
+    [{ headers: [key, ['Upgrade', 'WebSocket']] as const }, true],
+    [{ headers: [key, upgrade, ['Content-Length', '0']] as const }, true],
+    [{ headers: [key] }, false],
+    [{ headers: [key, ['Upgrade', 'h2c']] as const }, false],
+    [{ headers: [key, ['Upgrade', 'websocket, h2c']] as const }, false],
+    [{ method: 'POST', headers: [key, upgrade] }, false],
+    [{ headers: [key, upgrade, ['Content-Length', '5']] as const }, false],
+    [{ headers: [key, upgrade, ['Transfer-Encoding', 'chunked']] as const }, false],
+    [{ headers: [upgrade] }, false],
+    [{ headers: [upgrade, ['Sec-WebSocket-Key', 'short']] as const }, false],
+    [{ headers: [upgrade, key, key] }, false],
   ])('is, of %o, one: %o (F26)', (given, asks) => {
     expect(asksForWebSocket(requestOf(given))).toBe(asks);
+  });
+
+  it('is none in HTTP/1.0, which had nothing to upgrade', () => {
+    const request = requestOf({ headers: [key, upgrade] });
+    request.httpVersion = '1.0';
+    expect(asksForWebSocket(request)).toBe(false);
   });
 });
 

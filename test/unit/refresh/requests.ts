@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import type { Locks } from '../../../src/redis/lock.ts';
-import type { Credential } from '../../../src/refresh/refresher.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import type { Session, StoredSession } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 

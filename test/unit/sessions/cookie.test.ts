@@ -76,6 +76,12 @@ describe('the names of a header', () => {
     expect(cookieNamesStartingWith(undefined, 'login-')).toEqual([]);
     expect(cookieNamesStartingWith('a=1', 'login-')).toEqual([]);
   });
+
+  it('leaves out names that nobody could write', () => {
+    expect(
+      cookieNamesStartingWith('login-a login-b=1; login-"=2; login-\u00e9=3; login-c=4', 'login-'),
+    ).toEqual(['login-c']);
+  });
 });
 
 describe('writing a cookie', () => {

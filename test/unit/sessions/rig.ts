@@ -4,7 +4,7 @@ import { createMetrics, type Metrics } from '../../../src/metrics.ts';
 import type { Provider, SignIn } from '../../../src/provider/provider.ts';
 import { createReadCache } from '../../../src/sessions/read-cache.ts';
 import { createRevocations } from '../../../src/sessions/revocation.ts';
-import { isOver, type StoredSession } from '../../../src/sessions/session.ts';
+import type { StoredSession } from '../../../src/sessions/session.ts';
 import { createSessions, type Sessions } from '../../../src/sessions/sessions.ts';
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
 import { createUnsavedSessions } from '../../../src/sessions/unsaved.ts';
@@ -32,14 +32,17 @@ export const IDLE_MS = 1_800_000;
 export const ABSOLUTE_MS = 43_200_000;
 
 /** Opens the sessions of a gateway with a clock of the test's. */
-export function openSessions(clock: () => number, { maxAge = 5_000 } = {}): SessionsRig {
+export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser = 0 } = {}): SessionsRig {
   const store = openTestStore(clock);
   const { log, lines } = collectLog();
   const metrics = createMetrics();
   const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
   const revoked: string[] = [];
   const provider = {
-    revoke: async (refreshToken: string) => void revoked.push(refreshToken),
+    async revoke(refreshToken: string) {
+      revoked.push(refreshToken);
+      return { kind: 'revoked' };
+    },
   } as unknown as Provider;
   const tickets = createTickets({
     seals: createSealedCookies(keyRing, 'session-cookie'),
@@ -51,10 +54,11 @@ export function openSessions(clock: () => number, { maxAge = 5_000 } = {}): Sess
     store,
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,
-    revocations: createRevocations({ provider, log }),
-    unsaved: createUnsavedSessions({ store, isOver: (stored) => isOver(stored, clock()), log }),
+    revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
+    unsaved: createUnsavedSessions({ store, clock, log }),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
+    maxPerUser,
     clock,
     log,
     metrics,

@@ -53,7 +53,7 @@ describe('a ticket', () => {
     const { key, cookie } = await issue();
     const value = await seals.unseal(cookie.slice(cookie.indexOf('=') + 1));
     expect(Object.keys(value ?? {})).toEqual(['id']);
-    expect(hashIdentifier('session', String(value?.['id']))).toBe(key);
+    expect(hashIdentifier('session', String(value?.['id'])).slice(0, 22)).toBe(key);
   });
 
   it('has a plain name on loopback http', async () => {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isOver } from '../../../src/sessions/session.ts';
 import { createUnsavedSessions } from '../../../src/sessions/unsaved.ts';
 import { collectLog } from '../log-lines.ts';
 import { openTestStore, sampleSession, sampleStored } from './sample.ts';
@@ -11,7 +10,7 @@ afterEach(() => vi.useRealTimers());
 async function openUnsaved() {
   const store = openTestStore(Date.now);
   const { log, lines } = collectLog();
-  const unsaved = createUnsavedSessions({ store, isOver: (stored) => isOver(stored, Date.now()), log });
+  const unsaved = createUnsavedSessions({ store, clock: Date.now, log });
   const before = sampleStored(Date.now());
   await store.create(before.key, before.session, before.idleExpiresAtMs);
   store.isAway = true;
@@ -55,6 +54,15 @@ describe('a session that could not be written', () => {
     expect(unsaved.get('k1')).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await held).toBe('gone');
+  });
+
+  it('serves nobody any more once another process has ended its session (standards: D19)', async () => {
+    const { unsaved, store, stored } = await openUnsaved();
+    void unsaved.hold(stored, 1);
+    store.announce({ kind: 'ended', key: 'k2', version: 1 });
+    expect(unsaved.get('k1')).toBe(stored);
+    store.announce({ kind: 'ended', key: 'k1', version: 1 });
+    expect(unsaved.get('k1')).toBeUndefined();
   });
 
   it.each(['conflict', 'gone'] as const)(

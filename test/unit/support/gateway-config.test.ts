@@ -1,22 +1,23 @@
 import { expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
-import type { FakeProvider } from '../../support/fake-provider.ts';
 import { gatewayConfig } from '../../support/gateway-config.ts';
 
 const BASE_URL = 'http://127.0.0.1:3000';
+const section = { type: 'oidc', issuer: 'http://127.0.0.1:4000', clientId: 'web', clientSecret: 'secret' };
 
 it('is a configuration the gateway accepts, known to the provider', () => {
-  const provider = fakeProvider();
+  const registered: string[] = [];
+  const provider = { register: (baseUrl: string) => (registered.push(baseUrl), section) };
   const upstream = { url: 'http://127.0.0.1:8080' };
   const config = parseConfig(gatewayConfig({ provider, upstream }, BASE_URL, '127.0.0.1:3000'));
   expect(config).toMatchObject({ baseUrl: BASE_URL, listen: { host: '127.0.0.1', port: 3000 } });
-  expect(provider.client.redirectUris).toEqual([`${BASE_URL}/auth/callback`]);
-  expect(provider.client.postLogoutRedirectUris).toEqual([`${BASE_URL}/`]);
+  expect(config.provider).toMatchObject(section);
+  expect(registered).toEqual([BASE_URL]);
 });
 
 it('merges what a test wants otherwise, and replaces lists', () => {
   const parts = {
-    provider: fakeProvider(),
+    provider: { register: () => section },
     upstream: { url: 'http://127.0.0.1:8080' },
     store: 'redis://127.0.0.1:6379/0',
     config: {
@@ -28,8 +29,3 @@ it('merges what a test wants otherwise, and replaces lists', () => {
   expect(config.session).toMatchObject({ store: { kind: 'redis' }, idleTimeout: 1000 });
   expect(config.routes.map(({ path }) => path)).toEqual(['/only']);
 });
-
-function fakeProvider(): FakeProvider {
-  const client = { id: 'web', secret: 'secret', redirectUris: [], postLogoutRedirectUris: [] };
-  return { issuer: 'http://127.0.0.1:4000', client } as unknown as FakeProvider;
-}

@@ -1,0 +1,20 @@
+import express from 'express';
+import { createProxyMiddleware } from 'http-proxy-middleware';
+import { Agent, createServer } from 'node:http';
+import { partOptions, servePart } from '../part-process.ts';
+import { listen } from '../parts/listen.ts';
+import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
+
+/** http-proxy-middleware alone behind Express, with kept-alive connections: no session, and one token for everybody. */
+const { upstream } = partOptions<BaselineOptions>();
+const proxy = createProxyMiddleware({
+  target: upstream,
+  agent: new Agent({ keepAlive: true }),
+  headers: { authorization: `Bearer ${ACCESS_TOKEN}` },
+});
+const app = express();
+app.use(proxy);
+
+const server = createServer(app).on('upgrade', proxy.upgrade);
+
+servePart({ port: await listen(server), cookie: 'theme=dark' }, {});

@@ -1,0 +1,92 @@
+import { availableParallelism } from 'node:os';
+import type { Closing } from '../closing.ts';
+import { openStage, type Stage } from '../stage.ts';
+import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import { type Figures, noSamples, type Samples, summarise } from './figures.ts';
+import { kinds, takeSample } from './sample.ts';
+
+/** How often and how long each contender is measured. */
+export type Extent = { rounds: number; seconds: number };
+
+/** What came of the comparison. */
+export type Comparison = Extent & {
+  /** Of the machine. */
+  cores: number;
+  figures: Figures[];
+};
+
+const WARM_UP_SECONDS = 2;
+
+/**
+ * Measures all contenders side by side: all run all the time, and in each round each has its turn, so that whatever else
+ * the machine does meanwhile falls on all of them.
+ */
+export async function compare(options: {
+  extent: Extent;
+  only?: readonly ContenderId[] | undefined;
+  say: (line: string) => void;
+  closing: Closing;
+}): Promise<Comparison> {
+  const { extent, only, say } = options;
+  const stage = await openStage(options.closing);
+  try {
+    const running = await openContenders(stage, only);
+    const turns = running.map((contender) => ({ contender, samples: noSamples() }));
+    for (const contender of running) await warmUp(stage, contender);
+    for (let round = 0; round < extent.rounds; round += 1) {
+      // Each round begins with another one: nobody is always measured after the same neighbour.
+      const first = round % turns.length;
+      for (const { contender, samples } of [...turns.slice(first), ...turns.slice(0, first)]) {
+        const line = await takeTurn(stage, contender, samples, extent);
+        say(`round ${round + 1} of ${extent.rounds}  ${contenders[contender.id].title.padEnd(38)} ${line}`);
+      }
+    }
+    const all = new Map(turns.map(({ contender, samples }) => [contender.id, samples]));
+    const figures = running.map((contender) => summarise(contender, all));
+    return { ...extent, cores: availableParallelism(), figures };
+  } finally {
+    await stage.close();
+  }
+}
+
+async function openContenders(stage: Stage, only: readonly ContenderId[] | undefined): Promise<Contender[]> {
+  const running: Contender[] = [];
+  for (const [name, { open }] of Object.entries(contenders)) {
+    const id = name as ContenderId;
+    if (only?.includes(id) !== false) running.push({ id, ...(await open(stage)) });
+  }
+  return running;
+}
+
+/** Loads a contender for so long that the compiler has seen everything. */
+async function warmUp(stage: Stage, contender: Contender): Promise<void> {
+  for (const kind of [kinds.get, kinds.post]) {
+    const { errors } = await takeSample(stage, contender, kind, WARM_UP_SECONDS);
+    if (Object.keys(errors).length > 0) {
+      throw new Error(
+        `${contenders[contender.id].title} does not answer as it should: ${JSON.stringify(errors)}`,
+      );
+    }
+  }
+}
+
+async function takeTurn(
+  stage: Stage,
+  contender: Contender,
+  samples: Samples,
+  { seconds }: Extent,
+): Promise<string> {
+  const get = await takeSample(stage, contender, kinds.get, seconds);
+  const post = await takeSample(stage, contender, kinds.post, seconds / 2);
+  const single = await takeSample(stage, contender, kinds.single, seconds / 2);
+  samples.get.push(get);
+  samples.post.push(post);
+  samples.single.push(single);
+  const errors = [get, post, single].flatMap((sample) => Object.values(sample.errors));
+  const count = errors.reduce((sum, number) => sum + number, 0);
+  return (
+    `GET ${get.cpuMicros.toFixed(1).padStart(6)} µs CPU, ${get.perSecond.toFixed(0).padStart(6)}/s   ` +
+    `POST ${post.cpuMicros.toFixed(1).padStart(6)} µs CPU   alone ${single.p50.toFixed(3)} ms` +
+    (count > 0 ? `   ✗ ${count} errors` : '')
+  );
+}

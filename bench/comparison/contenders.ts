@@ -1,0 +1,99 @@
+import type { BaselineOptions, BaselineShape } from '../baselines/baseline.ts';
+import { startPart } from '../part.ts';
+import type { Stage } from '../stage.ts';
+import { type Method, requestText } from '../workload.ts';
+
+/** A program that answers the measured requests. */
+export type Contender = {
+  readonly id: ContenderId;
+  readonly pid: number;
+  readonly port: number;
+  /** Requests of people who are signed in, if there is such a thing here. */
+  requests(method: Method): string[];
+  /** Whether each request must arrive at the API, with a token. */
+  readonly forwards: boolean;
+};
+
+/** What is measured, in the order in which it is shown. */
+export const contenders = {
+  upstream: { title: 'the API, asked directly', open: openUpstream },
+  'node-http': {
+    title: 'node:http answering by itself',
+    open: openBaseline('node-http'),
+  },
+  coatcheck: {
+    title: 'Coatcheck',
+    open: openCoatcheck({ cacheMaxAge: '5s', workers: 1 }),
+  },
+  'coatcheck-2': {
+    title: 'Coatcheck, 2 workers',
+    open: openCoatcheck({ cacheMaxAge: '5s', workers: 2 }),
+  },
+  'coatcheck-uncached': {
+    title: 'Coatcheck, read cache off',
+    open: openCoatcheck({ cacheMaxAge: '0s', workers: 1 }),
+  },
+  'coatcheck-uncached-2': {
+    title: 'Coatcheck, read cache off, 2 workers',
+    open: openCoatcheck({ cacheMaxAge: '0s', workers: 2 }),
+  },
+  'http-proxy-middleware': {
+    title: 'http-proxy-middleware alone',
+    open: openBaseline('http-proxy-middleware'),
+  },
+  'obvious-wiring': {
+    title: 'the obvious wiring',
+    open: openBaseline('obvious-wiring'),
+  },
+} as const satisfies Record<string, { title: string; open: Opener }>;
+
+/** The short name of a contender. */
+export type ContenderId = keyof typeof contenders;
+
+/** Starts a contender. */
+type Opener = (stage: Stage) => Promise<Omit<Contender, 'id'>>;
+
+/** How many people are signed in, each with a session and a cookie of their own. */
+const PEOPLE = 32;
+
+async function openUpstream({ upstream }: Stage): Promise<Omit<Contender, 'id'>> {
+  const { port } = upstream.hello;
+  return {
+    pid: upstream.pid,
+    port,
+    requests: (method) => [requestText(method, { port, cookie: 'theme=dark' })],
+    forwards: false,
+  };
+}
+
+function openBaseline(name: string): Opener {
+  return async (stage) => {
+    const options: BaselineOptions = { upstream: stage.upstreamUrl, redisUrl: stage.redis.url };
+    const part = await stage.open(startPart<BaselineShape>(`baselines/${name}.ts`, options));
+    const { port, cookie } = part.hello;
+    return {
+      pid: part.pid,
+      port,
+      requests: (method) => [requestText(method, { port, cookie })],
+      forwards: name !== 'node-http',
+    };
+  };
+}
+
+function openCoatcheck({ cacheMaxAge, workers }: { cacheMaxAge: string; workers: number }): Opener {
+  return async (stage) => {
+    const gateway = await stage.coatcheck({
+      keyPrefix: `bench-${cacheMaxAge}-${workers}:`,
+      session: { cache: { maxAge: cacheMaxAge } },
+      config: { workers },
+    });
+    const cookies = await gateway.signIn(Array.from({ length: PEOPLE }, (_, at) => `person-${at}`));
+    const { pid, port } = gateway;
+    return {
+      pid,
+      port,
+      requests: (method) => cookies.map((cookie) => requestText(method, { port, cookie })),
+      forwards: true,
+    };
+  };
+}

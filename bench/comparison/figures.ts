@@ -1,0 +1,107 @@
+import { addUp, median } from '../statistics.ts';
+import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import type { KindId, Sample } from './sample.ts';
+
+/** All samples of one contender, one a round. */
+export type Samples = Record<KindId, Sample[]>;
+
+/** Starts with none. */
+export function noSamples(): Samples {
+  return { get: [], post: [], single: [] };
+}
+
+/** The figures of one way of loading, as medians over all rounds, and how many requests were answered in all. */
+export type LoadFigures = { [Name in MeasureName]: number } & { answered: number };
+
+/** What is compared of a load. */
+const measures = {
+  cpuMicros: (sample: Sample) => sample.cpuMicros,
+  perSecond: (sample: Sample) => sample.perSecond,
+  p50: (sample: Sample) => sample.p50,
+  p99: (sample: Sample) => sample.p99,
+  busy: (sample: Sample) => sample.busy,
+};
+type MeasureName = keyof typeof measures;
+
+/** The figures of one contender. Ratios are medians of the ratios within each round. */
+export type Figures = Record<KindId, LoadFigures> & {
+  id: ContenderId;
+  title: string;
+  forwards: boolean;
+  errors: Record<string, number>;
+  /** How much longer one request takes than one to the API itself (p50), in milliseconds. */
+  addedMs: number;
+  /** The same, in requests to the API itself. */
+  addedToDirect: number;
+  /** The most memory that all its processes ever had. */
+  residentPeakBytes: number;
+  /** Times `node:http` answering by itself. */
+  toFloor: Record<KindId, Record<MeasureName, number>> & { memory: number };
+  /** CPU a request of a GET, times that of others. */
+  toOthers: { [Id in ContenderId]?: number };
+};
+
+/** In shares of whose cost that of others is told. */
+const OTHERS: readonly ContenderId[] = ['http-proxy-middleware', 'obvious-wiring'];
+
+/** Makes the figures of a contender from all samples of all contenders. */
+export function summarise({ id, forwards }: Contender, all: ReadonlyMap<ContenderId, Samples>): Figures {
+  const samplesOf = (of: ContenderId) => all.get(of) ?? noSamples();
+  const own = samplesOf(id);
+  const floor = samplesOf('node-http');
+  const direct = samplesOf('upstream').single;
+  const toFloor = (kind: KindId) => figuresOf((read) => ratios(own[kind], floor[kind], read));
+  const peak = (samples: Samples) =>
+    Math.max(
+      ...Object.values(samples)
+        .flat()
+        .map((one) => one.residentPeakBytes),
+    );
+  const others = OTHERS.filter((other) => all.has(other) && other !== id);
+  return {
+    id,
+    title: contenders[id].title,
+    forwards,
+    get: loadFigures(own.get),
+    post: loadFigures(own.post),
+    single: loadFigures(own.single),
+    errors: addUp(Object.values(own).flatMap((samples) => samples.map(({ errors }) => errors))),
+    addedMs: median(own.single.map(({ p50 }, round) => p50 - (direct[round]?.p50 ?? NaN))),
+    addedToDirect: median(ratios(own.single, direct, measures.p50)) - 1,
+    residentPeakBytes: peak(own),
+    toFloor: {
+      get: toFloor('get'),
+      post: toFloor('post'),
+      single: toFloor('single'),
+      memory: peak(own) / peak(floor),
+    },
+    toOthers: Object.fromEntries(
+      others.map((other) => [other, median(ratios(own.get, samplesOf(other).get, measures.cpuMicros))]),
+    ),
+  };
+}
+
+function loadFigures(samples: readonly Sample[]): LoadFigures {
+  return {
+    ...figuresOf((read) => samples.map(read)),
+    answered: samples.reduce((sum, { answered }) => sum + answered, 0),
+  };
+}
+
+/** The median of every measure, over what is given for each round. */
+function figuresOf(values: (read: (sample: Sample) => number) => number[]): Record<MeasureName, number> {
+  const entries = Object.entries(measures).map(([name, read]) => [name, median(values(read))]);
+  return Object.fromEntries(entries) as Record<MeasureName, number>;
+}
+
+/** The ratios within each round, in which both met the same machine. */
+function ratios(
+  samples: readonly Sample[],
+  others: readonly Sample[],
+  read: (sample: Sample) => number,
+): number[] {
+  return samples.map((sample, round) => {
+    const other = others[round];
+    return other === undefined ? NaN : read(sample) / read(other);
+  });
+}

@@ -1,0 +1,62 @@
+import type { LoadReport } from '../load/load.ts';
+import type { Stage } from '../stage.ts';
+import { readUsage } from '../usage.ts';
+import { ANSWER, type Method } from '../workload.ts';
+import type { Contender } from './contenders.ts';
+
+/** A way of loading a contender. */
+export type LoadKind = { method: Method; connections: number };
+
+/** The ways in which every contender is loaded. */
+export const kinds = {
+  get: { method: 'GET', connections: 32 },
+  post: { method: 'POST', connections: 32 },
+  single: { method: 'GET', connections: 1 },
+} as const satisfies Record<string, LoadKind>;
+
+/** The short name of a way of loading. */
+export type KindId = keyof typeof kinds;
+
+/** One measurement of one contender. */
+export type Sample = Omit<LoadReport, 'seconds' | 'max'> & {
+  /** User and system time of all the contender's processes for each request, in microseconds. */
+  cpuMicros: number;
+  perSecond: number;
+  /** The most memory the contender's processes ever had, together. */
+  residentPeakBytes: number;
+};
+
+/** Loads a contender for some seconds. What it had under way is finished before its time is read. */
+export async function takeSample(
+  { load, upstream }: Stage,
+  contender: Omit<Contender, 'id'>,
+  { method, connections }: LoadKind,
+  seconds: number,
+): Promise<Sample> {
+  const requests = contender.requests(method);
+  const callsBefore = await upstream.ask('calls');
+  const before = readUsage(contender.pid);
+  const report = await load.ask('run', {
+    port: contender.port,
+    connections,
+    requests,
+    expected: ANSWER,
+    seconds,
+  });
+  const after = readUsage(contender.pid);
+  const calls = await upstream.ask('calls');
+
+  const { answered, errors, seconds: elapsed, p50, p99, busy } = report;
+  const arrived = calls.withToken - callsBefore.withToken;
+  const missing = contender.forwards ? Math.max(0, answered - arrived) : 0;
+  return {
+    answered,
+    errors: { ...errors, ...(missing > 0 && { 'answered without a call to the API': missing }) },
+    p50,
+    p99,
+    busy,
+    cpuMicros: (after.cpuMicros - before.cpuMicros) / answered,
+    perSecond: answered / elapsed,
+    residentPeakBytes: after.residentPeakBytes,
+  };
+}

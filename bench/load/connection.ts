@@ -1,0 +1,107 @@
+import { connect } from 'node:net';
+
+/** What came of a request: nothing to complain of, or what was wrong. */
+export type Outcome = 'ok' | (string & {});
+
+/** One kept-alive connection, for one request at a time. */
+export type Connection = {
+  send(request: Buffer): void;
+  close(): void;
+};
+
+type ConnectionOptions = {
+  port: number;
+  /** The body that a good answer has. */
+  expected: Buffer;
+  /** Called once for each request that was sent. */
+  onOutcome(outcome: Outcome): void;
+  /** Called when the connection has ended by itself, after the outcome of a request that was under way. */
+  onEnd(): void;
+};
+
+const HEAD_END = '\r\n\r\n';
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/**
+ * Opens a connection to a port of 127.0.0.1, and looks at every byte of every answer. As little is done as that needs:
+ * one buffer is read into over and over, and an answer that came in one piece is looked at where it lies.
+ */
+export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionOptions): Promise<Connection> {
+  const opened = Promise.withResolvers<Connection>();
+  let held = NOTHING;
+  let underWay = false;
+  let closed = false;
+
+  const settle = (outcome: Outcome) => {
+    if (!underWay) return;
+    underWay = false;
+    onOutcome(outcome);
+  };
+  const end = (why: Outcome) => {
+    if (closed) return;
+    closed = true;
+    socket.destroy();
+    settle(why);
+    onEnd();
+  };
+  const read = (chunk: Buffer) => {
+    if (!underWay) return end('an answer to nothing');
+    const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    const answer = readAnswer(bytes, expected);
+    if (answer === undefined) {
+      // The chunk's memory is about to be read into again.
+      held = held.length === 0 ? Buffer.from(chunk) : bytes;
+      return;
+    }
+    held = NOTHING;
+    if (answer.bytes !== bytes.length)
+      return end(answer.bytes === 0 ? answer.outcome : 'more than an answer');
+    settle(answer.outcome);
+  };
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      buffer: Buffer.allocUnsafe(65_536),
+      callback: (length, buffer) => {
+        read(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+        return true;
+      },
+    },
+  });
+  socket.once('connect', () =>
+    opened.resolve({
+      send: (request) => {
+        underWay = true;
+        socket.write(request);
+      },
+      close: () => {
+        closed = true;
+        socket.destroy();
+      },
+    }),
+  );
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    opened.reject(error);
+    end(error.code ?? error.message);
+  });
+  socket.once('close', () => end('cut off'));
+  return opened.promise;
+}
+
+/** Reads one answer; undefined while it is not whole. `bytes` is 0 when nobody can tell where it ends. */
+function readAnswer(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes: number } | undefined {
+  const headEnd = bytes.indexOf(HEAD_END);
+  if (headEnd === -1) return undefined;
+  const head = bytes.toString('latin1', 0, headEnd);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (!head.startsWith('HTTP/1.1 ') || length === undefined) return { outcome: 'no length', bytes: 0 };
+  const bodyAt = headEnd + HEAD_END.length;
+  const whole = bodyAt + Number(length);
+  if (bytes.length < whole) return undefined;
+  const status = head.slice(9, 12);
+  if (!status.startsWith('2')) return { outcome: `status ${status}`, bytes: whole };
+  const isRight = expected.equals(bytes.subarray(bodyAt, whole));
+  return { outcome: isRight ? 'ok' : 'another body', bytes: whole };
+}

@@ -1,0 +1,30 @@
+import { readUsage } from './usage.ts';
+
+/** How the memory of a program went, in bytes. */
+export type MemoryCourse = { before: number; peak: number; after: number };
+
+const LOOK_EVERY_MS = 50;
+
+/** Watches the resident memory of a program while something is done. */
+export async function watchMemory<T>(
+  pid: number,
+  work: () => Promise<T>,
+): Promise<{ result: T; memory: MemoryCourse }> {
+  const look = () => readUsage(pid).residentBytes;
+  const before = look();
+  let peak = before;
+  const timer = setInterval(() => {
+    try {
+      peak = Math.max(peak, look());
+    } catch {
+      // It has ended, which whoever talks to it finds out and says better.
+    }
+  }, LOOK_EVERY_MS);
+  try {
+    const result = await work();
+    const after = look();
+    return { result, memory: { before, peak: Math.max(peak, after), after } };
+  } finally {
+    clearInterval(timer);
+  }
+}

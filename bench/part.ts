@@ -1,0 +1,66 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Question, Statement } from './part-process.ts';
+
+/** What a part says when it is ready, and what it can be asked. */
+export type PartShape = { hello: unknown; answers: Record<string, (argument: never) => unknown> };
+
+/** A script of this directory in a process of its own. */
+export type Part<Shape extends PartShape> = {
+  readonly pid: number;
+  readonly hello: Shape['hello'];
+  /** Asks it something; rejects when the answer is an error or the process has ended. */
+  ask<Name extends keyof Shape['answers'] & string>(
+    name: Name,
+    ...argument: Parameters<Shape['answers'][Name]>
+  ): Promise<Awaited<ReturnType<Shape['answers'][Name]>>>;
+  close(): Promise<void>;
+};
+
+/** Starts a script of this directory, such as `load/load.ts`, with options, and waits until it is ready. */
+export async function startPart<Shape extends PartShape>(
+  script: string,
+  options: unknown = null,
+): Promise<Part<Shape>> {
+  const file = fileURLToPath(new URL(script, import.meta.url));
+  const child = fork(file, [JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  const greeting = Promise.withResolvers<unknown>();
+  const ended = once(child, 'exit');
+  let closing = false;
+  let asked = 0;
+
+  child.on('message', (statement: Statement) => {
+    if ('hello' in statement) return greeting.resolve(statement.hello);
+    const question = waiting.get(statement.id);
+    waiting.delete(statement.id);
+    if ('error' in statement) question?.reject(new Error(`${script}: ${statement.error}`));
+    else question?.resolve(statement.value);
+  });
+  child.once('exit', (code, signal) => {
+    const error = new Error(`${script} ended early (${code ?? signal})`);
+    greeting.reject(error);
+    for (const { reject } of waiting.values()) reject(error);
+    if (!closing) console.error(`✗ ${error.message}`);
+  });
+  const hello = await greeting.promise;
+  if (child.pid === undefined) throw new Error(`${script} has no process`);
+
+  return {
+    pid: child.pid,
+    hello,
+    ask: (name, ...[argument]) => {
+      const id = (asked += 1);
+      const question = Promise.withResolvers<unknown>();
+      waiting.set(id, question);
+      child.send({ id, name, argument } satisfies Question);
+      return question.promise as Promise<Awaited<ReturnType<Shape['answers'][typeof name]>>>;
+    },
+    close: async () => {
+      closing = true;
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { servePart } from '../part-process.ts';
+import { quantile } from '../statistics.ts';
+import { requestHead, type Target } from '../workload.ts';
+
+/** How events came: how many in all, and how long after they were sent, in milliseconds. */
+export type EventReport = { received: number; p50: number; p99: number };
+
+export type BrowsersShape = {
+  hello: null;
+  answers: {
+    /** Downloads so many bytes as fast as it can, and gives how many came. */
+    download(options: Target & { bytes: number }): Promise<number>;
+    /** Uploads so many bytes as fast as it can, and gives how many arrived, by the answer. */
+    upload(options: Target & { bytes: number }): Promise<number>;
+    /** Begins downloads of which it reads very little, and gives how many there are. */
+    dawdle(options: Target & { count: number; bytes: number }): Promise<number>;
+    /** Opens streams of events, and gives how many there are. */
+    openEvents(options: Target & { count: number }): Promise<number>;
+    /** What came over them since the last question. */
+    events(): EventReport;
+    /** Opens WebSockets, over which nothing is said, and gives how many there are. */
+    openSockets(options: Target & { count: number }): Promise<number>;
+    /** Cuts every connection. */
+    leave(): void;
+  };
+};
+
+const BLOCK = Buffer.alloc(65_536, 'y');
+const HEAD_END = '\r\n\r\n';
+const OPENED_AT_ONCE = 50;
+const PATIENCE_MS = 15_000;
+
+const open = new Set<Socket>();
+const delays: number[] = [];
+
+async function dial({ port }: Target): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  socket.on('error', () => socket.destroy());
+  await once(socket, 'connect');
+  open.add(socket);
+  socket.once('close', () => open.delete(socket));
+  return socket;
+}
+
+/** Sends a header section, and gives what came after that of the answer, which must have this status. */
+async function ask(socket: Socket, head: string, status: number): Promise<Buffer> {
+  socket.write(head);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  let bytes = Buffer.alloc(0);
+  for (;;) {
+    const [chunk] = (await once(socket, 'data', { signal })) as [Buffer];
+    bytes = Buffer.concat([bytes, chunk]);
+    const end = bytes.indexOf(HEAD_END);
+    if (end === -1) continue;
+    const line = bytes.toString('latin1', 0, bytes.indexOf('\r\n'));
+    if (!line.startsWith(`HTTP/1.1 ${status}`)) throw new Error(`expected ${status}, seen ${line}`);
+    return bytes.subarray(end + HEAD_END.length);
+  }
+}
+
+async function download({ bytes, ...target }: Target & { bytes: number }): Promise<number> {
+  const socket = await dial(target);
+  const early = await ask(socket, requestHead('GET', { ...target, path: `/api/download/${bytes}` }), 200);
+  let received = early.length;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (received >= bytes) socket.destroy();
+  });
+  await once(socket, 'close');
+  return received;
+}
+
+async function upload({ bytes, ...target }: Target & { bytes: number }): Promise<number> {
+  const socket = await dial(target);
+  const fields = [`Content-Length: ${bytes}`, `Origin: http://127.0.0.1:${target.port}`];
+  const answer = ask(socket, requestHead('POST', { ...target, path: '/api/upload' }, fields), 200);
+  for (let left = bytes; left > 0 && !socket.destroyed; left -= BLOCK.length) {
+    if (!socket.write(BLOCK.subarray(0, Math.min(left, BLOCK.length)))) await once(socket, 'drain');
+  }
+  const text = await answer;
+  socket.destroy();
+  return Number(text.toString());
+}
+
+async function dawdle({
+  count,
+  bytes,
+  ...target
+}: Target & { count: number; bytes: number }): Promise<number> {
+  return times(count, async () => {
+    const socket = await dial(target);
+    await ask(socket, requestHead('GET', { ...target, path: `/api/download/${bytes}` }), 200);
+    socket.pause();
+    void readSometimes(socket);
+  });
+}
+
+/** Takes what lies in the buffer, ten times a second. */
+async function readSometimes(socket: Socket): Promise<void> {
+  while (!socket.destroyed) {
+    await sleep(100);
+    socket.read(4096);
+  }
+}
+
+async function openEvents({ count, ...target }: Target & { count: number }): Promise<number> {
+  return times(count, async () => {
+    const socket = await dial(target);
+    await ask(socket, requestHead('GET', { ...target, path: '/api/events' }), 200);
+    socket.on('data', (chunk: Buffer) => {
+      const now = Date.now();
+      for (const [, sentMs] of chunk.toString('latin1').matchAll(/data: (\d+)\n\n/g)) {
+        delays.push(now - Number(sentMs));
+      }
+    });
+  });
+}
+
+async function openSockets({ count, ...target }: Target & { count: number }): Promise<number> {
+  const fields = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    `Origin: http://127.0.0.1:${target.port}`,
+  ];
+  return times(count, async () => {
+    const socket = await dial(target);
+    await ask(socket, requestHead('GET', { ...target, path: '/api/socket' }, fields), 101);
+    socket.resume();
+  });
+}
+
+/** Does something so many times, some of them at once, and gives how often that went well. */
+async function times(count: number, work: () => Promise<void>): Promise<number> {
+  let begun = 0;
+  let done = 0;
+  const worker = async () => {
+    while (begun++ < count) {
+      await work().then(
+        () => (done += 1),
+        () => undefined,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: OPENED_AT_ONCE }, worker));
+  return done;
+}
+
+servePart(null, {
+  download,
+  upload,
+  dawdle,
+  openEvents,
+  openSockets,
+  events: () => {
+    const sorted = Float64Array.from(delays.splice(0)).sort();
+    return { received: sorted.length, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
+  },
+  leave: () => {
+    for (const socket of open) socket.destroy();
+  },
+} satisfies BrowsersShape['answers']);

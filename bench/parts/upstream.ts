@@ -1,0 +1,58 @@
+import { createServer, type Socket } from 'node:net';
+import { servePart } from '../part-process.ts';
+import { ANSWER } from '../workload.ts';
+import { listen } from './listen.ts';
+
+/** How many requests came with a bearer token, and how many without. */
+export type Calls = { withToken: number; withoutToken: number };
+
+export type UpstreamShape = {
+  hello: { port: number };
+  answers: { calls(): Calls };
+};
+
+/**
+ * The API: it answers every request with the same bytes, and does as little as HTTP allows, so that what is measured is
+ * not waiting for it. It reads where a request ends, so that several may come at once and bodies in any pieces.
+ */
+const answer = Buffer.from(
+  `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n` +
+    `Date: ${new Date().toUTCString()}\r\nContent-Length: ${ANSWER.length}\r\n\r\n${ANSWER}`,
+);
+const HEAD_END = '\r\n\r\n';
+const calls: Calls = { withToken: 0, withoutToken: 0 };
+
+function serve(socket: Socket): void {
+  let held: Buffer = Buffer.alloc(0);
+  let bodyLeft = 0;
+
+  socket.setNoDelay(true);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk: Buffer) => {
+    let bytes: Buffer = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    for (;;) {
+      const skipped = Math.min(bodyLeft, bytes.length);
+      bodyLeft -= skipped;
+      bytes = bytes.subarray(skipped);
+      const headEnd = bytes.indexOf(HEAD_END);
+      if (headEnd === -1) break;
+      bodyLeft = readHead(bytes.toString('latin1', 0, headEnd));
+      bytes = bytes.subarray(headEnd + HEAD_END.length);
+      // The answer may overtake the rest of a body that nobody looks at.
+      socket.write(answer);
+    }
+    held = bytes;
+  });
+}
+
+/** Counts a request, and gives the length of its body. */
+function readHead(head: string): number {
+  if (/\r\nauthorization: Bearer \S/i.test(head)) calls.withToken += 1;
+  else calls.withoutToken += 1;
+  if (head.startsWith('GET ')) return 0;
+  if (/\r\ntransfer-encoding:/i.test(head)) throw new Error('the upstream of the benchmark takes no chunks');
+  return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+}
+
+const port = await listen(createServer(serve));
+servePart({ port }, { calls: () => calls });

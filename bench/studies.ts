@@ -1,0 +1,13 @@
+import { memory } from './studies/memory.ts';
+import { refresh } from './studies/refresh.ts';
+import { requests } from './studies/requests.ts';
+import { sessions } from './studies/sessions.ts';
+import { sockets } from './studies/sockets.ts';
+import { start } from './studies/start.ts';
+import { streams } from './studies/streams.ts';
+
+/** The subjects of the benchmark, by their short names. */
+export const studies = { requests, refresh, sessions, streams, sockets, memory, start };
+
+/** The short name of a subject. */
+export type StudyId = keyof typeof studies;

@@ -1,0 +1,97 @@
+import { type Comparison, compare } from '../comparison/comparison.ts';
+import { type ContenderId, contenders } from '../comparison/contenders.ts';
+import type { Figures } from '../comparison/figures.ts';
+import type { KindId } from '../comparison/sample.ts';
+import { megabytes, number, quantity, shareOf, times, withRatio } from '../report/quantity.ts';
+import { type Report, type Table, tellErrors } from '../report/report.ts';
+import { byLength, type Study } from '../study.ts';
+
+/** Needed by every other case: the one is what they are compared with, the other what they stand before. */
+const ALWAYS: readonly ContenderId[] = ['upstream', 'node-http'];
+
+/** What a request costs, beside the floor and beside what else one might have built. */
+export const requests: Study<Comparison> = {
+  title: 'CPU, rate, latency and memory of requests, beside node:http and the obvious wiring',
+  cases: Object.keys(contenders),
+
+  measure: (effort) =>
+    compare({
+      extent: byLength(effort, {
+        quick: { rounds: 3, seconds: 1 },
+        usual: { rounds: 7, seconds: 3 },
+        long: { rounds: 15, seconds: 6 },
+      }),
+      only: effort.only && [...ALWAYS, ...(effort.only as ContenderId[])],
+      say: effort.say,
+      closing: effort.closing,
+    }),
+
+  report({ cores, figures }): Report {
+    const find = (id: ContenderId) => figures.find((one) => one.id === id);
+    return {
+      tables: [
+        tableOf('GET, 32 connections', 'get', figures),
+        tableOf('POST, 32 connections', 'post', figures),
+      ],
+      statements: [
+        ...compareCpu(find('coatcheck')),
+        ...compareCpu(find('coatcheck-uncached')),
+        ...compareWorkers(cores, find('coatcheck'), find('coatcheck-2')),
+        ...figures
+          .filter(({ get }) => get.busy > 0.9)
+          .map(({ title }) => `The load itself was the limit of ${title}: of that, read the CPU time only.`),
+      ],
+      errors: figures.flatMap(({ title, errors }) => tellErrors(title, errors)),
+    };
+  },
+};
+
+function tableOf(title: string, kind: KindId, figures: readonly Figures[]): Table {
+  const isFirst = kind === 'get';
+  return {
+    title: `${title} (in brackets: times node:http${isFirst ? '; of added time: times a request to the API' : ''})`,
+    columns: [
+      '',
+      'CPU a request',
+      'requests/s',
+      'p50',
+      'p99',
+      ...(isFirst ? ['added, one connection', 'memory, peak'] : []),
+    ],
+    rows: figures.map((one) => {
+      const { [kind]: figure, toFloor } = one;
+      const ratio = toFloor[kind];
+      return [
+        one.title,
+        withRatio(quantity(figure.cpuMicros, 'µs', 1), ratio.cpuMicros),
+        withRatio(number(figure.perSecond), ratio.perSecond),
+        withRatio(quantity(figure.p50, 'ms', 2), ratio.p50),
+        withRatio(quantity(figure.p99, 'ms', 1), ratio.p99),
+        ...(isFirst
+          ? [
+              one.forwards ? withRatio(quantity(one.addedMs, 'ms', 3), one.addedToDirect) : '–',
+              withRatio(megabytes(one.residentPeakBytes), toFloor.memory),
+            ]
+          : []),
+      ];
+    }),
+  };
+}
+
+function compareCpu(one: Figures | undefined): string[] {
+  if (one === undefined) return [];
+  const { toFloor, toOthers } = one;
+  const others = Object.entries(toOthers).map(([id, ratio]) =>
+    shareOf(ratio, contenders[id as ContenderId].title),
+  );
+  const parts = [shareOf(toFloor.get.cpuMicros, contenders['node-http'].title), ...others];
+  return [`CPU a request, ${one.title}: ${parts.join(', ')}.`];
+}
+
+function compareWorkers(cores: number, one: Figures | undefined, two: Figures | undefined): string[] {
+  if (one === undefined || two === undefined) return [];
+  return [
+    `Two workers answer ${times(two.get.perSecond / one.get.perSecond)} the requests of one` +
+      (cores < 4 ? `; load and API share their ${cores} cores here, which leaves them no second one.` : '.'),
+  ];
+}

@@ -1,0 +1,42 @@
+import { readStatistics, resetStatistics } from '../../redis/statistics.ts';
+import { readUsage } from '../../usage.ts';
+import type { City } from './city.ts';
+
+/** Something that happened to many sessions. */
+export type Phase = {
+  what: string;
+  count: number;
+  seconds: number;
+  /** CPU time of the gateway for each, in microseconds. */
+  cpuMicros: number;
+  /** Time of Redis for each, by its own command statistics, in microseconds. */
+  redisMicros: number;
+  /** The commands that Redis was asked for, and those within scripts. */
+  commands: string[];
+};
+
+/** Measures what the gateway and Redis do while something is done for so many sessions. */
+export async function measurePhase<T>(
+  { gateway, redis }: City,
+  what: string,
+  count: number,
+  work: () => Promise<T>,
+): Promise<{ result: T; phase: Phase }> {
+  await resetStatistics(redis);
+  const before = readUsage(gateway.pid).cpuMicros;
+  const startedMs = performance.now();
+  const result = await work();
+  const seconds = (performance.now() - startedMs) / 1000;
+  const cpuMicros = (readUsage(gateway.pid).cpuMicros - before) / count;
+  const statistics = await readStatistics(redis);
+  const micros = Object.entries(statistics)
+    // Their commands are counted too, each by itself.
+    .filter(([name]) => !name.startsWith('eval'))
+    .reduce((sum, [, each]) => sum + each.micros, 0);
+  const scripts = (statistics['evalsha']?.micros ?? 0) + (statistics['eval']?.micros ?? 0);
+  const redisMicros = Math.max(micros, scripts) / count;
+  return {
+    result,
+    phase: { what, count, seconds, cpuMicros, redisMicros, commands: Object.keys(statistics).toSorted() },
+  };
+}

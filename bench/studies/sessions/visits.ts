@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Coatcheck } from '../../coatcheck.ts';
+import { number } from '../../report/quantity.ts';
+import type { Stage } from '../../stage.ts';
+import { addUp } from '../../statistics.ts';
+import type { Effort } from '../../study.ts';
+import { ANSWER, requestText } from '../../workload.ts';
+import type { City } from './city.ts';
+import { measurePhase, type Phase } from './phases.ts';
+
+/** What many people did, one thing after the other. */
+export type Visits = { phases: Phase[]; errors: Record<string, number> };
+
+/** Longer than a session stays as it is that is used all the time. */
+const UNTIL_TOUCHED_MS = 20_000;
+const AT_ONCE = 8;
+
+/** Lets many people sign in, come back, and be signed out, half of them by an administrator and half by themselves. */
+export async function visit(stage: Stage, effort: Effort, city: City, visitors: number): Promise<Visits> {
+  const { gateway } = city;
+  const phases: Phase[] = [];
+  const errors: Record<string, number>[] = [];
+  const during = async <T>(what: string, count: number, work: () => Promise<T>): Promise<T> => {
+    const { result, phase } = await measurePhase(city, what, count, work);
+    phases.push(phase);
+    effort.say(`${number(count)} sessions ${what} in ${phase.seconds.toFixed(1)} s`);
+    return result;
+  };
+  const load = async (cookies: readonly string[]) => {
+    const { port } = gateway;
+    const requests = cookies.map((cookie) => requestText('GET', { port, cookie }));
+    return stage.load.ask('run', {
+      port,
+      connections: 32,
+      requests,
+      expected: ANSWER,
+      count: requests.length,
+    });
+  };
+
+  const names = Array.from({ length: visitors }, (_, at) => `visitor-${at % (visitors / 2)}`);
+  const cookies = await during('signed in', visitors, () => gateway.signIn(names));
+  await sleep(UNTIL_TOUCHED_MS);
+  errors.push((await during('used, and their idle limit moved', visitors, () => load(cookies))).errors);
+
+  const subjects = [...new Set(names)];
+  const half = new Set(subjects.slice(0, visitors / 4));
+  await during('ended by subject', half.size * 2, () => atOnce([...half], gateway.endSessionsOf));
+  const others = cookies.filter((_, at) => !half.has(names[at] ?? ''));
+  await during('signed out', others.length, () => atOnce(others, (cookie) => signOut(gateway, cookie)));
+
+  const afterwards = await load(cookies);
+  const alive = visitors - (afterwards.errors['status 401'] ?? 0);
+  if (alive > 0) errors.push({ 'not ended': alive });
+  return { phases, errors: addUp(errors) };
+}
+
+/** Does something for each of many, a few at a time. */
+async function atOnce<T>(list: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+  const queue = list.values();
+  const worker = async () => {
+    for (const one of queue) await work(one);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+async function signOut({ port, baseUrl }: Coatcheck, cookie: string): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/auth/logout`, {
+    method: 'POST',
+    headers: { cookie, origin: baseUrl, 'x-csrf': '1' },
+  });
+  await answer.arrayBuffer();
+}

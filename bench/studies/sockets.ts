@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openLongStage } from '../long-stage.ts';
+import { watchMemory } from '../memory-watch.ts';
+import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
+import type { Report } from '../report/report.ts';
+import { byLength, type Study } from '../study.ts';
+import { readUsage } from '../usage.ts';
+
+/** Many WebSockets over which nothing is said. */
+type Idle = { title: string; count: number; bytesEach: number; cpuMicrosEach: number };
+type SocketFigures = { figures: Idle[]; errors: string[] };
+
+/** What idle WebSockets cost. */
+export const sockets: Study<SocketFigures> = {
+  title: 'Idle WebSockets: memory, and the CPU time of opening one',
+  cases: [],
+
+  async measure(effort) {
+    const count = byLength(effort, { quick: 1000, usual: 5000, long: 5000 });
+    const stage = await openLongStage(effort.closing);
+    try {
+      const figures: Idle[] = [];
+      const errors: string[] = [];
+      for (const passage of stage.passages) {
+        const { pid, title } = passage;
+        const { browsers } = stage;
+        // What the first ones of all make the process take is no cost of one more.
+        await browsers.ask('openSockets', { ...passage, count: 200 });
+        await browsers.ask('leave');
+        await sleep(1000);
+        const before = readUsage(pid).cpuMicros;
+        const { result: open, memory } = await watchMemory(pid, async () => {
+          const opened = await browsers.ask('openSockets', { ...passage, count });
+          await sleep(3000);
+          return opened;
+        });
+        if (open !== count) errors.push(`${title}: of ${count} WebSockets ${open} were opened`);
+        figures.push({
+          title,
+          count: open,
+          bytesEach: (memory.after - memory.before) / open,
+          cpuMicrosEach: (readUsage(pid).cpuMicros - before) / open,
+        });
+        await browsers.ask('leave');
+        effort.say(`${title}: ${number(count)} WebSockets`);
+        await sleep(1000);
+      }
+      return { figures, errors };
+    } finally {
+      await stage.close();
+    }
+  },
+
+  report({ figures, errors }): Report {
+    const [floor] = figures;
+    return {
+      tables: [
+        {
+          title: 'Idle WebSockets (in brackets: times http-proxy-middleware)',
+          columns: ['', 'open', 'memory each', 'CPU to open one'],
+          rows: figures.map((one) => [
+            one.title,
+            number(one.count),
+            withRatio(kilobytes(one.bytesEach), one.bytesEach / (floor?.bytesEach ?? NaN)),
+            withRatio(quantity(one.cpuMicrosEach, 'µs'), one.cpuMicrosEach / (floor?.cpuMicrosEach ?? NaN)),
+          ]),
+        },
+      ],
+      statements: [],
+      errors,
+    };
+  },
+};

@@ -1,0 +1,95 @@
+import { openLongStage } from '../long-stage.ts';
+import { kilobytes, megabytes, number, quantity, times, withRatio } from '../report/quantity.ts';
+import type { Report } from '../report/report.ts';
+import { byLength, type Study } from '../study.ts';
+import { type Bulk, measureBulks } from './streams/bulks.ts';
+import { type Dawdlers, measureDawdlers, SLOW_BYTES } from './streams/dawdlers.ts';
+import { type Events, measureEvents } from './streams/events.ts';
+
+/** What was measured of one passage. */
+type Figures = { title: string; bulks: Bulk[]; events: Events; dawdlers: Dawdlers };
+/** What was measured of streams. */
+type StreamFigures = { bytes: number; figures: Figures[]; errors: string[] };
+
+/** What streams of all kinds cost, and whom they disturb. */
+export const streams: Study<StreamFigures> = {
+  title: 'Large bodies in flat memory, streams of events, and slow readers',
+  cases: [],
+
+  async measure(effort) {
+    const bytes = byLength(effort, { quick: 256, usual: 1024, long: 4096 }) * 1024 ** 2;
+    const stage = await openLongStage(effort.closing);
+    try {
+      const errors: string[] = [];
+      const figures: Figures[] = [];
+      for (const passage of stage.passages) {
+        figures.push({
+          title: passage.title,
+          bulks: await measureBulks(stage, passage, bytes, effort, errors),
+          events: await measureEvents(stage, passage, effort, errors),
+          dawdlers: await measureDawdlers(stage, passage, effort, errors),
+        });
+      }
+      return { bytes, figures, errors };
+    } finally {
+      await stage.close();
+    }
+  },
+
+  report({ bytes, figures, errors }): Report {
+    const [floor] = figures;
+    return {
+      tables: [
+        {
+          title: `A body of ${megabytes(bytes)} (in brackets: times the body, and times http-proxy-middleware)`,
+          columns: ['', 'memory grows by', 'CPU', 'rate'],
+          rows: figures.flatMap(({ title, bulks }) =>
+            bulks.map((bulk, at) => {
+              const other = floor?.bulks[at] ?? bulk;
+              const grown = bulk.memory.peak - bulk.memory.before;
+              return [
+                `${title}, ${bulk.what}`,
+                withRatio(megabytes(grown), grown / bytes),
+                withRatio(quantity(bulk.cpuMicros / 1e6, 's', 2), bulk.cpuMicros / other.cpuMicros),
+                withRatio(`${megabytes(bytes / bulk.seconds)}/s`, other.seconds / bulk.seconds),
+              ];
+            }),
+          ),
+        },
+        {
+          title: `${number(floor?.events.streams ?? 0)} streams of events (in brackets: times http-proxy-middleware)`,
+          columns: ['', 'events', 'p50', 'p99', 'CPU an event', 'memory a stream'],
+          rows: figures.map(({ title, events }) => {
+            const other = floor?.events ?? events;
+            return [
+              title,
+              number(events.received),
+              withRatio(quantity(events.p50, 'ms', 1), events.p50 / other.p50),
+              withRatio(quantity(events.p99, 'ms', 1), events.p99 / other.p99),
+              withRatio(quantity(cpuOf(events), 'µs', 1), cpuOf(events) / cpuOf(other)),
+              withRatio(kilobytes(memoryOf(events)), memoryOf(events) / memoryOf(other)),
+            ];
+          }),
+        },
+        {
+          title: 'Beside slow readers (in brackets: times no slow readers, and times the body)',
+          columns: ['', 'slow readers', 'p99 of others', 'taken of a slow answer'],
+          rows: figures.map(({ title, dawdlers }) => [
+            title,
+            number(dawdlers.count),
+            withRatio(quantity(dawdlers.p99Ms.beside, 'ms', 2), dawdlers.ratio),
+            withRatio(megabytes(dawdlers.sentBytes, 1), dawdlers.sentBytes / SLOW_BYTES),
+          ]),
+        },
+      ],
+      statements: figures.map(
+        ({ title, dawdlers }) =>
+          `${title}: p99 beside ${dawdlers.count} slow readers is ${times(dawdlers.ratio)} p99 without them.`,
+      ),
+      errors,
+    };
+  },
+};
+
+const cpuOf = ({ cpuMicros, received }: Events) => cpuMicros / received;
+const memoryOf = ({ memory, streams: count }: Events) => (memory.after - memory.before) / count;

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LongStage, Passage } from '../../long-stage.ts';
+import { median } from '../../statistics.ts';
+import { byLength, type Effort } from '../../study.ts';
+import { ANSWER, requestText } from '../../workload.ts';
+
+/** Requests of others while some read hardly anything of what they asked for. */
+export type Dawdlers = {
+  count: number;
+  /** What the API could send of each large answer meanwhile, in bytes: the rest waits there. */
+  sentBytes: number;
+  p99Ms: { without: number; beside: number };
+  ratio: number;
+};
+
+/** Far more than the buffers between the two ends can hold. */
+export const SLOW_BYTES = 1024 ** 3;
+
+/** Measures requests without slow readers and beside them, in turn. */
+export async function measureDawdlers(
+  { browsers, api, load }: LongStage,
+  passage: Passage,
+  effort: Effort,
+  errors: string[],
+): Promise<Dawdlers> {
+  const { rounds, seconds, count } = byLength(effort, {
+    quick: { rounds: 3, seconds: 2, count: 16 },
+    usual: { rounds: 7, seconds: 4, count: 16 },
+    long: { rounds: 15, seconds: 10, count: 64 },
+  });
+  const measure = async () => {
+    const requests = [requestText('GET', passage)];
+    const report = await load.ask('run', {
+      port: passage.port,
+      connections: 8,
+      requests,
+      expected: ANSWER,
+      seconds,
+    });
+    for (const [what, times] of Object.entries(report.errors)) {
+      errors.push(`${passage.title}, beside slow readers: ${times} × ${what}`);
+    }
+    return report.p99;
+  };
+  const without: number[] = [];
+  const beside: number[] = [];
+  let sent: number[] = [];
+  await measure();
+  await api.ask('sentBytes');
+  for (let round = 0; round < rounds; round += 1) {
+    without.push(await measure());
+    const begun = await browsers.ask('dawdle', { ...passage, count, bytes: SLOW_BYTES });
+    if (begun !== count) errors.push(`${passage.title}: of ${count} slow readers ${begun} had an answer`);
+    // Until every buffer on the way is full.
+    await sleep(2000);
+    beside.push(await measure());
+    sent = await api.ask('sentBytes');
+    await browsers.ask('leave');
+    await sleep(500);
+  }
+  effort.say(`${passage.title}: p99 beside slow readers ${median(beside).toFixed(2)} ms`);
+  return {
+    count,
+    sentBytes: Math.max(...sent),
+    p99Ms: { without: median(without), beside: median(beside) },
+    ratio: median(beside.map((ms, round) => ms / (without[round] ?? NaN))),
+  };
+}

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LongStage, Passage } from '../../long-stage.ts';
+import { type MemoryCourse, watchMemory } from '../../memory-watch.ts';
+import type { EventReport } from '../../parts/browsers.ts';
+import { number } from '../../report/quantity.ts';
+import { byLength, type Effort } from '../../study.ts';
+import { readUsage } from '../../usage.ts';
+
+/** Many streams of events at once. */
+export type Events = EventReport & { streams: number; sent: number; cpuMicros: number; memory: MemoryCourse };
+
+/** Measures streams over each of which come two events a second. What does not arrive is among the errors. */
+export async function measureEvents(
+  { browsers, api }: LongStage,
+  passage: Passage,
+  effort: Effort,
+  errors: string[],
+): Promise<Events> {
+  const { count, rounds } = byLength(effort, {
+    quick: { count: 200, rounds: 10 },
+    usual: { count: 1000, rounds: 30 },
+    long: { count: 1000, rounds: 300 },
+  });
+  let cpuMicros = 0;
+  let opened = 0;
+  const { memory } = await watchMemory(passage.pid, async () => {
+    opened = await browsers.ask('openEvents', { ...passage, count });
+    await browsers.ask('events');
+    const before = readUsage(passage.pid).cpuMicros;
+    for (let round = 0; round < rounds; round += 1) {
+      await api.ask('emit');
+      await sleep(500);
+    }
+    cpuMicros = readUsage(passage.pid).cpuMicros - before;
+  });
+  const report = await browsers.ask('events');
+  await browsers.ask('leave');
+  await sleep(500);
+  if (opened !== count) errors.push(`${passage.title}: of ${count} streams of events ${opened} were opened`);
+  const sent = opened * rounds;
+  if (report.received !== sent) errors.push(`${passage.title}: of ${sent} events came ${report.received}`);
+  effort.say(`${passage.title}: ${number(sent)} events over ${number(opened)} streams`);
+  return { ...report, streams: opened, sent, cpuMicros, memory };
+}

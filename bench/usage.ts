@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** What a program has used so far, all its processes together. */
+export type Usage = {
+  /** User and system time in microseconds, in steps of 10,000. */
+  readonly cpuMicros: number;
+  readonly residentBytes: number;
+  /** The most that each of the processes ever had, added up. */
+  readonly residentPeakBytes: number;
+};
+
+/** Linux counts in hundredths of a second towards programs, whatever it counts in by itself (USER_HZ). */
+const MICROS_A_TICK = 10_000;
+
+/**
+ * Reads what a process and those of its descendants that run the same program have used (proc(5)). What else hangs
+ * below it, such as the shell that ends it with this process, is no part of what is measured.
+ */
+export function readUsage(root: number): Usage {
+  const processes = programOf(root).map(readProcess);
+  const total = (read: (usage: Usage) => number) => processes.reduce((sum, usage) => sum + read(usage), 0);
+  return {
+    cpuMicros: total(({ cpuMicros }) => cpuMicros),
+    residentBytes: total(({ residentBytes }) => residentBytes),
+    residentPeakBytes: total(({ residentPeakBytes }) => residentPeakBytes),
+  };
+}
+
+function programOf(root: number): number[] {
+  const program = readlinkSync(`/proc/${root}/exe`);
+  const found = [root];
+  const children = Map.groupBy(processIds(), parentOf);
+  for (const parent of found) {
+    found.push(...(children.get(parent) ?? []).filter((pid) => exeOf(pid) === program));
+  }
+  return found;
+}
+
+function readProcess(pid: number): Usage {
+  const stat = statOf(pid);
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytes = (field: string) =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
+  return {
+    cpuMicros: (Number(stat[11]) + Number(stat[12])) * MICROS_A_TICK,
+    residentBytes: bytes('VmRSS'),
+    residentPeakBytes: bytes('VmHWM'),
+  };
+}
+
+function processIds(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+}
+
+/** The fields of `/proc/PID/stat` that come after the name, which may itself hold spaces. */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
+}
+
+function parentOf(pid: number): number | undefined {
+  return ifThere(() => Number(statOf(pid)[1]));
+}
+
+function exeOf(pid: number): string | undefined {
+  return ifThere(() => readlinkSync(`/proc/${pid}/exe`));
+}
+
+/** A process may end between the list and the look. */
+function ifThere<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,69 @@
+import { at, element, onClick } from './page.js';
+import { signIn } from './settings.js';
+
+/** Begins a sign-in again: leaves for the provider, or shows the page with the form. */
+export function signInAgain(gateway) {
+  if (signIn.by === 'redirect') gateway.login();
+  else location.reload();
+}
+
+/** Shows the way to sign in that the provider has. */
+export function offerSignIn(gateway) {
+  if (signIn.by === 'password') onSubmit(at('password'), (form) => signInByPassword(gateway, form));
+  else if (signIn.by === 'device') onSubmit(at('device'), (form) => signInOnDevice(gateway, form));
+  else {
+    at('sign-in').hidden = false;
+    onClick(at('sign-in'), () => gateway.login());
+  }
+  if (signIn.by === 'password') tell(`Any of ada and grace; the password is “${signIn.password}”.`);
+}
+
+async function signInByPassword(gateway, credentials) {
+  const { status } = await post(gateway, '/auth/login', credentials);
+  if (status === 204) location.reload();
+  else if (status === 429) tell('Too many attempts. Try again in a minute.');
+  else tell('The vendor does not accept this user name and password.');
+}
+
+async function signInOnDevice(gateway, hints) {
+  const message = Array.from(
+    crypto.getRandomValues(new Uint8Array(4)),
+    (byte) => 'BCDFGHJKLMNPQRST'[byte % 16],
+  );
+  const begun = await post(gateway, '/auth/decoupled', { ...hints, binding_message: message.join('') });
+  if (begun.status !== 202) return tell('The provider does not know who that is: try ada or grace.');
+  const link = element('a', '', 'the other device');
+  Object.assign(link, { href: signIn.url, target: '_blank' });
+  tell('Approve on ', link, ', which has to show ', element('strong', '', message.join('')), '.');
+  let { interval } = await begun.json();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, interval * 1000));
+    const state = await gateway.fetch('/auth/decoupled');
+    if (state.status === 200) return location.reload();
+    if (state.status !== 202)
+      return tell(state.status === 403 ? 'It was denied.' : 'It was not approved in time.');
+    ({ interval } = await state.json());
+  }
+}
+
+function post(gateway, path, body) {
+  const headers = { 'Content-Type': 'application/json' };
+  return gateway.fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+function onSubmit(form, act) {
+  form.hidden = false;
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    try {
+      await act(Object.fromEntries(new FormData(form)));
+    } catch (error) {
+      tell(`That did not work. ${error.message}`);
+    }
+  });
+}
+
+function tell(...parts) {
+  at('sign-in-answer').hidden = false;
+  at('sign-in-answer').replaceChildren(...parts);
+}

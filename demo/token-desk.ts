@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+
+/** A pair of tokens as it goes out. */
+export interface TokenPair {
+  accessToken: string;
+  refreshToken: string;
+  /** Seconds that the access token lives. */
+  lifetime: number;
+  /** Whose tokens they are. */
+  subject: string;
+}
+
+/** Gives out access tokens, and refresh tokens for one use each. */
+export interface TokenDesk {
+  /** Begins a sign-in. */
+  open(subject: string): Promise<TokenPair>;
+  /** Takes a refresh token and gives the next pair; undefined when it was used before, or never given out. */
+  spend(refreshToken: string): Promise<TokenPair | undefined>;
+  /** Forgets a refresh token. */
+  revoke(refreshToken: string): void;
+  /** Whose access token it is; undefined for one that was not given out here. */
+  subjectOf(accessToken: string): string | undefined;
+  /** The keys that access tokens are signed with, as a JWK Set. */
+  keys: { keys: object[] };
+}
+
+/** Creates the desk. Access tokens are JWTs (RFC 9068), for one API. */
+export async function createTokenDesk(options: {
+  issuer: string;
+  audience: string;
+  lifetime: number;
+}): Promise<TokenDesk> {
+  const { issuer, audience, lifetime } = options;
+  const { privateKey, publicKey } = await generateKeyPair('RS256');
+  const key = { ...(await exportJWK(publicKey)), alg: 'RS256', use: 'sig', kid: 'demo' };
+  const refreshTokens = new Map<string, string>();
+  const accessTokens = new Map<string, string>();
+
+  async function issue(subject: string): Promise<TokenPair> {
+    const accessToken = await new SignJWT({ client_id: 'demo', scope: 'items' })
+      .setProtectedHeader({ alg: 'RS256', typ: 'at+jwt', kid: 'demo' })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setSubject(subject)
+      .setJti(randomUUID())
+      .setIssuedAt()
+      .setExpirationTime(`${lifetime}s`)
+      .sign(privateKey);
+    const refreshToken = randomUUID();
+    refreshTokens.set(refreshToken, subject);
+    accessTokens.set(accessToken, subject);
+    return { accessToken, refreshToken, lifetime, subject };
+  }
+
+  return {
+    open: issue,
+    async spend(refreshToken) {
+      const subject = refreshTokens.get(refreshToken);
+      refreshTokens.delete(refreshToken);
+      return subject === undefined ? undefined : issue(subject);
+    },
+    revoke: (refreshToken) => void refreshTokens.delete(refreshToken),
+    subjectOf: (accessToken) => accessTokens.get(accessToken),
+    keys: { keys: [key] },
+  };
+}

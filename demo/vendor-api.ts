@@ -1,0 +1,71 @@
+import { createServer } from 'node:http';
+import express from 'express';
+import { createPeople } from './people.ts';
+import type { DemoProvider, DemoProviderOptions } from './providers.ts';
+import { listen } from './server.ts';
+import { createTokenDesk, type TokenPair } from './token-desk.ts';
+
+/** The password of everybody. */
+const PASSWORD = 'coat check';
+
+/**
+ * Starts a vendor's login and refresh endpoints: JSON with names of its own, both the life of a token and its end are
+ * told, and a refresh token works once.
+ */
+export async function startVendorApi({
+  audience,
+  accessTokenTtl,
+}: DemoProviderOptions): Promise<DemoProvider> {
+  const app = express().disable('x-powered-by');
+  const running = await listen(createServer(app));
+  const people = createPeople();
+  const desk = await createTokenDesk({ issuer: running.url, audience, lifetime: accessTokenTtl });
+
+  const answer = ({ accessToken, refreshToken, lifetime, subject }: TokenPair) => ({
+    token: accessToken,
+    tokenLifetime: lifetime,
+    tokenExpiration: new Date(Date.now() + lifetime * 1000).toISOString(),
+    refreshToken,
+    refreshTokenExpiration: new Date(Date.now() + 3_600_000).toISOString(),
+    user: { id: subject },
+  });
+
+  app.use(express.json());
+  app.post('/auth/login', async (req, res) => {
+    const { username, password } = req.body ?? {};
+    const person = typeof username === 'string' ? people.find(username.toLowerCase()) : undefined;
+    if (person === undefined || password !== PASSWORD) {
+      res.status(401).json({ message: 'wrong user name or password' });
+      return;
+    }
+    res.json(answer(await desk.open(person.sub)));
+  });
+  app.post('/auth/refresh', async (req, res) => {
+    const pair = await desk.spend(String(req.body?.refreshToken));
+    if (pair === undefined) res.status(401).json({ message: 'the refresh token is not valid' });
+    else res.json(answer(pair));
+  });
+  app.get('/jwks', (_req, res) => void res.json(desk.keys));
+
+  return {
+    ...running,
+    section: {
+      type: 'credentials',
+      login: {
+        url: `${running.url}/auth/login`,
+        body: { username: '{username}', password: '{password}' },
+      },
+      refresh: { url: `${running.url}/auth/refresh`, body: { refreshToken: '{refreshToken}' } },
+      response: {
+        accessToken: '/token',
+        refreshToken: '/refreshToken',
+        expiresIn: '/tokenLifetime',
+        expiresAt: '/tokenExpiration',
+        refreshExpiresAt: '/refreshTokenExpiration',
+        subject: '/user/id',
+      },
+    },
+    signIn: { by: 'password', username: 'ada', password: PASSWORD },
+    advice: `Sign in as ada or grace; the password is "${PASSWORD}".`,
+  };
+}

@@ -1,0 +1,44 @@
+import type { RequestHandler } from 'express';
+import { GatewayError } from '../errors.ts';
+import { readFormBody } from '../http/form-body.ts';
+import type { Logger } from '../log.ts';
+import type { LogoutTokens, ProviderLogout } from '../provider/logout-token.ts';
+import type { ProviderLogouts } from '../sessions/provider-logouts.ts';
+
+/**
+ * `POST /backchannel-logout`: the provider tells that it has ended sign-ins (OpenID Connect Back-Channel Logout 1.0). 200
+ * when the sessions of these are over on every replica, 400 on any flaw. No cookie and no page has a part in it.
+ */
+export function createBackchannelLogout(deps: {
+  logoutTokens: LogoutTokens;
+  providerLogouts: ProviderLogouts;
+  log: Logger;
+}): RequestHandler {
+  const { logoutTokens, providerLogouts, log } = deps;
+
+  return async function backchannelLogout(request, response) {
+    const form = await readFormBody(request, response);
+    const [logoutToken, ...others] = form.getAll('logout_token');
+    if (logoutToken === undefined || others.length > 0)
+      throw new GatewayError('bad_request', { detail: 'Send one logout_token.' });
+    const ended = await providerLogouts(await check(logoutToken));
+    if (ended === 'used') throw refuse('it has been used before');
+    log.info({ ended }, 'the provider has ended sign-ins');
+    response.end();
+  };
+
+  async function check(logoutToken: string): Promise<ProviderLogout> {
+    try {
+      return await logoutTokens(logoutToken);
+    } catch (cause) {
+      if (cause instanceof GatewayError) throw cause;
+      throw refuse(cause instanceof Error ? cause.message : 'it cannot be read', cause);
+    }
+  }
+
+  /** Said in the log as well: a provider that is not heard leaves people signed in, and tells nobody. */
+  function refuse(reason: string, cause?: unknown): GatewayError {
+    log.warn({ reason, err: cause }, 'logout token refused');
+    return new GatewayError('bad_request', { detail: `The logout token is refused: ${reason}.`, cause });
+  }
+}

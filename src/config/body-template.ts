@@ -1,0 +1,49 @@
+import { z } from 'zod';
+
+/** A JSON object in whose texts `{name}` stands for a value that is known when the request is made. */
+export type BodyTemplate = Readonly<Record<string, unknown>>;
+
+/**
+ * The body of a JSON request: a mapping, or a JSON object as text, whose texts may hold placeholders.
+ *
+ * @param needed - the placeholders that must be in it; no other may be.
+ */
+export function bodyTemplate(needed: readonly [string, ...string[]]) {
+  const example = needed.map((name) => `${name}: "{${name}}"`).join(', ');
+  const expected = `expected a mapping, or a JSON object as text, such as { ${example} }`;
+  return z
+    .union([z.record(z.string(), z.unknown()), z.string()], expected)
+    .transform((written, context): BodyTemplate => {
+      const template = typeof written === 'string' ? parseObject(written) : written;
+      if (template === undefined) {
+        context.addIssue(expected);
+        return z.NEVER;
+      }
+      const used = [...placeholdersIn(template)];
+      for (const name of needed.filter((each) => !used.includes(each)))
+        context.addIssue(`the placeholder {${name}} is missing in it`);
+      for (const name of new Set(used.filter((each) => !needed.includes(each)))) {
+        const known = needed.map((each) => `{${each}}`).join(', ');
+        context.addIssue(`nothing is known for the placeholder {${name}}; known here: ${known}`);
+      }
+      return template;
+    });
+}
+
+/** Every placeholder in the texts of a template. */
+function* placeholdersIn(value: unknown): Iterable<string> {
+  if (typeof value === 'string') {
+    for (const [, name = ''] of value.matchAll(/\{(\w+)\}/g)) yield name;
+  } else if (typeof value === 'object' && value !== null) {
+    for (const child of Object.values(value)) yield* placeholdersIn(child);
+  }
+}
+
+function parseObject(text: string): BodyTemplate | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}

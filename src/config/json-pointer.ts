@@ -1,0 +1,18 @@
+import { shaped } from './scalar.ts';
+
+/** The way to a value inside a JSON document: the keys and indexes to follow, one after the other. */
+export type JsonPointer = readonly string[];
+
+/** A JSON Pointer (RFC 6901) to a value inside a document, such as `/data/tokens/0`. Read, it is its {@link JsonPointer}. */
+export function jsonPointer() {
+  return shaped(
+    /^(?:\/(?:[^~/]|~[01])*)+$/,
+    'expected a JSON Pointer, such as /data/token (RFC 6901)',
+  ).transform((text): JsonPointer =>
+    // "~1" before "~0", so that "~01" is "~1" (section 4).
+    text
+      .slice(1)
+      .split('/')
+      .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~')),
+  );
+}

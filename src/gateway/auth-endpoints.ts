@@ -1,0 +1,125 @@
+import type { RequestHandler } from 'express';
+import { createBackchannelLogout } from '../auth/backchannel-logout.ts';
+import { createCallback } from '../auth/callback.ts';
+import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
+import { createDecoupled } from '../auth/decoupled.ts';
+import { createEntrance } from '../auth/entrance.ts';
+import { createFrontchannelLogout } from '../auth/frontchannel-logout.ts';
+import { createLoginCookies } from '../auth/login-cookies.ts';
+import { createLogin } from '../auth/login.ts';
+import { createLogout } from '../auth/logout.ts';
+import { createMySessions } from '../auth/my-sessions.ts';
+import { createPasswordLogin } from '../auth/password-login.ts';
+import { createReturnTo } from '../auth/return-to.ts';
+import { createAuthRouter } from '../auth/router.ts';
+import { createSession } from '../auth/session.ts';
+import type { Config } from '../config/schema.ts';
+import { createSealedCookies } from '../crypto/sealed-cookie.ts';
+import { limitClients } from '../http/rate-limit.ts';
+import { createInertHeaders } from '../http/security-headers.ts';
+import type { Provider } from '../provider/provider.ts';
+import { createProviderLogouts } from '../sessions/provider-logouts.ts';
+import type { Entry } from './entry.ts';
+import type { Ground } from './ground.ts';
+import type { Keeping } from './keeping.ts';
+import type { SharedState } from './shared-state.ts';
+
+type Deps = {
+  ground: Ground;
+  state: SharedState;
+  provider: Provider;
+  keeping: Keeping;
+  entry: Entry;
+  loginUrl: string;
+  redirectUri: string;
+};
+
+/** The endpoints below `login.prefix` that the provider's kind has a use for. */
+export function createAuthEndpoints(deps: Deps): RequestHandler {
+  const { ground, state, provider, keeping, entry, loginUrl, redirectUri } = deps;
+  const { config, keyRing, secure, clock, log } = ground;
+  const { baseUrl, login, session } = config;
+  const { sessions } = keeping;
+  const { originPolicy, rateLimits } = entry;
+  const { redirectLogin, passwordLogin, decoupledLogin, logoutTokens } = provider;
+
+  const limited = (name: keyof Config['rateLimit']) =>
+    limitClients(rateLimits.exact(name, config.rateLimit[name]));
+  const limitUser = rateLimits.exact('attemptsPerUser', config.rateLimit.attemptsPerUser);
+  const limitLogouts = limited('backchannelLogout');
+
+  const loginCookies = createLoginCookies({
+    seals: createSealedCookies(keyRing, 'login-cookie'),
+    secure,
+    clock,
+  });
+  const enter = createEntrance(sessions);
+  const decoupled =
+    decoupledLogin &&
+    createDecoupled({
+      decoupledLogin,
+      enter,
+      sessions,
+      cookie: createDecoupledCookie({
+        seals: createSealedCookies(keyRing, 'decoupled-cookie'),
+        secure,
+        clock,
+      }),
+      turns: state.turns,
+      originPolicy,
+      limitUser,
+      timeoutMs: config.refresh.timeout,
+      clock,
+    });
+
+  return createAuthRouter(
+    {
+      login: redirectLogin && [
+        limited('login'),
+        createLogin({
+          redirectLogin,
+          sessions,
+          loginCookies,
+          returnTo: createReturnTo(baseUrl, login.prefix),
+          defaultReturnTo: login.defaultReturnTo,
+          clock,
+        }),
+      ],
+      callback: redirectLogin && [
+        limited('callback'),
+        createCallback({ redirectLogin, enter, loginCookies, redirectUri }),
+      ],
+      passwordLogin: passwordLogin && [
+        limited('attempts'),
+        createPasswordLogin({ passwordLogin, enter, originPolicy, limitUser }),
+      ],
+      beginDecoupled: decoupled && [limited('attempts'), decoupled.begin],
+      pollDecoupled: decoupled?.poll,
+      session: createSession({
+        sessions,
+        claims: session.claims,
+        loginUrl,
+        logoutUrl: `${login.prefix}/logout`,
+        clock,
+      }),
+      logout: createLogout({
+        provider,
+        sessions,
+        originPolicy,
+        baseUrl,
+        postLogoutReturnTo: login.postLogoutReturnTo,
+      }),
+      backchannelLogout: logoutTokens && [
+        limitLogouts,
+        createBackchannelLogout({
+          logoutTokens,
+          providerLogouts: createProviderLogouts({ sessions, store: state.store, clock }),
+          log,
+        }),
+      ],
+      frontchannelLogout: logoutTokens && [limitLogouts, createFrontchannelLogout({ provider, sessions })],
+      mySessions: createMySessions({ sessions, originPolicy, idleTimeout: session.idleTimeout }),
+    },
+    createInertHeaders(secure),
+  );
+}

@@ -1,0 +1,103 @@
+import type { RequestHandler } from 'express';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { logProblem } from '../http/problem-middleware.ts';
+import { createPageHeaders } from '../http/security-headers.ts';
+import { createTurn } from '../http/turn.ts';
+import { createApi } from '../proxy/api.ts';
+import { createBearers } from '../proxy/bearer.ts';
+import { createDevServer } from '../proxy/dev-server.ts';
+import { createLongAnswers } from '../proxy/long-answers.ts';
+import { createPassages } from '../proxy/passage.ts';
+import { createRouteLimits } from '../proxy/route-limits.ts';
+import { createRoutes } from '../proxy/routes.ts';
+import { createSpaFiles } from '../proxy/spa.ts';
+import { createTunnels } from '../proxy/tunnel.ts';
+import { answerOnSocket, createUpgrades, type UpgradeAnswers } from '../proxy/upgrades.ts';
+import { createUpstreams } from '../proxy/upstreams.ts';
+import { createWatches } from '../sessions/watches.ts';
+import type { Entry } from './entry.ts';
+import type { Ground } from './ground.ts';
+import type { Keeping } from './keeping.ts';
+import type { SharedState } from './shared-state.ts';
+
+/** What goes through: API requests, upgrades, and the app's own files. */
+export type Traffic = {
+  readonly api: RequestHandler;
+  readonly spa: RequestHandler;
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
+  /** Closes what has been upgraded, with 1001. */
+  drain(): void;
+  /** Lets go of the upstreams. */
+  close(): Promise<void>;
+};
+
+export function createTraffic(ground: Ground, state: SharedState, keeping: Keeping, entry: Entry): Traffic {
+  const { config, secure, clock, log, metrics } = ground;
+  const { sessions, refresher } = keeping;
+  const { guard, accessLog, originPolicy, problems, rateLimits } = entry;
+  const { baseUrl, spa } = config;
+
+  const routes = createRoutes(config.routes);
+  const upstreams = createUpstreams();
+  const watches = createWatches({ store: state.store, clock });
+  const bearers = createBearers({
+    sessions,
+    refresher,
+    limits: createRouteLimits(routes.all, rateLimits),
+  });
+  const tunnels = createTunnels();
+  const refuse = (socket: Socket, error: unknown, exchange: Exchange, method = 'GET') => {
+    logProblem(log, error, exchange.requestId);
+    const problem = problems(error, exchange.requestId);
+    accessLog(method, problem.status, exchange);
+    answerOnSocket(socket, problem);
+  };
+  const answers: UpgradeAnswers = {
+    onAnswer: (status, exchange) => accessLog('GET', status, exchange),
+    refuse,
+  };
+  const devServer =
+    spa?.devServer === undefined
+      ? undefined
+      : createDevServer({ origin: spa.devServer, tunnels, ...answers });
+  const upgrades = createUpgrades({ routes, originPolicy, bearers, watches, tunnels, baseUrl, ...answers });
+
+  const openUpgrade = async (request: IncomingMessage, socket: Socket, head: Buffer, exchange: Exchange) => {
+    guard.check(request, exchange);
+    if (await upgrades.open(request, socket, head, exchange)) return;
+    if (devServer === undefined)
+      throw new GatewayError('not_found', { detail: 'No WebSocket is served here.' });
+    originPolicy.checkUpgrade(request);
+    devServer.upgrade(request, socket, head, exchange);
+  };
+
+  return {
+    api: createApi({
+      routes,
+      originPolicy,
+      bearers,
+      passages: createPassages({ routes, upstreams, refresher, metrics, turn: createTurn(), baseUrl }),
+      longAnswers: createLongAnswers(watches),
+    }),
+
+    spa:
+      devServer?.handler ??
+      (spa?.directory === undefined
+        ? (_request, _response, next) => next()
+        : createSpaFiles(spa.directory, createPageHeaders(secure))),
+
+    upgrade(request, socket, head) {
+      const exchange = guard.open(request);
+      socket.on('error', () => socket.destroy());
+      openUpgrade(request, socket, head, exchange).catch((error: unknown) =>
+        refuse(socket, error, exchange, request.method),
+      );
+    },
+
+    drain: tunnels.closeAll,
+    close: upstreams.close,
+  };
+}

@@ -1,0 +1,26 @@
+/** Puts tasks off to the end of the present turn of the event loop. */
+export type Turn = {
+  /** Runs a task, which must not throw, once all that has arrived in this turn has been read. */
+  atEnd(task: () => void): void;
+};
+
+/**
+ * Gathers what a turn of the event loop has to write, and does it in one go, right after the turn's reading.
+ *
+ * A write to a process that sleeps has to wake it, which costs the writer more than the write itself; in one go, the first
+ * write wakes it and the others find it awake. At 32 connections a request takes a third less CPU in this way
+ * (`docs/performance.md`); a single one is not held up, for its turn ends with it.
+ */
+export function createTurn(): Turn {
+  let tasks: (() => void)[] = [];
+  const run = () => {
+    const due = tasks;
+    tasks = [];
+    for (const task of due) task();
+  };
+  return {
+    atEnd(task) {
+      if (tasks.push(task) === 1) setImmediate(run);
+    },
+  };
+}

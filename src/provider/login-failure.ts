@@ -1,0 +1,20 @@
+import { ResponseBodyError } from 'openid-client';
+import { GatewayError } from '../errors.ts';
+import { explainLoginFailure } from './refusal.ts';
+
+/** What a browser is told of a login that failed for `cause`: that it was refused and why, or that the provider is away. */
+export function loginFailure(cause: unknown): GatewayError {
+  if (cause instanceof GatewayError) return cause;
+  const reason = explainLoginFailure(cause);
+  if (reason === undefined) {
+    const detail = 'The identity provider did not answer. Sign in again.';
+    return new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
+  }
+  if (cause instanceof ResponseBodyError && cause.error === 'access_denied') return loginDenied(cause);
+  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason, cause });
+}
+
+/** What a browser is told when the person, or the provider in their place, has said no. */
+export function loginDenied(cause?: unknown): GatewayError {
+  return new GatewayError('login_denied', { detail: 'The sign-in was denied.', cause });
+}

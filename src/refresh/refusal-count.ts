@@ -1,0 +1,34 @@
+import type { Locks } from '../redis/lock.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { Credential } from './credential.ts';
+import type { Refusals } from './refusals.ts';
+
+/**
+ * Counts a renewal in vain in the record, where every process sees it: once for each token, whoever comes first. Under
+ * the lock, as all that is written: no renewed tokens can find that another version of the record was first.
+ */
+export function createRefusalCount(deps: {
+  sessions: Sessions;
+  locks: Locks;
+  refusals: Refusals;
+  /** The longest wait for the lock, in milliseconds. */
+  lockWaitMs: number;
+  clock: () => number;
+}): (refused: Credential) => Promise<void> {
+  const { sessions, locks, refusals, lockWaitMs, clock } = deps;
+
+  return async ({ stored, audience }) => {
+    const lease = await locks.acquire(stored.key, Date.now() + lockWaitMs);
+    if (lease === undefined) return;
+    try {
+      const current = await sessions.reload(stored.key);
+      if (current === undefined) return;
+      const refusedAtMs = refusals.recent(current.session);
+      const { obtainedAtMs = 0 } = stored.session.tokens.access[audience.id] ?? {};
+      if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
+      await sessions.replace(current, { ...current.session, refusedAtMs: [...refusedAtMs, clock()] });
+    } finally {
+      await lease.release();
+    }
+  };
+}

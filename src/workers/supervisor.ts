@@ -1,0 +1,102 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Logger } from '../log.ts';
+import { createSwitchboard, isMessage, type Message, type Peer } from './roll-call.ts';
+
+/** The processes that serve, from the one that keeps them going and serves nothing itself. */
+export type Supervisor = {
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Has every worker read the secrets anew. */
+  reload(): void;
+  /** Lets every worker finish what it has in flight; settles when all are gone, rejects when one did not end well. */
+  stop(): Promise<void>;
+};
+
+/** A worker that lived shorter than this is replaced after a pause, in milliseconds; the pause doubles up to the longest. */
+const SHORT_LIFE_MS = 5_000;
+const SHORTEST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * Starts `count` workers on the same listeners and replaces each that ends. Settles when all of them listen. Rejects when
+ * one of the first cannot: whatever it is, its replacement would meet it as well.
+ */
+export function supervise({ count, log }: { count: number; log: Logger }): Promise<Supervisor> {
+  const serving = new Map<Worker, Peer>();
+  const switchboard = createSwitchboard((asking) => [...serving.values()].filter((peer) => peer !== asking));
+  const started = Promise.withResolvers<Supervisor>();
+  const stopped = Promise.withResolvers<void>();
+  let phase: 'starting' | 'running' | 'stopping' = 'starting';
+  let pauseMs = SHORTEST_PAUSE_MS;
+  let hasFailed = false;
+
+  const fork = () => {
+    const worker = cluster.fork();
+    const startedAtMs = performance.now();
+    const peer = peerOf(worker);
+    switchboard.connect(peer);
+    peer.onMessage((message) => {
+      if (message.kind !== 'listening') return;
+      serving.set(worker, peer);
+      if (phase === 'starting' && serving.size === count) {
+        phase = 'running';
+        started.resolve({ url: message.url, adminUrl: message.adminUrl, reload, stop });
+      }
+    });
+    worker.once('exit', (code: number | null, signal: string | null) => {
+      serving.delete(worker);
+      hasFailed ||= code !== 0;
+      if (phase === 'running') replace({ worker: worker.id, code, signal }, performance.now() - startedAtMs);
+      else if (phase === 'starting') giveUp();
+      if (phase !== 'running' && !isAnyLeft()) stopped.resolve();
+    });
+  };
+
+  const replace = (ended: object, livedMs: number) => {
+    log.error(ended, 'a worker ended and is replaced');
+    pauseMs = livedMs < SHORT_LIFE_MS ? Math.min(pauseMs * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
+    setTimeout(() => phase === 'running' && fork(), livedMs < SHORT_LIFE_MS ? pauseMs : 0);
+  };
+  const giveUp = () => {
+    phase = 'stopping';
+    signalAll('SIGKILL');
+    started.reject(new Error('a worker ended before it could serve'));
+  };
+  const reload = () => signalAll('SIGHUP');
+  const stop = async () => {
+    phase = 'stopping';
+    hasFailed = false;
+    signalAll('SIGTERM');
+    if (!isAnyLeft()) stopped.resolve();
+    await stopped.promise;
+    if (hasFailed) throw new Error('a worker stopped before everything in flight had finished');
+  };
+
+  for (let at = 0; at < count; at += 1) fork();
+  return started.promise;
+}
+
+function workersLeft(): readonly Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+}
+
+function isAnyLeft(): boolean {
+  return workersLeft().some((worker) => !worker.isDead());
+}
+
+function signalAll(signal: NodeJS.Signals): void {
+  for (const worker of workersLeft()) worker.process.kill(signal);
+}
+
+function peerOf(worker: Worker): Peer {
+  return {
+    send(message: Message) {
+      if (worker.isConnected()) worker.send(message, () => undefined);
+    },
+    onMessage(listener) {
+      worker.on('message', (message: unknown) => {
+        if (isMessage(message)) listener(message);
+      });
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import cluster from 'node:cluster';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log.ts';
+import { serve, type RunningServer } from '../serve.ts';
+import { createRollCalls, isMessage, type Peer } from './roll-call.ts';
+
+/** Serves as one of several processes; tells the supervisor once it listens, and answers its questions. */
+export async function work(config: Config, log: Logger): Promise<RunningServer> {
+  const supervisor = createSupervisorPeer();
+  const rollCalls = createRollCalls(supervisor);
+  const server = await serve(config, log.child({ worker: cluster.worker?.id }), rollCalls);
+  rollCalls.answerWith(server.snapshot);
+  supervisor.send({ kind: 'listening', url: server.url, adminUrl: server.adminUrl });
+  return server;
+}
+
+function createSupervisorPeer(): Peer {
+  return {
+    send(message) {
+      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+    },
+    onMessage(listener) {
+      process.on('message', (message: unknown) => {
+        if (isMessage(message)) listener(message);
+      });
+    },
+  };
+}

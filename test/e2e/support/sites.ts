@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { connect } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { selfSigned } from '../../integration/proxy/self-signed.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../support/loopback-server.ts';
+
+/** A TLS endpoint in front of a server that speaks plain HTTP, as a balancer is. */
+export type TlsFront = Pick<LoopbackServer, 'port'> & {
+  /** Every byte that clients have sent, decrypted. */
+  sent(): string;
+  close(): Promise<void>;
+};
+
+/** Starts one, on a free port of 127.0.0.1. Nobody trusts its certificate. */
+export async function startTlsFront(targetPort: number): Promise<TlsFront> {
+  let sent = '';
+  const server = createTlsServer(selfSigned, (browser) => {
+    const target = connect(targetPort, '127.0.0.1');
+    browser.on('data', (chunk: Buffer) => (sent += chunk.toString('latin1')));
+    for (const [one, other] of [
+      [browser, target],
+      [target, browser],
+    ] as const) {
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+      one.pipe(other);
+    }
+  });
+  server.on('tlsClientError', () => {});
+  const listener = await listenOnLoopback(server);
+  return { port: listener.port, sent: () => sent, close: () => listener.stop() };
+}
+
+/** Pages of somebody else, on https under any host; by itself it serves an empty page at every path. */
+export type Site = Pick<LoopbackServer, 'port'> & {
+  /** Fields that its answers have from now on. */
+  send(headers: Record<string, string | string[]>): void;
+  close(): Promise<void>;
+};
+
+/** Starts one, on a free port of 127.0.0.1. */
+export async function startSite(): Promise<Site> {
+  let headers: Record<string, string | string[]> = {};
+  const server = createHttpsServer(selfSigned, (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(200, { 'content-type': 'text/html', ...headers }).end('<!doctype html><body>');
+  });
+  server.on('tlsClientError', () => {});
+  const listener = await listenOnLoopback(server);
+  return {
+    port: listener.port,
+    send: (fields) => {
+      headers = fields;
+    },
+    close: () => listener.stop(),
+  };
+}

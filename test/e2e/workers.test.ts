@@ -1,0 +1,170 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Program, runProgram } from '../support/program.ts';
+import type { Behaviour } from '../support/upstream/behaviours.ts';
+import type { UserAgent } from '../support/user-agent.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+const WORKERS = 3;
+const PATIENCE = { timeout: 15_000 };
+
+let stage: Stage;
+let program: Program;
+
+beforeEach(async () => {
+  stage = await setStage();
+  program = await stage.start({ config: { workers: WORKERS } });
+});
+
+afterEach(() => stage.close());
+
+/** Browsers of one person on connections of their own: one after the other they come to each worker in turn. */
+function browsersOf(person: UserAgent, count: number): UserAgent[] {
+  return Array.from({ length: count }, () => stage.browser(program, { like: person }));
+}
+
+/** The children that run the program too; another one watches over it for the tests. */
+async function workersOf({ pid }: Program): Promise<number[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+    .trim()
+    .split(' ')
+    .map(Number);
+  const commands = await Promise.all(
+    children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
+}
+
+const requestLines = () =>
+  program
+    .stdout()
+    .split('\n')
+    .filter((line) => line.includes('"msg":"request"'))
+    .map((line): { worker?: number; route: string } => JSON.parse(line));
+
+describe('several workers', () => {
+  it('serve one port, and their metrics and readiness are those of all', async () => {
+    const alice = await stage.signedIn(program);
+    const calls = 5 * WORKERS;
+    for (const browser of browsersOf(alice, calls))
+      expect((await browser.fetch('/api/one')).status).toBe(200);
+
+    await expect.poll(() => requestLines().filter(({ route }) => route === '/api').length).toBe(calls);
+    expect(new Set(requestLines().map(({ worker }) => worker)).size).toBe(WORKERS);
+    for (let probe = 0; probe < WORKERS; probe += 1) {
+      const metrics = await (await fetch(`${program.adminUrl}/metrics`)).text();
+      expect(metrics).toContain(
+        `coatcheck_http_requests_total{route="/api",method="GET",status="200"} ${calls}`,
+      );
+      expect(metrics).toMatch(/^coatcheck_sessions_started_total 1$/m);
+      expect(metrics).toMatch(/^coatcheck_store_up 1$/m);
+      const readiness = await fetch(`${program.adminUrl}/readyz`);
+      expect(readiness.status).toBe(200);
+      expect(await readiness.json()).toMatchObject({ status: 'ready' });
+    }
+  });
+
+  it('renew an expired token once for a hundred requests over all of them', async () => {
+    stage.provider.accessTokenLifetime = 1;
+    const alice = await stage.signedIn(program);
+    stage.provider.accessTokenLifetime = 300;
+    const [expiring] = stage.provider.families[0]?.accessTokens ?? [];
+    await expect.poll(() => stage.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE).toBe(false);
+    const answers = await Promise.all(
+      browsersOf(alice, 100).map((browser, at) => browser.fetch(`/api/${at}`)),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(stage.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+  });
+
+  it('are replaced when they die, and the others do not notice', async () => {
+    const alice = await stage.signedIn(program);
+    const gate = Promise.withResolvers<void>();
+    let arrived = 0;
+    const held: Behaviour = async (_request, response) => {
+      arrived += 1;
+      await gate.promise;
+      response.end('done');
+    };
+    stage.upstream.respond(held);
+    const calls = browsersOf(alice, 4 * WORKERS).map((browser) =>
+      browser.fetch('/api/slow').then(
+        ({ status }) => status,
+        () => 'cut',
+      ),
+    );
+    await expect.poll(() => arrived, PATIENCE).toBe(calls.length);
+
+    const [victim] = await workersOf(program);
+    if (victim === undefined) throw new Error('the program has no worker');
+    process.kill(victim, 'SIGKILL');
+    await program.waitForOutput((text) =>
+      text.includes('"a worker ended and is replaced"') ? text : undefined,
+    );
+    gate.resolve();
+    const outcomes = await Promise.all(calls);
+    expect(new Set(outcomes)).toEqual(new Set([200, 'cut']));
+    // A connection that the dead worker held is lost; the others are served to the end.
+    expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(WORKERS);
+
+    stage.upstream.respond(async (_request, response) => void response.end('done'));
+    await expect.poll(async () => (await workersOf(program)).length, PATIENCE).toBe(WORKERS);
+    expect(await workersOf(program)).not.toContain(victim);
+    for (const browser of browsersOf(alice, 4 * WORKERS))
+      expect((await browser.fetch('/api/two')).status).toBe(200);
+    expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
+  });
+
+  it('finish what they have in flight at SIGTERM, and the program ends well', async () => {
+    const alice = await stage.signedIn(program);
+    const gate = Promise.withResolvers<void>();
+    let arrived = 0;
+    stage.upstream.respond(async (_request, response) => {
+      arrived += 1;
+      await gate.promise;
+      response.end('done');
+    });
+    const calls = browsersOf(alice, 2 * WORKERS).map((browser) => browser.fetch('/api/slow'));
+    await expect.poll(() => arrived, PATIENCE).toBe(2 * WORKERS);
+    program.signal('SIGTERM');
+    await program.waitForOutput((text) => (text.includes('"msg":"stopping"') ? text : undefined));
+    gate.resolve();
+    expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(calls.map(() => 200));
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    expect(program.stdout().match(/"msg":"stopped"/g)).toHaveLength(WORKERS + 1);
+  });
+
+  it('end with the process that keeps them, however that ends', async () => {
+    const workers = await workersOf(program);
+    process.kill(program.pid, 'SIGKILL');
+    await program.exit;
+    const isGone = (pid: number) => {
+      try {
+        return !process.kill(pid, 0);
+      } catch {
+        return true;
+      }
+    };
+    await expect.poll(() => workers.filter((pid) => !isGone(pid)), PATIENCE).toEqual([]);
+  });
+});
+
+it('a program whose workers cannot listen ends, and says why', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  const address = taken.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const { code, stdout } = await runProgram(`
+baseUrl: http://127.0.0.1:${port}
+listen: 127.0.0.1:${port}
+admin: { listen: '127.0.0.1:0' }
+workers: 2
+provider: { type: oidc, issuer: '${stage.provider.issuer}', clientId: web, clientSecret: secret }
+session: { store: '${stage.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
+`);
+  taken.close();
+  expect(code).toBe(1);
+  expect(stdout).toContain('EADDRINUSE');
+  expect(stdout).toContain('a worker ended before it could serve');
+});

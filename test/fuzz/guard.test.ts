@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { extent } from '../support/fuzz.ts';
+import { rawRequest } from '../support/raw-client.ts';
+import type { RawResponse } from '../support/raw-response.ts';
+import { type Rig, openRig } from '../support/rig.ts';
+import { status } from '../support/upstream/behaviours.ts';
+import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
+import { type Known, type Probe, probes } from './support/requests.ts';
+
+/** How many clients ask at once; each case is one request of each. */
+const LINES = 16;
+
+let rig: Rig;
+let lines: Line[];
+let known: Known;
+const sent: string[] = [];
+
+beforeAll(async () => {
+  rig = await openRig({ config: { rateLimit: { login: 0, callback: 0 }, log: { level: 'debug' } } });
+  rig.upstream.respond(status(200, { 'content-type': 'text/plain' }, 'served'));
+  await rig.agent.signIn();
+  const session = rig.agent.cookies.get('coatcheck');
+  known = {
+    host: new URL(rig.gateway.url).host,
+    cookies: [
+      `coatcheck=${session?.value}`,
+      `coatcheck=${session?.value}; other=1`,
+      'coatcheck=Fe26.2*1*a*b*c*d*e*f~2',
+    ],
+    paths: [
+      '/',
+      '/api',
+      '/api/x',
+      '/public/x',
+      '/optional/x',
+      '/socket',
+      '/auth/login',
+      '/auth/session',
+      '/auth/logout',
+      '/auth/callback',
+    ],
+  };
+  lines = Array.from({ length: LINES }, () => openLine(rig.gateway.port));
+});
+
+afterAll(async () => {
+  for (const line of lines) line.close();
+  await rig.close();
+});
+
+/** Sends a probe on one of the lines. */
+async function ask(at: number, { text, isWhole }: Probe): Promise<Outcome> {
+  const line = lines[at];
+  if (line === undefined) throw new Error(`there is no line ${at}`);
+  return line.ask(text, isWhole);
+}
+
+/** What an answer may not be, whatever was asked. */
+function assertHarmless(answer: RawResponse): void {
+  assert.ok(answer.status < 500, `answered by ${answer.status}`);
+  if (answer.header('content-type') !== 'application/problem+json' || answer.body.length === 0) return;
+  const problem = JSON.parse(answer.body.toString()) as { status: number; code: string };
+  assert.equal(problem.status, answer.status);
+  assert.match(problem.code, /^[a-z_]+$/);
+}
+
+/** What the API may not be shown: another path than was asked for, what belongs to the gateway, two answers to who asks. */
+function assertCleanAtUpstream(asked: readonly Probe[]): void {
+  // A request whose sender did not wait for the answer may come late.
+  sent.push(...asked.map(({ text }) => text));
+  sent.splice(0, sent.length - 50 * LINES);
+
+  for (const { target, headers, bearer } of rig.upstream.requests.splice(0)) {
+    assert.ok(
+      sent.some((text) => text.includes(` ${target} `)),
+      `nobody asked for ${target}`,
+    );
+    assert.match(target, /^\/(?:api|public|optional|socket)(?:[/?]|$)/);
+    assert.doesNotMatch(target.replace(/\?.*/s, ''), /(?:^|\/)(?:\.|%2e){1,2}(?:[/;]|$)|\\|%5c|%00/i);
+    const names = headers.map(([name]) => name.toLowerCase());
+    assert.ok(names.filter((name) => name === 'authorization').length <= 1);
+    const hostile = names.filter(
+      (name) => name === 'cookie' || name === 'dpop' || !/^[a-z0-9-]+$/.test(name),
+    );
+    assert.deepEqual(hostile, []);
+    if (target.startsWith('/public')) assert.equal(bearer, undefined);
+    if (bearer !== undefined) assert.ok(rig.provider.isAccessTokenActive(bearer));
+  }
+}
+
+describe('whatever is sent as a request', () => {
+  it('is answered or refused, never by 5xx, and reaches an API only as it was checked (standards: F5, F6, F13, F15, F23)', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(...lines.map(() => probes(known))), async (asked) => {
+        const outcomes = await allOf(asked.map((probe, at) => ask(at, probe)));
+        for (const [at, outcome] of outcomes.entries()) {
+          if (outcome !== 'ended') assertHarmless(outcome);
+          else assert.equal(asked[at]?.isWhole, false);
+        }
+        assertCleanAtUpstream(asked);
+      }),
+      extent({ short: 50, long: 6_400 }),
+    );
+    const after = await rawRequest(
+      rig.gateway.port,
+      `GET /public/after HTTP/1.1\r\nHost: ${known.host}\r\n\r\n`,
+    );
+    expect(after.body.toString()).toBe('served');
+    expect(rig.gateway.logs()).not.toContain('unexpected error');
+  });
+});

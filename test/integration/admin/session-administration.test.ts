@@ -1,0 +1,267 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Rig, openRig } from '../../support/rig.ts';
+import type { UserAgent } from '../../support/user-agent.ts';
+
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 10_000, interval: 20 };
+const TOKEN = 'canary-admin-token.of_the~tests';
+
+let redis: RedisServer;
+let rig: Rig;
+let replica: Awaited<ReturnType<Rig['replica']>>;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  rig = await openRig({ store: redis.url, config: { admin: { token: TOKEN } } });
+  replica = await rig.replica();
+});
+
+afterEach(() => redis.command('FLUSHALL'));
+
+afterAll(async () => {
+  await rig.close();
+  await redis.close();
+});
+
+/** Asks the admin listener, by default with the token. */
+async function ask(
+  method: string,
+  path: string,
+  { authorization = `Bearer ${TOKEN}`, at = rig.gateway } = {},
+) {
+  const answer = await fetch(`${at.adminUrl}${path}`, {
+    method,
+    headers: authorization === '' ? {} : { authorization },
+  });
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: JSON.parse(text) as Record<string, unknown>,
+  };
+}
+
+/** A browser in which a person is signed in. */
+async function signedIn(name = 'alice', from = rig): Promise<UserAgent> {
+  const agent = from.browser();
+  await agent.signIn('/', { loginHint: name });
+  return agent;
+}
+
+const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
+const idOf = async (agent: UserAgent) =>
+  ((await agent.fetch('/auth/session')).json() as { sessionId: string }).sessionId;
+const revoked = (name: string) =>
+  rig.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
+
+describe('who administrates sessions', () => {
+  const requests = [
+    ['GET', '/sessions?subject=alice'],
+    ['DELETE', '/sessions?subject=alice'],
+    ['POST', '/sessions/revoke-all'],
+  ] as const;
+
+  it.each([
+    ['none', ''],
+    ['another', 'Bearer nonsense'],
+    ['one that it begins with', `Bearer ${TOKEN}x`],
+    ['the beginning of it', `Bearer ${TOKEN.slice(0, -1)}`],
+    ['nothing for one', 'Bearer '],
+    ['two', `Bearer ${TOKEN} ${TOKEN}`],
+    ['it by another scheme', `Basic ${TOKEN}`],
+  ])('is nobody with a token that is %s: 401', async (_what, authorization) => {
+    const agent = await signedIn();
+    for (const [method, path] of requests) {
+      const answer = await ask(method, path, { authorization });
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+    }
+    expect(await statusOf(agent)).toBe(200);
+  });
+
+  it('is nobody where no token is configured: there is no such page', async () => {
+    const other = await openRig();
+    onTestFinished(() => other.close());
+    for (const [method, path] of requests)
+      expect((await ask(method, path, { at: other.gateway })).status).toBe(404);
+  });
+
+  it('is told what is missing, and which methods there are', async () => {
+    expect((await ask('GET', '/sessions')).status).toBe(400);
+    expect((await ask('GET', '/sessions?subject=')).status).toBe(400);
+    expect((await ask('GET', '/sessions?subject=a&subject=b')).status).toBe(400);
+    expect((await ask('DELETE', '/sessions')).status).toBe(400);
+    expect((await ask('DELETE', '/sessions?subject=a&sessionId=b')).status).toBe(400);
+    expect((await ask('POST', '/sessions')).headers.get('allow')).toBe('GET, HEAD, DELETE');
+    expect((await ask('GET', '/sessions/revoke-all')).headers.get('allow')).toBe('POST');
+    expect((await ask('GET', '/sessions/else')).status).toBe(404);
+  });
+
+  it('is not asked for a token where anybody may look', async () => {
+    expect((await ask('GET', '/livez', { authorization: '' })).status).toBe(200);
+  });
+
+  it('finds the token in no line of the log (standards: E23)', async () => {
+    await ask('GET', '/sessions?subject=alice');
+    await ask('GET', '/sessions?subject=alice', { authorization: `Bearer ${TOKEN}x` });
+    expect(rig.gateway.logs()).not.toContain(TOKEN);
+  });
+
+  it('is told when the store is away', async () => {
+    await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
+    expect(await ask('GET', '/sessions?subject=alice')).toMatchObject({
+      status: 503,
+      body: { status: 'store_unavailable' },
+    });
+  });
+});
+
+describe('the sessions of a person', () => {
+  it('are listed, wherever they began, without a token in them', async () => {
+    const one = await signedIn();
+    const two = rig.browser({ at: replica });
+    await two.signIn('/', { loginHint: 'alice' });
+    await signedIn('bob');
+    const { status, body } = await ask('GET', '/sessions?subject=alice');
+    expect(status).toBe(200);
+    const times = {
+      createdAt: expect.any(String),
+      lastSeenAt: expect.any(String),
+      expiresAt: expect.any(String),
+    };
+    expect(body).toEqual({
+      sessions: [
+        { id: await idOf(one), subject: 'alice', ...times },
+        { id: await idOf(two), subject: 'alice', ...times },
+      ],
+    });
+    expect((await ask('GET', '/sessions?subject=nobody')).body).toEqual({ sessions: [] });
+  });
+
+  it('end all at once, on every replica (standards: D24)', async () => {
+    const mine = await Promise.all([signedIn('erin'), signedIn('erin')]);
+    const bob = await signedIn('bob');
+    expect(await ask('DELETE', '/sessions?subject=erin', { at: replica })).toMatchObject({
+      status: 200,
+      body: { ended: 2 },
+    });
+    for (const agent of mine) await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+    expect(await statusOf(bob)).toBe(200);
+    await vi.waitFor(() => expect(revoked('erin')).toBe(true), PATIENCE);
+    expect((await ask('DELETE', '/sessions?subject=erin')).body).toEqual({ ended: 0 });
+  });
+
+  it('do not begin by a sign-in that is under way meanwhile (standards: D24)', async () => {
+    const agent = rig.browser();
+    const login = await beginLogin(agent, '?login_hint=alice');
+    await ask('DELETE', '/sessions?subject=alice');
+    expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
+    expect((await signedIn()).cookies.all()).toHaveLength(1);
+  });
+
+  it('end one by one, by their public name (standards: D24)', async () => {
+    const [one, two] = [await signedIn(), await signedIn()];
+    const path = `/sessions?sessionId=${await idOf(one)}`;
+    expect(await ask('DELETE', path)).toMatchObject({ status: 200, body: { ended: 1 } });
+    expect(await statusOf(one)).toBe(401);
+    expect(await statusOf(two)).toBe(200);
+    expect((await ask('DELETE', path)).status).toBe(404);
+    const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('sessions_ended_total{reason="admin"}');
+  });
+});
+
+describe('revoking all sessions (standards: D24)', () => {
+  it('ends every session on every replica, cached or not, and touches none of them', async () => {
+    const people = ['gina', 'hans', 'ivan'];
+    const agents = await Promise.all(people.map((name) => signedIn(name)));
+    const elsewhere = agents.map((agent) => rig.browser({ like: agent, at: replica }));
+    for (const agent of [...agents, ...elsewhere]) expect(await statusOf(agent)).toBe(200);
+    await redis.command('CONFIG', 'RESETSTAT');
+    expect((await ask('POST', '/sessions/revoke-all')).status).toBe(200);
+    const stats = String(await redis.command('INFO', 'commandstats'));
+    const used = [...stats.matchAll(/^cmdstat_([^:]+):/gm)].map(([, name]) => name);
+    expect(used).toEqual(expect.arrayContaining(['evalsha', 'publish']));
+    expect(used.filter((name) => /scan|keys|del|members|range/.test(name ?? ''))).toEqual([]);
+
+    for (const agent of [...agents, ...elsewhere]) {
+      await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+    }
+    await vi.waitFor(() => expect(people.every(revoked)).toBe(true), PATIENCE);
+    expect((await ask('GET', '/sessions?subject=gina')).body).toEqual({ sessions: [] });
+  });
+
+  it('keeps nobody from signing in anew, again and again', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? rig.gateway : replica });
+      const agent = await signedIn();
+      expect(await statusOf(agent)).toBe(200);
+      expect(await statusOf(rig.browser({ like: agent, at: replica }))).toBe(200);
+    }
+  });
+
+  it('holds for a gateway that starts afterwards', async () => {
+    const agent = await signedIn();
+    await ask('POST', '/sessions/revoke-all');
+    const late = await rig.replica();
+    expect(await statusOf(rig.browser({ like: agent, at: late }))).toBe(401);
+  });
+
+  it('holds for a gateway that could not hear of it', async () => {
+    const agent = await signedIn();
+    const elsewhere = rig.browser({ like: agent, at: replica });
+    expect(await statusOf(elsewhere)).toBe(200);
+    await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await ask('POST', '/sessions/revoke-all');
+    await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
+  });
+
+  it('lets people sign in anew at a gateway that could not hear of it', async () => {
+    await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await ask('POST', '/sessions/revoke-all');
+    const agent = rig.browser({ at: replica });
+    await agent.signIn();
+    expect(await statusOf(agent)).toBe(200);
+    expect(await statusOf(rig.browser({ like: agent }))).toBe(200);
+  });
+
+  it('closes the sockets that are open', async () => {
+    const agent = await signedIn();
+    const socket = await agent.websocket('/socket/live');
+    socket.send('hello');
+    expect(await socket.next()).toBe('hello');
+    await ask('POST', '/sessions/revoke-all', { at: replica });
+    expect((await socket.closed).code).toBe(1008);
+  });
+
+  it('does not let a refresh bring a session back that was under way, nor its tokens (standards: G14)', async () => {
+    const agent = await signedIn('dave');
+    const [family] = rig.provider.families.filter(({ grant }) => grant.subject === 'dave');
+    rig.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
+    const gate = rig.provider.faults.hold('token', 'after');
+    const call = agent.fetch('/api/one');
+    await gate.waiting();
+    await ask('POST', '/sessions/revoke-all');
+    gate.release();
+    expect((await call).status).toBe(401);
+    expect(await statusOf(agent)).toBe(401);
+    await vi.waitFor(() => expect(family).toMatchObject({ alive: false, endedBecause: 'revoked' }), PATIENCE);
+  });
+
+  it('does the same in memory', async () => {
+    const other = await openRig({ config: { admin: { token: TOKEN } } });
+    onTestFinished(() => other.close());
+    const agent = await signedIn('alice', other);
+    await ask('POST', '/sessions/revoke-all', { at: other.gateway });
+    expect(await statusOf(agent)).toBe(401);
+    expect(await statusOf(await signedIn('alice', other))).toBe(200);
+  });
+});

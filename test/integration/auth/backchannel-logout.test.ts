@@ -1,0 +1,375 @@
+import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../support/logout-token.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import type { UserAgent } from '../../support/user-agent.ts';
+
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 10_000, interval: 20 };
+
+let redis: RedisServer;
+let rig: Rig;
+/** The provider, as seen by each of two gateways on one Redis. */
+let first: UserAgent;
+let second: UserAgent;
+/** People whom no other test has heard of. */
+let alice: string;
+let bob: string;
+let tests = 0;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  rig = await openRig({ store: redis.url });
+  first = rig.browser();
+  second = rig.browser({ at: await rig.replica() });
+});
+
+beforeEach(() => {
+  tests += 1;
+  alice = `alice-${tests}`;
+  bob = `bob-${tests}`;
+});
+
+afterEach(async () => {
+  rig.provider.faults.clear();
+  await redis.command('FLUSHALL');
+});
+
+afterAll(async () => {
+  await rig.close();
+  await redis.close();
+});
+
+/** Opens a rig besides the usual one, for the test alone. */
+async function openOther(options: RigOptions = {}): Promise<Rig> {
+  const other = await openRig({ store: redis.url, ...options });
+  onTestFinished(() => other.close());
+  return other;
+}
+
+/** A browser in which a person is signed in. */
+async function signedIn(name = alice, from = rig): Promise<UserAgent> {
+  const agent = from.browser();
+  await agent.signIn('/', { loginHint: name });
+  return agent;
+}
+
+/** What the provider has in its books of a person, by sign-in. */
+const familiesOf = (name: string, { provider } = rig) =>
+  provider.families.filter(({ grant }) => grant.subject === name);
+const sidOf = (name: string, from = rig) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
+const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(rig.provider, about);
+const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
+const records = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
+const revoked = () =>
+  rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke').map(({ form }) => form?.['token']);
+
+describe('a logout token (rp-backchannel-rpinitlogout)', () => {
+  it('with a sid ends the session that began there, and no other of the person (standards: D17, D18)', async () => {
+    const phone = await signedIn();
+    const sid = sidOf(alice);
+    const laptop = await signedIn();
+    const answer = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
+    expect(answer.status).toBe(200);
+    expect(answer.header('cache-control')).toBe('no-store');
+    expect(answer.setCookies).toEqual([]);
+    expect(answer.text()).toBe('');
+    expect((await phone.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(await statusOf(laptop)).toBe(200);
+    await vi.waitFor(() => expect(familiesOf(alice)[0]).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
+    expect(familiesOf(alice)[1]).toMatchObject({ alive: true });
+  });
+
+  it('with a sub alone ends all that the person has, on every replica, and nobody else (standards: D17)', async () => {
+    const mine = await Promise.all([signedIn(), signedIn(), signedIn()]);
+    const others = await signedIn(bob);
+    const elsewhere = mine.map((agent) => rig.browser({ like: agent, at: rig.gateway }));
+    for (const agent of elsewhere) expect(await statusOf(agent)).toBe(200);
+    expect((await postLogoutToken(second, await tokenFor({ sub: alice }))).status).toBe(200);
+    for (const agent of [...mine, ...elsewhere]) {
+      await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+    }
+    expect(await statusOf(others)).toBe(200);
+    expect(await records()).toHaveLength(1);
+  });
+
+  it('with a sid alone needs no sub (standards: D12)', async () => {
+    const ended = async () => {
+      const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+      return Number(/ended_total\{reason="backchannel_logout"\} (\d+)/.exec(metrics)?.[1] ?? 0);
+    };
+    const before = await ended();
+    const agent = await signedIn();
+    expect((await postLogoutToken(first, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+    expect(await ended()).toBe(before + 1);
+  });
+
+  it('about a sid of somebody else than its sub ends nothing', async () => {
+    const agent = await signedIn(bob);
+    await postLogoutToken(first, await tokenFor({ sub: alice, sid: sidOf(bob) }));
+    expect(await statusOf(agent)).toBe(200);
+  });
+
+  it('about nobody who is here is no error (standards: D18)', async () => {
+    expect((await postLogoutToken(first, await tokenFor({ sub: 'nobody' }))).status).toBe(200);
+    expect((await postLogoutToken(first, await tokenFor({ sid: 'none' }))).status).toBe(200);
+  });
+
+  it('needs no cookie and no page, and heeds neither (standards: D21)', async () => {
+    const agent = await signedIn();
+    const body = new URLSearchParams({
+      logout_token: await tokenFor({ sid: sidOf(alice) }),
+      other: 'parameter',
+    }).toString();
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded; charset=UTF-8',
+      origin: 'https://login.example.test',
+      'sec-fetch-site': 'cross-site',
+    };
+    const others = await signedIn(bob);
+    expect((await others.post('/auth/backchannel-logout', { headers, body })).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+    expect(await statusOf(others)).toBe(200);
+  });
+
+  it('closes the sockets of the session that are open on another replica (standards: D19)', async () => {
+    const agent = await signedIn();
+    const socket = await agent.websocket('/socket/live');
+    socket.send('hello');
+    expect(await socket.next()).toBe('hello');
+    expect((await postLogoutToken(second, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
+    expect((await socket.closed).code).toBe(1008);
+    await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+  });
+
+  it('signed with a key that the provider has just put in place is taken (standards: C17)', async () => {
+    const agent = await signedIn();
+    await postLogoutToken(first, await tokenFor({ sub: 'nobody' }));
+    await rig.provider.swapKeys();
+    expect((await postLogoutToken(first, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+  });
+});
+
+describe('a flawed logout token is 400 and ends nothing', () => {
+  const post = (token: string) => postLogoutToken(first, token);
+  const claims = (patch: JWTPayload = {}) => ({
+    ...logoutClaims(rig.provider, { sub: alice, sid: sidOf(alice) }),
+    ...patch,
+  });
+  const signed = (patch: JWTPayload, typ = 'logout+jwt') => rig.provider.sign(claims(patch), typ);
+  const seconds = () => Math.floor(Date.now() / 1000);
+  const header = (alg: string) => ({ alg, typ: 'logout+jwt' });
+  const byHmac = (secret: string) =>
+    new SignJWT(claims()).setProtectedHeader(header('HS256')).sign(new TextEncoder().encode(secret));
+
+  it.each<[string, () => Promise<string> | string]>([
+    ['without a signature (alg-none; D10, CVE-2026-18569)', () => new UnsecuredJWT(claims()).encode()],
+    ['signed by HMAC with the client secret (wrong-alg; D10)', () => byHmac(rig.provider.client.secret)],
+    [
+      'with a signature that was changed (D10)',
+      async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20)),
+    ],
+    ['of another issuer (wrong-iss; D11)', () => signed({ iss: `${rig.provider.issuer}/` })],
+    ['for another client (wrong-aud; D11)', () => signed({ aud: 'other' })],
+    ['for others besides us (D11)', () => signed({ aud: ['web', 'other'] })],
+    ['that is over (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
+    ['that is from tomorrow (D11)', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
+    ['without events (no-event; D13)', () => signed({ events: undefined })],
+    ['with another event (wrong-event; D13)', () => signed({ events: { other: {} } })],
+    ['with a list of events (D13)', () => signed({ events: [LOGOUT_EVENT] })],
+    ['with a nonce (with-nonce; D14)', () => signed({ nonce: 'n' })],
+    ['with neither sub nor sid (D12)', () => signed({ sub: undefined as never, sid: undefined })],
+    ['without a jti (D16)', () => signed({ jti: undefined as never })],
+    ['of the type JWT (D15)', () => signed({}, 'JWT')],
+    ['of the type of an access token (D15)', () => signed({}, 'at+jwt')],
+    ['that is an ID token (D14)', () => rig.provider.secrets(['id_token']).at(-1) ?? ''],
+    [
+      'that is an access token',
+      () => rig.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
+    ],
+    ['that is nothing', () => ''],
+    ['that is no token', () => 'x.y.z'],
+  ])('%s', async (_what, make) => {
+    const agent = await signedIn();
+    const answer = await post(await make());
+    expect(answer.status).toBe(400);
+    expect(answer.header('cache-control')).toBe('no-store');
+    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    expect(await statusOf(agent)).toBe(200);
+    expect(rig.gateway.logs()).toContain('logout token refused');
+    expect((await post(await signed({}))).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+  });
+
+  it.each([
+    ['GET', 405, {}, ''],
+    ['DELETE', 405, {}, ''],
+    ['POST', 400, { 'content-type': 'application/json' }, '{"logout_token":"x"}'],
+    ['POST', 400, {}, ''],
+    ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, ''],
+    ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, 'logout_token=a&logout_token=b'],
+    ['POST', 413, { 'content-type': 'application/x-www-form-urlencoded' }, 'x'.repeat(1_000_000)],
+  ])('by %s: %i with %o (standards: D9, D21)', async (method, status, headers, body) => {
+    const answer = await first.request('/auth/backchannel-logout', { method, headers, body });
+    expect(answer.status).toBe(status);
+    expect(answer.header('allow')).toBe(status === 405 ? 'POST' : undefined);
+    expect(answer.header('cache-control')).toBe('no-store');
+  });
+
+  it('by a flood of which the provider hears little, and logins nothing (standards: C17, D21)', async () => {
+    const { agent, provider } = await openOther();
+    const reads = () => provider.requests.filter(({ endpoint }) => endpoint === 'jwks').length;
+    const [, payload, signature] = (await logoutToken(provider, { sub: 'alice' })).split('.');
+    const junk = Array.from({ length: 300 }, (_, at) => {
+      const unknown = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${at}` });
+      return `${Buffer.from(unknown).toString('base64url')}.${payload}.${signature}`;
+    });
+    const answers = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
+    expect(reads()).toBeLessThanOrEqual(12);
+    // What the flood has used up is not what a login needs.
+    await agent.signIn();
+    await provider.swapKeys();
+    await agent.signIn();
+  });
+
+  it('while the keys of the provider cannot be had, and is none when they can', async () => {
+    const other = await openOther();
+    const agent = await signedIn(alice, other);
+    const token = await logoutToken(other.provider, { sub: alice });
+    other.provider.faults.jwks = { status: 503, times: 1 };
+    expect((await postLogoutToken(other.agent, token)).status).toBe(400);
+    expect(await statusOf(agent)).toBe(200);
+    expect((await postLogoutToken(other.agent, token)).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+  });
+});
+
+describe('a logout token that comes again (standards: D16)', () => {
+  it('is 400, on whichever replica, and ends nothing that began since', async () => {
+    await signedIn();
+    const token = await tokenFor({ sub: alice });
+    expect((await postLogoutToken(first, token)).status).toBe(200);
+    const anew = await signedIn();
+    for (const replica of [first, second]) {
+      const answer = await postLogoutToken(replica, token);
+      expect(answer.status).toBe(400);
+      expect((answer.json() as { detail: string }).detail).toContain('used before');
+    }
+    expect(await statusOf(anew)).toBe(200);
+  });
+
+  it('late, for the first time, ends only what began before it was issued', async () => {
+    const agent = await signedIn();
+    const iat = Math.floor(Date.now() / 1000) - 60;
+    const claims = { ...logoutClaims(rig.provider, { sub: alice }), iat };
+    expect((await postLogoutToken(first, await rig.provider.sign(claims, 'logout+jwt'))).status).toBe(200);
+    expect(await statusOf(agent)).toBe(200);
+  });
+
+  it('may come again when it had no effect, because the store was away (standards: D18)', async () => {
+    const agent = await signedIn();
+    const token = await tokenFor({ sub: alice });
+    await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
+    const answer = await postLogoutToken(first, token);
+    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
+    expect(await statusOf(agent)).toBe(200);
+    expect((await postLogoutToken(second, token)).status).toBe(200);
+    await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+  });
+});
+
+describe('a logout token and a sign-in that is under way (standards: D20)', () => {
+  it.each([
+    ['the sid', () => ({ sid: sidOf(alice) })],
+    ['the sub', () => ({ sub: alice })],
+  ])('leave no session when the code is being exchanged: by %s', async (_what, about) => {
+    const agent = rig.browser();
+    const login = await beginLogin(agent, `?login_hint=${alice}`);
+    const gate = rig.provider.faults.hold('token', 'after');
+    const callback = finishLogin(agent, login);
+    await gate.waiting();
+    expect((await postLogoutToken(second, await tokenFor(about()))).status).toBe(200);
+    gate.release();
+
+    const answer = await callback;
+    expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    expect(agent.cookies.all()).toEqual([]);
+    expect(await records()).toEqual([]);
+    await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));
+  });
+
+  it('leave none when the person is still at the provider, and do not keep the next one away', async () => {
+    const agent = rig.browser();
+    const login = await beginLogin(agent, `?login_hint=${alice}`);
+    expect((await postLogoutToken(first, await tokenFor({ sub: alice }))).status).toBe(200);
+    expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
+    expect(await records()).toEqual([]);
+    await agent.signIn('/', { loginHint: alice });
+    expect(await statusOf(agent)).toBe(200);
+  });
+
+  it('of somebody else do not meet', async () => {
+    const agent = rig.browser();
+    const login = await beginLogin(agent, `?login_hint=${bob}`);
+    await postLogoutToken(first, await tokenFor({ sub: alice }));
+    expect((await finishLogin(agent, login)).status).toBe(303);
+  });
+
+  it('end up without a session, whichever comes first (standards: D20)', async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const name = `${alice}-${round}`;
+      const agent = rig.browser();
+      const login = await beginLogin(agent, `?login_hint=${name}`);
+      const callback = finishLogin(agent, login);
+      if (round % 2 === 1) await sleep(round * 2);
+      await postLogoutToken(round % 4 < 2 ? first : second, await tokenFor({ sub: name }));
+      await callback;
+      await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
+    }
+    expect(await records()).toEqual([]);
+  });
+});
+
+describe('a logout token and a refresh that is under way (standards: D19, G14)', () => {
+  it.each(['before', 'after'] as const)(
+    'leave no session, and no token that is good, when the provider has it %s processing',
+    async (moment) => {
+      const agent = await signedIn();
+      rig.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
+      const gate = rig.provider.faults.hold('token', moment);
+      const call = agent.fetch('/api/one');
+      await gate.waiting();
+      expect((await postLogoutToken(second, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
+      gate.release();
+
+      expect((await call).status).toBe(401);
+      expect(await records()).toEqual([]);
+      const issued = familiesOf(alice).flatMap(({ refreshTokens }) =>
+        refreshTokens.map(({ token }) => token),
+      );
+      expect(issued.length).toBeGreaterThanOrEqual(moment === 'after' ? 2 : 1);
+      await vi.waitFor(() => expect(revoked()).toEqual(expect.arrayContaining(issued)), PATIENCE);
+      expect(await statusOf(agent)).toBe(401);
+    },
+  );
+});
+
+describe('provider.logoutTokens: lenient (standards: D11, D15)', () => {
+  it('takes tokens of older providers, and refuses ID tokens all the same', async () => {
+    const other = await openOther({ config: { provider: { logoutTokens: 'lenient' } } });
+    const agent = await signedIn(alice, other);
+    const { exp: _exp, ...claims } = logoutClaims(other.provider, { sid: sidOf(alice, other) });
+    const [idToken = ''] = other.provider.secrets(['id_token']);
+    expect((await postLogoutToken(other.agent, idToken)).status).toBe(400);
+    expect((await postLogoutToken(other.agent, await other.provider.sign(claims, 'JWT'))).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+  });
+});

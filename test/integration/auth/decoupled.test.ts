@@ -1,0 +1,407 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from '../../support/gateway.ts';
+import type { Approvals } from '../../support/providers/approvals.ts';
+import { startBank } from '../../support/providers/bank.ts';
+import { startCibaProvider } from '../../support/providers/ciba.ts';
+import type { EndpointServer } from '../../support/providers/endpoint-server.ts';
+import type { ProviderFake } from '../../support/providers/provider-fake.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { requireToken } from '../../support/upstream/behaviours.ts';
+import { until } from '../../support/until.ts';
+import { type UserAgent, createUserAgent } from '../../support/user-agent.ts';
+
+type Decoupled = ProviderFake & {
+  approvals: Approvals;
+  approvalSeconds: number | undefined;
+  server: EndpointServer;
+};
+
+// The clock of all moves by `advance` alone, so that no machine is too slow for a test.
+let nowMs = Date.now();
+const clock = () => nowMs;
+const advance = (seconds: number) => (nowMs += seconds * 1000);
+
+let provider: Decoupled;
+let upstream: Upstream;
+let gateway: RunningGateway;
+let agent: UserAgent;
+const opened: { close(): unknown }[] = [];
+
+function open<Opened extends { close(): unknown }>(thing: Opened): Opened {
+  opened.unshift(thing);
+  return thing;
+}
+
+async function start(kind: Decoupled, options: { store?: string; config?: Record<string, unknown> } = {}) {
+  provider = open(kind);
+  upstream = open(await startUpstream());
+  upstream.respond(requireToken(provider.isAccessTokenActive));
+  gateway = open(await startGateway({ provider, upstream, clock, ...options }));
+  agent = browser();
+}
+
+function browser(at: RunningGateway = gateway): UserAgent {
+  return open(createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: at.port }, clock }));
+}
+
+const begin = (body: object = { login_hint: 'alice' }, headers = {}, from = agent) =>
+  from.fetch('/auth/decoupled', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+const poll = (from = agent) => from.fetch('/auth/decoupled');
+const session = async (from = agent) => (await from.fetch('/auth/session')).json();
+const asked = () => provider.approvals.all.flatMap(({ askedAtMs }) => askedAtMs).length;
+const approval = () => {
+  const last = provider.approvals.all.at(-1);
+  if (last === undefined) throw new Error('nobody was asked');
+  return last;
+};
+
+afterEach(async () => {
+  for (const thing of opened.splice(0)) await thing.close();
+  nowMs = Date.now();
+});
+
+describe.each([
+  ['OpenID CIBA', startCibaProvider, 'alice'],
+  ['decoupled endpoints of a bank', startBank, 'customer-alice'],
+] as const)('signing in on another device, by %s', (_kind, startProvider, subject) => {
+  beforeEach(async () => start(await startProvider(clock)));
+
+  it('begins with 202, and then the browser asks how it goes until it has the cookie', async () => {
+    const begun = await begin({ login_hint: 'alice', binding_message: 'W4SCT' });
+    expect(begun.status).toBe(202);
+    expect(begun.json()).toEqual({ status: 'pending', expiresIn: 120, interval: 1 });
+    expect(begun.header('cache-control')).toBe('no-store');
+    expect(begun.setCookies).toEqual([
+      expect.stringMatching(/^coatcheck-decoupled=.+; Path=\/; Max-Age=120; HttpOnly; SameSite=Strict$/),
+    ]);
+    expect(approval()).toMatchObject({ loginHint: 'alice', bindingMessage: 'W4SCT' });
+
+    advance(1);
+    const pending = await poll();
+    expect(pending.status).toBe(202);
+    expect(pending.json()).toEqual({ status: 'pending', expiresIn: 119, interval: 1 });
+    expect(await session()).toMatchObject({ authenticated: false });
+
+    approval().state = 'approved';
+    advance(1);
+    const complete = await poll();
+    expect(complete.status).toBe(200);
+    expect(complete.json()).toEqual({ status: 'complete' });
+    expect(complete.setCookies).toEqual([
+      'coatcheck-decoupled=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict',
+      expect.stringMatching(/^coatcheck=.+; HttpOnly; SameSite=Strict$/),
+    ]);
+    expect(await session()).toMatchObject({ authenticated: true, subject });
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    advance(301);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    expect((await poll()).status).toBe(404);
+  });
+
+  it('gives nothing to a stranger, with or without the name of the sign-in (standards: H13)', async () => {
+    await begin();
+    approval().state = 'approved';
+    advance(1);
+    const stranger = browser();
+    const { id } = approval();
+    expect((await poll(stranger)).status).toBe(404);
+    for (const value of [id, encodeURIComponent(JSON.stringify({ id, expiresAtMs: clock() + 60_000 }))]) {
+      stranger.setCookie(`coatcheck-decoupled=${value}; Path=/`);
+      const answer = await stranger.fetch(`/auth/decoupled?auth_req_id=${id}&code=${id}`);
+      expect(answer.status).toBe(404);
+      expect(answer.setCookies).toEqual([]);
+    }
+    expect(asked()).toBe(0);
+    expect(agent.received()).not.toContain(id);
+    expect((await poll()).status).toBe(200);
+  });
+
+  it('asks the provider once an interval, however often the browser asks (standards: H13)', async () => {
+    await begin();
+    for (let at = 0; at < 20; at += 1) {
+      const answers = await Promise.all([poll(), poll(), poll()]);
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
+      advance(0.25);
+    }
+    expect(asked()).toBe(4);
+    expect(provider.approvals.tooEarly()).toBe(0);
+  });
+
+  it('asks less often from then on when the provider wants that (standards: H13)', async () => {
+    await begin();
+    approval().wantsSlower = true;
+    advance(1);
+    expect((await poll()).json()).toMatchObject({ status: 'pending', interval: 6 });
+    for (let at = 0; at < 12; at += 1) {
+      advance(1);
+      expect((await poll()).json()).toMatchObject({ interval: 6 });
+    }
+    expect(asked()).toBe(3);
+    expect(provider.approvals.tooEarly()).toBe(0);
+  });
+
+  it('waits five seconds where the provider names no interval', async () => {
+    provider.approvals.intervalSeconds = undefined;
+    expect((await begin()).json()).toMatchObject({ interval: 5 });
+    advance(4.9);
+    await poll();
+    expect(asked()).toBe(0);
+    advance(0.1);
+    await poll();
+    expect(asked()).toBe(1);
+  });
+
+  it.each([
+    ['denied', 403, 'login_denied'],
+    ['expired', 410, 'login_expired'],
+  ] as const)('ends with %s: %d, and the cookie goes (standards: H13)', async (state, status, code) => {
+    await begin();
+    approval().state = state;
+    advance(1);
+    const answer = await poll();
+    expect(answer.status).toBe(status);
+    expect(answer.header('content-type')).toBe('application/problem+json');
+    expect(answer.json()).toMatchObject({ code });
+    expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; .*Max-Age=0/)]);
+    expect(await session()).toMatchObject({ authenticated: false });
+    expect((await poll()).status).toBe(404);
+    expect(asked()).toBe(1);
+  });
+
+  it('is over by itself when its time is up, and asks nobody', async () => {
+    const kept = browser();
+    const [cookie = ''] = (await begin()).setCookies;
+    advance(120);
+    kept.setCookie(cookie.replace(/Max-Age=\d+; /, ''));
+    expect((await poll(kept)).status).toBe(410);
+    expect(asked()).toBe(0);
+  });
+
+  it('is over once it is used: its cookie, kept, leads to no second session', async () => {
+    const [cookie = ''] = (await begin()).setCookies;
+    approval().state = 'approved';
+    advance(1);
+    await poll();
+    const kept = browser();
+    kept.setCookie(cookie);
+    advance(10);
+    const answer = await poll(kept);
+    expect(answer.status).toBe(410);
+    expect(asked()).toBe(1);
+  });
+
+  it('takes the place of the session that the browser had, under a new ticket (standards: E2)', async () => {
+    const signIn = async () => {
+      await begin();
+      approval().state = 'approved';
+      advance(1);
+      expect((await poll()).status).toBe(200);
+    };
+    await signIn();
+    const before = browser();
+    for (const { line } of agent.cookies.lines) before.setCookie(line);
+    await signIn();
+    expect(await session()).toMatchObject({ authenticated: true });
+    expect(await session(before)).toMatchObject({ authenticated: false });
+  });
+
+  it('goes on when the provider was away for a while', async () => {
+    await begin();
+    approval().state = 'approved';
+    await provider.stop();
+    advance(1);
+    const away = await poll();
+    expect(away.status).toBe(503);
+    expect(away.json()).toMatchObject({ code: 'provider_unavailable' });
+    expect(away.setCookies).toEqual([]);
+    await provider.start();
+    expect((await poll()).status).toBe(202);
+    advance(1);
+    expect((await poll()).status).toBe(200);
+  });
+
+  it('refuses whom the provider does not know', async () => {
+    const answer = await begin({ login_hint: 'nobody' });
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toMatchObject({
+      code: 'login_failed',
+      reason: expect.stringContaining('unknown_user_id'),
+    });
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it.each([
+    ['another site', { 'sec-fetch-site': 'cross-site' }],
+    ['a sibling host', { 'sec-fetch-site': 'same-site' }],
+    ['another origin', { origin: 'https://evil.example' }],
+  ])('has nobody asked by a page of %s (standards: A10, A13)', async (_whence, headers) => {
+    expect((await begin({ login_hint: 'alice' }, headers)).status).toBe(403);
+    expect(provider.approvals.all).toHaveLength(0);
+  });
+
+  it.each([
+    { login_hint: 7 },
+    { login_hint: '' },
+    { login_hint: 'x'.repeat(257) },
+    { binding_message: ['x'] },
+  ])('refuses %j', async (body) => {
+    const answer = await begin(body);
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    expect(provider.approvals.all).toHaveLength(0);
+  });
+
+  it('has nobody asked more often than is good for the person', async () => {
+    const statuses: number[] = [];
+    for (let n = 0; n < 12; n += 1)
+      statuses.push((await begin({ login_hint: 'alice' }, {}, browser())).status);
+    expect(statuses).toEqual([...Array(10).fill(202), 429, 429]);
+    expect((await begin({ login_hint: 'bob' })).status).toBe(202);
+  });
+
+  it('writes neither the name of the sign-in nor a token into its log', async () => {
+    await begin();
+    approval().state = 'approved';
+    advance(1);
+    await poll();
+    await agent.fetch('/api/one');
+    expect(gateway.logs()).toContain('session started');
+    expect(gateway.logs()).not.toContain('canary');
+  });
+});
+
+describe('signing in on another device, by OpenID CIBA', () => {
+  it.each([
+    ['of another issuer', { iss: 'https://evil.example' }],
+    ['for another client', { aud: 'other' }],
+    ['of yesterday', { exp: 1 }],
+    ['without a subject', { sub: undefined }],
+  ])('starts no session with an ID token %s', async (_what, change) => {
+    const ciba = await startCibaProvider(clock);
+    await start(ciba);
+    ciba.patchIdToken = (claims) => JSON.parse(JSON.stringify({ ...claims, ...change }));
+    await begin();
+    approval().state = 'approved';
+    advance(1);
+    const answer = await poll();
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toMatchObject({ code: 'login_failed' });
+    expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; /)]);
+    expect(await session()).toMatchObject({ authenticated: false });
+    expect((await poll()).status).toBe(404);
+  });
+
+  it('needs to know whom to ask', async () => {
+    await start(await startCibaProvider(clock));
+    const answer = await begin({});
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toMatchObject({
+      code: 'login_failed',
+      reason: expect.stringContaining('invalid_request'),
+    });
+  });
+});
+
+describe('signing in at a bank', () => {
+  it('works by redirect as well, and refreshes each session where it began', async () => {
+    const bank = await startBank(clock);
+    await start(bank);
+    await agent.signIn();
+    const other = browser();
+    await begin({ login_hint: 'bob' }, {}, other);
+    approval().state = 'approved';
+    advance(1);
+    expect((await poll(other)).status).toBe(200);
+    for (let round = 0; round < 3; round += 1) {
+      advance(301);
+      for (const each of [agent, other]) expect((await each.fetch('/api/one')).status).toBe(200);
+    }
+    const refreshed = bank.server.requests.filter(({ body }) => body.includes('refresh_token'));
+    expect(refreshed.filter(({ path }) => path === '/v3/authorize/token')).toHaveLength(3);
+    expect(refreshed.filter(({ path }) => path === '/v3/authorize-decoupled/token')).toHaveLength(3);
+  });
+
+  it.each(['redirect', 'decoupled'])(
+    'gives back tokens of somebody whom the bank cannot name, who came by %s',
+    async (way) => {
+      const bank = await startBank(clock);
+      await start(bank);
+      bank.server.fault = ({ path }) =>
+        path === '/v3/customer' ? { status: 200, body: { customer: {} } } : undefined;
+      const signIns = {
+        redirect: async () => (await agent.navigate('/auth/login', { from: 'page' })).response,
+        decoupled: async () => {
+          await begin();
+          approval().state = 'approved';
+          advance(1);
+          return poll();
+        },
+      };
+      const answer = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
+      expect(answer.status).toBe(400);
+      expect(answer.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
+      const isOver = async () => bank.books().every(({ familyAlive }) => !familyAlive) || undefined;
+      await until('the tokens are given back', isOver);
+      expect(bank.books()).toHaveLength(1);
+    },
+  );
+});
+
+describe('signing in on another device, with Redis and replicas', () => {
+  let redis: RedisServer;
+  beforeEach(async () => {
+    redis = open(await startRedis());
+  });
+
+  it('asks the provider once an interval over all replicas, whatever their clocks say', async () => {
+    const bank = await startBank(Date.now);
+    bank.approvals.intervalSeconds = 0.3;
+    await start(bank, { store: redis.url });
+    const hasty = open(
+      await startGateway({
+        provider,
+        upstream,
+        store: redis.url,
+        baseUrl: gateway.url,
+        clock: () => clock() + 30_000,
+      }),
+    );
+    const begun = await begin();
+    expect(begun.status).toBe(202);
+    const there = browser(hasty);
+    there.setCookie(begun.setCookies[0] ?? '');
+    const until = Date.now() + 1_400;
+    while (Date.now() < until) {
+      const answers = await Promise.all([poll(), poll(there)]);
+      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+      await sleep(20);
+    }
+    expect(asked()).toBeGreaterThan(1);
+    expect(bank.approvals.tooEarly()).toBe(0);
+
+    approval().state = 'approved';
+    let finished = await poll(there);
+    for (let tries = 0; finished.status === 202 && tries < 100; tries += 1) {
+      await sleep(20);
+      finished = await poll(there);
+    }
+    expect(finished.status).toBe(200);
+    expect(await session(there)).toMatchObject({ authenticated: true });
+    expect((await poll()).status).toBe(410);
+  });
+
+  it('keeps nothing in Redis that the sign-in could be finished with', async () => {
+    await start(await startBank(clock), { store: redis.url });
+    await begin();
+    const dump = await redis.dump();
+    expect(dump).toContain('coatcheck:turn:');
+    expect(dump).not.toContain('canary');
+  });
+});

@@ -1,0 +1,90 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type BegunLogin, beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type Rig, openRig } from '../../support/rig.ts';
+import type { UserAgent } from '../../support/user-agent.ts';
+
+let redis: RedisServer;
+let rig: Rig;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  rig = await openRig({ store: redis.url });
+});
+afterEach(async () => {
+  await rig.close();
+  await redis.command('FLUSHALL');
+});
+afterAll(() => redis.close());
+
+const isSignedIn = async (agent: UserAgent) => (await agent.fetch('/api/one')).status === 200;
+const sessions = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
+const revoked = () => rig.provider.families.map(({ endedBecause }) => endedBecause);
+
+/** Begins a login by a link on another site: the browser does not send the session cookie (SameSite=Strict). */
+async function beginFromElsewhere(): Promise<BegunLogin> {
+  const others = rig.agent.cookies.all().filter(({ name }) => name !== 'coatcheck');
+  const cookie = others.map(({ name, value }) => `${name}=${value}`).join('; ');
+  const response = await rig.agent.get('/auth/login', { headers: { cookie } });
+  return { response, authorizationUrl: new URL(response.header('location') ?? '') };
+}
+
+describe('of several sign-ins in one browser, which comes back without its session cookie', () => {
+  it('the last one ends those before it, in whatever order they were begun (standards: E2, E15)', async () => {
+    const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent), await beginLogin(rig.agent)];
+    const former: UserAgent[] = [];
+    for (const tab of [tabs[1], tabs[0], tabs[2]]) {
+      if (tab === undefined) throw new Error('three were begun');
+      expect((await finishLogin(rig.agent, tab)).status).toBe(303);
+      for (const browser of former) expect(await isSignedIn(browser)).toBe(false);
+      expect(await isSignedIn(rig.agent)).toBe(true);
+      expect(await sessions()).toHaveLength(1);
+      former.push(rig.browser({ like: rig.agent }));
+    }
+    expect(revoked()).toEqual(['revoked', 'revoked', undefined]);
+    expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
+  });
+
+  it('one that was begun elsewhere ends the session that another one knows of (standards: E2)', async () => {
+    await rig.agent.signIn();
+    const former = rig.browser({ like: rig.agent });
+    await beginLogin(rig.agent);
+    const elsewhere = await beginFromElsewhere();
+    expect((await finishLogin(rig.agent, elsewhere)).status).toBe(303);
+    expect(await isSignedIn(former)).toBe(false);
+    expect(await isSignedIn(rig.agent)).toBe(true);
+    expect(revoked()).toEqual(['revoked', undefined]);
+  });
+
+  it('one that fails ends no session', async () => {
+    const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
+    await finishLogin(rig.agent, tabs[0]);
+    rig.provider.user = undefined;
+    expect((await finishLogin(rig.agent, tabs[1])).status).toBe(400);
+    expect(await isSignedIn(rig.agent)).toBe(true);
+  });
+
+  it('one ends no session of another browser, whatever cookies that has (standards: E2, B4)', async () => {
+    const attacker = rig.browser();
+    await attacker.signIn('/', { loginHint: 'mallory' });
+    const theirs = await beginLogin(attacker);
+    await rig.agent.signIn('/', { loginHint: 'alice' });
+    const victim = rig.browser({ like: rig.agent });
+    expect((await finishLogin(attacker, theirs)).status).toBe(303);
+    expect(await isSignedIn(victim)).toBe(true);
+  });
+});
+
+it('a sign-in keeps the ten minutes of those beside it as they are (standards: B4)', async () => {
+  rig.stopClock();
+  const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
+  rig.advance(200_000);
+  const { setCookies } = await finishLogin(rig.agent, tabs[0]);
+  expect(setCookies.find((line) => /-login-.*Max-Age=[1-9]/.test(line))).toMatch(/; Max-Age=400; /);
+  rig.advance(400_000);
+  const late = await finishLogin(rig.agent, tabs[1]);
+  expect(late.json()).toMatchObject({ reason: expect.stringContaining('was begun in this browser') });
+  expect(await isSignedIn(rig.agent)).toBe(true);
+});

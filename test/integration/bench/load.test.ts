@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { LoadShape } from '../../../bench/load/load.ts';
+import { type Part, startPart } from '../../../bench/part.ts';
+import { startRawUpstream } from '../../support/raw-upstream.ts';
+
+const EXPECTED = 'as expected';
+const answer = (body: string, status = '200 OK') =>
+  `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+let load: Part<LoadShape>;
+
+beforeAll(async () => {
+  load = await startPart<LoadShape>('load/load.ts');
+});
+
+afterAll(() => load.close());
+
+/** Loads a server that answers its first request in the first way, its second in the second, and so on. */
+async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
+  const remaining = [...answers];
+  const server = await startRawUpstream((socket) => {
+    socket.on('data', () => remaining.shift()?.(socket));
+  });
+  try {
+    return await load.ask('run', {
+      port: server.port,
+      connections: 1,
+      requests: ['GET / HTTP/1.1\r\n\r\n'],
+      expected: EXPECTED,
+      count: answers.length,
+    });
+  } finally {
+    await server.close();
+  }
+}
+
+it('counts what was answered as expected, however the bytes come', async () => {
+  const whole = answer(EXPECTED);
+  const report = await loadServer([
+    (socket) => socket.write(whole),
+    (socket) => {
+      socket.write(whole.slice(0, 20));
+      setTimeout(() => socket.write(whole.slice(20, -3)), 10);
+      setTimeout(() => socket.write(whole.slice(-3)), 20);
+    },
+  ]);
+  expect(report).toMatchObject({ answered: 2, errors: {} });
+});
+
+it('counts everything else as an error of its kind, and goes on', async () => {
+  const report = await loadServer([
+    (socket) => socket.write(answer('not found', '404 Not Found')),
+    (socket) => socket.write(answer('unexpected!')),
+    (socket) => socket.end(answer(EXPECTED).slice(0, -1)),
+    (socket) => socket.resetAndDestroy(),
+    (socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    (socket) => socket.write(answer(EXPECTED) + answer(EXPECTED)),
+    (socket) => socket.write(answer(EXPECTED)),
+  ]);
+  expect(report.answered).toBe(1);
+  expect(report.errors).toEqual({
+    'status 404': 1,
+    'another body': 1,
+    'cut off': 1,
+    ECONNRESET: 1,
+    'no length': 1,
+    'more than an answer': 1,
+  });
+});

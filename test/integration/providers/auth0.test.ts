@@ -1,0 +1,46 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { OVERLAP_MS, startAuth0 } from '../../support/providers/auth0.ts';
+import { openStand } from '../../support/providers/stand.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'Auth0',
+  open: startAuth0,
+  lifeMs: 86_400_000,
+  rotation: 'spent',
+  reuse: 'ends the session',
+  signOut: 'there',
+  revokes: true,
+});
+
+const LIFE = 86_400_000;
+
+async function open() {
+  const auth0 = await startAuth0();
+  const stand = await openStand({
+    open: async (clock) => Object.assign(auth0, { clockOffsetMs: clock() - Date.now() }),
+  });
+  onTestFinished(() => stand.close());
+  await stand.signIn();
+  return { auth0, stand };
+}
+
+it('forgives a second use within its overlap period, when the answer to the first was lost', async () => {
+  const { auth0, stand } = await open();
+  stand.advance(LIFE);
+  auth0.faults.dropAfterProcessing('token');
+  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+  expect(auth0.books().map(({ spent }) => spent)).toEqual([2, 0, 0]);
+  expect(auth0.families).toMatchObject([{ alive: true, reuses: 0 }]);
+});
+
+it('refuses with status 403 what it does not forgive, and that ends the session all the same', async () => {
+  const { auth0, stand } = await open();
+  const stolen = stand.fake.books()[0]?.token ?? '';
+  await stand.fake.replay(stolen);
+  auth0.clockOffsetMs += OVERLAP_MS + 1;
+  stand.advance(LIFE);
+  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect(auth0.requests.at(-1)?.status).toBe(403);
+  expect(auth0.families).toMatchObject([{ alive: false, endedBecause: 'refresh token reused' }]);
+});

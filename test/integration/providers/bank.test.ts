@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startBank, type Bank } from '../../support/providers/bank.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+const habits = {
+  lifeMs: 300_000,
+  rotation: 'spent',
+  reuse: 'ends the session',
+  signOut: 'here',
+  revokes: true,
+} as const;
+
+describeProvider({ ...habits, name: 'a bank, by redirect', open: startBank });
+
+let bank: Bank;
+describeProvider({
+  ...habits,
+  name: 'a bank, on another device',
+  open: async (clock) => (bank = await startBank(clock)),
+  signIn: async (agent) => {
+    bank.approvals.intervalSeconds = 0.05;
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ login_hint: 'alice' });
+    const begun = await agent.fetch('/auth/decoupled', { method: 'POST', headers, body });
+    if (begun.status !== 202) throw new Error(`the sign-in did not begin: ${begun.status} ${begun.text()}`);
+    for (const approval of bank.approvals.all) approval.state = 'approved';
+    await sleep(60);
+    const answer = await agent.fetch('/auth/decoupled');
+    if (answer.status !== 200) throw new Error(`the sign-in failed: ${answer.status} ${answer.text()}`);
+  },
+});
+
+describeProvider({
+  ...habits,
+  name: 'a plain OAuth 2.0 server that wants forms and names the subject in its token answer',
+  open: async (clock) => {
+    const server = await startBank(clock);
+    server.format = 'form';
+    const { register } = server;
+    return Object.assign(server, {
+      register(baseUrl: string) {
+        // A key that is undefined counts as not written.
+        const without = {
+          decoupledEndpoint: undefined,
+          decoupledTokenEndpoint: undefined,
+          userinfoEndpoint: undefined,
+        };
+        const others = { login: 'redirect', subject: '/user_id', requestFormat: 'form' };
+        return { ...register(baseUrl), ...without, ...others };
+      },
+    });
+  },
+});

@@ -1,0 +1,193 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { type Client, settingsWith } from '../../support/fake-provider/settings.ts';
+import { startFakeProvider } from '../../support/fake-provider.ts';
+import { SESSION_SECRET } from '../../support/gateway-config.ts';
+import { startRealProvider } from '../../support/providers/real-provider.ts';
+import { openStand } from '../../support/providers/stand.ts';
+import { type Rig, openRig } from '../../support/rig.ts';
+import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
+
+const LIFE = 300_000;
+
+async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<Rig> {
+  const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
+  const method = { clientAuthentication: provider.client.authentication };
+  const rig = await openRig({ provider, config: { provider: { ...method, ...section } } });
+  onTestFinished(() => rig.close());
+  return rig;
+}
+
+const withKey = (kind: string, client: Partial<Client> = {}, section: Record<string, unknown> = {}) =>
+  open(
+    { authentication: 'private_key_jwt', keys: [publicJwk(kind)], ...client },
+    { clientSecret: undefined, privateKey: pem(kind), ...section },
+  );
+
+/** Signs in, refreshes and signs out, and gives the requests on which the client had to prove itself. */
+async function wholeWay({ agent, advance, provider }: Rig) {
+  await agent.signIn();
+  advance(LIFE);
+  expect((await agent.fetch('/api/one')).status).toBe(200);
+  expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  const requests = provider.requests.filter(({ endpoint }) => endpoint === 'token' || endpoint === 'revoke');
+  expect(requests.map(({ endpoint, status }) => [endpoint, status])).toEqual([
+    ['token', 200],
+    ['token', 200],
+    ['revoke', 200],
+  ]);
+  expect(provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
+  return requests;
+}
+
+describe('the client proves itself on code, refresh and revocation requests (standards: A1, B17, H6)', () => {
+  it('by client_secret_basic, and nothing in the body', async () => {
+    for (const { authorization, form } of await wholeWay(await open({}, {}))) {
+      expect(authorization).toMatch(/^Basic /);
+      expect(form).not.toHaveProperty('client_secret');
+    }
+  });
+
+  it('by client_secret_post, and no header', async () => {
+    for (const { authorization, form } of await wholeWay(
+      await open({ authentication: 'client_secret_post' }, {}),
+    )) {
+      expect(authorization).toBeUndefined();
+      expect(form).toMatchObject({ client_id: 'web', client_secret: 'canary-cs +:%&/=?' });
+    }
+  });
+
+  it.each([
+    ['rsa', 'RS256'],
+    ['P-256', 'ES256'],
+    ['P-384', 'ES384'],
+    ['P-521', 'ES512'],
+    ['ed25519', 'EdDSA'],
+  ])('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
+    const rig = await withKey(kind);
+    const assertions = (await wholeWay(rig)).map(({ authorization, form }) => {
+      expect(authorization).toBeUndefined();
+      expect(form).not.toHaveProperty('client_secret');
+      return form?.['client_assertion'] ?? '';
+    });
+    for (const assertion of assertions) {
+      expect(decodeProtectedHeader(assertion)).toEqual({ alg });
+      const { exp = 0, iat = 0, jti: _, ...claims } = decodeJwt(assertion);
+      expect(claims).toEqual({ iss: 'web', sub: 'web', aud: rig.provider.issuer });
+      expect(exp - iat).toBeLessThanOrEqual(60);
+    }
+    expect(new Set(assertions.map((assertion) => decodeJwt(assertion).jti)).size).toBe(assertions.length);
+    for (const assertion of assertions) expect(rig.gateway.logs()).not.toContain(assertion);
+  });
+
+  it('by private_key_jwt with the algorithm and the name that a JWK gives its key', async () => {
+    const keys = [publicJwk('rsa', { kid: 'other' }), publicJwk('rsa', { kid: 'key-1' })];
+    const key = jwk('rsa', { alg: 'PS256', kid: 'key-1' });
+    for (const { form } of await wholeWay(await withKey('rsa', { keys }, { privateKey: key }))) {
+      expect(decodeProtectedHeader(form?.['client_assertion'] ?? '')).toEqual({ alg: 'PS256', kid: 'key-1' });
+    }
+  });
+
+  it('by private_key_jwt with the name that the configuration gives the key', async () => {
+    const keys = [publicJwk('P-256', { kid: 'other' }), publicJwk('P-256', { kid: 'key-2' })];
+    const key = { privateKey: jwk('P-256', { kid: 'key-1' }), keyId: 'key-2' };
+    await wholeWay(await withKey('P-256', { keys }, key));
+  });
+});
+
+describe('a provider with a wish about the audience of assertions', () => {
+  it('is given its token endpoint when that is configured, and never both', async () => {
+    const wish = { assertionAudience: 'token_endpoint' } as const;
+    const rig = await withKey('P-256', wish, wish);
+    for (const { form } of await wholeWay(rig)) {
+      expect(decodeJwt(form?.['client_assertion'] ?? '').aud).toBe(`${rig.provider.issuer}/token`);
+    }
+  });
+
+  it('refuses the other one, and the person who signs in reads which keys to look at', async () => {
+    const rig = await withKey('P-256', { assertionAudience: 'token_endpoint' });
+    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+    expect(response.json()).toMatchObject({
+      status: 400,
+      code: 'login_failed',
+      reason: expect.stringMatching(/the token endpoint .*(invalid_client|clientAuthentication)/),
+    });
+  });
+});
+
+describe('a client that the provider refuses', () => {
+  it('keeps its sessions, and goes on once it is known again (standards: G3)', async () => {
+    const rig = await withKey('P-256');
+    await rig.agent.signIn();
+    const { keys = [] } = rig.provider.client;
+    rig.provider.client.keys = [publicJwk('ed25519')];
+    rig.advance(LIFE);
+    const refused = await rig.agent.fetch('/api/one');
+    expect(refused.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    rig.provider.client.keys = keys;
+    rig.advance(30_000);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+  });
+});
+
+describe('credentials that are replaced while the gateway runs', () => {
+  it('count from the next request on, and nobody has to sign in again (standards: H6)', async () => {
+    const rig = await withKey('P-256');
+    await rig.agent.signIn();
+    rig.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
+    const { gateway, config } = rig.gateway;
+    const provider = { type: 'oidc', issuer: rig.provider.issuer, clientId: 'web' };
+    const key = jwk('ed25519', { kid: 'key-2' });
+    const next = parseConfig({
+      baseUrl: config.baseUrl,
+      session: { secrets: [SESSION_SECRET] },
+      provider: { ...provider, clientAuthentication: 'private_key_jwt', privateKey: key },
+    });
+    gateway.replaceClientCredentials(next.provider);
+    rig.advance(LIFE);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    await rig.browser().signIn();
+    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    const statuses = rig.provider.requests.filter(({ endpoint }) => ['token', 'revoke'].includes(endpoint));
+    expect(statuses.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+});
+
+describe('oidc-provider accepts the client', () => {
+  const kinds = [
+    ['client_secret_basic', {}, {}],
+    ['client_secret_post', {}, {}],
+    ['private_key_jwt', { token_endpoint_auth_signing_alg: 'RS256' }, { kind: 'rsa', alg: 'RS256' }],
+    ['private_key_jwt', { token_endpoint_auth_signing_alg: 'PS256' }, { kind: 'rsa', alg: 'PS256' }],
+    ['private_key_jwt', { token_endpoint_auth_signing_alg: 'ES256' }, { kind: 'P-256', alg: 'ES256' }],
+    ['private_key_jwt', { token_endpoint_auth_signing_alg: 'EdDSA' }, { kind: 'ed25519', alg: 'EdDSA' }],
+  ] as const;
+
+  it.each(kinds)('by %s %o on code, refresh and revocation requests', async (method, metadata, key) => {
+    const isKey = 'kind' in key;
+    const section = isKey ? { privateKey: jwk(key.kind, { alg: key.alg, kid: 'key-1' }) } : {};
+    const stand = await openStand(
+      {
+        open: (clock) =>
+          startRealProvider({
+            clock,
+            client: {
+              token_endpoint_auth_method: method,
+              ...metadata,
+              ...(isKey && { jwks: { keys: [publicJwk(key.kind, { kid: 'key-1' })] } }),
+            },
+            ...(isKey && { section }),
+          }),
+      },
+      { config: { provider: { clientAuthentication: method } } },
+    );
+    onTestFinished(() => stand.close());
+    await stand.signIn();
+    stand.advance(LIFE);
+    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+    await stand.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(stand.fake.books().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
+  });
+});

@@ -1,0 +1,32 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { startCognito } from '../../support/providers/cognito.ts';
+import { openStand } from '../../support/providers/stand.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'Amazon Cognito',
+  open: startCognito,
+  lifeMs: 3_600_000,
+  rotation: 'kept',
+  reuse: 'is borne',
+  signOut: 'there',
+  revokes: true,
+});
+
+it.each([false, true])(
+  'leads to its own logout page, whether it announces one (%s) or not',
+  async (announcesLogout) => {
+    const stand = await openStand({ open: (clock) => startCognito(clock, { announcesLogout }) });
+    onTestFinished(() => stand.close());
+    await stand.signIn();
+    const answer = await stand.agent.fetch('/auth/logout', { method: 'POST' });
+    const { logoutUrl } = answer.json() as { logoutUrl: string };
+    const url = new URL(logoutUrl);
+    expect(url.pathname).toBe('/eu-west-1_AbCdEfGhI/logout');
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      client_id: 'web',
+      logout_uri: `${stand.gateway.url}/`,
+    });
+    expect((await stand.agent.navigate(logoutUrl)).response.url).toBe(`${stand.gateway.url}/`);
+  },
+);

@@ -1,0 +1,86 @@
+import { decodeJwt } from 'jose';
+import { expect, it, onTestFinished } from 'vitest';
+import { ProtocolError } from '../../support/fake-provider/protocol-error.ts';
+import { OTHER_SCOPE, SCOPE, startEntra } from '../../support/providers/entra.ts';
+import { openStand } from '../../support/providers/stand.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'Microsoft Entra ID',
+  open: startEntra,
+  lifeMs: 4_811_000,
+  rotation: 'added',
+  reuse: 'is borne',
+  signOut: 'there',
+  revokes: false,
+});
+
+/** A gateway with a second and a third API, which have scopes of their own. */
+async function open() {
+  const entra = await startEntra();
+  const stand = await openStand(
+    { open: async () => entra },
+    {
+      routes: [
+        { path: '/api' },
+        { path: '/orders', scopes: [OTHER_SCOPE] },
+        { path: '/salaries', scopes: ['api://salaries/Salaries.Read'] },
+      ],
+    },
+  );
+  onTestFinished(() => stand.close());
+  await stand.signIn();
+  const call = async (path: string) => {
+    const answer = await stand.agent.fetch(path);
+    const { bearer = '' } = stand.upstream.requests.at(-1) ?? {};
+    return { answer, claims: decodeJwt(bearer) };
+  };
+  return { entra, stand, call };
+}
+
+it('gives each API a token for that API alone, by its scopes and without a "resource"', async () => {
+  const { entra, stand, call } = await open();
+  expect((await call('/api/one')).claims).toMatchObject({
+    aud: 'api://first',
+    scope: expect.stringContaining(SCOPE),
+  });
+  expect((await call('/orders/one')).claims).toMatchObject({ aud: 'api://orders', scope: OTHER_SCOPE });
+  expect((await call('/api/one')).claims).toMatchObject({ aud: 'api://first' });
+  stand.advance(4_811_000);
+  expect((await call('/orders/one')).answer.status).toBe(200);
+  expect((await call('/api/one')).answer.status).toBe(200);
+  // An answer without a refresh token leaves the one before in use.
+  expect(entra.books().map(({ spent }) => spent)).toEqual([3, 0]);
+});
+
+it('refuses what nobody consented to with invalid_grant, and the session lives on', async () => {
+  const { entra, stand, call } = await open();
+  expect((await stand.agent.fetch('/salaries/one')).json()).toMatchObject({
+    status: 401,
+    code: 'step_up_required',
+    loginUrl: '/auth/login',
+  });
+  expect(stand.refreshes()).toBe(1);
+  expect((await call('/api/one')).answer.status).toBe(200);
+  expect((await call('/orders/one')).answer.status).toBe(200);
+  expect(entra.families).toMatchObject([{ alive: true }]);
+});
+
+it('ends the session when consent to the token of the sign-in itself is taken back', async () => {
+  const { entra, stand } = await open();
+  entra.checkTokenRequest = () => {
+    const why = 'AADSTS65001: The user or administrator has not consented to use the application.';
+    throw new ProtocolError('invalid_grant', why, 400, {}, { suberror: 'consent_required' });
+  };
+  stand.advance(4_811_000);
+  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+});
+
+it('is refused as the provider of many tenants, whose people come with different issuers', async () => {
+  const entra = await startEntra();
+  Object.assign(entra.metadata, { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' });
+  const stand = await openStand({ open: async () => entra });
+  onTestFinished(() => stand.close());
+  expect((await stand.agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
+  expect(stand.gateway.logs()).toContain('but the provider calls itself');
+});

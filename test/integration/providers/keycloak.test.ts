@@ -1,0 +1,59 @@
+import { UnsecuredJWT } from 'jose';
+import { expect, it, onTestFinished } from 'vitest';
+import { SSO_IDLE, startKeycloak } from '../../support/providers/keycloak.ts';
+import { openStand } from '../../support/providers/stand.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+const keycloak = { lifeMs: 300_000, signOut: 'there', revokes: true } as const;
+
+describeProvider({
+  ...keycloak,
+  name: 'Keycloak',
+  open: startKeycloak,
+  rotation: 'added',
+  reuse: 'is borne',
+});
+
+describeProvider({
+  ...keycloak,
+  name: 'Keycloak that revokes refresh tokens',
+  open: (clock) => startKeycloak(clock, { revokes: true }),
+  rotation: 'spent',
+  reuse: 'ends the session',
+});
+
+it('ends the session here when the sign-in there has ended unused, without asking', async () => {
+  const stand = await openStand({ open: startKeycloak });
+  onTestFinished(() => stand.close());
+  await stand.signIn();
+  stand.advance(SSO_IDLE * 1000 - 1000);
+  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+  stand.advance(SSO_IDLE * 1000);
+  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect(stand.refreshes()).toBe(1);
+});
+
+it('gives offline refresh tokens a life of 0, which means none', async () => {
+  const scopes = ['openid', 'offline_access'];
+  const stand = await openStand({ open: startKeycloak }, { config: { provider: { scopes } } });
+  onTestFinished(() => stand.close());
+  await stand.signIn();
+  stand.advance(SSO_IDLE * 2000);
+  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+});
+
+it('gives refresh tokens that are JWTs, into which the gateway does not look', async () => {
+  const keycloak = await startKeycloak();
+  keycloak.shapeRefreshToken = async (jti) =>
+    new UnsecuredJWT({ jti, sub: 'somebody else', aud: 'another client' })
+      .setExpirationTime(0)
+      .setNotBefore('10y')
+      .encode();
+  const stand = await openStand({ open: async () => keycloak });
+  onTestFinished(() => stand.close());
+  await stand.signIn();
+  for (let round = 0; round < 3; round += 1) {
+    stand.advance(300_000);
+    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+  }
+});

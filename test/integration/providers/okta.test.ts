@@ -1,0 +1,12 @@
+import { startOkta } from '../../support/providers/okta.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'Okta',
+  open: startOkta,
+  lifeMs: 3_600_000,
+  rotation: 'spent',
+  reuse: 'ends the session',
+  signOut: 'there',
+  revokes: true,
+});

@@ -1,0 +1,12 @@
+import { startFakeProvider } from '../../support/fake-provider.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'a provider that keeps every rule',
+  open: (clock) => startFakeProvider({ clock }),
+  lifeMs: 300_000,
+  rotation: 'spent',
+  reuse: 'ends the session',
+  signOut: 'there',
+  revokes: true,
+});

@@ -1,0 +1,18 @@
+import { startVendorApi, ACCOUNTS } from '../../support/providers/vendor-api.ts';
+import { describeProvider } from '../../support/providers/suite.ts';
+
+describeProvider({
+  name: 'a vendor API',
+  open: startVendorApi,
+  signIn: async (agent) => {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ username: 'alice', password: ACCOUNTS['alice'] });
+    const answer = await agent.fetch('/auth/login', { method: 'POST', headers, body });
+    if (answer.status !== 204) throw new Error(`the sign-in failed: ${answer.status} ${answer.text()}`);
+  },
+  lifeMs: 3_600_000,
+  rotation: 'spent',
+  reuse: 'is refused',
+  signOut: 'here',
+  revokes: false,
+});

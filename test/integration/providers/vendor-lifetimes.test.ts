@@ -1,0 +1,224 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { extent } from '../../support/fuzz.ts';
+import { type VendorStand, openVendorStand, postLogin } from '../../support/providers/vendor-stand.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+
+const DAY_MS = 86_400_000;
+let stand: VendorStand;
+let redis: RedisServer | undefined;
+
+afterEach(async () => {
+  await stand.close();
+  await redis?.close();
+  redis = undefined;
+});
+
+const refreshes = () => stand.vendor.tokenCalls({ grant: 'refresh_token' });
+const withoutLifetime = (answer: Record<string, unknown>) => ({ ...answer, tokenLifetime: undefined });
+
+describe('a token with a lifetime and a timestamp', () => {
+  it.each([
+    ['a day ahead', DAY_MS],
+    ['a day behind', -DAY_MS],
+    ['in the year 2100', Date.UTC(2100, 0) - Date.now()],
+    ['right', 0],
+  ])(
+    'is refreshed by its lifetime, from our clock, when that of the vendor is %s',
+    async (_how, offsetMs) => {
+      stand = await openVendorStand();
+      stand.vendor.clockOffsetMs = offsetMs;
+      stand.vendor.lifeSeconds = 1_000;
+      const agent = stand.browser();
+      await postLogin(agent);
+      for (let at = 0; at < 790; at += 79) {
+        expect((await agent.fetch('/api/one')).status).toBe(200);
+        stand.advance(79_000);
+      }
+      expect(refreshes()).toBe(0);
+      stand.advance(211_000);
+      expect((await agent.fetch('/api/one')).status).toBe(200);
+      expect(refreshes()).toBe(1);
+    },
+  );
+});
+
+describe('a token with a timestamp alone', () => {
+  it.each([
+    ['a day ahead', DAY_MS],
+    ['a day behind', -DAY_MS],
+    ['right', 0],
+  ])('lives as long as the vendor means, whose clock is %s', async (_how, offsetMs) => {
+    stand = await openVendorStand();
+    stand.vendor.clockOffsetMs = offsetMs;
+    stand.vendor.lifeSeconds = 1_000;
+    stand.vendor.patch = withoutLifetime;
+    const agent = stand.browser();
+    await postLogin(agent);
+    stand.advance(700_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(refreshes()).toBe(0);
+    stand.advance(301_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(refreshes()).toBe(1);
+  });
+
+  it.each([
+    ['seconds', (ms: number) => ms / 1000],
+    ['milliseconds', (ms: number) => ms],
+    ['seconds in a text', (ms: number) => String(ms / 1000)],
+    ['a text without a zone, which is UTC', (ms: number) => new Date(ms).toISOString().replace('Z', '')],
+  ])('is read when that is written as %s', async (_how, write) => {
+    stand = await openVendorStand();
+    stand.vendor.lifeSeconds = 1_000;
+    stand.vendor.patch = (answer) => ({
+      ...withoutLifetime(answer),
+      tokenExpiration: write(Date.parse(String(answer['tokenExpiration']))),
+    });
+    const agent = stand.browser();
+    await postLogin(agent);
+    stand.advance(700_000);
+    await agent.fetch('/api/one');
+    expect(refreshes()).toBe(0);
+    stand.advance(301_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(refreshes()).toBe(1);
+  });
+});
+
+describe('a refresh token with a timestamp', () => {
+  it.each([0, DAY_MS, -DAY_MS])(
+    'ends the session with it, whatever the clock of the vendor says: %d ms (standards: A19)',
+    async (offsetMs) => {
+      stand = await openVendorStand();
+      stand.vendor.clockOffsetMs = offsetMs;
+      stand.vendor.refreshLifeSeconds = 900;
+      const agent = stand.browser();
+      await postLogin(agent);
+      const { expiresIn } = (await agent.fetch('/auth/session')).json() as { expiresIn: number };
+      expect(expiresIn).toBeGreaterThan(890);
+      expect(expiresIn).toBeLessThanOrEqual(900);
+      stand.advance(901_000);
+      expect((await agent.fetch('/api/one')).status).toBe(401);
+      expect(refreshes()).toBe(0);
+    },
+  );
+
+  it('lives on with the one that a refresh brings', async () => {
+    stand = await openVendorStand();
+    stand.vendor.refreshLifeSeconds = 900;
+    stand.vendor.lifeSeconds = 600;
+    const agent = stand.browser();
+    await postLogin(agent);
+    for (let round = 0; round < 4; round += 1) {
+      stand.advance(700_000);
+      expect((await agent.fetch('/api/one')).status).toBe(200);
+    }
+    expect(refreshes()).toBe(4);
+  });
+});
+
+describe('a refresh', () => {
+  it('that is answered with the tokens of somebody else ends the session, and lets nobody use them', async () => {
+    stand = await openVendorStand();
+    const agent = stand.browser();
+    await postLogin(agent);
+    stand.vendor.patch = (answer) => ({ ...answer, user: { id: 'user-mallory' } });
+    stand.vendor.lifeSeconds = 600;
+    stand.advance(3_600_000 - 1);
+    expect((await agent.fetch('/api/one')).status).toBe(401);
+    expect(stand.upstream.requests).toHaveLength(0);
+  });
+
+  it.each([
+    [401, 'application/json', 401],
+    [400, 'application/json', 401],
+    [403, 'text/plain', 401],
+    [403, 'text/html', 503],
+    [404, 'application/json', 503],
+    [500, 'application/json', 503],
+    [429, 'application/json', 503],
+    [200, 'application/json', 503],
+  ])('answered %d as %s makes a call %d', async (status, type, expected) => {
+    stand = await openVendorStand({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
+    const agent = stand.browser();
+    await postLogin(agent);
+    stand.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
+    stand.advance(3_600_000);
+    const answer = await agent.fetch('/api/one');
+    expect(answer.status).toBe(expected);
+    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: expected === 503 });
+  });
+});
+
+describe('with any lifetime and any clock', () => {
+  const PER_MINUTE = 5;
+  const lifetime = fc.oneof(
+    fc.constantFrom<unknown>(
+      0,
+      -1,
+      0.001,
+      1,
+      2,
+      '3',
+      3_600_000,
+      1e300,
+      -1e300,
+      null,
+      '',
+      'soon',
+      'NaN',
+      [],
+      {},
+      true,
+    ),
+    fc.integer({ min: -10, max: 40 }),
+  );
+  const end = fc.oneof(
+    fc.constantFrom<unknown>(undefined, null, 'soon', '', 0, 1e15, '0001-01-01', '9999-12-31T23:59:59Z'),
+    fc.integer({ min: -DAY_MS, max: DAY_MS }).map((ms) => new Date(Date.now() + ms).toISOString()),
+  );
+
+  it('no session causes more refreshes in a minute than refresh.maxPerMinute, over all replicas', async () => {
+    redis = await startRedis();
+    await fc.assert(
+      fc.asyncProperty(
+        lifetime,
+        end,
+        fc.integer({ min: -DAY_MS, max: DAY_MS }),
+        async (life, ends, offsetMs) => {
+          stand = await openVendorStand({
+            store: redis?.url ?? '',
+            config: {
+              refresh: { maxPerMinute: PER_MINUTE },
+              session: { keyPrefix: `${String(Math.abs(offsetMs))}:` },
+            },
+          });
+          try {
+            stand.vendor.clockOffsetMs = offsetMs;
+            stand.vendor.lifeSeconds = 3;
+            stand.vendor.patch = (answer) => ({ ...answer, tokenLifetime: life, tokenExpiration: ends });
+            const first = stand.browser();
+            expect((await postLogin(first)).status).toBe(204);
+            const second = stand.browser(await stand.replica());
+            for (const { line } of first.cookies.lines) second.setCookie(line);
+            for (let elapsedMs = 0; elapsedMs < 90_000; elapsedMs += 1_500) {
+              await Promise.all([first, second].map((agent) => agent.fetch('/api/one')));
+              stand.advance(1_500);
+            }
+            const times = stand.vendor.server.requests
+              .filter(({ path }) => path === '/auth/refresh')
+              .map(({ atMs }) => atMs);
+            for (const [at, time] of times.entries()) {
+              const inMinute = times.slice(at).filter((later) => later < time + 60_000);
+              expect(inMinute.length).toBeLessThanOrEqual(PER_MINUTE);
+            }
+          } finally {
+            await stand.close();
+          }
+        },
+      ),
+      { ...extent({ short: 3, long: 60 }), examples: [[1, undefined, 0]] },
+    );
+  });
+});

@@ -1,0 +1,89 @@
+import type { ServerResponse } from 'node:http';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { RawConnection } from '../../support/raw-client.ts';
+import { echo } from '../../support/upstream/behaviours.ts';
+import { largeBody } from '../../support/upstream/streams.ts';
+import { type Stage, openStage } from './stage.ts';
+
+const MEGABYTE = 1024 * 1024;
+/** More than the socket buffers between the two ends may hold together: Linux lets one grow to 32 MB. */
+const SLOW_BODY = 160 * MEGABYTE;
+const SWIFT_BODY = 8 * MEGABYTE;
+const STREAMS = 200;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await openStage({ routes: [{ path: '/large' }] });
+});
+
+beforeEach(() => stage.reset());
+
+afterAll(() => stage.close());
+
+it('holds up nobody but its own upstream for a browser that does not read (standards: F22)', async () => {
+  const slow = largeBody(SLOW_BODY);
+  const swift = largeBody(SWIFT_BODY);
+  stage.upstream.respond((request, response, record) => {
+    const { behaviour } = record.target === '/large/slow' ? slow : swift;
+    return record.target.startsWith('/large/')
+      ? behaviour(request, response, record)
+      : echo(request, response, record);
+  });
+  const dawdler = await stage.open();
+  dawdler.socket.pause();
+  dawdler.write(stage.head('GET /large/slow HTTP/1.1'));
+  await standsStill(slow.writtenBytes);
+
+  for (let call = 0; call < 20; call += 1) {
+    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
+  }
+  const answer = await stage.send('GET /large/swift HTTP/1.1');
+  expect(answer.body.length).toBe(SWIFT_BODY);
+  expect(slow.writtenBytes()).toBeLessThan(SLOW_BODY);
+  dawdler.close();
+});
+
+it(`brings ${STREAMS} event streams their own events, and ends each at the upstream when its browser goes`, async () => {
+  const upstreamSides = new Map<string, ServerResponse>();
+  stage.upstream.respond((_request, response, { target }) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    upstreamSides.set(target, response);
+  });
+  const open = async (name: string): Promise<RawConnection> => {
+    const connection = await stage.open();
+    connection.write(stage.head(`GET /api/${name} HTTP/1.1`));
+    await connection.readUntil('\r\n\r\n');
+    return connection;
+  };
+  const names = Array.from({ length: STREAMS }, (_, at) => `stream-${at}`);
+  const browsers = await Promise.all(names.map(async (name) => ({ name, connection: await open(name) })));
+
+  for (const round of ['first', 'second']) {
+    for (const [target, response] of upstreamSides) response.write(`data: ${round} of ${target}\n\n`);
+    for (const { name, connection } of browsers) {
+      const event = (await connection.readUntil('\n\n')).toString();
+      expect(event).toContain(`data: ${round} of /api/${name}\n\n`);
+    }
+  }
+
+  for (const { connection } of browsers) connection.close();
+  await Promise.all(stage.upstream.requests.map(({ over }) => over));
+  expect(stage.upstream.requests.map(({ aborted }) => aborted)).toEqual(names.map(() => true));
+});
+
+/** Waits until a number has begun to grow and has stopped again. */
+async function standsStill(read: () => number): Promise<void> {
+  let before = -1;
+  let times = 0;
+  await expect
+    .poll(
+      () => {
+        times = read() > 0 && read() === before ? times + 1 : 0;
+        before = read();
+        return times;
+      },
+      { timeout: 10_000 },
+    )
+    .toBeGreaterThan(3);
+}

@@ -1,0 +1,75 @@
+import { createServer } from 'node:https';
+import { type TLSSocket, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LoopbackServer, listenOnLoopback } from '../../support/loopback-server.ts';
+import { selfSignedForLocalhost } from './self-signed.ts';
+import { type Stage, codeOf, openStage } from './stage.ts';
+
+const usual = getCACertificates('default');
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+];
+
+let stage: Stage;
+let server: LoopbackServer;
+/** The name that each request's connection was opened for, and its target. */
+const seen: [servername: unknown, target: string | undefined][] = [];
+
+beforeAll(async () => {
+  setDefaultCACertificates([...usual, selfSignedForLocalhost.cert]);
+  const tls = createServer(selfSignedForLocalhost, (request, response) => {
+    seen.push([(request.socket as TLSSocket).servername, request.url]);
+    request.resume().once('end', () => response.end('ok'));
+  });
+  tls.on('upgrade', (request, socket) => {
+    seen.push([(request.socket as TLSSocket).servername, request.url]);
+    socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+  });
+  tls.on('tlsClientError', () => {});
+  server = await listenOnLoopback(tls);
+  stage = await openStage({
+    routes: [
+      { path: '/named', upstream: `https://localhost:${server.port}`, websocket: true },
+      { path: '/misnamed', upstream: `https://127.0.0.1:${server.port}`, websocket: true },
+    ],
+  });
+});
+
+afterAll(async () => {
+  await stage.close();
+  await server.stop();
+  setDefaultCACertificates(usual);
+});
+
+describe.each([
+  ['a request', 'GET', [], '', 200],
+  ['a request with a body', 'POST', ['Content-Length: 4'], 'body', 200],
+  [
+    'a request with trailers',
+    'POST',
+    ['Transfer-Encoding: chunked', 'Trailer: X-Sum'],
+    '0\r\nX-Sum: 1\r\n\r\n',
+    200,
+  ],
+  ['an upgrade', 'GET', ['Origin: OWN', ...UPGRADE], '', 403],
+] as const)('%s to an upstream by TLS', (_what, method, fields, body, status) => {
+  const send = (path: string) => {
+    seen.length = 0;
+    const own = fields.map((field) => field.replace('OWN', stage.gateway.url));
+    return stage.send(`${method} ${path} HTTP/1.1`, own, body);
+  };
+
+  it('asks for the server by its name, and is let in when the certificate is for it (standards: F30)', async () => {
+    expect((await send('/named/one')).status).toBe(status);
+    expect(seen).toEqual([['localhost', '/named/one']]);
+  });
+
+  it('gives 502 when the certificate is for another name, however trusted (standards: F30, B16)', async () => {
+    const answer = await send('/misnamed/one');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    expect(seen).toEqual([]);
+  });
+});

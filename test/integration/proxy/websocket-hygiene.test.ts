@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { valuesOf } from '../../support/header-list.ts';
+import {
+  ambiguousFields,
+  climbingPaths,
+  forbiddenFields,
+  foreignTargets,
+  unusualTargets,
+} from './hostile.ts';
+import { type Stage, namesOf, openStage } from './stage.ts';
+
+const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY, 'Sec-WebSocket-Version: 13'];
+
+let stage: Stage;
+let own: string;
+
+beforeAll(async () => {
+  stage = await openStage();
+  own = `Origin: ${stage.gateway.url}`;
+});
+
+beforeEach(() => {
+  stage.reset();
+  stage.upstream.upgrades.length = 0;
+});
+
+afterAll(() => stage.close());
+
+/** Asks for an upgrade, and gives the status of the answer, or `closed` when there was none. */
+async function ask(requestLine: string, fields: readonly string[] = [own, ...UPGRADE], body = '') {
+  const connection = await stage.open();
+  connection.write(stage.head(requestLine, ...fields) + body);
+  try {
+    return (await connection.readResponse()).status;
+  } catch {
+    return 'closed';
+  } finally {
+    connection.close();
+  }
+}
+
+describe('the target of an upgrade', () => {
+  it.each([...foreignTargets, ...climbingPaths('/socket')])(
+    'is judged like that of a request: %s (standards: A14, A15, F13, F15, F16, F24)',
+    async (target) => {
+      expect(await ask(`GET ${target} HTTP/1.1`)).toBe(400);
+      expect(stage.upstream.upgrades).toEqual([]);
+    },
+  );
+
+  it.each(unusualTargets('/socket'))('goes on byte for byte: %s (standards: F13)', async (target) => {
+    expect(await ask(`GET ${target} HTTP/1.1`)).toBe(101);
+    expect(stage.upstream.upgrades.map((upgrade) => upgrade.target)).toEqual([target]);
+  });
+});
+
+describe('the fields of an upgrade', () => {
+  it('are none that a client is not to say (standards: F3, F6, F9, A17)', async () => {
+    expect(await ask('GET /socket/live HTTP/1.1', [own, ...UPGRADE, ...forbiddenFields])).toBe(101);
+    const [upgrade] = stage.upstream.upgrades;
+    expect(namesOf(upgrade?.headers ?? []).toSorted()).toEqual([
+      'authorization',
+      'connection',
+      'host',
+      'origin',
+      'sec-fetch-site',
+      'sec-websocket-key',
+      'sec-websocket-version',
+      'traceparent',
+      'upgrade',
+      'x-forwarded-for',
+      'x-forwarded-host',
+      'x-forwarded-proto',
+      'x-request-id',
+    ]);
+    expect(JSON.stringify(upgrade?.headers)).not.toMatch(/attacker|root|6\.6\.6\.6|evil|chosen/);
+  });
+
+  it.each(ambiguousFields)(
+    'are none that another server may read as another one: %s (standards: F7, F23)',
+    async (field) => {
+      expect(await ask('GET /socket/live HTTP/1.1', [own, ...UPGRADE, field])).toBe(101);
+      const [name = ''] = field.split(':');
+      const [upgrade] = stage.upstream.upgrades;
+      expect(namesOf(upgrade?.headers ?? [])).not.toContain(name.toLowerCase());
+    },
+  );
+
+  it("are the gateway's own when Connection names them (standards: F1, F2)", async () => {
+    const nominated =
+      'Connection: Upgrade, authorization, x-forwarded-for, x-forwarded-host, traceparent, host, X-Mine';
+    const fields = UPGRADE.filter((field) => !field.startsWith('Connection'));
+    expect(await ask('GET /socket/live HTTP/1.1', [own, ...fields, nominated, 'X-Mine: 1'])).toBe(101);
+    const [upgrade] = stage.upstream.upgrades;
+    for (const name of ['authorization', 'x-forwarded-for', 'x-forwarded-host', 'traceparent', 'host']) {
+      expect(valuesOf(upgrade?.headers ?? [], name)).toHaveLength(1);
+    }
+    expect(namesOf(upgrade?.headers ?? [])).not.toContain('x-mine');
+    expect(valuesOf(upgrade?.headers ?? [], 'connection')).toEqual(['Upgrade']);
+  });
+});
+
+describe('an upgrade is refused', () => {
+  it.each([
+    ['in HTTP/1.0, which had none', 'GET /socket/live HTTP/1.0', UPGRADE, ''],
+    ['in HTTP/2.0', 'GET /socket/live HTTP/2.0', UPGRADE, ''],
+    ['without a key', 'GET /socket/live HTTP/1.1', UPGRADE.filter((field) => field !== KEY), ''],
+    [
+      'with a key that is none',
+      'GET /socket/live HTTP/1.1',
+      [...UPGRADE.filter((field) => field !== KEY), 'Sec-WebSocket-Key: x'],
+      '',
+    ],
+    ['with two keys', 'GET /socket/live HTTP/1.1', [...UPGRADE, KEY], ''],
+    ['with two Upgrades', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Upgrade: websocket'], ''],
+    ['with two Hosts', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Host: evil.example'], ''],
+    ['with a body', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Content-Length: 5'], 'hello'],
+    ['with chunks', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Transfer-Encoding: chunked'], '0\r\n\r\n'],
+    [
+      'with a coding',
+      'GET /socket/live HTTP/1.1',
+      [...UPGRADE, 'Transfer-Encoding: identity, chunked'],
+      '0\r\n\r\n',
+    ],
+    [
+      'with a length and chunks',
+      'GET /socket/live HTTP/1.1',
+      [...UPGRADE, 'Content-Length: 4', 'Transfer-Encoding: chunked'],
+      '0\r\n\r\n',
+    ],
+    ['with a folded field', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'X-A: a', ' b'], ''],
+    ['with a bare LF', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'X-A: a\nX-B: b'], ''],
+    ['with a NUL', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'X-A: a\0'], ''],
+    ['with a space before a colon', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'X-A : a'], ''],
+  ] as const)('%s (standards: F5, F17, F26)', async (_what, requestLine, fields, body) => {
+    expect(await ask(requestLine, [own, ...fields], body)).toBe(400);
+    expect(stage.upstream.upgrades).toEqual([]);
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it.each([
+    ['two of the same', ['ORIGIN', 'ORIGIN']],
+    ['one that is ours and one that is not', ['ORIGIN', 'https://evil.example']],
+    ['one with a final dot', ['ORIGIN.']],
+    ['one with a path', ['ORIGIN/']],
+    ['one in other letters', ['HTTP://127.0.0.1']],
+  ])('for the Origin %s (standards: F24)', async (_what, origins) => {
+    const fields = origins.map((origin) => `Origin: ${origin.replace('ORIGIN', stage.gateway.url)}`);
+    expect(await ask('GET /socket/live HTTP/1.1', [...fields, ...UPGRADE])).toBe(403);
+    expect(stage.upstream.upgrades).toEqual([]);
+  });
+
+  it('behind a malformed request on its connection (standards: F5)', async () => {
+    const connection = await stage.open();
+    connection.write(`GET /public/../x HTTP/1.1\r\nHost: ${stage.host}\r\n\r\n`);
+    connection.write(stage.head('GET /socket/live HTTP/1.1', own, ...UPGRADE));
+    await connection.ended;
+    expect(connection.pending().toString('latin1')).not.toContain('101');
+    expect(stage.upstream.upgrades).toEqual([]);
+    connection.close();
+  });
+});

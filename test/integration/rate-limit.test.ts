@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { echo } from '../support/upstream/behaviours.ts';
+import type { AgentResponse } from '../support/user-agent/transport.ts';
+import type { UserAgent } from '../support/user-agent.ts';
+
+/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.close());
+beforeEach(() => redis.command('FLUSHALL'));
+
+/** Opens the rig of a test, whose time stands still unless the test moves it. */
+async function open(options: RigOptions = {}): Promise<Rig> {
+  const rig = await openRig(options);
+  onTestFinished(() => rig.close());
+  rig.stopClock();
+  return rig;
+}
+
+/** Asks several times, one after the other, and gives the statuses. */
+async function statuses(times: number, ask: () => Promise<AgentResponse>): Promise<number[]> {
+  const seen: number[] = [];
+  for (let time = 0; time < times; time += 1) seen.push((await ask()).status);
+  return seen;
+}
+
+const login = (agent: UserAgent, from?: string) =>
+  agent.get('/auth/login', from === undefined ? {} : { headers: { 'x-forwarded-for': from } });
+
+const trusting = { trustProxy: ['127.0.0.1'] };
+
+describe.each([
+  ['in memory', () => 'memory:'],
+  ['in Redis', () => redis.url],
+])('a limit that is counted %s', (_where, store) => {
+  it('answers 429 with the time to wait beyond it, and lets in again after that (standards: A23, F22)', async () => {
+    const rig = await open({ store: store(), config: { rateLimit: { login: 3 } } });
+    expect(await statuses(3, () => login(rig.agent))).toEqual([302, 302, 302]);
+    const refused = await login(rig.agent);
+    expect(refused.status).toBe(429);
+    expect(refused.header('content-type')).toBe('application/problem+json');
+    expect(refused.header('cache-control')).toBe('no-store');
+    expect(refused.header('retry-after')).toBe('20');
+    expect(refused.setCookies).toEqual([]);
+    expect(refused.json()).toMatchObject({ status: 429, code: 'rate_limited', detail: expect.any(String) });
+
+    await runOut(store());
+    rig.advance(20_000);
+    expect((await login(rig.agent)).status).toBe(302);
+  });
+
+  it('counts each client for itself: an IPv6 network of 64 bits, and no header of those not trusted (standards: F8)', async () => {
+    const rig = await open({ store: store(), config: { rateLimit: { login: 2 }, ...trusting } });
+    expect(await statuses(3, () => login(rig.agent, '203.0.113.1'))).toEqual([302, 302, 429]);
+    expect((await login(rig.agent, '203.0.113.2')).status).toBe(302);
+    expect((await login(rig.agent, '2001:db8:1:2::1')).status).toBe(302);
+    expect((await login(rig.agent, '2001:db8:1:2:ffff::9')).status).toBe(302);
+    expect((await login(rig.agent, '2001:db8:1:2::3')).status).toBe(429);
+    expect((await login(rig.agent, '2001:db8:1:3::3')).status).toBe(302);
+
+    const plain = await open({ store: store(), config: { rateLimit: { login: 2 } } });
+    const spoofed = ['203.0.113.5', '203.0.113.6', '203.0.113.7'];
+    const seen = await statuses(3, () => login(plain.agent, spoofed.pop()));
+    expect(seen).toEqual([302, 302, 429]);
+  });
+
+  it('bounds callbacks, and leaves every other endpoint alone', async () => {
+    const rig = await open({ store: store(), config: { rateLimit: { callback: 2 } } });
+    const callback = () => rig.agent.get('/auth/callback?state=x&code=y');
+    expect(await statuses(3, callback)).toEqual([400, 400, 429]);
+    expect((await login(rig.agent)).status).toBe(302);
+    expect((await rig.agent.fetch('/auth/session')).status).toBe(200);
+    expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  });
+
+  it('is off where it is 0', async () => {
+    const rig = await open({ store: store(), config: { rateLimit: { login: 0 } } });
+    expect(new Set(await statuses(50, () => login(rig.agent)))).toEqual(new Set([302]));
+  });
+
+  it('refuses a flood, but no sign-in of an office behind one address, as it is by default', async () => {
+    const rig = await open({ store: store() });
+    const seen = await Promise.all(Array.from({ length: 1_300 }, () => login(rig.agent)));
+    const refused = seen.filter(({ status }) => status === 429).length;
+    expect(refused).toBeGreaterThan(0);
+    expect(seen.filter(({ status }) => status === 302)).toHaveLength(1_300 - refused);
+    expect(1_300 - refused).toBeGreaterThanOrEqual(1_200);
+  });
+});
+
+/** Makes Redis, whose clock no test moves, forget the levels as if their time had passed. */
+async function runOut(store: string): Promise<void> {
+  if (store === 'memory:') return;
+  for (const key of await keys()) await redis.command('DEL', key);
+}
+
+const keys = async () => (await redis.command('KEYS', 'coatcheck:rate:*')) as string[];
+
+describe('a limit in Redis', () => {
+  it('holds over all replicas', async () => {
+    const rig = await open({ store: redis.url, config: { rateLimit: { login: 4 } } });
+    const there = rig.browser({ at: await rig.replica() });
+    expect(await statuses(2, () => login(rig.agent))).toEqual([302, 302]);
+    expect(await statuses(3, () => login(there))).toEqual([302, 302, 429]);
+    const refused = await login(rig.agent);
+    expect(refused.status).toBe(429);
+    expect(Number(refused.header('retry-after'))).toBeGreaterThan(0);
+    expect(Number(refused.header('retry-after'))).toBeLessThanOrEqual(15);
+  });
+
+  it('grants no more than it has when all replicas are asked at once', async () => {
+    const rig = await open({ store: redis.url, config: { rateLimit: { login: 20 } } });
+    const agents = [rig.agent, rig.browser({ at: await rig.replica() })];
+    const seen = await Promise.all(
+      Array.from({ length: 30 }, () => agents.map((agent) => login(agent))).flat(),
+    );
+    const granted = seen.filter(({ status }) => status === 302).length;
+    // In the time that this takes, one or the other becomes free again.
+    expect(granted).toBeGreaterThanOrEqual(20);
+    expect(granted).toBeLessThan(40);
+  });
+
+  it('leaves one key for a client, which ends by itself and does not say whose it is', async () => {
+    const rig = await open({ store: redis.url, config: { rateLimit: { login: 2 }, ...trusting } });
+    await statuses(5, () => login(rig.agent, '203.0.113.77'));
+    const [key, ...others] = await keys();
+    expect(others).toEqual([]);
+    expect(key).toMatch(/^coatcheck:rate:login:[\w-]{43}$/);
+    const ttl = Number(await redis.command('PTTL', key ?? ''));
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(60_000);
+    expect(await redis.dump()).not.toContain('203.0.113.77');
+  });
+
+  it('goes on in each process while Redis is away, and locks nobody out', async () => {
+    const own = await startRedis();
+    onTestFinished(() => own.close());
+    const rig = await open({ store: own.url, config: { rateLimit: { login: 3 } } });
+    await statuses(1, () => login(rig.agent));
+    own.pause();
+    expect(await statuses(3, () => login(rig.agent))).toEqual([302, 302, 429]);
+    rig.advance(20_000);
+    expect(await statuses(2, () => login(rig.agent))).toEqual([302, 429]);
+    own.resume();
+    rig.advance(60_000);
+    await vi.waitFor(async () => expect((await login(rig.agent)).status).toBe(302), PATIENCE);
+  });
+});
+
+/** How full the one bucket of a route is in Redis, in milliseconds. */
+async function routeLevel(): Promise<number> {
+  const [key = ''] = (await redis.command('KEYS', 'coatcheck:rate:route:*')) as string[];
+  return Number(await redis.command('PTTL', key));
+}
+
+describe('a route with a limit', () => {
+  const routes = [
+    { path: '/api', maxPerMinute: 3 },
+    { path: '/open', auth: 'none', maxPerMinute: 2 },
+    { path: '/either', auth: 'optional', maxPerMinute: 2 },
+    { path: '/free' },
+    { path: '/socket', websocket: true, maxPerMinute: 1 },
+  ];
+
+  it('answers 429 to a session beyond it, asks the API no more, and serves every other session (standards: A23)', async () => {
+    const rig = await open({ routes });
+    await rig.agent.signIn();
+    const other = rig.browser();
+    await other.signIn('/', { loginHint: 'bob' });
+    expect(await statuses(3, () => rig.agent.fetch('/api/x'))).toEqual([200, 200, 200]);
+    const before = rig.upstream.requests.length;
+    const refused = await rig.agent.fetch('/api/x', { method: 'POST', body: 'x'.repeat(1_000) });
+    expect(refused.status).toBe(429);
+    expect(refused.header('retry-after')).toBe('20');
+    expect(refused.json()).toMatchObject({ code: 'rate_limited' });
+    expect(rig.upstream.requests).toHaveLength(before);
+    expect((await other.fetch('/api/x')).status).toBe(200);
+    expect((await rig.agent.fetch('/free/x')).status).toBe(200);
+    rig.advance(20_000);
+    expect(await statuses(2, () => rig.agent.fetch('/api/x'))).toEqual([200, 429]);
+  });
+
+  it('renews no token for a request that it refuses', async () => {
+    const rig = await open({ routes });
+    await rig.agent.signIn();
+    await statuses(3, () => rig.agent.fetch('/api/x'));
+    rig.provider.revokeAccessToken(rig.provider.families[0]?.accessTokens[0]?.token ?? '');
+    expect((await rig.agent.fetch('/api/x')).status).toBe(429);
+    expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(0);
+  });
+
+  it('counts those who have no session by their address', async () => {
+    const rig = await open({ routes });
+    rig.upstream.respond(echo);
+    expect(await statuses(3, () => rig.browser().fetch('/open/x'))).toEqual([200, 200, 429]);
+    expect(await statuses(3, () => rig.browser().fetch('/either/x'))).toEqual([200, 200, 429]);
+    expect(await statuses(4, () => rig.browser().fetch('/api/x'))).toEqual([401, 401, 401, 429]);
+    await rig.agent.signIn();
+    expect((await rig.agent.fetch('/either/x')).status).toBe(200);
+  });
+
+  it('counts a WebSocket once, when it is opened', async () => {
+    const rig = await open({ routes });
+    await rig.agent.signIn();
+    const socket = await rig.agent.websocket('/socket');
+    for (let message = 0; message < 5; message += 1) {
+      socket.send(`${message}`);
+      expect(await socket.next()).toBe(`${message}`);
+    }
+    await expect(rig.agent.websocket('/socket')).rejects.toMatchObject({ status: 429 });
+  });
+
+  it('holds over all replicas, which tell each other behind the requests', async () => {
+    const rig = await open({ store: redis.url, routes });
+    await rig.agent.signIn();
+    const there = rig.browser({ like: rig.agent, at: await rig.replica() });
+    expect(await statuses(3, () => rig.agent.fetch('/api/x'))).toEqual([200, 200, 200]);
+    await vi.waitFor(async () => expect(await routeLevel()).toBeGreaterThan(40_000), PATIENCE);
+    expect((await there.fetch('/api/x')).status).toBe(200);
+    await vi.waitFor(async () => expect((await there.fetch('/api/x')).status).toBe(429), PATIENCE);
+    // What was one too many is made up for.
+    expect(await routeLevel()).toBeGreaterThan(60_000);
+  });
+
+  it('asks Redis nothing where there is no limit', async () => {
+    const rig = await open({ store: redis.url, routes: [{ path: '/api' }] });
+    await rig.agent.signIn();
+    await redis.command('CONFIG', 'RESETSTAT');
+    await statuses(20, () => rig.agent.fetch('/api/x'));
+    expect(await redis.command('INFO', 'commandstats')).not.toContain('cmdstat_eval');
+  });
+});

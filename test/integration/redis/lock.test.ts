@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { type Socket, connect, createServer } from 'node:net';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createLogger } from '../../../src/log.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import { createRedisConnection } from '../../../src/redis/connection.ts';
+import { createRedisLocks } from '../../../src/redis/lock.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+
+let redis: RedisServer;
+const closers: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  redis = await startRedis();
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const close of closers.splice(0).reverse()) await close();
+  await redis.close();
+});
+
+/** Locks of a process whose way to Redis leads over a port of 127.0.0.1. */
+function locksAt(port: number) {
+  const log = createLogger({ level: 'fatal', format: 'json' });
+  const address = { kind: 'redis', url: `redis://127.0.0.1:${port}` } as const;
+  const connection = createRedisConnection({ address, log, metrics: createMetrics() });
+  const locks = createRedisLocks({ redis: connection, keyPrefix: 'coatcheck:', ttlMs: 30_000, log });
+  closers.push(() => connection.close(), locks.close);
+  return locks;
+}
+
+/** A way to Redis on which replies to commands can be held up, while messages of subscriptions go on. */
+async function openWay(to: number) {
+  let isHolding = false;
+  const held: (() => void)[] = [];
+  let replies = 0;
+  let messages = '';
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(to, '127.0.0.1');
+    sockets.add(client).add(upstream);
+    let subscribes = false;
+    client.on('data', (chunk) => {
+      subscribes ||= /subscribe/i.test(chunk.toString());
+      upstream.write(chunk);
+    });
+    upstream.on('data', (chunk) => {
+      if (subscribes) messages += chunk.toString();
+      if (subscribes || !isHolding) return void client.write(chunk);
+      replies += 1;
+      held.push(() => client.write(chunk));
+    });
+    for (const socket of [client, upstream]) socket.setNoDelay(true).on('error', () => undefined);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  closers.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the way has no port');
+  return {
+    port: address.port,
+    hold: () => void (isHolding = true),
+    heldReplies: () => replies,
+    messages: () => messages,
+    letGo() {
+      isHolding = false;
+      for (const write of held.splice(0)) write();
+    },
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+it('a lock whose release overtakes the answer that it is held is taken at once, and not after a sleep', async () => {
+  const holder = await locksAt(redis.port).acquire('a', Date.now() + 10_000);
+  const way = await openWay(redis.port);
+  const locks = locksAt(way.port);
+  // Warm: connected, subscribed, and the script known to Redis.
+  await (await locks.acquire('b', Date.now() + 10_000))?.release();
+  await expect.poll(way.messages).toContain('unlocked\r\n$1\r\nb\r\n');
+
+  // From here on no sleep ends by itself.
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  way.hold();
+  const waiting = locks.acquire('a', Date.now() + 10_000);
+  while (way.heldReplies() === 0) await turn();
+  await holder?.release();
+  while (!way.messages().includes('unlocked\r\n$1\r\na\r\n')) await turn();
+  for (let turns = 0; turns < 10; turns += 1) await turn();
+  way.letGo();
+  const lease = await waiting;
+  expect(lease?.isHeld()).toBe(true);
+  await lease?.release();
+});

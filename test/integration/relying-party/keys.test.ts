@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createKey, type SigningKey } from './signing.ts';
+import { type Stage, openStage } from './stage.ts';
+
+let stage: Stage;
+
+beforeEach(async () => {
+  stage = await openStage({ metadata: { id_token_signing_alg_values_supported: ['RS256', 'ES256'] } });
+});
+
+afterEach(() => stage.close());
+
+/** Has the provider sign with a key, which it publishes with others. */
+function signWith(key: SigningKey, header: Record<string, unknown>, ...published: object[]): void {
+  stage.publish(...published);
+  stage.mint((claims) => key.sign(claims, header));
+}
+
+describe('the key that an ID token names (standards: C18)', () => {
+  it.each(['RS256', 'ES256'] as const)('is found among others, for %s', async (alg) => {
+    const key = createKey(alg, 'right');
+    signWith(key, {}, createKey('RS256', 'r').jwk, key.jwk, createKey('ES256', 'e').jwk);
+    await stage.expectLogin();
+  });
+
+  it('may be the name of two: either may have signed', async () => {
+    const twins = [createKey('RS256', 'twin'), createKey('RS256', 'twin')] as const;
+    for (const twin of twins) {
+      signWith(twin, {}, twins[0].jwk, twins[1].jwk);
+      await stage.expectLogin();
+    }
+  });
+
+  it('is not taken from keys of the same name that are for another use or algorithm', async () => {
+    const key = createKey('RS256', 'k');
+    const others = [
+      { ...createKey('RS256', 'k').jwk, use: 'enc' },
+      { ...createKey('RS256', 'k').jwk, alg: 'RS512' },
+      createKey('ES256', 'k').jwk,
+    ];
+    signWith(key, {}, ...others, key.jwk);
+    await stage.expectLogin();
+    signWith(createKey('RS256', 'k'), {}, ...others, key.jwk);
+    stage.agent.cookies.clear();
+    stage.upstream.requests.length = 0;
+    await stage.expectRefusal(/signature/);
+  });
+
+  it.each([
+    ['for encryption only', { use: 'enc' }],
+    ['for another algorithm only', { alg: 'RS384' }],
+    ['for signing only', { key_ops: ['sign'] }],
+    ['of another kind', { kty: 'EC' }],
+  ])('is not used when it is %s', async (_what, change) => {
+    const key = createKey('RS256', 'k');
+    signWith(key, {}, { ...key.jwk, ...change });
+    await stage.expectRefusal(/no applicable key/);
+  });
+
+  it.each([
+    ['a shared secret', { kty: 'oct', k: 'c2VjcmV0', kid: 'k' }],
+    ['nothing', undefined],
+  ])('is found nowhere when the provider publishes %s', async (_what, published) => {
+    signWith(createKey('RS256', 'k'), {}, ...(published === undefined ? [] : [published]));
+    await stage.expectRefusal(/no applicable key/);
+  });
+
+  it('cannot be brought along, nor be fetched from where the token says (standards: C8)', async () => {
+    const key = createKey('RS256', 'mine');
+    const url = `${stage.upstream.url}/keys`;
+    signWith(key, { jku: url, x5u: url, jwk: key.jwk, kid: '../../keys' }, createKey('RS256', 'k').jwk);
+    await stage.expectRefusal(/no applicable key/);
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
+  it.each([
+    ['an extension that must be understood', { crit: ['exp'], exp: 1 }],
+    ['an unencoded payload', { crit: ['b64'], b64: false }],
+    ['no algorithm', { alg: undefined }],
+    ['an algorithm that is no text', { alg: ['RS256'] }],
+  ])('is of no use when the header has %s (standards: C8)', async (_what, header) => {
+    const key = createKey('RS256', 'k');
+    signWith(key, header, key.jwk);
+    await stage.expectRefusal(/^the ID token is refused/);
+  });
+});
+
+describe('a new key (standards: C17)', () => {
+  it('is fetched at once, however short a time ago the keys were', async () => {
+    for (const kid of ['first', 'second', 'third']) {
+      const key = createKey('RS256', kid);
+      signWith(key, {}, key.jwk);
+      await stage.expectLogin();
+    }
+    expect(stage.keyReads()).toBe(3);
+  });
+
+  it.each([['the same name', 'same'] as const, ['no name', undefined] as const])(
+    'is fetched as well when it has %s',
+    async (_what, kid) => {
+      for (let round = 0; round < 2; round += 1) {
+        const key = createKey('RS256', kid);
+        signWith(key, {}, key.jwk);
+        await stage.expectLogin();
+      }
+      expect(stage.keyReads()).toBe(2);
+    },
+  );
+
+  it('is fetched for a refresh as well', async () => {
+    await stage.expectLogin();
+    await stage.provider.swapKeys();
+    stage.provider.patchIdToken = (claims) => ({ ...claims, name: 'Alice Renamed' });
+    stage.advance(301_000);
+    expect((await stage.agent.fetch('/api/two')).status).toBe(200);
+    expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({
+      claims: { name: 'Alice Renamed' },
+    });
+  });
+
+  it('is fetched once for all who sign in with it', async () => {
+    await stage.expectLogin();
+    await stage.provider.swapKeys();
+    const browsers = Array.from({ length: 8 }, () => stage.browser());
+    await Promise.all(browsers.map((browser) => browser.signIn()));
+    expect(stage.keyReads()).toBe(2);
+  });
+
+  it('is not looked for again and again, when tokens name keys that there are not', async () => {
+    const key = createKey('RS256', 'forged');
+    let logins = 0;
+    const statuses = new Map<number, number>();
+    stage.stopClock();
+    stage.mint((claims) => key.sign(claims, { kid: `forged-${logins}` }));
+    for (; logins < 60; logins += 1) {
+      const { status } = await stage.login();
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    // Ten reads at once, the first of them for a login that then needs another.
+    expect(stage.keyReads()).toBe(10);
+    expect(Object.fromEntries(statuses)).toEqual({ 400: 9, 503: 51 });
+    // Nobody else is kept from signing in, and a new key is found in seconds.
+    stage.provider.patchTokenResponse = undefined;
+    await stage.expectLogin();
+    await stage.provider.swapKeys();
+    stage.advance(6_000);
+    expect((await stage.login()).status).toBe(303);
+  });
+});

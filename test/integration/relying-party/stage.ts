@@ -1,0 +1,73 @@
+import type { JWTPayload } from 'jose';
+import { expect } from 'vitest';
+import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
+import { beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import type { AgentResponse } from '../../support/user-agent/transport.ts';
+import { claimsOf } from './signing.ts';
+
+/** How long a test waits for what must come, on a machine that is busy. */
+export const PATIENCE = { timeout: 15_000 };
+
+/** A gateway and its provider, seen from a browser that signs in. */
+export type Stage = Rig & {
+  /** Signs in by a navigation through the provider; gives the answer to the callback. */
+  login(query?: string): Promise<AgentResponse>;
+  /** Expects that a login is refused for this reason, and that nobody is signed in by it. */
+  expectRefusal(reason: RegExp): Promise<void>;
+  /** Expects that a login succeeds, and that its token is of use. */
+  expectLogin(): Promise<void>;
+  /** Has the provider's ID tokens made by a function of their claims. */
+  mint(make: (claims: JWTPayload) => string): void;
+  /** Has the provider publish these keys in place of its own. */
+  publish(...keys: object[]): void;
+  /** How often the provider was asked for its keys. */
+  keyReads(): number;
+};
+
+/** What a gateway starts with: `metadata` changes what the provider says of itself; what is undefined goes. */
+export type StageOptions = RigOptions & { metadata?: Record<string, unknown> };
+
+export async function openStage({ metadata = {}, ...options }: StageOptions = {}): Promise<Stage> {
+  const provider = options.provider ?? (await startFakeProvider());
+  Object.assign(provider.metadata, metadata);
+  const rig = await openRig({ ...options, provider });
+  const login = async (query?: string) => finishLogin(rig.agent, await beginLogin(rig.agent, query));
+
+  return {
+    ...rig,
+    login,
+    expectRefusal: async (reason) => {
+      const answer = await login();
+      expect(answer.json()).toMatchObject({
+        status: 400,
+        code: 'login_failed',
+        reason: expect.stringMatching(reason),
+      });
+      await expectNobody(rig);
+    },
+    expectLogin: async () => {
+      expect((await login()).status).toBe(303);
+      expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    },
+    mint: (make) => {
+      provider.patchTokenResponse = (json) => ({ ...json, id_token: make(claimsOf(json['id_token'])) });
+    },
+    publish: (...keys) => {
+      provider.faults.jwks = { status: 200, body: { keys } };
+    },
+    keyReads: () => readsOf(provider),
+  };
+}
+
+/** Expects that the browser has no cookie left, and that nothing of the person went anywhere. */
+export async function expectNobody({ agent, upstream, provider }: Rig): Promise<void> {
+  expect(agent.cookies.all()).toEqual([]);
+  expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  expect(upstream.requests).toEqual([]);
+  expect(provider.requests.map(({ endpoint }) => endpoint)).not.toContain('userinfo');
+}
+
+function readsOf(provider: FakeProvider): number {
+  return provider.requests.filter(({ endpoint }) => endpoint === 'jwks').length;
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
+import { authorize, beginLogin } from '../../support/login-steps.ts';
+import { openRig } from '../../support/rig.ts';
+import { selfSigned } from '../proxy/self-signed.ts';
+import { authority, certificates, serverKey } from './certificates.ts';
+
+const usual = getCACertificates('default');
+beforeAll(() => setDefaultCACertificates([authority]));
+afterAll(() => setDefaultCACertificates(usual));
+
+type Identity = { key: string; cert: string };
+
+const good = { key: serverKey, cert: certificates.good };
+
+/** A provider that is reached by https at localhost, behind a certificate that may be changed. */
+async function openSecureProvider(identity: Identity) {
+  const provider = await startFakeProvider();
+  const sockets = new Set<Socket>();
+  const server = createServer(identity, (socket) => {
+    const inner = connect(provider.port, '127.0.0.1');
+    for (const each of [socket, inner]) {
+      sockets.add(each);
+      each.on('error', () => each.destroy());
+    }
+    socket.pipe(inner).pipe(socket);
+  });
+  server.on('tlsClientError', () => {});
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  const issuer = `https://localhost:${(server.address() as AddressInfo).port}`;
+  for (const [name, value] of Object.entries(provider.metadata)) {
+    if (typeof value === 'string') provider.metadata[name] = value.replace(provider.issuer, issuer);
+  }
+  provider.patchIdToken = (claims) => ({ ...claims, iss: issuer });
+  provider.patchAuthorizationResponse = (sent) => ({ ...sent, iss: issuer });
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await provider.close();
+  });
+  return {
+    provider,
+    issuer,
+    become(next: Identity) {
+      server.setSecureContext(next);
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function openGateway(provider: FakeProvider, issuer: string) {
+  const rig = await openRig({ provider, config: { provider: { issuer } } });
+  onTestFinished(() => rig.close());
+  /** Signs in; the browser of the tests reaches the provider without TLS. */
+  const login = async () => {
+    const begun = await beginLogin(rig.agent);
+    const { pathname, search } = begun.authorizationUrl;
+    const authorizationUrl = new URL(pathname + search, provider.issuer);
+    return rig.agent.get((await authorize(rig.agent, { ...begun, authorizationUrl })).href);
+  };
+  return { ...rig, login };
+}
+
+describe('a provider behind TLS (standards: B16, C2)', () => {
+  it('signs people in when its certificate is good', async () => {
+    const { provider, issuer } = await openSecureProvider(good);
+    const { login, agent } = await openGateway(provider, issuer);
+    expect((await login()).status).toBe(303);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it.each<[string, Identity]>([
+    ['signed by itself', selfSigned],
+    ['over', { key: serverKey, cert: certificates.expired }],
+    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+  ])('is not found while its certificate is %s, and gets no byte of a request', async (_what, identity) => {
+    const { provider, issuer, become } = await openSecureProvider(identity);
+    const { agent, login } = await openGateway(provider, issuer);
+    expect((await agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
+    expect(provider.requests).toEqual([]);
+    become(good);
+    expect((await login()).status).toBe(303);
+  });
+
+  it.each<[string, Identity]>([
+    ['signed by itself', selfSigned],
+    ['over', { key: serverKey, cert: certificates.expired }],
+    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+  ])('gets no code, secret or refresh token once its certificate is %s', async (_what, identity) => {
+    const { provider, issuer, become } = await openSecureProvider(good);
+    const { login, agent, advance } = await openGateway(provider, issuer);
+    await login();
+    const before = provider.requests.length;
+    become(identity);
+    const second = await login();
+    expect(second.json()).toMatchObject({ code: 'provider_unavailable' });
+    advance(301_000);
+    expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'provider_unavailable' });
+    expect(provider.requests.slice(before).map(({ endpoint }) => endpoint)).toEqual(['authorize']);
+    become(good);
+  });
+});

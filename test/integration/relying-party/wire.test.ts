@@ -1,0 +1,126 @@
+import { glob, readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { isLong } from '../../support/dice.ts';
+import { beginLogin } from '../../support/login-steps.ts';
+import { parseConfig } from '../../../src/config/load.ts';
+import { PATIENCE, type Stage, openStage } from './stage.ts';
+
+let stage: Stage;
+
+beforeEach(async () => {
+  stage = await openStage();
+});
+
+afterEach(() => stage.close());
+
+/** Signs in, calls, renews, calls and signs out. */
+async function spendADay(): Promise<void> {
+  await stage.expectLogin();
+  stage.advance(301_000);
+  expect((await stage.agent.fetch('/api/two?page=2')).status).toBe(200);
+  await stage.agent.navigate('/auth/logout', { from: 'page', form: {} });
+  await vi.waitFor(() => expect(requestsTo('revoke')).toHaveLength(1), PATIENCE);
+}
+
+function requestsTo(...endpoints: string[]) {
+  return stage.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
+}
+
+describe('what a day sends to the provider', () => {
+  it('comes from a client that proves itself, each time and in one way (standards: A1, B14)', async () => {
+    await spendADay();
+    const proven = requestsTo('token', 'revoke');
+    expect(proven.map(({ endpoint }) => endpoint)).toEqual(['token', 'token', 'revoke']);
+    for (const { authorization, form, status } of proven) {
+      expect(authorization).toMatch(/^Basic /);
+      expect(form).not.toHaveProperty('client_secret');
+      expect(status).toBe(200);
+    }
+  });
+
+  it('is codes and refresh tokens: never a password, never a token by the front channel (standards: A2, B19)', async () => {
+    await spendADay();
+    expect(requestsTo('token').map(({ form }) => form?.['grant_type'])).toEqual([
+      'authorization_code',
+      'refresh_token',
+    ]);
+    expect(requestsTo('authorize').map(({ query }) => query['response_type'])).toEqual(['code']);
+  });
+
+  it('is no password of a person, nor could be: the password grant is nowhere in the program (standards: B19)', async () => {
+    const sources: string[] = [];
+    for await (const path of glob('src/**/*.ts')) sources.push(await readFile(path, 'utf8'));
+    expect(sources.length).toBeGreaterThan(50);
+    expect(sources.join('\n')).not.toMatch(/grant_type['"]?\s*[,:=]\s*['"]password|grant_type=password/);
+  });
+
+  it('has no token, secret or verifier in any address, nor has what the API gets (standards: B12)', async () => {
+    await spendADay();
+    const secrets = stage.provider.secrets([
+      'access_token',
+      'refresh_token',
+      'code_verifier',
+      'client_secret',
+    ]);
+    const addresses = [
+      ...stage.provider.requests.map(({ query }) => JSON.stringify(query)),
+      ...stage.upstream.requests.map(({ target }) => target),
+    ].join('\n');
+    expect(addresses).toContain('page=2');
+    expect(secrets.filter((secret) => addresses.includes(secret))).toEqual([]);
+  });
+});
+
+describe('what a login is made of (standards: B4)', () => {
+  it('is its own: no state, nonce or challenge comes twice, and each has 128 bits and more', async () => {
+    const count = isLong ? 1_000 : 200;
+    const seen = new Set<string>();
+    for (let round = 0; round < count / 20; round += 1) {
+      const begun = await Promise.all(Array.from({ length: 20 }, () => beginLogin(stage.browser())));
+      for (const { authorizationUrl } of begun) {
+        for (const name of ['state', 'nonce', 'code_challenge']) {
+          const value = authorizationUrl.searchParams.get(name) ?? '';
+          expect(value).toMatch(/^[\w-]{43}$/);
+          seen.add(value);
+        }
+      }
+    }
+    expect(seen.size).toBe(3 * count);
+  });
+
+  it('is not in the cookie for anybody to read or make, nor good for another browser', async () => {
+    const begun = await beginLogin(stage.agent);
+    const cookie = stage.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
+    for (const name of ['state', 'nonce', 'code_challenge'])
+      expect(cookie.join()).not.toContain(begun.authorizationUrl.searchParams.get(name));
+    const callback = new URL(
+      (await stage.agent.get(begun.authorizationUrl.href)).header('location') ?? 'about:blank',
+    );
+    const elsewhere = await stage.browser().get(callback.href);
+    expect(elsewhere.json()).toMatchObject({ code: 'login_failed' });
+    expect(requestsTo('token')).toEqual([]);
+  });
+});
+
+describe('a gateway that could not keep a secret', () => {
+  const config = {
+    baseUrl: 'https://app.example.test',
+    provider: { type: 'oidc', issuer: 'https://login.example.test', clientId: 'web', clientSecret: 'x' },
+    session: { store: 'memory:', secrets: ['a-session-secret-of-32-characters'] },
+    routes: [{ path: '/api', upstream: 'https://api.example.test' }],
+  };
+
+  it('does not start: a client without credentials is no confidential client (standards: A1)', () => {
+    expect(() => parseConfig(config)).not.toThrow();
+    const { clientSecret: _secret, ...provider } = config.provider;
+    expect(() => parseConfig({ ...config, provider })).toThrow(/provider\.clientSecret/);
+  });
+
+  it.each([
+    ['the browser', { baseUrl: 'http://app.example.test' }],
+    ['the provider', { provider: { ...config.provider, issuer: 'http://login.example.test' } }],
+    ['an API', { routes: [{ path: '/api', upstream: 'http://api.example.test' }] }],
+  ])('does not start: %s would speak plain text over a network (standards: B16, B20)', (_who, change) => {
+    expect(() => parseConfig({ ...config, ...change })).toThrow(/expected https/);
+  });
+});

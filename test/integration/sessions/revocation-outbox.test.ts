@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createEnvelopes } from '../../../src/crypto/envelope.ts';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createLogger } from '../../../src/log.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import { createRedisConnection } from '../../../src/redis/connection.ts';
+import { createRedisOutbox } from '../../../src/sessions/redis-revocation-outbox.ts';
+import {
+  createLocalOutbox,
+  MAX_AGE_MS,
+  type PendingRevocation,
+  type RevocationOutbox,
+} from '../../../src/sessions/revocation-outbox.ts';
+import { SESSION_SECRET } from '../../support/gateway-config.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+
+const KEY = 'coatcheck:revocations';
+const LEASE_MS = 200;
+const ANOTHER_SECRET = 'another-session-secret-of-the-tests';
+
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterEach(() => redis.command('FLUSHALL'));
+
+afterAll(() => redis.close());
+
+type Options = { secrets?: string[]; leaseMs?: number; clock?: () => number };
+
+/** Opens the outbox of one process on the Redis of this file. */
+function openRedisOutbox(options: Options = {}): RevocationOutbox {
+  const { secrets = [SESSION_SECRET], leaseMs = LEASE_MS, clock = Date.now } = options;
+  const log = createLogger({ level: 'fatal', format: 'json' });
+  const address = { kind: 'redis', url: redis.url } as const;
+  const connection = createRedisConnection({ address, log, metrics: createMetrics() });
+  onTestFinished(() => connection.close());
+  const envelopes = createEnvelopes(createKeyRing(secrets));
+  return createRedisOutbox({ redis: connection, envelopes, keyPrefix: 'coatcheck:', leaseMs, clock, log });
+}
+
+const tokensOf = (taken: readonly PendingRevocation[]) =>
+  taken.map(({ refreshToken }) => refreshToken).toSorted();
+
+describe.each([
+  [
+    'in the process',
+    (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options }),
+  ],
+  ['in Redis', openRedisOutbox],
+])('an outbox %s', (_where, open) => {
+  it('gives a token to nobody else before the lease of its keeper is over, and then to one', async () => {
+    const outbox = open();
+    const begunAtMs = Date.now();
+    const kept = await outbox.keep('rt-✓');
+    expect(kept.refreshToken).toBe('rt-✓');
+    const taken: PendingRevocation[] = [];
+    while (taken.length === 0) {
+      taken.push(...(await outbox.take(10)));
+      await sleep(5);
+    }
+    expect(Date.now() - begunAtMs).toBeGreaterThanOrEqual(LEASE_MS);
+    expect(taken).toMatchObject([{ refreshToken: 'rt-✓', sinceMs: kept.sinceMs }]);
+    expect(await outbox.take(10)).toEqual([]);
+  });
+
+  it('gives each token to one of many who ask at once', async () => {
+    let now = Date.now();
+    const outbox = open({ clock: () => now });
+    const tokens = Array.from({ length: 60 }, (_, at) => `rt-${at}`).toSorted();
+    await Promise.all(tokens.map((token) => outbox.keep(token)));
+    now += LEASE_MS;
+    const taken = await Promise.all(Array.from({ length: 30 }, () => outbox.take(3)));
+    expect(tokensOf(taken.flat())).toEqual(tokens);
+  });
+
+  it('gives at most as many as are asked for', async () => {
+    const outbox = open({ leaseMs: 0 });
+    for (const token of ['one', 'two', 'three']) await outbox.keep(token);
+    expect(await outbox.take(2)).toHaveLength(2);
+  });
+
+  it('forgets what is through', async () => {
+    const outbox = open();
+    const kept = await outbox.keep('rt');
+    await kept.forget();
+    await sleep(LEASE_MS);
+    expect(await outbox.take(10)).toEqual([]);
+  });
+
+  it('gives what was put back again from its time on', async () => {
+    let now = Date.now();
+    const outbox = open({ clock: () => now });
+    const kept = await outbox.keep('rt');
+    await kept.putBack(now + 5_000);
+    now += 4_999;
+    expect(await outbox.take(10)).toEqual([]);
+    now += 1;
+    const [taken] = await outbox.take(10);
+    expect(taken?.refreshToken).toBe('rt');
+    await taken?.putBack(now);
+    expect(tokensOf(await outbox.take(10))).toEqual(['rt']);
+  });
+});
+
+describe('in Redis', () => {
+  it('a token cannot be read by who has the dump (standards: D8)', async () => {
+    await openRedisOutbox().keep('canary-refresh-token');
+    const dump = await redis.dump();
+    expect(dump).toContain(`zset ttl=`);
+    expect(dump).not.toContain('canary');
+  });
+
+  it('one key holds all tokens, and goes a day after the last was kept', async () => {
+    const outbox = openRedisOutbox();
+    const [first] = await Promise.all([outbox.keep('one'), outbox.keep('two')]);
+    expect(await redis.command('KEYS', '*')).toEqual([KEY]);
+    const ttl = Number(await redis.command('PTTL', KEY));
+    expect(ttl).toBeGreaterThan(MAX_AGE_MS - 60_000);
+    expect(ttl).toBeLessThanOrEqual(MAX_AGE_MS);
+    await first.forget();
+    expect(await redis.command('ZCARD', KEY)).toBe(1);
+  });
+
+  it('no more than a bounded number waits: the one that would wait longest is given up', async () => {
+    const outbox = openRedisOutbox({ leaseMs: 0 });
+    const now = Date.now();
+    for (let at = 0; at < 50_000; at += 1_000) {
+      const members = Array.from({ length: 1_000 }, (_, next) => [now + at + next, `x${at + next}`]).flat();
+      await redis.command('ZADD', KEY, ...members);
+    }
+    await outbox.keep('rt');
+    expect(await redis.command('ZCARD', KEY)).toBe(50_000);
+    expect(await redis.command('ZSCORE', KEY, 'x49999')).toBeNull();
+  });
+
+  it('a token does not open with another time beside it', async () => {
+    await openRedisOutbox().keep('rt');
+    const [member] = (await redis.command('ZRANGE', KEY, 0, 0)) as [string];
+    // Read again as bytes, since the reply above is text.
+    const bytes = Buffer.from((await redis.dump()).split('\n')[1] ?? '', 'latin1');
+    expect(bytes.length).toBeGreaterThan(member.length / 3);
+    bytes[7] = (bytes[7] ?? 0) ^ 1;
+    await redis.command('DEL', KEY);
+    await redis.command('ZADD', KEY, 0, bytes);
+    expect(await openRedisOutbox().take(10)).toEqual([]);
+  });
+
+  it('a token that was sealed by an unknown secret is left to who knows it, for a day', async () => {
+    let now = Date.now();
+    const clock = () => now;
+    const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET, SESSION_SECRET], clock });
+    await theirs.keep('rt');
+    now += LEASE_MS;
+    expect(await openRedisOutbox({ clock }).take(10)).toEqual([]);
+    now += 600_000;
+    expect(tokensOf(await theirs.take(10))).toEqual(['rt']);
+    now += MAX_AGE_MS;
+    expect(await openRedisOutbox({ clock }).take(10)).toEqual([]);
+    expect(await redis.command('EXISTS', KEY)).toBe(0);
+  });
+
+  it('tokens that cannot be opened do not stand in the way of those that can', async () => {
+    let now = Date.now();
+    const clock = () => now;
+    const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET], clock });
+    for (let at = 0; at < 40; at += 1) await theirs.keep(`theirs-${at}`);
+    now += 1;
+    const ours = openRedisOutbox({ clock });
+    await ours.keep('rt');
+    now += LEASE_MS;
+    expect(tokensOf(await ours.take(1))).toEqual(['rt']);
+  });
+
+  it('nothing that was not put there by us is taken for a token, or stays', async () => {
+    await redis.command('ZADD', KEY, 0, 'short');
+    await redis.command('ZADD', KEY, 0, Buffer.alloc(80));
+    await redis.command('ZADD', KEY, 0, Buffer.alloc(80, 0xff));
+    expect(await openRedisOutbox().take(1)).toEqual([]);
+    expect(await redis.command('EXISTS', KEY)).toBe(0);
+  });
+});

@@ -1,0 +1,225 @@
+import { createServer as createTlsServer } from 'node:tls';
+import { CompactEncrypt } from 'jose';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { selfSigned } from '../integration/proxy/self-signed.ts';
+import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/stage.ts';
+import { gatewayConfig } from '../support/gateway-config.ts';
+import { listenOnLoopback } from '../support/loopback-server.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type Rig, openRig } from '../support/rig.ts';
+import { type Upstream, startUpstream } from '../support/upstream.ts';
+import { redirect } from '../support/upstream/behaviours.ts';
+
+describe('a credential', () => {
+  let stage: Stage;
+  let elsewhere: Upstream;
+  let devServer: Upstream;
+
+  beforeAll(async () => {
+    [elsewhere, devServer] = await Promise.all([startUpstream(), startUpstream()]);
+    stage = await openStage({
+      routes: [{ path: '/cookies', cookies: { toUpstream: ['theme'] } }],
+      config: { spa: { devServer: devServer.url } },
+    });
+  });
+  beforeEach(() => {
+    stage.reset();
+    for (const { requests } of [elsewhere, devServer]) requests.length = 0;
+  });
+  afterAll(async () => {
+    await stage.close();
+    await Promise.all([elsewhere.close(), devServer.close()]);
+  });
+
+  it('is not in the answer that says who somebody is (CVE-2024-39315 / GHSA-rrqr-7w59-637v; standards: A3, A20)', async () => {
+    const { body } = await stage.send('GET /auth/session HTTP/1.1');
+    const told = JSON.parse(body.toString());
+    expect(told).toMatchObject({ authenticated: true, subject: 'alice' });
+    const secrets = stage.provider.secrets();
+    expect(secrets.length).toBeGreaterThan(3);
+    expect(secrets.filter((secret) => body.includes(secret))).toEqual([]);
+    expect(body.toString()).not.toContain(stage.ticket.slice('coatcheck='.length));
+    expect(body.toString()).not.toMatch(/eyJ[\w-]+\.eyJ/);
+  });
+
+  it('of the gateway does not go to an API (CVE-2022-31130 / GHSA-jv32-5578-pxjc, CVE-2022-39201 / GHSA-x744-mm8v-vpgr; standards: A17, F9)', async () => {
+    for (const path of ['/api/one', '/public/one', '/optional/one', '/cookies/one']) {
+      await stage.send(`GET ${path} HTTP/1.1`, ['Cookie: theme=dark', `X-Cookie: none`]);
+      const { headers } = stage.received();
+      expect(JSON.stringify(headers)).not.toContain('Fe26.2');
+    }
+    // Not even by configuration.
+    for (const name of ['coatcheck', 'Coatcheck', '__Host-Http-coatcheck', 'coatcheck-login-x']) {
+      const routes = [{ path: '/api', upstream: elsewhere.url, cookies: { toUpstream: [name] } }];
+      const asked = gatewayConfig(
+        { provider: stage.provider, upstream: elsewhere, config: { routes } },
+        stage.gateway.url,
+        '127.0.0.1:0',
+      );
+      expect(() => parseConfig(asked)).toThrow('cookies.toUpstream');
+    }
+  });
+
+  it('does not go to whoever serves the pages, when an API fails (CVE-2026-41181; standards: F29)', async () => {
+    stage.upstream.respond((request) => void request.socket.destroy());
+    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(502);
+    stage.upstream.respond(answering({}, 500));
+    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(500);
+    expect(devServer.requests).toEqual([]);
+    await stage.send('GET /page HTTP/1.1', ['Authorization: Bearer mine']);
+    expect(devServer.requests).toHaveLength(1);
+    for (const name of ['authorization', 'cookie']) {
+      expect(namesOf(devServer.requests[0]?.headers ?? [])).not.toContain(name);
+    }
+  });
+
+  it('does not follow a redirect of an API (CVE-2026-111756 / GHSA-q3jh-wrc6-jgq8, CVE-2026-120415 / GHSA-9v6h-8rgp-m69f; standards: F18)', async () => {
+    for (const code of [301, 302, 303, 307, 308]) {
+      for (const location of [`${elsewhere.url}/steal`, `//127.0.0.1:${elsewhere.port}/steal`]) {
+        stage.upstream.respond(redirect(location, code));
+        const answer = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
+        expect([answer.status, answer.header('location')]).toEqual([code, location]);
+        expect(stage.received().target).toBe('/api/one');
+      }
+    }
+    expect(elsewhere.requests).toEqual([]);
+  });
+
+  it('does not go to an API whose certificate nobody vouches for (CVE-2026-107318; standards: F30, B16)', async () => {
+    const seen: Buffer[] = [];
+    const server = createTlsServer(
+      selfSigned,
+      (socket) => void socket.on('data', (chunk) => seen.push(chunk)),
+    );
+    server.on('tlsClientError', () => {});
+    const listener = await listenOnLoopback(server);
+    const upstream = `https://127.0.0.1:${listener.port}`;
+    const other = await openStage({ routes: [{ path: '/tls', upstream, websocket: true }] });
+    const answer = await other.send('GET /tls/one HTTP/1.1');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    const upgrade = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    const socket = await other.send('GET /tls/one HTTP/1.1', [`Origin: ${other.gateway.url}`, ...upgrade]);
+    expect(socket.status).toBe(502);
+    expect(seen).toEqual([]);
+    await other.close();
+    await listener.stop();
+  });
+
+  it('is not in debug pages, metrics or health checks of the public listener (CVE-2022-24797; standards: F32)', async () => {
+    const closed = await openStage();
+    for (const path of [
+      '/metrics',
+      '/debug',
+      '/debug/pprof',
+      '/debug/vars',
+      '/livez',
+      '/readyz',
+      '/healthz',
+      '/env',
+      '/',
+    ]) {
+      const answer = await closed.send(`GET ${path} HTTP/1.1`);
+      expect(answer.status).toBe(404);
+      expect(answer.body.toString()).not.toMatch(/process_|coatcheck_|heap/);
+    }
+    expect((await fetch(`${closed.gateway.adminUrl}/metrics`)).status).toBe(200);
+    await closed.close();
+  });
+});
+
+describe('a redirect of the provider', () => {
+  it.each(['discovery', 'jwks', 'token', 'revoke'] as const)(
+    'by its %s endpoint leads nobody to another place with a secret (CVE-2026-111756, CVE-2026-120415; standards: F18)',
+    async (endpoint) => {
+      const elsewhere = await startUpstream();
+      const rig = await openRig();
+      if (endpoint === 'revoke') await rig.agent.signIn();
+      rig.provider.faults[endpoint] = {
+        status: 307,
+        headers: { location: `${elsewhere.url}/steal` },
+        body: {},
+      };
+      if (endpoint === 'revoke') await rig.agent.fetch('/auth/logout', { method: 'POST' });
+      else await rig.agent.navigate('/auth/login', { from: 'page' }).catch(() => undefined);
+      expect(elsewhere.requests).toEqual([]);
+      expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+      await rig.close();
+      await elsewhere.close();
+    },
+  );
+});
+
+describe('what is sealed', () => {
+  let redis: RedisServer;
+  let rig: Rig;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  beforeEach(async () => {
+    rig = await openRig({ store: redis.url });
+  });
+  afterEach(async () => {
+    await rig.close();
+    await redis.command('FLUSHALL');
+  });
+  afterAll(() => redis.close());
+
+  it('never looks the same twice (CVE-2021-32791; standards: E5)', async () => {
+    const tickets = new Set<string>();
+    for (let time = 0; time < 8; time += 1) {
+      const agent = rig.browser();
+      await agent.signIn();
+      const seal = agent.cookies.get('coatcheck')?.value ?? '';
+      // Salt, initialisation vector and ciphertext each.
+      for (const part of seal.split('*').slice(2, 5)) tickets.add(part);
+    }
+    expect(tickets.size).toBe(24);
+    const dump = await redis.dump();
+    const keys = dump.split('\n').filter((line) => line.includes('coatcheck:session:'));
+    expect(keys).toHaveLength(8);
+  });
+
+  it('says nothing of why it does not open, whatever bit was turned (CVE-2026-47775; standards: E5)', async () => {
+    await rig.agent.signIn();
+    const seal = rig.agent.cookies.get('coatcheck')?.value ?? '';
+    const answers = new Set<string>();
+    const parts = seal.split('*');
+    for (const [at, part] of parts.entries()) {
+      for (const place of [0, part.length >> 1, part.length - 1]) {
+        if (part === '') continue;
+        const turned = (part[place] === 'A' ? 'B' : 'A') + part.slice(place + 1);
+        const forged = parts.with(at, part.slice(0, place) + turned).join('*');
+        const agent = rig.browser();
+        agent.setCookie(`coatcheck=${forged}; Path=/`);
+        const answer = await agent.fetch('/api/one');
+        const { requestId: _own, ...problem } = answer.json() as Record<string, unknown>;
+        answers.add(JSON.stringify([answer.status, problem, answer.setCookies]));
+      }
+    }
+    expect(answers.size).toBe(1);
+    expect([...answers].join()).toContain('session_expired');
+    expect(rig.upstream.requests).toEqual([]);
+  });
+
+  it('is not blown up: a compressed ID token is refused without being opened (GHSA-hhhv-q57g-882q; standards: C27)', async () => {
+    const header = { alg: 'dir', enc: 'A256GCM', zip: 'DEF' };
+    const bomb = await new CompactEncrypt(Buffer.alloc(2_000_000))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(Buffer.alloc(32));
+    const compressed = [
+      Buffer.from(JSON.stringify(header)).toString('base64url'),
+      ...bomb.split('.').slice(1),
+    ].join('.');
+    rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
+    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+    expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+    expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
+  });
+});

@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startFakeProvider } from '../support/fake-provider.ts';
+import { startGateway } from '../support/gateway.ts';
+import { authorize, beginLogin, finishLogin } from '../support/login-steps.ts';
+import { rawRequest } from '../support/raw-client.ts';
+import { type Rig, openRig } from '../support/rig.ts';
+import type { AgentResponse } from '../support/user-agent/transport.ts';
+import type { UserAgent } from '../support/user-agent.ts';
+
+/*
+ * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.
+ */
+
+let rig: Rig;
+
+beforeEach(async () => {
+  rig = await openRig();
+});
+
+afterEach(() => rig.close());
+
+/** Begins a login and gives the callback that the provider answers with. */
+async function answerOfProvider(agent = rig.agent, query?: string): Promise<URL> {
+  return authorize(agent, await beginLogin(agent, query));
+}
+
+/** Expects that a callback signed nobody in, and that no code was redeemed for it. */
+async function expectRefused(answer: AgentResponse, agent: UserAgent = rig.agent): Promise<void> {
+  expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
+  expect(answer.header('location')).toBeUndefined();
+  expect(rig.provider.tokenCalls()).toBe(0);
+  expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+}
+
+describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altered authorization request switched off', () => {
+  it('a login whose request lost its state ends in nothing (standards: B2)', async () => {
+    const callback = await answerOfProvider();
+    callback.searchParams.delete('state');
+    await expectRefused(await rig.agent.get(callback.href));
+  });
+
+  it('a login whose request lost its nonce ends in nothing (standards: C11)', async () => {
+    rig.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
+    const answer = await finishLogin(rig.agent, await beginLogin(rig.agent));
+    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
+    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  });
+
+  it.each(['code_challenge', 'nonce', 'state'])(
+    'a login whose request got another %s from somebody else ends in nothing (standards: B3, B4)',
+    async (name) => {
+      const [own, others] = [await beginLogin(rig.agent), await beginLogin(rig.browser())];
+      const altered = new URL(own.authorizationUrl);
+      altered.searchParams.set(name, others.authorizationUrl.searchParams.get(name) ?? '');
+      const callback = await authorize(rig.agent, { ...own, authorizationUrl: altered });
+      expect((await rig.agent.get(callback.href)).json()).toMatchObject({ code: 'login_failed' });
+      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    },
+  );
+});
+
+describe('CVE-2026-73419, Auth.js: a login begun with one provider, finished with another', () => {
+  it('is refused, and the code goes to neither (standards: B8)', async () => {
+    const other = await startFakeProvider();
+    onTestFinished(() => other.close());
+    other.metadata['authorization_response_iss_parameter_supported'] = false;
+    const gateway = await startGateway({ provider: other, upstream: rig.upstream, baseUrl: rig.gateway.url });
+    onTestFinished(() => gateway.close());
+    const callback = await answerOfProvider();
+    callback.searchParams.delete('iss');
+    const victim = rig.browser({ like: rig.agent, at: gateway });
+    await expectRefused(await victim.get(callback.href), victim);
+    expect(other.tokenCalls()).toBe(0);
+  });
+});
+
+describe.each([
+  ['CVE-2026-81888 (GHSA-fm3f-ch8h-qw8q)', '@hono/oauth-providers'],
+  ['GHSA-xc49-mgwh-9pjv', 'nuxt-auth-utils'],
+  ['CVE-2026-54599 (GHSA-gr2w-m9v4-qm3v)', 'Wallos'],
+])('%s, %s: a state that nobody looked at', (_advisory, _product) => {
+  it.each<[string, (callback: URL, other: URL) => void]>([
+    ['is left out', ({ searchParams }) => searchParams.delete('state')],
+    ['is empty', ({ searchParams }) => searchParams.set('state', '')],
+    ['is made up', ({ searchParams }) => searchParams.set('state', 'x'.repeat(43))],
+    [
+      "is another browser's",
+      (own, other) => own.searchParams.set('state', other.searchParams.get('state') ?? ''),
+    ],
+    ['is there twice', ({ searchParams }) => searchParams.append('state', searchParams.get('state') ?? '')],
+    ['is a list', (callback) => void (callback.search = callback.search.replace('state=', 'state[]='))],
+    [
+      'is spelled otherwise',
+      (callback) => void (callback.search = callback.search.replace('state=', 'State=')),
+    ],
+  ])('is refused when it %s, though the browser has begun a login (standards: B2)', async (_what, change) => {
+    const callback = await answerOfProvider();
+    change(callback, await answerOfProvider(rig.browser(), '?login_hint=mallory'));
+    await expectRefused(await rig.agent.get(callback.href));
+  });
+
+  it('makes nobody sign in as somebody else: a whole answer of an attacker is refused (standards: B2, E16)', async () => {
+    const attackers = await answerOfProvider(rig.browser(), '?login_hint=mallory');
+    await beginLogin(rig.agent);
+    await expectRefused(await rig.agent.get(attackers.href));
+  });
+});
+
+describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
+  it.each(['access_token', 'id_token', 'token', 'response'])(
+    'is refused when it has "%s" in place of a code, and beside one (standards: C24)',
+    async (name) => {
+      await rig.browser().signIn();
+      const stolen = rig.provider.secrets(['access_token']).at(-1) ?? '';
+      const before = rig.provider.tokenCalls();
+      for (const keepsCode of [false, true]) {
+        const callback = await answerOfProvider();
+        if (!keepsCode) callback.searchParams.delete('code');
+        callback.searchParams.set(name, stolen);
+        expect((await rig.agent.get(callback.href)).json()).toMatchObject({
+          status: 400,
+          code: 'login_failed',
+        });
+      }
+      expect(rig.provider.tokenCalls()).toBe(before);
+      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    },
+  );
+});
+
+describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters smuggled into the authorization request', () => {
+  it.each([
+    'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
+    'returnTo=/x&scope=admin&acr_values=0',
+    'scope=admin&redirect_uri=https%3A%2F%2Fevil.example&client_id=other&response_type=token&audience=other',
+    'login_hint=a%26scope%3Dadmin',
+    'prompt=none%26scope%3Dadmin',
+  ])('none of %s arrives there', async (query) => {
+    const { searchParams } = (await beginLogin(rig.agent, `?${query}`)).authorizationUrl;
+    expect(searchParams.getAll('scope')).toEqual(['openid profile email offline_access']);
+    expect(searchParams.getAll('redirect_uri')).toEqual([`${rig.gateway.url}/auth/callback`]);
+    expect(searchParams.getAll('client_id')).toEqual(['web']);
+    expect(searchParams.getAll('response_type')).toEqual(['code']);
+    expect([...searchParams.keys()]).not.toContain('acr_values');
+    expect([...searchParams.keys()]).not.toContain('audience');
+  });
+});
+
+describe.each([
+  ['CVE-2021-32702 (GHSA-954c-jjx6-cxv7)', 'nextjs-auth0'],
+  ['CVE-2021-32792 (GHSA-458c-7pwg-3j7j)', 'mod_auth_openidc'],
+  ['CVE-2019-1010247', 'mod_auth_openidc'],
+])('%s, %s: markup in a parameter that became part of a page', (_advisory, _product) => {
+  const markup = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`;
+
+  it('is no markup in any answer, whichever parameter it is in (standards: C23)', async () => {
+    const names = ['error', 'error_description', 'error_uri', 'code', 'iss', 'session_state', 'x'];
+    for (const name of names) {
+      const callback = await answerOfProvider();
+      callback.searchParams.set(name, markup);
+      if (name === 'error_description' || name === 'error_uri')
+        callback.searchParams.set('error', 'server_error');
+      const answer = await rig.agent.get(callback.href);
+      expect(answer.text()).not.toMatch(/[<>]/);
+      // What is of no meaning here is passed over, and the login ends without a body.
+      expect(answer.header('content-type') ?? 'no body').toMatch(/^(?:no body|application\/problem\+json)$/);
+    }
+    for (const path of ['login?returnTo', 'login?login_hint', 'callback?state', 'callback?error', 'none?x']) {
+      const answer = await rig.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
+      expect(answer.text()).not.toContain('<');
+      expect(answer.header('x-content-type-options')).toBe('nosniff');
+      expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+    }
+  });
+});
+
+describe('CVE-2022-31093, next-auth: a malformed address of return that was thrown at, and never answered', () => {
+  it.each([
+    '%',
+    '%zz',
+    '%00',
+    'http://[',
+    '//[::',
+    'javascript:%',
+    '%c0%af',
+    `/${'%'.repeat(900)}`,
+    '\u{1f600}',
+  ])('a login that is to end at %j is answered, and ends at home', async (returnTo) => {
+    for (const value of [encodeURIComponent(returnTo), returnTo.replace(/[^\x21-\x7e]/g, '%ff')]) {
+      const callback = await finishLogin(rig.agent, await beginLogin(rig.agent, `?returnTo=${value}`));
+      expect(callback.status).toBe(303);
+      expect(callback.header('location')).toMatch(/^\/(?:%+)?$/);
+    }
+  });
+});
+
+describe('CVE-2023-27496, Envoy: a callback without a state that ended the process', () => {
+  it.each([
+    '',
+    '?',
+    '?code',
+    '?code=',
+    '?code=x',
+    '?=&=',
+    '?state',
+    '?state=',
+    '?%',
+    '?state=%ff',
+    '?error=',
+    '?&&&',
+  ])('a callback with %j is refused, and the next login succeeds (standards: C29)', async (query) => {
+    const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\n\r\n`;
+    const answer = await rawRequest(rig.gateway.port, head);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      code: expect.stringMatching(/login_failed|bad_request/),
+    });
+    await rig.agent.signIn();
+  });
+});
+
+describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: what is protected, behind the way to the login', () => {
+  it.each(['navigate', 'cors'])(
+    'nothing of an API follows the 401 of a %s (standards: A21, F33)',
+    async (mode) => {
+      rig.upstream.respond((_request, response) => void response.end('canary of the API'));
+      const answer = await rig.agent.get('/api/one', {
+        headers: { 'sec-fetch-mode': mode, 'sec-fetch-site': 'same-origin' },
+      });
+      expect(answer.json()).toMatchObject({ status: 401, code: 'session_required', loginUrl: '/auth/login' });
+      expect(rig.agent.received()).not.toContain('canary of the API');
+      expect(rig.upstream.requests).toEqual([]);
+    },
+  );
+});
+
+describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed parameters of a login that nobody verified', () => {
+  it('a login is lost with any character of its seal changed (standards: B7)', async () => {
+    const callback = await answerOfProvider();
+    const [cookie] = rig.agent.cookies.all();
+    const seal = cookie?.value ?? '';
+    // Every 16th character: all parts of a seal are longer than that.
+    for (let at = 0; at < seal.length; at += 16) {
+      const other = seal[at] === 'A' ? 'B' : 'A';
+      const forged = `${cookie?.name}=${seal.slice(0, at)}${other}${seal.slice(at + 1)}`;
+      const answer = await rig.browser().get(callback.href, { headers: { cookie: forged } });
+      expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    }
+    expect(rig.provider.tokenCalls()).toBe(0);
+    expect((await rig.agent.get(callback.href)).status).toBe(303);
+  });
+});

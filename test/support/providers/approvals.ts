@@ -1,0 +1,78 @@
+/** A sign-in that waits for a person on another device. */
+export type Approval = {
+  readonly id: string;
+  readonly loginHint: string | undefined;
+  readonly bindingMessage: string | undefined;
+  state: 'pending' | 'approved' | 'denied' | 'expired' | 'used';
+  /** The least time between two questions, in milliseconds; longer by five seconds after each `slow_down`. */
+  intervalMs: number;
+  /** Whether the next question is answered with `slow_down`, although it is not too early. */
+  wantsSlower: boolean;
+  /** When it was asked about. */
+  readonly askedAtMs: number[];
+};
+
+/** The sign-ins that wait for somebody, as a server of OpenID CIBA in poll mode keeps them. */
+export type Approvals = {
+  /** In order of their beginning. */
+  readonly all: Approval[];
+  /** The interval of those that begin, in seconds. */
+  intervalSeconds: number | undefined;
+  begin(hints: { loginHint: string | undefined; bindingMessage: string | undefined }): Approval;
+  /** Answers a question about one: the approval, used up, or the error code of OpenID CIBA Core 1.0, section 11. */
+  ask(id: string): Approval | string;
+  /** How many questions came before their interval was over. */
+  tooEarly(): number;
+};
+
+/** Starts with none. `clock` is that of the server. */
+export function createApprovals(name: string, clock: () => number): Approvals {
+  const all: Approval[] = [];
+  let tooEarly = 0;
+  const slowDown = (approval: Approval) => {
+    approval.intervalMs += 5_000;
+    return 'slow_down';
+  };
+  const answers = {
+    pending: 'authorization_pending',
+    denied: 'access_denied',
+    expired: 'expired_token',
+    used: 'invalid_grant',
+  };
+
+  const own: Approvals = {
+    all,
+    intervalSeconds: 1,
+    begin(hints) {
+      const approval: Approval = {
+        ...hints,
+        id: `canary-${name}-approval-${all.length + 1}`,
+        state: 'pending',
+        intervalMs: (own.intervalSeconds ?? 5) * 1000,
+        wantsSlower: false,
+        askedAtMs: [],
+      };
+      all.push(approval);
+      return approval;
+    },
+    ask(id) {
+      const approval = all.find((each) => each.id === id);
+      if (approval === undefined) return 'invalid_grant';
+      const last = approval.askedAtMs.at(-1) ?? -Infinity;
+      approval.askedAtMs.push(clock());
+      if (clock() - last < approval.intervalMs) {
+        tooEarly += 1;
+        return slowDown(approval);
+      }
+      if (approval.wantsSlower) {
+        approval.wantsSlower = false;
+        return slowDown(approval);
+      }
+      if (approval.state !== 'approved') return answers[approval.state];
+      approval.state = 'used';
+      return approval;
+    },
+    tooEarly: () => tooEarly,
+  };
+  return own;
+}

@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import {
+  type EndpointAnswer,
+  type EndpointRequest,
+  type EndpointServer,
+  jsonOf,
+  Refusal,
+  startEndpointServer,
+} from './endpoint-server.ts';
+import { type Approvals, createApprovals } from './approvals.ts';
+import type { ProviderFake } from './provider-fake.ts';
+import { readyProvider } from './ready-configuration.ts';
+import { createTokenDesk, type TokenPair } from './token-desk.ts';
+
+/** A bank's API: plain OAuth 2.0, by redirect and on another device. */
+export type Bank = ProviderFake & {
+  readonly url: string;
+  readonly server: EndpointServer;
+  /** Who signs in by redirect. */
+  user: string;
+  /** How parameters have to come: nothing else is read. */
+  format: 'json' | 'form';
+  /** Seconds that an access token lives. */
+  lifeSeconds: number;
+  /** Seconds that a sign-in on another device may take; not told when undefined. */
+  approvalSeconds: number | undefined;
+  /** The sign-ins on another device. */
+  readonly approvals: Approvals;
+  /** Changes a successful token answer on its way out. */
+  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+};
+
+export const CLIENT = { id: 'web', secret: 'canary-client-secret-of-the-bank' };
+const TOKEN_ENDPOINTS = {
+  redirect: '/v3/authorize/token',
+  decoupled: '/v3/authorize-decoupled/token',
+} as const;
+
+/**
+ * Starts it on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token request,
+ * PKCE, exact redirect URIs, the client's credentials by HTTP Basic. A refresh token is good once, at the endpoint that
+ * gave it, and ends its family when it comes again. Who asks about an approval too often is told `slow_down`.
+ */
+export async function startBank(clock: () => number = Date.now): Promise<Bank> {
+  const desk = createTokenDesk({
+    name: 'bank',
+    clock,
+    lifeSeconds: () => bank.lifeSeconds,
+    onReuse: 'ends the family',
+  });
+  const codes = new Map<string, { subject: string; redirectUri: string; challenge: string }>();
+  const redirectUris: string[] = [];
+  const approvals = createApprovals('bank', clock);
+
+  const parametersOf = (request: EndpointRequest): Record<string, unknown> => {
+    const [, encoded = ''] = /^Basic (.+)$/.exec(String(request.headers['authorization'])) ?? [];
+    const credentials = decodeURIComponent(Buffer.from(encoded, 'base64').toString());
+    if (credentials !== `${CLIENT.id}:${CLIENT.secret}`) throw new Refusal(401, { error: 'invalid_client' });
+    if (bank.format === 'json') return jsonOf(request);
+    if (!String(request.headers['content-type']).startsWith('application/x-www-form-urlencoded')) {
+      throw new Refusal(415, { error: 'invalid_request' });
+    }
+    return Object.fromEntries(new URLSearchParams(request.body));
+  };
+  const refuse = (error: string) => new Refusal(400, { error });
+  const required = (parameters: Record<string, unknown>, name: string): string => {
+    const value = parameters[name];
+    if (typeof value === 'string' && value !== '') return value;
+    throw new Refusal(400, { error: 'invalid_request', error_description: `${name} is missing` });
+  };
+  const tokensOf = ({ accessToken, refreshToken, subject }: TokenPair): EndpointAnswer => {
+    const answer = {
+      token_type: 'BEARER',
+      access_token: accessToken,
+      expires_in: bank.lifeSeconds,
+      refresh_token: refreshToken,
+      user_id: `customer-${subject}`,
+    };
+    return { status: 200, body: bank.patch?.(answer) ?? answer };
+  };
+
+  const authorize = ({ query }: EndpointRequest): EndpointAnswer => {
+    const parameters = Object.fromEntries(query);
+    const redirectUri = required(parameters, 'redirect_uri');
+    if (required(parameters, 'client_id') !== CLIENT.id || !redirectUris.includes(redirectUri))
+      throw refuse('invalid_request');
+    for (const name of ['state', 'scope', 'code_challenge']) required(parameters, name);
+    if (parameters['response_type'] !== 'code' || parameters['code_challenge_method'] !== 'S256')
+      throw refuse('invalid_request');
+    if ('nonce' in parameters) throw refuse('invalid_request');
+    const code = `canary-code-${codes.size + 1}`;
+    const subject = parameters['login_hint'] ?? bank.user;
+    codes.set(code, { subject, redirectUri, challenge: parameters['code_challenge'] ?? '' });
+    const location = new URL(redirectUri);
+    // Not the issuer of anything the gateway was told of.
+    location.search = String(
+      new URLSearchParams({ code, state: parameters['state'] ?? '', iss: 'urn:bank' }),
+    );
+    return { status: 302, headers: { location: location.href } };
+  };
+
+  const redeemCode = (parameters: Record<string, unknown>): TokenPair => {
+    const code = required(parameters, 'code');
+    const found = codes.get(code);
+    codes.delete(code);
+    const verifier = required(parameters, 'code_verifier');
+    const challenge = createHash('sha256').update(verifier).digest('base64url');
+    if (found?.redirectUri !== required(parameters, 'redirect_uri') || found.challenge !== challenge)
+      throw refuse('invalid_grant');
+    return desk.open(found.subject, 'redirect');
+  };
+
+  const redeemApproval = (parameters: Record<string, unknown>): TokenPair => {
+    const approval = approvals.ask(required(parameters, 'code'));
+    if (typeof approval === 'string') throw refuse(approval);
+    return desk.open(approval.loginHint ?? bank.user, 'decoupled');
+  };
+
+  const token = (counter: 'redirect' | 'decoupled') => (request: EndpointRequest) => {
+    const parameters = parametersOf(request);
+    switch (required(parameters, 'grant_type')) {
+      case 'authorization_code':
+        return tokensOf(counter === 'redirect' ? redeemCode(parameters) : redeemApproval(parameters));
+      case 'refresh_token': {
+        const pair = desk.spend(required(parameters, 'refresh_token'), counter);
+        if (pair === undefined) throw refuse('invalid_grant');
+        return tokensOf(pair);
+      }
+      default:
+        throw refuse('unsupported_grant_type');
+    }
+  };
+
+  const server = await startEndpointServer(clock, () => ({
+    'GET /v3/authorize': authorize,
+    [`POST ${TOKEN_ENDPOINTS.redirect}`]: token('redirect'),
+    [`POST ${TOKEN_ENDPOINTS.decoupled}`]: token('decoupled'),
+    'POST /v3/authorize-decoupled': (request) => {
+      const parameters = parametersOf(request);
+      required(parameters, 'scope');
+      const text = (name: string) => (typeof parameters[name] === 'string' ? parameters[name] : undefined);
+      const loginHint = text('login_hint');
+      if (loginHint === 'nobody') throw refuse('unknown_user_id');
+      const { id } = approvals.begin({ loginHint, bindingMessage: text('binding_message') });
+      const {
+        approvalSeconds,
+        approvals: { intervalSeconds },
+      } = bank;
+      return { status: 202, body: { code: id, expires_in: approvalSeconds, interval: intervalSeconds } };
+    },
+    'POST /v3/authorize/revoke': (request) => {
+      desk.revokeRefreshToken(required(parametersOf(request), 'token'));
+      return { status: 200 };
+    },
+    'GET /v3/customer': ({ headers }) => {
+      const [, bearer = ''] = /^Bearer (.+)$/.exec(String(headers['authorization'])) ?? [];
+      const subject = desk.subjectOf(bearer);
+      if (subject === undefined) throw new Refusal(401, { error: 'invalid_token' });
+      return { status: 200, body: { customer: { id: `customer-${subject}` }, name: subject } };
+    },
+  }));
+
+  const bank: Bank = {
+    url: server.url,
+    server,
+    user: 'alice',
+    format: 'json',
+    lifeSeconds: 300,
+    approvalSeconds: 120,
+    approvals,
+    patch: undefined,
+    register: (baseUrl) => {
+      redirectUris.push(`${baseUrl}/auth/callback`);
+      return readyProvider('bank', {
+        BANK_URL: server.url,
+        CLIENT_ID: CLIENT.id,
+        CLIENT_SECRET: CLIENT.secret,
+      });
+    },
+    isAccessTokenActive: (accessToken) => desk.subjectOf(accessToken) !== undefined,
+    revokeAccessToken: desk.revokeAccessToken,
+    tokenCalls: ({ grant } = {}) =>
+      server.requests.filter(
+        ({ path, body }) =>
+          Object.values<string>(TOKEN_ENDPOINTS).includes(path) &&
+          (grant === undefined || body.includes(grant)),
+      ).length,
+    books: desk.books,
+    replay: async (refreshToken) => {
+      const { counter } = desk.books().find(({ token: own }) => own === refreshToken) as unknown as TokenPair;
+      return desk.spend(refreshToken, counter) === undefined ? 400 : 200;
+    },
+    stop: server.stop,
+    start: server.start,
+    close: server.stop,
+  };
+  return bank;
+}

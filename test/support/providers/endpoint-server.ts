@@ -1,0 +1,114 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { listenOnLoopback } from '../loopback-server.ts';
+
+/** A request as a faked endpoint sees it. */
+export type EndpointRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: string;
+  /** On the clock of the server. */
+  readonly atMs: number;
+};
+
+/** Its answer; an object is sent as JSON. */
+export type EndpointAnswer = {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: object | string;
+};
+
+/** A refusal, thrown by an endpoint, that is its answer. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly answer: EndpointAnswer;
+
+  constructor(status: number, body: object, headers: Record<string, string> = {}) {
+    super(`${status} ${JSON.stringify(body)}`);
+    this.answer = { status, body, headers };
+  }
+}
+
+/** A server with a few endpoints. */
+export type EndpointServer = {
+  readonly url: string;
+  /** Every request to an endpoint, in order. */
+  readonly requests: EndpointRequest[];
+  /** Answers in place of the endpoint, when it gives an answer. */
+  fault: ((request: EndpointRequest) => EndpointAnswer | undefined) | undefined;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+};
+
+/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. Its answers are dated by `clock`. */
+export async function startEndpointServer(
+  clock: () => number,
+  endpoints: (
+    url: string,
+  ) => Record<string, (request: EndpointRequest) => EndpointAnswer | Promise<EndpointAnswer>>,
+): Promise<EndpointServer> {
+  const server = createServer();
+  const loopback = await listenOnLoopback(server);
+  const url = `http://127.0.0.1:${loopback.port}`;
+  const table = endpoints(url);
+
+  const answerTo = async (request: EndpointRequest): Promise<EndpointAnswer> => {
+    const endpoint = table[`${request.method} ${request.path}`];
+    if (endpoint === undefined) return { status: 404, body: { message: 'there is nothing here' } };
+    own.requests.push(request);
+    try {
+      return own.fault?.(request) ?? (await endpoint(request));
+    } catch (error) {
+      if (error instanceof Refusal) return error.answer;
+      throw error;
+    }
+  };
+
+  const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
+    const { pathname, searchParams } = new URL(incoming.url ?? '/', url);
+    const body = await text(incoming).catch(() => undefined);
+    if (body === undefined) return; // The client went away while sending.
+    const {
+      status,
+      headers = {},
+      body: sent = '',
+    } = await answerTo({
+      method: incoming.method ?? 'GET',
+      path: pathname,
+      query: searchParams,
+      headers: incoming.headers,
+      body,
+      atMs: clock(),
+    });
+    response.writeHead(status, {
+      date: new Date(clock()).toUTCString(),
+      ...(typeof sent === 'object' && { 'content-type': 'application/json' }),
+      ...headers,
+    });
+    response.end(typeof sent === 'object' ? JSON.stringify(sent) : sent);
+  };
+  server.on('request', (incoming, response) => void serve(incoming, response));
+
+  const own: EndpointServer = {
+    url,
+    requests: [],
+    fault: undefined,
+    stop: loopback.stop,
+    start: loopback.start,
+  };
+  return own;
+}
+
+/** The members of a JSON object that was posted as one. Throws {@link Refusal} 400 or 415. */
+export function jsonOf({ headers, body }: EndpointRequest): Record<string, unknown> {
+  if (headers['content-type'] !== 'application/json') throw new Refusal(415, { message: 'JSON is needed' });
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Refused below, as what is no object.
+  }
+  throw new Refusal(400, { message: 'a JSON object is needed' });
+}

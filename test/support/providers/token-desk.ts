@@ -1,0 +1,90 @@
+import { createSecrets } from '../fake-provider/secrets.ts';
+import type { RefreshTokenBook } from '../fake-provider/families.ts';
+
+/** A pair of tokens, as it was given out. */
+export type TokenPair = {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly subject: string;
+  /** Where the sign-in began; a refresh token is good there only. */
+  readonly counter: string;
+};
+
+/** Gives out access tokens, and refresh tokens for one use each. */
+export type TokenDesk = {
+  /** Begins a family of tokens. */
+  open(subject: string, counter?: string): TokenPair;
+  /** Takes a refresh token, and gives the next pair; undefined when it is no longer good, or was never good here. */
+  spend(refreshToken: string, counter?: string): TokenPair | undefined;
+  subjectOf(accessToken: string): string | undefined;
+  revokeAccessToken(accessToken: string): void;
+  /** Ends the family of a refresh token. */
+  revokeRefreshToken(refreshToken: string): void;
+  books(): RefreshTokenBook[];
+};
+
+/**
+ * A desk whose access tokens live `lifeSeconds` on `clock`. What a refresh token that comes again means is for `onReuse` to
+ * say: it may be refused, and nothing more, or end all that descends from its sign-in.
+ */
+export function createTokenDesk(settings: {
+  name: string;
+  clock: () => number;
+  lifeSeconds: () => number;
+  onReuse: 'refuses' | 'ends the family';
+}): TokenDesk {
+  const { clock, lifeSeconds, onReuse } = settings;
+  const secrets = createSecrets(settings.name);
+  const access = new Map<string, { subject: string; family: string; endsAtMs: number }>();
+  const books = new Map<string, RefreshTokenBook & { subject: string; counter: string }>();
+  let families = 0;
+
+  const endFamily = (family: string) => {
+    for (const book of books.values()) if (book.family === family) book.familyAlive = false;
+    for (const [token, of] of access) if (of.family === family) access.delete(token);
+  };
+  const issue = (subject: string, counter: string, family: string, generation: number): TokenPair => {
+    const pair = { accessToken: secrets.mint('at'), refreshToken: secrets.mint('rt'), subject, counter };
+    access.set(pair.accessToken, { subject, family, endsAtMs: clock() + lifeSeconds() * 1000 });
+    const book = {
+      token: pair.refreshToken,
+      generation,
+      presented: 0,
+      spent: 0,
+      family,
+      familyAlive: true,
+      reuses: 0,
+    };
+    books.set(pair.refreshToken, { ...book, subject, counter });
+    return pair;
+  };
+
+  return {
+    open(subject, counter = '') {
+      families += 1;
+      return issue(subject, counter, `family-${families}`, 1);
+    },
+    spend(refreshToken, counter = '') {
+      const book = books.get(refreshToken);
+      if (book === undefined || book.counter !== counter) return undefined;
+      book.presented += 1;
+      if (book.spent > 0) {
+        book.reuses += 1;
+        if (onReuse === 'ends the family') endFamily(book.family);
+      }
+      if (book.spent > 0 || !book.familyAlive) return undefined;
+      book.spent += 1;
+      return issue(book.subject, counter, book.family, book.generation + 1);
+    },
+    subjectOf(accessToken) {
+      const found = access.get(accessToken);
+      return found === undefined || found.endsAtMs <= clock() ? undefined : found.subject;
+    },
+    revokeAccessToken: (accessToken) => void access.delete(accessToken),
+    revokeRefreshToken(refreshToken) {
+      const book = books.get(refreshToken);
+      if (book !== undefined) endFamily(book.family);
+    },
+    books: () => [...books.values()],
+  };
+}

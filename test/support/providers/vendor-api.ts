@@ -1,0 +1,108 @@
+import { type EndpointServer, jsonOf, Refusal, startEndpointServer } from './endpoint-server.ts';
+import type { ProviderFake } from './provider-fake.ts';
+import { readyProvider } from './ready-configuration.ts';
+import { createTokenDesk, type TokenPair } from './token-desk.ts';
+
+/** A vendor's API with its own login and refresh endpoints, as one describes it to its customers. */
+export type VendorApi = ProviderFake & {
+  readonly url: string;
+  readonly server: EndpointServer;
+  /** Seconds that a bearer token lives; `tokenLifetime` says so. */
+  lifeSeconds: number;
+  /** Seconds that a refresh token lives. */
+  refreshLifeSeconds: number;
+  /** How far its clock, by which it dates tokens and answers, is ahead, in milliseconds. */
+  clockOffsetMs: number;
+  /** Changes a successful answer on its way out. */
+  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+};
+
+/** The people who have an account, and their passwords. */
+export const ACCOUNTS: Readonly<Record<string, string>> = {
+  alice: 'canary-password of alice {password} "quoted"',
+  bob: 'canary-password-of-bob',
+};
+
+/**
+ * Starts it on a free port of 127.0.0.1. It is strict where its documentation is: JSON only, a refresh token is good once,
+ * and a used one fails. Both the end of a token and its life are told.
+ */
+export async function startVendorApi(clock: () => number = Date.now): Promise<VendorApi> {
+  const desk = createTokenDesk({
+    name: 'vendor-api',
+    clock,
+    lifeSeconds: () => vendor.lifeSeconds,
+    onReuse: 'refuses',
+  });
+  const refreshEndsAtMs = new Map<string, number>();
+
+  const answerWith = ({ accessToken, refreshToken, subject }: TokenPair) => {
+    const datedAt = clock() + vendor.clockOffsetMs;
+    refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
+    const answer = {
+      token: accessToken,
+      tokenExpiration: new Date(datedAt + vendor.lifeSeconds * 1000).toISOString(),
+      tokenLifetime: vendor.lifeSeconds,
+      refreshToken,
+      refreshTokenExpiration: new Date(datedAt + vendor.refreshLifeSeconds * 1000).toISOString(),
+      user: { id: `user-${subject}`, name: subject },
+    };
+    return { status: 200, body: vendor.patch?.(answer) ?? answer };
+  };
+
+  const server = await startEndpointServer(
+    () => clock() + vendor.clockOffsetMs,
+    () => ({
+      'POST /auth/login': (request) => {
+        const { username, password, ...rest } = jsonOf(request);
+        if (Object.keys(rest).length > 0) throw new Refusal(400, { message: 'unknown members' });
+        if (
+          typeof username !== 'string' ||
+          !Object.hasOwn(ACCOUNTS, username) ||
+          ACCOUNTS[username] !== password
+        ) {
+          throw new Refusal(401, { message: 'wrong user name or password', username, password });
+        }
+        return answerWith(desk.open(username));
+      },
+      'POST /auth/refresh': (request) => {
+        const { refreshToken, ...rest } = jsonOf(request);
+        if (typeof refreshToken !== 'string' || Object.keys(rest).length > 0) {
+          throw new Refusal(400, { message: 'refreshToken is needed, and nothing else' });
+        }
+        const isOver = (refreshEndsAtMs.get(refreshToken) ?? Infinity) <= clock();
+        const pair = isOver ? undefined : desk.spend(refreshToken);
+        if (pair === undefined) throw new Refusal(401, { message: 'the refresh token is not valid' });
+        return answerWith(pair);
+      },
+    }),
+  );
+
+  const grants: Record<string, string> = { password: '/auth/login', refresh_token: '/auth/refresh' };
+  const vendor: VendorApi = {
+    url: server.url,
+    server,
+    lifeSeconds: 3600,
+    refreshLifeSeconds: 30 * 86_400,
+    clockOffsetMs: 0,
+    patch: undefined,
+    register: () => readyProvider('vendor-api', { API_URL: server.url }),
+    isAccessTokenActive: (token) => desk.subjectOf(token) !== undefined,
+    revokeAccessToken: desk.revokeAccessToken,
+    tokenCalls: ({ grant } = {}) =>
+      server.requests.filter(({ path }) => grant === undefined || path === grants[grant]).length,
+    books: desk.books,
+    replay: async (refreshToken) => {
+      const { status } = await fetch(`${server.url}/auth/refresh`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ refreshToken }),
+      });
+      return status;
+    },
+    stop: server.stop,
+    start: server.start,
+    close: server.stop,
+  };
+  return vendor;
+}

@@ -1,0 +1,81 @@
+import { readPage } from './markdown.ts';
+
+/** A line of a table in docs/security.md. */
+export type Duty = {
+  /** The names that it goes by: one, or those of an advisory. */
+  readonly ids: readonly string[];
+  readonly state: State;
+  /** By what it is met, or why it is not. */
+  readonly how: string;
+  readonly evidence: readonly Evidence[];
+  /** Whether a page of the documentation is all there is to show. */
+  readonly isDocumented: boolean;
+};
+
+const states = ['met', 'in part', 'not met', 'not applicable'] as const;
+export type State = (typeof states)[number];
+
+/** A test or a group of tests: its file, and the titles of one or more groups and the test, as the source has them. */
+export type Evidence = { readonly file: string; readonly titles: readonly string[] };
+
+/** A test that ran: its file, its title and before it those of its groups. */
+export type RunTest = { readonly file: string; readonly titles: readonly string[]; readonly passed: boolean };
+
+/** Reads all tables of docs/security.md that have states. */
+export function readDuties(text: string): Duty[] {
+  return readPage(text).rows.flatMap((cells) => {
+    const [ids = '', , state = '', how = '', shown = ''] = cells;
+    const known = states.find((each) => each === state);
+    if (known === undefined || cells.length !== 5) return [];
+    const isDocumented = /^\[[^\]]+\]\([^)]+\)$/.test(shown);
+    const evidence = shown === '' || isDocumented ? [] : readEvidence(shown);
+    return [{ ids: ids.split(/, | \/ /), state: known, how, evidence, isDocumented }];
+  });
+}
+
+/** Reads "`file` › title<br>› title of the same file". What cannot be read counts as a test that is not there. */
+function readEvidence(shown: string): Evidence[] {
+  let file = '';
+  return shown.split('<br>').map((item) => {
+    const [, named, way = item] = /^(?:`([^`]+)` )?› (.+)$/.exec(item.replaceAll(/\\([*_])/g, '$1')) ?? [];
+    file = named ?? file;
+    return { file, titles: way.split(' › ') };
+  });
+}
+
+/** A title without what stands in parentheses at its end: the lines of the page, or the advisories, that it names. */
+function withoutNames(title: string): string {
+  return title.replace(/ \([^()]*\)$/, '');
+}
+
+/** Tells whether a test is the one that is named, or in the group that is; `%s` and `${…}` stand for anything. */
+export function isNamed(test: RunTest, { file, titles }: Evidence): boolean {
+  if (test.file !== file) return false;
+  const patterns = titles.map(patternOf);
+  return test.titles.some((_title, start) => {
+    const way = test.titles.slice(start, start + patterns.length).map(withoutNames);
+    return way.length === patterns.length && way.every((title, at) => patterns[at]?.test(title));
+  });
+}
+
+/** What a page names and no test of a run has shown: nothing of that name ran, or not all of it passed. */
+export function unshown(duties: readonly Duty[], tests: readonly RunTest[]): string[] {
+  const named = new Map(duties.flatMap(({ evidence }) => evidence).map((each) => [nameOf(each), each]));
+  return [...named].flatMap(([name, evidence]) => {
+    const found = tests.filter((test) => isNamed(test, evidence));
+    return found.length > 0 && found.every(({ passed }) => passed) ? [] : [name];
+  });
+}
+
+export const nameOf = ({ file, titles }: Evidence) => [file, ...titles].join(' › ');
+
+const placeholder = /%(?:\.\d+)?[a-zA-Z#$]|\$\{[^}]*\}/;
+
+function patternOf(title: string): RegExp {
+  return new RegExp(`^${title.split(placeholder).map(literally).join('.*')}$`, 's');
+}
+
+/** A regular expression for just this text. */
+export function literally(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

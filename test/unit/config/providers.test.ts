@@ -1,0 +1,72 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { configJsonSchema } from '../../../src/config/json-schema.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { problemsOf, secret } from './sample.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const directory = `${root}config/providers/`;
+const files = readdirSync(directory);
+const docs = readFileSync(`${root}docs/providers.md`, 'utf8');
+
+/** What the ready configurations take from the environment. */
+const env = {
+  BASE_URL: 'https://app.example.com',
+  SESSION_SECRET: secret,
+  UPSTREAM: 'https://api.internal',
+  CLIENT_ID: 'web',
+  CLIENT_SECRET: 'client-secret',
+  ISSUER: 'https://login.example.com',
+  AUDIENCE: 'https://api.example.com',
+  COGNITO_DOMAIN: 'https://acme.auth.eu-west-1.amazoncognito.com',
+  SCOPE: 'api://first/access',
+  API_URL: 'https://api.vendor.example',
+  BANK_URL: 'https://api.bank.example',
+};
+
+const load = (file: string, variables: Record<string, string>) =>
+  loadConfig(directory + file, { env: variables, readFile: (path) => readFileSync(path, 'utf8') });
+
+it('has ready configurations for the providers that people front most', () => {
+  const wanted = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta'].map((name) => `${name}.yaml`);
+  expect(files).toEqual(expect.arrayContaining(wanted));
+});
+
+describe.each(files)('config/providers/%s', (file) => {
+  const text = readFileSync(directory + file, 'utf8');
+
+  it('is valid once the environment has what it names', () => {
+    const config = load(file, env);
+    expect(config.baseUrl).toBe(env.BASE_URL);
+    expect(config.provider.type).toBe(parse(text).provider.type);
+    expect(config.routes).toMatchObject([{ path: '/api' }]);
+  });
+
+  it('names in its first lines every variable that must be set', () => {
+    const missing = problemsOf(() => load(file, {})).map(
+      ({ message }) => /^the environment variable (\w+) is not set$/.exec(message)?.[1],
+    );
+    expect(missing).not.toContain(undefined);
+    const [head = ''] = text.split('\nbaseUrl:');
+    for (const name of missing) expect(head).toContain(name);
+  });
+
+  it('is accepted by editors, which its first line tells where the schema is', () => {
+    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=../coatcheck.schema.json');
+    expect(z.fromJSONSchema(configJsonSchema()).safeParse(parse(text)).success).toBe(true);
+  });
+});
+
+describe('docs/providers.md', () => {
+  it.each(files)('names and explains config/providers/%s', (file) => {
+    expect(docs).toContain(`](../config/providers/${file})`);
+  });
+
+  it('names no ready configuration that there is not', () => {
+    const named = [...docs.matchAll(/config\/providers\/([\w-]+\.yaml)/g)].map(([, file]) => file);
+    expect(new Set(named)).toEqual(new Set(files));
+  });
+});

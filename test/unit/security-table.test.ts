@@ -1,0 +1,116 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { securityRows } from '../support/security-rows.ts';
+import { isNamed, literally, nameOf, readDuties, unshown } from '../support/security-table.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const duties = readDuties(read('docs/security.md'));
+const evidence = new Map(duties.flatMap((duty) => duty.evidence).map((each) => [nameOf(each), each]));
+const files = [...new Set([...evidence.values()].map(({ file }) => file))];
+
+describe('docs/security.md', () => {
+  it('has a line for every duty, and each once', () => {
+    expect(duties.flatMap(({ ids }) => ids).toSorted()).toEqual(securityRows.toSorted());
+  });
+
+  it('shows what it says is met, and says why anything is not', () => {
+    const claimed = duties.filter(({ state }) => state === 'met' || state === 'in part');
+    const isShown = ({ evidence, isDocumented }: (typeof duties)[number]) =>
+      evidence.length > 0 || isDocumented;
+    expect(claimed.filter((duty) => !isShown(duty)).map(({ ids }) => ids)).toEqual([]);
+    const unexplained = duties.filter(({ state, how }) => state !== 'met' && how === '');
+    expect(unexplained.map(({ ids }) => ids)).toEqual([]);
+  });
+
+  it('names tests that are there', () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(files.filter((file) => !file.endsWith('.test.ts') || !existsSync(join(root, file)))).toEqual([]);
+    const missing = [...evidence.values()].filter(({ file, titles }) => {
+      const source = sourceOf(file);
+      return !titles.every((title) => isTitleIn(source, title));
+    });
+    expect(missing.map(nameOf)).toEqual([]);
+  });
+
+  it('names tests of files in which nothing is left out', () => {
+    const leavesOut = /\b(?:it|test|describe)\b[\w.]*\.(?:skip|todo|only|fails|skipIf|runIf)\b/;
+    expect(files.filter((file) => leavesOut.test(sourceOf(file)))).toEqual([]);
+  });
+
+  it('shows that an advisory does not hold here by tests that name it', () => {
+    const advisories = duties.filter(({ ids }) => /^(?:CVE|GHSA|GO)-|[# ]/.test(ids[0] ?? ''));
+    expect(advisories.length).toBeGreaterThan(90);
+    const unnamed = advisories.flatMap(({ ids, evidence }) => {
+      const sources = evidence.map(({ file }) => sourceOf(file)).join('\n');
+      return ids.filter((id) => !sources.includes(id));
+    });
+    expect(unnamed).toEqual([]);
+  });
+
+  it('has the lines that tests say they show', () => {
+    const named = globSync('test/**/*.ts', { cwd: root }).flatMap((file) =>
+      Array.from(read(file).matchAll(/\bstandards: ([A-Z][^)']*)/g), ([, names = '']) =>
+        names.split(', ').flatMap(expand),
+      ).flat(),
+    );
+    expect(named.length).toBeGreaterThan(300);
+    expect([...new Set(named)].filter((name) => !securityRows.includes(name))).toEqual([]);
+  });
+});
+
+describe('a test that is named on the page', () => {
+  const test = { file: 'a.test.ts', titles: ['a group', 'takes 5 of "x" (standards: A1)'], passed: true };
+
+  it.each([
+    ['its title', ['takes %i of "%s"']],
+    ['its group', ['a group']],
+    ['the way to it', ['a group', 'takes ${COUNT} of "x"']],
+  ])('is found by %s', (_what, titles) => {
+    expect(isNamed(test, { file: 'a.test.ts', titles })).toBe(true);
+  });
+
+  it.each([
+    ['another file', 'b.test.ts', ['a group']],
+    ['a part of its title', 'a.test.ts', ['takes 5']],
+    ['another title', 'a.test.ts', ['takes %i of "y"']],
+    ['another way', 'a.test.ts', ['another group', 'takes %i of "%s"']],
+    ['a longer way', 'a.test.ts', ['takes %i of "%s"', '%s']],
+  ])('is not found by %s', (_what, file, titles) => {
+    expect(isNamed(test, { file, titles })).toBe(false);
+  });
+
+  it('is shown when all of that name have passed, and at least one has run', () => {
+    const page = readDuties('| A1 | x | met | | `a.test.ts` › a group<br>› takes %i of "%s" |');
+    expect(page).toMatchObject([{ ids: ['A1'], state: 'met' }]);
+    expect(unshown(page, [test])).toEqual([]);
+    expect(unshown(page, [test, { ...test, passed: false }])).toEqual([
+      'a.test.ts › a group',
+      'a.test.ts › takes %i of "%s"',
+    ]);
+    expect(unshown(page, [{ ...test, titles: ['a group'] }])).toEqual(['a.test.ts › takes %i of "%s"']);
+  });
+});
+
+/** The text of a test file, and of the suites that it shares with others. */
+function sourceOf(file: string): string {
+  const text = read(file);
+  const imported = Array.from(text.matchAll(/from '(\.[^']+)'/g), ([, path = '']) => join(file, '..', path));
+  return [text, ...imported.filter((path) => path.startsWith('test/')).map(read)].join('\n');
+}
+
+/** Whether a text has a title as a literal, with or without names in parentheses behind it. */
+function isTitleIn(source: string, title: string): boolean {
+  return new RegExp(`(['"\`])${literally(title)}(?: \\([^()]*\\))?\\1`).test(source);
+}
+
+/** The lines that a name such as `A5–A7` stands for, or that of a name such as `A5`. */
+function expand(name: string): string[] {
+  const [, letter = '', first, last] = /^([A-Z])(\d+)–\1(\d+)$/.exec(name) ?? [];
+  if (first === undefined) return [name];
+  return Array.from(
+    { length: Number(last) - Number(first) + 1 },
+    (_, at) => `${letter}${Number(first) + at}`,
+  );
+}
