@@ -95,6 +95,11 @@ export const routeSchema = section({
     .describe(
       'How many requests of one session pass in a minute; without a session, of one address. 0 is no limit.',
     ),
+  maxConcurrent: integer({ min: 0, max: 65_535 })
+    .prefault(0)
+    .describe(
+      'How many requests of one session are under way at once in one process; without a session, of one address. 0 is no limit.',
+    ),
   requestHeaders: section({
     set: requestHeadersToSet()
       .prefault({})

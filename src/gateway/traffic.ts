@@ -8,6 +8,7 @@ import { createPageHeaders } from '../http/security-headers.ts';
 import { createTurn } from '../http/turn.ts';
 import { createApi } from '../proxy/api.ts';
 import { createBearers } from '../proxy/bearer.ts';
+import { createCrowds } from '../proxy/crowds.ts';
 import { createDevServer } from '../proxy/dev-server.ts';
 import { createLongAnswers } from '../proxy/long-answers.ts';
 import { createPassages } from '../proxy/passage.ts';
@@ -79,6 +80,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       routes,
       originPolicy,
       bearers,
+      crowds: createCrowds(),
       passages: createPassages({ routes, upstreams, refresher, metrics, turn: createTurn(), baseUrl }),
       longAnswers: createLongAnswers(watches),
     }),

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { exchangeOf } from '../http/exchange.ts';
 import type { Bearers } from './bearer.ts';
+import type { Crowds } from './crowds.ts';
 import type { LongAnswers } from './long-answers.ts';
 import type { Passages } from './passage.ts';
 import { openRequestBody } from './request-body.ts';
@@ -17,10 +18,11 @@ export function createApi(deps: {
   routes: Routes;
   originPolicy: OriginPolicy;
   bearers: Bearers;
+  crowds: Crowds;
   passages: Passages;
   longAnswers: LongAnswers;
 }): RequestHandler {
-  const { routes, originPolicy, bearers, passages, longAnswers } = deps;
+  const { routes, originPolicy, bearers, crowds, passages, longAnswers } = deps;
 
   return async function api(request, response, next) {
     const exchange = exchangeOf(response);
@@ -33,8 +35,10 @@ export function createApi(deps: {
     if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
       originPolicy.checkRequest(request);
 
+    let leave: (() => void) | undefined;
     try {
       const credential = await bearers.forRequest(request, route, exchange);
+      leave = crowds.enter(route, credential, exchange);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
@@ -47,6 +51,8 @@ export function createApi(deps: {
       const explained = explainUpstreamFailure(error);
       if (explained.code === 'session_expired') bearers.takeBack(response);
       throw explained;
+    } finally {
+      leave?.();
     }
   };
 }

@@ -111,9 +111,25 @@ async function record(request: IncomingMessage, limits: BodyLimits): Promise<Req
   };
 }
 
-/** Gives up on a client whose body stands still. The timer is the socket's, which any byte sets back. */
+/** What a body must bring at least, in bytes a second, on the average over each time in which it may stand still. */
+const LEAST_RATE = 100;
+
+/**
+ * Gives up on a client whose body stands still, or as good as. The timer of the one is the socket's, which any byte sets
+ * back: that alone would let a byte a minute hold a connection to the upstream for months.
+ */
 function watchProgress(request: IncomingMessage, idleMs: number): void {
   if (idleMs === 0) return;
+  let bytesBefore = request.socket.bytesRead;
+  let wasHeldUp = false;
+  request.on('pause', () => (wasHeldUp = true));
+  const look = setInterval(() => {
+    const bytes = request.socket.bytesRead - bytesBefore;
+    if (!wasHeldUp && bytes < (LEAST_RATE * idleMs) / 1000) request.destroy();
+    bytesBefore += bytes;
+    wasHeldUp = request.isPaused();
+  }, idleMs);
+  request.once('end', () => clearInterval(look)).once('close', () => clearInterval(look));
   request.setTimeout(idleMs, () => {
     if (request.complete) return;
     // While the upstream takes nothing the client cannot send: the limits of the call are the ones that count.

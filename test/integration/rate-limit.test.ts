@@ -206,6 +206,35 @@ describe('a route with a limit', () => {
     expect((await rig.agent.fetch('/either/x')).status).toBe(200);
   });
 
+  it('has no more requests of a session under way than it may, and others as they come (standards: F22)', async () => {
+    const rig = await open({
+      routes: [
+        { path: '/api', maxConcurrent: 2 },
+        { path: '/open', auth: 'none', maxConcurrent: 1 },
+      ],
+    });
+    await rig.agent.signIn();
+    const other = rig.browser();
+    await other.signIn('/', { loginHint: 'bob' });
+    const gate = Promise.withResolvers<void>();
+    rig.upstream.respond(async (_request, response) => {
+      await gate.promise;
+      response.end('done');
+    });
+    const waiting = [rig.agent.fetch('/api/1'), rig.agent.fetch('/api/2'), other.fetch('/api/3')];
+    waiting.push(rig.browser().fetch('/open/1'));
+    await expect.poll(() => rig.upstream.requests.length).toBe(4);
+    const refused = await rig.agent.fetch('/api/4');
+    expect(refused.status).toBe(429);
+    expect(refused.header('retry-after')).toBe('1');
+    expect(refused.json()).toMatchObject({ code: 'rate_limited' });
+    expect((await rig.browser().fetch('/open/2')).status).toBe(429);
+    expect(rig.upstream.requests).toHaveLength(4);
+    gate.resolve();
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect((await rig.agent.fetch('/api/5')).status).toBe(200);
+  });
+
   it('counts a WebSocket once, when it is opened', async () => {
     const rig = await open({ routes });
     await rig.agent.signIn();

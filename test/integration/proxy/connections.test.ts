@@ -296,13 +296,13 @@ describe('the limits of time', () => {
 
   it('do not cut an upload that takes longer, as long as bytes flow', async () => {
     const connection = await stage.open();
-    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 10'));
+    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 1000'));
     for (let sent = 0; sent < 10; sent += 1) {
       await sleep(80);
-      connection.write('x');
+      connection.write('x'.repeat(100));
     }
     expect((await connection.readResponse('POST')).status).toBe(200);
-    expect(stage.received().bodyBytes).toBe(10);
+    expect(stage.received().bodyBytes).toBe(1_000);
     connection.close();
   });
 
@@ -317,6 +317,20 @@ describe('the limits of time', () => {
     await request.over;
     expect(request.aborted).toBe(true);
     expect(raw.received).toEqual([]);
+  });
+
+  it('cut an upload that only drips, and cancel the call (standards: F22)', async () => {
+    const before = stage.upstream.requests.length;
+    const connection = await stage.open();
+    connection.write(stage.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
+    // Never still for as long as it may be, and far from what it must bring in that time.
+    const drip = setInterval(() => connection.write('x'), 50);
+    await connection.ended;
+    clearInterval(drip);
+    expect(connection.pending().toString()).toBe('');
+    await expect
+      .poll(() => stage.upstream.requests.slice(before).map(({ aborted }) => aborted))
+      .toEqual([true]);
   });
 
   it('do not blame the client for an upstream that does not take its upload', async () => {

@@ -18,6 +18,7 @@ describe('a route', () => {
       replayBody: 65_536,
       maxBody: 10_485_760,
       maxPerMinute: 0,
+      maxConcurrent: 0,
       requestHeaders: { set: {}, remove: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
