@@ -44,6 +44,8 @@ const familyOf = ({ name }: Visitor) => fleet.provider.families.find(({ grant })
 /** Lets the holder take the lock of a session and try in vain: the provider is away, nothing of the token goes out. */
 async function tryInVain(visitor: Visitor) {
   const tries = () => fleet.count(holder, 'refresh_duration_seconds_count');
+  // Those of the test before are given back, or lapse.
+  await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
   const before = await tries();
   await fleet.provider.stop();
   const waiters = calls(visitor, holder);
