@@ -1,3 +1,4 @@
+import { onlyValue } from '../http/query.ts';
 import { describeSession } from '../sessions/description.ts';
 import type { Owner } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -16,7 +17,7 @@ export function createSessionPages(deps: {
   return {
     '/sessions': {
       async GET(response, query) {
-        const subject = only(query, 'subject');
+        const subject = onlyValue(query, 'subject');
         if (subject === undefined) return answer(response, 400, { status: 'name one subject' });
         const found = await sessions.list(ownerOf(subject));
         return answer(response, 200, {
@@ -25,7 +26,7 @@ export function createSessionPages(deps: {
       },
 
       async DELETE(response, query) {
-        const [subject, sessionId] = [only(query, 'subject'), only(query, 'sessionId')];
+        const [subject, sessionId] = [onlyValue(query, 'subject'), onlyValue(query, 'sessionId')];
         if (subject !== undefined && sessionId === undefined) {
           return answer(response, 200, { ended: await sessions.endSignInsOf(ownerOf(subject), 'admin') });
         }
@@ -46,10 +47,4 @@ export function createSessionPages(deps: {
       },
     },
   };
-}
-
-/** A parameter's value when it is there once, and is not empty. */
-function only(query: URLSearchParams, name: string): string | undefined {
-  const [value, ...others] = query.getAll(name);
-  return others.length > 0 || value === '' ? undefined : value;
 }

@@ -28,7 +28,15 @@ export function mergeChecks(snapshots: readonly Snapshot[]): readonly Check[] {
   return [...merged.values()];
 }
 
-/** The metrics of all processes as one text (Prometheus exposition format): counts are added up. */
+/**
+ * The metrics of all processes as one text (Prometheus exposition format): counts are added up. prom-client leaves out what
+ * it cannot add, the time at which a process started; here it is that of the oldest.
+ */
 export function mergeMetrics(snapshots: readonly Snapshot[]): Promise<string> {
-  return AggregatorRegistry.aggregate(snapshots.map(({ metrics }) => [...metrics])).metrics();
+  const all = snapshots.map(({ metrics }) =>
+    metrics.map((metric) =>
+      metric.aggregator === 'omit' ? { ...metric, aggregator: 'min' as const } : metric,
+    ),
+  );
+  return AggregatorRegistry.aggregate(all).metrics();
 }

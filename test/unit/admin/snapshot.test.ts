@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { mergeMetrics } from '../../../src/admin/snapshot.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+
+/** The names that a text of the exposition format declares. */
+function declared(text: string): string[] {
+  return [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name ?? '');
+}
+
+async function snapshotAfter(signIns: number) {
+  const metrics = createMetrics();
+  for (let n = 0; n < signIns; n += 1) metrics.sessionStarted();
+  return { registry: metrics.registry, metrics: await metrics.registry.getMetricsAsJSON() };
+}
+
+describe('the metrics of all processes as one text', () => {
+  it('have every metric that one process has', async () => {
+    const one = await snapshotAfter(1);
+    const text = await mergeMetrics([{ checks: [], metrics: one.metrics }]);
+    expect(declared(text)).toEqual(declared(await one.registry.metrics()));
+  });
+
+  it('add up counts, and say since when the oldest process has been running', async () => {
+    const [older, newer] = [await snapshotAfter(2), await snapshotAfter(3)];
+    const startedAt = (metrics: typeof older.metrics, seconds: number) =>
+      metrics.map((metric) =>
+        metric.name === 'coatcheck_process_start_time_seconds'
+          ? { ...metric, values: [{ value: seconds, labels: {} }] }
+          : metric,
+      );
+    const text = await mergeMetrics([
+      { checks: [], metrics: startedAt(newer.metrics, 1_900_000_000) },
+      { checks: [], metrics: startedAt(older.metrics, 1_800_000_000) },
+    ]);
+    expect(text).toContain('\ncoatcheck_sessions_started_total 5\n');
+    expect(text).toContain('\ncoatcheck_process_start_time_seconds 1800000000\n');
+  });
+});
