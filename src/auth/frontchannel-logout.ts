@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../http/exchange.ts';
+import { onlyValue } from '../http/query.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
@@ -13,10 +14,8 @@ export function createFrontchannelLogout(deps: { provider: Provider; sessions: S
 
   return async function frontchannelLogout(_request, response) {
     const search = new URLSearchParams(exchangeOf(response).target.query);
-    const [iss, ...otherIssuers] = search.getAll('iss');
-    const [sid, ...otherSids] = search.getAll('sid');
-    const isNamed = sid !== undefined && otherIssuers.length + otherSids.length === 0;
-    if (isNamed && iss === provider.issuer)
+    const [iss, sid] = [onlyValue(search, 'iss'), onlyValue(search, 'sid')];
+    if (iss === provider.issuer && sid !== undefined)
       await sessions.endOf({ kind: 'sid', issuer: iss, id: sid }, 'frontchannel_logout');
     // The only answer that another origin may frame: an empty one, and only the provider's.
     response.removeHeader('X-Frame-Options');

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf } from '../http/exchange.ts';
+import { onlyValue } from '../http/query.ts';
 import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -32,7 +33,7 @@ export function createLogin(deps: {
     const before = await sessions.find(request.headers.cookie).catch(() => undefined);
     const pending = {
       ...attempt,
-      returnTo: returnTo(only(query, 'returnTo')) ?? defaultReturnTo,
+      returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,
       startedAtMs: clock(),
       replaces: before?.kind === 'live' ? before.stored.key : undefined,
     };
@@ -44,15 +45,9 @@ export function createLogin(deps: {
 
 /** SECURITY: nothing else of the query reaches the provider (CVE-2025-67716). */
 function readHints(query: URLSearchParams): LoginHints {
-  const loginHint = only(query, 'login_hint');
+  const loginHint = onlyValue(query, 'login_hint');
   return {
-    ...(only(query, 'prompt') === 'none' ? { prompt: 'none' } : {}),
+    ...(onlyValue(query, 'prompt') === 'none' ? { prompt: 'none' } : {}),
     ...(loginHint === undefined || loginHint.length > 256 ? {} : { loginHint }),
   };
-}
-
-/** A parameter's value when it is there once. */
-function only(query: URLSearchParams, name: string): string | undefined {
-  const values = query.getAll(name);
-  return values.length === 1 ? values[0] : undefined;
 }

@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { describeSession } from '../sessions/description.ts';
+import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Owner, StoredSession } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
@@ -61,10 +62,10 @@ export function createMySessions(deps: {
       case 'live':
         return reading.stored;
       case 'absent':
-        throw new GatewayError('session_required', { detail: 'Sign in first.' });
+        throw sessionRequired();
       case 'ended':
         response.setHeader('Set-Cookie', sessions.clearCookie());
-        throw new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });
+        throw sessionExpired();
     }
   }
 }

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Credential } from '../refresh/credential.ts';
 import type { Refresher } from '../refresh/refresher.ts';
+import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { RouteLimits } from './route-limits.ts';
 import type { Route } from './routes.ts';
@@ -38,8 +39,7 @@ export function createBearers(deps: {
       }
       await limit?.client(exchange);
       if (config.auth === 'optional') return undefined;
-      if (reading.kind === 'absent') throw new GatewayError('session_required', { detail: 'Sign in first.' });
-      throw new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });
+      throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
     takeBack: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
   };

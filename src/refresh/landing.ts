@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import type { RefreshOutcomeLabel } from '../metrics.ts';
+import { sessionExpired } from '../sessions/no-session.ts';
 import type { StoredSession } from '../sessions/session.ts';
 
 /**
@@ -46,7 +47,7 @@ export function arrive(landing: Landing): StoredSession {
     case 'renewed':
       return landing.stored;
     case 'ended':
-      throw new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });
+      throw sessionExpired();
     case 'kept':
       throw landing.error;
   }
