@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
-import { GatewayError } from '../errors.ts';
 import { exchangeOf } from '../http/exchange.ts';
+import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Entrance } from './entrance.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -35,25 +35,26 @@ export function createCallback(deps: {
     const { query } = exchangeOf(response).target;
     const search = new URLSearchParams(query);
     for (const name of parameters) {
-      if (search.getAll(name).length > 1) throw refuse(`the callback has more than one "${name}" parameter`);
+      if (search.getAll(name).length > 1)
+        throw loginRefused(`the callback has more than one "${name}" parameter`);
     }
     const state = search.get('state');
     if (!state)
-      throw refuse('the callback has no "state" parameter: it does not come from a login begun here');
+      throw loginRefused('the callback has no "state" parameter: it does not come from a login begun here');
 
     const pending = await loginCookies.find(state, request.headers.cookie);
     response.setHeader('Set-Cookie', loginCookies.drop(state, request.headers.cookie));
     if (pending === undefined) {
-      throw refuse(
+      throw loginRefused(
         'no login with this "state" was begun in this browser, or it has expired or been finished: sign in again',
       );
     }
     for (const name of unasked) {
       if (search.has(name))
-        throw refuse(`the callback has the parameter "${name}" of a flow that was not asked for`);
+        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not asked for`);
     }
     if (!search.has('code') && !search.has('error'))
-      throw refuse('the callback has neither "code" nor "error"');
+      throw loginRefused('the callback has neither "code" nor "error"');
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, request.headers.cookie);
@@ -70,8 +71,4 @@ export function createCallback(deps: {
     response.status(303).setHeader('Location', pending.returnTo);
     response.end();
   };
-}
-
-function refuse(reason: string): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason });
 }

@@ -6,6 +6,7 @@ import { fillBody } from './body-template.ts';
 import { credentialsFindings } from './configured-findings.ts';
 import { createDiscovery } from './discovery.ts';
 import { createProviderClient } from './http-client.ts';
+import { loginRefused, providerAway } from './login-failure.ts';
 import { parseJson, subjectAt } from './json-value.ts';
 import { probe } from './probe.ts';
 import type { Provider, RefreshOutcome } from './provider.ts';
@@ -67,24 +68,24 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
     passwordLogin: {
       async signIn(credentials) {
         const answered = await call(config.login, credentials).catch((cause: unknown) => {
-          throw unavailable(undefined, cause);
+          throw providerAway(cause);
         });
         const { response, document, sentAtMs, answeredAtMs } = answered;
-        if (isBusy(response.status)) throw unavailable(retryAfterOf(response));
+        if (isBusy(response.status)) throw providerAway(undefined, retryAfterOf(response));
         if (refusedLogins.has(response.status)) {
           log.info({ status: response.status }, 'the provider refused a user name and password');
           throw new GatewayError('credentials_rejected', {
             detail: 'The provider does not accept this user name and password.',
           });
         }
-        if (!response.ok) throw refuse(`the login endpoint answered ${response.status}`);
+        if (!response.ok) throw loginRefused(`the login endpoint answered ${response.status}`);
         const answer = readVendorAnswer(config.response, document, answeredAtMs);
         if (answer === undefined)
-          throw refuse('the answer has no access token where provider.response.accessToken leads to');
+          throw loginRefused('the answer has no access token where provider.response.accessToken leads to');
         const { subject: place } = config.response;
         const subject = place === undefined ? credentials.username : subjectAt(document, place);
         if (subject === undefined)
-          throw refuse('the answer has no subject where provider.response.subject leads to');
+          throw loginRefused('the answer has no subject where provider.response.subject leads to');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       },
     },
@@ -133,16 +134,4 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
 
 function isPage(response: Response): boolean {
   return response.headers.get('content-type')?.includes('html') ?? false;
-}
-
-function refuse(reason: string): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason });
-}
-
-function unavailable(retryAfterSeconds: number | undefined, cause?: unknown): GatewayError {
-  return new GatewayError('provider_unavailable', {
-    detail: 'The identity provider did not answer. Sign in again.',
-    retryAfterSeconds: retryAfterSeconds ?? 5,
-    cause,
-  });
 }

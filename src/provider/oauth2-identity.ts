@@ -1,6 +1,8 @@
 import type { CustomFetch } from 'openid-client';
 import type { OAuth2ProviderConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
 import { parseJson, subjectAt } from './json-value.ts';
+import { loginRefused } from './login-failure.ts';
 import { UnusedTokensError, type SignIn } from './provider.ts';
 import { isBusy } from './refusal.ts';
 import { readTokenAnswer } from './token-response.ts';
@@ -27,8 +29,7 @@ export function createIdentities(deps: {
     async signInOf(json, sentAtMs) {
       const answer = readTokenAnswer(json);
       const { refreshToken } = answer;
-      const refuse = (reason: string) =>
-        new UnusedTokensError('login_failed', { detail: 'The sign-in was refused.', reason }, refreshToken);
+      const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
 
       if (userinfoEndpoint === undefined) {
         const subject = subjectAt(json, place);
@@ -60,5 +61,6 @@ export function createIdentities(deps: {
 
 function unavailable(refreshToken: string | undefined, cause?: unknown): UnusedTokensError {
   const detail = 'The identity provider did not say who signed in. Sign in again.';
-  return new UnusedTokensError('provider_unavailable', { detail, retryAfterSeconds: 5, cause }, refreshToken);
+  const error = new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
+  return new UnusedTokensError(error, refreshToken);
 }

@@ -1,20 +1,20 @@
 import * as client from 'openid-client';
 import type { OAuth2ProviderConfig } from '../config/schema.ts';
-import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { forAudience } from './audience-parameters.ts';
 import { createClientAuthentication } from './client-authentication.ts';
 import { oauth2Findings } from './configured-findings.ts';
 import { createDecoupledLogin } from './decoupled.ts';
 import { readDecoupledAnswer, takingAnySuccess } from './decoupled-answer.ts';
 import { createDiscovery } from './discovery.ts';
 import { createProviderClient } from './http-client.ts';
-import { loginFailure } from './login-failure.ts';
 import { createIdentities } from './oauth2-identity.ts';
 import { probe } from './probe.ts';
-import type { Provider, RedirectLogin, RefreshOutcome, RevocationOutcome } from './provider.ts';
+import type { Provider, RefreshOutcome, RevocationOutcome } from './provider.ts';
 import { createReachability } from './reachability.ts';
 import { classifyRefreshFailure, classifyRevocationFailure } from './refusal.ts';
+import { createRedirectLogin } from './redirect-login.ts';
 import { sendingJson } from './request-format.ts';
 import { detachIdToken, readTokenAnswer } from './token-response.ts';
 
@@ -66,54 +66,25 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
   };
   // An ID token here has no keys to be judged by: it is put aside and stays there.
   const main = relationTo(mainEndpoint, http.fetchWith({ shape: detachIdToken }));
-  const scope = config.scopes.length === 0 ? {} : { scope: config.scopes.join(' ') };
-
-  const redirectLogin: RedirectLogin = {
-    async begin(hints) {
-      const attempt = {
-        issuer,
-        state: client.randomState(),
-        nonce: client.randomNonce(),
-        codeVerifier: client.randomPKCECodeVerifier(),
-      };
-      const url = client.buildAuthorizationUrl(main, {
-        ...config.authorizationParams,
-        ...scope,
-        redirect_uri: redirectUri,
-        state: attempt.state,
-        code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
-        code_challenge_method: 'S256',
-        ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
-        ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
-      });
-      return { url, attempt };
-    },
-
-    async finish(callback, attempt) {
-      // SECURITY: the code of another server is not shown to this one (RFC 9700, section 4.4.2).
-      if (attempt.issuer !== issuer)
-        throw new GatewayError('login_failed', {
-          detail: 'The sign-in was refused.',
-          reason: 'this login was begun with another provider: sign in again',
-        });
-      // There is no issuer identifier that an "iss" (RFC 9207) could be compared with.
-      callback.searchParams.delete('iss');
-      const sentAtMs = clock();
-      try {
-        const json = await client.authorizationCodeGrant(main, callback, {
-          expectedState: attempt.state,
-          pkceCodeVerifier: attempt.codeVerifier,
-        });
-        return await signInOf(json, sentAtMs);
-      } catch (cause) {
-        throw loginFailure(cause);
-      }
-    },
+  const parameters = {
+    ...config.authorizationParams,
+    ...(config.scopes.length > 0 && { scope: config.scopes.join(' ') }),
   };
 
   return {
     issuer,
-    redirectLogin: authorizationEndpoint === undefined ? undefined : redirectLogin,
+    redirectLogin:
+      authorizationEndpoint === undefined
+        ? undefined
+        : createRedirectLogin({
+            issuer,
+            redirectUri,
+            relation: async () => main,
+            parameters,
+            openId: false,
+            signInOf: (json, { sentAtMs }) => signInOf(json, sentAtMs),
+            clock,
+          }),
 
     decoupledLogin:
       config.login !== 'decoupled' || decoupledTokenEndpoint === undefined
@@ -124,7 +95,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
                 decoupledTokenEndpoint,
                 takingAnySuccess(http.fetchWith({ shape: readDecoupledAnswer })),
               ),
-            parameters: { ...config.authorizationParams, ...scope },
+            parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
             signInOf: async (json, sentAtMs) => ({ ...(await signInOf(json, sentAtMs)), flow: 'decoupled' }),
             clock,
@@ -133,11 +104,9 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;
       const relation = relationTo(endpoint, http.fetchWith({ shape: detachIdToken, maySend }));
-      const parameters = new URLSearchParams(audience.resources.map((resource) => ['resource', resource]));
-      if (audience.scopes.length > 0) parameters.set('scope', audience.scopes.join(' '));
       const sentAtMs = clock();
       try {
-        const json = await client.refreshTokenGrant(relation, refreshToken, parameters);
+        const json = await client.refreshTokenGrant(relation, refreshToken, forAudience(audience));
         return { kind: 'refreshed', answer: readTokenAnswer(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause);

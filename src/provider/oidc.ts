@@ -1,8 +1,8 @@
 import * as client from 'openid-client';
 import type { OidcProviderConfig } from '../config/schema.ts';
-import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { forAudience } from './audience-parameters.ts';
 import { createClientAuthentication } from './client-authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from './decoupled.ts';
 import { createDiscovery } from './discovery.ts';
@@ -10,7 +10,7 @@ import { createProviderClient, type ProviderClient } from './http-client.ts';
 import { createIdTokens, type IdTokens } from './id-token.ts';
 import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
-import { loginFailure } from './login-failure.ts';
+import { loginRefused, providerAway } from './login-failure.ts';
 import { fillLogoutUrl } from './logout-url.ts';
 import { oidcFindings } from './oidc-findings.ts';
 import {
@@ -21,6 +21,7 @@ import {
   type SignIn,
 } from './provider.ts';
 import { createReachability } from './reachability.ts';
+import { createRedirectLogin } from './redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from './refusal.ts';
 import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
 import { detachIdToken, readTokenAnswer, reattachIdToken } from './token-response.ts';
@@ -58,57 +59,26 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     log,
   });
 
+  const relation = async () => (await discovery.get()).login;
+  const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+
   return {
     issuer: config.issuer,
-    redirectLogin: {
-      async begin(hints) {
-        const { login } = await discovery.get();
-        const attempt = {
-          issuer: config.issuer,
-          state: client.randomState(),
-          nonce: client.randomNonce(),
-          codeVerifier: client.randomPKCECodeVerifier(),
-        };
-        const url = client.buildAuthorizationUrl(login, {
-          ...config.authorizationParams,
-          redirect_uri: deps.redirectUri,
-          scope: config.scopes.join(' '),
-          state: attempt.state,
-          nonce: attempt.nonce,
-          code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
-          code_challenge_method: 'S256',
-          ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
-          ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
-        });
-        return { url, attempt };
-      },
-
-      async finish(callback, attempt) {
-        const { login, idTokens } = await discovery.get();
-        // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
-        if (attempt.issuer !== config.issuer)
-          throw new GatewayError('login_failed', {
-            detail: REFUSED,
-            reason: 'this login was begun with another provider: sign in again',
-          });
-        const sentAtMs = deps.clock();
-        try {
-          const json = await client.authorizationCodeGrant(login, callback, {
-            expectedState: attempt.state,
-            pkceCodeVerifier: attempt.codeVerifier,
-          });
-          return await signInOf(idTokens, { json, nonce: attempt.nonce, sentAtMs });
-        } catch (cause) {
-          throw loginFailure(cause);
-        }
-      },
-    },
+    redirectLogin: createRedirectLogin({
+      issuer: config.issuer,
+      redirectUri: deps.redirectUri,
+      relation,
+      parameters,
+      openId: true,
+      signInOf: async (json, sent) => signInOf((await discovery.get()).idTokens, { json, ...sent }),
+      clock: deps.clock,
+    }),
 
     decoupledLogin:
       config.login === 'decoupled'
         ? createDecoupledLogin({
-            relation: async () => (await discovery.get()).login,
-            parameters: { ...config.authorizationParams, scope: config.scopes.join(' ') },
+            relation,
+            parameters,
             grant: CIBA_GRANT,
             signInOf: async (json, sentAtMs) =>
               signInOf((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
@@ -119,17 +89,15 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
     async refresh({ refreshToken, subject, audience, maySend }): Promise<RefreshOutcome> {
-      const relation = await discovery.get().catch((cause: unknown) => ({ cause }));
-      if ('cause' in relation)
-        return { kind: 'transient', retryAfterSeconds: undefined, cause: relation.cause };
+      const found = await discovery.get().catch((cause: unknown) => ({ cause }));
+      if ('cause' in found) return { kind: 'transient', retryAfterSeconds: undefined, cause: found.cause };
       const sentAtMs = deps.clock();
       try {
-        const parameters = new URLSearchParams(audience.resources.map((resource) => ['resource', resource]));
-        if (audience.scopes.length > 0) parameters.set('scope', audience.scopes.join(' '));
-        const json = await client.refreshTokenGrant(relation.refresh(maySend), refreshToken, parameters);
+        const config = found.refresh(maySend);
+        const json = await client.refreshTokenGrant(config, refreshToken, forAudience(audience));
         const answer = readTokenAnswer(reattachIdToken(json));
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
-        const verdict = await relation.idTokens.ofRefresh(answer.idToken, { subject });
+        const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
             return { kind: 'refreshed', answer, claims: verdict.claims, sentAtMs };
@@ -158,7 +126,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
 
     async revoke(refreshToken): Promise<RevocationOutcome> {
       try {
-        const { login } = await discovery.get();
+        const login = await relation();
         if (login.serverMetadata().revocation_endpoint !== undefined)
           await client.tokenRevocation(login, refreshToken, { token_type_hint: 'refresh_token' });
         return { kind: 'revoked' };
@@ -185,8 +153,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     state: reachability.state,
 
     async describe() {
-      const { login } = await discovery.get();
-      return oidcFindings(login.serverMetadata(), config, deps.redirectUri);
+      return oidcFindings((await relation()).serverMetadata(), config, deps.redirectUri);
     },
 
     start: () => discovery.start(),
@@ -197,9 +164,6 @@ export function createOidcProvider(deps: OidcDeps): Provider {
   };
 }
 
-const REFUSED = 'The sign-in was refused.';
-const AWAY = 'The identity provider did not answer. Sign in again.';
-
 /** Reads who has signed in out of a token answer, by its ID token. Throws {@link UnusedTokensError}. */
 async function signInOf(
   idTokens: IdTokens,
@@ -208,7 +172,7 @@ async function signInOf(
   const answer = readTokenAnswer(reattachIdToken(given.json));
   const { idToken, accessToken, refreshToken } = answer;
   const refuse = (reason: string, cause?: unknown) =>
-    new UnusedTokensError('login_failed', { detail: REFUSED, reason, cause }, refreshToken);
+    new UnusedTokensError(loginRefused(reason, cause), refreshToken);
   if (idToken === undefined) throw refuse('the answer of the token endpoint has no "id_token"');
 
   const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
@@ -226,10 +190,8 @@ async function signInOf(
     }
     case 'invalid':
       throw refuse(`the ID token is refused: ${verdict.cause.message}`, verdict.cause);
-    case 'unverifiable': {
-      const options = { detail: AWAY, retryAfterSeconds: 5, cause: verdict.cause };
-      throw new UnusedTokensError('provider_unavailable', options, refreshToken);
-    }
+    case 'unverifiable':
+      throw new UnusedTokensError(providerAway(verdict.cause), refreshToken);
   }
 }
 

@@ -1,4 +1,4 @@
-import { GatewayError, type ErrorCode, type GatewayErrorOptions } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ClientConfig } from '../config/schema.ts';
 import type { TokenAnswer } from '../tokens/token-set.ts';
@@ -41,7 +41,7 @@ export type LoginFlow = 'decoupled';
 export class UnusedTokensError extends GatewayError {
   readonly refreshToken: string | undefined;
 
-  constructor(code: ErrorCode, options: GatewayErrorOptions, refreshToken: string | undefined) {
+  constructor({ code, options }: GatewayError, refreshToken: string | undefined) {
     super(code, options);
     this.refreshToken = refreshToken;
   }

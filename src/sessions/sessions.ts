@@ -1,6 +1,6 @@
-import { GatewayError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { loginRefused } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
 import type { EndReason } from './end-reason.ts';
@@ -183,12 +183,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
       if (sessionEndsAtMs(session) <= now)
-        throw refuse('the provider says that the session has ended already ("session_expiry")');
+        throw loginRefused('the provider says that the session has ended already ("session_expiry")');
       await store.create(key, session, now + idleTimeout);
       // SECURITY: asked when the session can be found, and before anybody has its ticket.
       if (await owned.isRefused(session, beganAtMs)) {
         await store.remove(key);
-        throw refuse('the provider has ended this sign-in meanwhile: sign in again');
+        throw loginRefused('the provider has ended this sign-in meanwhile: sign in again');
       }
       metrics.sessionStarted();
       log.info({ session: key }, 'session started');
@@ -228,8 +228,4 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endAll: store.beginGeneration,
     clearCookie: tickets.clear,
   };
-}
-
-function refuse(reason: string): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason });
 }
