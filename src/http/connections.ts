@@ -21,52 +21,48 @@ const UPGRADED_GRACE_MS = 2_500;
  * the spare one that a browser opens ahead, and knows nothing of upgraded ones.
  */
 export function createConnections(server: Server): Connections {
-  /** How many requests are under way on each: more than one when a client sends ahead. */
-  const underWay = new Map<Socket, number>();
+  /**
+   * The answers that are still to come on each: more than one when a client sends ahead. In a list of each connection's own:
+   * a Set of all of them would leave a chain of former tables, each with the answers of its time, for the garbage collector
+   * to keep as long as the oldest of them is kept (`docs/decisions/0014-nothing-outlives-its-request.md`).
+   */
+  const awaited = new Map<Socket, ServerResponse[]>();
   const upgraded = new Set<Socket>();
-  const answers = new Set<ServerResponse>();
   let draining = false;
 
-  const count = (socket: Socket, change: 1 | -1) => {
-    const before = underWay.get(socket);
-    if (before === undefined) return;
-    underWay.set(socket, before + change);
-    if (draining && before + change === 0) socket.destroySoon();
-  };
   const begin = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
     if (draining) response.setHeader('Connection', 'close');
-    answers.add(response);
-    count(request.socket, 1);
+    awaited.get(socket)?.push(response);
     response.once('close', () => {
-      answers.delete(response);
-      count(request.socket, -1);
+      const answers = awaited.get(socket);
+      answers?.splice(answers.indexOf(response), 1);
+      if (draining && answers?.length === 0) socket.destroySoon();
       // SECURITY: nothing else bounds how long a client may take over a body that nobody has asked for.
       if (isSending(request)) linger(request);
     });
   };
 
   server.on('connection', (socket: Socket) => {
-    underWay.set(socket, 0);
+    awaited.set(socket, []);
     socket.once('close', () => {
-      underWay.delete(socket);
+      awaited.delete(socket);
       upgraded.delete(socket);
     });
   });
   server.on('request', begin);
   server.on('checkContinue', begin);
   server.on('upgrade', (request: IncomingMessage) => {
-    underWay.delete(request.socket);
+    awaited.delete(request.socket);
     upgraded.add(request.socket);
   });
 
   return {
     drain() {
       draining = true;
-      for (const response of answers) {
-        if (!response.headersSent) response.setHeader('Connection', 'close');
-      }
-      for (const [socket, requests] of underWay) {
-        if (requests === 0) socket.destroy();
+      for (const [socket, answers] of awaited) {
+        if (answers.length === 0) socket.destroy();
+        for (const response of answers) if (!response.headersSent) response.setHeader('Connection', 'close');
       }
       setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
     },
