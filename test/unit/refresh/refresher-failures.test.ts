@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RefreshOutcome } from '../../../src/provider/provider.ts';
 import { codeOf, OVER_MS, run, signIn, withTokens } from './requests.ts';
 import { failure, openRefresher, refreshed } from './rig.ts';
 
@@ -9,8 +8,7 @@ afterEach(() => vi.useRealTimers());
 describe('a rejected refresh', () => {
   it('ends the session for everybody who waited, and is not tried again (G11)', async () => {
     const { begin, refresher, outcomes, calls, store, revoked, counted } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(failure.rejected);
     const codes = await Promise.all([1, 2, 3].map(() => codeOf(refresher.fresh(stored, signIn))));
     expect(codes).toEqual(['session_expired', 'session_expired', 'session_expired']);
@@ -21,39 +19,28 @@ describe('a rejected refresh', () => {
   });
 
   it('is looked at once more: when another process has renewed, that is used (G11)', async () => {
-    const { begin, refresher, outcomes, store, counted } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, store, counted } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     await store.replace(stored.key, withTokens(stored, '9'), 1);
-    answer.resolve(failure.rejected);
+    answer(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-9');
     expect(await counted('reused')).toBe(1);
     expect(await counted('rejected')).toBe(0);
   });
 
   it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
-    const { begin, refresher, outcomes, store, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, store, calls } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     const { session } = stored;
     await store.replace(stored.key, { ...session, tokens: { ...session.tokens, refreshToken: 'rt-9' } }, 1);
-    answer.resolve(failure.rejected);
+    answer(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-3');
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);
   });
 
   it('that comes with somebody else’s ID token ends the session and gives the new token back (C20, G21)', async () => {
     const { begin, refresher, outcomes, store, revoked } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push({ kind: 'identity_changed', refreshToken: 'rt-eve', cause: new Error('sub') });
     expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
     expect(await store.load(stored.key)).toBeUndefined();
@@ -68,8 +55,7 @@ describe('a refresh that cannot be had now', () => {
     ['misconfigured', failure.misconfigured],
   ])('because it is %s keeps the session, and says when to come again (G12, G13)', async (_kind, outcome) => {
     const { begin, refresher, outcomes, store, counted } = openRefresher({ retries: 0 });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(outcome);
     await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
       code: 'provider_unavailable',
@@ -82,8 +68,7 @@ describe('a refresh that cannot be had now', () => {
 
   it('passes the word of the provider on, when to come again (G13)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 42 });
     await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
       options: { retryAfterSeconds: 42 },
@@ -92,8 +77,7 @@ describe('a refresh that cannot be had now', () => {
 
   it('is one failure for all who waited, not one each (G24)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(failure.transient);
     await Promise.all(Array.from({ length: 50 }, () => codeOf(refresher.fresh(stored, signIn))));
     expect(calls).toHaveLength(1);
@@ -101,8 +85,7 @@ describe('a refresh that cannot be had now', () => {
 
   it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
     const { begin, refresher, store, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     store.isAway = true;
     expect(await codeOf(refresher.fresh(stored, signIn))).toBe('store_unavailable');
     expect(calls).toEqual([]);

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RefreshOutcome } from '../../../src/provider/provider.ts';
 import { codeOf, lapsingOnce, OVER_MS, run, signIn, withTokens } from './requests.ts';
 import { failure, LOCK_WAIT_MS, openRefresher, refreshed } from './rig.ts';
 
@@ -9,8 +8,7 @@ afterEach(() => vi.useRealTimers());
 describe('a store that has moved on', () => {
   it('is read again under the lock: what another process renewed is used (G7)', async () => {
     const { begin, refresher, locks, store, calls, counted } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     const lease = await locks.acquire(stored.key, Date.now() + 1_000);
     const waiting = refresher.fresh(stored, signIn);
     await store.replace(stored.key, withTokens(stored, '9'), 1);
@@ -31,8 +29,7 @@ describe('a store that has moved on', () => {
 
   it('ends the wait when the session has ended meanwhile (G14)', async () => {
     const { begin, refresher, locks, sessions, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     const lease = await locks.acquire(stored.key, Date.now() + 1_000);
     const waiting = codeOf(refresher.fresh(stored, signIn));
     await sessions.end(stored.key, 'logout');
@@ -43,8 +40,7 @@ describe('a store that has moved on', () => {
 
   it('keeps nobody waiting for ever: a lock that is not given up is 503 (G24)', async () => {
     const { begin, refresher, locks, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     await locks.acquire(stored.key, Date.now() + 1_000);
     const waiting = codeOf(refresher.fresh(stored, signIn));
     await vi.advanceTimersByTimeAsync(LOCK_WAIT_MS);
@@ -53,23 +49,17 @@ describe('a store that has moved on', () => {
   });
 
   it('is looked at again when the lock lapsed before anything was sent: another process may have been first (G7)', async () => {
-    const { begin, refresher, outcomes, calls, store } = openRefresher({ locks: lapsingOnce() });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const notSent = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(notSent.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, calls, store } = openRefresher({ locks: lapsingOnce() });
+    const { stored, waiting, answer } = await beginRenewal();
     await store.replace(stored.key, withTokens(stored, '9'), 1);
-    notSent.resolve(failure.transient);
+    answer(failure.transient);
     expect((await run(waiting)).accessToken).toBe('at-9');
     expect(calls).toHaveLength(1);
   });
 
   it('is spent under a new lock when the first one lapsed and nobody else was first (G7)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ locks: lapsingOnce() });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(failure.transient);
     expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-3');
     expect(calls).toHaveLength(2);
@@ -78,16 +68,11 @@ describe('a store that has moved on', () => {
 
 describe('a session that ends while its token is renewed', () => {
   it('does not come back, and its new refresh token is given back (G14)', async () => {
-    const { begin, refresher, outcomes, sessions, store, revoked } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = codeOf(refresher.fresh(stored, signIn));
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, sessions, store, revoked } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     await sessions.end(stored.key, 'logout');
-    answer.resolve(refreshed(2));
-    expect(await waiting).toBe('session_expired');
+    answer(refreshed(2));
+    expect(await codeOf(waiting)).toBe('session_expired');
     expect(await store.load(stored.key)).toBeUndefined();
     expect(revoked).toEqual(['rt-1', 'rt-2']);
   });
@@ -95,15 +80,10 @@ describe('a session that ends while its token is renewed', () => {
 
 describe('a record that somebody else has written meanwhile', () => {
   it('is used as they wrote it (G7)', async () => {
-    const { begin, refresher, outcomes, store, counted } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, store, counted } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     await store.replace(stored.key, withTokens(stored, '9'), 1);
-    answer.resolve(refreshed(2));
+    answer(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-9');
     expect((await store.load(stored.key))?.session.tokens.access['']?.value).toBe('at-9');
     expect(await counted('failed')).toBe(1);
@@ -112,15 +92,10 @@ describe('a record that somebody else has written meanwhile', () => {
 
 describe('new tokens that cannot be written', () => {
   it('are used from memory, and nobody else may spend the old refresh token until they are (G16)', async () => {
-    const { begin, refresher, outcomes, locks, store } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, locks, store } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     store.isAway = true;
-    answer.resolve(refreshed(2));
+    answer(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-2');
 
     const other = locks.acquire(stored.key, Date.now() + 60_000);

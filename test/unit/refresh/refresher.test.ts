@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RefreshOutcome } from '../../../src/provider/provider.ts';
 import { codeOf, NEAR_MS, orders, OVER_MS, run, signIn } from './requests.ts';
 import { failure, openRefresher, refreshed, WAIT_MS } from './rig.ts';
 
@@ -9,8 +8,7 @@ afterEach(() => vi.useRealTimers());
 describe('a token that is fresh', () => {
   it('is used as it is, and nobody is asked', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(NEAR_MS - 1);
+    const stored = await begin(NEAR_MS - 1);
     expect(await refresher.fresh(stored, signIn)).toEqual({ stored, audience: signIn, accessToken: 'at-1' });
     expect(calls).toEqual([]);
   });
@@ -18,16 +16,14 @@ describe('a token that is fresh', () => {
 
 describe('a token near its end', () => {
   it('is used as it is and renewed behind the request: nobody waits', async () => {
-    const { begin, refresher, calls, outcomes, store, counted } = openRefresher();
-    const stored = await begin();
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    const { begin, refresher, calls, hold, store, counted } = openRefresher();
+    const stored = await begin(NEAR_MS);
+    const answer = hold();
     const credentials = await Promise.all([1, 2, 3].map(() => refresher.fresh(stored, signIn)));
     expect(credentials.map(({ accessToken }) => accessToken)).toEqual(['at-1', 'at-1', 'at-1']);
     await vi.advanceTimersByTimeAsync(0);
     expect(calls).toHaveLength(1);
-    answer.resolve(refreshed(2));
+    answer(refreshed(2));
     await refresher.settle();
     expect((await store.load(stored.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
     expect(await counted('refreshed')).toBe(1);
@@ -36,8 +32,7 @@ describe('a token near its end', () => {
 
   it.each(Object.values(failure))('is used as it is when its renewal ends as %o', async (outcome) => {
     const { begin, refresher, outcomes } = openRefresher({ retries: 0 });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    const stored = await begin(NEAR_MS);
     outcomes.push(outcome);
     expect((await refresher.fresh(stored, signIn)).accessToken).toBe('at-1');
     await refresher.settle();
@@ -45,8 +40,7 @@ describe('a token near its end', () => {
 
   it('is not renewed ahead while the token endpoint is left alone (G13)', async () => {
     const { begin, refresher, outcomes, calls, counted } = openRefresher({ retries: 0 });
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(NEAR_MS);
+    const stored = await begin(NEAR_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 30 });
     await refresher.fresh(stored, signIn);
     await refresher.settle();
@@ -61,8 +55,7 @@ describe('a token near its end', () => {
 describe('a token that is over', () => {
   it('is waited for, by everybody on one flight (G6)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     const credentials = await run(
       Promise.all(Array.from({ length: 200 }, () => refresher.fresh(stored, signIn))),
     );
@@ -74,8 +67,7 @@ describe('a token that is over', () => {
 
   it('is replaced in the record with its refresh token, for the person whose it is (G2)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     const { stored: renewed } = await run(refresher.fresh(stored, signIn));
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
     expect(await store.load(stored.key)).toEqual(renewed);
@@ -87,8 +79,7 @@ describe('a token that is over', () => {
 
   it('leaves the refresh token in use when the answer has none (G2)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
     const { stored: renewed } = await run(refresher.fresh(stored, signIn));
     await vi.advanceTimersByTimeAsync(OVER_MS);
@@ -98,8 +89,7 @@ describe('a token that is over', () => {
 
   it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     outcomes.push(refreshed(2, { claims: { sub: 'ada', role: 'none' } }));
     const { stored: second } = await run(refresher.fresh(stored, signIn));
     expect(second.session.claims).toEqual({ sub: 'ada', role: 'none' });
@@ -111,15 +101,13 @@ describe('a token that is over', () => {
   });
 
   it('does not wait for a renewal that takes too long, and the renewal goes on (G24)', async () => {
-    const { begin, refresher, outcomes, calls, store } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
+    const { begin, refresher, hold, calls, store } = openRefresher();
+    const stored = await begin(OVER_MS);
+    const answer = hold();
     const waiting = codeOf(refresher.fresh(stored, signIn));
     await vi.advanceTimersByTimeAsync(WAIT_MS);
     expect(await waiting).toBe('provider_unavailable');
-    answer.resolve(refreshed(2));
+    answer(refreshed(2));
     expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
     expect(calls).toHaveLength(1);
     expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
@@ -151,8 +139,7 @@ describe('a token for another audience', () => {
 
   it('is fetched after another one’s, with the refresh token that one left (H9)', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const stored = await begin(OVER_MS);
     await run(Promise.all([refresher.fresh(stored, signIn), refresher.fresh(stored, orders)]));
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-2']);
   });
@@ -160,18 +147,13 @@ describe('a token for another audience', () => {
 
 describe('settling', () => {
   it('waits for the refreshes under way, and gives every lock back (G18)', async () => {
-    const { begin, refresher, outcomes, locks, store } = openRefresher();
-    const stored = await begin();
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    const answer = Promise.withResolvers<RefreshOutcome>();
-    outcomes.push(answer.promise);
-    const waiting = refresher.fresh(stored, signIn);
-    await vi.advanceTimersByTimeAsync(0);
+    const { beginRenewal, refresher, locks, store } = openRefresher();
+    const { stored, waiting, answer } = await beginRenewal();
     let settled = false;
     const settling = refresher.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(settled).toBe(false);
-    answer.resolve(refreshed(2));
+    answer(refreshed(2));
     await settling;
     await waiting;
     expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');

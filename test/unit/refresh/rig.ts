@@ -1,7 +1,9 @@
+import { vi } from 'vitest';
 import type { Logger } from '../../../src/log.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
 import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
 import { createBreaker } from '../../../src/refresh/breaker.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import { createRefreshExchange } from '../../../src/refresh/exchange.ts';
 import { createRate } from '../../../src/refresh/rate.ts';
 import { createRefresher, type Refresher } from '../../../src/refresh/refresher.ts';
@@ -10,6 +12,7 @@ import { createTurnstile } from '../../../src/refresh/turnstile.ts';
 import type { StoredSession } from '../../../src/sessions/session.ts';
 import { collectLog } from '../log-lines.ts';
 import { meter, openSessions, type SessionsRig } from '../sessions/rig.ts';
+import { OVER_MS, signIn } from './requests.ts';
 
 /** A provider that answers refreshes as a test says. */
 export type ScriptedProvider = {
@@ -18,6 +21,8 @@ export type ScriptedProvider = {
   readonly calls: RefreshRequest[];
   /** How the next refreshes end, in turn; when there are no more they succeed. */
   readonly outcomes: (RefreshOutcome | Promise<RefreshOutcome>)[];
+  /** Holds one of the next refreshes up, until the function that it gives says how that one ends. */
+  hold(): (outcome: RefreshOutcome) => void;
 };
 
 /** A successful answer: the tokens of round `n`, which live five minutes. */
@@ -50,16 +55,31 @@ export function scriptProvider(): ScriptedProvider {
     calls.push(request);
     return outcomes.shift() ?? refreshed(calls.length + 1);
   };
-  return { provider: { refresh } as unknown as Provider, calls, outcomes };
+  const hold = () => {
+    const { promise, resolve } = Promise.withResolvers<RefreshOutcome>();
+    outcomes.push(promise);
+    return resolve;
+  };
+  return { provider: { refresh } as unknown as Provider, calls, outcomes, hold };
 }
+
+/** A renewal that has been sent, and the request that waits for it. */
+export type Renewal = {
+  readonly stored: StoredSession;
+  readonly waiting: Promise<Credential>;
+  /** Says how the renewal ends. */
+  readonly answer: (outcome: RefreshOutcome) => void;
+};
 
 export type RefresherRig = SessionsRig &
   ScriptedProvider & {
     readonly refresher: Refresher;
     readonly locks: Locks;
     readonly log: Logger;
-    /** Signs a person in; gives the session, whose access token `at-1` lives five minutes. */
-    begin(): Promise<StoredSession>;
+    /** Signs a person in, so long ago; gives the session, whose access token `at-1` lives five minutes. */
+    begin(ageMs?: number): Promise<StoredSession>;
+    /** Signs a person in, and begins a request once the token is over. */
+    beginRenewal(): Promise<Renewal>;
     /** How many refreshes had this outcome. */
     counted(outcome: string): Promise<number>;
   };
@@ -103,6 +123,11 @@ export function openRefresher({
     log,
     metrics,
   });
+  const begin: RefresherRig['begin'] = async (ageMs) => {
+    const stored = await sessionsRig.stored(await sessionsRig.signIn());
+    if (ageMs !== undefined) await vi.advanceTimersByTimeAsync(ageMs);
+    return stored;
+  };
   return {
     ...sessionsRig,
     ...scripted,
@@ -110,7 +135,14 @@ export function openRefresher({
     locks,
     log,
     lines,
-    begin: async () => sessionsRig.stored(await sessionsRig.signIn()),
+    begin,
+    beginRenewal: async () => {
+      const stored = await begin(OVER_MS);
+      const answer = scripted.hold();
+      const waiting = refresher.fresh(stored, signIn);
+      await vi.advanceTimersByTimeAsync(0);
+      return { stored, waiting, answer };
+    },
     counted: (outcome) => meter(metrics, 'coatcheck_refresh_total', { outcome }),
   };
 }
