@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { RunningGateway } from '../support/gateway.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig, RigOptions } from '../support/rig.ts';
 import { status } from '../support/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */
@@ -20,9 +21,7 @@ afterAll(() => redis.close());
 
 /** Opens a rig for a test, with somebody signed in. */
 async function open(options: RigOptions = {}): Promise<void> {
-  const opened = await openRig({ store: redis.url, ...options });
-  onTestFinished(() => opened.close());
-  rig = opened;
+  rig = await openTestRig({ store: redis.url, ...options });
   await rig.agent.signIn();
 }
 

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startFakeProvider } from '../support/fake-provider.ts';
 import type { RunningGateway } from '../support/gateway.ts';
 import { authorize, beginLogin } from '../support/login-steps.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig } from '../support/rig.ts';
 import { slowHeaders } from '../support/upstream/behaviours.ts';
 import { hangUp } from '../support/upstream/streams.ts';
 import type { AgentResponse } from '../support/user-agent/transport.ts';
@@ -13,13 +14,6 @@ const PATIENCE = { timeout: 20_000, interval: 50 };
 
 let redis: RedisServer;
 let rig: Rig;
-
-/** Opens the rig of a test. */
-async function open(options: RigOptions = {}): Promise<Rig> {
-  const opened = await openRig(options);
-  onTestFinished(() => opened.close());
-  return opened;
-}
 
 async function admin(path: string, { adminUrl }: RunningGateway = rig.gateway) {
   const answer = await fetch(adminUrl + path);
@@ -53,7 +47,7 @@ describe('while Redis is away', () => {
 
   beforeEach(async () => {
     redis = await startRedis({ args: ['--appendonly', 'yes'] });
-    rig = await open({ store: redis.url, config: uncached });
+    rig = await openTestRig({ store: redis.url, config: uncached });
   });
 
   afterEach(() => redis.close());
@@ -184,7 +178,7 @@ describe('while Redis is away', () => {
 
   it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
     await redis.stop();
-    rig = await open({ store: redis.url });
+    rig = await openTestRig({ store: redis.url });
     expect(await readiness()).toMatchObject({
       status: 503,
       store: { ok: false, detail: expect.stringContaining('never') },
@@ -203,7 +197,7 @@ describe('while the provider is away', () => {
   it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
-    rig = await open({ provider });
+    rig = await openTestRig({ provider });
     const away = { ok: false, detail: expect.stringContaining('never') };
     await vi.waitFor(() => expect(rig.gateway.logs()).toContain('provider not found'), PATIENCE);
     expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
@@ -222,7 +216,7 @@ describe('while the provider is away', () => {
   it('a provider that cannot say where it is counts as away', async () => {
     const provider = await startFakeProvider();
     provider.faults.discovery = { status: 503 };
-    rig = await open({ provider });
+    rig = await openTestRig({ provider });
     expectUnavailable(await rig.agent.get('/auth/login'), 'provider_unavailable');
     expect(await readiness()).toMatchObject({ status: 503 });
     provider.faults.clear();
@@ -231,7 +225,7 @@ describe('while the provider is away', () => {
 
   describe('after sign-ins', () => {
     beforeEach(async () => {
-      rig = await open();
+      rig = await openTestRig();
       await rig.agent.signIn();
       await rig.provider.stop();
     });
@@ -292,7 +286,7 @@ describe('while the provider is away', () => {
 
 describe('while an upstream is in trouble', () => {
   beforeEach(async () => {
-    rig = await open();
+    rig = await openTestRig();
     await rig.agent.signIn();
   });
 
@@ -319,7 +313,7 @@ describe('while an upstream is in trouble', () => {
   });
 
   it('calls to one that is slow are 504 after the time of the route, and are cancelled there', async () => {
-    rig = await open({ routes: [{ path: '/api', timeout: { headers: '300ms' } }] });
+    rig = await openTestRig({ routes: [{ path: '/api', timeout: { headers: '300ms' } }] });
     await rig.agent.signIn();
     rig.upstream.respond(slowHeaders(10_000));
     const answer = await rig.agent.fetch('/api/one');
@@ -332,7 +326,7 @@ describe('while an upstream is in trouble', () => {
 
 describe('the admin listener', () => {
   beforeEach(async () => {
-    rig = await open();
+    rig = await openTestRig();
     await vi.waitUntil(async () => (await readiness()).status === 200, PATIENCE);
   });
 

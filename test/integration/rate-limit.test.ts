@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig, RigOptions } from '../support/rig.ts';
 import { echo } from '../support/upstream/behaviours.ts';
 import type { AgentResponse } from '../support/user-agent/transport.ts';
 import type { UserAgent } from '../support/user-agent.ts';
@@ -18,8 +19,7 @@ beforeEach(() => redis.command('FLUSHALL'));
 
 /** Opens the rig of a test, whose time stands still unless the test moves it. */
 async function open(options: RigOptions = {}): Promise<Rig> {
-  const rig = await openRig(options);
-  onTestFinished(() => rig.close());
+  const rig = await openTestRig(options);
   rig.stopClock();
   return rig;
 }

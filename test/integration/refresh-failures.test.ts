@@ -1,6 +1,7 @@
-import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Fault } from '../support/fake-provider/faults.ts';
-import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig, RigOptions } from '../support/rig.ts';
 import type { AgentResponse } from '../support/user-agent/transport.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -14,8 +15,7 @@ let rig: Rig;
 
 /** Opens the rig of a test, with somebody signed in. */
 async function open(options: RigOptions = {}): Promise<Rig> {
-  const opened = await openRig(options);
-  onTestFinished(() => opened.close());
+  const opened = await openTestRig(options);
   await opened.agent.signIn();
   return opened;
 }

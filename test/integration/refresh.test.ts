@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Rotation } from '../support/fake-provider/settings.ts';
 import type { RunningGateway } from '../support/gateway.ts';
 import { startRedis } from '../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../support/rig.ts';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig, RigOptions } from '../support/rig.ts';
 import { status } from '../support/upstream/behaviours.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -15,8 +16,7 @@ let rig: Rig;
 
 /** Opens the rig of a test; its clock stands still. */
 async function openSignedOut(options: RigOptions = {}): Promise<Rig> {
-  const opened = await openRig(options);
-  onTestFinished(() => opened.close());
+  const opened = await openTestRig(options);
   opened.stopClock();
   return opened;
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Rig, openRig } from '../support/rig.ts';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { openTestRig } from '../support/rig-lifetime.ts';
+import type { Rig } from '../support/rig.ts';
 import { type Behaviour, echo, inTurn, requireToken, status } from '../support/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
@@ -11,8 +12,7 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 let rig: Rig;
 
 beforeEach(async () => {
-  rig = await openRig();
-  onTestFinished(() => rig.close());
+  rig = await openTestRig();
   await rig.agent.signIn();
 });
 

@@ -1,12 +1,13 @@
 import { createServer as createTlsServer } from 'node:tls';
 import { CompactEncrypt } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { selfSigned } from '../integration/proxy/self-signed.ts';
 import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/stage.ts';
 import { gatewayConfig } from '../support/gateway-config.ts';
 import { listenOnLoopback } from '../support/loopback-server.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { openTestRigs } from '../support/rig-lifetime.ts';
 import { type Rig, openRig } from '../support/rig.ts';
 import { type Upstream, startUpstream } from '../support/upstream.ts';
 import { redirect } from '../support/upstream/behaviours.ts';
@@ -158,17 +159,7 @@ describe('what is sealed', () => {
   let redis: RedisServer;
   let rig: Rig;
 
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  beforeEach(async () => {
-    rig = await openRig({ store: redis.url });
-  });
-  afterEach(async () => {
-    await rig.close();
-    await redis.command('FLUSHALL');
-  });
-  afterAll(() => redis.close());
+  openTestRigs((opened) => ({ redis, rig } = opened));
 
   it('never looks the same twice (CVE-2021-32791; standards: E5)', async () => {
     const tickets = new Set<string>();

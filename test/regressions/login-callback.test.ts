@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../support/fake-provider.ts';
 import { startGateway } from '../support/gateway.ts';
-import { authorize, beginLogin, finishLogin } from '../support/login-steps.ts';
+import { authorize, beginLogin, login } from '../support/login-steps.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { type Rig, openRig } from '../support/rig.ts';
 import type { AgentResponse } from '../support/user-agent/transport.ts';
@@ -41,7 +41,7 @@ describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altere
 
   it('a login whose request lost its nonce ends in nothing (standards: C11)', async () => {
     rig.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
-    const answer = await finishLogin(rig.agent, await beginLogin(rig.agent));
+    const answer = await login(rig.agent);
     expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
     expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
@@ -187,7 +187,7 @@ describe('CVE-2022-31093, next-auth: a malformed address of return that was thro
     '\u{1f600}',
   ])('a login that is to end at %j is answered, and ends at home', async (returnTo) => {
     for (const value of [encodeURIComponent(returnTo), returnTo.replace(/[^\x21-\x7e]/g, '%ff')]) {
-      const callback = await finishLogin(rig.agent, await beginLogin(rig.agent, `?returnTo=${value}`));
+      const callback = await login(rig.agent, `?returnTo=${value}`);
       expect(callback.status).toBe(303);
       expect(callback.header('location')).toMatch(/^\/(?:%+)?$/);
     }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { beginLogin, finishLogin } from '../support/login-steps.ts';
+import { login } from '../support/login-steps.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { type Rig, openRig } from '../support/rig.ts';
 
@@ -28,7 +28,7 @@ function expectHere(location: string | undefined): void {
 /** Where a login ends that was asked to end there; the query is sent as it is. */
 async function endOfLogin(query: string): Promise<string | undefined> {
   const agent = rig.browser();
-  const callback = await finishLogin(agent, await beginLogin(agent, `?${query}`));
+  const callback = await login(agent, `?${query}`);
   expect(callback.status).toBe(303);
   expect(callback.body).toHaveLength(0);
   return callback.header('location');

@@ -1,29 +1,20 @@
 import { createHmac } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createEnvelopes } from '../../src/crypto/envelope.ts';
 import { hashIdentifier } from '../../src/crypto/identifier.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { SESSION_SECRET } from '../support/gateway-config.ts';
 import { beginLogin, finishLogin } from '../support/login-steps.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { openTestRigs } from '../support/rig-lifetime.ts';
 import { type Rig, openRig } from '../support/rig.ts';
 import type { UserAgent } from '../support/user-agent.ts';
 
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-afterAll(() => redis.close());
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 const call = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
 const signOut = async (agent = rig.agent) =>

@@ -30,3 +30,8 @@ export async function finishLogin(
   if (callback === undefined) throw new Error('the provider did not send the browser back');
   return callback;
 }
+
+/** Takes both steps of a login, and gives the answer to the callback. */
+export async function login(agent: UserAgent, query?: string): Promise<AgentResponse> {
+  return finishLogin(agent, await beginLogin(agent, query));
+}

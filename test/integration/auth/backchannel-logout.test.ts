@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { beginLogin, finishLogin } from '../../support/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../support/logout-token.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { openTestRig } from '../../support/rig-lifetime.ts';
 import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
 import type { UserAgent } from '../../support/user-agent.ts';
 
@@ -44,11 +45,7 @@ afterAll(async () => {
 });
 
 /** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions = {}): Promise<Rig> {
-  const other = await openRig({ store: redis.url, ...options });
-  onTestFinished(() => other.close());
-  return other;
-}
+const openOther = (options: RigOptions = {}) => openTestRig({ store: redis.url, ...options });
 
 /** A browser in which a person is signed in. */
 async function signedIn(name = alice, from = rig): Promise<UserAgent> {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { describe, expect, it } from 'vitest';
+import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../../support/login-steps.ts';
 import { rawRequest } from '../../support/raw-client.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 import type { AgentResponse } from '../../support/user-agent/transport.ts';
 import type { UserAgent } from '../../support/user-agent.ts';
 import { expectRefusal } from './refusal.ts';
@@ -12,31 +13,7 @@ import { expectRefusal } from './refusal.ts';
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-
-afterAll(() => redis.close());
-
-/** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions): Promise<Rig> {
-  const other = await openRig(options);
-  onTestFinished(() => other.close());
-  return other;
-}
-
-async function login(agent = rig.agent, query?: string): Promise<AgentResponse> {
-  return finishLogin(agent, await beginLogin(agent, query));
-}
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 /** Sends a callback as the browser would: a navigation that another origin began. */
 function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentResponse> {
@@ -45,13 +22,9 @@ function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentRespons
 }
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-function expectRefused(answer: AgentResponse, reason: RegExp, agent = rig.agent): Promise<void> {
-  return expectRefusal(answer, reason, { agent, redis });
-}
-
-function tokenCalls(): number {
-  return rig.provider.tokenCalls();
-}
+const expectRefused = (answer: AgentResponse, reason: RegExp, agent = rig.agent) =>
+  expectRefusal(answer, reason, { agent, redis });
+const tokenCalls = () => rig.provider.tokenCalls();
 
 describe('GET /auth/callback after a login', () => {
   it('leads back by 303, starts a session and ends the attempt (standards: A21, B22, E17, E21)', async () => {
@@ -71,7 +44,7 @@ describe('GET /auth/callback after a login', () => {
   });
 
   it('gives an opaque cookie that ends with the browser and no script can read (standards: A5–A7, A9, E10, E13)', async () => {
-    const { setCookies } = await login();
+    const { setCookies } = await login(rig.agent);
     const line = setCookies.find((cookie) => cookie.startsWith('coatcheck=')) ?? '';
     expect(line).toMatch(/^coatcheck=[\w*~.-]{43,500}; Path=\/; HttpOnly; SameSite=Strict$/);
     expect(line).not.toContain('eyJ');
@@ -79,7 +52,7 @@ describe('GET /auth/callback after a login', () => {
   });
 
   it('gives a cookie with Secure and the prefix that browsers guard on https (standards: A4, A8)', async () => {
-    const other = await openOther({ baseUrl: 'https://app.example.test' });
+    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toEqual([
       expect.stringMatching(
@@ -93,7 +66,7 @@ describe('GET /auth/callback after a login', () => {
   });
 
   it('gives the SameSite attribute of the configuration', async () => {
-    const other = await openOther({ config: { session: { cookie: { sameSite: 'lax' } } } });
+    const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toContainEqual(
       expect.stringMatching(/^coatcheck=\S+; Path=\/; HttpOnly; SameSite=Lax$/),
@@ -150,7 +123,7 @@ describe('GET /auth/callback after a login', () => {
   });
 
   it('ends the session that a browser still shows on its way back, even if it is younger than the attempt', async () => {
-    const other = await openOther({ config: { session: { cookie: { sameSite: 'lax' } } } });
+    const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const tabs = [await beginLogin(other.agent), await beginLogin(other.agent)] as const;
     await finishLogin(other.agent, tabs[0]);
     const former = other.browser({ like: other.agent });
@@ -177,10 +150,10 @@ describe('GET /auth/callback after a login', () => {
       future: { a: [1] },
     });
     rig.upstream.respond((_request, response, record) => void response.end(`${record.bearer?.length}`));
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
     // Node reads 16 KiB of header section by default; what a server does beyond is its own matter.
     rig.provider.patchTokenResponse = (json) => ({ ...json, access_token: 'x'.repeat(12_000) });
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
     expect((await rig.agent.fetch('/api/one')).text()).toBe('12000');
   });
 });
@@ -363,7 +336,7 @@ describe('a callback that is no authorization response (standards: C24, C29)', (
     const head = `Host: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n\r\n`;
     const huge = `GET /auth/callback?state=y&code=${'x'.repeat(100_000)} HTTP/1.1\r\n${head}`;
     expect((await rawRequest(rig.gateway.port, huge)).status).toBe(431);
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 
   it('is 405 when it is posted', async () => {

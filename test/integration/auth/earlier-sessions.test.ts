@@ -1,23 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type BegunLogin, beginLogin, finishLogin } from '../../support/login-steps.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { openTestRigs } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 import type { UserAgent } from '../../support/user-agent.ts';
 
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-afterAll(() => redis.close());
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 const isSignedIn = async (agent: UserAgent) => (await agent.fetch('/api/one')).status === 200;
 const sessions = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];

@@ -1,9 +1,10 @@
 import request from 'supertest';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startFakeProvider } from '../../support/fake-provider.ts';
-import { type BegunLogin, beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { type BegunLogin, beginLogin, finishLogin, login } from '../../support/login-steps.ts';
 import { rawRequest } from '../../support/raw-client.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import { openTestRig } from '../../support/rig-lifetime.ts';
+import { type Rig, openRig } from '../../support/rig.ts';
 
 let rig: Rig;
 
@@ -12,13 +13,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => rig.close());
-
-/** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions): Promise<Rig> {
-  const other = await openRig(options);
-  onTestFinished(() => other.close());
-  return other;
-}
 
 function loginCookies({ agent }: Rig) {
   return agent.cookies.all().filter(({ name }) => name.includes('coatcheck-login-'));
@@ -70,7 +64,7 @@ describe('GET /auth/login by a navigation', () => {
   it('does all three even when the provider does not announce PKCE (standards: B6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['code_challenge_methods_supported'];
-    const other = await openOther({ provider });
+    const other = await openTestRig({ provider });
     const begun = await beginLogin(other.agent);
     expect(parametersOf(begun)).toMatchObject({
       state: expect.any(String),
@@ -238,13 +232,13 @@ describe('returnTo (standards: B1)', () => {
     ['bytes that are not UTF-8', 'returnTo=/%ff%fe'],
     ['a broken percent-encoding of another host', 'returnTo=%2f%2fevil.example'],
   ])('is ignored when it is %s', async (_what, query) => {
-    const callback = await finishLogin(rig.agent, await beginLogin(rig.agent, `?${query}`));
+    const callback = await login(rig.agent, `?${query}`);
     expect(callback.header('location')).toBe('/');
   });
 
   it('is login.defaultReturnTo where none is given', async () => {
-    const other = await openOther({ config: { login: { defaultReturnTo: '/home' } } });
-    const callback = await finishLogin(other.agent, await beginLogin(other.agent));
+    const other = await openTestRig({ config: { login: { defaultReturnTo: '/home' } } });
+    const callback = await login(other.agent);
     expect(callback.header('location')).toBe('/home');
   });
 });
@@ -262,7 +256,7 @@ describe('the cookie of a login attempt', () => {
   });
 
   it('has the prefix that browsers guard, and Secure, on https (standards: A4, A8)', async () => {
-    const other = await openOther({ baseUrl: 'https://app.example.test' });
+    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
     const { response } = await beginLogin(other.agent);
     expect(response.setCookies).toEqual([
       expect.stringMatching(
@@ -307,7 +301,7 @@ describe('a login while the provider has never been reached', () => {
   it('is 503 provider_unavailable with Retry-After and no cookie, and works once it is there', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
-    const other = await openOther({ provider });
+    const other = await openTestRig({ provider });
     const answer = await request(other.gateway.url).get('/auth/login').expect(503);
     expect(JSON.parse(answer.text)).toMatchObject({ code: 'provider_unavailable' });
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
@@ -321,7 +315,7 @@ describe('a login while the provider has never been reached', () => {
   it('is 503 as well when the provider calls itself by another name (standards: C1)', async () => {
     const provider = await startFakeProvider();
     provider.metadata['issuer'] = `${provider.issuer}/`;
-    const other = await openOther({ provider });
+    const other = await openTestRig({ provider });
     await request(other.gateway.url).get('/auth/login').expect(503);
     expect(provider.requests.map(({ endpoint }) => endpoint)).not.toContain('authorize');
     expect(other.gateway.logs()).toContain('calls itself');
@@ -330,7 +324,7 @@ describe('a login while the provider has never been reached', () => {
 
 describe('login.prefix', () => {
   it('moves every endpoint and the redirect URI', async () => {
-    const other = await openOther({ config: { login: { prefix: '/bff/sign' } } });
+    const other = await openTestRig({ config: { login: { prefix: '/bff/sign' } } });
     other.provider.client.redirectUris.push(`${other.gateway.url}/bff/sign/callback`);
     const { chain } = await other.agent.navigate('/bff/sign/login?returnTo=/inbox');
     expect(chain.map(({ url }) => new URL(url).pathname)).toEqual([

@@ -1,35 +1,16 @@
 import request from 'supertest';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { startFakeProvider } from '../../support/fake-provider.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-
-afterAll(() => redis.close());
-
-/** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions): Promise<Rig> {
-  const other = await openRig(options);
-  onTestFinished(() => other.close());
-  return other;
-}
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 /** What the provider was asked to revoke, in order. */
 function revocations({ provider } = rig) {
@@ -131,7 +112,7 @@ describe('POST /auth/logout by a fetch', () => {
 
 describe('POST /auth/logout by a form', () => {
   it('goes on to the end of the session at the provider, and from there home (standards: D4, D5)', async () => {
-    const other = await openOther({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
+    const other = await openTestRig({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
     other.provider.client.postLogoutRedirectUris.push(`${other.gateway.url}/goodbye`);
     await other.agent.signIn();
     const { chain, response } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
@@ -175,7 +156,7 @@ describe('POST /auth/logout by a form', () => {
   it('leads home where the provider has no such endpoint (standards: D6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['end_session_endpoint'];
-    const other = await openOther({ provider });
+    const other = await openTestRig({ provider });
     await other.agent.signIn();
     const tab = other.browser({ like: other.agent });
     const { chain } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
@@ -279,7 +260,7 @@ describe('a logout while the provider is in trouble', () => {
   });
 
   it('makes up for a failed revocation before the gateway ends, where nobody else could (standards: D8)', async () => {
-    const other = await openOther({ store: 'memory:' });
+    const other = await openTestRig({ store: 'memory:' });
     await other.agent.signIn();
     other.provider.faults.revoke = { status: 503, times: 1 };
     await other.agent.fetch('/auth/logout', { method: 'POST' });
@@ -319,7 +300,7 @@ describe('a logout while the provider is in trouble', () => {
   it('works without a revocation endpoint', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['revocation_endpoint'];
-    const other = await openOther({ provider });
+    const other = await openTestRig({ provider });
     await other.agent.signIn();
     expect((await other.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect((await other.agent.fetch('/api/one')).status).toBe(401);

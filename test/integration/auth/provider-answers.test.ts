@@ -1,50 +1,23 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { JWTPayload } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startFakeProvider } from '../../support/fake-provider.ts';
-import { beginLogin, finishLogin } from '../../support/login-steps.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import { login } from '../../support/login-steps.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 import type { AgentResponse } from '../../support/user-agent/transport.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-
-afterAll(() => redis.close());
-
-/** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions): Promise<Rig> {
-  const other = await openRig(options);
-  onTestFinished(() => other.close());
-  return other;
-}
-
-async function login(agent = rig.agent, query?: string): Promise<AgentResponse> {
-  return finishLogin(agent, await beginLogin(agent, query));
-}
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-function expectRefused(answer: AgentResponse, reason: RegExp, agent = rig.agent): Promise<void> {
-  return expectRefusal(answer, reason, { agent, redis });
-}
-
-function tokenCalls(): number {
-  return rig.provider.tokenCalls();
-}
+const expectRefused = (answer: AgentResponse, reason: RegExp, agent = rig.agent) =>
+  expectRefusal(answer, reason, { agent, redis });
+const tokenCalls = () => rig.provider.tokenCalls();
 
 describe('an authorization response (standards: B8, B9)', () => {
   it.each([
@@ -55,20 +28,20 @@ describe('an authorization response (standards: B8, B9)', () => {
     ['is empty', () => ''],
   ])('is refused when its iss %s, and its code is sent nowhere', async (_what, change) => {
     rig.provider.patchAuthorizationResponse = ({ iss = '', ...rest }) => ({ ...rest, iss: change(iss) });
-    await expectRefused(await login(), /"iss"/);
+    await expectRefused(await login(rig.agent), /"iss"/);
     expect(tokenCalls()).toBe(0);
   });
 
   it('is refused without an iss where the provider announced one', async () => {
     rig.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
-    await expectRefused(await login(), /"iss" \(issuer\) missing/);
+    await expectRefused(await login(rig.agent), /"iss" \(issuer\) missing/);
     expect(tokenCalls()).toBe(0);
   });
 
   it('needs no iss where the provider announced none, but a wrong one is refused all the same', async () => {
     const provider = await startFakeProvider();
     provider.metadata['authorization_response_iss_parameter_supported'] = false;
-    const other = await openOther({ provider, store: redis.url });
+    const other = await openTestRig({ provider, store: redis.url });
     provider.patchAuthorizationResponse = (response) => ({ ...response, iss: 'https://other.example' });
     await expectRefused(await login(other.agent), /"iss"/, other.agent);
     expect(provider.tokenCalls()).toBe(0);
@@ -81,7 +54,10 @@ describe('an authorization response (standards: B8, B9)', () => {
 
   it('with an error is told to the developer', async () => {
     rig.provider.user = undefined;
-    await expectRefused(await login(), /^the provider answered access_denied \(the person went away\)$/);
+    await expectRefused(
+      await login(rig.agent),
+      /^the provider answered access_denied \(the person went away\)$/,
+    );
     await expectRefused(await login(rig.agent, '?prompt=none'), /login_required/);
     expect(rig.gateway.logs()).toContain('login refused');
   });
@@ -89,7 +65,7 @@ describe('an authorization response (standards: B8, B9)', () => {
   it('with an error must have the right iss, too', async () => {
     rig.provider.user = undefined;
     rig.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
-    await expectRefused(await login(), /"iss" \(issuer\) missing/);
+    await expectRefused(await login(rig.agent), /"iss" \(issuer\) missing/);
   });
 
   it('with markup in its error is answered with none (standards: C23)', async () => {
@@ -101,7 +77,7 @@ describe('an authorization response (standards: B8, B9)', () => {
       error_description: `"><img src=x onerror=alert(1)> & \u0000\u001b[31m ünïcode ${'x'.repeat(1_000)}`,
       error_uri: 'https://evil.example/',
     });
-    const answer = await login();
+    const answer = await login(rig.agent);
     await expectRefused(answer, /^the provider answered <script>/);
     expect(answer.text()).not.toMatch(/[<>&]/);
     expect(answer.text()).not.toContain('evil.example');
@@ -113,7 +89,7 @@ describe('an authorization response (standards: B8, B9)', () => {
 
   it('with an error and a code is an error', async () => {
     rig.provider.patchAuthorizationResponse = (response) => ({ ...response, error: 'access_denied' });
-    await expectRefused(await login(), /access_denied/);
+    await expectRefused(await login(rig.agent), /access_denied/);
     expect(tokenCalls()).toBe(0);
   });
 });
@@ -154,7 +130,7 @@ describe('the ID token of a login', () => {
     ['C12', 'sub is a number', /"sub"/, claims(() => ({ sub: 5 }))],
   ])('is refused when %s: %s (standards: B5)', async (_row, _what, reason, patch) => {
     rig.provider.patchIdToken = patch;
-    await expectRefused(await login(), reason);
+    await expectRefused(await login(rig.agent), reason);
     expect(rig.provider.requests.map(({ endpoint }) => endpoint)).not.toContain('userinfo');
   });
 
@@ -164,7 +140,7 @@ describe('the ID token of a login', () => {
     ['is signed by a key the provider does not publish', 'other-key', /signature/],
   ] as const)('is refused when it %s (standards: C7, C8)', async (_what, how, reason) => {
     rig.provider.signWith(how);
-    await expectRefused(await login(), reason);
+    await expectRefused(await login(rig.agent), reason);
   });
 
   it.each(['none', 'None', 'nOnE', 'RS512', 'ES256', ''])(
@@ -174,7 +150,7 @@ describe('the ID token of a login', () => {
         ...json,
         id_token: withHeader(json['id_token'], { alg }),
       });
-      await expectRefused(await login(), /"alg"/);
+      await expectRefused(await login(rig.agent), /"alg"/);
     },
   );
 
@@ -187,35 +163,35 @@ describe('the ID token of a login', () => {
       const signature = sign('RSA-SHA256', Buffer.from(unsigned.slice(0, -1)), privateKey);
       return { ...json, id_token: unsigned + signature.toString('base64url') };
     };
-    await expectRefused(await login(), /signature/);
+    await expectRefused(await login(rig.agent), /signature/);
     expect(rig.upstream.requests).toEqual([]);
   });
 
   it('may name its one audience in a list (standards: C5)', async () => {
     rig.provider.patchIdToken = claims(() => ({ aud: ['web'] }));
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 
   it('may name us as the party it was issued to (standards: C6)', async () => {
     rig.provider.patchIdToken = claims(() => ({ azp: 'web' }));
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 
   it('may be dated a few seconds off (standards: C10)', async () => {
     rig.provider.clockOffsetMs = 15_000;
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
     rig.provider.clockOffsetMs = -15_000;
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 
   it('is not judged while the keys cannot be fetched: that is an outage', async () => {
     rig.provider.faults.jwks = { status: 503 };
-    const answer = await login();
+    const answer = await login(rig.agent);
     expect(answer.status).toBe(503);
     expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
     rig.provider.faults.clear();
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 });
 
@@ -233,7 +209,7 @@ describe('the answer of the token endpoint to a login', () => {
 
   it.each(['BEARER', 'bearer', 'Bearer'])('may have the token_type %s (standards: C15)', async (type) => {
     rig.provider.patchTokenResponse = (given) => ({ ...given, token_type: type });
-    expect((await login()).status).toBe(303);
+    expect((await login(rig.agent)).status).toBe(303);
   });
 
   it.each([
@@ -248,7 +224,7 @@ describe('the answer of the token endpoint to a login', () => {
     ],
   ])('is refused when it %s (standards: C15)', async (_what, reason, patch) => {
     rig.provider.patchTokenResponse = patch;
-    await expectRefused(await login(), reason);
+    await expectRefused(await login(rig.agent), reason);
   });
 
   it.each([
@@ -270,7 +246,7 @@ describe('the answer of the token endpoint to a login', () => {
     ],
   ])('is told to the developer when it %s', async (_what, fault, reason) => {
     rig.provider.faults.token = fault;
-    const answer = await login();
+    const answer = await login(rig.agent);
     await expectRefused(answer, reason);
     expect(answer.text()).not.toMatch(/[<>&]/);
   });
@@ -281,7 +257,7 @@ describe('the answer of the token endpoint to a login', () => {
     ['is 429', { status: 429 }],
   ])('is an outage when it %s: 503 with Retry-After', async (_what, fault) => {
     rig.provider.faults.token = fault;
-    const answer = await login();
+    const answer = await login(rig.agent);
     expect(answer.status).toBe(503);
     expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
     expect(Number(answer.header('retry-after'))).toBeGreaterThan(0);
@@ -290,8 +266,8 @@ describe('the answer of the token endpoint to a login', () => {
 
   it('is an outage when it does not come', async () => {
     rig.provider.faults.dropBefore('token');
-    expect((await login()).json()).toMatchObject({ code: 'provider_unavailable' });
-    const other = await openOther({ config: { refresh: { timeout: '200ms' } } });
+    expect((await login(rig.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
+    const other = await openTestRig({ config: { refresh: { timeout: '200ms' } } });
     other.provider.faults.hold('token');
     expect((await login(other.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
   });

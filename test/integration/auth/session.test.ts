@@ -1,35 +1,16 @@
 import request from 'supertest';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openRaw, rawRequest } from '../../support/raw-client.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
 let rig: Rig;
 
-beforeAll(async () => {
-  redis = await startRedis();
-});
-
-beforeEach(async () => {
-  rig = await openRig({ store: redis.url });
-});
-
-afterEach(async () => {
-  await rig.close();
-  await redis.command('FLUSHALL');
-});
-
-afterAll(() => redis.close());
-
-/** Opens a rig besides the usual one, for the test alone. */
-async function openOther(options: RigOptions): Promise<Rig> {
-  const other = await openRig(options);
-  onTestFinished(() => other.close());
-  return other;
-}
+openTestRigs((opened) => ({ redis, rig } = opened));
 
 /** What `GET /auth/session` says to whoever sends these header fields and nothing else. */
 async function sessionOf(headers: Record<string, string> = {}, { gateway } = rig) {
@@ -54,7 +35,7 @@ describe('GET /auth/session without a session (standards: A20)', () => {
   });
 
   it('needs no store', async () => {
-    const asked = await openOther({ store: 'redis://127.0.0.1:1/0' });
+    const asked = await openTestRig({ store: 'redis://127.0.0.1:1/0' });
     expect((await sessionOf({}, asked)).body).toEqual({ authenticated: false, loginUrl: '/auth/login' });
   });
 
@@ -66,7 +47,7 @@ describe('GET /auth/session without a session (standards: A20)', () => {
 
 describe('GET /auth/session of a person who is signed in', () => {
   it('tells who it is, for how long, and the ways from here (standards: A20)', async () => {
-    const other = await openOther({
+    const other = await openTestRig({
       config: {
         session: { idleTimeout: '10m', absoluteTimeout: '2h' },
         login: { postLogoutReturnTo: '/bye' },
@@ -99,7 +80,7 @@ describe('GET /auth/session of a person who is signed in', () => {
   });
 
   it('shows the claims of the configuration and no others', async () => {
-    const other = await openOther({
+    const other = await openTestRig({
       config: { session: { claims: ['preferred_username', 'absent', 'toString', '__proto__'] } },
     });
     await other.agent.signIn();
@@ -210,7 +191,7 @@ describe('a cookie that is no ticket', () => {
   });
 
   it('is one that another gateway sealed', async () => {
-    const other = await openOther({
+    const other = await openTestRig({
       config: { session: { secrets: ['another secret, of another deployment'] } },
     });
     const seal = await sealOf(other);
@@ -220,7 +201,7 @@ describe('a cookie that is no ticket', () => {
   });
 
   it('is taken back with the attributes it was set with on https (standards: D3)', async () => {
-    const other = await openOther({ baseUrl: 'https://app.example.test' });
+    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
     const answer = await request(`http://127.0.0.1:${other.gateway.port}`)
       .get('/auth/session')
       .set({ host: 'app.example.test', cookie: '__Host-Http-coatcheck=nonsense' });

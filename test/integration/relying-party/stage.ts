@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
-import { beginLogin, finishLogin } from '../../support/login-steps.ts';
+import { login } from '../../support/login-steps.ts';
 import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
 import type { AgentResponse } from '../../support/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
@@ -32,13 +32,12 @@ export async function openStage({ metadata = {}, ...options }: StageOptions = {}
   const provider = options.provider ?? (await startFakeProvider());
   Object.assign(provider.metadata, metadata);
   const rig = await openRig({ ...options, provider });
-  const login = async (query?: string) => finishLogin(rig.agent, await beginLogin(rig.agent, query));
 
   return {
     ...rig,
-    login,
+    login: (query) => login(rig.agent, query),
     expectRefusal: async (reason) => {
-      const answer = await login();
+      const answer = await login(rig.agent);
       expect(answer.json()).toMatchObject({
         status: 400,
         code: 'login_failed',
@@ -47,7 +46,7 @@ export async function openStage({ metadata = {}, ...options }: StageOptions = {}
       await expectNobody(rig);
     },
     expectLogin: async () => {
-      expect((await login()).status).toBe(303);
+      expect((await login(rig.agent)).status).toBe(303);
       expect((await rig.agent.fetch('/api/one')).status).toBe(200);
     },
     mint: (make) => {
