@@ -1,11 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type RedisCluster, startRedisCluster } from '../../support/redis-cluster.ts';
 import type { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
-import { describeStoreContract } from '../sessions/store-contract.ts';
+import { describeContractsOn } from './contracts.ts';
 import { type Crowd, gatherCrowd } from './crowd.ts';
-import { describeGatewaysOn } from './gateway-contract.ts';
-import { openStoreAt } from './store-at.ts';
 
 let redis: RedisCluster;
 
@@ -14,24 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-describe('the store on a cluster', () => {
-  afterEach(() => redis.flush());
-  describeStoreContract(async () => openStoreAt(redis.url));
-});
-
-describe('two gateways on a cluster', () => {
-  afterEach(() => redis.flush());
-  describeGatewaysOn(() => redis.url);
-});
+describeContractsOn('a cluster', () => redis);
 
 describe('while people call and their tokens are renewed, a cluster', () => {
   let crowd: Crowd;
 
   beforeEach(async () => {
     crowd = await gatherCrowd(redis.url);
-    await crowd.served();
   });
-  afterEach(() => crowd.close());
 
   const locks = () => redis.keys('coatcheck:lock:*');
 
@@ -86,7 +74,6 @@ describe('a cluster that is made smaller', () => {
     const small = await startRedisCluster();
     onTestFinished(() => small.close());
     const gateways = await gatherCrowd(small.url, 0);
-    onTestFinished(() => gateways.close());
     await gateways.heard();
     const listeners = await Promise.all(
       small.primaries.map((primary) => primary.command('PUBSUB', 'NUMSUB', 'coatcheck:changes')),

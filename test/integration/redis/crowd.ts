@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../support/fake-provider.ts';
 import type { Family } from '../../support/fake-provider/families.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
+import { openTestRig } from '../../support/rig-lifetime.ts';
+import type { Rig } from '../../support/rig.ts';
 import { tallyOf } from '../../support/tally.ts';
 import { until } from '../../support/until.ts';
 import type { UserAgent } from '../../support/user-agent.ts';
@@ -30,7 +32,6 @@ export type Crowd = {
   storeErrors(): Promise<number>;
   /** Lets the people come to rest; the gateways stay. */
   rest(): Promise<void>;
-  close(): Promise<void>;
 };
 
 /** The life of the access tokens, in seconds. A tenth of it passes at each step of the time. */
@@ -41,9 +42,9 @@ const CONFIG = {
   session: { cache: { maxAge: '1h' }, idleTimeout: '300d', absoluteTimeout: '365d' },
 };
 
-/** Signs people in at two gateways on one store, and lets them begin. */
+/** Signs people in at two gateways on one store, and lets them begin, until the test ends. Resolves when all were served. */
 export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
-  const rig = await openRig({
+  const rig = await openTestRig({
     store,
     config: CONFIG,
     provider: await startFakeProvider({ accessTokenLifetime: LIFE }),
@@ -87,8 +88,9 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
     clearInterval(time);
     await allCalls;
   };
+  onTestFinished(rest);
 
-  return {
+  const crowd: Crowd = {
     rig,
     rest,
     tally: () => tallyOf(statuses),
@@ -148,10 +150,7 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
         });
       }
     },
-
-    close: async () => {
-      await rest();
-      await rig.close();
-    },
   };
+  await crowd.served();
+  return crowd;
 }

@@ -1,11 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RedisServer } from '../../support/redis-server.ts';
 import { type RedisSentinel, startRedisSentinel } from '../../support/redis-sentinel.ts';
 import { until } from '../../support/until.ts';
-import { describeStoreContract } from '../sessions/store-contract.ts';
+import { describeContractsOn } from './contracts.ts';
 import { type Crowd, gatherCrowd } from './crowd.ts';
-import { describeGatewaysOn } from './gateway-contract.ts';
-import { openStoreAt } from './store-at.ts';
 
 let redis: RedisSentinel;
 
@@ -14,24 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-describe('the store on the primary that Sentinels name', () => {
-  afterEach(() => redis.flush());
-  describeStoreContract(async () => openStoreAt(redis.url));
-});
-
-describe('two gateways on the primary that Sentinels name', () => {
-  afterEach(() => redis.flush());
-  describeGatewaysOn(() => redis.url);
-});
+describeContractsOn('the primary that Sentinels name', () => redis);
 
 describe('while people call and their tokens are renewed', () => {
   let crowd: Crowd;
 
   beforeEach(async () => {
     crowd = await gatherCrowd(redis.url);
-    await crowd.served();
   });
-  afterEach(() => crowd.close());
 
   const locks = () => redis.keys('coatcheck:lock:*');
 
