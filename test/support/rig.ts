@@ -61,10 +61,8 @@ export async function openRig({ routes, ...options }: RigOptions = {}): Promise<
   };
   const gateway = await launch(options.baseUrl);
   const browser: Rig['browser'] = ({ like, at = gateway } = {}) => {
-    const agent = createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: at.port }, clock });
-    for (const { origin, line } of like?.cookies.lines ?? []) {
-      if (origin === agent.origin) agent.setCookie(line);
-    }
+    const connect = { host: '127.0.0.1', port: at.port };
+    const agent = createUserAgent(gateway.url, { connect, clock, like });
     agents.push(agent);
     return agent;
   };

@@ -57,17 +57,28 @@ export type UserAgent = {
   close(): void;
 };
 
-/** Where the agent connects to for its base URL, when that is another place than the URL says; its clock. */
-export type UserAgentOptions = { connect?: Address; clock?: () => number };
+/** How the agent differs from a new one that connects to its base URL and has the machine's time. */
+export type UserAgentOptions = {
+  /** Where it connects to for its base URL, when that is another place than the URL says. */
+  connect?: Address;
+  clock?: () => number;
+  /** Has the cookies that this one got from the same base URL. */
+  like?: UserAgent | undefined;
+};
 
 const SAME_ORIGIN: CookieContext = { crossSite: false, topLevelGet: true };
 
-/** Makes a browser with an empty cookie jar. `baseUrl` may be https only together with `connect`. */
+/** Makes a browser. `baseUrl` may be https only together with `connect`. */
 export function createUserAgent(baseUrl: string, options: UserAgentOptions = {}): UserAgent {
   const base = new URL(baseUrl);
   const transport = createTransport(base, options.connect);
   const cookies = createCookieJar(options.clock);
   const webSockets = new Set<AgentWebSocket>();
+  const setCookie = (line: string) => cookies.store(base, line);
+
+  for (const { origin, line } of options.like?.cookies.lines ?? []) {
+    if (origin === base.origin) setCookie(line);
+  }
 
   const send = async (url: URL, sent: Sent, context: CookieContext): Promise<OpenResponse> => {
     const cookie = cookies.header(url, context);
@@ -86,7 +97,7 @@ export function createUserAgent(baseUrl: string, options: UserAgentOptions = {})
   return {
     origin: base.origin,
     cookies,
-    setCookie: (line) => cookies.store(base, line),
+    setCookie,
     open,
     request,
     get: (path, init) => request(path, { ...init, method: 'GET' }),

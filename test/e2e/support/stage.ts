@@ -37,10 +37,7 @@ export async function setStage(): Promise<Stage> {
 
   const browser: Stage['browser'] = (at, { like } = {}) => {
     const connect = { host: '127.0.0.1', port: at.port };
-    const agent = createUserAgent(baseUrls.get(at) ?? at.url, { connect });
-    for (const { origin, line } of like?.cookies.lines ?? []) {
-      if (origin === agent.origin) agent.setCookie(line);
-    }
+    const agent = createUserAgent(baseUrls.get(at) ?? at.url, { connect, like });
     agents.push(agent);
     return agent;
   };
