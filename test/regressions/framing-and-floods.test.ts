@@ -1,27 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { UPGRADE } from '../integration/proxy/handshake.ts';
 import { type Stage, codeOf, namesOf, openStage, sha256 } from '../integration/proxy/stage.ts';
 import { valuesOf } from '../support/header-list.ts';
 import { rawRequest } from '../support/raw-client.ts';
-import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { openRig } from '../support/rig.ts';
 import { type Upstream, startUpstream } from '../support/upstream.ts';
 
-const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
-const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY, 'Sec-WebSocket-Version: 13'];
-
 let stage: Stage;
 let devServer: Upstream;
-let raw: RawUpstream;
-/** What the raw upstream does with a connection. */
-let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
 
 beforeAll(async () => {
-  raw = await startRawUpstream((socket, head) => attend(socket, head));
   devServer = await startUpstream();
   stage = await openStage({
-    routes: [{ path: '/raw', upstream: raw.url, websocket: true }],
+    rawRoutes: [{ path: '/raw', websocket: true }],
     config: { spa: { devServer: devServer.url } },
   });
 });
@@ -30,12 +23,12 @@ beforeEach(() => {
   stage.reset();
   stage.upstream.upgrades.length = 0;
   devServer.upgrades.length = 0;
-  raw.received.length = 0;
+  stage.raw.received.length = 0;
 });
 
 afterAll(async () => {
   await stage.close();
-  await Promise.all([devServer.close(), raw.close()]);
+  await devServer.close();
 });
 
 const expectService = async () => expect((await stage.send('GET /api/after HTTP/1.1')).status).toBe(200);
@@ -89,7 +82,7 @@ describe('a request in a request', () => {
     expect(stage.upstream.requests).toEqual([]);
     await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
     expect(valuesOf(stage.received().headers, 'content-length')).toEqual(['4']);
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\nok');
     };
@@ -99,7 +92,7 @@ describe('a request in a request', () => {
 
   it('is not what follows an upgrade before its answer (CVE-2026-2833; standards: F26)', async () => {
     for (const status of ['200 OK', '403 Forbidden', '426 Upgrade Required']) {
-      attend = async (socket, head) => {
+      stage.raw.attend = async (socket, head) => {
         await head;
         await sleep(20);
         socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
@@ -107,8 +100,8 @@ describe('a request in a request', () => {
       await stage.send('GET /raw/live HTTP/1.1', [`Origin: ${stage.gateway.url}`, ...UPGRADE], smuggled);
     }
     await sleep(20);
-    expect(raw.received).toHaveLength(3);
-    expect(Buffer.concat(raw.received).toString()).not.toContain('smuggled');
+    expect(stage.raw.received).toHaveLength(3);
+    expect(Buffer.concat(stage.raw.received).toString()).not.toContain('smuggled');
     expect(stage.upstream.requests).toEqual([]);
   });
 });
@@ -152,7 +145,7 @@ describe('an upgrade', () => {
 
   it('that ends badly takes nothing with it (CVE-2024-21536 / GHSA-c7qv-q95q-8v27; standards: F23)', async () => {
     for (const target of ['//x@x', '/api//x@x', '/raw//x@x', '/raw/{a,b}*?', '/%']) {
-      attend = (socket) => void socket.resetAndDestroy();
+      stage.raw.attend = (socket) => void socket.resetAndDestroy();
       const connection = await stage.open();
       connection.write(stage.head(`GET ${target} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE));
       connection.reset();

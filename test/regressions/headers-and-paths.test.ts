@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { UPGRADE } from '../integration/proxy/handshake.ts';
 import { type Stage, namesOf, openStage } from '../integration/proxy/stage.ts';
 import { valuesOf } from '../support/header-list.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { type Upstream, startUpstream } from '../support/upstream.ts';
-
-const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
-const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY, 'Sec-WebSocket-Version: 13'];
 
 let stage: Stage;
 /** The API of another route, which no request to a first one may reach. */

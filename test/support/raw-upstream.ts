@@ -1,12 +1,17 @@
 import { type Socket, createServer } from 'node:net';
 import { listenOnLoopback } from './loopback-server.ts';
 
+/** What is done with a connection; `head` is the header section of its first request. */
+export type Attendance = (socket: Socket, head: Promise<string>) => void | Promise<void>;
+
 /** An upstream without any HTTP of its own, for misbehaviour to the byte. */
 export type RawUpstream = {
   readonly url: string;
   readonly port: number;
   /** What came over each connection, in order of connection. */
   readonly received: Buffer[];
+  /** What it does with the connections to come. */
+  attend: Attendance;
   stop(): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
@@ -15,12 +20,9 @@ export type RawUpstream = {
 /**
  * Starts a TCP server on a free port of 127.0.0.1.
  *
- * `handler` is called for each connection, with a promise of the header section of its first request. A socket
- * stays open until the handler ends it, even when the other side has ended.
+ * `attend` is called for each connection. A socket stays open until that ends it, even when the other side has ended.
  */
-export async function startRawUpstream(
-  handler: (socket: Socket, head: Promise<string>) => void | Promise<void>,
-): Promise<RawUpstream> {
+export async function startRawUpstream(attend: Attendance = () => undefined): Promise<RawUpstream> {
   const received: Buffer[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const index = received.push(Buffer.alloc(0)) - 1;
@@ -32,16 +34,18 @@ export async function startRawUpstream(
       const end = soFar.indexOf('\r\n\r\n');
       if (end !== -1) resolve(soFar.toString('latin1', 0, end + 4));
     });
-    Promise.resolve(handler(socket, head)).catch(() => socket.destroy());
+    Promise.resolve(upstream.attend(socket, head)).catch(() => socket.destroy());
   });
   const loopback = await listenOnLoopback(server);
 
-  return {
+  const upstream: RawUpstream = {
     url: `http://127.0.0.1:${loopback.port}`,
     port: loopback.port,
     received,
+    attend,
     stop: () => loopback.stop(),
     start: () => loopback.start(),
     close: () => loopback.stop(),
   };
+  return upstream;
 }

@@ -8,7 +8,6 @@ import { parseConfig } from '../../../src/config/load.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../src/proxy/upstreams.ts';
 import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { slowBody } from '../../support/upstream/streams.ts';
 import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
@@ -17,33 +16,28 @@ import { type Stage, answering, codeOf, openStage } from './stage.ts';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 let stage: Stage;
-let raw: RawUpstream;
-/** What the raw upstream does with a connection, once the head of its request came. */
-let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
 
 beforeAll(async () => {
-  raw = await startRawUpstream((socket, head) => attend(socket, head));
   stage = await openStage({
     routes: [
-      { path: '/raw', upstream: raw.url },
-      { path: '/few', upstream: raw.url, connections: { max: 2 } },
-      { path: '/brief', upstream: raw.url, connections: { idle: '50ms' } },
       { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
-      { path: '/hasty-raw', upstream: raw.url, timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0' },
       { path: '/endless', timeout: { headers: '300ms', idle: '0s' } },
+    ],
+    rawRoutes: [
+      { path: '/raw' },
+      { path: '/few', connections: { max: 2 } },
+      { path: '/brief', connections: { idle: '50ms' } },
+      { path: '/hasty-raw', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0' },
     ],
   });
 });
 
 beforeEach(() => {
   stage.reset();
-  raw.received.length = 0;
+  stage.raw.received.length = 0;
 });
 
-afterAll(async () => {
-  await stage.close();
-  await raw.close();
-});
+afterAll(() => stage.close());
 
 /** Answers every request on a connection, however many come. */
 const answerAll = (socket: Socket) => {
@@ -52,24 +46,24 @@ const answerAll = (socket: Socket) => {
 
 describe('the connections to an upstream', () => {
   it('are no more than configured: further requests wait for one', async () => {
-    attend = answerAll;
+    stage.raw.attend = answerAll;
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, at) => stage.send(`GET /few/${at} HTTP/1.1`)),
     );
     expect(answers.map(({ body }) => body.toString())).toEqual(answers.map(() => 'ok'));
-    expect(raw.received).toHaveLength(2);
+    expect(stage.raw.received).toHaveLength(2);
   });
 
   it('are closed when they have been idle for as long as configured', async () => {
     const closed = Promise.withResolvers<void>();
-    attend = (socket) => {
+    stage.raw.attend = (socket) => {
       socket.once('end', () => closed.resolve());
       answerAll(socket);
     };
     await stage.send('GET /brief/one HTTP/1.1');
     await closed.promise;
     await stage.send('GET /brief/two HTTP/1.1');
-    expect(raw.received).toHaveLength(2);
+    expect(stage.raw.received).toHaveLength(2);
   });
 
   it('are replaced when they have been used for as long as configured, and follow a name that has moved', async () => {
@@ -109,17 +103,17 @@ describe('the connections to an upstream', () => {
   });
 
   it('are kept and used again, also after an error of the upstream', async () => {
-    attend = answerAll;
+    stage.raw.attend = answerAll;
     for (let call = 0; call < 5; call += 1) {
       expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
     }
-    expect(raw.received).toHaveLength(1);
+    expect(stage.raw.received).toHaveLength(1);
   });
 
   it('may be closed by the upstream while they are idle, which no client notices', async () => {
-    await raw.stop();
-    await raw.start();
-    attend = async (socket, head) => {
+    await stage.raw.stop();
+    await stage.raw.start();
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(OK);
       await sleep(20);
@@ -133,10 +127,10 @@ describe('the connections to an upstream', () => {
   });
 
   it('may be closed just when the next request is sent: what may be sent twice is', async () => {
-    await raw.stop();
-    await raw.start();
+    await stage.raw.stop();
+    await stage.raw.start();
     let connections = 0;
-    attend = (socket) => {
+    stage.raw.attend = (socket) => {
       connections += 1;
       let requests = 0;
       // The first connection answers once, and then ends by a reset at the next request.
@@ -151,19 +145,19 @@ describe('the connections to an upstream', () => {
       'ok',
     );
     expect(connections).toBe(2);
-    expect(raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
+    expect(stage.raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
   });
 
   it('never carry a request twice that may have been acted on', async () => {
-    await raw.stop();
-    await raw.start();
-    attend = async (socket, head) => {
+    await stage.raw.stop();
+    await stage.raw.start();
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.resetAndDestroy();
     };
     const answer = await stage.send('POST /raw/one HTTP/1.1', ['Content-Length: 4'], 'body');
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
-    expect(raw.received).toHaveLength(1);
+    expect(stage.raw.received).toHaveLength(1);
   });
 });
 
@@ -197,7 +191,7 @@ describe('an upstream that does not speak HTTP as it should', () => {
   ])(
     'gives 502 when it answers with %s, and the next request is clean (standards: F21)',
     async (_what, bytes) => {
-      attend = async (socket, head) => {
+      stage.raw.attend = async (socket, head) => {
         await head;
         socket.write(Buffer.from(bytes, 'latin1'));
         await sleep(5);
@@ -205,7 +199,7 @@ describe('an upstream that does not speak HTTP as it should', () => {
       };
       const answer = await stage.send('GET /raw/one HTTP/1.1');
       expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
-      expect(raw.received).toHaveLength(1);
+      expect(stage.raw.received).toHaveLength(1);
       await cleanAfter();
     },
   );
@@ -216,7 +210,7 @@ describe('an upstream that does not speak HTTP as it should', () => {
     ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
     ['a chunk size beyond all bounds', 'ffffffffffffffffff\r\nok\r\n'],
   ])('gives a truncated answer when its body has %s, and the next request is clean', async (_what, body) => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
     };
@@ -228,7 +222,7 @@ describe('an upstream that does not speak HTTP as it should', () => {
   });
 
   it('never mixes what it sends too much into the answer to another request (standards: F21)', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
     };
@@ -237,13 +231,13 @@ describe('an upstream that does not speak HTTP as it should', () => {
   });
 
   async function cleanAfter(): Promise<void> {
-    attend = answerAll;
+    stage.raw.attend = answerAll;
     for (let call = 0; call < 2; call += 1) {
       const victim = await stage.send('GET /raw/two HTTP/1.1');
       expect([victim.status, victim.body.toString()]).toEqual([200, 'ok']);
     }
-    await raw.stop();
-    await raw.start();
+    await stage.raw.stop();
+    await stage.raw.start();
   }
 });
 
@@ -316,7 +310,7 @@ describe('the limits of time', () => {
     const request = stage.received();
     await request.over;
     expect(request.aborted).toBe(true);
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
   });
 
   it('cut an upload that only drips, and cancel the call (standards: F22)', async () => {
@@ -334,7 +328,7 @@ describe('the limits of time', () => {
   });
 
   it('do not blame the client for an upstream that does not take its upload', async () => {
-    attend = (socket) => void socket.pause();
+    stage.raw.attend = (socket) => void socket.pause();
     const connection = await stage.open();
     connection.write(stage.head('POST /hasty-raw/one HTTP/1.1', `Content-Length: ${160 * 1024 * 1024}`));
     const block = Buffer.alloc(1024 * 1024, 'x');

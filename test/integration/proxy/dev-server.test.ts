@@ -2,15 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { type Upstream, startUpstream } from '../../support/upstream.ts';
 import { largeBody } from '../../support/upstream/streams.ts';
+import { UPGRADE } from './handshake.ts';
 import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './stage.ts';
-
-const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
-const UPGRADE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  `Sec-WebSocket-Key: ${KEY}`,
-  'Sec-WebSocket-Version: 13',
-];
 
 let stage: Stage;
 /** In the place of the development server. */

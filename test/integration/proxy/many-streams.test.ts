@@ -4,6 +4,7 @@ import type { RawConnection } from '../../support/raw-client.ts';
 import { echo } from '../../support/upstream/behaviours.ts';
 import { largeBody } from '../../support/upstream/streams.ts';
 import { type Stage, openStage } from './stage.ts';
+import { standsStill } from './standstill.ts';
 
 const MEGABYTE = 1024 * 1024;
 /** More than the socket buffers between the two ends may hold together: Linux lets one grow to 32 MB. */
@@ -71,19 +72,3 @@ it(`brings ${STREAMS} event streams their own events, and ends each at the upstr
   await Promise.all(stage.upstream.requests.map(({ over }) => over));
   expect(stage.upstream.requests.map(({ aborted }) => aborted)).toEqual(names.map(() => true));
 });
-
-/** Waits until a number has begun to grow and has stopped again. */
-async function standsStill(read: () => number): Promise<void> {
-  let before = -1;
-  let times = 0;
-  await expect
-    .poll(
-      () => {
-        times = read() > 0 && read() === before ? times + 1 : 0;
-        before = read();
-        return times;
-      },
-      { timeout: 10_000 },
-    )
-    .toBeGreaterThan(3);
-}

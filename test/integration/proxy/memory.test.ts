@@ -13,6 +13,7 @@ import { openRaw } from '../../support/raw-client.ts';
 import { type Upstream, startUpstream } from '../../support/upstream.ts';
 import { largeBody } from '../../support/upstream/streams.ts';
 import { createUserAgent } from '../../support/user-agent.ts';
+import { type Stage, headsOf } from './stage.ts';
 
 const MEGABYTE = 1024 * 1024;
 const SIZE = 200 * MEGABYTE;
@@ -25,7 +26,7 @@ let program: ChildProcess;
 let folder: string;
 let port: number;
 let adminUrl: string;
-let head: (requestLine: string, ...fields: string[]) => string;
+let head: Stage['head'];
 
 beforeAll(async () => {
   [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
@@ -48,16 +49,7 @@ beforeAll(async () => {
   await agent.signIn('/');
   const ticket = agent.cookies.header(new URL(`http://${host}`), { crossSite: false, topLevelGet: true });
   agent.close();
-  head = (requestLine, ...fields) =>
-    [
-      requestLine,
-      `Host: ${host}`,
-      `Cookie: ${ticket}`,
-      'Sec-Fetch-Site: same-origin',
-      ...fields,
-      '',
-      '',
-    ].join('\r\n');
+  head = headsOf(host, ticket ?? '');
   // What the first large body of all makes the process take is no growth.
   await upload(SIZE);
 });

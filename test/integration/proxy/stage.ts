@@ -4,6 +4,7 @@ import { type RunningGateway, startGateway } from '../../support/gateway.ts';
 import type { HeaderList } from '../../support/header-list.ts';
 import { type RawConnection, type RawOptions, openRaw, rawRequest } from '../../support/raw-client.ts';
 import type { RawResponse } from '../../support/raw-response.ts';
+import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { type Upstream, startUpstream } from '../../support/upstream.ts';
 import { type Behaviour, echo } from '../../support/upstream/behaviours.ts';
 import type { UpstreamRequest } from '../../support/upstream/request.ts';
@@ -13,6 +14,8 @@ import { type UserAgent, createUserAgent } from '../../support/user-agent.ts';
 export type Stage = {
   readonly provider: FakeProvider;
   readonly upstream: Upstream;
+  /** The upstream of the raw routes. */
+  readonly raw: RawUpstream;
   readonly gateway: RunningGateway;
   /** Has the session cookie. */
   readonly agent: UserAgent;
@@ -44,6 +47,8 @@ export type Stage = {
 export type StageOptions = {
   /** Routes beside `/api`, `/optional`, `/public` and `/socket`, or in place of them; to the upstream where they name none. */
   routes?: Record<string, unknown>[];
+  /** Further routes, to an upstream without any HTTP of its own. */
+  rawRoutes?: Record<string, unknown>[];
   /** Other keys of the configuration file. */
   config?: Record<string, unknown>;
   store?: string;
@@ -51,11 +56,21 @@ export type StageOptions = {
 
 /** Starts all parts and signs in. */
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
-  const [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
+  const [provider, upstream, raw] = await Promise.all([
+    startFakeProvider(),
+    startUpstream(),
+    startRawUpstream(),
+  ]);
   const gateway = await startGateway({
     provider,
     upstream,
-    config: { routes: routesTo(upstream, options.routes), ...options.config },
+    config: {
+      routes: [
+        ...routesTo(upstream, options.routes),
+        ...(options.rawRoutes ?? []).map((route) => ({ upstream: raw.url, ...route })),
+      ],
+      ...options.config,
+    },
     ...(options.store && { store: options.store }),
   });
   const agent = createUserAgent(gateway.url);
@@ -63,16 +78,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const { host } = new URL(gateway.url);
   const ticket = agent.cookies.header(new URL(gateway.url), { crossSite: false, topLevelGet: true }) ?? '';
 
-  const head = (requestLine: string, ...fields: string[]) =>
-    [
-      requestLine,
-      `Host: ${host}`,
-      `Cookie: ${ticket}`,
-      'Sec-Fetch-Site: same-origin',
-      ...fields,
-      '',
-      '',
-    ].join('\r\n');
+  const head = headsOf(host, ticket);
   const reset = () => {
     upstream.respond(echo);
     upstream.requests.length = 0;
@@ -81,17 +87,18 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   return {
     provider,
     upstream,
+    raw,
     gateway,
     agent,
     host,
     ticket,
     head,
-    open: (raw) => openRaw(gateway.port, raw),
-    send: (requestLine, fields = [], body = '', raw) =>
+    open: (connection) => openRaw(gateway.port, connection),
+    send: (requestLine, fields = [], body = '', connection) =>
       rawRequest(
         gateway.port,
         Buffer.concat([Buffer.from(head(requestLine, ...fields), 'latin1'), Buffer.from(body)]),
-        raw,
+        connection,
       ),
     received: () => {
       const [request, ...others] = upstream.requests.splice(0);
@@ -110,7 +117,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     close: async () => {
       agent.close();
       await gateway.close();
-      await Promise.all([provider.close(), upstream.close()]);
+      await Promise.all([provider.close(), upstream.close(), raw.close()]);
     },
   };
 }
@@ -126,6 +133,20 @@ function routesTo(
     { path: '/socket', websocket: true },
   ].filter(({ path }) => !routes.some((route) => route['path'] === path));
   return [...usual, ...routes].map((route) => ({ upstream: upstream.url, ...route }));
+}
+
+/** Makes the heads of requests that a page of this host sends, with this session cookie. */
+export function headsOf(host: string, ticket: string): Stage['head'] {
+  return (requestLine, ...fields) =>
+    [
+      requestLine,
+      `Host: ${host}`,
+      `Cookie: ${ticket}`,
+      'Sec-Fetch-Site: same-origin',
+      ...fields,
+      '',
+      '',
+    ].join('\r\n');
 }
 
 /** Answers 200 with `ok` and these fields. */

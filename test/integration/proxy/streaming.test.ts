@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { controlledStream, cutMidBody, largeBody } from '../../support/upstream/streams.ts';
 import { type Stage, answering, codeOf, openStage } from './stage.ts';
+import { standsStill } from './standstill.ts';
 
 const MEGABYTE = 1024 * 1024;
 /** More than the socket buffers between the two ends may hold together: Linux lets one grow to 32 MB. */
@@ -12,26 +12,17 @@ const TOO_MUCH_TO_BUFFER = 96 * MEGABYTE;
 const BODY = 160 * MEGABYTE;
 
 let stage: Stage;
-let raw: RawUpstream;
-/** What the raw upstream does with a connection, once the head of its request came. */
-let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
 
 beforeAll(async () => {
-  raw = await startRawUpstream((socket, head) => attend(socket, head));
   stage = await openStage({
-    routes: [
-      { path: '/large', maxBody: '0', replayBody: '0' },
-      { path: '/raw', upstream: raw.url, maxBody: '0' },
-    ],
+    routes: [{ path: '/large', maxBody: '0', replayBody: '0' }],
+    rawRoutes: [{ path: '/raw', maxBody: '0' }],
   });
 });
 
 beforeEach(() => stage.reset());
 
-afterAll(async () => {
-  await stage.close();
-  await raw.close();
-});
+afterAll(() => stage.close());
 
 describe('backpressure', () => {
   it('stops the upstream while the browser does not read, and goes on when it does (standards: F22)', async () => {
@@ -86,7 +77,7 @@ describe('a stream', () => {
   });
 
   it('flows both ways at once', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
       socket.on('data', (chunk) => socket.write(`${chunk.length.toString(16)}\r\n${chunk.toString()}\r\n`));
@@ -160,7 +151,7 @@ describe('an upstream that breaks off', () => {
   );
 
   it('gives a truncated answer even before the first byte of the body', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n', () => socket.resetAndDestroy());
     };
@@ -171,7 +162,7 @@ describe('an upstream that breaks off', () => {
   });
 
   it('while the browser uploads gives 502, and the browser can read it', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.resetAndDestroy();
     };
@@ -216,7 +207,7 @@ describe('an early answer', () => {
   });
 
   it('of the upstream reaches a browser that still uploads, and the connection goes on', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: 1\r\n\r\nno');
     };
@@ -232,7 +223,7 @@ describe('an early answer', () => {
   });
 
   it('of the upstream to a body with trailers reaches the browser as well', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
     };
@@ -249,7 +240,7 @@ describe('an early answer', () => {
 
   it('of an upstream that has stopped reading lets the browser end what it has begun', async () => {
     const gate = Promise.withResolvers<void>();
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.pause();
       await gate.promise;
@@ -288,22 +279,6 @@ async function send(socket: Socket, bytes: number): Promise<void> {
 /** How much of what was written the system has taken. */
 function sentBytes(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength;
-}
-
-/** Waits until a number has begun to grow and has stopped again. */
-async function standsStill(read: () => number): Promise<void> {
-  let before = -1;
-  let times = 0;
-  await expect
-    .poll(
-      () => {
-        times = read() > 0 && read() === before ? times + 1 : 0;
-        before = read();
-        return times;
-      },
-      { timeout: 10_000 },
-    )
-    .toBeGreaterThan(3);
 }
 
 /** Does something, and tells whether the other side then ends the connection in good order. */

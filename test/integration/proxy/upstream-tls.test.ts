@@ -2,16 +2,11 @@ import { createServer } from 'node:https';
 import { type TLSSocket, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LoopbackServer, listenOnLoopback } from '../../support/loopback-server.ts';
+import { UPGRADE } from './handshake.ts';
 import { selfSignedForLocalhost } from './self-signed.ts';
 import { type Stage, codeOf, openStage } from './stage.ts';
 
 const usual = getCACertificates('default');
-const UPGRADE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-];
 
 let stage: Stage;
 let server: LoopbackServer;

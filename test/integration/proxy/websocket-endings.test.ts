@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningGateway, startGateway } from '../../support/gateway.ts';
@@ -8,17 +7,8 @@ import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.t
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { type AgentWebSocket } from '../../support/user-agent/web-socket.ts';
 import { createUserAgent } from '../../support/user-agent.ts';
+import { SWITCHING, UPGRADE } from './handshake.ts';
 import { type Stage, openStage } from './stage.ts';
-
-const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
-const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-const UPGRADE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  `Sec-WebSocket-Key: ${KEY}`,
-  'Sec-WebSocket-Version: 13',
-];
-const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n\r\n`;
 
 let stage: Stage;
 
@@ -145,7 +135,7 @@ describe('the close frame of the gateway', () => {
     const opened = Promise.withResolvers<Socket>();
     raw = await startRawUpstream(async (socket, head) => {
       await head;
-      socket.write(SWITCHING);
+      socket.write(`${SWITCHING}\r\n`);
       opened.resolve(socket);
     });
     stage = await openStage({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
@@ -222,7 +212,7 @@ it('is never opened for a session that ends while the upstream makes up its mind
   const raw = await startRawUpstream(async (socket, head) => {
     await head;
     await gate.promise;
-    socket.write(SWITCHING);
+    socket.write(`${SWITCHING}\r\n`);
   });
   stage = await openStage({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
   const connection = await stage.open();

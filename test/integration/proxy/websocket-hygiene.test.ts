@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valuesOf } from '../../support/header-list.ts';
+import { KEY_FIELD, UPGRADE } from './handshake.ts';
 import {
   ambiguousFields,
   climbingPaths,
@@ -8,9 +9,6 @@ import {
   unusualTargets,
 } from './hostile.ts';
 import { type Stage, namesOf, openStage } from './stage.ts';
-
-const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
-const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY, 'Sec-WebSocket-Version: 13'];
 
 let stage: Stage;
 let own: string;
@@ -105,14 +103,14 @@ describe('an upgrade is refused', () => {
   it.each([
     ['in HTTP/1.0, which had none', 'GET /socket/live HTTP/1.0', UPGRADE, ''],
     ['in HTTP/2.0', 'GET /socket/live HTTP/2.0', UPGRADE, ''],
-    ['without a key', 'GET /socket/live HTTP/1.1', UPGRADE.filter((field) => field !== KEY), ''],
+    ['without a key', 'GET /socket/live HTTP/1.1', UPGRADE.filter((field) => field !== KEY_FIELD), ''],
     [
       'with a key that is none',
       'GET /socket/live HTTP/1.1',
-      [...UPGRADE.filter((field) => field !== KEY), 'Sec-WebSocket-Key: x'],
+      [...UPGRADE.filter((field) => field !== KEY_FIELD), 'Sec-WebSocket-Key: x'],
       '',
     ],
-    ['with two keys', 'GET /socket/live HTTP/1.1', [...UPGRADE, KEY], ''],
+    ['with two keys', 'GET /socket/live HTTP/1.1', [...UPGRADE, KEY_FIELD], ''],
     ['with two Upgrades', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Upgrade: websocket'], ''],
     ['with two Hosts', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Host: evil.example'], ''],
     ['with a body', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'Content-Length: 5'], 'hello'],

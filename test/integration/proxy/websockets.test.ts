@@ -1,31 +1,15 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valueOf, valuesOf } from '../../support/header-list.ts';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
+import { ACCEPT, KEY, SWITCHING, UPGRADE } from './handshake.ts';
 import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
 
-const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
-const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-const UPGRADE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  `Sec-WebSocket-Key: ${KEY}`,
-  'Sec-WebSocket-Version: 13',
-];
-const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`;
-
 let stage: Stage;
-let raw: RawUpstream;
-/** What the raw upstream does with a connection. */
-let attend: Parameters<typeof startRawUpstream>[0] = () => undefined;
 let own: string;
 
 beforeAll(async () => {
-  raw = await startRawUpstream((socket, head) => attend(socket, head));
   stage = await openStage({
     routes: [
-      { path: '/raw', upstream: raw.url, websocket: true, timeout: { headers: '300ms' } },
       { path: '/open', websocket: true, auth: 'none' },
       { path: '/maybe', websocket: true, auth: 'optional' },
       { path: '/moved', websocket: true, stripPrefix: true },
@@ -36,6 +20,7 @@ beforeAll(async () => {
         requestHeaders: { set: { 'X-Set': '1' }, remove: ['X-Removed'] },
       },
     ],
+    rawRoutes: [{ path: '/raw', websocket: true, timeout: { headers: '300ms' } }],
   });
   own = `Origin: ${stage.gateway.url}`;
 });
@@ -44,13 +29,10 @@ beforeEach(() => {
   stage.reset();
   stage.upstream.rejectUpgrades(undefined);
   stage.upstream.upgrades.length = 0;
-  raw.received.length = 0;
+  stage.raw.received.length = 0;
 });
 
-afterAll(async () => {
-  await stage.close();
-  await raw.close();
-});
+afterAll(() => stage.close());
 
 /** Asks for an upgrade, and gives the answer, which may be 101. */
 async function ask(path: string, fields: readonly string[] = [own, ...UPGRADE], head = stage.head) {
@@ -155,7 +137,7 @@ describe('an upgrade', () => {
   });
 
   it('is answered with the fields of the handshake and no other (standards: F10, F11)', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(
         `${SWITCHING}Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nX-Inside: 1\r\n\r\n`,
@@ -188,7 +170,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
       const answer = await ask(path, [...fields, ...UPGRADE, 'Sec-Fetch-Site: same-origin', 'X-CSRF: 1']);
       expect([answer.status, codeOf(answer)]).toEqual([403, 'origin_rejected']);
     }
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
     expect(stage.upstream.upgrades).toEqual([]);
   });
 
@@ -199,7 +181,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
       expect(answer.header('content-type')).toBe('application/problem+json');
       expect(answer.header('connection')).toBe('close');
     }
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
   });
 
   it('for any other protocol (standards: F26)', async () => {
@@ -213,7 +195,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
       expect((await ask('/raw/live', fields)).status).toBe(400);
       expect((await ask('/api/live', fields)).status).not.toBe(101);
     }
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
   });
 
   it('with another method than GET, or with a body', async () => {
@@ -230,7 +212,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
       );
       expect(answer.status).toBe(400);
     }
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
   });
 
   it('on a route that has no sockets, and on none', async () => {
@@ -258,7 +240,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     '*',
   ])('for the target %s (standards: F13, F24)', async (target) => {
     expect((await ask(target)).status).toBe(400);
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
     expect(stage.upstream.upgrades).toEqual([]);
   });
 
@@ -266,13 +248,13 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     const head: Stage['head'] = (requestLine, ...fields) =>
       stage.head(requestLine, ...fields).replace(`Host: ${stage.host}`, 'Host: evil.example');
     expect((await ask('/raw/live', [own, ...UPGRADE], head)).status).toBe(421);
-    expect(raw.received).toEqual([]);
+    expect(stage.raw.received).toEqual([]);
   });
 });
 
 describe('an upstream that does not upgrade', () => {
   it.each([401, 403, 404, 500, 200])('answers %i, and the client reads it', async (code) => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.end(
         `HTTP/1.1 ${code} Why\r\nContent-Length: 3\r\nX-Why: 1\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nClear-Site-Data: "*"\r\nWWW-Authenticate: Basic\r\n\r\nwhy`,
@@ -287,7 +269,7 @@ describe('an upstream that does not upgrade', () => {
   });
 
   it('may answer in chunks', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.end('HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n');
     };
@@ -297,7 +279,7 @@ describe('an upstream that does not upgrade', () => {
 
   it('never gets what the client sent after the upgrade (standards: F26)', async () => {
     for (const code of [200, 403]) {
-      attend = async (socket, head) => {
+      stage.raw.attend = async (socket, head) => {
         await head;
         socket.write(`HTTP/1.1 ${code} Why\r\nContent-Length: 2\r\n\r\nno`);
       };
@@ -306,7 +288,7 @@ describe('an upstream that does not upgrade', () => {
       expect(answer.status).toBe(code);
       await sleep(20);
     }
-    expect(raw.received.map((bytes) => bytes.toString()).join()).not.toContain('smuggled');
+    expect(stage.raw.received.map((bytes) => bytes.toString()).join()).not.toContain('smuggled');
     expect(stage.upstream.requests).toEqual([]);
   });
 
@@ -319,17 +301,17 @@ describe('an upstream that does not upgrade', () => {
     ['leaves out the handshake', 502, SWITCHING.replace(/Sec-WebSocket-Accept.*\r\n/, '')],
     ['says nothing', 504, 'wait'],
   ])('and %s gives %i, on the socket', async (_what, status, bytes) => {
-    if (bytes === undefined) await raw.stop();
-    attend = async (socket, head) => {
+    if (bytes === undefined) await stage.raw.stop();
+    stage.raw.attend = async (socket, head) => {
       await head;
       if (bytes === '') socket.resetAndDestroy();
       else if (bytes !== 'wait') socket.write(`${bytes}\r\n`);
     };
     const answer = await ask('/raw/live');
-    await raw.start();
+    await stage.raw.start();
     expect(answer.status).toBe(status);
     expect(answer.header('content-type')).toBe('application/problem+json');
-    expect(answer.body.toString()).not.toContain(`${raw.port}`);
+    expect(answer.body.toString()).not.toContain(`${stage.raw.port}`);
     expect(answer.header('x-request-id') ?? JSON.parse(answer.body.toString()).requestId).toBeDefined();
   });
 });
@@ -351,7 +333,7 @@ describe('an open socket', () => {
   });
 
   it('gets what came together with the 101', async () => {
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${SWITCHING}\r\n\x81\x05hello`, 'latin1');
     };
@@ -364,26 +346,26 @@ describe('an open socket', () => {
 
   it('passes on what the client sent too early, but not before the 101 (standards: F26)', async () => {
     const gate = Promise.withResolvers<void>();
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       await gate.promise;
       socket.write(`${SWITCHING}\r\n`);
     };
     const connection = await stage.open();
     connection.write(stage.head('GET /raw/live HTTP/1.1', own, ...UPGRADE) + 'early');
-    await expect.poll(() => raw.received.length).toBe(1);
+    await expect.poll(() => stage.raw.received.length).toBe(1);
     await sleep(50);
-    expect(raw.received[0]?.toString()).not.toContain('early');
+    expect(stage.raw.received[0]?.toString()).not.toContain('early');
     gate.resolve();
     await connection.readUntil('\r\n\r\n');
-    await expect.poll(() => raw.received[0]?.toString()).toContain('\r\n\r\nearly');
+    await expect.poll(() => stage.raw.received[0]?.toString()).toContain('\r\n\r\nearly');
     connection.close();
   });
 
   it('holds back the upstream while the browser does not read', async () => {
     const total = 160 * 1024 * 1024;
     let written = 0;
-    attend = async (socket, head) => {
+    stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${SWITCHING}\r\n`);
       const frame = Buffer.concat([
@@ -424,7 +406,7 @@ describe('an open socket', () => {
   it('ends on the other side when either side ends or breaks', async () => {
     for (const end of ['end', 'resetAndDestroy'] as const) {
       const { promise: gone, resolve } = Promise.withResolvers<void>();
-      attend = async (socket, head) => {
+      stage.raw.attend = async (socket, head) => {
         socket.once('close', () => resolve());
         socket.once('end', () => socket.end());
         await head;
@@ -437,7 +419,7 @@ describe('an open socket', () => {
       await gone;
     }
     for (const end of ['end', 'resetAndDestroy'] as const) {
-      attend = async (socket, head) => {
+      stage.raw.attend = async (socket, head) => {
         await head;
         socket.write(`${SWITCHING}\r\n`);
         await sleep(10);

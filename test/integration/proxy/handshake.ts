@@ -1,0 +1,14 @@
+import { createHash } from 'node:crypto';
+
+/** The key of the example in RFC 6455, and what shows that a server has understood it (section 1.3). */
+export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+export const ACCEPT = createHash('sha1')
+  .update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+  .digest('base64');
+
+/** The fields that ask for a WebSocket. */
+export const KEY_FIELD = `Sec-WebSocket-Key: ${KEY}`;
+export const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY_FIELD, 'Sec-WebSocket-Version: 13'];
+
+/** The answer of a server that opens one, without the line that ends its header section. */
+export const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`;
