@@ -17,22 +17,10 @@ export type Contender = {
 /** What is measured, in the order in which it is shown. */
 export const contenders = {
   upstream: { title: 'the API, asked directly', open: openUpstream },
-  'node-http': {
-    title: 'node:http answering by itself',
-    open: openBaseline('node-http'),
-  },
-  coatcheck: {
-    title: 'Coatcheck',
-    open: openCoatcheck({ cacheMaxAge: '5s', workers: 1 }),
-  },
-  'coatcheck-2': {
-    title: 'Coatcheck, 2 workers',
-    open: openCoatcheck({ cacheMaxAge: '5s', workers: 2 }),
-  },
-  'coatcheck-uncached': {
-    title: 'Coatcheck, read cache off',
-    open: openCoatcheck({ cacheMaxAge: '0s', workers: 1 }),
-  },
+  'node-http': { title: 'node:http answering by itself', open: openBaseline('node-http') },
+  coatcheck: { title: 'Coatcheck', open: openCoatcheck() },
+  'coatcheck-2': { title: 'Coatcheck, 2 workers', open: openCoatcheck({ workers: 2 }) },
+  'coatcheck-uncached': { title: 'Coatcheck, read cache off', open: openCoatcheck({ cacheMaxAge: '0s' }) },
   'coatcheck-uncached-2': {
     title: 'Coatcheck, read cache off, 2 workers',
     open: openCoatcheck({ cacheMaxAge: '0s', workers: 2 }),
@@ -41,10 +29,7 @@ export const contenders = {
     title: 'http-proxy-middleware alone',
     open: openBaseline('http-proxy-middleware'),
   },
-  'obvious-wiring': {
-    title: 'the obvious wiring',
-    open: openBaseline('obvious-wiring'),
-  },
+  'obvious-wiring': { title: 'the obvious wiring', open: openBaseline('obvious-wiring') },
 } as const satisfies Record<string, { title: string; open: Opener }>;
 
 /** The short name of a contender. */
@@ -80,7 +65,7 @@ function openBaseline(name: string): Opener {
   };
 }
 
-function openCoatcheck({ cacheMaxAge, workers }: { cacheMaxAge: string; workers: number }): Opener {
+function openCoatcheck({ cacheMaxAge = '5s', workers = 1 } = {}): Opener {
   return async (stage) => {
     const gateway = await stage.coatcheck({
       keyPrefix: `bench-${cacheMaxAge}-${workers}:`,
