@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** A new unguessable identifier: 256 random bits, base64url. */
 export function randomIdentifier(): string {
@@ -10,5 +10,5 @@ export function randomIdentifier(): string {
  * Enough for identifiers of 256 random bits; it does not depend on the secrets, which may be rotated.
  */
 export function hashIdentifier(purpose: string, identifier: string): string {
-  return createHash('sha256').update(`${purpose}\0${identifier}`).digest('base64url');
+  return hash('sha256', `${purpose}\0${identifier}`, 'base64url');
 }

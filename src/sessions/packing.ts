@@ -34,14 +34,8 @@ export function createPacker(): Packer {
 export function unpack(packed: Packed, bytes: Buffer): string {
   if (typeof packed === 'string') return packed;
   let [at = 0] = packed;
-  let text = '';
-  for (let part = 1; part < packed.length; part += 1) {
-    const end = at + (packed[part] ?? 0);
-    text += part === 1 ? '' : '.';
-    text += bytes.toString('base64url', at, end);
-    at = end;
-  }
-  return text;
+  const parts = packed.slice(1).map((length) => bytes.toString('base64url', at, (at += length)));
+  return parts.join('.');
 }
 
 /** The payload of a packed JWT, or undefined for what was left as it is. */

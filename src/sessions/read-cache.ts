@@ -8,11 +8,15 @@ export type ReadCache = {
   /** Reads from the store; one read serves all who ask for the same session meanwhile. */
   load(key: string): Promise<StoredSession | undefined>;
   put(stored: StoredSession): void;
+  /** Notes how long a session that is held lives unless it is used; it stays as old as it was. */
+  touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
 };
 
 /** How many ended sessions are remembered, so that no late read or write brings one of them back into the cache. */
 const REMEMBERED_ENDS = 10_000;
+/** How long what may be served no more is kept for the store, in milliseconds: tokens nobody asks for do not lie about. */
+const KEPT_MS = 60_000;
 
 type Entry = { stored: StoredSession; readAtMs: number };
 type Read = { result: Promise<StoredSession | undefined>; outdated: boolean };
@@ -29,20 +33,30 @@ export function createReadCache(deps: {
   clock: () => number;
 }): ReadCache {
   const { store, maxAge, maxEntries, clock } = deps;
+  const keptMs = Math.max(maxAge, KEPT_MS);
   const entries = new Map<string, Entry>();
   const reads = new Map<string, Read>();
   const ended = new Set<string>();
 
   const put = (stored: StoredSession) => {
     if (ended.has(stored.key)) return;
+    const readAtMs = clock();
     entries.delete(stored.key);
-    entries.set(stored.key, { stored, readAtMs: clock() });
-    if (entries.size > maxEntries) dropOldest(entries);
+    entries.set(stored.key, { stored, readAtMs });
+    // What was read first stands first.
+    for (const [key, oldest] of entries) {
+      if (entries.size <= maxEntries && readAtMs - oldest.readAtMs < keptMs) break;
+      entries.delete(key);
+    }
   };
   const bury = (key: string) => {
     entries.delete(key);
     ended.add(key);
-    if (ended.size > REMEMBERED_ENDS) dropOldest(ended);
+    if (ended.size <= REMEMBERED_ENDS) return;
+    for (const oldest of ended) {
+      ended.delete(oldest);
+      break;
+    }
   };
 
   store.onChange((change) => {
@@ -88,14 +102,10 @@ export function createReadCache(deps: {
     },
 
     put,
+    touch(key, idleExpiresAtMs) {
+      const entry = entries.get(key);
+      if (entry !== undefined) entry.stored = { ...entry.stored, idleExpiresAtMs };
+    },
     drop: (key) => void entries.delete(key),
   };
-}
-
-/** Drops the entry that was put in first: Maps and Sets keep the order of insertion. */
-function dropOldest(collection: Map<string, unknown> | Set<string>): void {
-  for (const oldest of collection.keys()) {
-    collection.delete(oldest);
-    return;
-  }
 }

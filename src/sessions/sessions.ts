@@ -123,11 +123,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   const touch = (stored: StoredSession) => {
     const idleExpiresAtMs = clock() + idleTimeout;
+    const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
     // Of many requests at once the first touches, and the others find it done in the cache.
-    const newest = cache.get(stored.key);
-    const touchedUntilMs = Math.max(stored.idleExpiresAtMs, newest?.idleExpiresAtMs ?? 0);
-    if (idleExpiresAtMs - touchedUntilMs < touchEveryMs) return;
-    if (newest !== undefined) cache.put({ ...newest, idleExpiresAtMs });
+    if (!isDue(stored.idleExpiresAtMs) || !isDue(cache.get(stored.key)?.idleExpiresAtMs)) return;
+    cache.touch(stored.key, idleExpiresAtMs);
     store.touch(stored.key, idleExpiresAtMs).then(
       (alive) => {
         if (!alive) cache.drop(stored.key);

@@ -62,6 +62,34 @@ describe('the read cache', () => {
     expect(cache.get('k1')).toBeUndefined();
   });
 
+  it('does not call a session younger because it is used', async () => {
+    const { cache, clock } = await openCache();
+    await cache.load('k1');
+    clock.advance(4_999);
+    cache.touch('k1', clock.now() + 1_800_000);
+    expect(cache.get('k1')?.idleExpiresAtMs).toBe(clock.now() + 1_800_000);
+    clock.advance(1);
+    expect(cache.get('k1')).toBeUndefined();
+  });
+
+  it('holds nothing that was read more than a minute ago', async () => {
+    const { cache, store, clock } = await openCache();
+    const known: unknown[] = [];
+    const load = store.load;
+    store.load = (key, before) => {
+      known.push(before?.key);
+      return load(key, before);
+    };
+    await cache.load('k1');
+    clock.advance(59_999);
+    cache.put(sampleStored(clock.now(), { key: 'k2' }));
+    await cache.load('k1');
+    clock.advance(60_000);
+    cache.put(sampleStored(clock.now(), { key: 'k2' }));
+    await cache.load('k1');
+    expect(known).toEqual([undefined, 'k1', undefined]);
+  });
+
   it('does not remember that a session is absent', async () => {
     const { cache, store, clock } = await openCache();
     expect(await cache.load('k2')).toBeUndefined();
