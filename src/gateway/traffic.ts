@@ -16,7 +16,9 @@ import { createRouteLimits } from '../proxy/route-limits.ts';
 import { createRoutes } from '../proxy/routes.ts';
 import { createSpaFiles } from '../proxy/spa.ts';
 import { createTunnels } from '../proxy/tunnel.ts';
-import { answerOnSocket, createUpgrades, type UpgradeAnswers } from '../proxy/upgrades.ts';
+import { answerOnSocket } from '../proxy/upgrade-answer.ts';
+import { createUpgradePassages } from '../proxy/upgrade-passage.ts';
+import { createUpgrades } from '../proxy/upgrades.ts';
 import { createUpstreams } from '../proxy/upstreams.ts';
 import { createWatches } from '../sessions/watches.ts';
 import type { Entry } from './entry.ts';
@@ -50,21 +52,22 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     limits: createRouteLimits(routes.all, rateLimits),
   });
   const tunnels = createTunnels();
-  const refuse = (socket: Socket, error: unknown, exchange: Exchange, method = 'GET') => {
-    logProblem(log, error, exchange.requestId);
-    const problem = problems(error, exchange.requestId);
-    accessLog(method, problem.status, exchange);
-    answerOnSocket(socket, problem);
-  };
-  const answers: UpgradeAnswers = {
+  const upgradePassages = createUpgradePassages({
+    tunnels,
     onAnswer: (status, exchange) => accessLog('GET', status, exchange),
-    refuse,
-  };
+  });
   const devServer =
     spa?.devServer === undefined
       ? undefined
-      : createDevServer({ origin: spa.devServer, tunnels, ...answers });
-  const upgrades = createUpgrades({ routes, originPolicy, bearers, watches, tunnels, baseUrl, ...answers });
+      : createDevServer({ origin: spa.devServer, passages: upgradePassages });
+  const upgrades = createUpgrades({
+    routes,
+    originPolicy,
+    bearers,
+    watches,
+    passages: upgradePassages,
+    baseUrl,
+  });
 
   const openUpgrade = async (request: IncomingMessage, socket: Socket, head: Buffer, exchange: Exchange) => {
     guard.check(request, exchange);
@@ -72,7 +75,15 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     if (devServer === undefined)
       throw new GatewayError('not_found', { detail: 'No WebSocket is served here.' });
     originPolicy.checkUpgrade(request);
-    devServer.upgrade(request, socket, head, exchange);
+    await devServer.upgrade(request, socket, head, exchange);
+  };
+  const refuseUpgrade = (request: IncomingMessage, socket: Socket, error: unknown, exchange: Exchange) => {
+    // A browser that has gone is told nothing, and nothing is wrong.
+    if (socket.destroyed) return;
+    logProblem(log, error, exchange.requestId);
+    const problem = problems(error, exchange.requestId);
+    accessLog(request.method, problem.status, exchange);
+    answerOnSocket(socket, problem);
   };
 
   return {
@@ -95,7 +106,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       const exchange = guard.open(request);
       socket.on('error', () => socket.destroy());
       openUpgrade(request, socket, head, exchange).catch((error: unknown) =>
-        refuse(socket, error, exchange, request.method),
+        refuseUpgrade(request, socket, error, exchange),
       );
     },
 

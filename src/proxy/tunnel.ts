@@ -1,69 +1,82 @@
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { endSocket } from '../http/socket-end.ts';
 import { closeFrame, createFrameTracker } from './websocket-frames.ts';
 
 /** An open WebSocket between a browser and an upstream. */
 export type Tunnel = {
   /** Closes it with a status code (RFC 6455, section 7.4.1) between two frames; a frame that does not end is cut off. */
   close(code: number): void;
-  isClosing(): boolean;
 };
 
 /** How long a frame under way may take to end, and a browser to answer the close, in milliseconds. */
 const GRACE_MS = 1_000;
 
+/** How long an upstream whose browser has gone may say nothing and stay, in milliseconds. */
+const LEAVE_MS = 5_000;
+
+const ignore = () => undefined;
+
 /**
- * Watches the upstream's side of a tunnel that the proxy library pipes, so that the gateway can end it in good form. Call
- * when the pipe stands and before anything has flowed.
+ * Passes bytes both ways, each side at the pace of the other. Whichever ends first, both are closed in the end. `first` is
+ * what came from the upstream together with its 101.
+ *
+ * An idle tunnel is little more than its two sockets: what is captured here is kept as long as it is open.
  */
-export function createTunnel(browser: Duplex, upstream: Socket): Tunnel {
+export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): Tunnel {
   const frames = createFrameTracker();
-  const follow = (chunk: Buffer) => void frames.feed(chunk);
-  upstream.on('data', follow);
-  let closing = false;
+  let closeCode: number | undefined;
 
-  const finish = (code: number) => {
-    upstream.destroy();
-    // What the browser still sends is read and thrown away, until it has ended its side as well.
-    browser.unpipe(upstream);
+  const toUpstream = (chunk: Buffer) => {
+    if (!upstream.write(chunk)) browser.pause();
+  };
+  const toBrowser = (chunk: Buffer) => {
+    const end = frames.feed(chunk);
+    if (closeCode !== undefined && end > 0) {
+      browser.write(chunk.subarray(0, end));
+      finish(closeFrame(closeCode));
+    } else if (!browser.write(chunk)) upstream.pause();
+  };
+  /** What the browser says from now on is read and thrown away. */
+  const deafen = () => {
+    browser.off('data', toUpstream);
     browser.resume();
-    browser.end(closeFrame(code));
-    setTimeout(() => browser.destroy(), GRACE_MS).unref();
+  };
+  const finish = (lastWords?: Buffer) => {
+    upstream.off('data', toBrowser).destroy();
+    deafen();
+    if (!browser.writableEnded) endSocket(browser, lastWords);
   };
 
-  /** Lets the frame under way out to its end, and nothing after it. */
-  const finishAfterFrame = (code: number) => {
-    const timer = setTimeout(() => browser.destroy(), GRACE_MS);
-    browser.once('close', () => clearTimeout(timer));
-    browser.on('drain', () => upstream.resume());
-    upstream.on('data', (chunk: Buffer) => {
-      const end = frames.feed(chunk);
-      const goesOn = browser.write(end === 0 ? chunk : chunk.subarray(0, end));
-      if (end > 0) {
-        clearTimeout(timer);
-        finish(code);
-      } else if (!goesOn) upstream.pause();
-    });
-    upstream.resume();
-  };
+  if (first.length > 0) toBrowser(first);
+  upstream.on('data', toBrowser);
+  upstream.on('drain', () => browser.resume());
+  upstream.on('error', ignore);
+  upstream.once('end', () => finish());
+  upstream.once('close', () => finish());
+  browser.on('data', toUpstream);
+  browser.on('drain', () => upstream.resume());
+  browser.once('end', () => {
+    upstream.end();
+    upstream.setTimeout(LEAVE_MS, () => upstream.destroy());
+  });
+  browser.once('close', () => upstream.destroy());
 
   return {
     close(code) {
-      if (closing) return;
-      closing = true;
-      upstream.unpipe(browser);
-      upstream.off('data', follow);
-      if (frames.isBetweenFrames()) finish(code);
-      else finishAfterFrame(code);
+      if (closeCode !== undefined) return;
+      closeCode = code;
+      setTimeout(() => browser.destroy(), GRACE_MS).unref();
+      deafen();
+      upstream.resume();
+      if (frames.isBetweenFrames()) finish(closeFrame(code));
     },
-    isClosing: () => closing,
   };
 }
 
 /** The tunnels of a gateway, which end together when it stops. */
 export type Tunnels = {
-  /** Opens one; what is opened after {@link Tunnels.closeAll} is closed at once. */
-  open(browser: Socket, upstream: Socket): Tunnel;
+  /** Opens one, as {@link createTunnel} does; what is opened after {@link Tunnels.closeAll} is closed at once. */
+  open(...ends: Parameters<typeof createTunnel>): Tunnel;
   /** Closes every tunnel with 1001, "going away". */
   closeAll(): void;
 };
@@ -74,13 +87,10 @@ export function createTunnels(): Tunnels {
   const tunnels = new Set<Tunnel>();
   let goingAway = false;
   return {
-    open(browser, upstream) {
-      const tunnel = createTunnel(browser, upstream);
+    open(browser, upstream, first) {
+      const tunnel = createTunnel(browser, upstream, first);
       tunnels.add(tunnel);
-      browser.once('close', () => {
-        tunnels.delete(tunnel);
-        upstream.destroy();
-      });
+      browser.once('close', () => tunnels.delete(tunnel));
       if (goingAway) tunnel.close(GOING_AWAY);
       return tunnel;
     },

@@ -33,9 +33,7 @@ function isTimeout(cause: unknown): boolean {
     cause instanceof errors.HeadersTimeoutError ||
     cause instanceof errors.BodyTimeoutError ||
     cause instanceof errors.ConnectTimeoutError ||
-    codeOf(cause) === 'ETIMEDOUT' ||
-    // Of http-proxy-middleware 4.2, for an upgrade that is not answered.
-    codeOf(cause) === 'ERR_UPSTREAM_UPGRADE_TIMEOUT'
+    codeOf(cause) === 'ETIMEDOUT'
   );
 }
 

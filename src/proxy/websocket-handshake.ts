@@ -26,16 +26,13 @@ export function acceptanceOf(key: string): string {
 }
 
 /**
- * Takes the fields of a 101 that make the handshake; no other passes. Undefined when it is none, or that of another
- * client: what follows it would be no WebSocket.
+ * Takes the fields of a 101 that make the handshake, as a flat list of names and values; no other passes. Undefined when it
+ * is none, or that of another client: what follows it would be no WebSocket.
  */
-export function readHandshake(
-  headers: IncomingHttpHeaders,
-  acceptance: string,
-): IncomingHttpHeaders | undefined {
+export function readHandshake(headers: IncomingHttpHeaders, acceptance: string): string[] | undefined {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
   if (headers['sec-websocket-accept'] !== acceptance) return undefined;
   const names = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
-  const kept = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]));
-  return { connection: 'Upgrade', upgrade: 'websocket', ...Object.fromEntries(kept) };
+  const kept = names.flatMap((name) => (headers[name] === undefined ? [] : [name, headers[name]]));
+  return ['connection', 'Upgrade', 'upgrade', 'websocket', ...kept];
 }

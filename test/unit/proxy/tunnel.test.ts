@@ -1,5 +1,4 @@
 import { Socket } from 'node:net';
-import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTunnel } from '../../../src/proxy/tunnel.ts';
 import { closeFrame } from '../../../src/proxy/websocket-frames.ts';
@@ -8,14 +7,16 @@ beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
 
 /** A tunnel whose upstream speaks when the test says so, and what its browser received. */
-function openTunnel() {
+function openTunnel(first: number[] = []) {
   const upstream = new Socket();
-  const browser = new PassThrough();
   const received: Buffer[] = [];
-  browser.on('data', (chunk: Buffer) => received.push(chunk));
-  upstream.pipe(browser);
+  const browser = new Socket();
+  browser._write = (chunk: Buffer, _encoding, done) => {
+    received.push(chunk);
+    done();
+  };
   return {
-    tunnel: createTunnel(browser, upstream),
+    tunnel: createTunnel(browser, upstream, Buffer.from(first)),
     browser,
     upstream,
     say: (...bytes: number[]) => void upstream.emit('data', Buffer.from(bytes)),
@@ -28,12 +29,11 @@ const goodbye = Array.from(closeFrame(1_001));
 
 describe('a tunnel', () => {
   it('lets everything through as long as nobody closes it', () => {
-    const { tunnel, browser, say, received } = openTunnel();
-    say(...hello, ...hello.slice(0, 1));
+    const { browser, say, received } = openTunnel(hello.slice(0, 3));
+    say(...hello.slice(3), ...hello.slice(0, 1));
     say(...hello.slice(1));
     expect(received()).toEqual([...hello, ...hello]);
     expect(browser.writableEnded).toBe(false);
-    expect(tunnel.isClosing()).toBe(false);
   });
 });
 
@@ -45,7 +45,6 @@ describe('a tunnel that is closed', () => {
     expect(received()).toEqual([...hello, ...goodbye]);
     expect(browser.writableEnded).toBe(true);
     expect(upstream.destroyed).toBe(true);
-    expect(tunnel.isClosing()).toBe(true);
   });
 
   it('lets the frame that is under way end first, with those that came whole behind it (F25)', () => {
