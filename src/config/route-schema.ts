@@ -98,7 +98,7 @@ export const routeSchema = section({
   maxConcurrent: integer({ min: 0, max: 65_535 })
     .prefault(0)
     .describe(
-      'How many requests of one session are under way at once in one process; without a session, of one address. 0 is no limit.',
+      'How many requests and open WebSockets of one session are under way at once in one process; without a session, of one address. 0 is no limit.',
     ),
   requestHeaders: section({
     set: requestHeadersToSet()

@@ -51,6 +51,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     refresher,
     limits: createRouteLimits(routes.all, rateLimits),
   });
+  const crowds = createCrowds();
   const tunnels = createTunnels();
   const upgradePassages = createUpgradePassages({
     tunnels,
@@ -64,6 +65,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     routes,
     originPolicy,
     bearers,
+    crowds,
     watches,
     passages: upgradePassages,
     baseUrl,
@@ -91,7 +93,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       routes,
       originPolicy,
       bearers,
-      crowds: createCrowds(),
+      crowds,
       passages: createPassages({ routes, upstreams, refresher, metrics, turn: createTurn(), baseUrl }),
       longAnswers: createLongAnswers(watches),
     }),

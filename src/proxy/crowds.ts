@@ -4,9 +4,9 @@ import type { Exchange } from '../http/exchange.ts';
 import type { Credential } from '../refresh/credential.ts';
 import type { Route } from './routes.ts';
 
-/** How many requests of one session, or of one address without one, are under way on a route. */
+/** How many requests and WebSockets of one session, or of one address without one, are under way on a route. */
 export type Crowds = {
-  /** Counts a request in, and gives what counts it out. Throws `rate_limited` beyond `routes[].maxConcurrent`. */
+  /** Counts one in, and gives what counts it out. Throws `rate_limited` beyond `routes[].maxConcurrent`. */
   enter(route: Route, credential: Credential | undefined, exchange: Exchange): () => void;
 };
 

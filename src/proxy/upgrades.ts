@@ -7,6 +7,7 @@ import type { Credential } from '../refresh/credential.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
 import type { Watches } from '../sessions/watches.ts';
 import type { Bearers } from './bearer.ts';
+import type { Crowds } from './crowds.ts';
 import { createRequestHeaderPolicy } from './request-headers.ts';
 import { createResponseHeaderPolicy } from './response-headers.ts';
 import type { Route, Routes } from './routes.ts';
@@ -26,6 +27,7 @@ type UpgradeDeps = {
   routes: Routes;
   originPolicy: OriginPolicy;
   bearers: Bearers;
+  crowds: Crowds;
   watches: Watches;
   passages: UpgradePassages;
   baseUrl: string;
@@ -44,13 +46,13 @@ const closing = (tunnel: Tunnel) => () => tunnel.close(SESSION_ENDED);
 const cutting = (socket: Socket) => () => void socket.destroy();
 
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
-  const { routes, originPolicy, bearers, watches, passages, baseUrl } = deps;
+  const { routes, originPolicy, bearers, crowds, watches, passages, baseUrl } = deps;
   const lanes = new Map(
     routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route, baseUrl)]),
   );
 
-  /** Ends the upgrade with its session, wherever it has got to. */
-  function watch(socket: Socket, credential: Credential | undefined): SessionEnd {
+  /** Ends the upgrade with its session, wherever it has got to, and counts it out when it is over. */
+  function watch(socket: Socket, credential: Credential | undefined, leave: () => void): SessionEnd {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
     const unwatch =
       credential &&
@@ -58,7 +60,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         end.hasCome = true;
         end.act();
       });
-    if (unwatch !== undefined) socket.once('close', unwatch);
+    socket.once('close', () => {
+      leave();
+      unwatch?.();
+    });
     return end;
   }
 
@@ -75,7 +80,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const credential = await bearers.forRequest(request, route, exchange);
       if (socket.destroyed) return true;
 
-      const sessionEnd = watch(socket, credential);
+      const sessionEnd = watch(socket, credential, crowds.enter(route, credential, exchange));
       const headers = lane.requestHeaders(request.rawHeaders, {
         accessToken: credential?.accessToken,
         clientAddress: exchange.clientAddress,

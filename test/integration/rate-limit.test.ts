@@ -235,6 +235,20 @@ describe('a route with a limit', () => {
     expect((await rig.agent.fetch('/api/5')).status).toBe(200);
   });
 
+  it('has no more WebSockets of a session open than it may, and others when they are over (standards: F22)', async () => {
+    const rig = await open({ routes: [{ path: '/socket', websocket: true, maxConcurrent: 2 }] });
+    await rig.agent.signIn();
+    const sockets = [await rig.agent.websocket('/socket'), await rig.agent.websocket('/socket')];
+    await expect(rig.agent.websocket('/socket')).rejects.toMatchObject({ status: 429 });
+    expect((await rig.agent.fetch('/socket')).status).toBe(429);
+    expect(rig.upstream.upgrades).toHaveLength(2);
+    rig.upstream.rejectUpgrades(403);
+    sockets[0]?.close();
+    await vi.waitFor(() => expect(rig.agent.websocket('/socket')).rejects.toMatchObject({ status: 403 }));
+    rig.upstream.rejectUpgrades(undefined);
+    await vi.waitFor(() => rig.agent.websocket('/socket'));
+  });
+
   it('counts a WebSocket once, when it is opened', async () => {
     const rig = await open({ routes });
     await rig.agent.signIn();
