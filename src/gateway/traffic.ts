@@ -85,7 +85,10 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     logProblem(log, error, exchange.requestId);
     const problem = problems(error, exchange.requestId);
     accessLog(request.method, problem.status, exchange);
-    answerOnSocket(socket, problem);
+    answerOnSocket(socket, {
+      ...problem,
+      headers: { ...problem.headers, 'X-Request-Id': exchange.requestId },
+    });
   };
 
   return {

@@ -184,6 +184,19 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     expect(stage.raw.received).toEqual([]);
   });
 
+  it('with the request id in its field, as every answer has it', async () => {
+    const unsafe = [own.replace('Origin', 'X-Other'), ...UPGRADE];
+    for (const [path, fields] of [
+      ['/nothing', [own, ...UPGRADE]],
+      ['/raw/live', unsafe],
+      ['/raw/../live', unsafe],
+    ] as const) {
+      const answer = await ask(path, fields);
+      const { requestId } = JSON.parse(answer.body.toString());
+      expect(valuesOf(answer.headers, 'x-request-id')).toEqual([requestId]);
+    }
+  });
+
   it('for any other protocol (standards: F26)', async () => {
     for (const upgrade of ['h2c', 'foo', 'websocket, h2c', 'h2c, websocket', 'TLS/1.0']) {
       const fields = [
