@@ -9,36 +9,34 @@ export type Watches = {
 
 /** The longest pause between two looks at a watched session, in milliseconds; also what a timer can hold. */
 const LONGEST_PAUSE_MS = 3_600_000;
-/** How soon to look again when the store could not be asked, in milliseconds. */
-const RETRY_MS = 1_000;
+/** Within what time to look again when the store could not be asked, or messages may have been missed; milliseconds. */
+const SOON_MS = 1_000;
 
-type Watch = { stored: StoredSession; onEnd: () => void; timer: NodeJS.Timeout | undefined };
+/** One session that is watched, by however many. Of the session itself, tokens and all, nothing is held. */
+type Watch = { readonly key: string; readonly listeners: Set<() => void>; timer: NodeJS.Timeout | undefined };
 
 /** Watches sessions by the store's messages, and by its records where messages may have been missed. */
 export function createWatches(deps: { store: SessionStore; clock: () => number }): Watches {
   const { store, clock } = deps;
-  const watches = new Map<string, Set<Watch>>();
+  const watches = new Map<string, Watch>();
 
-  const isOn = (watch: Watch) => watches.get(watch.stored.key)?.has(watch) === true;
+  const isOn = (watch: Watch) => watches.get(watch.key) === watch;
   const stop = (watch: Watch) => {
     clearTimeout(watch.timer);
-    const same = watches.get(watch.stored.key);
-    same?.delete(watch);
-    if (same?.size === 0) watches.delete(watch.stored.key);
+    if (isOn(watch)) watches.delete(watch.key);
   };
   const end = (watch: Watch) => {
     if (!isOn(watch)) return;
     stop(watch);
-    watch.onEnd();
+    for (const onEnd of watch.listeners) onEnd();
   };
-  const look = async (watch: Watch) => {
+  const look = async (watch: Watch, known?: StoredSession) => {
     try {
-      const stored = await store.load(watch.stored.key);
+      const stored = await store.load(watch.key, known);
       if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
-      watch.stored = stored;
       arm(watch, Math.min(stored.idleExpiresAtMs, sessionEndsAtMs(stored.session)) - clock());
     } catch {
-      arm(watch, RETRY_MS);
+      armSoon(watch);
     }
   };
   const arm = (watch: Watch, pauseMs: number) => {
@@ -47,23 +45,34 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     watch.timer = setTimeout(() => void look(watch), Math.min(LONGEST_PAUSE_MS, Math.max(1, pauseMs)));
     watch.timer.unref();
   };
+  /** Not all in one moment: a store that has just come back would be asked for every session at once. */
+  const armSoon = (watch: Watch) => arm(watch, Math.random() * SOON_MS);
 
   store.onChange((change) => {
-    if (change === undefined) {
-      for (const same of watches.values()) for (const watch of same) arm(watch, RETRY_MS);
-    } else if (change.kind === 'ended') {
-      for (const watch of watches.get(change.key) ?? []) end(watch);
+    if (change === undefined) watches.forEach(armSoon);
+    else if (change.kind === 'ended') {
+      const watch = watches.get(change.key);
+      if (watch !== undefined) end(watch);
     }
   });
 
+  const begin = (stored: StoredSession): Watch => {
+    const watch: Watch = { key: stored.key, listeners: new Set(), timer: undefined };
+    watches.set(watch.key, watch);
+    // SECURITY: it may have ended since it was read, and the message have come before anybody listened. Whoever joins a
+    // watch later needs no look of its own: that message would have ended it.
+    void look(watch, stored);
+    return watch;
+  };
+
   return {
     watch(stored, onEnd) {
-      const watch: Watch = { stored, onEnd, timer: undefined };
-      const same = watches.get(stored.key) ?? new Set();
-      watches.set(stored.key, same.add(watch));
-      // SECURITY: it may have ended since it was read, and the message have come before anybody listened.
-      void look(watch);
-      return () => stop(watch);
+      const watch = watches.get(stored.key) ?? begin(stored);
+      watch.listeners.add(onEnd);
+      return () => {
+        watch.listeners.delete(onEnd);
+        if (watch.listeners.size === 0) stop(watch);
+      };
     },
   };
 }

@@ -75,6 +75,30 @@ describe('a watch', () => {
     expect(store.operations).toEqual([]);
   });
 
+  it('looks at a session once, however many watch it, and goes on until the last of them stops', async () => {
+    const { store, watches, stored } = await openWatches();
+    const onEnd = vi.fn();
+    const stops = [onEnd, onEnd, vi.fn()].map((each) => watches.watch(stored, () => each()));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.operations).toEqual(['load k1']);
+    stops[0]?.();
+    stops[2]?.();
+    await vi.advanceTimersByTimeAsync(1_800_000);
+    expect(onEnd).toHaveBeenCalledTimes(1);
+    expect(store.operations).toEqual(['load k1', 'load k1']);
+  });
+
+  it('shows the store what was read just before, so that it need not be opened anew', async () => {
+    const { store, watches, stored } = await openWatches();
+    const load = vi.spyOn(store, 'load');
+    watches.watch(stored, () => {});
+    expect(load).toHaveBeenLastCalledWith('k1', stored);
+    await vi.advanceTimersByTimeAsync(0);
+    await store.touch('k1', Date.now() + 3_000_000);
+    await vi.advanceTimersByTimeAsync(1_800_000);
+    expect(load).toHaveBeenLastCalledWith('k1', undefined);
+  });
+
   it('tells nobody who stops while it looks', async () => {
     const { store, watches, stored } = await openWatches();
     await store.remove('k1');
@@ -137,5 +161,22 @@ describe('a watch', () => {
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not look at all sessions in one moment when messages may have been missed', async () => {
+    const { store, watches, stored } = await openWatches();
+    const keys = Array.from({ length: 100 }, (_, at) => `of-many-${at}`);
+    for (const key of keys) {
+      await store.create(key, stored.session, stored.idleExpiresAtMs);
+      watches.watch({ ...stored, key }, () => {});
+    }
+    await vi.advanceTimersByTimeAsync(0);
+    store.operations.length = 0;
+    store.announce(undefined);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(store.operations.length).toBeGreaterThan(0);
+    expect(store.operations.length).toBeLessThan(keys.length);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(store.operations.toSorted()).toEqual(keys.map((key) => `load ${key}`).toSorted());
   });
 });
