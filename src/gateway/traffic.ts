@@ -37,6 +37,9 @@ export type Traffic = {
   close(): Promise<void>;
 };
 
+/** A socket that breaks is closed by itself; a function made in there would keep the request as long as the socket. */
+const ignore = () => undefined;
+
 export function createTraffic(ground: Ground, state: SharedState, keeping: Keeping, entry: Entry): Traffic {
   const { config, secure, clock, log, metrics } = ground;
   const { sessions, refresher } = keeping;
@@ -109,7 +112,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
 
     upgrade(request, socket, head) {
       const exchange = guard.open(request);
-      socket.on('error', () => socket.destroy());
+      socket.on('error', ignore);
       openUpgrade(request, socket, head, exchange).catch((error: unknown) =>
         refuseUpgrade(request, socket, error, exchange),
       );

@@ -51,15 +51,14 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
   upstream.on('data', toBrowser);
   upstream.on('drain', () => browser.resume());
   upstream.on('error', ignore);
-  upstream.once('end', () => finish());
-  upstream.once('close', () => finish());
+  upstream.on('end', () => finish());
+  upstream.on('close', () => finish());
   browser.on('data', toUpstream);
   browser.on('drain', () => upstream.resume());
-  browser.once('end', () => {
+  browser.on('end', () => {
     upstream.end();
     upstream.setTimeout(LEAVE_MS, () => upstream.destroy());
   });
-  browser.once('close', () => upstream.destroy());
 
   return {
     close(code) {
@@ -90,7 +89,10 @@ export function createTunnels(): Tunnels {
     open(browser, upstream, first) {
       const tunnel = createTunnel(browser, upstream, first);
       tunnels.add(tunnel);
-      browser.once('close', () => tunnels.delete(tunnel));
+      browser.on('close', () => {
+        tunnels.delete(tunnel);
+        upstream.destroy();
+      });
       if (goingAway) tunnel.close(GOING_AWAY);
       return tunnel;
     },

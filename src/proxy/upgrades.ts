@@ -60,7 +60,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         end.hasCome = true;
         end.act();
       });
-    socket.once('close', () => {
+    socket.on('close', () => {
       leave();
       unwatch?.();
     });

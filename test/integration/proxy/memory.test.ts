@@ -9,7 +9,7 @@ import { type ChildProcess, startChildProcess } from '../../support/child-proces
 import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
 import { freePort } from '../../support/free-port.ts';
 import { gatewayConfig } from '../../support/gateway-config.ts';
-import { openRaw } from '../../support/raw-client.ts';
+import { type RawConnection, openRaw } from '../../support/raw-client.ts';
 import { type Upstream, startUpstream } from '../../support/upstream.ts';
 import { largeBody } from '../../support/upstream/streams.ts';
 import { createUserAgent } from '../../support/user-agent.ts';
@@ -17,6 +17,12 @@ import { type Stage, headsOf } from './stage.ts';
 
 const MEGABYTE = 1024 * 1024;
 const SIZE = 200 * MEGABYTE;
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+];
 const block = Buffer.alloc(256 * 1024, 'y');
 
 let provider: FakeProvider;
@@ -32,7 +38,10 @@ beforeAll(async () => {
   [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
   port = await freePort();
   const host = `127.0.0.1:${port}`;
-  const routes = [{ path: '/large', upstream: upstream.url, maxBody: '0' }];
+  const routes = [
+    { path: '/large', upstream: upstream.url, maxBody: '0' },
+    { path: '/socket', upstream: upstream.url, websocket: true },
+  ];
   const config = gatewayConfig(
     { provider, upstream, config: { routes, log: { level: 'info' } } },
     `http://${host}`,
@@ -97,6 +106,30 @@ it('brings a large body back whole, in little memory (standards: F22)', async ()
   expect(hash.digest('hex')).toBe(expected.digest('hex'));
   expect(growth).toBeLessThan(SIZE / 2);
 });
+
+it('keeps a WebSocket over which nothing is said in at most 30 kB', async () => {
+  const count = 1_500;
+  for (const connection of await openSockets(200)) connection.close();
+  const before = await residentBytes();
+  const connections = await openSockets(count);
+  expect(((await residentBytes()) - before) / count).toBeLessThan(30_000);
+  for (const connection of connections) connection.close();
+});
+
+/** Opens WebSockets, some at once. */
+async function openSockets(count: number): Promise<RawConnection[]> {
+  const connections: RawConnection[] = [];
+  const openAll = async () => {
+    while (connections.length < count) {
+      const connection = await openRaw(port);
+      connections.push(connection);
+      connection.write(head('GET /socket/idle HTTP/1.1', `Origin: http://127.0.0.1:${port}`, ...UPGRADE));
+      expect((await connection.readResponse()).status).toBe(101);
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, openAll));
+  return connections;
+}
 
 function* blocks(size: number) {
   for (let sent = 0; sent < size; sent += block.length) yield block;
