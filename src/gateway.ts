@@ -21,13 +21,17 @@ import { createInertHeaders } from './http/security-headers.ts';
 import type { Logger } from './log.ts';
 import { createProvider } from './provider/kinds.ts';
 import type { Provider } from './provider/provider.ts';
+import { offersWebSocket } from './proxy/websocket-handshake.ts';
 
 /** A whole gateway, to be put behind listeners. */
 export type Gateway = {
   /** Answers the browser's requests; give it the server's `request` and `checkContinue` events. */
   app: RequestListener;
-  /** Options of `createServer` that spare `app` work. It does as well without. */
-  messageClasses: MessageClasses;
+  /**
+   * Options for the `createServer` of its server. Without them, and before Node.js 24.9, a request that offers to go on in
+   * another protocol than WebSocket is refused, not answered in HTTP; and `app` has a little more work.
+   */
+  serverOptions: ServerOptions;
   /** Takes the server's `upgrade` events. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Answers the admin listener's requests. */
@@ -43,6 +47,8 @@ export type Gateway = {
   /** Ends: finishes every refresh and revocation in flight, then lets go of the store, the provider and the upstreams. */
   close(): Promise<void>;
 };
+
+type ServerOptions = MessageClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
 
 /** What a gateway may be given besides its configuration. */
 type Surroundings = { log?: Logger; clock?: () => number; siblings?: Siblings };
@@ -106,7 +112,7 @@ export function createGateway(
 
   return {
     app,
-    messageClasses: createMessageClasses(app),
+    serverOptions: { ...createMessageClasses(app), shouldUpgradeCallback: offersWebSocket },
     upgrade: traffic.upgrade,
     snapshot,
     admin: createAdmin({

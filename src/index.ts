@@ -12,7 +12,7 @@ export { ConfigError } from './config/config-error.ts';
  * @example
  * ```ts
  * const gateway = createGateway({ baseUrl: 'https://app.example.com', provider, session, routes });
- * const server = http.createServer(gateway.app);
+ * const server = http.createServer(gateway.serverOptions, gateway.app);
  * server.on('checkContinue', gateway.app);
  * server.on('upgrade', gateway.upgrade);
  * ```

@@ -35,7 +35,7 @@ export async function serve(
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, siblings });
   const server = createServer({
-    ...gateway.messageClasses,
+    ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
     connectionsCheckingInterval: HEAD_CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,

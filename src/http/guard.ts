@@ -81,6 +81,9 @@ export function createGuardMiddleware(guard: Guard): RequestHandler {
   return function checkRequest(request, response, next) {
     const exchange = guard.open(request);
     response.locals.exchange = exchange;
+    // SECURITY: what follows the offer of another protocol may be in that one. Node.js 24 throws away what has come with it in
+    // one piece, and reads on behind that.
+    if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
     guard.check(request, exchange);
     next();
   };

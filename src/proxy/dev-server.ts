@@ -19,6 +19,9 @@ export type DevServer = {
 /** Fields that a development server has no business with: the ticket above all. */
 const withheld = ['cookie', 'authorization', 'proxy-authorization', 'expect'] as const;
 
+/** Fields that the library would pass on, and that ask for another protocol. */
+const offering = ['connection', 'upgrade', 'http2-settings'] as const;
+
 /** How long a development server may take, which builds what it is asked for, in milliseconds. */
 const TIMEOUT = { connect: 5_000, headers: 60_000 };
 
@@ -68,6 +71,7 @@ export function createDevServer({
       // The client has been told nothing yet, and the library would wait for its body with it.
       if (request.headers.expect !== undefined) response.writeContinue();
       for (const name of withheld) delete request.headers[name];
+      if (request.headers.upgrade !== undefined) for (const name of offering) delete request.headers[name];
       refused.set(request, next);
       // The library calls on with its own error as well: the one above has been told what it means.
       await proxy(request, response, () => undefined);

@@ -7,6 +7,11 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** Sixteen bytes in base64, once (RFC 6455, section 4.1). */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
+/** Tells whether a request is to be judged as an upgrade; any other is answered as if it offered none (RFC 9110, 7.8). */
+export function offersWebSocket({ headers }: IncomingMessage): boolean {
+  return /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? '');
+}
+
 /** Tells whether a request asks for a WebSocket and nothing else. A body has no place in it, and no end. */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   return (
