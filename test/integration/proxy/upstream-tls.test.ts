@@ -21,7 +21,14 @@ beforeAll(async () => {
   });
   tls.on('upgrade', (request, socket) => {
     seen.push([(request.socket as TLSSocket).servername, request.url]);
-    socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+    if (request.url !== '/named/live') {
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
+    );
+    socket.pipe(socket);
   });
   tls.on('tlsClientError', () => {});
   server = await listenOnLoopback(tls);
@@ -67,4 +74,14 @@ describe.each([
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
     expect(seen).toEqual([]);
   });
+});
+
+it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
+  const connection = await stage.open();
+  connection.write(stage.head('GET /named/live HTTP/1.1', `Origin: ${stage.gateway.url}`, ...UPGRADE));
+  expect((await connection.readResponse()).status).toBe(101);
+  const frame = Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 3, 0, 0]), Buffer.alloc(0x30000, 'z')]);
+  connection.write(Buffer.concat([frame, Buffer.from([0x81, 4]), Buffer.from('last')]));
+  expect((await connection.readUntil('last')).subarray(0, frame.length).equals(frame)).toBe(true);
+  connection.close();
 });
