@@ -42,9 +42,11 @@ export type Gateway = {
   replaceSecrets(secrets: readonly string[]): void;
   /** Proves itself at the provider by the client credentials of this section from now on. */
   replaceClientCredentials(provider: Config['provider']): void;
-  /** Begins the end: not ready any more, WebSockets closed with 1001. Requests are still served. */
+  /** Begins the end: not ready any more, WebSockets closed with 1001, event streams cut off. Requests are still served. */
   drain(): void;
-  /** Ends: finishes every refresh and revocation in flight, then lets go of the store, the provider and the upstreams. */
+  /** Finishes every refresh and revocation in flight; a revocation that had failed is tried once more, and no more. */
+  settle(): Promise<void>;
+  /** Ends: settles, then lets go of the store, the provider and the upstreams. */
   close(): Promise<void>;
 };
 
@@ -108,6 +110,11 @@ export function createGateway(
     traffic.drain();
   };
 
+  const settle = async () => {
+    await refresher.settle();
+    await sessions.settle();
+  };
+
   provider.start();
 
   return {
@@ -140,11 +147,11 @@ export function createGateway(
     },
 
     drain,
+    settle,
 
     async close() {
       drain();
-      await refresher.settle();
-      await sessions.settle();
+      await settle();
       provider.close();
       state.locks.close();
       await Promise.all([traffic.close(), state.store.close()]);

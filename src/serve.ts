@@ -27,6 +27,12 @@ const HEAD_CHECK_MS = 5_000;
 /** How long an idle connection of a client is kept: longer than balancers keep theirs (60 s is usual), in milliseconds. */
 const KEEP_ALIVE_MS = 65_000;
 
+/**
+ * After how much of `shutdownTimeout` answers that are still coming are cut off: some have no end of their own, and what is
+ * left of the time is for those that have not begun, and for refreshes and revocations.
+ */
+const CUT_OFF_AFTER = 0.9;
+
 /** Starts a gateway and its listeners. Rejects when an address cannot be bound. */
 export async function serve(
   config: Config,
@@ -65,7 +71,14 @@ export async function serve(
       gateway.drain();
       const closed = close(server);
       connections.drain();
+      const lastPart = setTimeout(() => {
+        const answers = connections.cutOff();
+        if (answers > 0) log.warn({ answers }, 'answers still under way were cut off');
+        // Requests that nothing has come of yet are waited for to the end, and this not put off until then.
+        void gateway.settle();
+      }, config.shutdownTimeout * CUT_OFF_AFTER);
       await closed;
+      clearTimeout(lastPart);
       await gateway.close();
       admin.closeAllConnections();
       await close(admin);

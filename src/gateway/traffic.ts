@@ -10,6 +10,7 @@ import { createApi } from '../proxy/api.ts';
 import { createBearers } from '../proxy/bearer.ts';
 import { createCrowds } from '../proxy/crowds.ts';
 import { createDevServer } from '../proxy/dev-server.ts';
+import { createEventStreams } from '../proxy/event-streams.ts';
 import { createLongAnswers } from '../proxy/long-answers.ts';
 import { createPassages } from '../proxy/passage.ts';
 import { createRouteLimits } from '../proxy/route-limits.ts';
@@ -31,7 +32,7 @@ export type Traffic = {
   readonly api: RequestHandler;
   readonly spa: RequestHandler;
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
-  /** Closes what has been upgraded, with 1001. */
+  /** Closes what has been upgraded, with 1001, and cuts event streams off: both are opened anew elsewhere. */
   drain(): void;
   /** Lets go of the upstreams. */
   close(): Promise<void>;
@@ -56,6 +57,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
   });
   const crowds = createCrowds();
   const tunnels = createTunnels();
+  const eventStreams = createEventStreams();
   const upgradePassages = createUpgradePassages({
     tunnels,
     onAnswer: (status, exchange) => accessLog('GET', status, exchange),
@@ -63,7 +65,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
   const devServer =
     spa?.devServer === undefined
       ? undefined
-      : createDevServer({ origin: spa.devServer, passages: upgradePassages });
+      : createDevServer({ origin: spa.devServer, passages: upgradePassages, eventStreams });
   const upgrades = createUpgrades({
     routes,
     originPolicy,
@@ -100,7 +102,15 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       originPolicy,
       bearers,
       crowds,
-      passages: createPassages({ routes, upstreams, refresher, metrics, turn: createTurn(), baseUrl }),
+      passages: createPassages({
+        routes,
+        upstreams,
+        refresher,
+        metrics,
+        turn: createTurn(),
+        eventStreams,
+        baseUrl,
+      }),
       longAnswers: createLongAnswers(watches),
     }),
 
@@ -118,7 +128,10 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       );
     },
 
-    drain: tunnels.closeAll,
+    drain() {
+      tunnels.closeAll();
+      eventStreams.cutOff();
+    },
     close: upstreams.close,
   };
 }

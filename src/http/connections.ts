@@ -9,6 +9,8 @@ export type Connections = {
    * grace is over. Call it once, when the server accepts no more.
    */
   drain(): void;
+  /** Cuts off the answers that have begun and are not over yet; gives how many. */
+  cutOff(): number;
 };
 
 /** How long an upgraded connection has to end in good form, in milliseconds: a frame and a closing handshake. */
@@ -65,6 +67,12 @@ export function createConnections(server: Server): Connections {
         for (const response of answers) if (!response.headersSent) response.setHeader('Connection', 'close');
       }
       setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
+    },
+
+    cutOff() {
+      const begun = [...awaited.values()].flat().filter(({ headersSent }) => headersSent);
+      for (const response of begun) response.destroy();
+      return begun.length;
     },
   };
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf, type Exchange } from '../http/exchange.ts';
+import type { EventStreams } from './event-streams.ts';
 import { hopByHop } from './header-names.ts';
 import { createUpgradeTarget } from './upgrade-call.ts';
 import type { AnswerPolicy, UpgradePassages } from './upgrade-passage.ts';
@@ -42,9 +43,11 @@ const answerPolicy: AnswerPolicy = {
 export function createDevServer({
   origin,
   passages,
+  eventStreams,
 }: {
   origin: string;
   passages: UpgradePassages;
+  eventStreams: EventStreams;
 }): DevServer {
   const unreachable = (cause: unknown) =>
     new GatewayError('upstream_unreachable', {
@@ -56,6 +59,7 @@ export function createDevServer({
     target: origin,
     changeOrigin: true,
     on: {
+      proxyRes: ({ headers }, _request, response) => eventStreams.follow(response, headers['content-type']),
       error: (cause, request, target) => {
         if ('writeHead' in target) refused.get(request)?.(unreachable(cause));
         else target.destroy();

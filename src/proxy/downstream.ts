@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Turn } from '../http/turn.ts';
+import type { EventStreams } from './event-streams.ts';
 import { nominatedBy } from './header-names.ts';
 import type { ResponseHeaderPolicy } from './response-headers.ts';
 
@@ -18,6 +19,7 @@ export type DownstreamPolicy = {
   readonly mayTrail: (name: string) => boolean;
   /** How long the browser may take no byte while there are some to take, in milliseconds; 0 for ever. */
   readonly idleMs: number;
+  readonly eventStreams: EventStreams;
 };
 
 export function createDownstream(
@@ -53,6 +55,7 @@ export function createDownstream(
       response.writeHead(status, fields);
       // A stream's headers do not wait for its first event; those of a small answer go out with its body, in one write.
       if (length === undefined) setImmediate(() => response.writableEnded || response.flushHeaders());
+      policy.eventStreams.follow(response, headers['content-type']);
     },
 
     write(chunk) {

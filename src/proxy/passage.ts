@@ -7,6 +7,7 @@ import type { Credential } from '../refresh/credential.ts';
 import type { Refresher } from '../refresh/refresher.ts';
 import { readDemand } from './challenge.ts';
 import { createDownstream, type DownstreamPolicy } from './downstream.ts';
+import type { EventStreams } from './event-streams.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
 import { forwardWithTrailers } from './forward-trailers.ts';
 import { nominatedBy } from './header-names.ts';
@@ -38,6 +39,7 @@ type PassageDeps = {
   refresher: Refresher;
   metrics: Metrics;
   turn: Turn;
+  eventStreams: EventStreams;
   baseUrl: string;
 };
 
@@ -50,7 +52,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  */
 export function createPassages(deps: PassageDeps): Passages {
   const { upstreams, refresher, metrics, turn } = deps;
-  const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps.baseUrl)]));
+  const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps)]));
 
   return {
     async open(passage, credential) {
@@ -155,13 +157,14 @@ export function createPassages(deps: PassageDeps): Passages {
 }
 
 /** What is the same for all requests of a route. */
-function createLane(route: Route, baseUrl: string) {
+function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
   const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
   const { timeout } = route.config;
   const downstream: DownstreamPolicy = {
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
+    eventStreams,
   };
   return {
     downstream,

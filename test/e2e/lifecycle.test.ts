@@ -1,10 +1,14 @@
+import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listenOnLoopback } from '../support/loopback-server.ts';
 import type { Program } from '../support/program.ts';
 import { openRaw } from '../support/raw-client.ts';
 import { type Behaviour, echo } from '../support/upstream/behaviours.ts';
+import { controlledStream, largeBody } from '../support/upstream/streams.ts';
+import type { UserAgent } from '../support/user-agent.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 /** How long a poll may go on, in milliseconds; a check of a store that was never there takes two seconds. */
@@ -50,6 +54,10 @@ function holdSlowRequests() {
   stage.upstream.respond(behaviour);
   return { arrived: arrived.promise, release: released.resolve };
 }
+
+/** Requests as a page does, and gives the answer when its head is there. */
+const open = (agent: UserAgent, path: string, method = 'GET') =>
+  agent.open(path, { method, headers: { 'x-csrf': '1' } });
 
 /** What came of a request that may be cut off before anybody waits for it. */
 function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
@@ -179,6 +187,72 @@ describe('stopping', () => {
     expect(await fate).toBe('cut off');
     expect(messages(program).at(-1)).toBe('stopping');
     slow.release();
+  });
+
+  it.each([1, 2])(
+    'does not wait for event streams, which the browser opens anew elsewhere: %i worker(s)',
+    async (workers) => {
+      const program = await stage.start({ config: { workers, shutdownTimeout: '60s' } });
+      const agent = await stage.signedIn(program);
+      const early = controlledStream();
+      stage.upstream.respond(early.behaviour);
+      const [first, second] = [await open(agent, '/api/events'), await open(agent, '/api/events')];
+      const slow = holdSlowRequests();
+      const answer = agent.fetch('/api/slow');
+      await slow.arrived;
+
+      program.signal('SIGTERM');
+      await Promise.all([first, second].map(({ body }) => expect(finished(body)).rejects.toThrow('aborted')));
+      expect(await Promise.race([program.exit, sleep(500, 'running')])).toBe('running');
+      slow.release();
+      expect(await answer).toMatchObject({ status: 200 });
+      expect(await program.exit).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  it('ends an event stream that begins only then', async () => {
+    const program = await stage.start({ config: { shutdownTimeout: '60s' } });
+    const agent = await stage.signedIn(program);
+    const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const stream = controlledStream();
+    stage.upstream.respond(async (...args) => {
+      arrived.resolve();
+      await released.promise;
+      await stream.behaviour(...args);
+    });
+    const opened = open(agent, '/api/events');
+    await arrived.promise;
+    program.signal('SIGTERM');
+    await program.waitForOutput((text) => text.includes('"stopping"') || undefined);
+    released.resolve();
+    const response = await opened;
+    expect(response).toMatchObject({ status: 200 });
+    await expect(finished(response.body)).rejects.toThrow('aborted');
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+  });
+
+  it('cuts answers off that are still coming shortly before shutdownTimeout, and ends well', async () => {
+    const program = await stage.start({ config: { shutdownTimeout: '5s' } });
+    const agent = await stage.signedIn(program);
+    const [endless, posted] = [controlledStream('application/x-ndjson'), controlledStream()];
+    stage.upstream.respond(endless.behaviour);
+    const lines = await open(agent, '/api/lines');
+    // No browser asks for it again by itself: it may be the words of a model, which have an end.
+    stage.upstream.respond(posted.behaviour);
+    const words = await open(agent, '/api/words', 'POST');
+    stage.upstream.respond(largeBody(1024 ** 3).behaviour);
+    const download = await open(agent, '/api/download');
+    const bodies = [lines.body, words.body, download.body];
+
+    program.signal('SIGTERM');
+    await program.waitForOutput((text) => text.includes('"stopping"') || undefined);
+    await posted.write('data: still here\n\n');
+    expect(String((await once(words.body.resume(), 'data'))[0])).toContain('still here');
+    await Promise.all(bodies.map((body) => expect(finished(body.resume())).rejects.toThrow('aborted')));
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    expect(logOf(program)).toContainEqual(
+      expect.objectContaining({ level: 'warn', answers: 3, msg: 'answers still under way were cut off' }),
+    );
   });
 
   it('stops after shutdownTimeout with a request that does not end, and says that it did', async () => {

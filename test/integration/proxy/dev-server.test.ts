@@ -1,7 +1,9 @@
+import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
 import { type Upstream, startUpstream } from '../../support/upstream.ts';
-import { largeBody } from '../../support/upstream/streams.ts';
+import { echo } from '../../support/upstream/behaviours.ts';
+import { controlledStream, largeBody } from '../../support/upstream/streams.ts';
 import { UPGRADE } from './handshake.ts';
 import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './stage.ts';
 
@@ -71,6 +73,18 @@ describe('a request to the development server', () => {
 
     devServer.respond(largeBody(5_000_000).behaviour);
     expect((await stage.send('GET /large.js HTTP/1.1')).body).toHaveLength(5_000_000);
+  });
+
+  it('is cut off when it is an event stream and the gateway stops', async () => {
+    const other = await openStage({ config: { spa: { devServer: devServer.url } } });
+    const stream = controlledStream();
+    devServer.respond(stream.behaviour);
+    void stream.write(': hello\n\n');
+    const { body } = await other.agent.open('/__hmr');
+    other.gateway.gateway.drain();
+    await expect(finished(body)).rejects.toThrow('aborted');
+    devServer.respond(echo);
+    await other.close();
   });
 
   it('is one that no route and no endpoint of the gateway takes, and whose path is in order', async () => {
