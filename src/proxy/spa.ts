@@ -1,7 +1,8 @@
 import express, { Router, type Request, type RequestHandler } from 'express';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { exchangeOf } from '../http/exchange.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
+import { isHashed } from './hashed-file.ts';
 
 /**
  * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
@@ -20,8 +21,8 @@ export function createSpaFiles(directory: string, headers: SecurityHeaders): Req
       index: 'index.html',
       redirect: false,
       setHeaders(response, path) {
-        const isHashed = /[/\\]assets[/\\].*[-.][\w-]{8,}\.\w+$/.test(path);
-        response.setHeader('Cache-Control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
+        const isForEver = isHashed(relative(root, path));
+        response.setHeader('Cache-Control', isForEver ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     }),
   );

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../support/raw-client.ts';
 import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
@@ -12,7 +12,8 @@ let folder: string;
 let stage: Stage;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'coatcheck-spa-'));
+  // Where the directory lies says nothing about what is in it.
+  folder = join(await mkdtemp(join(tmpdir(), 'coatcheck-spa-')), 'assets');
   const dist = join(folder, 'dist');
   await mkdir(join(dist, 'assets'), { recursive: true });
   await mkdir(join(dist, 'docs'));
@@ -25,13 +26,15 @@ beforeAll(async () => {
     writeFile(join(dist, 'docs', 'index.html'), '<title>docs</title>'),
     writeFile(join(dist, 'assets', 'index-B7hD3kQ9.js'), 'export const app = 1;'),
     writeFile(join(dist, 'assets', 'plain.js'), 'export const plain = 1;'),
+    writeFile(join(dist, 'assets', 'my-logo-big.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>'),
+    writeFile(join(dist, 'runtime-BkY0aZ3f.json'), '{}'),
   ]);
   stage = await openStage({ config: { spa: { directory: dist } } });
 });
 
 afterAll(async () => {
   await stage.close();
-  await rm(folder, { recursive: true });
+  await rm(dirname(folder), { recursive: true });
 });
 
 /** A request without a session, as a browser makes it for a page or for what a page needs. */
@@ -114,7 +117,8 @@ describe('the app', () => {
   });
 
   it('is asked for each time, but for files that carry a hash in their name', async () => {
-    for (const path of ['/', '/settings', '/favicon.svg', '/assets/plain.js']) {
+    const unhashed = ['/assets/plain.js', '/assets/my-logo-big.svg', '/runtime-BkY0aZ3f.json'];
+    for (const path of ['/', '/settings', '/favicon.svg', ...unhashed]) {
       expect((await get(path)).header('cache-control')).toBe('no-cache');
     }
     const hashed = await get('/assets/index-B7hD3kQ9.js', { mode: 'no-cors' });
