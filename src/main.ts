@@ -68,27 +68,36 @@ async function run(config: Config, file: string): Promise<void> {
   process.on('uncaughtException', crash);
   // SECURITY: left to itself, Node.js makes an error of a reason that is none, and writes the reason into its message.
   process.on('unhandledRejection', crash);
-  const service = await start(config, log).catch((error: unknown) => {
+  let askedAtMs: number | undefined;
+  // Before anything is begun: whoever sends a signal meanwhile means the same as later.
+  process.on('SIGHUP', () => void reload());
+  process.on('SIGTERM', stop);
+  // A terminal sends it to the workers too; when they stop is for the supervisor to say.
+  process.on('SIGINT', part === 'worker' ? () => undefined : stop);
+
+  const service = start(config, log);
+  try {
+    const { url, adminUrl } = await service.listening;
+    if (part === 'worker') return;
+    log.info({ url: adminUrl }, 'admin listening');
+    log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
+  } catch (error) {
     log.fatal({ err: error }, 'the gateway could not start');
-    return exit(EXIT_FAILURE);
-  });
-  if (part !== 'worker') {
-    log.info({ url: service.adminUrl }, 'admin listening');
-    log.info({ url: service.url, baseUrl: config.baseUrl }, 'gateway listening');
+    exit(EXIT_FAILURE);
   }
 
-  process.on('SIGHUP', () => {
+  async function reload(): Promise<void> {
     try {
-      service.replaceSecrets(loadConfig(file));
+      await service.replaceSecrets(loadConfig(file));
       log.info('session secrets read anew');
     } catch (error) {
       const problems =
         error instanceof ConfigError ? formatProblems(file, error.problems).split('\n') : undefined;
       log.error({ problems }, 'the configuration cannot be read anew; the old secrets stay');
     }
-  });
-  let askedAtMs: number | undefined;
-  const stop = (signal: NodeJS.Signals) => {
+  }
+
+  function stop(signal: NodeJS.Signals): void {
     if (askedAtMs !== undefined) {
       // A signal to a process group comes twice when a wrapper such as npm passes its own on.
       if (performance.now() - askedAtMs > SAME_SIGNAL_MS) exit(EXIT_FAILURE);
@@ -113,10 +122,7 @@ async function run(config: Config, file: string): Promise<void> {
         exit(EXIT_FAILURE);
       },
     );
-  };
-  process.on('SIGTERM', stop);
-  // A terminal sends it to the workers too; when they stop is for the supervisor to say.
-  process.on('SIGINT', part === 'worker' ? () => undefined : stop);
+  }
 
   /** pino writes what it has gathered on `exit`; nothing else is waited for. */
   function exit(code: number): never {

@@ -6,11 +6,11 @@ import { createGateway } from './gateway.ts';
 import { createConnections } from './http/connections.ts';
 import type { Logger } from './log.ts';
 
+/** The URLs of the public and the admin listener, as bound. */
+export type Listeners = { readonly url: string; readonly adminUrl: string };
+
 /** A gateway behind its two listeners. */
-export type RunningServer = {
-  /** The public and the admin listener, as bound. */
-  readonly url: string;
-  readonly adminUrl: string;
+export type RunningServer = Listeners & {
   /** What this process says of itself. */
   snapshot(): Promise<Snapshot>;
   /** Puts the session secrets and the client credentials of another configuration in place. */

@@ -2,17 +2,17 @@ import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
-import { serve } from '../serve.ts';
+import { serve, type Listeners, type RunningServer } from '../serve.ts';
 import { supervise } from './supervisor.ts';
 import { work } from './worker.ts';
 
 /** What serves, seen from the process that was started. */
 export type Service = {
-  /** The public and the admin listener, as bound. */
-  readonly url: string;
-  readonly adminUrl: string;
-  replaceSecrets(config: Config): void;
-  /** Stops accepting, finishes what is in flight, and settles when all is done. */
+  /** Settles when the addresses are bound, in all processes. Rejects when one cannot be. */
+  readonly listening: Promise<Listeners>;
+  /** Puts the secrets of another configuration in place; while it is starting, as soon as it has. */
+  replaceSecrets(config: Config): Promise<void>;
+  /** Stops accepting, finishes what is in flight, and settles when all is done; while it is starting, it stops when it has. */
   stop(): Promise<void>;
 };
 
@@ -25,19 +25,27 @@ export function partOf({ workers }: Pick<Config, 'workers'>): Part {
   return cluster.isWorker ? 'worker' : 'supervisor';
 }
 
-/** Begins to serve: in this process, or in as many as are configured. Rejects when an address cannot be bound. */
-export async function start(config: Config, log: Logger): Promise<Service> {
+/** Begins to serve: in this process, or in as many as are configured. */
+export function start(config: Config, log: Logger): Service {
   switch (partOf(config)) {
     case 'all':
-      return serve(config, log);
+      return serviceOf(serve(config, log));
     case 'worker':
-      return work(config, log);
+      return serviceOf(work(config, log));
     case 'supervisor': {
-      const { url, adminUrl, reload, stop } = await supervise({ count: countOf(config.workers), log });
+      const { listening, reload, stop } = supervise({ count: countOf(config.workers), log });
       // Each worker reads them for itself: a secret is not sent about.
-      return { url, adminUrl, replaceSecrets: reload, stop };
+      return { listening, replaceSecrets: async () => reload(), stop };
     }
   }
+}
+
+function serviceOf(serving: Promise<RunningServer>): Service {
+  return {
+    listening: serving,
+    replaceSecrets: async (config) => (await serving).replaceSecrets(config),
+    stop: async () => (await serving).stop(),
+  };
 }
 
 function countOf(workers: Config['workers']): number {

@@ -1,12 +1,16 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from '../log.ts';
+import type { Listeners } from '../serve.ts';
 import { createSwitchboard, isMessage, type Message, type Peer } from './roll-call.ts';
 
 /** The processes that serve, from the one that keeps them going and serves nothing itself. */
 export type Supervisor = {
-  readonly url: string;
-  readonly adminUrl: string;
-  /** Has every worker read the secrets anew. */
+  /**
+   * Settles with the public and the admin listener when all of the first workers listen. Rejects when one of them cannot:
+   * whatever it is, its replacement would meet it as well. Does neither when they are stopped before.
+   */
+  readonly listening: Promise<Listeners>;
+  /** Has every worker read the secrets anew; one that is still starting, when it has. */
   reload(): void;
   /** Lets every worker finish what it has in flight; settles when all are gone, rejects when one did not end well. */
   stop(): Promise<void>;
@@ -17,35 +21,36 @@ const SHORT_LIFE_MS = 5_000;
 const SHORTEST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
 
-/**
- * Starts `count` workers on the same listeners and replaces each that ends. Settles when all of them listen. Rejects when
- * one of the first cannot: whatever it is, its replacement would meet it as well.
- */
-export function supervise({ count, log }: { count: number; log: Logger }): Promise<Supervisor> {
+/** Starts `count` workers on the same listeners and replaces each that ends. */
+export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
   const serving = new Map<Worker, Peer>();
   const switchboard = createSwitchboard((asking) => [...serving.values()].filter((peer) => peer !== asking));
-  const started = Promise.withResolvers<Supervisor>();
+  const started = Promise.withResolvers<Listeners>();
   const stopped = Promise.withResolvers<void>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let pauseMs = SHORTEST_PAUSE_MS;
   let hasFailed = false;
+  let reloads = 0;
 
   const fork = () => {
     const worker = cluster.fork();
     const startedAtMs = performance.now();
+    const reloadsBefore = reloads;
     const peer = peerOf(worker);
     switchboard.connect(peer);
     peer.onMessage((message) => {
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
+      // It may have read the file before that was changed.
+      if (reloads > reloadsBefore) worker.process.kill('SIGHUP');
       if (phase === 'starting' && serving.size === count) {
         phase = 'running';
-        started.resolve({ url: message.url, adminUrl: message.adminUrl, reload, stop });
+        started.resolve({ url: message.url, adminUrl: message.adminUrl });
       }
     });
     worker.once('exit', (code: number | null, signal: string | null) => {
-      serving.delete(worker);
-      hasFailed ||= code !== 0;
+      // One that has not served yet has left nothing undone, however it ended.
+      if (serving.delete(worker)) hasFailed ||= code !== 0;
       if (phase === 'running') replace({ worker: worker.id, code, signal }, performance.now() - startedAtMs);
       else if (phase === 'starting') giveUp();
       if (phase !== 'running' && !isAnyLeft()) stopped.resolve();
@@ -62,7 +67,11 @@ export function supervise({ count, log }: { count: number; log: Logger }): Promi
     signalAll('SIGKILL');
     started.reject(new Error('a worker ended before it could serve'));
   };
-  const reload = () => signalAll('SIGHUP');
+  const reload = () => {
+    reloads += 1;
+    // One that is still starting would end by it.
+    for (const worker of serving.keys()) worker.process.kill('SIGHUP');
+  };
   const stop = async () => {
     phase = 'stopping';
     hasFailed = false;
@@ -73,7 +82,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Promi
   };
 
   for (let at = 0; at < count; at += 1) fork();
-  return started.promise;
+  return { listening: started.promise, reload, stop };
 }
 
 function workersLeft(): readonly Worker[] {

@@ -135,6 +135,34 @@ describe('several workers', () => {
     expect(program.stdout().match(/"msg":"stopped"/g)).toHaveLength(WORKERS + 1);
   });
 
+  it('are read anew or stopped while one is still starting, without harm to it', async () => {
+    // Workers after the first take long to start.
+    const module = encodeURIComponent(`
+      import cluster from 'node:cluster';
+      if (cluster.worker?.id > ${WORKERS}) await new Promise((go) => setTimeout(go, 3000));
+    `);
+    program = await stage.start({
+      config: { workers: WORKERS },
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${module}` },
+    });
+    const replaceOne = async () => {
+      const [victim] = await workersOf(program);
+      if (victim === undefined) throw new Error('the program has no worker');
+      process.kill(victim, 'SIGKILL');
+      await expect.poll(() => workersOf(program), PATIENCE).not.toContain(victim);
+      await expect.poll(async () => (await workersOf(program)).length, PATIENCE).toBe(WORKERS);
+    };
+    const countOf = (message: string) => program.stdout().split(`"msg":"${message}"`).length - 1;
+
+    await replaceOne();
+    program.signal('SIGHUP');
+    await expect.poll(() => countOf('session secrets read anew'), PATIENCE).toBe(WORKERS + 1);
+    await replaceOne();
+    program.signal('SIGTERM');
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    expect(countOf('a worker ended and is replaced')).toBe(2);
+  });
+
   it('end with the process that keeps them, however that ends', async () => {
     const workers = await workersOf(program);
     process.kill(program.pid, 'SIGKILL');
