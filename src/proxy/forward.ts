@@ -50,6 +50,9 @@ export function forward(
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
     let stage: 'waiting' | 'beginning' | 'held' | 'passing' | 'discarding' = 'waiting';
+    /** How an answer ended while it was held: at its end, for it has no body, or with its connection. */
+    let ended: IncomingHttpHeaders | undefined;
+    let lost: Error | undefined;
     let discarded = 0;
 
     const abandon = () => {
@@ -92,8 +95,10 @@ export function forward(
         void verdict
           .then((word) => {
             if (stage !== 'held') return;
-            if (word === 'discard') discard();
-            else pass(status, headers);
+            if (word === 'discard') return discard();
+            if (lost !== undefined && headers['content-length'] !== '0') return fail(lost);
+            pass(status, headers);
+            if (ended !== undefined || lost !== undefined) handler.onResponseEnd?.(current, ended ?? {});
           })
           .catch(fail)
           .finally(() => current.resume());
@@ -109,6 +114,7 @@ export function forward(
         if (discarded > MAX_DISCARDED_BYTES) current.abort(new Error('too much to throw away'));
       },
       onResponseEnd(_current, trailers) {
+        if (stage === 'held') ended = trailers;
         if (stage !== 'passing') return;
         downstream.end(trailers);
         response.off('close', abandon);
@@ -117,6 +123,8 @@ export function forward(
       onResponseError(_current, error) {
         // SECURITY: with a part of an answer there is no more trying again; whatever it was, it was no HTTP.
         if (stage === 'beginning') fail(explainBrokenAnswer(error));
+        // What it asks for can be had without the rest of it: another token.
+        else if (stage === 'held') lost = error;
         else if (stage !== 'discarding') fail(error);
       },
     };
