@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { GatewayError } from '../errors.ts';
 import type { Downstream } from './downstream.ts';
-import type { ForwardResult, UpstreamCall } from './forward.ts';
+import type { ForwardResult, Inspect, UpstreamCall } from './forward.ts';
+import { explainBrokenAnswer } from './upstream-error.ts';
 
 /** The browser's side of a call. */
 type Caller = {
@@ -16,12 +18,12 @@ type Caller = {
 
 /**
  * Makes a call whose request has a trailer section. undici 8 cannot send one, so these few go by Node's own client, on a
- * connection of their own; they are sent once only.
+ * connection of their own; they are sent once only, so `inspect` has nothing to discard.
  */
 export function forwardWithTrailers(
   call: UpstreamCall,
   { request, response, downstream, mayTrail }: Caller,
-  onHead: (status: number, headers: IncomingMessage['headers']) => void,
+  inspect: Inspect,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     const url = new URL(call.origin);
@@ -55,6 +57,17 @@ export function forwardWithTrailers(
       if (response.headersSent) response.destroy();
       reject(error);
     };
+    // SECURITY: an upstream can say what Node refuses to write, such as a status of 099: thrown in a listener, it would end
+    // the process.
+    const relay = async (answer: IncomingMessage) => {
+      const { statusCode = 0, headers } = answer;
+      await inspect(statusCode, headers);
+      downstream.begin(statusCode, headers);
+      for await (const chunk of answer) {
+        if (!downstream.write(chunk)) await once(response, 'drain');
+      }
+      downstream.end(answer.trailers);
+    };
 
     response.once('close', () => {
       if (response.writableFinished) return;
@@ -69,20 +82,19 @@ export function forwardWithTrailers(
     });
     upstream.on('timeout', () => upstream.destroy(timedOut()));
     upstream.on('error', fail);
+    upstream.once('upgrade', (_answer, socket) => {
+      socket.destroy();
+      fail(explainBrokenAnswer(new Error('the upstream has upgraded a request that did not ask for it')));
+    });
     upstream.once('response', (answer) => {
       upstream.setTimeout(call.bodyTimeout);
-      onHead(answer.statusCode ?? 502, answer.headers);
-      downstream.begin(answer.statusCode ?? 502, answer.headers);
-      response.on('drain', () => answer.resume());
-      answer.on('data', (chunk: Buffer) => {
-        if (!downstream.write(chunk)) answer.pause();
-      });
-      answer.on('error', fail);
-      answer.once('end', () => {
-        downstream.end(answer.trailers);
-        finish();
-        resolve('passed');
-      });
+      relay(answer).then(
+        () => {
+          finish();
+          resolve('passed');
+        },
+        (error) => fail(explainBrokenAnswer(error)),
+      );
     });
 
     body.once('end', () => {

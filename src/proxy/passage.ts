@@ -142,9 +142,8 @@ export function createPassages(deps: PassageDeps): Passages {
       upstreamCall,
       { request, response, downstream, mayTrail },
       (status, headers) => {
-        if (status === 401 && credential !== undefined) {
-          answerRefusal(unrepeatable, credential, headers, () => undefined)?.catch(() => undefined);
-        }
+        if (status !== 401 || credential === undefined) return undefined;
+        return answerRefusal(unrepeatable, credential, headers, () => undefined);
       },
     );
   }

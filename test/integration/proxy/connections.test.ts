@@ -170,6 +170,7 @@ describe('an upstream that does not speak HTTP as it should', () => {
     ['no status', 'HTTP/1.1 OK\r\n\r\n'],
     ['a status of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a status under 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['a status of zeros', 'HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n'],
     ['a space before the colon', 'HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL in a field', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'],
     [
@@ -200,6 +201,10 @@ describe('an upstream that does not speak HTTP as it should', () => {
       const answer = await stage.send('GET /raw/one HTTP/1.1');
       expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
       expect(stage.raw.received).toHaveLength(1);
+      const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
+      const other = await stage.send('POST /raw/one HTTP/1.1', fields, '0\r\nX-Sum: 1\r\n\r\n');
+      expect([other.status, codeOf(other)]).toEqual([502, 'upstream_invalid_response']);
+      expect(stage.raw.received).toHaveLength(2);
       await cleanAfter();
     },
   );
