@@ -77,8 +77,9 @@ export function createPassages(deps: PassageDeps): Passages {
 
       metrics.upstream401('replayed');
       const replayed = renewed;
-      await call(passage, replayed, body.again() ?? null, (status) => {
+      await call(passage, replayed, body.again() ?? null, (status, headers) => {
         if (status !== 401) return undefined;
+        if (readDemand(headers['www-authenticate']) === 'step_up') return askForStepUp();
         metrics.upstream401('passed');
         refresher.refusedAgain(replayed, route.config.path);
         return undefined;
@@ -94,12 +95,7 @@ export function createPassages(deps: PassageDeps): Passages {
     onRenewed: (renewed: Credential) => void,
   ): Promise<'pass' | 'discard'> | undefined {
     const demand = readDemand(headers['www-authenticate']);
-    if (demand === 'step_up') {
-      metrics.upstream401('step_up');
-      return Promise.reject(
-        new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }),
-      );
-    }
+    if (demand === 'step_up') return askForStepUp();
     const renewal = demand === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
     if (renewal === undefined || body.again() === undefined) {
       metrics.upstream401('passed');
@@ -115,6 +111,13 @@ export function createPassages(deps: PassageDeps): Passages {
       metrics.upstream401('passed');
       return 'pass';
     });
+  }
+
+  function askForStepUp(): Promise<never> {
+    metrics.upstream401('step_up');
+    return Promise.reject(
+      new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }),
+    );
   }
 
   function call(

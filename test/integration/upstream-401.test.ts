@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { rawRequest } from '../support/raw-client.ts';
 import { openTestRig } from '../support/rig-lifetime.ts';
 import type { Rig } from '../support/rig.ts';
 import { type Behaviour, echo, inTurn, requireToken, status } from '../support/upstream/behaviours.ts';
@@ -256,4 +257,32 @@ describe('which answers ask for another token (standards: G9)', () => {
       expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
     },
   );
+
+  it('a call that was made once more asks for it just as well', async () => {
+    const challenge = 'Bearer error="insufficient_user_authentication"';
+    rig.upstream.respond(inTurn(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })));
+    const answer = await rig.agent.fetch('/api/one');
+    expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+    expect(bearers()).toEqual(issued());
+    expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
+    // The token was good: the next call that is refused may have another.
+    rig.upstream.respond(inTurn(status(401, INVALID_TOKEN), echo));
+    expect((await rig.agent.fetch('/api/two')).status).toBe(200);
+  });
+
+  it('a call with trailers asks for it just as well', async () => {
+    const challenge = 'Bearer error="insufficient_user_authentication"';
+    rig.upstream.respond(status(401, { 'www-authenticate': challenge }, 'secret text of the upstream'));
+    const url = new URL(rig.gateway.url);
+    const head = [
+      'POST /api/one HTTP/1.1',
+      `Host: ${url.host}`,
+      `Cookie: ${rig.agent.cookies.header(url, { crossSite: false, topLevelGet: false })}`,
+      'Sec-Fetch-Site: same-origin',
+      'Transfer-Encoding: chunked',
+      'Trailer: X-Sum',
+    ].join('\r\n');
+    const answer = await rawRequest(rig.gateway.port, `${head}\r\n\r\n0\r\nX-Sum: 1\r\n\r\n`);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 401, code: 'step_up_required' });
+  });
 });
