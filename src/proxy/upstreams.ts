@@ -22,6 +22,8 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       keepAliveTimeout: connections.idle,
       keepAliveMaxTimeout: connections.idle,
       pipelining: 1,
+      // undici 8 would speak HTTP/2 to whoever offers it, for which nothing here is made: limits, held answers, trailers.
+      allowH2: false,
       connect: { timeout: timeout.connect, ...(lookup && { lookup }) },
       // SECURITY: the answer is bounded in its head; its body streams.
       maxHeaderSize: 65_536,

@@ -1,3 +1,4 @@
+import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import { type TLSSocket, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +11,7 @@ const usual = getCACertificates('default');
 
 let stage: Stage;
 let server: LoopbackServer;
+let both: LoopbackServer;
 /** The name that each request's connection was opened for, and its target. */
 const seen: [servername: unknown, target: string | undefined][] = [];
 
@@ -32,8 +34,13 @@ beforeAll(async () => {
   });
   tls.on('tlsClientError', () => {});
   server = await listenOnLoopback(tls);
+  const offer = createSecureServer({ ...selfSignedForLocalhost, allowHTTP1: true }, (request, response) => {
+    response.end(request.httpVersion);
+  });
+  both = await listenOnLoopback(offer);
   stage = await openStage({
     routes: [
+      { path: '/both', upstream: `https://localhost:${both.port}` },
       { path: '/named', upstream: `https://localhost:${server.port}`, websocket: true },
       { path: '/misnamed', upstream: `https://127.0.0.1:${server.port}`, websocket: true },
     ],
@@ -42,7 +49,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stage.close();
-  await server.stop();
+  await Promise.all([server.stop(), both.stop()]);
   setDefaultCACertificates(usual);
 });
 
@@ -84,4 +91,13 @@ it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
   connection.write(Buffer.concat([frame, Buffer.from([0x81, 4]), Buffer.from('last')]));
   expect((await connection.readUntil('last')).subarray(0, frame.length).equals(frame)).toBe(true);
   connection.close();
+});
+
+describe('an upstream that offers HTTP/2', () => {
+  it('is spoken to in HTTP/1.1, as every other', async () => {
+    for (const path of ['/both/one', '/both/two']) {
+      const answer = await stage.send(`GET ${path} HTTP/1.1`);
+      expect([answer.status, answer.body.toString()]).toEqual([200, '1.1']);
+    }
+  });
 });
