@@ -71,7 +71,7 @@ export const routeSchema = section({
     max: integer({ min: 1, max: 65_535 })
       .prefault(4_096)
       .describe(
-        'How many connections one process may have open to the upstream; further requests wait for one.',
+        'How many connections one process may have open to the upstream; further requests wait for one, as long as timeout.headers.',
       ),
     idle: duration({ min: 1 })
       .prefault('4s')

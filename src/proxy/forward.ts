@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Turn } from '../http/turn.ts';
 import type { Downstream } from './downstream.ts';
+import type { Places } from './places.ts';
 import { explainBrokenAnswer } from './upstream-error.ts';
 
 /** One call to an upstream. */
@@ -45,6 +46,7 @@ export function forward(
   response: ServerResponse,
   downstream: Downstream,
   inspect: Inspect,
+  places: Places,
   turn: Turn,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
@@ -57,6 +59,7 @@ export function forward(
 
     const abandon = () => {
       if (response.writableFinished) return;
+      places.forgo(send);
       controller?.abort(new Error('the client has gone'));
       resolve('abandoned');
     };
@@ -98,7 +101,9 @@ export function forward(
             if (word === 'discard') return discard();
             if (lost !== undefined && headers['content-length'] !== '0') return fail(lost);
             pass(status, headers);
-            if (ended !== undefined || lost !== undefined) handler.onResponseEnd?.(current, ended ?? {});
+            if (ended === undefined && lost === undefined) return;
+            downstream.end(ended ?? {});
+            resolve('passed');
           })
           .catch(fail)
           .finally(() => current.resume());
@@ -115,12 +120,15 @@ export function forward(
       },
       onResponseEnd(_current, trailers) {
         if (stage === 'held') ended = trailers;
-        if (stage !== 'passing') return;
-        downstream.end(trailers);
-        response.off('close', abandon);
-        resolve('passed');
+        else if (stage === 'passing') {
+          downstream.end(trailers);
+          response.off('close', abandon);
+          resolve('passed');
+        }
+        places.leave();
       },
       onResponseError(_current, error) {
+        places.leave();
         // SECURITY: with a part of an answer there is no more trying again; whatever it was, it was no HTTP.
         if (stage === 'beginning') fail(explainBrokenAnswer(error));
         // What it asks for can be had without the rest of it: another token.
@@ -128,13 +136,15 @@ export function forward(
         else if (stage !== 'discarding') fail(error);
       },
     };
-    turn.atEnd(() => {
+    const send = () => {
       try {
         // Found only now: one that was found before this may have been put out of use meanwhile.
         dispatcher().dispatch(call, handler);
       } catch (error) {
+        places.leave();
         fail(error);
       }
-    });
+    };
+    if (places.take(send, fail)) turn.atEnd(send);
   });
 }

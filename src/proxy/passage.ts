@@ -11,6 +11,7 @@ import type { EventStreams } from './event-streams.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './forward.ts';
 import { forwardWithTrailers } from './forward-trailers.ts';
 import { nominatedBy } from './header-names.ts';
+import { createPlaces } from './places.ts';
 import { createRequestHeaderPolicy, createRequestTrailerPolicy } from './request-headers.ts';
 import type { RequestBody } from './request-body.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from './response-headers.ts';
@@ -130,7 +131,7 @@ export function createPassages(deps: PassageDeps): Passages {
     const lane = laneOf(route);
     const downstream = createDownstream(response, lane.downstream, exchange.requestId, turn);
     const upstreamCall = lane.callOf(passage, credential, content);
-    return forward(() => upstreams.of(route), upstreamCall, response, downstream, inspect, turn);
+    return forward(() => upstreams.of(route), upstreamCall, response, downstream, inspect, lane.places, turn);
   }
 
   async function openWithTrailers(passage: Passage, credential: Credential | undefined): Promise<void> {
@@ -161,7 +162,7 @@ export function createPassages(deps: PassageDeps): Passages {
 /** What is the same for all requests of a route. */
 function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
   const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
-  const { timeout } = route.config;
+  const { connections, timeout } = route.config;
   const downstream: DownstreamPolicy = {
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
@@ -170,6 +171,7 @@ function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
   };
   return {
     downstream,
+    places: createPlaces(connections.max, timeout.headers),
     mayTrail: createRequestTrailerPolicy(route.config),
     callOf(
       { request, exchange }: Passage,

@@ -8,7 +8,8 @@ import { parseConfig } from '../../../src/config/load.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../src/proxy/upstreams.ts';
 import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { slowBody } from '../../support/upstream/streams.ts';
+import { inTurn, status } from '../../support/upstream/behaviours.ts';
+import { controlledStream, slowBody } from '../../support/upstream/streams.ts';
 import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
 import { type Stage, answering, codeOf, openStage } from './stage.ts';
@@ -20,6 +21,7 @@ let stage: Stage;
 beforeAll(async () => {
   stage = await openStage({
     routes: [
+      { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' } },
       { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
       { path: '/endless', timeout: { headers: '300ms', idle: '0s' } },
     ],
@@ -52,6 +54,55 @@ describe('the connections to an upstream', () => {
     );
     expect(answers.map(({ body }) => body.toString())).toEqual(answers.map(() => 'ok'));
     expect(stage.raw.received).toHaveLength(2);
+  });
+
+  it('are waited for as long as for an answer: then it is 504, and nothing has been sent (standards: F22)', async () => {
+    const stream = controlledStream();
+    stage.upstream.respond(stream.behaviour);
+    const first = await stage.open();
+    first.write(stage.head('GET /single/events HTTP/1.1'));
+    await stream.opened;
+    stage.received();
+    stage.upstream.respond(answering({}));
+    const body = Buffer.alloc(100_000, 'x');
+    const answers = await Promise.all([
+      stage.send('GET /single/one HTTP/1.1'),
+      stage.send('POST /single/two HTTP/1.1', [`Content-Length: ${body.length}`], body),
+    ]);
+    for (const answer of answers) expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
+    expect(stage.upstream.requests).toEqual([]);
+
+    const waiting = stage.send('GET /single/three HTTP/1.1');
+    await stream.end();
+    await first.readUntil('0\r\n\r\n');
+    first.close();
+    expect((await waiting).status).toBe(200);
+    expect(stage.received().target).toBe('/single/three');
+  });
+
+  it('are enough by one for a call that is made once more with another token', async () => {
+    const refused = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }, 'no');
+    stage.upstream.respond(inTurn(refused, answering({})));
+    expect((await stage.send('GET /single/one HTTP/1.1')).status).toBe(200);
+  });
+
+  it('are not waited for by those who have gone', async () => {
+    const stream = controlledStream();
+    stage.upstream.respond(stream.behaviour);
+    const first = await stage.open();
+    first.write(stage.head('GET /single/events HTTP/1.1'));
+    await stream.opened;
+    stage.received();
+    stage.upstream.respond(answering({}));
+    const gone = await stage.open();
+    gone.write(stage.head('GET /single/gone HTTP/1.1'));
+    await sleep(50);
+    gone.close();
+    await expect.poll(() => stage.gateway.logs()).toContain('"path":"/single/gone"');
+    first.close();
+    for (const path of ['/single/one', '/single/two'])
+      expect((await stage.send(`GET ${path} HTTP/1.1`)).status).toBe(200);
+    expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/single/one', '/single/two']);
   });
 
   it('are closed when they have been idle for as long as configured', async () => {
