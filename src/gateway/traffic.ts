@@ -112,6 +112,7 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
         baseUrl,
       }),
       longAnswers: createLongAnswers(watches),
+      log,
     }),
 
     spa:

@@ -16,12 +16,16 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   };
 }
 
+/** What nginx made the usual status of a request whose connection ended before its answer began. */
+const CLIENT_HAS_GONE = 499;
+
 /** Watches every request from the start, so that also those the guard refuses are counted. */
 export function createAccessLogMiddleware(accessLog: AccessLog): RequestHandler {
   return function logRequest(request, response, next) {
     response.once('close', () => {
       const { exchange } = response.locals;
-      if (exchange !== undefined) accessLog(request.method, response.statusCode, exchange);
+      if (exchange === undefined) return;
+      accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_HAS_GONE, exchange);
     });
     next();
   };

@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { exchangeOf } from '../http/exchange.ts';
+import type { Logger } from '../log.ts';
 import type { Bearers } from './bearer.ts';
 import type { Crowds } from './crowds.ts';
 import type { LongAnswers } from './long-answers.ts';
@@ -21,8 +22,9 @@ export function createApi(deps: {
   crowds: Crowds;
   passages: Passages;
   longAnswers: LongAnswers;
+  log: Logger;
 }): RequestHandler {
-  const { routes, originPolicy, bearers, crowds, passages, longAnswers } = deps;
+  const { routes, originPolicy, bearers, crowds, passages, longAnswers, log } = deps;
 
   return async function api(request, response, next) {
     const exchange = exchangeOf(response);
@@ -36,6 +38,7 @@ export function createApi(deps: {
       originPolicy.checkRequest(request);
 
     let leave: (() => void) | undefined;
+    let passage: Promise<void> | undefined;
     try {
       const credential = await bearers.forRequest(request, route, exchange);
       leave = crowds.enter(route, credential, exchange);
@@ -44,13 +47,18 @@ export function createApi(deps: {
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      const passage = passages.open({ request, response, exchange, route, body }, credential);
+      passage = passages.open({ request, response, exchange, route, body }, credential);
       await (credential === undefined ? passage : longAnswers.follow(passage, response, credential.stored));
     } catch (error) {
-      if (hasBegun(response)) return;
-      const explained = explainUpstreamFailure(error);
-      if (explained.code === 'session_expired') bearers.takeBack(response);
-      throw explained;
+      // Until it is on its way, nothing that fails is the upstream's.
+      const failure = passage === undefined ? error : explainUpstreamFailure(error);
+      if (response.headersSent) {
+        log.warn({ requestId: exchange.requestId, err: failure }, 'answer broken off');
+        return;
+      }
+      if (hasGone(request, response)) return;
+      if (failure instanceof GatewayError && failure.code === 'session_expired') bearers.takeBack(response);
+      throw failure;
     } finally {
       leave?.();
     }
@@ -68,7 +76,7 @@ function checkDestination({ headers }: Request): void {
   throw new GatewayError('csrf_rejected', { detail: 'No service worker is served here.' });
 }
 
-/** What fails after the answer has begun, or after the browser has gone, can be answered no more. */
-function hasBegun(response: Response): boolean {
-  return response.headersSent || response.destroyed;
+/** Whose connection has ended can be answered no more; the response hears of it last. */
+function hasGone(request: Request, response: Response): boolean {
+  return response.destroyed || request.socket.destroyed;
 }

@@ -60,8 +60,8 @@ export function forward(
     const abandon = () => {
       if (response.writableFinished) return;
       places.forgo(send);
-      controller?.abort(new Error('the client has gone'));
       resolve('abandoned');
+      controller?.abort(new Error('the client has gone'));
     };
     response.once('close', abandon);
 
