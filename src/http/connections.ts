@@ -16,13 +16,16 @@ export type Connections = {
 /** How long an upgraded connection has to end in good form, in milliseconds: a frame and a closing handshake. */
 const UPGRADED_GRACE_MS = 2_500;
 
+/** How long a client may take none of the bytes that are there for it, in milliseconds. */
+const STALL_MS = 60_000;
+
 /**
  * Follows connections from the start; give it the server before the server has other listeners.
  *
  * The server's own `closeIdleConnections` (Node.js 24) leaves those open on which a whole request has never come, such as
  * the spare one that a browser opens ahead, and knows nothing of upgraded ones.
  */
-export function createConnections(server: Server): Connections {
+export function createConnections(server: Server, stallMs = STALL_MS): Connections {
   /**
    * The answers that are still to come on each: more than one when a client sends ahead. In a list of each connection's own:
    * a Set of all of them would leave a chain of former tables, each with the answers of its time, for the garbage collector
@@ -30,6 +33,7 @@ export function createConnections(server: Server): Connections {
    */
   const awaited = new Map<Socket, ServerResponse[]>();
   const upgraded = new Set<Socket>();
+  const stalled = new Set<Socket>();
   let draining = false;
 
   const begin = (request: IncomingMessage, response: ServerResponse) => {
@@ -50,6 +54,7 @@ export function createConnections(server: Server): Connections {
     socket.once('close', () => {
       awaited.delete(socket);
       upgraded.delete(socket);
+      stalled.delete(socket);
     });
   });
   server.on('request', begin);
@@ -58,6 +63,23 @@ export function createConnections(server: Server): Connections {
     awaited.delete(request.socket);
     upgraded.add(request.socket);
   });
+
+  /**
+   * SECURITY: nothing else bounds how long a client leaves unread what is there for it, such as a file of the app's. Who is
+   * behind gets the socket's own timer, which any progress sets back, unless the answer has set one.
+   */
+  const look = () => {
+    for (const socket of awaited.keys()) {
+      if (socket.writableLength === 0) {
+        if (stalled.delete(socket) && socket.timeout === stallMs) socket.setTimeout(0);
+      } else if (!socket.timeout) {
+        stalled.add(socket);
+        socket.setTimeout(stallMs);
+      }
+    }
+  };
+  const looking = setInterval(look, stallMs / 4).unref();
+  server.once('close', () => clearInterval(looking));
 
   return {
     drain() {

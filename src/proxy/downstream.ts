@@ -22,6 +22,9 @@ export type DownstreamPolicy = {
   readonly eventStreams: EventStreams;
 };
 
+/** As good as no limit, and yet one: a connection without any gets that of the listener. The longest that Node has. */
+const FOR_EVER_MS = 2_147_483_647;
+
 export function createDownstream(
   response: ServerResponse,
   policy: DownstreamPolicy,
@@ -67,7 +70,7 @@ export function createDownstream(
       }
       const wantsMore = response.write(chunk);
       // Without a listener for it Node cuts the connection when the time is over; any progress sets it back.
-      if (!wantsMore) response.setTimeout(policy.idleMs);
+      if (!wantsMore) response.setTimeout(policy.idleMs || FOR_EVER_MS);
       return wantsMore;
     },
 
