@@ -53,7 +53,7 @@ export async function openRequestBody(
     const whole = await readWhole(request);
     return { content: whole, again: () => whole };
   }
-  return record(request, limits);
+  return record(request, response, limits);
 }
 
 function readWhole(request: IncomingMessage): Promise<Buffer> {
@@ -75,7 +75,11 @@ function readWhole(request: IncomingMessage): Promise<Buffer> {
  * Settles with the first piece: undici 8 sends the head of a request only with it, and a connection that is taken before
  * would stand idle until the upstream closes it.
  */
-async function record(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
+async function record(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: BodyLimits,
+): Promise<RequestBody> {
   let recorded: Buffer[] | undefined = [];
   let size = 0;
   let complete = false;
@@ -96,8 +100,12 @@ async function record(request: IncomingMessage, limits: BodyLimits): Promise<Req
     if (!complete) content.destroy(new Error('the client has gone'));
   });
   content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
+  // undici 8 leaves it as it is when it finds no connection.
+  response.once('close', () => content.destroy());
   content.once('close', () => {
+    // What has come and is not read would keep the request, and what watches it, for good.
     if (isSending(request)) linger(request);
+    else request.resume();
   });
   await new Promise((resolve) => {
     request.once('data', resolve);

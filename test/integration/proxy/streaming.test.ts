@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../support/free-port.ts';
 import { controlledStream, cutMidBody, largeBody } from '../../support/upstream/streams.ts';
 import { type Stage, answering, codeOf, openStage } from './stage.ts';
 import { standsStill } from './standstill.ts';
@@ -15,7 +16,10 @@ let stage: Stage;
 
 beforeAll(async () => {
   stage = await openStage({
-    routes: [{ path: '/large', maxBody: '0', replayBody: '0' }],
+    routes: [
+      { path: '/large', maxBody: '0', replayBody: '0' },
+      { path: '/dead', upstream: `http://127.0.0.1:${await freePort()}` },
+    ],
     rawRoutes: [{ path: '/raw', maxBody: '0' }],
   });
 });
@@ -172,6 +176,17 @@ describe('an upstream that breaks off', () => {
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
     connection.close();
   });
+
+  it('before it takes a body that has come leaves nothing behind of the request (standards: F22)', async () => {
+    const uploads = 30;
+    const before = await openTimers();
+    for (const length of Array.from({ length: uploads }, (_, at) => 70_000 + 2_500 * at)) {
+      const body = Buffer.alloc(length, 'x');
+      const answer = await stage.send('POST /dead/one HTTP/1.1', [`Content-Length: ${length}`], body);
+      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    }
+    await expect.poll(openTimers, { timeout: 10_000 }).toBeLessThan(before + uploads / 2);
+  });
 });
 
 describe('an early answer', () => {
@@ -267,6 +282,12 @@ describe('an early answer', () => {
     connection.close();
   });
 });
+
+/** How many timers are set in this process: each request whose body is awaited has one. */
+async function openTimers(): Promise<number> {
+  const metrics = await (await fetch(`${stage.gateway.adminUrl}/metrics`)).text();
+  return Number(/^coatcheck_nodejs_active_resources\{type="Timeout"\} (\d+)$/m.exec(metrics)?.[1]);
+}
 
 /** Sends so many bytes, as fast as the other side takes them. */
 async function send(socket: Socket, bytes: number): Promise<void> {
