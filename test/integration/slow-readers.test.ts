@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createConnections } from '../../src/http/connections.ts';
 import { createTurn } from '../../src/http/turn.ts';
 import { createDownstream } from '../../src/proxy/downstream.ts';
+import { createEventStreams } from '../../src/proxy/event-streams.ts';
 import { type LoopbackServer, listenOnLoopback } from '../support/loopback-server.ts';
 import { type RawConnection, openRaw } from '../support/raw-client.ts';
 
@@ -30,7 +31,8 @@ afterAll(() => listener.stop());
 
 /** Answers as a route does whose `timeout.idle` is 0s. */
 function answerWithoutLimit(response: ServerResponse): void {
-  const policy = { headers: () => [], mayTrail: () => false, idleMs: 0 };
+  const eventStreams = createEventStreams();
+  const policy = { headers: () => [], mayTrail: () => false, idleMs: 0, eventStreams };
   const downstream = createDownstream(response, policy, 'r1', createTurn());
   downstream.begin(200, {});
   downstream.write(Buffer.alloc(LARGE, 'x'));
