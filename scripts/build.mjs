@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from './failure.mjs';
 import { captureNode, tool } from './runtime.mjs';
@@ -17,6 +26,7 @@ export async function ensureBuilt(progress) {
       captureNode(tool('tsc', '-p', 'tsconfig.build.json', '--outDir', next)),
     );
     if (code !== 0) throw new Failure('the build failed; dist is as it was before', { output });
+    copyFileSync('src/admin/console.html', join(next, 'admin/console.html'));
     chmodSync(join(next, 'main.js'), 0o755);
     writeFileSync(join(next, '.stamp'), wanted);
     replace('dist', next);

@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import { createBearerCheck } from './bearer-check.ts';
+import { consolePage } from './console.ts';
 import { answer, type Page, type Pages } from './page.ts';
 import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
 
 /**
- * The admin listener: liveness, readiness and metrics for everybody who can reach it, `guarded` pages for who has the token.
+ * The admin listener: liveness, readiness, metrics and the console for everybody who can reach it, `guarded` pages for who has the token.
  * Without a token configured these are not there. Never on the public listener.
  */
 export function createAdmin(deps: {
@@ -16,6 +17,7 @@ export function createAdmin(deps: {
 }): RequestListener {
   const { snapshots, token } = deps;
   const open: Pages = {
+    '/': consolePage,
     '/livez': {
       GET: (response) => answer(response, 200, { status: 'ok' }),
     },

@@ -1,0 +1,136 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startChromium } from '../support/chromium.ts';
+import type { Program } from '../support/program.ts';
+import type { UserAgent } from '../support/user-agent.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+const TOKEN = 'canary-admin-token.of_the~tests';
+/** How long a figure may take to show, in milliseconds: the page looks every five seconds. */
+const PATIENCE = { timeout: 20_000 };
+
+let stage: Stage;
+let program: Program;
+let browser: Browser;
+let page: Page;
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  stage = await setStage();
+  [program, browser] = await Promise.all([
+    stage.start({ config: { admin: { listen: '127.0.0.1:0', token: TOKEN } } }),
+    startChromium(),
+  ]);
+});
+
+beforeEach(async () => {
+  page = await open(program);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await stage.close();
+});
+
+/** Opens the console of a program, in a browser that has seen nothing yet. */
+async function open({ adminUrl }: Program): Promise<Page> {
+  const context = await browser.newContext();
+  onTestFinished(() => context.close());
+  const opened = await context.newPage();
+  opened.on('pageerror', ({ message }) => complaints.push(message));
+  opened.on('console', (message) => complaints.push(message.text()));
+  await opened.goto(adminUrl);
+  return opened;
+}
+
+const textOf = (selector: string) => page.locator(selector).innerText();
+const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
+const idOf = async (agent: UserAgent) =>
+  ((await agent.fetch('/auth/session')).json() as { sessionId: string }).sessionId;
+
+async function list(subject: string, token = TOKEN): Promise<void> {
+  await page.getByLabel('Admin token').fill(token);
+  await page.getByLabel('Subject').fill(subject);
+  await page.getByRole('button', { name: 'List sessions' }).click();
+}
+
+describe('the console in a browser', () => {
+  it('shows whether the gateway is ready, and what it has done, and goes on doing so', async () => {
+    await expect.poll(() => textOf('#readiness')).toBe('Ready');
+    expect(await textOf('#needs')).toMatch(/store check\s+reachable[^]*provider up\s+yes/);
+    expect(await textOf('#refreshes')).toContain('none so far');
+    const agent = await stage.signedIn(program, 'carol');
+    expect(await statusOf(agent)).toBe(200);
+    await stage.provider.stop();
+    onTestFinished(() => stage.provider.start());
+    await agent.fetch('/auth/logout', { method: 'POST' });
+    await expect.poll(() => textOf('#needs'), PATIENCE).toMatch(/provider up\s+no/);
+    expect(await textOf('#sessions')).toMatch(/started\s+1\s+ended: logout\s+1/);
+    expect(await textOf('#requests')).toMatch(/200\s+\d/);
+  });
+
+  it('lists the sessions of a person and ends one of them, with the token', async () => {
+    const [one, two] = [await stage.signedIn(program), await stage.signedIn(program)];
+    const [id, other] = [await idOf(one), await idOf(two)];
+    await list('alice', 'another-token-than-the-configured-one');
+    await expect.poll(() => textOf('#outcome')).toBe('This is not the admin token.');
+    await list('alice');
+    await expect.poll(() => textOf('#outcome')).toBe('Found: 2 sessions of alice');
+    expect(await page.locator('#found tbody tr').count()).toBe(2);
+
+    await page.getByRole('button', { name: `End session ${id}` }).click();
+    await expect.poll(() => textOf('#outcome')).toBe(`Ended: ${id}`);
+    expect(await textOf('#found tbody')).toContain(other);
+    expect(await textOf('#found tbody')).not.toContain(id);
+    expect([await statusOf(one), await statusOf(two)]).toEqual([401, 200]);
+
+    await page.getByRole('button', { name: 'End all sessions of this subject' }).click();
+    await expect.poll(() => textOf('#outcome')).toBe('Ended: one session of alice');
+    expect(await statusOf(two)).toBe(401);
+  });
+
+  it('shows what somebody is called as text', async () => {
+    const name = '<img src=x onerror=alert(1)>';
+    await stage.signedIn(program, name);
+    await list(name);
+    await expect.poll(() => textOf('#found caption')).toBe(`Sessions of ${name}`);
+  });
+
+  it('ends all sessions when that is confirmed', async () => {
+    const agent = await stage.signedIn(program);
+    await page.getByRole('button', { name: 'End all sessions there are' }).click();
+    expect(await page.locator('dialog').isVisible()).toBe(false);
+    await page.getByLabel('Admin token').fill(TOKEN);
+    for (const answer of ['Cancel', 'End all sessions']) {
+      expect(await statusOf(agent)).toBe(200);
+      await page.getByRole('button', { name: 'End all sessions there are' }).click();
+      await page.locator('dialog').getByRole('button', { name: answer }).click();
+    }
+    await expect.poll(() => textOf('#outcome')).toBe('All sessions are ended.');
+    expect(await statusOf(agent)).toBe(401);
+  });
+
+  it('keeps the token nowhere but in the page (standards: E23)', async () => {
+    await list('alice');
+    await expect.poll(() => textOf('#outcome')).toContain('Found');
+    const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
+    expect(kept).toEqual([0, 0, '']);
+    expect(page.url()).toBe(`${program.adminUrl}/`);
+    expect((await page.context().storageState()).cookies).toEqual([]);
+    await page.reload();
+    expect(await page.getByLabel('Admin token').inputValue()).toBe('');
+    expect(program.stdout()).not.toContain(TOKEN);
+  });
+
+  it('administrates nothing where no token is configured', async () => {
+    const other = await stage.start();
+    const opened = await open(other);
+    await expect.poll(() => opened.locator('#readiness').innerText()).toBe('Ready');
+    expect(await opened.getByRole('heading', { name: 'Session administration' }).isVisible()).toBe(false);
+  });
+
+  it('has broken no rule of its own policy so far', () => {
+    // A browser notes every answer of 4xx and 5xx.
+    expect(complaints.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
+  });
+});

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Rig, openRig } from '../../support/rig.ts';
+
+const TOKEN = 'canary-admin-token.of_the~tests';
+
+let rig: Rig;
+
+beforeAll(async () => {
+  rig = await openRig({ config: { admin: { token: TOKEN } } });
+});
+
+afterAll(() => rig.close());
+
+const ask = (method: string, path = '/') => fetch(`${rig.gateway.adminUrl}${path}`, { method });
+
+describe('the console', () => {
+  it('is a page that runs its own script, and nothing else that came to be in it (standards: E22)', async () => {
+    const answer = await ask('GET');
+    const html = await answer.text();
+    expect(answer.status).toBe(200);
+    const named = (element: string) => {
+      const content = new RegExp(`<${element}[^>]*>([^]*?)</${element}>`).exec(html)?.[1] ?? '';
+      expect(content).not.toBe('');
+      return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;
+    };
+    expect(answer.headers.get('content-security-policy')?.split(';').toSorted()).toEqual([
+      "base-uri 'none'",
+      "connect-src 'self'",
+      "default-src 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+      'img-src data:',
+      "require-trusted-types-for 'script'",
+      `script-src ${named('script')}`,
+      `style-src ${named('style')}`,
+      "trusted-types 'none'",
+    ]);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'text/html; charset=utf-8',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    });
+  });
+
+  it('needs no other host, and has no handlers in its markup', async () => {
+    const html = await (await ask('GET')).text();
+    expect(html).not.toMatch(/https?:|\/\/\w|\bsrc=|\son\w+=|\sstyle=/);
+  });
+
+  it('is shown without the token, and does not have it', async () => {
+    expect(await (await ask('GET')).text()).not.toContain(TOKEN);
+  });
+
+  it('can be read, and nothing else', async () => {
+    const head = await ask('HEAD');
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    for (const method of ['POST', 'PUT', 'DELETE']) {
+      const answer = await ask(method);
+      expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    }
+    for (const path of ['/index.html', '/console.html', '/console', '/x'])
+      expect((await ask('GET', path)).status).toBe(404);
+  });
+
+  it('is not on the public listener', async () => {
+    const answer = await rig.browser().navigate('/');
+    expect(answer.response).toMatchObject({ status: 404 });
+  });
+});
