@@ -5,6 +5,7 @@ import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
+import { tuneHeap } from './heap.ts';
 import { createLogger, openDestination } from './log.ts';
 import { partOf, start } from './workers/processes.ts';
 
@@ -59,6 +60,7 @@ async function report(config: Config, file: string): Promise<boolean> {
 }
 
 async function run(config: Config, file: string): Promise<void> {
+  tuneHeap();
   const part = partOf(config);
   const log = createLogger(config.log, openDestination(config.log, { isShared: part !== 'all' }));
   const crash = (error: unknown) => {

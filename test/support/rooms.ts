@@ -13,7 +13,7 @@ const rows = [
   ['auth', 'proxy', 'admin'],
   ['app'],
   ['gateway'],
-  ['check', 'serve'],
+  ['check', 'serve', 'heap'],
   ['workers'],
   ['main'],
 ];
