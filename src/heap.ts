@@ -22,8 +22,9 @@ export function tuneHeap(): void {
   for (const setting of settings) setFlagsFromString(setting);
   let factor = 0;
   const holdYoung = () => {
-    // V8 multiplies by it when it finds the young generation too small; there is no way to set a limit later on.
-    const due = youngBytes() < YOUNG_BYTES ? 2 : 1;
+    // V8 multiplies by it when it finds the young generation too small; there is no way to set a limit later on. What is
+    // counted is some pages more or less than a power of two.
+    const due = youngBytes() < YOUNG_BYTES * 0.75 ? 2 : 1;
     if (due !== factor) setFlagsFromString(`--semi-space-growth-factor=${(factor = due)}`);
   };
   holdYoung();
