@@ -28,7 +28,8 @@ const LAST_LOOK_MS = 250;
 
 /** Opens connections to a provider. `onExchange` learns of each request whether the provider answered it. */
 export function createProviderClient(deps: { onExchange: (answered: boolean) => void }): ProviderClient {
-  const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 } });
+  // Over HTTP/2, which undici 8 takes up where it is offered, the last moment before a request is another one.
+  const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 }, allowH2: false });
 
   return {
     fetchWith({ shape = (text) => text, maySend }) {

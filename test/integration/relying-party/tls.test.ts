@@ -12,7 +12,7 @@ const usual = getCACertificates('default');
 beforeAll(() => setDefaultCACertificates([authority]));
 afterAll(() => setDefaultCACertificates(usual));
 
-type Identity = { key: string; cert: string };
+type Identity = { key: string; cert: string; ALPNProtocols?: string[] };
 
 const good = { key: serverKey, cert: certificates.good };
 
@@ -71,6 +71,12 @@ describe('a provider behind TLS (standards: B16, C2)', () => {
     const { login, agent } = await openGateway(provider, issuer);
     expect((await login()).status).toBe(303);
     expect((await agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('is spoken to in HTTP/1.1, also where it offers HTTP/2', async () => {
+    const { provider, issuer } = await openSecureProvider({ ...good, ALPNProtocols: ['h2', 'http/1.1'] });
+    const { login } = await openGateway(provider, issuer);
+    expect((await login()).status).toBe(303);
   });
 
   it.each<[string, Identity]>([
