@@ -26,6 +26,8 @@ export interface Demo {
   url: string;
   /** What to do at the sign-in, in one sentence. */
   advice: string;
+  /** Where the operator's console is. */
+  adminUrl: string;
   /** Settles when the gateway has ended, with how it ended. */
   ended: Promise<string>;
   /** Stops everything and removes what was made. */
@@ -80,7 +82,7 @@ export async function startDemo({
       onLog,
     });
     const stop = () => gateway.stop().finally(close);
-    return { url, advice: provider.advice, ended: gateway.ended, stop };
+    return { url, adminUrl: gateway.adminUrl, advice: provider.advice, ended: gateway.ended, stop };
   } catch (error) {
     close();
     throw error;

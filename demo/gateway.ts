@@ -19,6 +19,8 @@ export interface GatewayOptions {
 
 /** The gateway, running as a process of its own and ready. */
 export interface RunningGateway {
+  /** Where the operator's console is. */
+  adminUrl: string;
   /** Settles when the process has ended, with how it ended. */
   ended: Promise<string>;
   /** Ends the process: at once when it does not stop by itself within three seconds. */
@@ -59,7 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     ended.then((how) => `The gateway ended before it was ready: ${how}.`),
     admin.promise.then(waitUntilReady),
   ]);
-  if (unready === undefined) return { ended, stop };
+  if (unready === undefined) return { adminUrl: await admin.promise, ended, stop };
   await stop();
   throw new DemoError(unready);
 }

@@ -83,6 +83,7 @@ function welcome(): void {
   2. Start the calls, and watch 30-second tokens being renewed without one call failing.
   3. Make the API reject your token, see the next call go through, and sign out.
 
+  ${styleText('dim', `Operators look at ${demo.adminUrl}`)}
   ${styleText('dim', `Sessions are kept ${describeStore()}. Ctrl-C stops everything.`)}
 `);
 }
