@@ -2,10 +2,10 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /**
- * Settings of V8 that suit a gateway: of what a request makes, nothing lives on, and what lives on is a cache.
+ * Flags of V8 that suit a gateway: of what a request makes, nothing lives on, and what lives on is a cache.
  * What each gives, measured: `docs/decisions/0016-a-heap-for-short-lives.md`.
  */
-const settings = [
+export const settings: readonly string[] = [
   // What was long-lived during sign-ins, V8 makes in the old generation from then on, for requests as well.
   '--no-allocation-site-pretenuring',
   // To wake helpers for half a megabyte costs more than to copy it.
