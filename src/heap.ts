@@ -22,13 +22,20 @@ export function tuneHeap(): void {
   for (const setting of settings) setFlagsFromString(setting);
   let factor = 0;
   const holdYoung = () => {
-    // V8 multiplies by it when it finds the young generation too small; there is no way to set a limit later on. What is
-    // counted is some pages more or less than a power of two.
-    const due = youngBytes() < YOUNG_BYTES * 0.75 ? 2 : 1;
+    const due = growthFrom(youngBytes());
     if (due !== factor) setFlagsFromString(`--semi-space-growth-factor=${(factor = due)}`);
   };
   holdYoung();
   new PerformanceObserver(holdYoung).observe({ entryTypes: ['gc'] });
+}
+
+/**
+ * V8 multiplies the young generation by this when it finds it too small; there is no way to set a size later on. In an idle
+ * moment V8 shrinks it to a megabyte or two, from which it is to come back in one step. Sizes are a few pages off.
+ */
+function growthFrom(bytes: number): number {
+  if (bytes > YOUNG_BYTES * 0.75) return 1;
+  return bytes > YOUNG_BYTES / 12 ? 2 : 16;
 }
 
 /** How large the young generation is now, in bytes. */
