@@ -8,7 +8,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 export const settings: readonly string[] = [
   // What was long-lived during sign-ins, V8 makes in the old generation from then on, for requests as well.
   '--no-allocation-site-pretenuring',
-  // To wake helpers for half a megabyte costs more than to copy it.
+  // To wake other threads for half a megabyte costs more than to copy it.
   '--no-parallel-scavenge',
   // The old generation is collected when it has grown by a half, not by several times.
   '--heap-growing-percent=50',
