@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import { exchangeOf, type Exchange } from '../http/exchange.ts';
 import type { EventStreams } from './event-streams.ts';
-import { hopByHop } from './header-names.ts';
+import { hopByHop, withoutFields } from './header-names.ts';
 import { createUpgradeTarget } from './upgrade-call.ts';
 import type { AnswerPolicy, UpgradePassages } from './upgrade-passage.ts';
 import { asksForWebSocket } from './websocket-handshake.ts';
@@ -26,6 +26,10 @@ const offering = ['connection', 'upgrade', 'http2-settings'] as const;
 /** How long a development server may take, which builds what it is asked for, in milliseconds. */
 const TIMEOUT = { connect: 5_000, headers: 60_000 };
 
+const isHopByHop = (name: string) => hopByHop.includes(name);
+const ofTheCall: readonly string[] = [...hopByHop, ...withheld, 'host'];
+const isWithheld = (name: string) => ofTheCall.includes(name);
+
 /** What it answers to an upgrade passes in its own words. */
 const answerPolicy: AnswerPolicy = {
   switched: ({ rawHeaders }) => [
@@ -33,9 +37,9 @@ const answerPolicy: AnswerPolicy = {
     'Upgrade',
     'Upgrade',
     'websocket',
-    ...without(rawHeaders, hopByHop),
+    ...withoutFields(rawHeaders, isHopByHop),
   ],
-  refused: ({ rawHeaders }) => without(rawHeaders, hopByHop),
+  refused: ({ rawHeaders }) => withoutFields(rawHeaders, isHopByHop),
   idleMs: 0,
 };
 
@@ -85,7 +89,7 @@ export function createDevServer({
       if (!asksForWebSocket(request)) {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
-      const headers = without(request.rawHeaders, [...hopByHop, ...withheld, 'host']);
+      const headers = withoutFields(request.rawHeaders, isWithheld);
       const call = target.ask(request.url ?? '/', ['Host', host, ...headers]);
       await passages
         .open({ request, socket, early, exchange }, call, answerPolicy)
@@ -94,14 +98,4 @@ export function createDevServer({
         });
     },
   };
-}
-
-/** Leaves fields out of a flat list of names and values. */
-function without(fields: readonly string[], names: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at] ?? '';
-    if (!names.includes(name.toLowerCase())) kept.push(name, fields[at + 1] ?? '');
-  }
-  return kept;
 }

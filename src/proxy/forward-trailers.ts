@@ -2,10 +2,9 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import { GatewayError } from '../errors.ts';
 import type { Downstream } from './downstream.ts';
 import type { ForwardResult, Inspect, UpstreamCall } from './forward.ts';
-import { explainBrokenAnswer } from './upstream-error.ts';
+import { explainBrokenAnswer, upstreamTimeout } from './upstream-error.ts';
 
 /** The browser's side of a call. */
 type Caller = {
@@ -46,7 +45,7 @@ export function forwardWithTrailers(
       ],
     });
     const body = call.body instanceof Readable ? call.body : Readable.from([]);
-    const giveUp = setTimeout(() => upstream.destroy(timedOut()), call.connectTimeout);
+    const giveUp = setTimeout(() => upstream.destroy(upstreamTimeout()), call.connectTimeout);
     const finish = () => {
       clearTimeout(giveUp);
       upstream.destroy();
@@ -80,7 +79,7 @@ export function forwardWithTrailers(
         upstream.setTimeout(call.bodyTimeout);
       });
     });
-    upstream.on('timeout', () => upstream.destroy(timedOut()));
+    upstream.on('timeout', () => upstream.destroy(upstreamTimeout()));
     upstream.on('error', fail);
     upstream.once('upgrade', (_answer, socket) => {
       socket.destroy();
@@ -113,8 +112,4 @@ function trailersOf({ rawTrailers }: IncomingMessage): [string, string][] {
     pairs.push([rawTrailers[at] ?? '', rawTrailers[at + 1] ?? '']);
   }
   return pairs;
-}
-
-function timedOut(): GatewayError {
-  return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.' });
 }

@@ -41,6 +41,16 @@ export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name:
   };
 }
 
+/** Leaves fields out of a flat list of names and values: those that are judged so, by their names in lower case. */
+export function withoutFields(fields: readonly string[], isLeftOut: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    if (!isLeftOut(name.toLowerCase())) kept.push(name, fields[at + 1] ?? '');
+  }
+  return kept;
+}
+
 /** The field names that a Connection value nominates (RFC 9110, section 7.6.1), in lower case. */
 export function nominatedBy(
   connection: string | readonly string[] | undefined,

@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../config/schema.ts';
-import { hopByHop, mayTrail, nominatedBy, rememberNames } from './header-names.ts';
+import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from './header-names.ts';
 
 /** What the gateway says about a request to the upstream, whatever the client said. */
 export type Provenance = {
@@ -151,14 +151,10 @@ function merge(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | unde
 
 /** Leaves out the nominated fields; the length of the body is framing, and not the client's to take away. */
 function without(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    const name = headers[at] ?? '';
-    const lower = name.toLowerCase();
-    if (lower === 'host' || lower === 'content-length' || !nominated.has(lower))
-      kept.push(name, headers[at + 1] ?? '');
-  }
-  return kept;
+  return withoutFields(
+    headers,
+    (name) => name !== 'host' && name !== 'content-length' && nominated.has(name),
+  );
 }
 
 function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {

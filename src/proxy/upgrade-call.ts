@@ -1,7 +1,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { GatewayError } from '../errors.ts';
+import { upstreamTimeout } from './upstream-error.ts';
 
 /** An upstream that can be asked for upgrades to WebSocket. */
 export type UpgradeTarget = {
@@ -46,7 +46,7 @@ export function createUpgradeTarget(
         headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
       });
       const answer = new Promise<UpgradeAnswer>((resolve, reject) => {
-        const giveUp = () => request.destroy(timedOut());
+        const giveUp = () => request.destroy(upstreamTimeout());
         let timer = setTimeout(giveUp, timeout.connect);
         const settle = (answered: UpgradeAnswer) => {
           clearTimeout(timer);
@@ -69,8 +69,4 @@ export function createUpgradeTarget(
       return { answer, cancel: (error) => void request.destroy(error) };
     },
   };
-}
-
-function timedOut(): GatewayError {
-  return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.' });
 }

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts';
 export function explainUpstreamFailure(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
   if (isTimeout(cause)) {
-    return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.', cause });
+    return upstreamTimeout(cause);
   }
   if (cause instanceof errors.HTTPParserError || codeOf(cause).startsWith('HPE_')) {
     return rejectAnswer(cause);
@@ -21,6 +21,11 @@ export function explainBrokenAnswer(cause: unknown): GatewayError {
   return cause instanceof GatewayError || isTimeout(cause)
     ? explainUpstreamFailure(cause)
     : rejectAnswer(cause);
+}
+
+/** The error of a call to which no answer came in time. */
+export function upstreamTimeout(cause?: unknown): GatewayError {
+  return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.', cause });
 }
 
 /** Tells whether a call failed on a kept-alive connection that the upstream had closed, before anything was answered. */
