@@ -46,6 +46,18 @@ const answerAll = (socket: Socket) => {
   socket.on('data', () => socket.write(OK));
 };
 
+/** Takes the one connection that `/single` has, with a stream. */
+async function takeTheOnly() {
+  const stream = controlledStream();
+  stage.upstream.respond(stream.behaviour);
+  const first = await stage.open();
+  first.write(stage.head('GET /single/events HTTP/1.1'));
+  await stream.opened;
+  stage.received();
+  stage.upstream.respond(answering({}));
+  return { first, stream };
+}
+
 describe('the connections to an upstream', () => {
   it('are no more than configured: further requests wait for one', async () => {
     stage.raw.attend = answerAll;
@@ -57,13 +69,7 @@ describe('the connections to an upstream', () => {
   });
 
   it('are waited for as long as for an answer: then it is 504, and nothing has been sent (standards: F22)', async () => {
-    const stream = controlledStream();
-    stage.upstream.respond(stream.behaviour);
-    const first = await stage.open();
-    first.write(stage.head('GET /single/events HTTP/1.1'));
-    await stream.opened;
-    stage.received();
-    stage.upstream.respond(answering({}));
+    const { first, stream } = await takeTheOnly();
     const body = Buffer.alloc(100_000, 'x');
     const answers = await Promise.all([
       stage.send('GET /single/one HTTP/1.1'),
@@ -87,13 +93,7 @@ describe('the connections to an upstream', () => {
   });
 
   it('are not waited for by those who have gone', async () => {
-    const stream = controlledStream();
-    stage.upstream.respond(stream.behaviour);
-    const first = await stage.open();
-    first.write(stage.head('GET /single/events HTTP/1.1'));
-    await stream.opened;
-    stage.received();
-    stage.upstream.respond(answering({}));
+    const { first } = await takeTheOnly();
     const gone = await stage.open();
     gone.write(stage.head('GET /single/gone HTTP/1.1'));
     await sleep(50);
