@@ -88,7 +88,7 @@ export function createKeySet(deps: {
       return verifiedOf(await jwtVerify(token, published, options));
     } catch (error) {
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-      // A token that names no key, or keys of one name: any of those that fit may be the one.
+      // A token that names no key, or keys of one name: each of those that fit may be the one.
       for await (const key of error) {
         try {
           return verifiedOf(await jwtVerify(token, key, options));

@@ -1,7 +1,7 @@
 import type { CustomFetch } from 'openid-client';
 
 /**
- * Asks the server of an endpoint whether it is there: any answer but a failure of its own is a yes. The endpoint itself is
+ * Asks the server of an endpoint whether it is there: every answer but a failure of its own is a yes. The endpoint itself is
  * left alone. Throws when there is no such answer.
  */
 export async function probe(fetch: CustomFetch, endpoint: string, timeoutMs: number): Promise<void> {

@@ -60,7 +60,7 @@ export function createRevocations(deps: {
     return outcome.kind !== 'failed';
   };
 
-  /** Gives the time from which to try again, if that has any use. */
+  /** Gives the time from which to try again, if there is a point in that. */
   const settleOutcome = (outcome: RevocationOutcome, { sinceMs }: PendingRevocation): number | undefined => {
     const ageMs = clock() - sinceMs;
     switch (outcome.kind) {
