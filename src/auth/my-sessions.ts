@@ -57,7 +57,7 @@ export function createMySessions(deps: {
   };
 
   async function currentOf(request: Request, response: Response): Promise<StoredSession> {
-    const reading = await sessions.find(request.headers.cookie);
+    const reading = await sessions.read(request.headers.cookie);
     switch (reading.kind) {
       case 'live':
         return reading.stored;

@@ -1,5 +1,4 @@
 import type { RequestHandler } from 'express';
-import { sessionEndsAtMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
 /** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
@@ -13,15 +12,14 @@ export function createSession(deps: {
   const { sessions, claims, loginUrl, logoutUrl, clock } = deps;
 
   return async function session(request, response) {
-    const reading = await sessions.find(request.headers.cookie);
+    const reading = await sessions.read(request.headers.cookie);
     if (reading.kind !== 'live') {
       if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
       response.json({ authenticated: false, loginUrl });
       return;
     }
-    const { key, session: current, idleExpiresAtMs } = reading.stored;
+    const { key, session: current, idleExpiresAtMs, endsAtMs } = reading.stored;
     const now = clock();
-    const endsAtMs = sessionEndsAtMs(current);
     response.json({
       authenticated: true,
       subject: current.subject,

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { StoredSession } from '../sessions/session.ts';
+import type { LiveSession } from '../sessions/session.ts';
 import type { Watches } from '../sessions/watches.ts';
 
 /** Answers that last, such as event streams and long downloads, and end with the session they belong to. */
@@ -8,12 +8,12 @@ export type LongAnswers = {
    * Settles as `passage` does. When that takes longer than a second or two, and the session ends before it does, the
    * answer is cut off, wherever it has got to.
    */
-  follow(passage: Promise<void>, response: ServerResponse, stored: StoredSession): Promise<void>;
+  follow(passage: Promise<void>, response: ServerResponse, stored: LiveSession): Promise<void>;
 };
 
 type Answer = {
   readonly response: ServerResponse;
-  readonly stored: StoredSession;
+  readonly stored: LiveSession;
   /** Its place among those that are open. */
   place: number;
   age: 'new' | 'old' | 'watched';

@@ -1,13 +1,13 @@
 import { clientNetwork } from '../http/client-network.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { RateLimits } from '../http/rate-limit.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { LiveSession } from '../sessions/session.ts';
 import type { Route } from './routes.ts';
 
 /** The limit of one route. Both throw `rate_limited`. */
 export type RouteLimit = {
   /** Counts a request of a session. */
-  session(stored: StoredSession): Promise<void>;
+  session(stored: LiveSession): Promise<void>;
   /** Counts a request that has no session, for the client it came from. */
   client(exchange: Exchange): Promise<void>;
 };

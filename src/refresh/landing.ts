@@ -1,21 +1,21 @@
 import { GatewayError } from '../errors.ts';
 import type { RefreshOutcomeLabel } from '../metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import { liveSession, type LiveSession, type StoredSession } from '../sessions/session.ts';
 
 /**
  * How a flight ended, for everybody who waited on it: with a session that has a token to send, with the end of the
  * session, or with the session as it was. `outcome` is how the flight is counted, where it was a refresh at all.
  */
 export type Landing = { readonly outcome: RefreshOutcomeLabel | undefined } & (
-  | { readonly kind: 'renewed'; readonly stored: StoredSession }
+  | { readonly kind: 'renewed'; readonly stored: LiveSession }
   | { readonly kind: 'ended' }
   | { readonly kind: 'kept'; readonly error: GatewayError }
 );
 
 /** There is a token to send: from the provider, or found to have been fetched by another process. */
 export function renewed(stored: StoredSession, outcome: RefreshOutcomeLabel): Landing {
-  return { kind: 'renewed', outcome, stored };
+  return { kind: 'renewed', outcome, stored: liveSession(stored) };
 }
 
 /** The session is over. */
@@ -42,7 +42,7 @@ export function notGranted(cause?: unknown): GatewayError {
 }
 
 /** The session that a flight has brought. Throws where it has brought none. */
-export function arrive(landing: Landing): StoredSession {
+export function arrive(landing: Landing): LiveSession {
   switch (landing.kind) {
     case 'renewed':
       return landing.stored;

@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Locks } from '../redis/lock.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { LiveSession } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
@@ -22,7 +22,7 @@ export type Refresher = {
    * there yet, is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
    * `store_unavailable` when it cannot be renewed now.
    */
-  fresh(stored: StoredSession, audience: Audience): Promise<Credential>;
+  fresh(stored: LiveSession, audience: Audience): Promise<Credential>;
   /**
    * Gives another access token than the one an upstream refused, or undefined when there is none to be had: the refusal
    * is then the answer. Throws `session_expired`.
@@ -67,7 +67,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   };
 
   /** Joins the flight of a session and audience, or starts it. */
-  const fly = (stored: StoredSession, audience: Audience, cause: Cause): Flight<Landing> => {
+  const fly = (stored: LiveSession, audience: Audience, cause: Cause): Flight<Landing> => {
     const name = flightName(stored, audience);
     if (flights.isUnderWay(name)) metrics.refresh('joined');
     return flights.board(name, async (takeOff) => {
@@ -78,7 +78,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   };
 
   const lead = async (
-    stored: StoredSession,
+    stored: LiveSession,
     audience: Audience,
     cause: Cause,
     takeOff: () => void,
@@ -108,14 +108,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   const wait = async (flight: Flight<Landing>): Promise<Landing> =>
     (await flight.landing(deps.waitMs)) ?? kept('Renewing the token takes too long.', 1_000);
 
-  const freshnessIn = ({ session }: StoredSession, audience: Audience): Freshness => {
+  const freshnessIn = ({ session }: LiveSession, audience: Audience): Freshness => {
     const token = session.tokens.access[audience.id];
     return token === undefined ? 'over' : freshnessOf(token, clock(), ahead);
   };
 
   /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
-  const mayRenewAhead = (stored: StoredSession, audience: Audience) =>
-    stored.session.tokens.refreshToken !== undefined &&
+  const mayRenewAhead = (stored: LiveSession, audience: Audience) =>
+    stored.isRenewable &&
     !flights.isUnderWay(flightName(stored, audience)) &&
     !refusals.isDenied(stored.key, audience) &&
     breaker.pauseMs() === 0;
@@ -136,8 +136,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
 
     async afterRefusal(refused, route) {
       const { stored, audience, accessToken } = refused;
-      const { refreshToken } = stored.session.tokens;
-      if (refreshToken === undefined || refusals.isHopeless(refused, route)) return undefined;
+      if (!stored.isRenewable || refusals.isHopeless(refused, route)) return undefined;
       if (refusals.isDenied(stored.key, audience)) return undefined;
       const landing = await wait(fly(stored, audience, 'refusal'));
       if (landing.kind === 'kept') return undefined;
@@ -158,6 +157,6 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   };
 }
 
-function flightName(stored: StoredSession, audience: Audience): string {
+function flightName(stored: LiveSession, audience: Audience): string {
   return `${stored.key} ${audience.id}`;
 }

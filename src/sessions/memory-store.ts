@@ -1,4 +1,4 @@
-import { ownersOf, sessionEndsAtMs, type Owner, type StoredSession } from './session.ts';
+import { liveSession, ownersOf, storedSession, type Owner, type StoredSession } from './session.ts';
 import type { NoteSubject, SessionChange, SessionStore } from './store.ts';
 
 /** How often ended records are swept out, in milliseconds. */
@@ -24,7 +24,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   const live = (key: string): StoredSession | undefined => {
     const record = records.get(key);
     if (record === undefined) return undefined;
-    if (clock() < Math.min(record.idleExpiresAtMs, sessionEndsAtMs(record.session))) return record;
+    if (clock() < Math.min(record.idleExpiresAtMs, record.endsAtMs)) return record;
     drop(record);
     return undefined;
   };
@@ -42,12 +42,14 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   sweep.unref();
 
   return {
-    async load(key) {
-      return live(key);
+    load: async (key) => live(key),
+    async look(key) {
+      const record = live(key);
+      return record && liveSession(record);
     },
     async create(key, session, idleExpiresAtMs) {
       const stamped = generation === 0 ? session : { ...session, generation };
-      records.set(key, { key, session: stamped, version: 1, idleExpiresAtMs });
+      records.set(key, storedSession({ key, session: stamped, version: 1, idleExpiresAtMs }));
       for (const name of ownersOf(session).map(nameOfOwner)) {
         keysOf.set(name, (keysOf.get(name) ?? new Set()).add(key));
       }
@@ -57,7 +59,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       if (record === undefined) return 'gone';
       if (record.version !== expectedVersion) return 'conflict';
       const version = expectedVersion + 1;
-      records.set(key, { ...record, session, version });
+      records.set(key, storedSession({ ...record, session, version }));
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },

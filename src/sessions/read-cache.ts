@@ -1,13 +1,13 @@
-import type { StoredSession } from './session.ts';
+import type { LiveSession } from './session.ts';
 import type { SessionStore } from './store.ts';
 
 /** Sessions read a moment ago, so that most requests ask the store nothing. */
 export type ReadCache = {
   /** A session read or written less than `maxAge` ago and not changed since, or undefined. */
-  get(key: string): StoredSession | undefined;
+  get(key: string): LiveSession | undefined;
   /** Reads from the store; one read serves all who ask for the same session meanwhile. */
-  load(key: string): Promise<StoredSession | undefined>;
-  put(stored: StoredSession): void;
+  look(key: string): Promise<LiveSession | undefined>;
+  put(stored: LiveSession): void;
   /** Notes how long a session that is held lives unless it is used; it stays as old as it was. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
@@ -18,8 +18,8 @@ const REMEMBERED_ENDS = 10_000;
 /** How long what may be served no more is kept for the store, in milliseconds: tokens nobody asks for do not lie about. */
 const KEPT_MS = 60_000;
 
-type Entry = { stored: StoredSession; readAtMs: number };
-type Read = { result: Promise<StoredSession | undefined>; outdated: boolean };
+type Entry = { stored: LiveSession; readAtMs: number };
+type Read = { result: Promise<LiveSession | undefined>; outdated: boolean };
 
 /**
  * A cache before the store, of at most `maxEntries` sessions for at most `maxAge` milliseconds. Every change on any
@@ -38,7 +38,7 @@ export function createReadCache(deps: {
   const reads = new Map<string, Read>();
   const ended = new Set<string>();
 
-  const put = (stored: StoredSession) => {
+  const put = (stored: LiveSession) => {
     if (ended.has(stored.key)) return;
     const readAtMs = clock();
     entries.delete(stored.key);
@@ -81,13 +81,13 @@ export function createReadCache(deps: {
       return clock() - entry.readAtMs < maxAge ? entry.stored : undefined;
     },
 
-    load(key) {
+    look(key) {
       const running = reads.get(key);
       if (running !== undefined && !running.outdated) return running.result;
       const read: Read = {
         outdated: false,
         result: store
-          .load(key, entries.get(key)?.stored)
+          .look(key, entries.get(key)?.stored)
           .then((stored) => {
             if (stored === undefined) entries.delete(key);
             else if (!read.outdated) put(stored);

@@ -7,7 +7,14 @@ import { createScript, type RedisConnection } from '../redis/connection.ts';
 import type { RecordCodec } from './record.ts';
 import { createRedisGeneration } from './redis-generation.ts';
 import { createRedisIndex, type Entry } from './redis-index.ts';
-import { sessionEndsAtMs, type Session, type StoredSession } from './session.ts';
+import {
+  liveSession,
+  sessionEndsAtMs,
+  storedSession,
+  type LiveSession,
+  type Session,
+  type StoredSession,
+} from './session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
 
 type RedisStoreDeps = {
@@ -68,8 +75,8 @@ const remove = createScript(`
 /** Sessions in Redis, sealed. The name of a record is a hash of the session's name, which its person and the log see. */
 export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const { redis, codec, blindIndex, keyPrefix, clock, log } = deps;
-  /** Of each session that was opened, the digest of the envelope it was in. */
-  const digests = new WeakMap<Session, string>();
+  /** Of what was opened for requests, the digest of the envelope it was in. */
+  const digests = new WeakMap<LiveSession['session'], string>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
   const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
@@ -97,42 +104,49 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     return fields;
   };
 
-  /**
-   * Opens a record, or gives what was opened before when the envelope is the same, bit for bit: a digest takes 2 µs, to open
-   * it 25, and what is opened again and again is garbage that outlives the young generation.
-   */
-  const openEnvelope = (key: string, envelope: Buffer, known: Session | undefined): Session | undefined => {
-    const digest = hash('sha256', envelope);
-    if (known !== undefined && digests.get(known) === digest) return known;
-    const session = codec.decode(envelope, recordKey(key));
-    if (session === undefined)
-      log.warn(
-        'a session record could not be opened: a removed secret, or a value that was not written here',
-      );
-    else digests.set(session, digest);
-    return session;
-  };
-
-  const readRecord = (
+  const openRecord = (
     key: string,
     [version, envelope, idle]: readonly unknown[],
-    known?: StoredSession,
   ): StoredSession | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
-    const session = openEnvelope(key, envelope, known?.session);
-    if (session === undefined) return undefined;
-    return { key, session, version: Number(version), idleExpiresAtMs: Number(idle) };
+    const session = codec.decode(envelope, recordKey(key));
+    if (session !== undefined)
+      return storedSession({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
+    log.warn('a session record could not be opened: a removed secret, or a value that was not written here');
+    return undefined;
+  };
+
+  /**
+   * Opens a record for a request, or gives what was opened before when the envelope is the same, bit for bit: a digest takes
+   * 2 µs, to open it 25, and what is opened again and again is garbage that outlives the young generation.
+   */
+  const reopenRecord = (
+    key: string,
+    fields: readonly unknown[],
+    known: LiveSession | undefined,
+  ): LiveSession | undefined => {
+    const [version, envelope, idle] = fields;
+    if (!Buffer.isBuffer(envelope)) return undefined;
+    const digest = hash('sha256', envelope);
+    if (known !== undefined && digests.get(known.session) === digest)
+      return { ...known, version: Number(version), idleExpiresAtMs: Number(idle) };
+    const stored = openRecord(key, fields);
+    if (stored === undefined) return undefined;
+    const live = liveSession(stored);
+    digests.set(live.session, digest);
+    return live;
   };
 
   const loadEntry = async (entry: Entry): Promise<StoredSession | undefined> => {
     const fields = await readFields(entry.key);
     // A record that is there and cannot be opened may be one for another process, which has its secret.
     if (fields[1] === null) await index.strike(entry).catch(() => undefined);
-    return readRecord(entry.key, fields);
+    return openRecord(entry.key, fields);
   };
 
   return {
-    load: async (key, known) => readRecord(key, await readFields(key), known),
+    load: async (key) => openRecord(key, await readFields(key)),
+    look: async (key, known) => reopenRecord(key, await readFields(key), known),
 
     async create(key, session, idleExpiresAtMs) {
       if (!hearsChanges()) await generation.learn();
@@ -158,7 +172,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
     async remove(key) {
       const fields = await redis.evaluate('remove', remove, [recordKey(key)], [changes, key]);
-      const removed = readRecord(key, Array.isArray(fields) ? fields : []);
+      const removed = openRecord(key, Array.isArray(fields) ? fields : []);
       // The session has ended, whatever becomes of its entries: those that stay lapse.
       if (removed !== undefined) await index.leave(key, removed.session).catch(() => undefined);
       return removed;

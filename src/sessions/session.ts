@@ -26,16 +26,44 @@ export type Session = {
   readonly refusedAtMs?: readonly number[] | undefined;
 };
 
-/** A session as the store holds it. */
-export type StoredSession = {
+/**
+ * What requests need of a session, and all that is kept of it in memory between them: no refresh token, no ID token, and
+ * nothing about its person. That is less than half of it, and there are thousands.
+ */
+export type LiveSession = {
   /** Its name, for the store, for its person and in the log: derived from its ticket one way, so that it opens nothing. */
   readonly key: string;
-  readonly session: Session;
+  readonly session: Pick<Session, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
   /** Raised by every write of the session. */
   readonly version: number;
   /** When the session ends unless it is used. */
   readonly idleExpiresAtMs: number;
+  /** When the session ends however much it is used. */
+  readonly endsAtMs: number;
+  /** Whether there is a refresh token to renew its access tokens with. */
+  readonly isRenewable: boolean;
 };
+
+/** A session as the store holds it. */
+export type StoredSession = LiveSession & { readonly session: Session };
+
+/** Makes a stored session of what a store has of it. */
+export function storedSession(
+  given: Pick<StoredSession, 'key' | 'session' | 'version' | 'idleExpiresAtMs'>,
+): StoredSession {
+  const { session } = given;
+  return {
+    ...given,
+    endsAtMs: sessionEndsAtMs(session),
+    isRenewable: session.tokens.refreshToken !== undefined,
+  };
+}
+
+/** Leaves out of a stored session what no request needs. */
+export function liveSession({ session, ...rest }: StoredSession): LiveSession {
+  const { generation, tokens } = session;
+  return { ...rest, session: { generation, tokens: { access: tokens.access } } };
+}
 
 /**
  * When a session ends however much it is used: at its absolute limit, with its refresh token's known life, or when the newest
@@ -51,13 +79,13 @@ export function claimedEndMs({ session_expiry: seconds }: Session['claims']): nu
 }
 
 /** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
-export function isOver(stored: StoredSession, nowMs: number, generation: number): boolean {
-  const { session, idleExpiresAtMs } = stored;
-  return nowMs >= idleExpiresAtMs || nowMs >= sessionEndsAtMs(session) || isOutdated(session, generation);
+export function isOver(stored: LiveSession, nowMs: number, generation: number): boolean {
+  const { session, idleExpiresAtMs, endsAtMs } = stored;
+  return nowMs >= idleExpiresAtMs || nowMs >= endsAtMs || isOutdated(session, generation);
 }
 
 /** Tells whether a session was ended with all others of its generation. */
-export function isOutdated(session: Session, generation: number): boolean {
+export function isOutdated(session: LiveSession['session'], generation: number): boolean {
   return (session.generation ?? 0) < generation;
 }
 

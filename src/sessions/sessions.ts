@@ -11,7 +11,10 @@ import {
   claimedEndMs,
   isOutdated,
   isOver,
+  liveSession,
   sessionEndsAtMs,
+  storedSession,
+  type LiveSession,
   type Session,
   type StoredSession,
 } from './session.ts';
@@ -20,7 +23,8 @@ import type { Tickets } from './ticket.ts';
 import type { UnsavedSessions } from './unsaved.ts';
 
 /** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
-export type SessionReading = { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: StoredSession };
+export type SessionReading<Kind = LiveSession> =
+  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: Kind };
 
 /** How a sign-in came about. */
 export type Arrival = {
@@ -36,6 +40,8 @@ export type Sessions = Pick<OwnedSessions, 'list' | 'endOf' | 'endSignInsOf'> & 
   find(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Finds the session of a request and moves its idle limit. */
   use(cookieHeader: string | undefined): Promise<SessionReading>;
+  /** Reads all of a request's session from the store, past every cache, without counting as its use. */
+  read(cookieHeader: string | undefined): Promise<SessionReading<StoredSession>>;
   /** Reads a session from the store itself, past every cache. */
   reload(key: string): Promise<StoredSession | undefined>;
   /**
@@ -105,23 +111,30 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
-  const isEnded = (stored: StoredSession) => isOver(stored, clock(), store.generation());
+  const isEnded = (stored: LiveSession) => isOver(stored, clock(), store.generation());
 
-  const find: Sessions['find'] = async (cookieHeader) => {
+  /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
+  const follow = async <Kind extends LiveSession>(
+    cookieHeader: string | undefined,
+    held: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
     const ticket = await tickets.read(cookieHeader);
     if (ticket.kind === 'absent') return { kind: 'absent' };
     if (ticket.kind === 'invalid') return { kind: 'ended' };
-    const cached = unsaved.get(ticket.key) ?? cache.get(ticket.key);
-    // An entry may be older than another replica's touch: only the store may call a session idle.
-    if (cached !== undefined && !isEnded(cached)) return { kind: 'live', stored: cached };
-    const stored = await cache.load(ticket.key);
+    const known = held(ticket.key);
+    // It may be older than another replica's touch: only the store may call a session idle.
+    if (known !== undefined && !isEnded(known)) return { kind: 'live', stored: known };
+    const stored = await load(ticket.key);
     if (stored === undefined) return { kind: 'ended' };
     if (!isEnded(stored)) return { kind: 'live', stored };
     await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');
     return { kind: 'ended' };
   };
+  const inMemory = (key: string) => unsaved.get(key) ?? cache.get(key);
+  const find: Sessions['find'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.look);
 
-  const touch = (stored: StoredSession) => {
+  const touch = (stored: LiveSession) => {
     const idleExpiresAtMs = clock() + idleTimeout;
     const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
     // Of many requests at once the first touches, and the others find it done in the cache.
@@ -162,6 +175,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return reading;
     },
 
+    read: (cookieHeader) => follow(cookieHeader, unsaved.get, store.load),
+
     async reload(key) {
       const stored = unsaved.get(key) ?? (await store.load(key));
       return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
@@ -197,12 +212,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     async replace(old, session) {
-      const stored = { ...old, session, version: old.version + 1 };
+      const stored = storedSession({ ...old, session, version: old.version + 1 });
       if (isOutdated(session, store.generation()))
         return { result: 'gone', stored, saved: Promise.resolve() };
       try {
         const result = await store.replace(old.key, session, old.version);
-        if (result === 'replaced') cache.put(stored);
+        if (result === 'replaced') cache.put(liveSession(stored));
         else cache.drop(old.key);
         return { result, stored, saved: Promise.resolve() };
       } catch {

@@ -1,4 +1,4 @@
-import type { Owner, Session, StoredSession } from './session.ts';
+import type { LiveSession, Owner, Session, StoredSession } from './session.ts';
 
 /** What became of a conditional write: another write was first (`conflict`), or the session has ended (`gone`). */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
@@ -14,8 +14,9 @@ export type NoteSubject = readonly [kind: string, ...about: string[]];
  * A record leaves the store by itself when the session is over.
  */
 export type SessionStore = {
-  /** Reads a session. What was read of it before, if `known`, may be given again when nothing about it has changed. */
-  load(key: string, known?: StoredSession): Promise<StoredSession | undefined>;
+  load(key: string): Promise<StoredSession | undefined>;
+  /** Reads what requests need. What was read before, if `known`, may be given again when nothing about it has changed. */
+  look(key: string, known?: LiveSession): Promise<LiveSession | undefined>;
   /** Puts a session into the store, in the generation of now. From when it can be loaded it is found by its owners. */
   create(key: string, session: Session, idleExpiresAtMs: number): Promise<void>;
   /** Writes a session over `expectedVersion` of itself, as `expectedVersion + 1`; otherwise changes nothing. */

@@ -1,10 +1,10 @@
-import { isOver, sessionEndsAtMs, type StoredSession } from './session.ts';
+import { isOver, type LiveSession } from './session.ts';
 import type { SessionStore } from './store.ts';
 
 /** Tells who keeps something open for a session, such as a socket, when the session has ended. */
 export type Watches = {
   /** Calls `onEnd` once when the session ends, here, on another replica or by its limits; returns the way to stop. */
-  watch(stored: StoredSession, onEnd: () => void): () => void;
+  watch(stored: LiveSession, onEnd: () => void): () => void;
 };
 
 /** The longest pause between two looks at a watched session, in milliseconds; also what a timer can hold. */
@@ -30,11 +30,11 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     stop(watch);
     for (const onEnd of watch.listeners) onEnd();
   };
-  const look = async (watch: Watch, known?: StoredSession) => {
+  const look = async (watch: Watch, known?: LiveSession) => {
     try {
-      const stored = await store.load(watch.key, known);
+      const stored = await store.look(watch.key, known);
       if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
-      arm(watch, Math.min(stored.idleExpiresAtMs, sessionEndsAtMs(stored.session)) - clock());
+      arm(watch, Math.min(stored.idleExpiresAtMs, stored.endsAtMs) - clock());
     } catch {
       armSoon(watch);
     }
@@ -56,7 +56,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     }
   });
 
-  const begin = (stored: StoredSession): Watch => {
+  const begin = (stored: LiveSession): Watch => {
     const watch: Watch = { key: stored.key, listeners: new Set(), timer: undefined };
     watches.set(watch.key, watch);
     // SECURITY: it may have ended since it was read, and the message have come before anybody listened. Whoever joins a

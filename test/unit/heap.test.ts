@@ -22,8 +22,22 @@ for (let at = 0; at < turns; at += 1) {
 console.log(sum / turns);
 `;
 
-async function averageOf(...args: string[]): Promise<number> {
-  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', greedy, ...args]);
+/** Makes pieces of a body and drops them, as a large one passes, and says what memory they had at most. */
+const passing = `
+import { setImmediate as turn } from 'node:timers/promises';
+import { tuneHeap } from '${new URL('../../src/heap.ts', import.meta.url).href}';
+if (process.argv[1] === 'tuned') tuneHeap();
+let most = 0;
+for (let at = 0; at < 8_192; at += 1) {
+  new Uint8Array(65_536);
+  most = Math.max(most, process.memoryUsage().arrayBuffers);
+  await turn();
+}
+console.log(most);
+`;
+
+async function figureOf(script: string, ...args: string[]): Promise<number> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script, ...args]);
   return Number(stdout);
 }
 
@@ -37,7 +51,13 @@ describe('the heap of a gateway', () => {
   });
 
   it('has a young generation that stays small', async () => {
-    const [tuned, untuned] = [await averageOf('tuned'), await averageOf()];
+    const [tuned, untuned] = [await figureOf(greedy, 'tuned'), await figureOf(greedy)];
     expect(tuned / untuned).toBeLessThan(0.75);
+  });
+
+  it('lets go of the pieces of a large body before they pile up', async () => {
+    const [tuned, untuned] = [await figureOf(passing, 'tuned'), await figureOf(passing)];
+    expect(tuned).toBeLessThan(24 * 2 ** 20);
+    expect(untuned).toBeGreaterThan(48 * 2 ** 20);
   });
 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Owner } from '../../../src/sessions/session.ts';
+import { liveSession, storedSession, type LiveSession, type Owner } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
 import { renewed, sampleSession } from './sample.ts';
 
@@ -31,7 +31,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
       const idleExpiresAtMs = later();
       await store.create('one', session, idleExpiresAtMs);
-      expect(await store.load('one')).toEqual({ key: 'one', session, version: 1, idleExpiresAtMs });
+      expect(await store.load('one')).toEqual(
+        storedSession({ key: 'one', session, version: 1, idleExpiresAtMs }),
+      );
     });
 
     it('keeps sessions apart', async () => {
@@ -50,6 +52,46 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
+  describe('look', () => {
+    const open = async () => {
+      const session = sampleSession();
+      await store.create('one', session, later());
+      return { session, seen: (await store.look('one')) as LiveSession };
+    };
+
+    it('gives what requests need of a session, and no other secret of it', async () => {
+      const { session, seen } = await open();
+      expect(seen).toEqual(liveSession((await store.load('one'))!));
+      const { refreshToken = '', idToken = '' } = session.tokens;
+      const text = JSON.stringify(seen);
+      expect([refreshToken, idToken, session.subject].map((secret) => text.includes(secret))).toEqual([
+        false,
+        false,
+        false,
+      ]);
+      expect(text).toContain(session.tokens.access['']?.value);
+    });
+
+    it('sees every change, whatever was known before', async () => {
+      const { session, seen } = await open();
+      const further = Date.now() + 120_000;
+      await store.touch('one', further);
+      const touched = { ...seen, idleExpiresAtMs: further };
+      expect(await store.look('one', seen)).toEqual(touched);
+      await store.replace('one', renewed(session, 'access-2'), 1);
+      const looked = await store.look('one', touched);
+      expect(looked).toEqual(liveSession((await store.load('one'))!));
+      expect(looked?.session.tokens.access['']?.value).toBe('access-2');
+    });
+
+    it('gives undefined for one that has ended, whatever was known before', async () => {
+      const { seen } = await open();
+      await store.remove('one');
+      expect(await store.look('one', seen)).toBeUndefined();
+      expect(await store.look('nobody')).toBeUndefined();
+    });
+  });
+
   describe('replace', () => {
     it('writes the next version over the one expected, and leaves the idle limit', async () => {
       const session = sampleSession();
@@ -57,7 +99,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, idleExpiresAtMs);
       const second = renewed(session, 'access-2');
       expect(await store.replace('one', second, 1)).toBe('replaced');
-      expect(await store.load('one')).toEqual({ key: 'one', session: second, version: 2, idleExpiresAtMs });
+      expect(await store.load('one')).toEqual(
+        storedSession({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+      );
       expect(await store.replace('one', renewed(session, 'access-3'), 2)).toBe('replaced');
       expect((await store.load('one'))?.version).toBe(3);
     });
@@ -103,7 +147,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, later());
       const further = Date.now() + 120_000;
       expect(await store.touch('one', further)).toBe(true);
-      expect(await store.load('one')).toEqual({ key: 'one', session, version: 1, idleExpiresAtMs: further });
+      expect(await store.load('one')).toEqual(
+        storedSession({ key: 'one', session, version: 1, idleExpiresAtMs: further }),
+      );
     });
 
     it('never moves it back', async () => {
@@ -138,7 +184,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, idleExpiresAtMs);
       const second = renewed(session, 'access-2');
       await store.replace('one', second, 1);
-      expect(await store.remove('one')).toEqual({ key: 'one', session: second, version: 2, idleExpiresAtMs });
+      expect(await store.remove('one')).toEqual(
+        storedSession({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+      );
       expect(await store.load('one')).toBeUndefined();
     });
 

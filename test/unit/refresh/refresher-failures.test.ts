@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LiveSession } from '../../../src/sessions/session.ts';
 import { codeOf, OVER_MS, run, signIn, withTokens } from './requests.ts';
 import { failure, openRefresher, refreshed } from './rig.ts';
 
@@ -95,7 +96,7 @@ describe('a refresh that cannot be had now', () => {
 
   it('because it was had too often this minute asks nobody (maxPerMinute)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
-    let stored = await begin();
+    let stored: LiveSession = await begin();
     const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
     outcomes.push(short(2), short(3));
     await vi.advanceTimersByTimeAsync(OVER_MS);

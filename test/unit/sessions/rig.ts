@@ -84,7 +84,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
       return setCookie.slice(0, setCookie.indexOf(';'));
     },
     async stored(cookie) {
-      const reading = await sessions.find(cookie);
+      const reading = await sessions.read(cookie);
       if (reading.kind !== 'live') throw new Error(`the session is ${reading.kind}`);
       return reading.stored;
     },

@@ -1,4 +1,4 @@
-import type { Session, StoredSession } from '../../../src/sessions/session.ts';
+import { storedSession, type Session, type StoredSession } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/sessions/memory-store.ts';
@@ -22,13 +22,13 @@ export function sampleSession(nowMs: number, given: Partial<Session> = {}): Sess
 
 /** A session as a store holds it: its first version, idle in half an hour. */
 export function sampleStored(nowMs: number, given: Partial<StoredSession> = {}): StoredSession {
-  return {
+  return storedSession({
     key: 'k1',
     session: sampleSession(nowMs),
     version: 1,
     idleExpiresAtMs: nowMs + 1_800_000,
     ...given,
-  };
+  });
 }
 
 /** A store in memory that a test can watch and take away. */
@@ -62,6 +62,7 @@ export function openTestStore(clock: () => number): TestStore {
     isAway: false,
     hears: true,
     load: watched('load', memory.load),
+    look: watched('look', memory.look),
     create: watched('create', memory.create),
     replace: watched('replace', memory.replace),
     touch: watched('touch', memory.touch),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Session, StoredSession } from '../../../src/sessions/session.ts';
+import { liveSession, type Session, type StoredSession } from '../../../src/sessions/session.ts';
 import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './rig.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -68,7 +68,7 @@ describe('finding a session', () => {
     expect(store.operations).toEqual([]);
     const { setCookie } = await tickets.issue();
     expect(await sessions.find(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
-    expect(store.operations).toEqual([expect.stringMatching(/^load /)]);
+    expect(store.operations).toEqual([expect.stringMatching(/^look /)]);
   });
 
   it('reads the store once for many requests', async () => {
@@ -114,7 +114,7 @@ describe('finding a session', () => {
     const cookie = await signIn();
     const kept = await stored(cookie);
     vi.advanceTimersByTime(IDLE_MS);
-    store.load = async () => kept;
+    store.look = async () => kept;
     expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
     expect(store.operations.at(-1)).toBe(`remove ${kept.key}`);
   });
@@ -143,7 +143,7 @@ describe('using a session', () => {
     await sessions.use(cookie);
     expect(store.operations.filter((operation) => operation === `touch ${key}`)).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(0);
-    expect((await stored(cookie)).idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
+    expect(await sessions.find(cookie)).toMatchObject({ stored: { idleExpiresAtMs: Date.now() + IDLE_MS } });
     expect((await store.load(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
   });
 
@@ -174,7 +174,9 @@ describe('replacing a session', () => {
     const old = await stored(cookie);
     const replacement = await sessions.replace(old, renewed(old, '2'));
     expect(replacement).toMatchObject({ result: 'replaced', stored: { version: 2 } });
-    expect(await stored(cookie)).toBe(replacement.stored);
+    store.operations.length = 0;
+    expect(await sessions.find(cookie)).toEqual({ kind: 'live', stored: liveSession(replacement.stored) });
+    expect(store.operations).toEqual([]);
     expect(await store.load(old.key)).toMatchObject({
       version: 2,
       session: { tokens: { refreshToken: 'rt-2' } },

@@ -80,23 +80,23 @@ describe('a watch', () => {
     const onEnd = vi.fn();
     const stops = [onEnd, onEnd, vi.fn()].map((each) => watches.watch(stored, () => each()));
     await vi.advanceTimersByTimeAsync(0);
-    expect(store.operations).toEqual(['load k1']);
+    expect(store.operations).toEqual(['look k1']);
     stops[0]?.();
     stops[2]?.();
     await vi.advanceTimersByTimeAsync(1_800_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
-    expect(store.operations).toEqual(['load k1', 'load k1']);
+    expect(store.operations).toEqual(['look k1', 'look k1']);
   });
 
   it('shows the store what was read just before, so that it need not be opened anew', async () => {
     const { store, watches, stored } = await openWatches();
-    const load = vi.spyOn(store, 'load');
+    const look = vi.spyOn(store, 'look');
     watches.watch(stored, () => {});
-    expect(load).toHaveBeenLastCalledWith('k1', stored);
+    expect(look).toHaveBeenLastCalledWith('k1', stored);
     await vi.advanceTimersByTimeAsync(0);
     await store.touch('k1', Date.now() + 3_000_000);
     await vi.advanceTimersByTimeAsync(1_800_000);
-    expect(load).toHaveBeenLastCalledWith('k1', undefined);
+    expect(look).toHaveBeenLastCalledWith('k1', undefined);
   });
 
   it('tells nobody who stops while it looks', async () => {
@@ -155,7 +155,7 @@ describe('a watch', () => {
     store.operations.length = 0;
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(store.operations).toEqual(['load k1']);
+    expect(store.operations).toEqual(['look k1']);
     expect(onEnd).not.toHaveBeenCalled();
     await store.replace('k1', sampleSession(Date.now(), { absoluteExpiresAtMs: Date.now() }), 1);
     store.announce(undefined);
@@ -177,6 +177,6 @@ describe('a watch', () => {
     expect(store.operations.length).toBeGreaterThan(0);
     expect(store.operations.length).toBeLessThan(keys.length);
     await vi.advanceTimersByTimeAsync(500);
-    expect(store.operations.toSorted()).toEqual(keys.map((key) => `load ${key}`).toSorted());
+    expect(store.operations.toSorted()).toEqual(keys.map((key) => `look ${key}`).toSorted());
   });
 });

@@ -1,0 +1,49 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Program } from '../support/program.ts';
+import { type Stage, setStage } from './support/stage.ts';
+
+let stage: Stage;
+let folder: string;
+
+beforeEach(async () => {
+  stage = await setStage();
+  folder = await mkdtemp(join(tmpdir(), 'coatcheck-heap-'));
+});
+
+afterEach(async () => {
+  await stage.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Everything alive in the heap of a process, as V8 writes it down; of long texts their first kilobyte. */
+async function heapOf(program: Program): Promise<string> {
+  program.signal('SIGUSR2');
+  return vi.waitFor(
+    async () => {
+      const [file = ''] = await readdir(folder);
+      const text = await readFile(join(folder, file), 'utf8');
+      JSON.parse(text);
+      return text;
+    },
+    { timeout: 60_000, interval: 200 },
+  );
+}
+
+it('leaves the access token of a session in memory, and neither its refresh token nor its ID token', async () => {
+  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${folder}`;
+  const program = await stage.start({ env: { NODE_OPTIONS } });
+  const ada = await stage.signedIn(program);
+  expect((await ada.fetch('/api/one')).status).toBe(200);
+  expect((await ada.fetch('/auth/session')).status).toBe(200);
+
+  const heap = await heapOf(program);
+  const { provider } = stage;
+  const inHeap = (kind: 'access_token' | 'refresh_token' | 'id_token') =>
+    provider.secrets([kind]).map((token) => heap.includes(token.slice(0, 1_000)));
+  expect(inHeap('access_token')).toContain(true);
+  expect(inHeap('refresh_token')).not.toContain(true);
+  expect(inHeap('id_token')).not.toContain(true);
+});
