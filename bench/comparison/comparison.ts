@@ -3,7 +3,7 @@ import type { Closing } from '../closing.ts';
 import { openStage, type Stage } from '../stage.ts';
 import { type Contender, type ContenderId, contenders } from './contenders.ts';
 import { type Figures, noSamples, type Samples, summarise } from './figures.ts';
-import { kinds, takeSample } from './sample.ts';
+import { kinds, type LoadKind, takeSample } from './sample.ts';
 
 /** How often and how long each contender is measured. */
 export type Extent = { rounds: number; seconds: number };
@@ -15,7 +15,10 @@ export type Comparison = Extent & {
   figures: Figures[];
 };
 
+/** So long that the compiler has seen everything. */
 const WARM_UP_SECONDS = 2;
+/** So long that what was put away while others had their turn is back: V8 gives up most of its young generation. */
+const LEAD_IN_SECONDS = 1;
 
 /**
  * Measures all contenders side by side: all run all the time, and in each round each has its turn, so that whatever else
@@ -32,7 +35,10 @@ export async function compare(options: {
   try {
     const running = await openContenders(stage, only);
     const turns = running.map((contender) => ({ contender, samples: noSamples() }));
-    for (const contender of running) await warmUp(stage, contender);
+    for (const contender of running) {
+      await loadBeforehand(stage, contender, kinds.get, WARM_UP_SECONDS);
+      await loadBeforehand(stage, contender, kinds.post, WARM_UP_SECONDS);
+    }
     for (let round = 0; round < extent.rounds; round += 1) {
       // Each round begins with another one: nobody is always measured after the same neighbour.
       const first = round % turns.length;
@@ -58,15 +64,18 @@ async function openContenders(stage: Stage, only: readonly ContenderId[] | undef
   return running;
 }
 
-/** Loads a contender for so long that the compiler has seen everything. */
-async function warmUp(stage: Stage, contender: Contender): Promise<void> {
-  for (const kind of [kinds.get, kinds.post]) {
-    const { errors } = await takeSample(stage, contender, kind, WARM_UP_SECONDS);
-    if (Object.keys(errors).length > 0) {
-      throw new Error(
-        `${contenders[contender.id].title} does not answer as it should: ${JSON.stringify(errors)}`,
-      );
-    }
+/** Loads a contender without measuring it. */
+async function loadBeforehand(
+  stage: Stage,
+  contender: Contender,
+  kind: LoadKind,
+  seconds: number,
+): Promise<void> {
+  const { errors } = await takeSample(stage, contender, kind, seconds);
+  if (Object.keys(errors).length > 0) {
+    throw new Error(
+      `${contenders[contender.id].title} does not answer as it should: ${JSON.stringify(errors)}`,
+    );
   }
 }
 
@@ -76,6 +85,7 @@ async function takeTurn(
   samples: Samples,
   { seconds }: Extent,
 ): Promise<string> {
+  await loadBeforehand(stage, contender, kinds.get, LEAD_IN_SECONDS);
   const get = await takeSample(stage, contender, kinds.get, seconds);
   const post = await takeSample(stage, contender, kinds.post, seconds / 2);
   const single = await takeSample(stage, contender, kinds.single, seconds / 2);

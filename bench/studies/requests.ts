@@ -18,7 +18,7 @@ export const requests: Study<Comparison> = {
     compare({
       extent: byLength(effort, {
         quick: { rounds: 3, seconds: 1 },
-        usual: { rounds: 7, seconds: 3 },
+        usual: { rounds: 9, seconds: 2 },
         long: { rounds: 15, seconds: 6 },
       }),
       only: effort.only && [...ALWAYS, ...(effort.only as ContenderId[])],
