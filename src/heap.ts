@@ -12,7 +12,7 @@ export const settings: readonly string[] = [
   '--no-parallel-scavenge',
   // The old generation is collected when it has grown by a half, not by several times.
   '--heap-growing-percent=50',
-  // The pieces of a body that have been passed on are collected once they are 16 MB (four times this), not 128.
+  // The pieces of a body that have been passed on are collected once they are 16 MB (four times this), not 64.
   '--scavenger-max-new-space-capacity-mb=4',
 ];
 
