@@ -19,7 +19,7 @@ const LENGTH = 22;
 export function createBlindIndex(keyRing: KeyRing): BlindIndex {
   const nameBy = (key: Key, about: readonly string[]) =>
     // SECURITY: JSON keeps the parts apart, so that none of them can end in what the next begins with.
-    createHmac('sha256', key.bytes).update(JSON.stringify(about)).digest('base64url').slice(0, LENGTH);
+    createHmac('sha256', key.secret).update(JSON.stringify(about)).digest('base64url').slice(0, LENGTH);
   return {
     name: (about) => nameBy(keyRing.current('blind-index'), about),
     names: (about) => keyRing.all('blind-index').map((key) => nameBy(key, about)),

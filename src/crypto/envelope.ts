@@ -28,7 +28,7 @@ export function createEnvelopes(keyRing: KeyRing): Envelopes {
     if (key === undefined) return undefined;
     const header = envelope.subarray(0, HEADER_BYTES);
     const tagAt = envelope.length - TAG_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
+    const decipher = createDecipheriv('aes-256-gcm', key.secret, header.subarray(5), {
       authTagLength: TAG_BYTES,
     });
     decipher.setAAD(Buffer.concat([header, Buffer.from(context)]));
@@ -50,7 +50,7 @@ export function createEnvelopes(keyRing: KeyRing): Envelopes {
       header.writeUInt8(VERSION, 0);
       header.writeUInt32BE(key.id, 1);
       randomBytes(IV_BYTES).copy(header, 5);
-      const cipher = createCipheriv('aes-256-gcm', key.bytes, header.subarray(5), {
+      const cipher = createCipheriv('aes-256-gcm', key.secret, header.subarray(5), {
         authTagLength: TAG_BYTES,
       });
       cipher.setAAD(Buffer.concat([header, Buffer.from(context)]));

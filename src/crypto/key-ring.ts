@@ -1,11 +1,14 @@
-import { hkdfSync } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** What a key is for. Keys of two purposes are unrelated: what one sealed, the other cannot open. */
 export type KeyPurpose =
   'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'blind-index';
 
-/** One derived key with the number that names it in what it sealed. */
-export type Key = { readonly id: number; readonly bytes: Buffer };
+/**
+ * One derived key with the number that names it in what it sealed. An object and not its bytes: Node.js 24 takes 12 µs to
+ * find out that bytes are not one, at every use.
+ */
+export type Key = { readonly id: number; readonly secret: KeyObject };
 
 /** The secrets of the deployment, the first of which writes while all of them read. */
 export type KeyRing = {
@@ -50,5 +53,5 @@ export function createKeyRing(secrets: readonly string[]): KeyRing {
 function deriveKey(secret: string, purpose: KeyPurpose): Key {
   const bytes = Buffer.from(hkdfSync('sha256', secret, '', `coatcheck/1/${purpose}`, 32));
   const id = Buffer.from(hkdfSync('sha256', secret, '', `coatcheck/1/${purpose}/id`, 4)).readUInt32BE() >>> 1;
-  return { id, bytes };
+  return { id, secret: createSecretKey(bytes) };
 }

@@ -44,5 +44,5 @@ export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): Seal
 }
 
 function passwords(keys: readonly Key[]): Record<string, string> {
-  return Object.fromEntries(keys.map((key) => [key.id, key.bytes.toString('base64url')]));
+  return Object.fromEntries(keys.map((key) => [key.id, key.secret.export().toString('base64url')]));
 }

@@ -118,7 +118,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
   /**
    * Opens a record for a request, or gives what was opened before when the envelope is the same, bit for bit: a digest takes
-   * 2 µs, to open it 25, and what is opened again and again is garbage that outlives the young generation.
+   * 2 µs, to open it 15, and what is opened again and again is garbage that outlives the young generation.
    */
   const reopenRecord = (
     key: string,
