@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { livesUntilMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
 /** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
@@ -18,7 +19,8 @@ export function createSession(deps: {
       response.json({ authenticated: false, loginUrl });
       return;
     }
-    const { key, session: current, idleExpiresAtMs, endsAtMs } = reading.stored;
+    const { stored } = reading;
+    const { key, session: current, endsAtMs } = stored;
     const now = clock();
     response.json({
       authenticated: true,
@@ -26,7 +28,7 @@ export function createSession(deps: {
       claims: pick(current.claims, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
-      idleExpiresIn: secondsUntil(Math.min(idleExpiresAtMs, endsAtMs), now),
+      idleExpiresIn: secondsUntil(livesUntilMs(stored), now),
       loginUrl,
       logoutUrl,
     });

@@ -1,4 +1,4 @@
-import type { StoredSession } from './session.ts';
+import { livesUntilMs, type StoredSession } from './session.ts';
 
 /** What may be said of a session to its person and to an operator. Times are ISO 8601. */
 export type SessionDescription = {
@@ -12,12 +12,12 @@ export type SessionDescription = {
 
 /** Describes a session. `idleTimeout` is in milliseconds. */
 export function describeSession(stored: StoredSession, idleTimeout: number): SessionDescription {
-  const { key, session, idleExpiresAtMs, endsAtMs } = stored;
+  const { key, session, idleExpiresAtMs } = stored;
   return {
     id: key,
     createdAt: isoOf(session.createdAtMs),
     lastSeenAt: isoOf(Math.max(session.createdAtMs, idleExpiresAtMs - idleTimeout)),
-    expiresAt: isoOf(Math.min(idleExpiresAtMs, endsAtMs)),
+    expiresAt: isoOf(livesUntilMs(stored)),
   };
 }
 

@@ -1,4 +1,11 @@
-import { liveSession, ownersOf, storedSession, type Owner, type StoredSession } from './session.ts';
+import {
+  liveSession,
+  livesUntilMs,
+  ownersOf,
+  storedSession,
+  type Owner,
+  type StoredSession,
+} from './session.ts';
 import type { NoteSubject, SessionChange, SessionStore } from './store.ts';
 
 /** How often ended records are swept out, in milliseconds. */
@@ -24,7 +31,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   const live = (key: string): StoredSession | undefined => {
     const record = records.get(key);
     if (record === undefined) return undefined;
-    if (clock() < Math.min(record.idleExpiresAtMs, record.endsAtMs)) return record;
+    if (clock() < livesUntilMs(record)) return record;
     drop(record);
     return undefined;
   };

@@ -80,8 +80,12 @@ export function claimedEndMs({ session_expiry: seconds }: Session['claims']): nu
 
 /** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
 export function isOver(stored: LiveSession, nowMs: number, generation: number): boolean {
-  const { session, idleExpiresAtMs, endsAtMs } = stored;
-  return nowMs >= idleExpiresAtMs || nowMs >= endsAtMs || isOutdated(session, generation);
+  return nowMs >= livesUntilMs(stored) || isOutdated(stored.session, generation);
+}
+
+/** When a session ends unless it is used, at its end at the latest. */
+export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: LiveSession): number {
+  return Math.min(idleExpiresAtMs, endsAtMs);
 }
 
 /** Tells whether a session was ended with all others of its generation. */

@@ -1,4 +1,4 @@
-import { isOver, type LiveSession } from './session.ts';
+import { isOver, livesUntilMs, type LiveSession } from './session.ts';
 import type { SessionStore } from './store.ts';
 
 /** Tells who keeps something open for a session, such as a socket, when the session has ended. */
@@ -34,7 +34,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     try {
       const stored = await store.look(watch.key, known);
       if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
-      arm(watch, Math.min(stored.idleExpiresAtMs, stored.endsAtMs) - clock());
+      arm(watch, livesUntilMs(stored) - clock());
     } catch {
       armSoon(watch);
     }
