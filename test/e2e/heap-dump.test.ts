@@ -1,30 +1,24 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Program } from '../support/program.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 let stage: Stage;
-let folder: string;
 
 beforeEach(async () => {
   stage = await setStage();
-  folder = await mkdtemp(join(tmpdir(), 'coatcheck-heap-'));
 });
 
-afterEach(async () => {
-  await stage.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => stage.close());
 
 /** Everything alive in the heap of a process, as V8 writes it down; of long texts their first kilobyte. */
 async function heapOf(program: Program): Promise<string> {
   program.signal('SIGUSR2');
   return vi.waitFor(
     async () => {
-      const [file = ''] = await readdir(folder);
-      const text = await readFile(join(folder, file), 'utf8');
+      const [file = ''] = await readdir(stage.folder);
+      const text = await readFile(join(stage.folder, file), 'utf8');
       JSON.parse(text);
       return text;
     },
@@ -33,7 +27,7 @@ async function heapOf(program: Program): Promise<string> {
 }
 
 it('leaves the access token of a session in memory, and neither its refresh token nor its ID token', async () => {
-  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${folder}`;
+  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${stage.folder}`;
   const program = await stage.start({ env: { NODE_OPTIONS } });
   const ada = await stage.signedIn(program);
   expect((await ada.fetch('/api/one')).status).toBe(200);

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Program } from '../support/program.ts';
@@ -9,22 +8,17 @@ const FORMER = 'canary-former-secret-of-32-characters';
 const NEXT = 'canary-next-secret-of-32-characters--';
 
 let stage: Stage;
-let folder: string;
 
 beforeEach(async () => {
   stage = await setStage();
-  folder = await mkdtemp(join(tmpdir(), 'coatcheck-secrets-'));
 });
 
-afterEach(async () => {
-  await stage.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => stage.close());
 
 /** Puts secrets in place as an orchestrator does, into the files that the configuration names. */
 async function write(current: string, previous = ''): Promise<void> {
-  await writeFile(join(folder, 'current'), `${current}\n`);
-  await writeFile(join(folder, 'previous'), `${previous}\n`);
+  await writeFile(join(stage.folder, 'current'), `${current}\n`);
+  await writeFile(join(stage.folder, 'previous'), `${previous}\n`);
 }
 
 /** Asks for the secrets to be read anew, and waits for the next line that says what came of it. */
@@ -38,7 +32,7 @@ async function reload(program: Program): Promise<string | undefined> {
 
 it('keeps everybody signed in while the secrets of sessions are rotated on SIGHUP, until the former is gone', async () => {
   await write(FORMER);
-  const secrets = [`\${file:${folder}/current}`, `\${file:${folder}/previous}`];
+  const secrets = [`\${file:${stage.folder}/current}`, `\${file:${stage.folder}/previous}`];
   const program = await stage.start({ config: { session: { secrets } } });
   const early = await stage.signedIn(program);
 
@@ -66,7 +60,7 @@ it('keeps everybody signed in while the secrets of sessions are rotated on SIGHU
 });
 
 it('proves itself by another client secret from SIGHUP on, and nobody has to sign in again', async () => {
-  const file = join(folder, 'client');
+  const file = join(stage.folder, 'client');
   const { client } = stage.provider;
   await writeFile(file, client.secret);
   const program = await stage.start({ config: { provider: { clientSecret: `\${file:${file}}` } } });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
 import { type Program, startProgram } from '../../support/program.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
@@ -11,6 +14,8 @@ export type Stage = {
   /** Accepts the access tokens that the provider holds active, and echoes. */
   readonly upstream: Upstream;
   readonly redis: RedisServer;
+  /** A directory for what a program reads or writes. It goes with the stage. */
+  readonly folder: string;
   /** Starts a program on the Redis; a second one serves the base URL of the first by `replicaOf`. */
   start(options?: StartOptions): Promise<Program>;
   /** Opens a browser on a program, behind the base URL it serves, with the cookies of `like`. */
@@ -31,6 +36,7 @@ export type StartOptions = {
 /** Sets the stage; no program runs yet. */
 export async function setStage(): Promise<Stage> {
   const [provider, upstream, redis] = await Promise.all([startFakeProvider(), startUpstream(), startRedis()]);
+  const folder = await mkdtemp(join(tmpdir(), 'coatcheck-stage-'));
   upstream.respond(requireToken(provider.isAccessTokenActive));
   const baseUrls = new Map<Program, string>();
   const agents: UserAgent[] = [];
@@ -46,6 +52,7 @@ export async function setStage(): Promise<Stage> {
     provider,
     upstream,
     redis,
+    folder,
     start: async ({ replicaOf, ...options } = {}) => {
       const baseUrl = replicaOf && (baseUrls.get(replicaOf) ?? replicaOf.url);
       const program = await startProgram({
@@ -69,6 +76,7 @@ export async function setStage(): Promise<Stage> {
       provider.faults.clear();
       await Promise.all([...baseUrls.keys()].map((program) => program.close()));
       await Promise.all([provider.close(), upstream.close(), redis.close()]);
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
