@@ -3,7 +3,7 @@ import { hashIdentifier } from '../crypto/identifier.ts';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { readJsonBody } from '../http/json-body.ts';
-import { userKey, type RateLimit } from '../http/rate-limit.ts';
+import type { RateLimit } from '../http/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
 import {
   UnusedTokensError,
@@ -15,6 +15,7 @@ import type { Turns } from '../redis/turns.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
 import type { Entrance } from './entrance.ts';
+import { userKey } from './username.ts';
 
 /** Signing in on another device: the browser begins it and asks how it goes. */
 export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };

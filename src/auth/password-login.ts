@@ -2,9 +2,10 @@ import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/csrf.ts';
 import { readJsonBody } from '../http/json-body.ts';
-import { userKey, type RateLimit } from '../http/rate-limit.ts';
+import type { RateLimit } from '../http/rate-limit.ts';
 import type { PasswordLogin } from '../provider/provider.ts';
 import type { Entrance } from './entrance.ts';
+import { userKey } from './username.ts';
 
 /** The longest user name and password that are shown to a provider, in characters. */
 const MAX_LENGTH = 1_024;

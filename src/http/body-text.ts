@@ -1,3 +1,4 @@
+import { trimWhitespace } from '../fields/whitespace.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 
@@ -13,7 +14,7 @@ export async function readBodyText(
   mediaType: string,
 ): Promise<string> {
   const [type = ''] = (request.headers['content-type'] ?? '').split(';');
-  if (type.trim().toLowerCase() !== mediaType)
+  if (trimWhitespace(type).toLowerCase() !== mediaType)
     throw new GatewayError('bad_request', { detail: `Send the body with Content-Type: ${mediaType}.` });
   if (Number(request.headers['content-length'] ?? 0) > MAX_BYTES) throw tooLarge();
   if (request.headers.expect !== undefined) {

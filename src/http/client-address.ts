@@ -1,3 +1,4 @@
+import { splitList } from '../fields/whitespace.ts';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
@@ -23,8 +24,8 @@ export function createClientAddress(trustProxy: readonly string[]): ClientAddres
     if (trustProxy.length === 0 || !isTrusted(peer)) return peer;
     let client = peer;
     const forwarded = request.headers['x-forwarded-for'];
-    for (const hop of (typeof forwarded === 'string' ? forwarded : '').split(',').reverse()) {
-      const address = plainAddress(hop.trim());
+    for (const hop of splitList(typeof forwarded === 'string' ? forwarded : '').reverse()) {
+      const address = plainAddress(hop);
       if (isIP(address) === 0) return client;
       client = address;
       if (!isTrusted(address)) return client;

@@ -104,11 +104,6 @@ export function limitClients(limit: RateLimit): RequestHandler {
   };
 }
 
-/** Whom a user name counts as: one person, however it is written. Most providers take no notice of case. */
-export function userKey(username: string): string {
-  return username.normalize('NFKC').trim().toLowerCase();
-}
-
 const unlimited: RateLimit = async () => undefined;
 
 function allow(waitMs: number): void {

@@ -1,3 +1,4 @@
+import { trimWhitespace } from '../fields/whitespace.ts';
 import {
   AuthorizationResponseError,
   ClientError,
@@ -88,8 +89,8 @@ export function explainLoginFailure(cause: unknown): string | undefined {
 
 /** Reads `Retry-After` (RFC 9110, section 10.2.3), in seconds or as a date, capped at one hour. */
 export function retryAfterOf(response: Response): number | undefined {
-  const value = response.headers.get('retry-after')?.trim();
-  if (value === undefined || value === '') return undefined;
+  const value = trimWhitespace(response.headers.get('retry-after') ?? '');
+  if (value === '') return undefined;
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
   return Number.isFinite(seconds) ? Math.min(3600, Math.max(0, Math.ceil(seconds))) : undefined;
 }

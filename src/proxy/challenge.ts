@@ -25,7 +25,7 @@ export function readDemand(wwwAuthenticate: string | readonly string[] | undefin
 export type Challenge = { scheme: string; error: string | undefined };
 
 /** A word is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
-const words = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+))?/g;
+const words = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
 
 /** Takes a WWW-Authenticate value apart. */
 export function parseChallenges(value: string): Challenge[] {

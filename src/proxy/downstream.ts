@@ -1,3 +1,4 @@
+import { splitList } from '../fields/whitespace.ts';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Turn } from '../http/turn.ts';
 import type { EventStreams } from './event-streams.ts';
@@ -50,9 +51,7 @@ export function createDownstream(
       const fields = policy.headers(headers, requestId);
       if (length !== undefined) expected = Number(length);
       else if (headers.trailer !== undefined && canTrail(response, status)) {
-        const names = String(headers.trailer)
-          .toLowerCase()
-          .split(/\s*,\s*/);
+        const names = splitList(String(headers.trailer).toLowerCase());
         fields.push('trailer', trailing(names).join(', '));
       }
       response.writeHead(status, fields);

@@ -1,3 +1,4 @@
+import { splitList } from '../fields/whitespace.ts';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
@@ -27,7 +28,7 @@ export function forwardWithTrailers(
   return new Promise((resolve, reject) => {
     const url = new URL(call.origin);
     const isSecure = url.protocol === 'https:';
-    const announced = (request.headers.trailer ?? '').split(/\s*,\s*/).filter(mayTrail);
+    const announced = splitList(request.headers.trailer ?? '').filter(mayTrail);
     const upstream = (isSecure ? https : http).request({
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port,

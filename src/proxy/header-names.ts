@@ -1,3 +1,5 @@
+import { splitList } from '../fields/whitespace.ts';
+
 /**
  * Fields that concern one connection and never pass (RFC 9110, section 7.6.1), with those that only a proxy may act on.
  * `Expect` is answered here; `TE` and `Trailer` are negotiated anew.
@@ -58,5 +60,5 @@ export function nominatedBy(
   if (connection === undefined) return undefined;
   const value = typeof connection === 'string' ? connection : connection.join(',');
   if (/^(?:keep-alive|close|upgrade)$/i.test(value)) return undefined;
-  return new Set(value.split(',').map((name) => name.trim().toLowerCase()));
+  return new Set(splitList(value).map((name) => name.toLowerCase()));
 }

@@ -1,3 +1,5 @@
+import { trimWhitespace } from '../fields/whitespace.ts';
+import { nameOf } from '../sessions/cookie.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from './header-names.ts';
 
@@ -158,10 +160,8 @@ function without(headers: readonly string[], nominated: ReadonlySet<string>): st
 }
 
 function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {
-  const kept = header
-    .split(';')
-    .filter((part) => names.has(part.slice(0, Math.max(0, part.indexOf('='))).trim()));
-  return [sofar, ...kept.map((part) => part.trim())].filter((part) => part !== '').join('; ');
+  const kept = header.split(';').filter((part) => names.has(nameOf(part)));
+  return [sofar, ...kept.map(trimWhitespace)].filter((part) => part !== '').join('; ');
 }
 
 /** A trace id and a parent id that are not all zeros, and the flags, of which the last bit says "sampled". */

@@ -1,3 +1,5 @@
+import { splitList } from '../fields/whitespace.ts';
+import { nameOf } from '../sessions/cookie.ts';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RouteConfig } from '../config/schema.ts';
 import { parseChallenges } from './challenge.ts';
@@ -133,19 +135,16 @@ function mayPass(name: string, replaced: ReadonlySet<string>): boolean {
  * which it does not (CVE-2025-48947).
  */
 function privateCacheControl(value: string): string {
-  const directives = value
-    .split(',')
-    .map((directive) => directive.trim())
-    .filter(
-      (directive) => directive !== '' && !/^(?:public|s-maxage(?:=.*)?|proxy-revalidate)$/i.test(directive),
-    );
+  const directives = splitList(value).filter(
+    (directive) => directive !== '' && !/^(?:public|s-maxage(?:=.*)?|proxy-revalidate)$/i.test(directive),
+  );
   if (directives.length === 0) return value === '' ? 'no-store' : 'private';
   const isPrivate = directives.some((directive) => /^(?:private|no-store)$/i.test(directive));
   return isPrivate ? directives.join(', ') : ['private', ...directives].join(', ');
 }
 
 function varyByCookie(value: string): string {
-  const names = value.split(',').map((name) => name.trim());
+  const names = splitList(value);
   if (names.includes('*') || names.some((name) => name.toLowerCase() === 'cookie')) return value;
   return value === '' ? 'Cookie' : `${value}, Cookie`;
 }
@@ -157,8 +156,7 @@ function isTokenChallenge(value: string): boolean {
 
 /** SECURITY: an allowed cookie stays on this host: one with a Domain would be tossed over its siblings. */
 function isAllowed(setCookie: string, names: ReadonlySet<string>): boolean {
-  const name = setCookie.slice(0, Math.max(0, setCookie.indexOf('='))).trim();
-  return names.has(name) && !/;\s*domain\s*=/i.test(setCookie);
+  return names.has(nameOf(setCookie)) && !/;[ \t]*domain[ \t]*=/i.test(setCookie);
 }
 
 /** A field that came more than once is a list, whatever Node's type says of it; undici 8 makes one of any field. */

@@ -9,7 +9,7 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** Tells whether a request is to be judged as an upgrade; any other is answered as if it offered none (RFC 9110, 7.8). */
 export function offersWebSocket({ headers }: IncomingMessage): boolean {
-  return /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? '');
+  return /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(headers.upgrade ?? '');
 }
 
 /** Tells whether a request asks for a WebSocket and nothing else. A body has no place in it, and no end. */

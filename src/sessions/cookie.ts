@@ -1,3 +1,5 @@
+import { trimWhitespace } from '../fields/whitespace.ts';
+
 /** How a cookie of the gateway is written. `secure` is true on https: the name then carries the `__Host-Http-` prefix. */
 export type CookieAttributes = {
   readonly secure: boolean;
@@ -21,7 +23,7 @@ export function cookieName(base: string, secure: boolean): string {
 }
 
 /**
- * Reads one cookie by its exact name.
+ * Reads one cookie by its exact name, in time linear in the header.
  *
  * SECURITY: the order of cookies tells nothing about who set them (RFC 6265bis, section 5.7): two values that differ are
  * a conflict, and a cookie without a name is not read as one with a name.
@@ -31,8 +33,8 @@ export function readCookie(header: string | undefined, name: string): CookieRead
   let found: string | undefined;
   for (const part of header.split(';')) {
     const equals = part.indexOf('=');
-    if (equals === -1 || part.slice(0, equals).trim() !== name) continue;
-    const value = part.slice(equals + 1).trim();
+    if (equals === -1 || trimWhitespace(part.slice(0, equals)) !== name) continue;
+    const value = trimWhitespace(part.slice(equals + 1));
     if (found !== undefined && found !== value) return conflict;
     found = value;
   }
@@ -45,8 +47,13 @@ const token = /^[!#$%&'*+.^_`|~\w-]+$/;
 /** Every cookie name of a header that starts with `prefix`, and that may be written back. */
 export function cookieNamesStartingWith(header: string | undefined, prefix: string): string[] {
   if (header === undefined || !header.includes(prefix)) return [];
-  const names = header.split(';').map((part) => part.slice(0, Math.max(0, part.indexOf('='))).trim());
+  const names = header.split(';').map(nameOf);
   return [...new Set(names.filter((name) => name.startsWith(prefix) && token.test(name)))];
+}
+
+/** The name of a `name=value` pair, of a Cookie or a Set-Cookie header; empty where there is none. */
+export function nameOf(pair: string): string {
+  return trimWhitespace(pair.slice(0, Math.max(0, pair.indexOf('='))));
 }
 
 /** Writes a Set-Cookie value: HttpOnly, `Path=/`, never a Domain. */

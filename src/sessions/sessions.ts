@@ -120,7 +120,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     load: (key: string) => Promise<Kind | undefined>,
   ): Promise<SessionReading<Kind>> => {
     const ticket = await tickets.read(cookieHeader);
-    if (ticket.kind === 'absent') return { kind: 'absent' };
+    // SECURITY: a conflict is no session, and clears nothing: whoever plants a cookie must not sign the person out by it.
+    if (ticket.kind === 'absent' || ticket.kind === 'conflict') return { kind: 'absent' };
     if (ticket.kind === 'invalid') return { kind: 'ended' };
     const known = held(ticket.key);
     // It may be older than another replica's touch: only the store may call a session idle.

@@ -2,8 +2,12 @@ import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
 import type { SealedCookies } from '../crypto/sealed-cookie.ts';
 import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes } from './cookie.ts';
 
-/** What the browser's cookie says: nothing, nothing valid, or which session it is the ticket of. */
-export type TicketReading = { kind: 'absent' } | { kind: 'invalid' } | { kind: 'ticket'; key: string };
+/**
+ * What the browser's cookie says: nothing, nothing valid, or which session it is the ticket of. `conflict`: two different
+ * cookies of the name came, and one of them was planted.
+ */
+export type TicketReading =
+  { kind: 'absent' } | { kind: 'invalid' } | { kind: 'conflict' } | { kind: 'ticket'; key: string };
 
 /** The tickets that browsers keep: an opaque cookie around a random identifier, which names the session one way. */
 export type Tickets = {
@@ -21,6 +25,7 @@ const KEY_LENGTH = 22;
 
 const absent: TicketReading = { kind: 'absent' };
 const invalid: TicketReading = { kind: 'invalid' };
+const conflict: TicketReading = { kind: 'conflict' };
 
 /**
  * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request together (two PBKDF2 and an HMAC
@@ -56,7 +61,7 @@ export function createTickets(deps: {
     async read(header) {
       const cookie = readCookie(header, name);
       if (cookie.kind === 'absent') return absent;
-      if (cookie.kind === 'conflict') return invalid;
+      if (cookie.kind === 'conflict') return conflict;
       const known = opened.get(cookie.value);
       if (known !== undefined) return known;
       const id = (await seals.unseal(cookie.value))?.['id'];

@@ -264,12 +264,16 @@ describe('a sibling host', () => {
     `__Host-coatcheck=tossed; Domain=shop.test; Path=/; Secure`,
   ];
 
-  async function toss(at: BrowserContext): Promise<void> {
-    elsewhere.send({ 'set-cookie': tossed });
+  async function toss(at: BrowserContext, lines = tossed): Promise<void> {
+    elsewhere.send({ 'set-cookie': lines });
     const page = await openPage(SIBLING, at);
-    await page.evaluate((lines) => lines.forEach((line) => (document.cookie = line)), tossed);
+    await page.evaluate((cookies) => cookies.forEach((line) => (document.cookie = line)), lines);
     await page.close();
   }
+
+  /** A ticket under a name with a byte before it that browsers keep and `trim()` strips, so that no prefix protects it. */
+  const prefixed = (value: string) =>
+    ['\u00a0', '\u00a0\u00a0'].map((byte) => `${byte}${TICKET}=${value}; Domain=shop.test; Path=/; Secure`);
 
   it('cannot put a cookie in the place of the ticket (standards: A8, E9)', async () => {
     const before = await ticketOf();
@@ -279,6 +283,30 @@ describe('a sibling host', () => {
     // Some of them did arrive: they have another name.
     expect(front.sent()).toContain('coatcheck=tossed');
     expect(front.sent()).not.toContain(`; ${TICKET}=tossed`);
+  });
+
+  it('cannot sign a browser in to its own session, nor out, by a no-break space before the name (GHSA-r5rp-j6wh-rvv4; standards: A8, E2, E9)', async () => {
+    const signIn = async () => {
+      const at = await browser.newContext({ ignoreHTTPSErrors: true });
+      const page = await openPage(APP, at);
+      await page.click('a');
+      await page.waitForURL(`${APP}/`);
+      return { at, page };
+    };
+    const [attacker, victim] = [await signIn(), await signIn()];
+    const planted = (await ticketOf(attacker.at))[0]?.value ?? '';
+
+    const before = await session(victim.page);
+    await toss(victim.at, prefixed(planted));
+    const call = await victim.page.evaluate(async () => (await fetch('/api/own')).status);
+    expect(call).toBe(200);
+    expect(await session(victim.page)).toMatchObject({ sessionId: before['sessionId'] });
+    expect(front.sent()).toContain(`\u00a0${TICKET}=${planted}`);
+
+    const fresh = await browser.newContext({ ignoreHTTPSErrors: true });
+    await toss(fresh, prefixed(planted));
+    expect(await session(await openPage(APP, fresh))).toMatchObject({ authenticated: false });
+    await Promise.all([attacker.at, victim.at, fresh].map((at) => at.close()));
   });
 
   it('cannot give a browser a session of its choice before the sign-in (standards: E2)', async () => {

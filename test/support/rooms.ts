@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 
 /** Rooms that stand side by side share a row; a room may import from rows further up only. */
 const rows = [
-  ['config', 'errors', 'log', 'metrics'],
+  ['config', 'errors', 'fields', 'log', 'metrics'],
   ['crypto'],
   ['redis'],
   ['tokens'],
@@ -17,6 +17,9 @@ const rows = [
   ['workers'],
   ['main'],
 ];
+
+/** Where text is header text, unless proved otherwise. */
+const headerRooms = new Set(['fields', 'sessions', 'http', 'proxy']);
 
 const depths = new Map(rows.flatMap((row, depth) => row.map((room) => [room, depth] as const)));
 
@@ -79,6 +82,9 @@ function edgeViolations(file: string, code: string): string[] {
   }
   if (room !== 'main' && listensForSignals(code)) {
     found.push(`${file} listens for signals: only main does`);
+  }
+  if (headerRooms.has(room) && /\.trim(?:Start|End)?\(|\\s/.test(code)) {
+    found.push(`${file} uses trim() or \\s, which strip more than SP and HTAB: use fields/whitespace`);
   }
   return found;
 }

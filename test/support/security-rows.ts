@@ -66,7 +66,7 @@ function fapiModules(): string[] {
 /** The advisories of peers and of libraries, by every name they have. */
 function advisories(): string[] {
   const names = words(`
-    CVE-2025-67490 CVE-2026-40155 GHSA-xq8m-7c5p-c2r6 CVE-2024-51987 GHSA-7mr7-4f54-vcx5 CVE-2025-26620
+    GHSA-r5rp-j6wh-rvv4 CVE-2025-67490 CVE-2026-40155 GHSA-xq8m-7c5p-c2r6 CVE-2024-51987 GHSA-7mr7-4f54-vcx5 CVE-2025-26620
     GHSA-qxj7-2x7w-3mpp CVE-2022-21673 GHSA-8wjh-59cw-9xh4 CVE-2022-31107 GHSA-mx47-6497-3fv2 CVE-2026-40574
     GHSA-c5c4-8r6x-56w3 CVE-2021-41230 GHSA-j6wp-3859-vxfg CVE-2026-16158 CVE-2025-48947 GHSA-f3fg-mf2q-fj3f
     CVE-2025-64762 GHSA-p8pf-44ff-93gf CVE-2026-116592 CVE-2026-120474 CVE-2026-116630 CVE-2026-109829

@@ -89,6 +89,7 @@ describe('the edge of the process', () => {
     ['config reads the environment', 'config/load.ts', `const { env } = process;\nprocess.env.HOME;`],
     ['main exits', 'main.ts', `process.exit(78);`],
     ['main listens for signals', 'main.ts', `for (const s of signals) process.once(s, stop);`],
+    ['a name is trimmed outside of headers', 'auth/username.ts', `username.trim();`],
     ['a room listens for warnings', 'gateway.ts', `process.on('warning', log.warn);`],
     ['a message names the environment', 'errors.ts', `const hint = 'set process.env.PORT';`],
   ])('is kept when %s', (_what, file, text) => {
@@ -99,6 +100,8 @@ describe('the edge of the process', () => {
     ['the environment is read', 'http/guard.ts', `const debug = process.env['DEBUG'];`, 'reads process.env'],
     ['the environment is imported', 'log.ts', `import { env } from 'node:process';`, 'reads process.env'],
     ['the environment is taken apart', 'log.ts', `const { env } = process;`, 'reads process.env'],
+    ['a field is trimmed', 'http/host.ts', `value.trim()`, 'uses trim()'],
+    ['a pattern strips white space', 'proxy/routes.ts', 'value.split(/\\s*,/)', 'uses trim()'],
     ['a room exits', 'gateway.ts', `process.exit(1);`, 'calls process.exit'],
     ['exit is imported', 'gateway.ts', `import { exit } from 'node:process';`, 'calls process.exit'],
     ['a room listens for a signal', 'gateway.ts', `process.on('SIGHUP', reload);`, 'listens for signals'],

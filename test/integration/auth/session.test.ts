@@ -243,16 +243,49 @@ describe('a Cookie header (standards: E9)', () => {
     expect(headers).not.toHaveProperty('set-cookie');
   });
 
-  it.each([
-    ['two that differ', (seal: string) => `coatcheck=${seal}; coatcheck=x`],
-    ['two that differ, the other way round', (seal: string) => `coatcheck=x; coatcheck=${seal}`],
-    ['a quoted one', (seal: string) => `coatcheck="${seal}"`],
-  ])('with %s has none that can be believed, and they are taken back', async (_what, write) => {
+  it('with a quoted ticket has none that can be believed, and the cookie is cleared', async () => {
     const seal = await sealOf();
-    const { headers, body } = await sessionOf({ cookie: write(seal) });
+    const { headers, body } = await sessionOf({ cookie: `coatcheck="${seal}"` });
     expect(body).toMatchObject({ authenticated: false });
     expect(headers['set-cookie']).toEqual([CLEARED]);
   });
+
+  it.each([
+    ['planted behind it', (seal: string) => `coatcheck=${seal}; coatcheck=x`],
+    ['planted before it', (seal: string) => `coatcheck=x; coatcheck=${seal}`],
+  ])('with another ticket %s has neither session, and clears nothing', async (_what, write) => {
+    const seal = await sealOf();
+    const { headers, body } = await sessionOf({ cookie: write(seal) });
+    expect(body).toMatchObject({ authenticated: false });
+    expect(headers).not.toHaveProperty('set-cookie');
+    const call = await request(rig.gateway.url)
+      .get('/api/one')
+      .set({ cookie: write(seal), 'X-CSRF': '1' })
+      .expect(401);
+    expect(JSON.parse(call.text)).toMatchObject({ code: 'session_required' });
+    expect(call.headers).not.toHaveProperty('set-cookie');
+    expect((await sessionOf({ cookie: `coatcheck=${seal}` })).body).toMatchObject({ authenticated: true });
+  });
+
+  it.each(['\u00a0', '\u0085'])(
+    'has no ticket in a cookie whose name begins with byte %j, which browsers keep (Hono, GHSA-r5rp-j6wh-rvv4; standards: E9)',
+    async (byte) => {
+      const own = await sealOf();
+      const planted = await sealOf({ ...rig, agent: rig.browser() });
+      const send = async (cookie: string) => {
+        const head = `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n`;
+        const response = await rawRequest(
+          rig.gateway.port,
+          Buffer.from(`${head}Cookie: ${cookie}\r\n\r\n`, 'latin1'),
+        );
+        return JSON.parse(response.body.toString()) as Record<string, unknown>;
+      };
+      const sessionId = (await send(`coatcheck=${own}`))['sessionId'];
+      expect(await send(`${byte}coatcheck=${planted}`)).toMatchObject({ authenticated: false });
+      expect(await send(`coatcheck=${own}; ${byte}coatcheck=${planted}`)).toMatchObject({ sessionId });
+      expect(await send(`${byte}coatcheck=${planted}; coatcheck=${own}`)).toMatchObject({ sessionId });
+    },
+  );
 
   it('beyond what a server reads is 431, and the gateway goes on', async () => {
     const seal = await sealOf();

@@ -44,6 +44,14 @@ describe('reading a cookie', () => {
     `sid=v`,
     `__Host-sid=v`,
     `__proto__=v; constructor=v`,
+    `\u00a0${sid}=v`,
+    `${sid}\u00a0=v`,
+    `a=1; \u00a0${sid}=v`,
+    `a=1;\u00a0 ${sid}=v`,
+    `\ufeff${sid}=v`,
+    `\v${sid}=v`,
+    `\f${sid}=v`,
+    `\u0085${sid}=v`,
   ])('finds nothing in %o (E9)', (header) => {
     expect(readCookie(header, sid)).toEqual(absent);
   });
@@ -55,6 +63,12 @@ describe('reading a cookie', () => {
     `${sid}=b; ${sid}=`,
   ])('does not choose between two values in %o (E9)', (header) => {
     expect(readCookie(header, sid)).toEqual({ kind: 'conflict' });
+  });
+
+  it('does not strip a no-break space from a name or a value (E9, GHSA-r5rp-j6wh-rvv4)', () => {
+    expect(readCookie(`\u00a0${sid}=planted; ${sid}=own`, sid)).toEqual({ kind: 'value', value: 'own' });
+    expect(readCookie(`${sid}=\u00a0own`, sid)).toEqual({ kind: 'value', value: '\u00a0own' });
+    expect(cookieNamesStartingWith(`\u00a0${sid}-a=1; ${sid}-b=2`, sid)).toEqual([`${sid}-b`]);
   });
 
   it('takes a name for what it is, also one that objects have', () => {

@@ -98,11 +98,11 @@ describe('a ticket', () => {
       expect(await tickets.read(`${name}=${value}`)).toEqual({ kind: 'invalid' });
   });
 
-  it('is invalid beside another one, whichever comes first (E9)', async () => {
+  it('is a conflict beside another one, whichever comes first (E9)', async () => {
     const { tickets, issue } = openTickets();
     const [one, two] = [await issue(), await issue()];
     for (const header of [`${one.cookie}; ${two.cookie}`, `${two.cookie}; ${one.cookie}`])
-      expect(await tickets.read(header)).toEqual({ kind: 'invalid' });
+      expect(await tickets.read(header)).toEqual({ kind: 'conflict' });
     expect(await tickets.read(`${one.cookie}; ${one.cookie}`)).toEqual({ kind: 'ticket', key: one.key });
   });
 

@@ -1,0 +1,26 @@
+const SP = 0x20;
+const HTAB = 0x09;
+
+/**
+ * Strips the optional whitespace around a part of a field value: SP and HTAB (OWS; RFC 9110, section 5.6.3).
+ *
+ * SECURITY: never `trim()` or `\s` on header text. Node.js gives the bytes of a field as latin1 characters, and those strip
+ * the byte A0 (no-break space) too: browsers keep it in the name of a cookie, so a sibling host could set a cookie that
+ * browsers do not recognise as prefixed and the gateway reads as its own (GHSA-r5rp-j6wh-rvv4).
+ */
+export function trimWhitespace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isWhitespace(text.charCodeAt(start))) start += 1;
+  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end -= 1;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+function isWhitespace(code: number): boolean {
+  return code === SP || code === HTAB;
+}
+
+/** Splits a list-based field value at its commas (RFC 9110, section 5.6.1). Knows nothing of quoted strings. */
+export function splitList(value: string): string[] {
+  return value.split(',').map(trimWhitespace);
+}
