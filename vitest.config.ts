@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { isLong } from './test/support/dice.ts';
+import { isLong } from './testkit/seeded-random.ts';
 
 /** One project a kind of test. Kinds run one after the other, so that slow ones never starve quick ones of a core. */
 export default defineConfig({
@@ -17,7 +17,7 @@ export default defineConfig({
 
 function project(name: string, groupOrder: number, options: Options) {
   const include = [`test/${name}/**/*.test.ts`];
-  const setupFiles = name === 'unit' ? [] : ['test/support/canary-check.ts'];
+  const setupFiles = name === 'unit' ? [] : ['testkit/canary-check.ts'];
   return {
     extends: true as const,
     test: { name, include, setupFiles, sequence: { groupOrder }, ...options },

@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { startChildProcess } from '../test/support/child-process.ts';
-import { freePort } from '../test/support/free-port.ts';
-import { createUserAgent } from '../test/support/user-agent.ts';
+import { startChildProcess } from '../testkit/child-process.ts';
+import { freePort } from '../testkit/free-port.ts';
+import { createUserAgent } from '../testkit/user-agent.ts';
 import type { Part } from './part.ts';
 import type { ProviderShape } from './parts/provider.ts';
 

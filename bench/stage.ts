@@ -1,4 +1,4 @@
-import { type RedisServer, startRedis } from '../test/support/redis-server.ts';
+import { type RedisServer, startRedis } from '../testkit/redis-server.ts';
 import type { Closing } from './closing.ts';
 import { type Coatcheck, type CoatcheckOptions, startCoatcheck } from './coatcheck.ts';
 import type { LoadShape } from './load/load.ts';

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { readDuties, unshown } from '../test/support/security-table.ts';
+import { readDuties, unshown } from '../testkit/security-table.ts';
 
 /**
  * A vitest reporter that counts: writes `{ passed, failed, skipped, unshown }` as JSON to the file that TALLY_FILE names.

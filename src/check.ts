@@ -1,6 +1,6 @@
-import type { Config } from './config/schema.ts';
-import { createLogger } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import type { Config } from './config/schema/schema.ts';
+import { createLogger } from './observability/log.ts';
+import { createMetrics } from './observability/metrics.ts';
 import type { Finding } from './provider/finding.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 import type { RedisAddress } from './redis/client.ts';

@@ -2,26 +2,26 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { createAdmin } from './admin/admin.ts';
 import { createReadiness } from './admin/readiness.ts';
-import { createSessionPages } from './admin/session-pages.ts';
+import { createSessionPages } from './admin/session-endpoints.ts';
 import { noSiblings, type Siblings, type Snapshot } from './admin/snapshot.ts';
 import { createApp } from './app.ts';
-import type { Config } from './config/schema.ts';
+import type { Config } from './config/schema/schema.ts';
 import { GatewayError } from './errors.ts';
 import { createAuthEndpoints } from './gateway/auth-endpoints.ts';
-import { createEntry } from './gateway/entry.ts';
-import { createGround } from './gateway/ground.ts';
-import { createKeeping } from './gateway/keeping.ts';
-import { openSharedState } from './gateway/shared-state.ts';
-import { createTraffic } from './gateway/traffic.ts';
+import { createEntry } from './gateway/inbound-policies.ts';
+import { createGround } from './gateway/core.ts';
+import { createKeeping } from './gateway/session-services.ts';
+import { openSharedState } from './gateway/backends.ts';
+import { createTraffic } from './gateway/request-handlers.ts';
 import { createAccessLogMiddleware } from './http/access-log.ts';
-import { createMessageClasses, type MessageClasses } from './http/express-messages.ts';
-import { createGuardMiddleware } from './http/guard.ts';
-import { createProblemMiddleware } from './http/problem-middleware.ts';
+import { createMessageClasses, type MessageClasses } from './performance/express-classes.ts';
+import { createGuardMiddleware } from './http/inbound/guard.ts';
+import { createProblemMiddleware } from './http/problem/middleware.ts';
 import { createInertHeaders } from './http/security-headers.ts';
-import type { Logger } from './log.ts';
+import type { Logger } from './observability/log.ts';
 import { createProvider } from './provider/kinds.ts';
 import type { Provider } from './provider/provider.ts';
-import { offersWebSocket } from './proxy/websocket-handshake.ts';
+import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A whole gateway, to be put behind listeners. */
 export type Gateway = {

@@ -1,5 +1,5 @@
 import { parseConfig } from './config/load.ts';
-import type { ConfigInput } from './config/schema.ts';
+import type { ConfigInput } from './config/schema/schema.ts';
 import { createGateway as compose, type Gateway } from './gateway.ts';
 
 export type { ConfigInput, Gateway };

@@ -4,9 +4,9 @@ import { parseArgs } from 'node:util';
 import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import { loadConfig } from './config/load.ts';
-import type { Config } from './config/schema.ts';
-import { tuneHeap } from './heap.ts';
-import { createLogger, openDestination } from './log.ts';
+import type { Config } from './config/schema/schema.ts';
+import { tuneHeap } from './performance/v8-flags.ts';
+import { createLogger, openDestination } from './observability/log.ts';
 import { partOf, start } from './workers/processes.ts';
 
 /** Exit codes: sysexits' EX_CONFIG for a configuration that cannot be used. */

@@ -1,4 +1,4 @@
-import { startFakeProvider } from '../../test/support/fake-provider.ts';
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { servePart } from '../part-process.ts';
 
 /** The lengths of the tokens that were issued last, in bytes. */

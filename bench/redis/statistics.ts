@@ -1,4 +1,4 @@
-import type { RedisServer } from '../../test/support/redis-server.ts';
+import type { RedisServer } from '../../testkit/redis-server.ts';
 
 /** How often a command was called, and how long it took in all, in microseconds. */
 export type CommandStatistics = Record<string, { calls: number; micros: number }>;

@@ -1,4 +1,4 @@
-import { startRedis } from '../../test/support/redis-server.ts';
+import { startRedis } from '../../testkit/redis-server.ts';
 import type { TokenSizes } from '../parts/provider.ts';
 import { scanningCommands } from '../redis/statistics.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';

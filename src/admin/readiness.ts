@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Provider } from '../provider/provider.ts';
-import type { SessionStore } from '../sessions/store.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
 
 /** One thing the gateway needs, and whether it has it. */
 export type Check = { name: 'store' | 'provider' | 'draining'; ok: boolean; detail: string };

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import { readFormBody } from '../http/form-body.ts';
-import type { Logger } from '../log.ts';
-import type { LogoutTokens, ProviderLogout } from '../provider/logout-token.ts';
+import { readFormBody } from '../http/inbound/form-body.ts';
+import type { Logger } from '../observability/log.ts';
+import type { LogoutTokens, ProviderLogout } from '../provider/oidc/logout-token.ts';
 import type { ProviderLogouts } from '../sessions/provider-logouts.ts';
 
 /**

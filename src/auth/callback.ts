@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../http/exchange.ts';
+import { exchangeOf } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
-import type { Entrance } from './entrance.ts';
+import type { Entrance } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
 
 /** The parameters of an authorization response that must not be there twice (RFC 6749, section 3.1). */

@@ -1,9 +1,9 @@
 import type { RequestHandler } from 'express';
 import { hashIdentifier } from '../crypto/identifier.ts';
 import { GatewayError } from '../errors.ts';
-import type { OriginPolicy } from '../http/csrf.ts';
-import { readJsonBody } from '../http/json-body.ts';
-import type { RateLimit } from '../http/rate-limit.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { readJsonBody } from '../http/inbound/json-body.ts';
+import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
 import {
   UnusedTokensError,
@@ -11,10 +11,10 @@ import {
   type DecoupledLogin,
   type DecoupledOutcome,
 } from '../provider/provider.ts';
-import type { Turns } from '../redis/turns.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Turns } from '../redis/poll-schedule.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
-import type { Entrance } from './entrance.ts';
+import type { Entrance } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
 /** Signing in on another device: the browser begins it and asks how it goes. */

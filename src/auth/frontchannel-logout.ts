@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../http/exchange.ts';
-import { onlyValue } from '../http/query.ts';
+import { exchangeOf } from '../http/inbound/request-context.ts';
+import { onlyValue } from '../http/inbound/query.ts';
 import type { Provider } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 
 /**
  * `GET /frontchannel-logout`: a page of the provider's frames this address to end the session it names by `iss` and `sid`

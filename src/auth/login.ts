@@ -1,9 +1,9 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import { exchangeOf } from '../http/exchange.ts';
-import { onlyValue } from '../http/query.ts';
+import { exchangeOf } from '../http/inbound/request-context.ts';
+import { onlyValue } from '../http/inbound/query.ts';
 import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
 import type { ReturnTo } from './return-to.ts';
 

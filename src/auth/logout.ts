@@ -1,8 +1,8 @@
 import type { Request, RequestHandler } from 'express';
 import { setTimeout } from 'node:timers/promises';
-import type { OriginPolicy } from '../http/csrf.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import type { Provider } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; it is tried again behind it. */
 const REVOCATION_WAIT_MS = 2_000;

@@ -1,10 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
-import type { OriginPolicy } from '../http/csrf.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { describeSession } from '../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Owner, StoredSession } from '../sessions/session.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 
 /** A person's own sessions: where they are signed in, and how to end that. */
 export type MySessions = { list: RequestHandler; endOne: RequestHandler; endOthers: RequestHandler };

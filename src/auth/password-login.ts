@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import type { OriginPolicy } from '../http/csrf.ts';
-import { readJsonBody } from '../http/json-body.ts';
-import type { RateLimit } from '../http/rate-limit.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { readJsonBody } from '../http/inbound/json-body.ts';
+import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
 import type { PasswordLogin } from '../provider/provider.ts';
-import type { Entrance } from './entrance.ts';
+import type { Entrance } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
 /** The longest user name and password that are shown to a provider, in characters. */

@@ -1,6 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import { exchangeOf } from '../http/exchange.ts';
+import { exchangeOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import type { MySessions } from './my-sessions.ts';
 

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
-import { formatPath, isWithin } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { formatPath, isWithin } from './diagnostics/finding.ts';
+import type { Finding } from './diagnostics/finding.ts';
 import { interpolate, unreadable } from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
-import type { Config } from './schema.ts';
+import type { Config } from './schema/schema.ts';
 import { validate } from './validate.ts';
-import { readYaml } from './yaml-file.ts';
-import type { YamlFile } from './yaml-file.ts';
+import { readYaml } from './diagnostics/yaml-file.ts';
+import type { YamlFile } from './diagnostics/yaml-file.ts';
 
 const processSources = (): Sources => ({
   env: process.env,

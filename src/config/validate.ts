@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import type { Finding, KeyPath } from './finding.ts';
-import { configSchema } from './schema.ts';
-import type { Config } from './schema.ts';
-import { describeSeen } from './seen.ts';
+import type { Finding, KeyPath } from './diagnostics/finding.ts';
+import { configSchema } from './schema/schema.ts';
+import type { Config } from './schema/schema.ts';
+import { describeSeen } from './diagnostics/redacted-value.ts';
 
 /** A configuration, or everything that is wrong with it. */
 export type Validation = { ok: true; config: Config } | { ok: false; findings: Finding[] };

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import type { Exchange } from './exchange.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Exchange } from './inbound/request-context.ts';
 
 /** Counts and logs a request once its answer is over. No query string, header or body is in the line. */
 export type AccessLog = (method: string | undefined, status: number, exchange: Exchange) => void;

@@ -1,4 +1,4 @@
-import type { BodyTemplate } from '../config/body-template.ts';
+import type { BodyTemplate } from '../config/values/body-template.ts';
 
 /**
  * Fills the placeholders of a template, and gives the JSON text.

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import * as client from 'openid-client';
-import type { SigningAlgorithm, SigningKey } from '../config/private-key.ts';
-import type { ClientConfig } from '../config/schema.ts';
+import type { SigningAlgorithm, SigningKey } from '../config/values/private-key.ts';
+import type { ClientConfig } from '../config/schema/schema.ts';
 
 /** How the gateway proves that it is the client; other credentials may be put in place while it runs. */
 export type ClientAuthentication = {

@@ -1,4 +1,4 @@
-import type { CredentialsProviderConfig, OAuth2ProviderConfig } from '../config/schema.ts';
+import type { CredentialsProviderConfig, OAuth2ProviderConfig } from '../config/schema/schema.ts';
 import type { Finding } from './finding.ts';
 
 /** What is known of a plain OAuth 2.0 server that has answered, and what each thing means. It says nothing of itself. */

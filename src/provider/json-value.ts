@@ -1,4 +1,4 @@
-import type { JsonPointer } from '../config/json-pointer.ts';
+import type { JsonPointer } from '../config/values/json-pointer.ts';
 
 /** The value that a JSON Pointer leads to inside a document, or undefined when there is none (RFC 6901, section 4). */
 export function valueAt(document: unknown, pointer: JsonPointer): unknown {

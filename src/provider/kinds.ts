@@ -1,9 +1,9 @@
-import type { Config } from '../config/schema.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import { createCredentialsProvider } from './credentials.ts';
-import { createOAuth2Provider } from './oauth2.ts';
-import { createOidcProvider } from './oidc.ts';
+import type { Config } from '../config/schema/schema.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createCredentialsProvider } from './credentials/provider.ts';
+import { createOAuth2Provider } from './oauth2/provider.ts';
+import { createOidcProvider } from './oidc/provider.ts';
 import type { Provider } from './provider.ts';
 
 /** Makes the provider of the kind that is configured. */

@@ -1,9 +1,9 @@
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { ClientConfig } from '../config/schema.ts';
+import type { ClientConfig } from '../config/schema/schema.ts';
 import type { TokenAnswer } from '../tokens/token-set.ts';
 import type { Finding } from './finding.ts';
-import type { LogoutTokens } from './logout-token.ts';
+import type { LogoutTokens } from './oidc/logout-token.ts';
 
 /** What a login attempt must remember until its callback; it goes into a sealed cookie, never to the provider. */
 export type LoginAttempt = {

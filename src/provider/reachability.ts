@@ -1,4 +1,4 @@
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { ProviderState } from './provider.ts';
 
 /** Whether a provider can be reached, as far as its last exchange tells. */

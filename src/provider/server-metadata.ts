@@ -1,6 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { z } from 'zod';
-import { isInsecure } from '../config/url.ts';
+import { isInsecure } from '../config/values/url.ts';
 
 /** How a provider signs: where its keys are, and the algorithms that count. */
 export type Signing = { readonly jwksUri: string; readonly algorithms: readonly string[] };

@@ -1,4 +1,4 @@
-import type { RouteConfig } from '../config/schema.ts';
+import type { RouteConfig } from '../config/schema/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { createAudience, type Audience } from '../tokens/audience.ts';
 

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../observability/log.ts';
 import { reconnectDelayMs } from './client.ts';
 import type { RedisConnection } from './connection.ts';
 

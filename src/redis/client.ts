@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import type { RedisAccess, StoreAddress } from '../config/store-address.ts';
+import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
 
 /** Where Redis is. */
 export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { GatewayError } from '../errors.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import {
   COMMAND_TIMEOUT_MS,
   openClient,
@@ -10,7 +10,7 @@ import {
   type RedisAddress,
   type RedisClient,
 } from './client.ts';
-import { gatherWrites } from './gathered-writes.ts';
+import { gatherWrites } from './corked-writes.ts';
 
 /** A Lua script with the digest that Redis knows it by. */
 export type Script = { readonly lua: string; readonly sha: string };

@@ -1,5 +1,5 @@
 import { randomIdentifier } from '../crypto/identifier.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../observability/log.ts';
 import { openChannel } from './channel.ts';
 import { createScript, type RedisConnection } from './connection.ts';
 

@@ -1,12 +1,12 @@
-import type { Logger } from '../log.ts';
+import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcome } from '../provider/provider.ts';
 import type { StoredSession } from '../sessions/session.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { accessTokenOf } from './credential.ts';
-import { isAboutAudience } from './exchange.ts';
-import { ended, kept, keptFor, notGranted, renewed, type Landing } from './landing.ts';
-import type { Refusals } from './refusals.ts';
+import { isAboutAudience } from './token-endpoint-call.ts';
+import { ended, kept, keptFor, notGranted, renewed, type Landing } from './refresh-result.ts';
+import type { Refusals } from './refresh-suppression.ts';
 
 /** An outcome that brought no tokens. */
 export type Failure = Exclude<RefreshOutcome, { kind: 'refreshed' }>;

@@ -1,7 +1,7 @@
 import type { Locks } from '../redis/lock.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { Credential } from './credential.ts';
-import type { Refusals } from './refusals.ts';
+import type { Refusals } from './refresh-suppression.ts';
 
 /**
  * Counts a renewal in vain in the record, where every process sees it: once for each token, whoever comes first. Under

@@ -1,14 +1,14 @@
-import type { Logger } from '../log.ts';
+import type { Logger } from '../observability/log.ts';
 import type { Lease } from '../redis/lock.ts';
 import type { StoredSession } from '../sessions/session.ts';
-import type { Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { mergeRefreshAnswer } from '../tokens/token-set.ts';
-import type { RefreshExchange } from './exchange.ts';
+import type { RefreshExchange } from './token-endpoint-call.ts';
 import { createFailureSettlement } from './failure.ts';
-import { ended, kept, renewed, type Landing } from './landing.ts';
-import type { Rate } from './rate.ts';
-import type { Refusals } from './refusals.ts';
+import { ended, kept, renewed, type Landing } from './refresh-result.ts';
+import type { Rate } from '../concurrency/sliding-window.ts';
+import type { Refusals } from './refresh-suppression.ts';
 
 /** Why a token is renewed: it is over or nearly so, or an upstream refused it before its time. */
 export type Cause = 'age' | 'refusal';

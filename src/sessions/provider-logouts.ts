@@ -1,7 +1,7 @@
-import type { ProviderLogout } from '../provider/logout-token.ts';
+import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
 import type { Owner, Session } from './session.ts';
-import type { Sessions } from './sessions.ts';
-import type { NoteSubject, SessionStore } from './store.ts';
+import type { Sessions } from './service.ts';
+import type { NoteSubject, SessionStore } from './store/store.ts';
 
 /**
  * Carries out what a provider says in a logout token: ends the sessions it is about, and refuses the sign-ins that are under

@@ -1,5 +1,5 @@
 import type { LiveSession } from './session.ts';
-import type { SessionStore } from './store.ts';
+import type { SessionStore } from './store/store.ts';
 
 /** Sessions read a moment ago, so that most requests ask the store nothing. */
 export type ReadCache = {

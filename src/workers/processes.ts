@@ -1,8 +1,8 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import type { Config } from '../config/schema.ts';
-import type { Logger } from '../log.ts';
-import { serve, type Listeners, type RunningServer } from '../serve.ts';
+import type { Config } from '../config/schema/schema.ts';
+import type { Logger } from '../observability/log.ts';
+import { serve, type Listeners, type RunningServer } from '../server.ts';
 import { supervise } from './supervisor.ts';
 import { work } from './worker.ts';
 

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Logger } from '../log.ts';
-import type { Listeners } from '../serve.ts';
-import { createSwitchboard, isMessage, type Message, type Peer } from './roll-call.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Listeners } from '../server.ts';
+import { createSwitchboard, isMessage, type Message, type Peer } from './ipc.ts';
 
 /** The processes that serve, from the one that keeps them going and serves nothing itself. */
 export type Supervisor = {

@@ -1,8 +1,8 @@
 import cluster from 'node:cluster';
-import type { Config } from '../config/schema.ts';
-import type { Logger } from '../log.ts';
-import { serve, type RunningServer } from '../serve.ts';
-import { createRollCalls, isMessage, type Peer } from './roll-call.ts';
+import type { Config } from '../config/schema/schema.ts';
+import type { Logger } from '../observability/log.ts';
+import { serve, type RunningServer } from '../server.ts';
+import { createRollCalls, isMessage, type Peer } from './ipc.ts';
 
 /** Serves as one of several processes; tells the supervisor once it listens, and answers its questions. */
 export async function work(config: Config, log: Logger): Promise<RunningServer> {

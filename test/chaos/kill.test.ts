@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../support/books.ts';
-import { isLong, takeDice } from '../support/dice.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
-import { type Load, type LoadAnswer, startLoad } from '../support/load.ts';
-import { tallyOf } from '../support/tally.ts';
-import { type Versions, followVersions } from '../support/versions.ts';
+import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { isLong, takeDice } from '../../testkit/seeded-random.ts';
+import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import { type Load, type LoadAnswer, startLoad } from '../../testkit/load.ts';
+import { tallyOf } from '../../testkit/tally.ts';
+import { type Versions, followVersions } from '../../testkit/versions.ts';
 
 const KILLS = isLong ? 100 : 15;
 const STOPS = isLong ? 50 : 5;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../support/books.ts';
-import { BASE_URL, type Fleet, type Member, type Visitor, openFleet } from '../support/fleet.ts';
-import { logoutToken, postLogoutToken } from '../support/logout-token.ts';
-import { createUserAgent } from '../support/user-agent.ts';
+import { summaryOf } from '../../testkit/token-ledger.ts';
+import { BASE_URL, type Fleet, type Member, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import { logoutToken, postLogoutToken } from '../../testkit/logout-token.ts';
+import { createUserAgent } from '../../testkit/user-agent.ts';
 
 let fleet: Fleet;
 let alice: Visitor;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../support/books.ts';
-import { type Fleet, type Visitor, openFleet } from '../support/fleet.ts';
-import { tallyOf } from '../support/tally.ts';
+import { summaryOf } from '../../testkit/token-ledger.ts';
+import { type Fleet, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import { tallyOf } from '../../testkit/tally.ts';
 
 let fleet: Fleet;
 let alice: Visitor;

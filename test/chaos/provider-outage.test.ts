@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../support/books.ts';
-import { isLong } from '../support/dice.ts';
-import { type Answer, type Fleet, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
-import { startLoad } from '../support/load.ts';
-import { tallyOf } from '../support/tally.ts';
+import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { isLong } from '../../testkit/seeded-random.ts';
+import { type Answer, type Fleet, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import { startLoad } from '../../testkit/load.ts';
+import { tallyOf } from '../../testkit/tally.ts';
 
 const OUTAGE_MS = isLong ? 300_000 : 5_000;
 const PROCESSES = 2;

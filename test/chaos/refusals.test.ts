@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../support/books.ts';
-import { type Fleet, openFleet } from '../support/fleet.ts';
-import { startLoad } from '../support/load.ts';
-import { tallyOf } from '../support/tally.ts';
-import { requireToken, status } from '../support/upstream/behaviours.ts';
+import { summaryOf } from '../../testkit/token-ledger.ts';
+import { type Fleet, openFleet } from '../../testkit/cluster.ts';
+import { startLoad } from '../../testkit/load.ts';
+import { tallyOf } from '../../testkit/tally.ts';
+import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 let fleet: Fleet;
 

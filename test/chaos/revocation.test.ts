@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../support/books.ts';
-import { type Fleet, type Visitor, openFleet } from '../support/fleet.ts';
+import { summaryOf } from '../../testkit/token-ledger.ts';
+import { type Fleet, type Visitor, openFleet } from '../../testkit/cluster.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 30_000, interval: 50 };

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../support/books.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
-import { tallyOf } from '../support/tally.ts';
+import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import { tallyOf } from '../../testkit/tally.ts';
 
 /** Calls of the token endpoint that one process may have under way at once. */
 const AT_ONCE = 8;

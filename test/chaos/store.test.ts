@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { summaryOf } from '../support/books.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../support/fleet.ts';
-import { freePort } from '../support/free-port.ts';
-import { tallyOf } from '../support/tally.ts';
+import { summaryOf } from '../../testkit/token-ledger.ts';
+import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import { freePort } from '../../testkit/free-port.ts';
+import { tallyOf } from '../../testkit/tally.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
 

@@ -3,8 +3,8 @@ import type { Browser, BrowserContext, Page, Response } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/demo.ts';
 import { isTrouble } from '../../demo/log-line.ts';
-import { startChromium } from '../support/chromium.ts';
-import { type TokenRecorder, recordTokens } from '../support/token-recorder.ts';
+import { startChromium } from '../../testkit/chromium.ts';
+import { type TokenRecorder, recordTokens } from '../../testkit/token-recorder.ts';
 
 /** Anything with the shape of a JSON Web Token. */
 const jwt = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/;

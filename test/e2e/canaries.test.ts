@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
-import { SESSION_SECRET } from '../support/gateway-config.ts';
-import type { Program } from '../support/program.ts';
-import { requireToken, status } from '../support/upstream/behaviours.ts';
-import { hangUp } from '../support/upstream/streams.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
+import type { Program } from '../../testkit/program.ts';
+import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
+import { hangUp } from '../../testkit/upstream/streams.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 /** How long and how often something is waited for, in milliseconds. */

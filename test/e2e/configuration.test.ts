@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startChildProcess } from '../support/child-process.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { freePort } from '../support/free-port.ts';
-import { SESSION_SECRET, gatewayConfig } from '../support/gateway-config.ts';
-import { listenOnLoopback } from '../support/loopback-server.ts';
-import { type ProgramResult, runProgram } from '../support/program.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { startChildProcess } from '../../testkit/child-process.ts';
+import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
+import { freePort } from '../../testkit/free-port.ts';
+import { SESSION_SECRET, gatewayConfig } from '../../testkit/gateway-config.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { type ProgramResult, runProgram } from '../../testkit/program.ts';
+import { startRedis } from '../../testkit/redis-server.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

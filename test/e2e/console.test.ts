@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startChromium } from '../support/chromium.ts';
-import type { Program } from '../support/program.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { startChromium } from '../../testkit/chromium.ts';
+import type { Program } from '../../testkit/program.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startChromium } from '../support/chromium.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { type RunningGateway, startGateway } from '../support/gateway.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
-import { echo } from '../support/upstream/behaviours.ts';
+import { startChromium } from '../../testkit/chromium.ts';
+import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
+import { type RunningGateway, startGateway } from '../../testkit/gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { echo } from '../../testkit/upstream/behaviours.ts';
 import { type Site, type TlsFront, startSite, startTlsFront } from './support/sites.ts';
 
 /** The app; the provider is on another site, http://127.0.0.1. */

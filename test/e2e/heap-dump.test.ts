@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Program } from '../support/program.ts';
+import type { Program } from '../../testkit/program.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 let stage: Stage;

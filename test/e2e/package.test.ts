@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startChildProcess } from '../support/child-process.ts';
-import { startFakeProvider } from '../support/fake-provider.ts';
-import { startUpstream } from '../support/upstream.ts';
-import { createUserAgent } from '../support/user-agent.ts';
+import { startChildProcess } from '../../testkit/child-process.ts';
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import { startUpstream } from '../../testkit/upstream.ts';
+import { createUserAgent } from '../../testkit/user-agent.ts';
 import { ownServer, typedApp, typedExpressApp } from './support/consumers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

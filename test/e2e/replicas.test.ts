@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Program } from '../support/program.ts';
+import type { Program } from '../../testkit/program.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 let stage: Stage;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Program, runProgram } from '../support/program.ts';
-import type { Behaviour } from '../support/upstream/behaviours.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { type Program, runProgram } from '../../testkit/program.ts';
+import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 const WORKERS = 3;

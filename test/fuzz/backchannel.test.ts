@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { extent } from '../support/fuzz.ts';
-import { type Rig, openRig } from '../support/rig.ts';
+import { extent } from '../../testkit/fuzz.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { extent } from '../support/fuzz.ts';
-import { authorize, beginLogin } from '../support/login-steps.ts';
-import { type Rig, openRig } from '../support/rig.ts';
+import { extent } from '../../testkit/fuzz.ts';
+import { authorize, beginLogin } from '../../testkit/login-steps.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 

@@ -6,7 +6,7 @@ import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { createTickets } from '../../src/sessions/ticket.ts';
 import { cookieNamesStartingWith, readCookie } from '../../src/sessions/cookie.ts';
-import { extent } from '../support/fuzz.ts';
+import { extent } from '../../testkit/fuzz.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 
 const NAME = '__Host-Http-coatcheck';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { extent } from '../support/fuzz.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import type { RawResponse } from '../support/raw-response.ts';
-import { type Rig, openRig } from '../support/rig.ts';
-import { status } from '../support/upstream/behaviours.ts';
+import { extent } from '../../testkit/fuzz.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import type { RawResponse } from '../../testkit/raw-response.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { status } from '../../testkit/upstream/behaviours.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { type Known, type Probe, probes } from './support/requests.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { controlledStream, cutMidBody } from '../support/upstream/streams.ts';
-import { type Stage, openStage } from './proxy/stage.ts';
+import { controlledStream, cutMidBody } from '../../testkit/upstream/streams.ts';
+import { type Stage, openStage } from './proxy/fixture.ts';
 
 let stage: Stage;
 

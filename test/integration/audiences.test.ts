@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { tallyOf } from '../support/tally.ts';
-import { status } from '../support/upstream/behaviours.ts';
-import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './market.ts';
+import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
+import { tallyOf } from '../../testkit/tally.ts';
+import { status } from '../../testkit/upstream/behaviours.ts';
+import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './multi-audience-setup.ts';
 
 describe('routes with scopes and resources of their own', () => {
   let redis: RedisServer;

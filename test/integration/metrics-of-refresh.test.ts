@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { RunningGateway } from '../support/gateway.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig, RigOptions } from '../support/rig.ts';
-import { status } from '../support/upstream/behaviours.ts';
+import type { RunningGateway } from '../../testkit/gateway.ts';
+import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import { status } from '../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */
 const LIFE = 300_000;

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startFakeProvider } from '../support/fake-provider.ts';
-import type { RunningGateway } from '../support/gateway.ts';
-import { authorize, beginLogin } from '../support/login-steps.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig } from '../support/rig.ts';
-import { slowHeaders } from '../support/upstream/behaviours.ts';
-import { hangUp } from '../support/upstream/streams.ts';
-import type { AgentResponse } from '../support/user-agent/transport.ts';
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import type { RunningGateway } from '../../testkit/gateway.ts';
+import { authorize, beginLogin } from '../../testkit/login-steps.ts';
+import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../testkit/test-gateway.ts';
+import { slowHeaders } from '../../testkit/upstream/behaviours.ts';
+import { hangUp } from '../../testkit/upstream/streams.ts';
+import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 
 /** How long an outage may take to be over, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 20_000, interval: 50 };

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { valuesOf } from '../support/header-list.ts';
-import { beginLogin } from '../support/login-steps.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import type { RawResponse } from '../support/raw-response.ts';
-import { type Rig, openRig } from '../support/rig.ts';
+import { valuesOf } from '../../testkit/header-list.ts';
+import { beginLogin } from '../../testkit/login-steps.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import type { RawResponse } from '../../testkit/raw-response.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig, RigOptions } from '../support/rig.ts';
-import { echo } from '../support/upstream/behaviours.ts';
-import type { AgentResponse } from '../support/user-agent/transport.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import { echo } from '../../testkit/upstream/behaviours.ts';
+import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 20_000, interval: 50 };

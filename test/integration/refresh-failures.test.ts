@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Fault } from '../support/fake-provider/faults.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig, RigOptions } from '../support/rig.ts';
-import type { AgentResponse } from '../support/user-agent/transport.ts';
+import type { Fault } from '../../testkit/fake-provider/faults.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 
 /** The life of the access tokens here, in milliseconds. */
 const LIFE = 300_000;

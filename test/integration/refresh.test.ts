@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Rotation } from '../support/fake-provider/settings.ts';
-import type { RunningGateway } from '../support/gateway.ts';
-import { startRedis } from '../support/redis-server.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig, RigOptions } from '../support/rig.ts';
-import { status } from '../support/upstream/behaviours.ts';
+import type { Rotation } from '../../testkit/fake-provider/settings.ts';
+import type { RunningGateway } from '../../testkit/gateway.ts';
+import { startRedis } from '../../testkit/redis-server.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import { status } from '../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens here, in milliseconds. */
 const LIFE = 300_000;

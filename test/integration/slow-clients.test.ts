@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { createLogger } from '../../src/log.ts';
-import { type RunningServer, serve } from '../../src/serve.ts';
-import { isLong } from '../support/dice.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { gatewayConfig } from '../support/gateway-config.ts';
-import { type RawConnection, openRaw, rawRequest } from '../support/raw-client.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
+import { createLogger } from '../../src/observability/log.ts';
+import { type RunningServer, serve } from '../../src/server.ts';
+import { isLong } from '../../testkit/seeded-random.ts';
+import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
+import { gatewayConfig } from '../../testkit/gateway-config.ts';
+import { type RawConnection, openRaw, rawRequest } from '../../testkit/raw-client.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 /** The address that clients ask for; the listener is on another port, which does not matter to the gateway. */
 const HOST = '127.0.0.1:3000';

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { type ServerResponse, createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createConnections } from '../../src/http/connections.ts';
-import { createTurn } from '../../src/http/turn.ts';
-import { createDownstream } from '../../src/proxy/downstream.ts';
-import { createEventStreams } from '../../src/proxy/event-streams.ts';
-import { type LoopbackServer, listenOnLoopback } from '../support/loopback-server.ts';
-import { type RawConnection, openRaw } from '../support/raw-client.ts';
+import { createConnections } from '../../src/http/server/connections.ts';
+import { createTurn } from '../../src/performance/write-batch.ts';
+import { createDownstream } from '../../src/proxy/response/writer.ts';
+import { createEventStreams } from '../../src/proxy/response/event-streams.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { type RawConnection, openRaw } from '../../testkit/raw-client.ts';
 
 const MEGABYTE = 1024 * 1024;
 /** More than the buffers of the two sockets hold together. */

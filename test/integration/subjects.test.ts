@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { isLong } from '../support/dice.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './market.ts';
+import { isLong } from '../../testkit/seeded-random.ts';
+import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
+import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './multi-audience-setup.ts';
 
 const PEOPLE = isLong ? 500 : 100;
 const CALLS = isLong ? 100_000 : 5_000;

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { createGateway } from '../../src/gateway.ts';
-import { createLogger } from '../../src/log.ts';
-import { type RunningServer, serve } from '../../src/serve.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { gatewayConfig } from '../support/gateway-config.ts';
-import { listenOnLoopback } from '../support/loopback-server.ts';
-import { openRaw, rawRequest } from '../support/raw-client.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
+import { createLogger } from '../../src/observability/log.ts';
+import { type RunningServer, serve } from '../../src/server.ts';
+import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
+import { gatewayConfig } from '../../testkit/gateway-config.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { openRaw, rawRequest } from '../../testkit/raw-client.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 /** The address that clients ask for; the listener is on another port, which does not matter to the gateway. */
 const HOST = '127.0.0.1:3000';

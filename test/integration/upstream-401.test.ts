@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { rawRequest } from '../support/raw-client.ts';
-import { openTestRig } from '../support/rig-lifetime.ts';
-import type { Rig } from '../support/rig.ts';
-import { type Behaviour, echo, inTurn, requireToken, status } from '../support/upstream/behaviours.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../testkit/test-gateway.ts';
+import { type Behaviour, echo, inTurn, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */

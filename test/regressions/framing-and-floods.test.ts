@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UPGRADE } from '../integration/proxy/handshake.ts';
-import { type Stage, codeOf, namesOf, openStage, sha256 } from '../integration/proxy/stage.ts';
-import { valuesOf } from '../support/header-list.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import { startRedis } from '../support/redis-server.ts';
-import { openRig } from '../support/rig.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
+import { type Stage, codeOf, namesOf, openStage, sha256 } from '../integration/proxy/fixture.ts';
+import { valuesOf } from '../../testkit/header-list.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { startRedis } from '../../testkit/redis-server.ts';
+import { openRig } from '../../testkit/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 let stage: Stage;
 let devServer: Upstream;

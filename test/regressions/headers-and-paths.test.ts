@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UPGRADE } from '../integration/proxy/handshake.ts';
-import { type Stage, namesOf, openStage } from '../integration/proxy/stage.ts';
-import { valuesOf } from '../support/header-list.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
+import { type Stage, namesOf, openStage } from '../integration/proxy/fixture.ts';
+import { valuesOf } from '../../testkit/header-list.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 let stage: Stage;
 /** The API of another route, which no request to a first one may reach. */

@@ -3,14 +3,14 @@ import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { selfSigned } from '../integration/proxy/self-signed.ts';
-import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/stage.ts';
-import { gatewayConfig } from '../support/gateway-config.ts';
-import { listenOnLoopback } from '../support/loopback-server.ts';
-import type { RedisServer } from '../support/redis-server.ts';
-import { openTestRigs } from '../support/rig-lifetime.ts';
-import { type Rig, openRig } from '../support/rig.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
-import { redirect } from '../support/upstream/behaviours.ts';
+import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/fixture.ts';
+import { gatewayConfig } from '../../testkit/gateway-config.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import type { RedisServer } from '../../testkit/redis-server.ts';
+import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { redirect } from '../../testkit/upstream/behaviours.ts';
 
 describe('a credential', () => {
   let stage: Stage;

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startFakeProvider } from '../support/fake-provider.ts';
-import { startGateway } from '../support/gateway.ts';
-import { authorize, beginLogin, login } from '../support/login-steps.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import { type Rig, openRig } from '../support/rig.ts';
-import type { AgentResponse } from '../support/user-agent/transport.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import { startGateway } from '../../testkit/gateway.ts';
+import { authorize, beginLogin, login } from '../../testkit/login-steps.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 
 /*
  * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.

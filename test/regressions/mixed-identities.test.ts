@@ -1,13 +1,13 @@
 import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { type Stage, answering, openStage } from '../integration/proxy/stage.ts';
-import { gatewayConfig } from '../support/gateway-config.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import { type Rig, openRig } from '../support/rig.ts';
-import { type Upstream, startUpstream } from '../support/upstream.ts';
-import { requireToken } from '../support/upstream/behaviours.ts';
-import { type UserAgent, createUserAgent } from '../support/user-agent.ts';
+import { type Stage, answering, openStage } from '../integration/proxy/fixture.ts';
+import { gatewayConfig } from '../../testkit/gateway-config.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { requireToken } from '../../testkit/upstream/behaviours.ts';
+import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
 
 describe("one person's token with another person's request", () => {
   const PEOPLE = 30;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { login } from '../support/login-steps.ts';
-import { rawRequest } from '../support/raw-client.ts';
-import { type Rig, openRig } from '../support/rig.ts';
+import { login } from '../../testkit/login-steps.ts';
+import { rawRequest } from '../../testkit/raw-client.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
 
 /*
  * Redirects that gateways of this kind were led astray by: each advisory with what was sent. Wherever a browser may be

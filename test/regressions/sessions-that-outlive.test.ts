@@ -4,12 +4,12 @@ import { createEnvelopes } from '../../src/crypto/envelope.ts';
 import { hashIdentifier } from '../../src/crypto/identifier.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
-import { SESSION_SECRET } from '../support/gateway-config.ts';
-import { beginLogin, finishLogin } from '../support/login-steps.ts';
-import type { RedisServer } from '../support/redis-server.ts';
-import { openTestRigs } from '../support/rig-lifetime.ts';
-import { type Rig, openRig } from '../support/rig.ts';
-import type { UserAgent } from '../support/user-agent.ts';
+import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
+import { beginLogin, finishLogin } from '../../testkit/login-steps.ts';
+import type { RedisServer } from '../../testkit/redis-server.ts';
+import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
+import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../testkit/user-agent.ts';
 
 let redis: RedisServer;
 let rig: Rig;

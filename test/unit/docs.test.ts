@@ -3,8 +3,8 @@ import { join, posix } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { createAuthRouter } from '../../src/auth/router.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { createMetrics } from '../../src/metrics.ts';
-import { readPage, sectionOf, spansIn } from '../support/markdown.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
+import { readPage, sectionOf, spansIn } from '../../testkit/markdown.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -77,12 +77,12 @@ describe('README.md', () => {
 });
 
 describe('docs/architecture.md', () => {
-  it('names every room', () => {
+  it('names every module', () => {
     const { spans } = pageOf('docs/architecture.md');
-    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).map((entry) =>
+    const modules = readdirSync(join(root, 'src'), { withFileTypes: true }).map((entry) =>
       entry.isDirectory() ? `${entry.name}/` : entry.name,
     );
-    expect(rooms.filter((room) => !spans.includes(room))).toEqual([]);
+    expect(modules.filter((module) => !spans.includes(module))).toEqual([]);
   });
 
   it('lists every decision', () => {
@@ -103,7 +103,7 @@ describe('docs/endpoints.md', () => {
   });
 
   it('describes every endpoint of the admin listener, and no other', () => {
-    const pages = ['src/admin/admin.ts', 'src/admin/session-pages.ts'].flatMap((file) =>
+    const pages = ['src/admin/admin.ts', 'src/admin/session-endpoints.ts'].flatMap((file) =>
       Array.from(read(file).matchAll(/^ {4}'(\/[^']*)': \{$(.*?)^ {4}\},$/gms), ([, path, methods = '']) =>
         Array.from(methods.matchAll(/^ {6}(?:async )?([A-Z]+)\b/gm), ([, method]) => `${method} ${path}`),
       ).flat(),

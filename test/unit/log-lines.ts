@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from '../../src/log.ts';
+import { createLogger, type Logger } from '../../src/observability/log.ts';
 
 /** A log that a test can read. */
 export type LogLines = {

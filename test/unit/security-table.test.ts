@@ -1,8 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { securityRows } from '../support/security-rows.ts';
-import { isNamed, literally, nameOf, readDuties, unshown } from '../support/security-table.ts';
+import { securityRows } from '../../testkit/security-rows.ts';
+import { isNamed, literally, nameOf, readDuties, unshown } from '../../testkit/security-table.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -97,7 +97,7 @@ describe('a test that is named on the page', () => {
 function sourceOf(file: string): string {
   const text = read(file);
   const imported = Array.from(text.matchAll(/from '(\.[^']+)'/g), ([, path = '']) => join(file, '..', path));
-  return [text, ...imported.filter((path) => path.startsWith('test/')).map(read)].join('\n');
+  return [text, ...imported.filter((path) => /^test(?:kit)?\//.test(path)).map(read)].join('\n');
 }
 
 /** Whether a text has a title as a literal, with or without names in parentheses behind it. */

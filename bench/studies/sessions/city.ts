@@ -1,4 +1,4 @@
-import type { RedisServer } from '../../../test/support/redis-server.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { ACCESS_TOKEN } from '../../baselines/baseline.ts';
 import type { Coatcheck } from '../../coatcheck.ts';
 import { listKeys, multiply } from '../../redis/copies.ts';

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
-import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { runProgram, startProgram } from '../../support/program.ts';
-import { type Upstream, startUpstream } from '../../support/upstream.ts';
-import { createUserAgent } from '../../support/user-agent.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { runProgram, startProgram } from '../../../testkit/program.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { createUserAgent } from '../../../testkit/user-agent.ts';
 
 let provider: FakeProvider;
 let upstream: Upstream;

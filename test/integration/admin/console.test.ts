@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Rig, openRig } from '../../support/rig.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';
 

@@ -1,12 +1,12 @@
 import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { beginLogin, finishLogin } from '../../support/login-steps.ts';
-import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../support/logout-token.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { openTestRig } from '../../support/rig-lifetime.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
+import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
+import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../../support/login-steps.ts';
-import { rawRequest } from '../../support/raw-client.ts';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
-import type { Rig } from '../../support/rig.ts';
-import type { AgentResponse } from '../../support/user-agent/transport.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type BegunLogin, beginLogin, finishLogin } from '../../support/login-steps.ts';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { openTestRigs } from '../../support/rig-lifetime.ts';
-import type { Rig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { type BegunLogin, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 let redis: RedisServer;
 let rig: Rig;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

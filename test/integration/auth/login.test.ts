@@ -1,10 +1,10 @@
 import request from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { type BegunLogin, beginLogin, finishLogin, login } from '../../support/login-steps.ts';
-import { rawRequest } from '../../support/raw-client.ts';
-import { openTestRig } from '../../support/rig-lifetime.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
 
 let rig: Rig;
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

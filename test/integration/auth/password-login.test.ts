@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { ACCOUNTS } from '../../support/providers/vendor-api.ts';
-import { type VendorStand, openVendorStand, postLogin } from '../../support/providers/vendor-stand.ts';
-import { tallyOf } from '../../support/tally.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
+import { type VendorStand, openVendorStand, postLogin } from '../../../testkit/providers/vendor-stand.ts';
+import { tallyOf } from '../../../testkit/tally.ts';
 
 const ALICE = { username: 'alice', password: ACCOUNTS['alice'] ?? '' };
 let stand: VendorStand;

@@ -1,12 +1,12 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { login } from '../../support/login-steps.ts';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
-import type { Rig } from '../../support/rig.ts';
-import type { AgentResponse } from '../../support/user-agent/transport.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { login } from '../../../testkit/login-steps.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;

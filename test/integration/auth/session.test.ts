@@ -1,9 +1,9 @@
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { openRaw, rawRequest } from '../../support/raw-client.ts';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../support/rig-lifetime.ts';
-import type { Rig } from '../../support/rig.ts';
+import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../../testkit/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoadShape } from '../../../bench/load/load.ts';
 import { type Part, startPart } from '../../../bench/part.ts';
-import { startRawUpstream } from '../../support/raw-upstream.ts';
+import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 
 const EXPECTED = 'as expected';
 const answer = (body: string, status = '200 OK') =>

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { afterEach, expect, it } from 'vitest';
-import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { rawRequest } from '../../support/raw-client.ts';
-import { startUpstream } from '../../support/upstream.ts';
+import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { startUpstream } from '../../../testkit/upstream.ts';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {

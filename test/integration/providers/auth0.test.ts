@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { OVERLAP_MS, startAuth0 } from '../../support/providers/auth0.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { OVERLAP_MS, startAuth0 } from '../../../testkit/providers/auth0.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'Auth0',

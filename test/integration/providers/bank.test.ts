@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startBank, type Bank } from '../../support/providers/bank.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { startBank, type Bank } from '../../../testkit/providers/bank.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 const habits = {
   lifeMs: 300_000,

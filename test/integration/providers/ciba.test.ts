@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errors } from '../../../demo/oidc.ts';
-import { type CibaProvider, startCibaProvider } from '../../support/providers/ciba.ts';
-import { type RealProvider, startRealProvider } from '../../support/providers/real-provider.ts';
-import { type Stand, openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { type CibaProvider, startCibaProvider } from '../../../testkit/providers/ciba.ts';
+import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
+import { type Stand, openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 const CIBA = 'urn:openid:params:grant-type:ciba';
 

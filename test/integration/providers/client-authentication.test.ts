@@ -1,12 +1,12 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
-import { type Client, settingsWith } from '../../support/fake-provider/settings.ts';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { SESSION_SECRET } from '../../support/gateway-config.ts';
-import { startRealProvider } from '../../support/providers/real-provider.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
+import { type Client, settingsWith } from '../../../testkit/fake-provider/settings.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
 import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { startCognito } from '../../support/providers/cognito.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { startCognito } from '../../../testkit/providers/cognito.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'Amazon Cognito',

@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
-import { ProtocolError } from '../../support/fake-provider/protocol-error.ts';
-import { OTHER_SCOPE, SCOPE, startEntra } from '../../support/providers/entra.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
+import { OTHER_SCOPE, SCOPE, startEntra } from '../../../testkit/providers/entra.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'Microsoft Entra ID',

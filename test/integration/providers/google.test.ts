@@ -1,8 +1,8 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { beginLogin } from '../../support/login-steps.ts';
-import { startGoogle } from '../../support/providers/google.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { beginLogin } from '../../../testkit/login-steps.ts';
+import { startGoogle } from '../../../testkit/providers/google.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'Google',

@@ -1,8 +1,8 @@
 import { UnsecuredJWT } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
-import { SSO_IDLE, startKeycloak } from '../../support/providers/keycloak.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { SSO_IDLE, startKeycloak } from '../../../testkit/providers/keycloak.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 const keycloak = { lifeMs: 300_000, signOut: 'there', revokes: true } as const;
 

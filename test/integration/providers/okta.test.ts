@@ -1,5 +1,5 @@
-import { startOkta } from '../../support/providers/okta.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { startOkta } from '../../../testkit/providers/okta.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'Okta',

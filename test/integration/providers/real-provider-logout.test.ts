@@ -1,8 +1,8 @@
 import type { Configuration } from 'oidc-provider';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { startRealProvider } from '../../support/providers/real-provider.ts';
-import { openStand } from '../../support/providers/stand.ts';
-import { createUserAgent } from '../../support/user-agent.ts';
+import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
+import { openStand } from '../../../testkit/providers/stand.ts';
+import { createUserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

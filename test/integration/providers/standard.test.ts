@@ -1,5 +1,5 @@
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'a provider that keeps every rule',

@@ -1,5 +1,5 @@
-import { startVendorApi, ACCOUNTS } from '../../support/providers/vendor-api.ts';
-import { describeProvider } from '../../support/providers/suite.ts';
+import { startVendorApi, ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
+import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'a vendor API',

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { extent } from '../../support/fuzz.ts';
-import { type VendorStand, openVendorStand, postLogin } from '../../support/providers/vendor-stand.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { extent } from '../../../testkit/fuzz.ts';
+import { type VendorStand, openVendorStand, postLogin } from '../../../testkit/providers/vendor-stand.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 const DAY_MS = 86_400_000;
 let stand: VendorStand;

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startGateway } from '../../support/gateway.ts';
-import { SESSION_SECRET } from '../../support/gateway-config.ts';
-import { type RawConnection, openRaw } from '../../support/raw-client.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { echo } from '../../support/upstream/behaviours.ts';
-import { controlledStream, largeBody } from '../../support/upstream/streams.ts';
-import { createUserAgent } from '../../support/user-agent.ts';
-import { type Stage, type StageOptions, openStage } from './stage.ts';
+import { startGateway } from '../../../testkit/gateway.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { echo } from '../../../testkit/upstream/behaviours.ts';
+import { controlledStream, largeBody } from '../../../testkit/upstream/streams.ts';
+import { createUserAgent } from '../../../testkit/user-agent.ts';
+import { type Stage, type StageOptions, openStage } from './fixture.ts';
 
 /** Longer than an answer may be open without being followed, in milliseconds. */
 const LASTING_MS = 2_500;

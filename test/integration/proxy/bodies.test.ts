@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../support/header-list.ts';
-import { rawRequest } from '../../support/raw-client.ts';
-import { startRawUpstream } from '../../support/raw-upstream.ts';
-import { earlyHints, status, trailers, withHeaders } from '../../support/upstream/behaviours.ts';
-import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './stage.ts';
+import { valuesOf } from '../../../testkit/header-list.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
+import { earlyHints, status, trailers, withHeaders } from '../../../testkit/upstream/behaviours.ts';
+import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './fixture.ts';
 
 /** Every octet, some of them like the end of something. */
 const octets = Buffer.concat([

@@ -6,13 +6,13 @@ import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
-import { createUpstreams } from '../../../src/proxy/upstreams.ts';
-import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { inTurn, status } from '../../support/upstream/behaviours.ts';
-import { controlledStream, slowBody } from '../../support/upstream/streams.ts';
+import { createUpstreams } from '../../../src/proxy/upstream/pools.ts';
+import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { inTurn, status } from '../../../testkit/upstream/behaviours.ts';
+import { controlledStream, slowBody } from '../../../testkit/upstream/streams.ts';
 import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
-import { type Stage, answering, codeOf, openStage } from './stage.ts';
+import { type Stage, answering, codeOf, openStage } from './fixture.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 

@@ -1,11 +1,11 @@
 import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
-import { type Upstream, startUpstream } from '../../support/upstream.ts';
-import { echo } from '../../support/upstream/behaviours.ts';
-import { controlledStream, largeBody } from '../../support/upstream/streams.ts';
+import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { echo } from '../../../testkit/upstream/behaviours.ts';
+import { controlledStream, largeBody } from '../../../testkit/upstream/streams.ts';
 import { UPGRADE } from './handshake.ts';
-import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './stage.ts';
+import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './fixture.ts';
 
 let stage: Stage;
 /** In the place of the development server. */

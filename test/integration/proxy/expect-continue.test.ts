@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { valuesOf } from '../../support/header-list.ts';
-import { answerEarly } from '../../support/upstream/behaviours.ts';
-import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+import { valuesOf } from '../../../testkit/header-list.ts';
+import { answerEarly } from '../../../testkit/upstream/behaviours.ts';
+import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 const EXPECT = ['Expect: 100-continue', 'Content-Length: 4'];

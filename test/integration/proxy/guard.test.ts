@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { climbingPaths, foreignTargets, unusualTargets } from './hostile.ts';
-import { namesOf, openStage, type Stage, codeOf } from './stage.ts';
+import { namesOf, openStage, type Stage, codeOf } from './fixture.ts';
 
 let stage: Stage;
 

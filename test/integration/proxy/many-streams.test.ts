@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { RawConnection } from '../../support/raw-client.ts';
-import { echo } from '../../support/upstream/behaviours.ts';
-import { largeBody } from '../../support/upstream/streams.ts';
-import { type Stage, openStage } from './stage.ts';
+import type { RawConnection } from '../../../testkit/raw-client.ts';
+import { echo } from '../../../testkit/upstream/behaviours.ts';
+import { largeBody } from '../../../testkit/upstream/streams.ts';
+import { type Stage, openStage } from './fixture.ts';
 import { standsStill } from './standstill.ts';
 
 const MEGABYTE = 1024 * 1024;

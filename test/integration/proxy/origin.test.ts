@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../support/raw-client.ts';
-import { type Stage, answering, codeOf, namesOf, openStage } from './stage.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { type Stage, answering, codeOf, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 /** One whose pages send the static header with every request. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../support/header-list.ts';
-import { rawRequest } from '../../support/raw-client.ts';
+import { valuesOf } from '../../../testkit/header-list.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
 import { ambiguousFields, forbiddenFields } from './hostile.ts';
-import { type Stage, namesOf, openStage } from './stage.ts';
+import { type Stage, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../support/header-list.ts';
-import { redirect, setCookie, status } from '../../support/upstream/behaviours.ts';
-import { type Stage, answering, namesOf, openStage } from './stage.ts';
+import { valuesOf } from '../../../testkit/header-list.ts';
+import { redirect, setCookie, status } from '../../../testkit/upstream/behaviours.ts';
+import { type Stage, answering, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../support/raw-client.ts';
-import { type Upstream, startUpstream } from '../../support/upstream.ts';
-import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 let other: Upstream;

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../support/raw-client.ts';
-import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+import { rawRequest } from '../../../testkit/raw-client.ts';
+import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
 
 const INDEX = '<!doctype html><title>app</title><div id="app"></div>';
 const SECRET = 'not for the browser';

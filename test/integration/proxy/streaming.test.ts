@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../support/free-port.ts';
-import { controlledStream, cutMidBody, largeBody } from '../../support/upstream/streams.ts';
-import { type Stage, answering, codeOf, openStage } from './stage.ts';
+import { freePort } from '../../../testkit/free-port.ts';
+import { controlledStream, cutMidBody, largeBody } from '../../../testkit/upstream/streams.ts';
+import { type Stage, answering, codeOf, openStage } from './fixture.ts';
 import { standsStill } from './standstill.ts';
 
 const MEGABYTE = 1024 * 1024;

@@ -2,10 +2,10 @@ import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import { type TLSSocket, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LoopbackServer, listenOnLoopback } from '../../support/loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
 import { UPGRADE } from './handshake.ts';
 import { selfSignedForLocalhost } from './self-signed.ts';
-import { type Stage, codeOf, openStage } from './stage.ts';
+import { type Stage, codeOf, openStage } from './fixture.ts';
 
 const usual = getCACertificates('default');
 

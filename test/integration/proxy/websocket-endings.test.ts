@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from '../../support/gateway.ts';
-import { SESSION_SECRET as SECRET } from '../../support/gateway-config.ts';
-import type { RawConnection } from '../../support/raw-client.ts';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type AgentWebSocket } from '../../support/user-agent/web-socket.ts';
-import { createUserAgent } from '../../support/user-agent.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway.ts';
+import { SESSION_SECRET as SECRET } from '../../../testkit/gateway-config.ts';
+import type { RawConnection } from '../../../testkit/raw-client.ts';
+import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type AgentWebSocket } from '../../../testkit/user-agent/web-socket.ts';
+import { createUserAgent } from '../../../testkit/user-agent.ts';
 import { SWITCHING, UPGRADE } from './handshake.ts';
-import { type Stage, openStage } from './stage.ts';
+import { type Stage, openStage } from './fixture.ts';
 
 let stage: Stage;
 

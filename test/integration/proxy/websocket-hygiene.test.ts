@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../support/header-list.ts';
+import { valuesOf } from '../../../testkit/header-list.ts';
 import { KEY_FIELD, UPGRADE } from './handshake.ts';
 import {
   ambiguousFields,
@@ -8,7 +8,7 @@ import {
   foreignTargets,
   unusualTargets,
 } from './hostile.ts';
-import { type Stage, namesOf, openStage } from './stage.ts';
+import { type Stage, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 let own: string;

@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listenOnLoopback } from '../../support/loopback-server.ts';
-import { type RawConnection, openRaw } from '../../support/raw-client.ts';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.ts';
-import { type Stage, openStage } from './stage.ts';
+import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
+import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
+import { type Stage, openStage } from './fixture.ts';
 
 const UPGRADE = [
   'Connection: Upgrade',

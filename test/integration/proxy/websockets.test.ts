@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valueOf, valuesOf } from '../../support/header-list.ts';
+import { valueOf, valuesOf } from '../../../testkit/header-list.ts';
 import { ACCEPT, KEY, SWITCHING, UPGRADE } from './handshake.ts';
-import { type Stage, codeOf, namesOf, openStage } from './stage.ts';
+import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
 
 let stage: Stage;
 let own: string;

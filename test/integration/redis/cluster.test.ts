@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type RedisCluster, startRedisCluster } from '../../support/redis-cluster.ts';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { until } from '../../support/until.ts';
+import { type RedisCluster, startRedisCluster } from '../../../testkit/redis-cluster.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { until } from '../../../testkit/until.ts';
 import { describeContractsOn } from './contracts.ts';
 import { type Crowd, gatherCrowd } from './crowd.ts';
 

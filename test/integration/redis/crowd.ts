@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import type { Family } from '../../support/fake-provider/families.ts';
-import { openTestRig } from '../../support/rig-lifetime.ts';
-import type { Rig } from '../../support/rig.ts';
-import { tallyOf } from '../../support/tally.ts';
-import { until } from '../../support/until.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import type { Family } from '../../../testkit/fake-provider/families.ts';
+import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
+import type { Rig } from '../../../testkit/test-gateway.ts';
+import { tallyOf } from '../../../testkit/tally.ts';
+import { until } from '../../../testkit/until.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** People who call the API without end, each at two gateways in turn, while time flies and their tokens are renewed. */
 export type Crowd = {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { type Rig, openRig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** The life of the access tokens here, in milliseconds. */
 const LIFE = 300_000;

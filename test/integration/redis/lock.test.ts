@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { type Socket, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createLogger } from '../../../src/observability/log.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
 import { createRedisLocks } from '../../../src/redis/lock.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 let redis: RedisServer;
 const closers: (() => unknown)[] = [];

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { RedisServer } from '../../support/redis-server.ts';
-import { type RedisSentinel, startRedisSentinel } from '../../support/redis-sentinel.ts';
-import { until } from '../../support/until.ts';
+import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { type RedisSentinel, startRedisSentinel } from '../../../testkit/redis-sentinel.ts';
+import { until } from '../../../testkit/until.ts';
 import { describeContractsOn } from './contracts.ts';
 import { type Crowd, gatherCrowd } from './crowd.ts';
 

@@ -1,14 +1,14 @@
-import { storeAddress } from '../../../src/config/store-address.ts';
+import { storeAddress } from '../../../src/config/values/store-address.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
-import { createLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createLogger } from '../../../src/observability/log.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
-import { createRecordCodec } from '../../../src/sessions/record.ts';
-import { createRedisStore } from '../../../src/sessions/redis-store.ts';
-import type { SessionStore } from '../../../src/sessions/store.ts';
-import { SESSION_SECRET } from '../../support/gateway-config.ts';
+import { createRecordCodec } from '../../../src/sessions/store/record.ts';
+import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
+import type { SessionStore } from '../../../src/sessions/store/store.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 
 /** Opens the store that a value of `session.store` names. */
 export function openStoreAt(url: string): SessionStore {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startFakeProvider } from '../../support/fake-provider.ts';
-import { type Upstream, startUpstream } from '../../support/upstream.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import { PATIENCE, type Stage, type StageOptions, openStage } from './stage.ts';
 
 let stage: Stage;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
-import { startGateway } from '../../support/gateway.ts';
-import { authorize, beginLogin } from '../../support/login-steps.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { startGateway } from '../../../testkit/gateway.ts';
+import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
 import { type Stage, type StageOptions, openStage } from './stage.ts';
 
 let stage: Stage;

@@ -1,9 +1,9 @@
 import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
-import { login } from '../../support/login-steps.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
-import type { AgentResponse } from '../../support/user-agent/transport.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { login } from '../../../testkit/login-steps.ts';
+import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
 /** How long a test waits for what must come, on a machine that is busy. */

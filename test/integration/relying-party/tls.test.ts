@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../support/fake-provider.ts';
-import { authorize, beginLogin } from '../../support/login-steps.ts';
-import { openRig } from '../../support/rig.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
+import { openRig } from '../../../testkit/test-gateway.ts';
 import { selfSigned } from '../proxy/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, openRig } from '../../support/rig.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { createMemoryStore } from '../../../src/sessions/memory-store.ts';
+import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 import { describeStoreContract } from './store-contract.ts';
 
 describe('the store in memory', () => {

@@ -4,17 +4,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
-import { createLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createLogger } from '../../../src/observability/log.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection, type RedisConnection } from '../../../src/redis/connection.ts';
-import { createRecordCodec } from '../../../src/sessions/record.ts';
-import { createRedisStore } from '../../../src/sessions/redis-store.ts';
-import type { SessionStore } from '../../../src/sessions/store.ts';
-import { SESSION_SECRET } from '../../support/gateway-config.ts';
-import { beginLogin, finishLogin } from '../../support/login-steps.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../support/rig.ts';
-import type { UserAgent } from '../../support/user-agent.ts';
+import { createRecordCodec } from '../../../src/sessions/store/record.ts';
+import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
+import type { SessionStore } from '../../../src/sessions/store/store.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { renewed, sampleSession } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 

@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
-import { createLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createLogger } from '../../../src/observability/log.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
-import { createRedisOutbox } from '../../../src/sessions/redis-revocation-outbox.ts';
+import { createRedisOutbox } from '../../../src/sessions/revocation/redis-outbox.ts';
 import {
   createLocalOutbox,
   MAX_AGE_MS,
   type PendingRevocation,
   type RevocationOutbox,
-} from '../../../src/sessions/revocation-outbox.ts';
-import { SESSION_SECRET } from '../../support/gateway-config.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+} from '../../../src/sessions/revocation/outbox.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 const KEY = 'coatcheck:revocations';
 const LEASE_MS = 200;

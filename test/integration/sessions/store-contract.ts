@@ -7,7 +7,7 @@ import {
   type Owner,
   type StoredSession,
 } from '../../../src/sessions/session.ts';
-import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
+import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { renewed, sampleSession } from './sample.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mergeMetrics } from '../../../src/admin/snapshot.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 
 /** The names that a text of the exposition format declares. */
 function declared(text: string): string[] {

@@ -1,8 +1,8 @@
 import { ConfigError } from '../../../src/config/config-error.ts';
 import type { Problem } from '../../../src/config/config-error.ts';
-import type { ConfigInput } from '../../../src/config/schema.ts';
+import type { ConfigInput } from '../../../src/config/schema/schema.ts';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
-import type { Config } from '../../../src/config/schema.ts';
+import type { Config } from '../../../src/config/schema/schema.ts';
 
 /** A secret that is long enough. */
 export const secret = 'session-secret-of-32-characters.';

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
-import { describeSeen } from '../../../src/config/seen.ts';
+import { describeSeen } from '../../../src/config/diagnostics/redacted-value.ts';
 import { load, minimal, problemsOf, route } from './sample.ts';
 
 /** Stands for a secret; no text that people read may hold it. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createAccessLog } from '../../../src/http/access-log.ts';
-import { createMetrics } from '../../../src/metrics.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createTestClock } from '../clock.ts';
 import { collectLog } from '../log-lines.ts';
 

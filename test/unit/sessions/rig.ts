@@ -1,13 +1,13 @@
 import { createKeyRing, type KeyRing } from '../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
-import { createMetrics, type Metrics } from '../../../src/metrics.ts';
+import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts';
 import type { Provider, SignIn } from '../../../src/provider/provider.ts';
 import { createReadCache } from '../../../src/sessions/read-cache.ts';
-import { createRevocations } from '../../../src/sessions/revocation.ts';
+import { createRevocations } from '../../../src/sessions/revocation/revocation.ts';
 import type { StoredSession } from '../../../src/sessions/session.ts';
-import { createSessions, type Sessions } from '../../../src/sessions/sessions.ts';
+import { createSessions, type Sessions } from '../../../src/sessions/service.ts';
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
-import { createUnsavedSessions } from '../../../src/sessions/unsaved.ts';
+import { createUnsavedSessions } from '../../../src/sessions/pending-writes.ts';
 import { collectLog, type LogLines } from '../log-lines.ts';
 import { openTestStore, type TestStore } from './sample.ts';
 

@@ -1,7 +1,7 @@
 import { storedSession, type Session, type StoredSession } from '../../../src/sessions/session.ts';
-import type { SessionChange, SessionStore } from '../../../src/sessions/store.ts';
+import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import { createMemoryStore } from '../../../src/sessions/memory-store.ts';
+import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 
 /** A session that began at `nowMs` and lives an hour, with an access token of five minutes. */
 export function sampleSession(nowMs: number, given: Partial<Session> = {}): Session {

@@ -1,0 +1,46 @@
+import type { RequestHandler } from 'express';
+import { livesUntilMs } from '../sessions/session.ts';
+import type { Sessions } from '../sessions/service.ts';
+
+/** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
+export function createSession(deps: {
+  sessions: Sessions;
+  claims: readonly string[];
+  loginUrl: string;
+  logoutUrl: string;
+  clock: () => number;
+}): RequestHandler {
+  const { sessions, claims, loginUrl, logoutUrl, clock } = deps;
+
+  return async function session(request, response) {
+    const reading = await sessions.read(request.headers.cookie);
+    if (reading.kind !== 'live') {
+      if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
+      response.json({ authenticated: false, loginUrl });
+      return;
+    }
+    const { stored } = reading;
+    const { key, session: current, endsAtMs } = stored;
+    const now = clock();
+    response.json({
+      authenticated: true,
+      subject: current.subject,
+      claims: pick(current.claims, claims),
+      sessionId: key,
+      expiresIn: secondsUntil(endsAtMs, now),
+      idleExpiresIn: secondsUntil(livesUntilMs(stored), now),
+      loginUrl,
+      logoutUrl,
+    });
+  };
+}
+
+function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
+  );
+}
+
+function secondsUntil(ms: number, now: number): number {
+  return Math.max(0, Math.floor((ms - now) / 1000));
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { shaped } from '../values/scalar.ts';
+
+/** Fields that frame a message or belong to one connection (RFC 9110 sections 7.6.1 and 8.6, RFC 9112). */
+const framing = [
+  'connection',
+  'content-length',
+  'expect',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/** Request fields the gateway alone writes: the bearer token, the cookies let through, the upstream's name. */
+const owned = ['authorization', 'cookie', 'host'];
+
+const name = () =>
+  shaped(/^[A-Za-z0-9-]+$/, 'expected a header name of letters, digits and hyphens').describe(
+    'A header field name; case does not matter.',
+  );
+
+// SECURITY: a line break in a value would end the field and begin another one.
+const value = () =>
+  shaped(
+    /^[ -~\u00a0-\u00ff]*$/,
+    'expected a header value: printable Latin-1 characters on one line',
+  ).describe('The value of the field.');
+
+/** The header fields to set on requests on their way to the upstream, with names in lower case once read. */
+export function requestHeadersToSet() {
+  return headersToSet([...framing, ...owned]);
+}
+
+/** The header fields to set on answers on their way to the browser, with names in lower case once read. */
+export function responseHeadersToSet() {
+  return headersToSet(framing);
+}
+
+/** Names of header fields, in lower case once read. */
+export function headerNames() {
+  return z.array(
+    name().transform((field) => field.toLowerCase()),
+    'expected a list of header names',
+  );
+}
+
+function headersToSet(reserved: readonly string[]) {
+  const settable = name().refine(
+    (field) => !reserved.includes(field.toLowerCase()),
+    'the gateway writes this field itself; it cannot be set',
+  );
+  return z
+    .record(settable, value(), 'expected a mapping of header names to values')
+    .superRefine((headers, context) => {
+      const fields = Object.keys(headers);
+      const lowered = fields.map((field) => field.toLowerCase());
+      for (const [index, field] of fields.entries()) {
+        if (lowered.indexOf(field.toLowerCase()) === index) continue;
+        const message = 'this field is set twice; the case of its letters makes no difference';
+        context.addIssue({ code: 'custom', message, path: [field] });
+      }
+    })
+    .transform((headers) =>
+      Object.fromEntries(Object.entries(headers).map(([field, content]) => [field.toLowerCase(), content])),
+    );
+}

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { quoteKey } from '../diagnostics/finding.ts';
+import { nearest } from '../diagnostics/nearest.ts';
+
+/**
+ * A mapping of the file whose keys are closed: an unknown one is a problem that names the nearest known key.
+ *
+ * The message of an `unrecognized_keys` issue holds one line a key, in the order of the issue's `keys`.
+ */
+export function section<const Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => unknownKey(key, known)).join('\n')
+        : `expected a mapping with the keys ${known.join(', ')}`,
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const suggestion = nearest(key, known);
+  const advice =
+    suggestion === undefined ? `known keys here: ${known.join(', ')}` : `did you mean "${suggestion}"?`;
+  return `unknown key ${quoteKey(key)}; ${advice}`;
+}

@@ -1,0 +1,57 @@
+import type { Config } from '../config/schema/schema.ts';
+import { createBlindIndex } from '../crypto/blind-index.ts';
+import { createEnvelopes } from '../crypto/envelope.ts';
+import { createRedisConnection } from '../redis/connection.ts';
+import { createRedisLevels, type Levels } from '../redis/rate-counter.ts';
+import { createLocalLocks, createRedisLocks, type Locks } from '../redis/lock.ts';
+import { createLocalTurns, createRedisTurns, type Turns } from '../redis/poll-schedule.ts';
+import { createMemoryStore } from '../sessions/store/memory-store.ts';
+import { createRecordCodec } from '../sessions/store/record.ts';
+import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
+import { createRedisStore } from '../sessions/store/redis-store.ts';
+import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
+import type { Ground } from './core.ts';
+
+/** What all processes of a deployment share: in Redis, or in memory where there is one process. */
+export type SharedState = {
+  readonly store: SessionStore;
+  readonly locks: Locks;
+  readonly levels: Levels | undefined;
+  readonly turns: Turns;
+  readonly outbox: RevocationOutbox | undefined;
+};
+
+/** Opens the store of the configuration. */
+export function openSharedState({ config, keyRing, clock, log, metrics }: Ground): SharedState {
+  const { store: address, keyPrefix } = config.session;
+  if (address.kind === 'memory') {
+    log.warn(
+      'sessions are kept in memory: they end with this process; set session.store to keep them in Redis',
+    );
+    metrics.storeUp(1);
+    return {
+      store: createMemoryStore({ clock }),
+      locks: createLocalLocks(),
+      levels: undefined,
+      turns: createLocalTurns(clock),
+      outbox: undefined,
+    };
+  }
+  const redis = createRedisConnection({ address, log, metrics });
+  const envelopes = createEnvelopes(keyRing);
+  const codec = createRecordCodec(envelopes);
+  const leaseMs = revocationLeaseMs(config);
+  return {
+    store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
+    locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
+    levels: createRedisLevels({ redis, keyPrefix }),
+    turns: createRedisTurns({ redis, keyPrefix }),
+    outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
+  };
+}
+
+/** Longer than one attempt can take: finding the provider and asking it, each within its own time. Milliseconds. */
+export function revocationLeaseMs({ refresh }: Config): number {
+  return refresh.timeout * 3;
+}

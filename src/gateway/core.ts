@@ -1,0 +1,29 @@
+import type { Config } from '../config/schema/schema.ts';
+import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
+import { createLogger, type Logger } from '../observability/log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+
+/** What every part of a gateway stands on. */
+export type Ground = {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: () => number;
+  readonly metrics: Metrics;
+  readonly keyRing: KeyRing;
+  /** Whether browsers come by https. */
+  readonly secure: boolean;
+};
+
+export function createGround(
+  config: Config,
+  { log = createLogger(config.log), clock = Date.now }: { log?: Logger; clock?: () => number },
+): Ground {
+  return {
+    config,
+    log,
+    clock,
+    metrics: createMetrics(),
+    keyRing: createKeyRing(config.session.secrets),
+    secure: config.baseUrl.startsWith('https:'),
+  };
+}

@@ -1,0 +1,33 @@
+import { createAccessLog, type AccessLog } from '../http/access-log.ts';
+import { createClientAddress } from '../http/inbound/client-address.ts';
+import { createOriginPolicy, type OriginPolicy } from '../http/inbound/csrf.ts';
+import { createGuard, type Guard } from '../http/inbound/guard.ts';
+import { createHostCheck } from '../http/inbound/host.ts';
+import { createProblems, type Problems } from '../http/problem/problem.ts';
+import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { Ground } from './core.ts';
+import type { SharedState } from './backends.ts';
+
+/** What every request meets first, and what it is told when it is not let in. */
+export type Entry = {
+  readonly guard: Guard;
+  readonly accessLog: AccessLog;
+  readonly originPolicy: OriginPolicy;
+  readonly problems: Problems;
+  readonly rateLimits: RateLimits;
+};
+
+export function createEntry(ground: Ground, { levels }: SharedState, loginUrl: string): Entry {
+  const { config, log, metrics, clock } = ground;
+  return {
+    guard: createGuard({
+      hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
+      clientAddress: createClientAddress(config.trustProxy),
+      clock,
+    }),
+    accessLog: createAccessLog({ log, metrics, clock }),
+    originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
+    problems: createProblems(loginUrl),
+    rateLimits: createRateLimits({ levels, clock }),
+  };
+}

@@ -1,0 +1,90 @@
+import type { RequestHandler } from 'express';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { GatewayError } from '../../errors.ts';
+import type { ClientAddress } from './client-address.ts';
+import { createRequestId, type Exchange } from './request-context.ts';
+import type { HostCheck } from './host.ts';
+import { parseTarget } from './target.ts';
+
+/** The first look at a request, the same for requests and upgrades. */
+export type Guard = {
+  /** Opens the exchange of a request, before anything about it has been checked. */
+  open(request: IncomingMessage): Exchange;
+  /** Checks a request and fills in what was checked. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
+  check(request: IncomingMessage, exchange: Exchange): Exchange;
+};
+
+const unchecked = { path: '', query: '' };
+
+export function createGuard(deps: {
+  hostCheck: HostCheck;
+  clientAddress: ClientAddress;
+  clock: () => number;
+}): Guard {
+  /** Connections on which a malformed request came: what follows it there may have been meant as a part of it. */
+  const spoilt = new WeakSet<Socket>();
+
+  return {
+    open: (request) => ({
+      requestId: createRequestId(),
+      startedAtMs: deps.clock(),
+      target: unchecked,
+      clientAddress: deps.clientAddress(request),
+      route: 'none',
+    }),
+    check(request, exchange) {
+      // SECURITY: TRACE would send the bearer token back to the page (RFC 9110, section 9.3.8).
+      if (request.method === 'TRACE' || request.method === 'CONNECT') {
+        throw new GatewayError('method_not_allowed', { allow: [] });
+      }
+      try {
+        if (spoilt.has(request.socket))
+          throw malformed('A request before it on this connection was malformed.');
+        checkFraming(request);
+        const target = parseTarget(request.url);
+        deps.hostCheck(request);
+        return Object.assign(exchange, { target });
+      } catch (error) {
+        if (error instanceof GatewayError && error.code === 'bad_request') spoilt.add(request.socket);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Refuses what Node's parser lets through and another reader on the way could take for something else. */
+function checkFraming({ httpVersion, headers }: IncomingMessage): void {
+  // Node takes a request line without a version for HTTP/0.9, and goes on to read fields; it takes HTTP/2.0 as well.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw malformed('The only protocol spoken here is HTTP/1.');
+  }
+  const coding = headers['transfer-encoding'];
+  if (httpVersion === '1.0') {
+    // RFC 9112, section 6.1: nobody can say how a reader of that time took it.
+    if (coding !== undefined) throw malformed('HTTP/1.0 has no transfer codings.');
+    // An interim answer would be taken for the answer (RFC 9110, section 10.1.1).
+    delete headers.expect;
+  }
+  // SECURITY: a body in another coding would go on without the name of that coding, and be another body.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    throw malformed('The only transfer coding taken here is chunked.');
+  }
+}
+
+function malformed(detail: string): GatewayError {
+  return new GatewayError('bad_request', { detail });
+}
+
+/** The guard as the first middleware: every later one finds its exchange in `response.locals`. */
+export function createGuardMiddleware(guard: Guard): RequestHandler {
+  return function checkRequest(request, response, next) {
+    const exchange = guard.open(request);
+    response.locals.exchange = exchange;
+    // SECURITY: what follows the offer of another protocol may be in that one. Node.js 24 throws away what has come with it in
+    // one piece, and reads on behind that.
+    if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
+    guard.check(request, exchange);
+    next();
+  };
+}

@@ -1,0 +1,47 @@
+import type { ErrorRequestHandler } from 'express';
+import { GatewayError } from '../../errors.ts';
+import type { Logger } from '../../observability/log.ts';
+import { createRequestId } from '../inbound/request-context.ts';
+import { isSending, linger } from '../server/lingering-close.ts';
+import type { Problems } from './problem.ts';
+import type { SecurityHeaders } from '../security-headers.ts';
+
+/** Answers the errors of the whole pipeline. What went wrong underneath is logged and not sent. */
+export function createProblemMiddleware(deps: {
+  problems: Problems;
+  headers: SecurityHeaders;
+  log: Logger;
+}): ErrorRequestHandler {
+  const { problems, headers, log } = deps;
+  return function answerProblem(error, request, response, _next) {
+    const requestId = response.locals.exchange?.requestId ?? createRequestId();
+    logProblem(log, error, requestId);
+    if (response.headersSent) return void response.destroy();
+    const problem = problems(error, requestId);
+    headers(request, response);
+    for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+    response.setHeader('X-Request-Id', requestId);
+    response.status(problem.status);
+    // SECURITY: where one request was malformed nobody can say where the next one begins (RFC 9112, section 11.2).
+    if (error instanceof GatewayError && error.code === 'bad_request')
+      response.setHeader('Connection', 'close');
+    if (!isSending(request)) return void response.end(problem.body);
+    // What is left of a body nobody wants would have to be read before the connection could be used again.
+    response.setHeader('Connection', 'close');
+    // A client that waits to be asked for its body has not begun.
+    if (request.headers.expect !== undefined) return void response.end(problem.body);
+    response.setHeader('Content-Length', Buffer.byteLength(problem.body));
+    response.write(problem.body);
+    linger(request);
+    request.once('close', () => response.end());
+  };
+}
+
+/** Logs what an operator must know: our own faults and others' outages loudly, what clients get wrong at debug. */
+export function logProblem(log: Logger, error: unknown, requestId: string): void {
+  if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
+  else if (error.status >= 500) log.warn({ requestId, code: error.code, err: error }, 'request not served');
+  else if (error.code === 'login_failed') {
+    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login refused');
+  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request refused');
+}

@@ -1,0 +1,66 @@
+import type { CustomFetch } from 'openid-client';
+import type { OAuth2ProviderConfig } from '../../config/schema/schema.ts';
+import { GatewayError } from '../../errors.ts';
+import { parseJson, subjectAt } from '../json-value.ts';
+import { loginRefused } from '../login-failure.ts';
+import { UnusedTokensError, type SignIn } from '../provider.ts';
+import { isBusy } from '../refusal.ts';
+import { readTokenAnswer } from '../token-response.ts';
+
+/** Finds out who has signed in with a server that has no ID tokens. */
+export type Identities = {
+  /** Reads a token answer. Throws {@link UnusedTokensError}: whoever cannot be named gets no session. */
+  signInOf(json: Readonly<Record<string, unknown>>, sentAtMs: number): Promise<SignIn>;
+};
+
+/** The place of the subject in the answer of a userinfo endpoint, unless the configuration says otherwise. */
+const USUAL_SUBJECT = ['sub'];
+
+export function createIdentities(deps: {
+  config: OAuth2ProviderConfig;
+  issuer: string;
+  fetch: CustomFetch;
+  timeoutMs: number;
+}): Identities {
+  const { config, issuer, fetch, timeoutMs } = deps;
+  const { userinfoEndpoint, subject: place = USUAL_SUBJECT } = config;
+
+  return {
+    async signInOf(json, sentAtMs) {
+      const answer = readTokenAnswer(json);
+      const { refreshToken } = answer;
+      const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
+
+      if (userinfoEndpoint === undefined) {
+        const subject = subjectAt(json, place);
+        if (subject === undefined)
+          throw refuse('the token answer has no subject where provider.subject leads to');
+        return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
+      }
+
+      const response = await fetch(userinfoEndpoint, {
+        method: 'GET',
+        headers: { accept: 'application/json', authorization: `Bearer ${answer.accessToken}` },
+        body: null,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      }).catch((cause: unknown) => {
+        throw unavailable(refreshToken, cause);
+      });
+      if (isBusy(response.status)) throw unavailable(refreshToken);
+      const userinfo = parseJson(await response.text());
+      if (!response.ok || typeof userinfo !== 'object' || userinfo === null)
+        throw refuse(`the userinfo endpoint answered ${response.status} without a JSON object`);
+      const subject = subjectAt(userinfo, place);
+      if (subject === undefined)
+        throw refuse("the userinfo endpoint's answer has no subject where provider.subject leads to");
+      return { issuer, subject, claims: { ...userinfo, sub: subject }, answer, sentAtMs };
+    },
+  };
+}
+
+function unavailable(refreshToken: string | undefined, cause?: unknown): UnusedTokensError {
+  const detail = 'The identity provider did not say who signed in. Sign in again.';
+  const error = new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
+  return new UnusedTokensError(error, refreshToken);
+}

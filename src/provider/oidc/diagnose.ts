@@ -1,0 +1,154 @@
+import type { ServerMetadata } from 'openid-client';
+import type { OidcProviderConfig } from '../../config/schema/schema.ts';
+import type { Finding } from '../finding.ts';
+
+const CIBA = 'urn:openid:params:grant-type:ciba';
+
+/** What an OpenID provider says of itself, and what each thing means for a configuration. */
+export function oidcFindings(
+  server: Readonly<ServerMetadata>,
+  config: OidcProviderConfig,
+  redirectUri: string,
+): Finding[] {
+  return [
+    { name: 'provider', verdict: 'ok', detail: `${server.issuer}, found by OpenID discovery` },
+    endpoints(server),
+    grants(server, config),
+    ...(config.login === 'decoupled' ? [decoupled(server)] : []),
+    client(server, config),
+    pkce(server),
+    scopes(server, config),
+    refresh(server, config),
+    revocation(server),
+    logout(server, config),
+    { name: 'callback', verdict: 'ok', detail: `${redirectUri}, to be registered at the provider` },
+  ];
+}
+
+function endpoints(server: Readonly<ServerMetadata>): Finding {
+  const found = [
+    ['authorization', server.authorization_endpoint],
+    ['token', server.token_endpoint],
+    ['keys', server.jwks_uri],
+    ['decoupled', server.backchannel_authentication_endpoint],
+    ['revocation', server.revocation_endpoint],
+    ['logout', server.end_session_endpoint],
+  ].flatMap(([name, url]) => (url === undefined ? [] : [`${name} ${url}`]));
+  return { name: 'endpoints', verdict: 'ok', detail: found.join(', ') };
+}
+
+function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
+  const needed = ['authorization_code', ...(config.login === 'decoupled' ? [CIBA] : [])];
+  const refresh = 'refresh_token';
+  if (announced === undefined) {
+    const detail = `none announced; ${[...needed, refresh].join(', ')} are used all the same`;
+    return finding('grants', 'note', detail);
+  }
+  const missing = needed.filter((grant) => !announced.includes(grant));
+  if (missing.length > 0) {
+    return finding(
+      'grants',
+      'failed',
+      `${missing.join(', ')} not among those announced: ${announced.join(', ')}`,
+    );
+  }
+  return announced.includes(refresh)
+    ? finding('grants', 'ok', [...needed, refresh].join(', '))
+    : finding(
+        'grants',
+        'note',
+        `${refresh} is not announced: without it a session ends with its access token`,
+      );
+}
+
+/** Signing in on another device (OpenID CIBA Core 1.0, section 4). */
+function decoupled(server: Readonly<ServerMetadata>) {
+  const modes = server.backchannel_token_delivery_modes_supported;
+  if (server.backchannel_authentication_endpoint === undefined)
+    return finding(
+      'decoupled',
+      'failed',
+      'no backchannel_authentication_endpoint: there is no OpenID CIBA here',
+    );
+  if (modes?.includes('poll') === false)
+    return finding('decoupled', 'failed', `poll is not among the modes announced: ${modes.join(', ')}`);
+  return finding('decoupled', 'ok', 'OpenID CIBA by poll, for which the client has to be registered');
+}
+
+/** Without a word of the provider it is client_secret_basic (OpenID Connect Discovery, section 3). */
+function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
+  const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
+  if (!methods.includes(clientAuthentication)) {
+    const detail = `provider.clientAuthentication is ${clientAuthentication}, and the provider takes ${methods.join(', ')}`;
+    return finding('client', 'failed', detail);
+  }
+  const algorithm = privateKey?.algorithm;
+  const algorithms = server.token_endpoint_auth_signing_alg_values_supported;
+  if (algorithm === undefined)
+    return finding('client', 'ok', `${clientAuthentication}, which the provider takes`);
+  if (algorithms !== undefined && !algorithms.includes(algorithm)) {
+    const detail = `provider.privateKey signs ${algorithm}, and the provider takes ${algorithms.join(', ')}`;
+    return finding('client', 'failed', detail);
+  }
+  return finding('client', 'ok', `${clientAuthentication} by ${algorithm}, which the provider takes`);
+}
+
+function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMetadata>) {
+  return methods?.includes('S256') === true
+    ? finding('PKCE', 'ok', 'S256')
+    : finding('PKCE', 'note', 'not announced; S256 is sent all the same');
+}
+
+function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
+  const odd = config.scopes.filter((scope) => announced?.includes(scope) === false);
+  if (odd.length > 0) {
+    const detail = `${odd.join(', ')} not among those announced; some providers refuse the sign-in for that`;
+    return finding('scopes', 'note', detail);
+  }
+  return finding('scopes', 'ok', config.scopes.join(', '));
+}
+
+/** Whether refresh tokens rotate is in no metadata; the gateway goes by each answer. */
+function refresh({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
+  const scope = 'offline_access';
+  if (announced?.includes(scope) === true && !config.scopes.includes(scope)) {
+    const detail = `${scope} is announced, and not asked for: some providers give a refresh token for it only`;
+    return finding('refresh', 'note', detail);
+  }
+  const detail =
+    'rotation is not announced by any provider: a refresh token that an answer brings replaces the one before';
+  return finding('refresh', 'ok', detail);
+}
+
+function revocation({ revocation_endpoint: endpoint }: Readonly<ServerMetadata>) {
+  return endpoint === undefined
+    ? finding(
+        'revocation',
+        'note',
+        'no endpoint: signing out discards the refresh token here, and there it lives on',
+      )
+    : finding('revocation', 'ok', 'signing out revokes the refresh token');
+}
+
+function logout(
+  { end_session_endpoint: endpoint }: Readonly<ServerMetadata>,
+  { logoutUrl }: OidcProviderConfig,
+) {
+  if (logoutUrl !== undefined)
+    return finding('logout', 'ok', `leads to ${new URL(logoutUrl).origin}, by provider.logoutUrl`);
+  return endpoint === undefined
+    ? finding(
+        'logout',
+        'note',
+        'no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+      )
+    : finding(
+        'logout',
+        'ok',
+        `leads to ${endpoint}, and back to login.postLogoutReturnTo, to be registered there`,
+      );
+}
+
+function finding(name: string, verdict: Finding['verdict'], detail: string): Finding {
+  return { name, verdict, detail };
+}

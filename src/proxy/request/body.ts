@@ -1,0 +1,154 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { GatewayError } from '../../errors.ts';
+import { isSending, linger } from '../../http/server/lingering-close.ts';
+
+/** The body of a request on its way upstream. */
+export type RequestBody = {
+  /** What to send: nothing, the whole body, or the stream as it arrives. */
+  readonly content: null | Buffer | Readable;
+  /** What to send a second time, or undefined when that cannot be done: the body is too large, or not all here. */
+  again(): null | Buffer | undefined;
+};
+
+type BodyLimits = {
+  /** The largest body that passes, in bytes; 0 for any. */
+  maxBytes: number;
+  /** The largest body that is kept to be sent again, in bytes. */
+  replayBytes: number;
+  /** How long the body may stand still, in milliseconds; 0 for ever. */
+  idleMs: number;
+};
+
+const none: RequestBody = { content: null, again: () => null };
+const nothing = Buffer.alloc(0);
+
+/**
+ * Opens the body of a request: a small one of known length is read whole, any other is streamed, and recorded as far as
+ * it may be sent again. A body beyond the limit is `body_too_large`: thrown, or the error of its stream.
+ */
+export async function openRequestBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: BodyLimits,
+): Promise<RequestBody> {
+  const declared = request.headers['content-length'];
+  // The guard lets no other coding through.
+  const isChunked = request.headers['transfer-encoding'] !== undefined;
+  if (!isChunked && (declared === undefined || declared === '0')) return none;
+  const length = isChunked ? undefined : Number(declared);
+  if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes)
+    throw tooLarge(limits.maxBytes);
+
+  // It may have gone while its session was looked for: none of the events waited for below would come any more.
+  if (response.destroyed) throw new Error('the client has gone');
+  // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
+  if (request.headers.expect !== undefined) {
+    response.writeContinue();
+    // The expectation is met: whoever refuses the request from here on has a client that sends.
+    delete request.headers.expect;
+  }
+  watchProgress(request, limits.idleMs);
+  if (length !== undefined && length <= limits.replayBytes) {
+    const whole = await readWhole(request);
+    return { content: whole, again: () => whole };
+  }
+  return record(request, response, limits);
+}
+
+function readWhole(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let whole: Buffer = nothing;
+    request.on('data', (chunk: Buffer) => {
+      whole = whole.length === 0 ? chunk : Buffer.concat([whole, chunk]);
+    });
+    request.once('end', () => resolve(whole));
+    request.once('error', reject);
+    request.once('close', () => reject(new Error('the client has gone')));
+  });
+}
+
+/**
+ * The stream that is sent, and the record of it. It is not the request itself: whoever sends it destroys it when the
+ * upstream answers early or fails, and with the request the browser's connection would go, before it has its answer.
+ *
+ * Settles with the first piece: undici 8 sends the head of a request only with it, and a connection that is taken before
+ * would stand idle until the upstream closes it.
+ */
+async function record(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: BodyLimits,
+): Promise<RequestBody> {
+  let recorded: Buffer[] | undefined = [];
+  let size = 0;
+  let complete = false;
+  const content = new Readable({ read: () => void request.resume() });
+  request.on('data', (chunk: Buffer) => {
+    if (content.destroyed) return;
+    size += chunk.length;
+    if (size > limits.replayBytes) recorded = undefined;
+    else recorded?.push(chunk);
+    if (limits.maxBytes > 0 && size > limits.maxBytes) content.destroy(tooLarge(limits.maxBytes));
+    else if (!content.push(chunk)) request.pause();
+  });
+  request.once('end', () => {
+    complete = true;
+    content.push(null);
+  });
+  request.once('close', () => {
+    if (!complete) content.destroy(new Error('the client has gone'));
+  });
+  content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
+  // undici 8 leaves it as it is when it finds no connection.
+  response.once('close', () => content.destroy());
+  content.once('close', () => {
+    // What has come and is not read would keep the request, and what watches it, for good.
+    if (isSending(request)) linger(request);
+    else request.resume();
+  });
+  await new Promise((resolve) => {
+    request.once('data', resolve);
+    request.once('close', resolve);
+  });
+  // SECURITY: undici 8 takes a stream that has failed before it is sent for an empty body.
+  if (content.errored !== null) throw content.errored;
+  return {
+    content,
+    again: () => (complete && recorded !== undefined ? Buffer.concat(recorded) : undefined),
+  };
+}
+
+/** What a body must bring at least, in bytes a second, on the average over each time in which it may stand still. */
+const LEAST_RATE = 100;
+
+/**
+ * Gives up on a client whose body stands still, or as good as. The timer of the one is the socket's, which any byte sets
+ * back: that alone would let a byte a minute hold a connection to the upstream for months.
+ */
+function watchProgress(request: IncomingMessage, idleMs: number): void {
+  if (idleMs === 0) return;
+  let bytesBefore = request.socket.bytesRead;
+  let wasHeldUp = false;
+  request.on('pause', () => (wasHeldUp = true));
+  const look = setInterval(() => {
+    const bytes = request.socket.bytesRead - bytesBefore;
+    if (!wasHeldUp && bytes < (LEAST_RATE * idleMs) / 1000) request.destroy();
+    bytesBefore += bytes;
+    wasHeldUp = request.isPaused();
+  }, idleMs);
+  request.once('end', () => clearInterval(look)).once('close', () => clearInterval(look));
+  request.setTimeout(idleMs, () => {
+    if (request.complete) return;
+    // While the upstream takes nothing the client cannot send: the limits of the call are the ones that count.
+    if (request.isPaused()) request.socket.setTimeout(idleMs);
+    else request.destroy();
+  });
+  request.once('end', () => request.setTimeout(0));
+}
+
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('body_too_large', {
+    detail: `A request body may have at most ${maxBytes} bytes here.`,
+  });
+}

@@ -1,0 +1,180 @@
+import { trimWhitespace } from '../../fields/whitespace.ts';
+import { nameOf } from '../../sessions/cookie.ts';
+import type { RouteConfig } from '../../config/schema/schema.ts';
+import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
+
+/** What the gateway says about a request to the upstream, whatever the client said. */
+export type Provenance = {
+  readonly accessToken: string | undefined;
+  readonly clientAddress: string;
+  readonly requestId: string;
+};
+
+/** Makes the header fields of an upstream request, as a flat list of names and values, from those of the client's. */
+export type RequestHeaderPolicy = (rawHeaders: readonly string[], provenance: Provenance) => string[];
+
+/**
+ * Fields that a client must not be able to say to an upstream: credentials, who the client is, where a request went
+ * first, and how it is to be read (RFC 9700, section 4.13). `Proxy` is one to CGI programs (CVE-2016-5385).
+ */
+const forbidden = new Set([
+  ...hopByHop,
+  'host',
+  'trailer',
+  'authorization',
+  'dpop',
+  'cookie',
+  'proxy',
+  'forwarded',
+  'x-forwarded',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-originating-ip',
+  'true-client-ip',
+  'fastly-client-ip',
+  'x-csrf',
+  'x-request-id',
+  'x-host',
+  'x-scheme',
+  'x-url-scheme',
+  'front-end-https',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'remote-user',
+]);
+/** The last lines are what the sign-in proxies of clouds and servers say of a person, a certificate or an address. */
+const forbiddenPrefixes = [
+  'proxy-',
+  'x-forwarded-',
+  'x-original-',
+  'x-remote-',
+  'x-user-',
+  'x-auth-request-',
+  'x-authenticated-',
+  'x-webauth-',
+  'x-envoy-',
+  'cf-',
+  'x-amzn-oidc-',
+  'x-goog-authenticated-',
+  'x-goog-iap-',
+  'x-ms-client-principal',
+  'x-ms-token-',
+  'x-appengine-',
+  'x-azure-',
+  'client-cert',
+  'x-client-cert',
+  'ssl-client-',
+  'x-ssl-',
+];
+
+/**
+ * The header policy of the way upstream. Pure: first everything that may not pass is left out, then the gateway's own
+ * fields are added, so that nothing a client sends, `Connection` included, can take them away (CVE-2024-45410).
+ */
+export function createRequestHeaderPolicy(
+  route: Pick<RouteConfig, 'requestHeaders' | 'cookies'>,
+  target: { host: string; baseUrl: string },
+): RequestHeaderPolicy {
+  const replaced = replacedBy(route);
+  const cookies = new Set(route.cookies.toUpstream);
+  const added = Object.entries(route.requestHeaders.set).flat();
+  const { host: forwardedHost, protocol } = new URL(target.baseUrl);
+  const sameForAll = Object.entries({
+    'X-Forwarded-Host': forwardedHost,
+    'X-Forwarded-Proto': protocol.slice(0, -1),
+  })
+    .filter(([name]) => !replaced.has(name.toLowerCase()))
+    .flat()
+    .concat(added);
+  const [saysAddress, saysRequestId, saysTrace] = ['x-forwarded-for', 'x-request-id', 'traceparent'].map(
+    (name) => !replaced.has(name),
+  );
+  const isKept = rememberNames((name) => mayPass(name.toLowerCase(), replaced));
+
+  return (rawHeaders, { accessToken, clientAddress, requestId }) => {
+    const headers: string[] = ['Host', target.host];
+    let nominated: ReadonlySet<string> | undefined;
+    let cookie = '';
+    let trace: string | undefined;
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at] ?? '';
+      const value = rawHeaders[at + 1] ?? '';
+      if (name.length === 10 && name.toLowerCase() === 'connection')
+        nominated = merge(nominated, nominatedBy(value));
+      else if (cookies.size > 0 && name.toLowerCase() === 'cookie')
+        cookie = keepCookies(cookie, value, cookies);
+      else if (name.length === 11 && name.toLowerCase() === 'traceparent') trace = value;
+      else if (isKept(name)) headers.push(name, value);
+    }
+    const kept = nominated === undefined ? headers : without(headers, nominated);
+    if (cookie !== '') kept.push('Cookie', cookie);
+    if (accessToken !== undefined) kept.push('Authorization', `Bearer ${accessToken}`);
+    if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
+    if (saysRequestId) kept.push('X-Request-Id', requestId);
+    if (saysTrace) kept.push('traceparent', traceParent(trace, requestId));
+    kept.push(...sameForAll);
+    return kept;
+  };
+}
+
+/**
+ * Makes the test of a client's trailer fields, by their names: what may not stand in the head of a request does not come
+ * behind its body either.
+ */
+export function createRequestTrailerPolicy(
+  route: Pick<RouteConfig, 'requestHeaders'>,
+): (name: string) => boolean {
+  const replaced = replacedBy(route);
+  return (name) => mayTrail(name.toLowerCase()) && mayPass(name.toLowerCase(), replaced);
+}
+
+function replacedBy({ requestHeaders }: Pick<RouteConfig, 'requestHeaders'>): ReadonlySet<string> {
+  return new Set(
+    [...Object.keys(requestHeaders.set), ...requestHeaders.remove].map((name) => name.toLowerCase()),
+  );
+}
+
+function mayPass(name: string, replaced: ReadonlySet<string>): boolean {
+  return (
+    // SECURITY: "X_Forwarded_For" is the same field to some upstreams (CVE-2025-64484, CVE-2026-88011).
+    /^[a-z0-9-]+$/.test(name) &&
+    !forbidden.has(name) &&
+    !forbiddenPrefixes.some((prefix) => name.startsWith(prefix)) &&
+    !replaced.has(name)
+  );
+}
+
+function merge(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined) {
+  return a === undefined || b === undefined ? (a ?? b) : new Set([...a, ...b]);
+}
+
+/** Leaves out the nominated fields; the length of the body is framing, and not the client's to take away. */
+function without(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
+  return withoutFields(
+    headers,
+    (name) => name !== 'host' && name !== 'content-length' && nominated.has(name),
+  );
+}
+
+function keepCookies(sofar: string, header: string, names: ReadonlySet<string>): string {
+  const kept = header.split(';').filter((part) => names.has(nameOf(part)));
+  return [sofar, ...kept.map(trimWhitespace)].filter((part) => part !== '').join('; ');
+}
+
+/** A trace id and a parent id that are not all zeros, and the flags, of which the last bit says "sampled". */
+const traceContext = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
+
+/**
+ * The gateway's own `traceparent` (W3C Trace Context, section 3.2): a new span, in the client's trace where it sent a
+ * valid one, else in a trace named by the request id.
+ */
+function traceParent(incoming: string | undefined, requestId: string): string {
+  const own = requestId.replaceAll('-', '');
+  if (incoming === undefined) return `00-${own}-${own.slice(16)}-01`;
+  const match = traceContext.exec(incoming);
+  const isSampled = match === null || Number.parseInt(match[2] ?? '', 16) % 2 === 1;
+  return `00-${match?.[1] ?? own}-${own.slice(16)}-0${isSampled ? 1 : 0}`;
+}

@@ -1,0 +1,93 @@
+import { splitList } from '../../fields/whitespace.ts';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Turn } from '../../performance/write-batch.ts';
+import type { EventStreams } from './event-streams.ts';
+import { nominatedBy } from '../header-names.ts';
+import type { ResponseHeaderPolicy } from './headers.ts';
+
+/** The browser's side of a forwarded answer: what comes in is written out, under the header policy. */
+export type Downstream = {
+  begin(status: number, headers: IncomingHttpHeaders): void;
+  /** Writes a piece of the body; gives false when no more should come until the response drains. */
+  write(chunk: Buffer): boolean;
+  end(trailers: IncomingHttpHeaders): void;
+};
+
+/** What is the same for all answers of a route. */
+export type DownstreamPolicy = {
+  readonly headers: ResponseHeaderPolicy;
+  /** Tells whether a trailer field may pass, by its name in lower case. */
+  readonly mayTrail: (name: string) => boolean;
+  /** How long the browser may take no byte while there are some to take, in milliseconds; 0 for ever. */
+  readonly idleMs: number;
+  readonly eventStreams: EventStreams;
+};
+
+/** As good as no limit, and yet one: a connection without any gets that of the listener. The longest that Node has. */
+const FOR_EVER_MS = 2_147_483_647;
+
+export function createDownstream(
+  response: ServerResponse,
+  policy: DownstreamPolicy,
+  requestId: string,
+  turn: Turn,
+): Downstream {
+  let expected = -1;
+  let written = 0;
+  let isWhole = false;
+  let connection: string | undefined;
+
+  /** Those of the names that may pass behind the body; what `Connection` names is for the gateway alone. */
+  const trailing = (names: readonly string[]) => {
+    if (names.length === 0) return names;
+    const nominated = nominatedBy(connection);
+    return names.filter((name) => policy.mayTrail(name) && nominated?.has(name) !== true);
+  };
+
+  return {
+    begin(status, headers) {
+      connection = headers.connection;
+      const length = headers['content-length'];
+      const fields = policy.headers(headers, requestId);
+      if (length !== undefined) expected = Number(length);
+      else if (headers.trailer !== undefined && canTrail(response, status)) {
+        const names = splitList(String(headers.trailer).toLowerCase());
+        fields.push('trailer', trailing(names).join(', '));
+      }
+      response.writeHead(status, fields);
+      // A stream's headers do not wait for its first event; those of a small answer go out with its body, in one write.
+      if (length === undefined) setImmediate(() => response.writableEnded || response.flushHeaders());
+      policy.eventStreams.follow(response, headers['content-type']);
+    },
+
+    write(chunk) {
+      written += chunk.length;
+      if (written === expected) {
+        isWhole = true;
+        turn.atEnd(() => response.end(chunk));
+        return true;
+      }
+      const wantsMore = response.write(chunk);
+      // Without a listener for it Node cuts the connection when the time is over; any progress sets it back.
+      if (!wantsMore) response.setTimeout(policy.idleMs || FOR_EVER_MS);
+      return wantsMore;
+    },
+
+    end(trailers) {
+      if (isWhole) return;
+      const names = trailing(Object.keys(trailers));
+      if (names.length > 0) response.addTrailers(names.flatMap((name) => pairs(name, trailers[name])));
+      response.end();
+    },
+  };
+}
+
+/** Trailers come after a body in chunks only; Node refuses to announce them for any other. */
+function canTrail({ req }: ServerResponse, status: number): boolean {
+  return req.method !== 'HEAD' && req.httpVersion === '1.1' && status !== 204 && status !== 304;
+}
+
+function pairs(name: string, value: string | string[] | undefined): [string, string][] {
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [[name, value]] : value.map((each) => [name, each]);
+}

@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/inbound/request-context.ts';
+import type { Credential } from '../refresh/credential.ts';
+import type { Refresher } from '../refresh/token-refresher.ts';
+import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
+import type { Sessions } from '../sessions/service.ts';
+import type { RouteLimits } from './request/rate-limits.ts';
+import type { Route } from './routes.ts';
+
+/** Finds the access token that a request to a route goes out with. */
+export type Bearers = {
+  /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
+  forRequest(request: IncomingMessage, route: Route, exchange: Exchange): Promise<Credential | undefined>;
+  /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
+  takeBack(response: ServerResponse): void;
+};
+
+/** Throws `session_required`, `session_expired`, `rate_limited`, or what {@link Refresher.fresh} throws. */
+export function createBearers(deps: {
+  sessions: Sessions;
+  refresher: Refresher;
+  limits: RouteLimits;
+}): Bearers {
+  const { sessions, refresher, limits } = deps;
+  return {
+    async forRequest(request, route, exchange) {
+      const { config, audience } = route;
+      const limit = limits(route);
+      if (config.auth === 'none') {
+        await limit?.client(exchange);
+        return undefined;
+      }
+      const reading = await sessions.use(request.headers.cookie);
+      if (reading.kind === 'live') {
+        await limit?.session(reading.stored);
+        if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
+        return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
+      }
+      await limit?.client(exchange);
+      if (config.auth === 'optional') return undefined;
+      throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
+    },
+    takeBack: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
+  };
+}
+
+function anonymousWhenExpired(error: unknown): undefined {
+  if (error instanceof GatewayError && error.code === 'session_expired') return undefined;
+  throw error;
+}

@@ -1,0 +1,56 @@
+import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { endSocket } from '../../http/server/final-data.ts';
+
+/** Accepts an upgrade, with these fields as a flat list of names and values. */
+export function switchProtocols(socket: Socket, fields: readonly string[]): void {
+  socket.write(writeHead(101, fields), 'latin1');
+}
+
+/** Answers an upgrade that is not accepted, and ends its socket. */
+export function answerOnSocket(
+  socket: Socket,
+  answer: { status: number; headers: Record<string, string>; body: string },
+): void {
+  if (socket.destroyed) return;
+  const fields = Object.entries({
+    ...answer.headers,
+    // SECURITY: a cache would keep a 404 that says nothing of itself, and give it to those who ask for the page.
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    Connection: 'close',
+    'Content-Length': String(Buffer.byteLength(answer.body)),
+  });
+  endSocket(socket, writeHead(answer.status, fields.flat()) + answer.body);
+}
+
+/**
+ * Passes on what an upstream answers in place of a 101, and ends the socket with it. An answer that breaks off, or stands
+ * still for `idleMs` in either direction, is cut off; 0 is no limit.
+ */
+export function passAnswer(
+  answer: IncomingMessage,
+  { request, socket, idleMs }: { request: IncomingMessage; socket: Socket; idleMs: number },
+  fields: string[],
+): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.writeHead(answer.statusCode ?? 502, fields);
+  response.once('finish', () => {
+    response.detachSocket(socket);
+    endSocket(socket);
+  });
+  socket.setTimeout(idleMs, () => socket.destroy());
+  // No server does this any more for a socket that it has let go of.
+  socket.on('drain', () => response.emit('drain'));
+  socket.once('close', () => answer.destroy());
+  answer.once('error', () => socket.destroy());
+  answer.pipe(response);
+}
+
+function writeHead(status: number, fields: readonly string[]): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  for (let at = 0; at + 1 < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  return `${head}\r\n`;
+}

@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net';
+import { endSocket } from '../../http/server/final-data.ts';
+import { closeFrame, createFrameTracker } from './frames.ts';
+
+/** An open WebSocket between a browser and an upstream. */
+export type Tunnel = {
+  /** Closes it with a status code (RFC 6455, section 7.4.1) between two frames; a frame that does not end is cut off. */
+  close(code: number): void;
+};
+
+/** How long a frame under way may take to end, and a browser to answer the close, in milliseconds. */
+const GRACE_MS = 1_000;
+
+/** How long an upstream whose browser has gone may say nothing and stay, in milliseconds. */
+const LEAVE_MS = 5_000;
+
+const ignore = () => undefined;
+
+/**
+ * Passes bytes both ways, each side at the pace of the other. Whichever ends first, both are closed in the end. `first` is
+ * what came from the upstream together with its 101.
+ *
+ * An idle tunnel is little more than its two sockets: what is captured here is kept as long as it is open.
+ */
+export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): Tunnel {
+  const frames = createFrameTracker();
+  let closeCode: number | undefined;
+
+  const toUpstream = (chunk: Buffer) => {
+    if (!upstream.write(chunk)) browser.pause();
+  };
+  const toBrowser = (chunk: Buffer) => {
+    const end = frames.feed(chunk);
+    if (closeCode !== undefined && end > 0) {
+      browser.write(chunk.subarray(0, end));
+      finish(closeFrame(closeCode));
+    } else if (!browser.write(chunk)) upstream.pause();
+  };
+  /** What the browser says from now on is read and thrown away. */
+  const deafen = () => {
+    browser.off('data', toUpstream);
+    browser.resume();
+  };
+  const finish = (lastWords?: Buffer) => {
+    upstream.off('data', toBrowser).destroy();
+    deafen();
+    if (!browser.writableEnded) endSocket(browser, lastWords);
+  };
+
+  if (first.length > 0) toBrowser(first);
+  upstream.on('data', toBrowser);
+  upstream.on('drain', () => browser.resume());
+  upstream.on('error', ignore);
+  upstream.on('end', () => finish());
+  upstream.on('close', () => finish());
+  browser.on('data', toUpstream);
+  browser.on('drain', () => upstream.resume());
+  browser.on('end', () => {
+    upstream.end();
+    upstream.setTimeout(LEAVE_MS, () => upstream.destroy());
+  });
+
+  return {
+    close(code) {
+      if (closeCode !== undefined) return;
+      closeCode = code;
+      setTimeout(() => browser.destroy(), GRACE_MS).unref();
+      deafen();
+      upstream.resume();
+      if (frames.isBetweenFrames()) finish(closeFrame(code));
+    },
+  };
+}
+
+/** The tunnels of a gateway, which end together when it stops. */
+export type Tunnels = {
+  /** Opens one, as {@link createTunnel} does; what is opened after {@link Tunnels.closeAll} is closed at once. */
+  open(...ends: Parameters<typeof createTunnel>): Tunnel;
+  /** Closes every tunnel with 1001, "going away". */
+  closeAll(): void;
+};
+
+const GOING_AWAY = 1001;
+
+export function createTunnels(): Tunnels {
+  const tunnels = new Set<Tunnel>();
+  let goingAway = false;
+  return {
+    open(browser, upstream, first) {
+      const tunnel = createTunnel(browser, upstream, first);
+      tunnels.add(tunnel);
+      browser.on('close', () => {
+        tunnels.delete(tunnel);
+        upstream.destroy();
+      });
+      if (goingAway) tunnel.close(GOING_AWAY);
+      return tunnel;
+    },
+    closeAll() {
+      goingAway = true;
+      for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
+    },
+  };
+}

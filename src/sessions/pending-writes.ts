@@ -1,0 +1,65 @@
+import type { Logger } from '../observability/log.ts';
+import { isOver, type Session, type StoredSession } from './session.ts';
+import type { ReplaceResult, SessionStore } from './store/store.ts';
+
+/** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
+export type UnsavedSessions = {
+  /** The newest state of a session that the store does not have yet, or undefined. */
+  get(key: string): StoredSession | undefined;
+  /** Forgets the state of a session that has ended; what was to be written finds it `gone`. */
+  drop(key: string): void;
+  /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
+  hold(stored: StoredSession, expectedVersion: number): Promise<ReplaceResult>;
+};
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+
+export function createUnsavedSessions(deps: {
+  store: SessionStore;
+  clock: () => number;
+  log: Logger;
+}): UnsavedSessions {
+  const { store, clock, log } = deps;
+  const held = new Map<string, StoredSession>();
+
+  // Ended elsewhere: what is held serves no request any more.
+  store.onChange((change) => {
+    if (change?.kind === 'ended') held.delete(change.key);
+  });
+  const write = async (
+    key: string,
+    session: Session,
+    version: number,
+  ): Promise<ReplaceResult | undefined> => {
+    try {
+      return await store.replace(key, session, version);
+    } catch {
+      return undefined;
+    }
+  };
+
+  return {
+    get: (key) => held.get(key),
+    drop: (key) => void held.delete(key),
+
+    async hold(stored, expectedVersion) {
+      held.set(stored.key, stored);
+      log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
+      try {
+        for (
+          let pause = FIRST_PAUSE_MS;
+          !isOver(stored, clock(), store.generation());
+          pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
+        ) {
+          await new Promise((resolve) => setTimeout(resolve, pause));
+          const result = await write(stored.key, stored.session, expectedVersion);
+          if (result !== undefined) return result;
+        }
+        return 'gone';
+      } finally {
+        if (held.get(stored.key) === stored) held.delete(stored.key);
+      }
+    },
+  };
+}

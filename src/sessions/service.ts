@@ -1,0 +1,246 @@
+import type { Logger } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { loginRefused } from '../provider/login-failure.ts';
+import type { SignIn } from '../provider/provider.ts';
+import { createTokenSet } from '../tokens/token-set.ts';
+import type { EndReason } from './end-reason.ts';
+import { createOwnedSessions, type OwnedSessions } from './by-subject.ts';
+import type { ReadCache } from './read-cache.ts';
+import type { Revocations } from './revocation/revocation.ts';
+import {
+  claimedEndMs,
+  isOutdated,
+  isOver,
+  liveSession,
+  sessionEndsAtMs,
+  storedSession,
+  type LiveSession,
+  type Session,
+  type StoredSession,
+} from './session.ts';
+import type { ReplaceResult, SessionStore } from './store/store.ts';
+import type { Tickets } from './ticket.ts';
+import type { UnsavedSessions } from './pending-writes.ts';
+
+/** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
+export type SessionReading<Kind = LiveSession> =
+  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: Kind };
+
+/** How a sign-in came about. */
+export type Arrival = {
+  /** When it was begun, in milliseconds since the epoch; when its token request was sent, unless said otherwise. */
+  readonly beganAtMs?: number | undefined;
+  /** The sessions it takes the place of: they end. */
+  readonly replaces?: Iterable<string>;
+};
+
+/** The sessions: finding, starting, changing and ending them. The only writer of the store. */
+export type Sessions = Pick<OwnedSessions, 'list' | 'endOf' | 'endSignInsOf'> & {
+  /** Finds the session of a request without counting as its use. */
+  find(cookieHeader: string | undefined): Promise<SessionReading>;
+  /** Finds the session of a request and moves its idle limit. */
+  use(cookieHeader: string | undefined): Promise<SessionReading>;
+  /** Reads all of a request's session from the store, past every cache, without counting as its use. */
+  read(cookieHeader: string | undefined): Promise<SessionReading<StoredSession>>;
+  /** Reads a session from the store itself, past every cache. */
+  reload(key: string): Promise<StoredSession | undefined>;
+  /**
+   * Starts a session under a new ticket; gives the Set-Cookie value. Throws `login_failed` when sign-ins of its owner have
+   * been ended since it was begun. Whoever catches an error of it gives the refresh token back.
+   */
+  start(signIn: SignIn, arrival?: Arrival): Promise<{ key: string; setCookie: string }>;
+  /** Writes a changed session, if nobody else has changed or ended it since it was read. */
+  replace(old: StoredSession, session: Session): Promise<Replacement>;
+  /** Gives a refresh token back to the provider that belongs to no session any more. */
+  revoke(refreshToken: string | undefined): void;
+  /** Settles when nothing is left to be written or revoked. */
+  settle(): Promise<void>;
+  /**
+   * Ends a session: removes it, tells every replica, and begins to revoke its refresh token, unless the provider has
+   * done so. Ending twice does nothing.
+   */
+  end(key: string, reason: EndReason): Promise<Ending | undefined>;
+  /** Ends every session there is, at a cost that does not depend on how many they are. */
+  endAll(): Promise<void>;
+  /** The Set-Cookie value that takes the ticket from the browser. */
+  clearCookie(): string;
+};
+
+/**
+ * What became of a changed session. When the store is away the change is held in memory and counts as `replaced`, and
+ * `saved` settles when it has been written or has lost its meaning.
+ */
+export type Replacement = { result: ReplaceResult; stored: StoredSession; saved: Promise<unknown> };
+
+/** An ended session as it was; `revoked` settles with the first attempt to revoke its refresh token. */
+export type Ending = { session: Session; revoked: Promise<void> };
+
+type SessionsDeps = {
+  store: SessionStore;
+  cache: ReadCache;
+  tickets: Tickets;
+  revocations: Revocations;
+  unsaved: UnsavedSessions;
+  idleTimeout: number;
+  absoluteTimeout: number;
+  /** How many sessions one person may have at once; 0 is no limit. */
+  maxPerUser: number;
+  clock: () => number;
+  log: Logger;
+  metrics: Metrics;
+};
+
+/** The idle limit is moved at most this often, as a share of itself and in milliseconds: most requests write nothing. */
+const TOUCH_SHARE = 1 / 20;
+const TOUCH_MS = 60_000;
+
+/** Reasons for which the refresh token is not revoked: the provider has refused it, or it is another person's matter. */
+const withoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { store, cache, tickets, revocations, unsaved, idleTimeout, clock, log, metrics } = deps;
+  const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
+
+  const saving = new Set<Promise<void>>();
+  const track = (promise: Promise<void>) => {
+    const tracked = promise.finally(() => saving.delete(tracked));
+    saving.add(tracked);
+    return tracked;
+  };
+  const revoke = (refreshToken: string | undefined) => {
+    if (refreshToken !== undefined) void revocations.revoke(refreshToken);
+  };
+
+  const isEnded = (stored: LiveSession) => isOver(stored, clock(), store.generation());
+
+  /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
+  const follow = async <Kind extends LiveSession>(
+    cookieHeader: string | undefined,
+    held: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
+    const ticket = await tickets.read(cookieHeader);
+    // SECURITY: a conflict is no session, and clears nothing: whoever plants a cookie must not sign the person out by it.
+    if (ticket.kind === 'absent' || ticket.kind === 'conflict') return { kind: 'absent' };
+    if (ticket.kind === 'invalid') return { kind: 'ended' };
+    const known = held(ticket.key);
+    // It may be older than another replica's touch: only the store may call a session idle.
+    if (known !== undefined && !isEnded(known)) return { kind: 'live', stored: known };
+    const stored = await load(ticket.key);
+    if (stored === undefined) return { kind: 'ended' };
+    if (!isEnded(stored)) return { kind: 'live', stored };
+    await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');
+    return { kind: 'ended' };
+  };
+  const inMemory = (key: string) => unsaved.get(key) ?? cache.get(key);
+  const find: Sessions['find'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.look);
+
+  const touch = (stored: LiveSession) => {
+    const idleExpiresAtMs = clock() + idleTimeout;
+    const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
+    // Of many requests at once the first touches, and the others find it done in the cache.
+    if (!isDue(stored.idleExpiresAtMs) || !isDue(cache.get(stored.key)?.idleExpiresAtMs)) return;
+    cache.touch(stored.key, idleExpiresAtMs);
+    store.touch(stored.key, idleExpiresAtMs).then(
+      (alive) => {
+        if (!alive) cache.drop(stored.key);
+      },
+      (error: unknown) => {
+        cache.drop(stored.key);
+        log.debug({ err: error }, 'the idle limit of a session could not be moved');
+      },
+    );
+  };
+
+  const end: Sessions['end'] = async (key, reason) => {
+    const removed = await store.remove(key);
+    cache.drop(key);
+    unsaved.drop(key);
+    if (removed === undefined) return undefined;
+    metrics.sessionEnded(reason);
+    log.info({ session: key, reason }, 'session ended');
+    const { refreshToken } = removed.session.tokens;
+    const isToRevoke = refreshToken !== undefined && !withoutRevocation.has(reason);
+    const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
+    return { session: removed.session, revoked };
+  };
+
+  const owned = createOwnedSessions({ store, end, maxPerUser: deps.maxPerUser, clock });
+
+  return {
+    find,
+
+    async use(cookieHeader) {
+      const reading = await find(cookieHeader);
+      if (reading.kind === 'live') touch(reading.stored);
+      return reading;
+    },
+
+    read: (cookieHeader) => follow(cookieHeader, unsaved.get, store.load),
+
+    async reload(key) {
+      const stored = unsaved.get(key) ?? (await store.load(key));
+      return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
+    },
+
+    async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
+      const now = clock();
+      const { key, setCookie } = await tickets.issue();
+      const session: Session = {
+        issuer: signIn.issuer,
+        subject: signIn.subject,
+        providerSessionId: signIn.providerSessionId,
+        signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
+        claims: signIn.claims,
+        tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        flow: signIn.flow,
+        createdAtMs: now,
+        absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
+      };
+      if (sessionEndsAtMs(session) <= now)
+        throw loginRefused('the provider says that the session has ended already ("session_expiry")');
+      await store.create(key, session, now + idleTimeout);
+      // SECURITY: asked when the session can be found, and before anybody has its ticket.
+      if (await owned.isRefused(session, beganAtMs)) {
+        await store.remove(key);
+        throw loginRefused('the provider has ended this sign-in meanwhile: sign in again');
+      }
+      metrics.sessionStarted();
+      log.info({ session: key }, 'session started');
+      for (const former of replaces) await end(former, 'replaced');
+      await owned.keepToLimit(session);
+      return { key, setCookie };
+    },
+
+    async replace(old, session) {
+      const stored = storedSession({ ...old, session, version: old.version + 1 });
+      if (isOutdated(session, store.generation()))
+        return { result: 'gone', stored, saved: Promise.resolve() };
+      try {
+        const result = await store.replace(old.key, session, old.version);
+        if (result === 'replaced') cache.put(liveSession(stored));
+        else cache.drop(old.key);
+        return { result, stored, saved: Promise.resolve() };
+      } catch {
+        const saved = unsaved.hold(stored, old.version).then((result) => {
+          cache.drop(old.key);
+          if (result === 'gone') revoke(session.tokens.refreshToken);
+        });
+        return { result: 'replaced', stored, saved: track(saved) };
+      }
+    },
+
+    revoke,
+    async settle() {
+      await Promise.all(saving);
+      await revocations.settle();
+    },
+
+    end,
+    list: owned.list,
+    endOf: owned.endOf,
+    endSignInsOf: owned.endSignInsOf,
+    endAll: store.beginGeneration,
+    clearCookie: tickets.clear,
+  };
+}

@@ -1,0 +1,119 @@
+import {
+  liveSession,
+  livesUntilMs,
+  ownersOf,
+  storedSession,
+  type Owner,
+  type StoredSession,
+} from '../session.ts';
+import type { NoteSubject, SessionChange, SessionStore } from './store.ts';
+
+/** How often ended records are swept out, in milliseconds. */
+const SWEEP_MS = 30_000;
+
+/** Sessions in this process, which end with it: for demos, tests and the first look. */
+export function createMemoryStore(deps: { clock: () => number }): SessionStore {
+  const { clock } = deps;
+  const records = new Map<string, StoredSession>();
+  const keysOf = new Map<string, Set<string>>();
+  const notes = new Map<string, { text: string; expiresAtMs: number }>();
+  const listeners: ((change: SessionChange | undefined) => void)[] = [];
+  let generation = 0;
+
+  const drop = (record: StoredSession) => {
+    records.delete(record.key);
+    for (const name of ownersOf(record.session).map(nameOfOwner)) {
+      const keys = keysOf.get(name);
+      keys?.delete(record.key);
+      if (keys?.size === 0) keysOf.delete(name);
+    }
+  };
+  const live = (key: string): StoredSession | undefined => {
+    const record = records.get(key);
+    if (record === undefined) return undefined;
+    if (clock() < livesUntilMs(record)) return record;
+    drop(record);
+    return undefined;
+  };
+  const readNote = (name: string): string | undefined => {
+    const note = notes.get(name);
+    if (note !== undefined && clock() < note.expiresAtMs) return note.text;
+    notes.delete(name);
+    return undefined;
+  };
+  const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
+  const sweep = setInterval(() => {
+    [...records.keys()].forEach(live);
+    [...notes.keys()].forEach(readNote);
+  }, SWEEP_MS);
+  sweep.unref();
+
+  return {
+    load: async (key) => live(key),
+    async look(key) {
+      const record = live(key);
+      return record && liveSession(record);
+    },
+    async create(key, session, idleExpiresAtMs) {
+      const stamped = generation === 0 ? session : { ...session, generation };
+      records.set(key, storedSession({ key, session: stamped, version: 1, idleExpiresAtMs }));
+      for (const name of ownersOf(session).map(nameOfOwner)) {
+        keysOf.set(name, (keysOf.get(name) ?? new Set()).add(key));
+      }
+    },
+    async replace(key, session, expectedVersion) {
+      const record = live(key);
+      if (record === undefined) return 'gone';
+      if (record.version !== expectedVersion) return 'conflict';
+      const version = expectedVersion + 1;
+      records.set(key, storedSession({ ...record, session, version }));
+      announce({ kind: 'changed', key, version });
+      return 'replaced';
+    },
+    async touch(key, idleExpiresAtMs) {
+      const record = live(key);
+      if (record === undefined) return false;
+      if (idleExpiresAtMs > record.idleExpiresAtMs) records.set(key, { ...record, idleExpiresAtMs });
+      return true;
+    },
+    async remove(key) {
+      const record = live(key);
+      if (record === undefined) return undefined;
+      drop(record);
+      announce({ kind: 'ended', key, version: record.version });
+      return record;
+    },
+    async ofOwner(owner) {
+      const keys = keysOf.get(nameOfOwner(owner)) ?? [];
+      return [...keys].map(live).filter((stored) => stored !== undefined);
+    },
+
+    async beginGeneration() {
+      generation = Math.max(clock(), generation + 1);
+      announce(undefined);
+    },
+    generation: () => generation,
+
+    async note(subject, text, ttlMs) {
+      notes.set(nameOf(subject), { text, expiresAtMs: clock() + ttlMs });
+    },
+    readNote: async (subject) => readNote(nameOf(subject)),
+
+    hearsChanges: () => true,
+    onChange: (listener) => void listeners.push(listener),
+    async ping() {},
+    wasReachable: () => true,
+    async close() {
+      clearInterval(sweep);
+      for (const kept of [records, keysOf, notes]) kept.clear();
+    },
+  };
+}
+
+function nameOf(subject: NoteSubject): string {
+  return JSON.stringify(subject);
+}
+
+function nameOfOwner({ kind, issuer, id }: Owner): string {
+  return nameOf([kind, issuer, id]);
+}

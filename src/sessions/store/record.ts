@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type { Envelopes } from '../../crypto/envelope.ts';
+import { createPacker, payloadOf, unpack } from './packing.ts';
+import type { Session } from '../session.ts';
+
+/** Turns sessions into what the store may hold of them, and back. */
+export type RecordCodec = {
+  encode(session: Session, context: string): Buffer;
+  /** Gives undefined for what was not written here, for this key, by a secret still known. */
+  decode(record: Buffer, context: string): Session | undefined;
+};
+
+const packed = z.union([z.string(), z.array(z.number())]);
+
+const accessToken = z.object({
+  value: packed,
+  obtainedAtMs: z.number(),
+  expiresAtMs: z.number().optional(),
+  scope: z.string().optional(),
+});
+
+const tokenSet = z.object({
+  access: z.record(z.string(), accessToken),
+  refreshToken: packed.optional(),
+  refreshExpiresAtMs: z.number().optional(),
+  idToken: packed.optional(),
+});
+
+const session = z.object({
+  issuer: z.string(),
+  subject: z.string(),
+  providerSessionId: z.string().optional(),
+  signedInAtSeconds: z.number().optional(),
+  /** Absent when they are those of the ID token, letter for letter. */
+  claims: z.record(z.string(), z.unknown()).optional(),
+  tokens: tokenSet,
+  flow: z.literal('decoupled').optional(),
+  createdAtMs: z.number(),
+  absoluteExpiresAtMs: z.number(),
+  generation: z.number().optional(),
+  renewedAtMs: z.array(z.number()).optional(),
+  refusedAtMs: z.array(z.number()).optional(),
+});
+
+/** What parts the JSON of a record from the bytes behind it; JSON has it nowhere else. */
+const LINE_FEED = '\n'.charCodeAt(0);
+
+/**
+ * Sessions as sealed JSON, with their tokens packed behind it. The shape is checked on the way back, since an older version
+ * may have written it.
+ */
+export function createRecordCodec(envelopes: Envelopes): RecordCodec {
+  return {
+    encode(value, context) {
+      const packer = createPacker();
+      const packOptional = (text: string | undefined) => (text === undefined ? undefined : packer.pack(text));
+      const { access, refreshToken, idToken, ...rest } = value.tokens;
+      const tokens = {
+        ...rest,
+        access: mapValues(access, (token) => ({ ...token, value: packer.pack(token.value) })),
+        refreshToken: packOptional(refreshToken),
+        idToken: packOptional(idToken),
+      };
+      const bytes = packer.bytes();
+      const isInIdToken = payloadOf(tokens.idToken ?? '', bytes) === JSON.stringify(value.claims);
+      const claims = isInIdToken ? undefined : value.claims;
+      const json = `${JSON.stringify({ ...value, claims, tokens })}\n`;
+      return envelopes.seal(Buffer.concat([Buffer.from(json), bytes]), context);
+    },
+
+    decode(record, context) {
+      const plaintext = envelopes.openBytes(record, context);
+      if (plaintext === undefined) return undefined;
+      const end = plaintext.indexOf(LINE_FEED);
+      const json = plaintext.toString('utf8', 0, end === -1 ? plaintext.length : end);
+      const bytes = plaintext.subarray(end === -1 ? plaintext.length : end + 1);
+      const value = session.safeParse(JSON.parse(json)).data;
+      if (value === undefined) return undefined;
+      const { access, refreshToken, idToken, ...rest } = value.tokens;
+      const claims = value.claims ?? parseClaims(payloadOf(idToken ?? '', bytes));
+      if (claims === undefined) return undefined;
+      return {
+        ...value,
+        claims,
+        tokens: {
+          ...rest,
+          access: mapValues(access, (token) => ({ ...token, value: unpack(token.value, bytes) })),
+          refreshToken: refreshToken === undefined ? undefined : unpack(refreshToken, bytes),
+          idToken: idToken === undefined ? undefined : unpack(idToken, bytes),
+        },
+      };
+    },
+  };
+}
+
+/** Nothing has to be checked: a payload stands for the claims only where it was made of them, to the letter. */
+function parseClaims(payload: string | undefined): Record<string, unknown> | undefined {
+  return payload === undefined ? undefined : JSON.parse(payload);
+}
+
+function mapValues<From, To>(
+  record: Readonly<Record<string, From>>,
+  map: (value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}

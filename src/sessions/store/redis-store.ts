@@ -1,0 +1,223 @@
+import { hash } from 'node:crypto';
+import type { BlindIndex } from '../../crypto/blind-index.ts';
+import { hashIdentifier } from '../../crypto/identifier.ts';
+import type { Logger } from '../../observability/log.ts';
+import { openChannel } from '../../redis/channel.ts';
+import { createScript, type RedisConnection } from '../../redis/connection.ts';
+import type { RecordCodec } from './record.ts';
+import { createRedisGeneration } from './redis-generation.ts';
+import { createRedisIndex, type Entry } from './redis-index.ts';
+import {
+  liveSession,
+  sessionEndsAtMs,
+  storedSession,
+  type LiveSession,
+  type Session,
+  type StoredSession,
+} from '../session.ts';
+import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
+
+type RedisStoreDeps = {
+  redis: RedisConnection;
+  codec: RecordCodec;
+  blindIndex: BlindIndex;
+  keyPrefix: string;
+  clock: () => number;
+  log: Logger;
+};
+
+/*
+ * A record is a hash: `v` version, `e` envelope, `i` idle limit, `a` end (milliseconds since the epoch; Redis knows no
+ * claims and no tokens). Its TTL is what is left of the nearer of the two. Every script touches one key, so that it runs
+ * on a cluster, and announces what it did on the change channel in the same step.
+ */
+const setTtl = `
+  local function expire(key, now)
+    local i, a = tonumber(redis.call('HGET', key, 'i')), tonumber(redis.call('HGET', key, 'a'))
+    redis.call('PEXPIRE', key, string.format('%.0f', math.max(1, math.min(i, a) - now)))
+  end`;
+
+/** KEYS record · ARGV now, envelope, idle limit, end */
+const create = createScript(`${setTtl}
+  redis.call('HSET', KEYS[1], 'v', 1, 'e', ARGV[2], 'i', ARGV[3], 'a', ARGV[4])
+  expire(KEYS[1], tonumber(ARGV[1]))
+  return 1`);
+
+/** KEYS record · ARGV now, envelope, end, expected version, channel, name */
+const replace = createScript(`${setTtl}
+  local version = redis.call('HGET', KEYS[1], 'v')
+  if not version then return 'gone' end
+  if version ~= ARGV[4] then return 'conflict' end
+  version = redis.call('HINCRBY', KEYS[1], 'v', 1)
+  redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3])
+  expire(KEYS[1], tonumber(ARGV[1]))
+  redis.call('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. version)
+  return 'replaced'`);
+
+/** KEYS record · ARGV now, idle limit */
+const touch = createScript(`${setTtl}
+  local idle = redis.call('HGET', KEYS[1], 'i')
+  if not idle then return 0 end
+  if tonumber(ARGV[2]) > tonumber(idle) then
+    redis.call('HSET', KEYS[1], 'i', ARGV[2])
+    expire(KEYS[1], tonumber(ARGV[1]))
+  end
+  return 1`);
+
+/** KEYS record · ARGV channel, name */
+const remove = createScript(`
+  local record = redis.call('HMGET', KEYS[1], 'v', 'e', 'i')
+  if not record[1] then return record end
+  redis.call('DEL', KEYS[1])
+  redis.call('PUBLISH', ARGV[1], 'ended ' .. ARGV[2] .. ' ' .. record[1])
+  return record`);
+
+/** Sessions in Redis, sealed. The name of a record is a hash of the session's name, which its person and the log see. */
+export function createRedisStore(deps: RedisStoreDeps): SessionStore {
+  const { redis, codec, blindIndex, keyPrefix, clock, log } = deps;
+  /** Of what was opened for requests, the digest of the envelope it was in. */
+  const digests = new WeakMap<LiveSession['session'], string>();
+  const listeners: ((change: SessionChange | undefined) => void)[] = [];
+  const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
+  const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
+  const noteKey = (name: string) => `${keyPrefix}note:${name}`;
+  const changes = `${keyPrefix}changes`;
+  const index = createRedisIndex({ redis, blindIndex, keyPrefix, clock });
+  const generation = createRedisGeneration({ redis, keyPrefix, channel: changes, clock });
+  const channel = openChannel({
+    redis,
+    name: changes,
+    log,
+    onMessage: (message) => announce(generation.hear(message) ? undefined : parseChange(message)),
+    onGap() {
+      generation.doubt();
+      announce(undefined);
+    },
+    onStand: () => void generation.learn().catch(() => undefined),
+  });
+  const hearsChanges = () => channel.isLive() && generation.isCurrent();
+
+  const readFields = async (key: string) => {
+    const read = redis.run('load', (client) => client.hmgetBuffer(recordKey(key), 'v', 'e', 'i'));
+    if (hearsChanges()) return read;
+    const [fields] = await Promise.all([read, generation.learn()]);
+    return fields;
+  };
+
+  const openRecord = (
+    key: string,
+    [version, envelope, idle]: readonly unknown[],
+  ): StoredSession | undefined => {
+    if (!Buffer.isBuffer(envelope)) return undefined;
+    const session = codec.decode(envelope, recordKey(key));
+    if (session !== undefined)
+      return storedSession({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
+    log.warn('a session record could not be opened: a removed secret, or a value that was not written here');
+    return undefined;
+  };
+
+  /**
+   * Opens a record for a request, or gives what was opened before when the envelope is the same, bit for bit: a digest takes
+   * 2 µs, to open it 15, and what is opened again and again is garbage that outlives the young generation.
+   */
+  const reopenRecord = (
+    key: string,
+    fields: readonly unknown[],
+    known: LiveSession | undefined,
+  ): LiveSession | undefined => {
+    const [version, envelope, idle] = fields;
+    if (!Buffer.isBuffer(envelope)) return undefined;
+    const digest = hash('sha256', envelope);
+    if (known !== undefined && digests.get(known.session) === digest)
+      return { ...known, version: Number(version), idleExpiresAtMs: Number(idle) };
+    const stored = openRecord(key, fields);
+    if (stored === undefined) return undefined;
+    const live = liveSession(stored);
+    digests.set(live.session, digest);
+    return live;
+  };
+
+  const loadEntry = async (entry: Entry): Promise<StoredSession | undefined> => {
+    const fields = await readFields(entry.key);
+    // A record that is there and cannot be opened may be one for another process, which has its secret.
+    if (fields[1] === null) await index.strike(entry).catch(() => undefined);
+    return openRecord(entry.key, fields);
+  };
+
+  return {
+    load: async (key) => openRecord(key, await readFields(key)),
+    look: async (key, known) => reopenRecord(key, await readFields(key), known),
+
+    async create(key, session, idleExpiresAtMs) {
+      if (!hearsChanges()) await generation.learn();
+      const stamped = generation.known() === 0 ? session : { ...session, generation: generation.known() };
+      const name = recordKey(key);
+      const args = [clock(), codec.encode(stamped, name), idleExpiresAtMs, sessionEndsAtMs(session)];
+      // SECURITY: the index comes first: a process that dies in between leaves no session that its owners do not find.
+      await index.enter(key, session);
+      await redis.evaluate('create', create, [name], args);
+      await index.confirm(key, session);
+    },
+
+    async replace(key, session: Session, expectedVersion) {
+      const name = recordKey(key);
+      const envelope = codec.encode(session, name);
+      const args = [clock(), envelope, sessionEndsAtMs(session), expectedVersion, changes, key];
+      return readReplaceResult(await redis.evaluate('replace', replace, [name], args));
+    },
+
+    async touch(key, idleExpiresAtMs) {
+      return (await redis.evaluate('touch', touch, [recordKey(key)], [clock(), idleExpiresAtMs])) === 1;
+    },
+
+    async remove(key) {
+      const fields = await redis.evaluate('remove', remove, [recordKey(key)], [changes, key]);
+      const removed = openRecord(key, Array.isArray(fields) ? fields : []);
+      // The session has ended, whatever becomes of its entries: those that stay lapse.
+      if (removed !== undefined) await index.leave(key, removed.session).catch(() => undefined);
+      return removed;
+    },
+
+    async ofOwner(owner) {
+      const loaded = await Promise.all((await index.entries(owner)).map(loadEntry));
+      const found = loaded.filter((stored) => stored !== undefined);
+      return [...new Map(found.map((stored) => [stored.key, stored])).values()];
+    },
+
+    beginGeneration: generation.begin,
+    generation: generation.known,
+
+    async note(subject, text, ttlMs) {
+      const name = noteKey(blindIndex.name(subject));
+      await redis.run('note', (client) => client.set(name, text, 'PX', Math.max(1, Math.ceil(ttlMs))));
+    },
+    async readNote(subject) {
+      const names = blindIndex.names(subject).map(noteKey);
+      const texts = await Promise.all(names.map((name) => redis.run('note', (client) => client.get(name))));
+      return texts.find((text) => text !== null) ?? undefined;
+    },
+
+    hearsChanges,
+    onChange: (listener) => void listeners.push(listener),
+    async ping() {
+      await redis.run('ping', (client) => client.ping());
+    },
+    wasReachable: redis.wasReachable,
+    async close() {
+      channel.close();
+      await redis.close();
+    },
+  };
+}
+
+function parseChange(message: string): SessionChange | undefined {
+  const [kind, key, version] = message.split(' ');
+  if ((kind !== 'changed' && kind !== 'ended') || key === undefined) return undefined;
+  return { kind, key, version: Number(version) };
+}
+
+function readReplaceResult(answer: unknown): ReplaceResult {
+  const reply = String(answer);
+  if (reply === 'replaced' || reply === 'conflict' || reply === 'gone') return reply;
+  throw new Error('the replace script gave an answer it does not have');
+}

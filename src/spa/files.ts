@@ -1,0 +1,41 @@
+import express, { Router, type Request, type RequestHandler } from 'express';
+import { relative, resolve } from 'node:path';
+import { exchangeOf } from '../http/inbound/request-context.ts';
+import type { SecurityHeaders } from '../http/security-headers.ts';
+import { isHashed } from './immutable-asset.ts';
+
+/**
+ * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
+ * stays missing. Files with a hash in their name, below `/assets/`, may be cached for ever; pages are always asked for.
+ */
+export function createSpaFiles(directory: string, headers: SecurityHeaders): RequestHandler {
+  const root = resolve(directory);
+  const router = Router({ caseSensitive: true });
+  router.use(function pageHeaders(request, response, next) {
+    exchangeOf(response).route = 'spa';
+    headers(request, response);
+    next();
+  });
+  router.use(
+    express.static(root, {
+      index: 'index.html',
+      redirect: false,
+      setHeaders(response, path) {
+        const isForEver = isHashed(relative(root, path));
+        response.setHeader('Cache-Control', isForEver ? 'public, max-age=31536000, immutable' : 'no-cache');
+      },
+    }),
+  );
+  router.use(function appRoute(request, response, next) {
+    if (!isNavigation(request)) return next();
+    response.setHeader('Cache-Control', 'no-cache');
+    response.sendFile('index.html', { root, cacheControl: false }, (error) => error && next());
+  });
+  return router;
+}
+
+function isNavigation(request: Request): boolean {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
+  const mode = request.headers['sec-fetch-mode'];
+  return mode === undefined ? request.headers.accept?.includes('text/html') === true : mode === 'navigate';
+}

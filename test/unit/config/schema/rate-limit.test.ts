@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { minimal, parseRoute, problemsWith, routeProblems } from '../sample.ts';
+
+it('limits the endpoints that anybody can ask, and no API', () => {
+  expect(parseConfig(minimal).rateLimit).toEqual({
+    login: 1_200,
+    callback: 1_200,
+    attempts: 60,
+    attemptsPerUser: 10,
+    backchannelLogout: 6_000,
+  });
+  expect(parseRoute({}).maxPerMinute).toBe(0);
+});
+
+it('takes other limits, and 0 for none', () => {
+  const rateLimit = { login: 0, callback: '60', attempts: 30, attemptsPerUser: 5, backchannelLogout: 6_000 };
+  expect(parseConfig({ ...minimal, rateLimit }).rateLimit).toEqual({ ...rateLimit, callback: 60 });
+  expect(parseRoute({ maxPerMinute: 600 }).maxPerMinute).toBe(600);
+});
+
+it('refuses limits that it could not count', () => {
+  expect(problemsWith({ rateLimit: { login: -1, callback: 6_001 } })).toEqual([
+    'rateLimit.login: expected a whole number from 0 to 6000, got -1',
+    'rateLimit.callback: expected a whole number from 0 to 6000, got 6001',
+  ]);
+  expect(routeProblems({ maxPerMinute: 1.5 })).toEqual([
+    'maxPerMinute: expected a whole number from 0 to 6000, got 1.5',
+  ]);
+});

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { minimal, parseRoute, problemsWith, route, routeProblems } from '../sample.ts';
+
+describe('a route', () => {
+  it('needs a path and an upstream, and has defaults for the rest', () => {
+    expect(parseRoute({})).toEqual({
+      path: '/api',
+      upstream: 'https://api.example.com',
+      stripPrefix: false,
+      auth: 'required',
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+      websocket: false,
+      scopes: [],
+      resource: [],
+      timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
+      connections: { max: 4_096, idle: 4_000, maxAge: 60_000 },
+      replayBody: 65_536,
+      maxBody: 10_485_760,
+      maxPerMinute: 0,
+      maxConcurrent: 0,
+      requestHeaders: { set: {}, remove: [] },
+      responseHeaders: { set: {}, remove: [] },
+      cookies: { toUpstream: [], fromUpstream: [] },
+    });
+    expect(problemsWith({ routes: [{}] }).map((text) => text.split(':')[0])).toEqual([
+      'routes[0].path',
+      'routes[0].upstream',
+    ]);
+  });
+
+  it.each(['/', '/api', '/api/v1', '/api/v1.2', '/users/@me', '/.well-known/x', '/api/..hidden'])(
+    'takes the path %s',
+    (path) => {
+      expect(parseRoute({ path }).path).toBe(path);
+    },
+  );
+
+  it.each([
+    '',
+    'api',
+    '/api/',
+    '//',
+    '//api',
+    '/api//v1',
+    '/api/../x',
+    '/..',
+    '/./api',
+    '/api/.',
+    '/%61pi',
+    '/api?x=1',
+    '/api#x',
+    '/api/*',
+    '/a b',
+    '/api\\x',
+    '/api\n',
+    '/ä',
+  ])('refuses the path %o', (path) => {
+    expect(routeProblems({ path })).toEqual([
+      expect.stringMatching(/^path: expected a path such as \/api, without/),
+    ]);
+  });
+
+  it('refuses a path that another route has', () => {
+    const routes = [route, { ...route, path: '/other' }, route];
+    expect(problemsWith({ routes })).toEqual([
+      'routes[2].path: expected a path of its own; routes[0] has the same, got "/api"',
+    ]);
+  });
+
+  it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
+    expect(routeProblems({ path })).toEqual([
+      expect.stringMatching(/^path: expected a path outside login\.prefix, which is the gateway's own/),
+    ]);
+  });
+
+  it('takes a path that only begins with the letters of login.prefix', () => {
+    expect(parseRoute({ path: '/authors' }).path).toBe('/authors');
+  });
+
+  it('judges paths by the login.prefix that is configured', () => {
+    const config = {
+      ...minimal,
+      login: { prefix: '/api/login' },
+      routes: [route, { ...route, path: '/auth' }],
+    };
+    expect(parseConfig(config).routes).toHaveLength(2);
+    expect(problemsWith({ ...config, login: { prefix: '/api' } })).toHaveLength(1);
+  });
+
+  it.each([
+    ['https://api.internal:8443', 'https://api.internal:8443'],
+    ['https://api.internal/', 'https://api.internal'],
+    ['https://API.internal:443/v2/', 'https://api.internal/v2'],
+  ])('reads the upstream %s as %s', (written, upstream) => {
+    expect(parseRoute({ upstream: written }).upstream).toBe(upstream);
+  });
+
+  it.each([
+    'api.internal',
+    'ws://api',
+    'https://api?x=1',
+    'https://api/#x',
+    'https://a:b@api',
+    'http:api',
+    5,
+  ])('refuses the upstream %o', (upstream) => {
+    expect(routeProblems({ upstream })).toEqual([
+      expect.stringMatching(
+        /^upstream: expected an http\(s\) URL, without query, fragment or credentials, got /,
+      ),
+    ]);
+  });
+
+  it.each(['get', 'CONNECT', 'TRACE', 'GET POST', ''])('refuses the method %o', (method) => {
+    expect(routeProblems({ methods: ['GET', method] })).toEqual([
+      `methods[1]: expected a method in upper case, other than CONNECT and TRACE, got "${method}"`,
+    ]);
+  });
+
+  it('takes less common methods, but not an empty list of them', () => {
+    expect(parseRoute({ methods: ['QUERY', 'M-SEARCH'] }).methods).toEqual(['QUERY', 'M-SEARCH']);
+    expect(routeProblems({ methods: [] })).toEqual(['methods: expected at least one method, got a list']);
+  });
+
+  it('lets bodies and streams go without limit when 0 says so', () => {
+    const { maxBody, timeout } = parseRoute({ maxBody: 0, timeout: { idle: '0s' } });
+    expect({ maxBody, idle: timeout.idle }).toEqual({ maxBody: 0, idle: 0 });
+    expect(routeProblems({ timeout: { connect: '0s', headers: '0s' } })).toHaveLength(2);
+  });
+
+  it("takes names of cookies, but not the gateway's own", () => {
+    const cookies = { toUpstream: ['theme'], fromUpstream: ['__Host-csrf'] };
+    expect(parseRoute({ cookies }).cookies).toEqual(cookies);
+    expect(
+      routeProblems({
+        cookies: { toUpstream: ['coatcheck'], fromUpstream: ['__Host-Http-coatcheck', 'a b'] },
+      }),
+    ).toEqual([
+      'cookies.toUpstream[0]: expected a cookie other than the gateway\'s own, got "coatcheck"',
+      'cookies.fromUpstream[0]: expected a cookie other than the gateway\'s own, got "__Host-Http-coatcheck"',
+      'cookies.fromUpstream[1]: expected a cookie name (RFC 6265 section 4.1.1), got "a b"',
+    ]);
+  });
+});

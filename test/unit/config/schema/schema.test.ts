@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { minimal, problemsWith, route, secret } from '../sample.ts';
+
+describe('the configuration', () => {
+  it('completes the least configuration with the defaults', () => {
+    expect(parseConfig(minimal)).toEqual({
+      baseUrl: 'https://app.example.com',
+      listen: { host: '0.0.0.0', port: 3000 },
+      admin: { listen: { host: '127.0.0.1', port: 9464 } },
+      workers: 1,
+      allowedHosts: [],
+      trustProxy: [],
+      shutdownTimeout: 25_000,
+      allowInsecureHttp: false,
+      provider: {
+        type: 'oidc',
+        issuer: 'https://login.example.com',
+        clientId: 'web',
+        clientSecret: 'client-secret',
+        login: 'redirect',
+        logoutTokens: 'strict',
+        scopes: ['openid', 'profile', 'email', 'offline_access'],
+        clientAuthentication: 'client_secret_basic',
+        authorizationParams: {},
+      },
+      session: {
+        store: { kind: 'memory' },
+        keyPrefix: 'coatcheck:',
+        secrets: [secret],
+        idleTimeout: 1_800_000,
+        absoluteTimeout: 43_200_000,
+        maxPerUser: 0,
+        cookie: { sameSite: 'strict' },
+        cache: { maxAge: 5_000, maxEntries: 50_000 },
+        claims: ['sub', 'name', 'email', 'picture'],
+      },
+      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/' },
+      csrf: { mode: 'fetch-metadata' },
+      refresh: {
+        ahead: { kind: 'share', share: 0.2 },
+        timeout: 10_000,
+        retries: 2,
+        lockTtl: 30_000,
+        maxPerMinute: 30,
+        maxConcurrent: 32,
+      },
+      rateLimit: {
+        login: 1_200,
+        callback: 1_200,
+        attempts: 60,
+        attemptsPerUser: 10,
+        backchannelLogout: 6_000,
+      },
+      routes: [],
+      log: { level: 'info', format: 'json' },
+    });
+  });
+
+  it('leaves optional keys out when they are not written', () => {
+    const config = parseConfig(minimal);
+    expect('spa' in config).toBe(false);
+    expect('token' in config.admin).toBe(false);
+  });
+
+  it('counts a key that is undefined as not written', () => {
+    const config = parseConfig({ ...minimal, spa: undefined, admin: { token: undefined }, log: undefined });
+    expect(config).toStrictEqual(parseConfig(minimal));
+  });
+
+  it('names every key that must be there', () => {
+    const paths = problemsWith({ baseUrl: undefined, provider: { type: 'oidc' }, session: {} }).map(
+      (text) => text.split(':')[0],
+    );
+    expect(paths).toEqual([
+      'baseUrl',
+      'provider.issuer',
+      'provider.clientId',
+      'session.secrets',
+      'provider.clientSecret',
+    ]);
+  });
+
+  it('says that a key is missing and what was expected there', () => {
+    expect(problemsWith({ baseUrl: undefined })).toEqual([
+      'baseUrl: missing or empty; expected an http(s) origin, such as https://app.example.com, without path or query',
+    ]);
+  });
+
+  it.each([undefined, null, 'text', 7, [minimal], () => minimal])(
+    'refuses %o in place of a whole configuration',
+    (input) => {
+      expect(() => parseConfig(input)).toThrow('expected a mapping with the keys baseUrl, listen, admin');
+    },
+  );
+
+  it('reads yes, no and whole numbers from text, so that the environment can supply them', () => {
+    const config = parseConfig({
+      ...minimal,
+      workers: '1',
+      allowInsecureHttp: 'true',
+      refresh: { retries: '5' },
+      session: { ...minimal.session, cache: { maxEntries: '10' } },
+      routes: [{ ...route, websocket: 'true', stripPrefix: 'false', maxBody: '1024' }],
+    });
+    expect(config).toMatchObject({
+      workers: 1,
+      allowInsecureHttp: true,
+      refresh: { retries: 5 },
+      session: { cache: { maxEntries: 10 } },
+      routes: [{ websocket: true, stripPrefix: false, maxBody: 1024 }],
+    });
+  });
+
+  it.each(['yes', 'TRUE', '1', 1, null])('refuses %o as a yes or no', (allowInsecureHttp) => {
+    expect(problemsWith({ allowInsecureHttp })).toEqual([
+      expect.stringMatching(/^allowInsecureHttp: expected true or false, got /),
+    ]);
+  });
+
+  it.each([0, -1, 1.5, '', 'many', '0x1', '1e0', true])('refuses %o as a number of workers', (workers) => {
+    expect(problemsWith({ workers })).toEqual([
+      expect.stringMatching(/^workers: expected a whole number, at least 1, or auto, got /),
+    ]);
+  });
+
+  it('takes a bearer token for the admin listener only when a header can carry it', () => {
+    expect(parseConfig({ ...minimal, admin: { token: 'abc-123._~+/==' } }).admin.token).toBe(
+      'abc-123._~+/==',
+    );
+    expect(problemsWith({ admin: { token: 'two words' } })).toEqual([
+      'admin.token: expected a bearer token (RFC 6750 section 2.1), got a string of 9 characters',
+    ]);
+  });
+
+  it.each(['verbose', 'silent', 'INFO'])('refuses the log level %s', (level) => {
+    expect(problemsWith({ log: { level } })).toEqual([
+      `log.level: expected one of trace, debug, info, warn, error, fatal, got "${level}"`,
+    ]);
+  });
+
+  it('takes only the two modes of protection against cross-site requests', () => {
+    expect(parseConfig({ ...minimal, csrf: { mode: 'header' } }).csrf.mode).toBe('header');
+    expect(problemsWith({ csrf: { mode: 'none' } })).toEqual([
+      'csrf.mode: expected one of fetch-metadata, header, got "none"',
+    ]);
+  });
+
+  it.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'home', '/a b', '/a\\b', ''])(
+    'refuses %o as a place to return to after login',
+    (defaultReturnTo) => {
+      expect(problemsWith({ login: { defaultReturnTo } })).toEqual([
+        expect.stringMatching(/^login\.defaultReturnTo: expected a path on this origin/),
+      ]);
+    },
+  );
+
+  it('takes a path with query and fragment as a place to return to', () => {
+    const login = { defaultReturnTo: '/app?tab=1#top', postLogoutReturnTo: '/bye' };
+    expect(parseConfig({ ...minimal, login }).login).toMatchObject(login);
+  });
+});

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { minimal, problemsWith } from '../sample.ts';
+
+describe('spa', () => {
+  it('is a directory or a development server', () => {
+    expect(parseConfig({ ...minimal, spa: { directory: '../dist' } }).spa).toEqual({ directory: '../dist' });
+    expect(parseConfig({ ...minimal, spa: { devServer: 'http://127.0.0.1:5173/' } }).spa).toEqual({
+      devServer: 'http://127.0.0.1:5173',
+    });
+  });
+
+  it.each([{}, { directory: '../dist', devServer: 'http://127.0.0.1:5173' }])(
+    'is exactly one of them, not %o',
+    (spa) => {
+      expect(problemsWith({ spa })).toEqual([
+        'spa: expected exactly one of directory and devServer, got a mapping',
+      ]);
+    },
+  );
+
+  it('refuses an empty directory, and a development server with a path', () => {
+    expect(problemsWith({ spa: { directory: '' } })).toEqual(['spa.directory: expected a directory, got ""']);
+    expect(problemsWith({ spa: { devServer: 'http://127.0.0.1:5173/app' } })).toEqual([
+      'spa.devServer: expected the origin of the development server, such as http://127.0.0.1:5173, got "http://127.0.0.1:5173/app"',
+    ]);
+  });
+});

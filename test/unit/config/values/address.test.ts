@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { addressRange, hostName, listenAddress } from '../../../../src/config/values/address.ts';
+
+describe('an address to listen on', () => {
+  it.each([
+    ['0.0.0.0:3000', { host: '0.0.0.0', port: 3000 }],
+    ['localhost:0', { host: 'localhost', port: 0 }],
+    ['[::]:65535', { host: '::', port: 65_535 }],
+    ['[::1]:3000', { host: '::1', port: 3000 }],
+  ])('reads %s', (text, address) => {
+    expect(listenAddress().parse(text)).toEqual(address);
+  });
+
+  it.each([
+    '3000',
+    ':3000',
+    'localhost',
+    'localhost:',
+    'localhost:65536',
+    '::1:3000',
+    '[localhost]:1',
+    '[]:1',
+    'a b:1',
+    3000,
+  ])('refuses %o', (text) => {
+    expect(listenAddress().safeParse(text).success).toBe(false);
+  });
+});
+
+describe('a host that may be served', () => {
+  it.each([
+    ['app.example.com', 'app.example.com'],
+    ['App.Example.com:8443', 'app.example.com:8443'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['[::1]:3000', '[::1]:3000'],
+  ])('reads %s as %s', (text, host) => {
+    expect(hostName().parse(text)).toBe(host);
+  });
+
+  it.each([
+    '',
+    'https://app.example.com',
+    'app.example.com/',
+    '*.example.com',
+    'a:0',
+    'a:65536',
+    'a:b',
+    '[x]',
+    'a@b',
+  ])('refuses %o', (text) => {
+    expect(hostName().safeParse(text).success).toBe(false);
+  });
+});
+
+describe('an address range', () => {
+  it.each(['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', 'fd00::/8', '192.168.1.1/32', '::/128'])(
+    'takes %s',
+    (text) => {
+      expect(addressRange().parse(text)).toBe(text);
+    },
+  );
+
+  it.each([
+    '',
+    'localhost',
+    '10.0.0',
+    '10.0.0.0/33',
+    '::/129',
+    '10.0.0.0/',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/8',
+    '10.0.0.0/a',
+  ])('refuses %o', (text) => {
+    expect(addressRange().safeParse(text).success).toBe(false);
+  });
+});

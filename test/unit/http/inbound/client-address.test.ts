@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { createClientAddress } from '../../../../src/http/inbound/client-address.ts';
+import { requestOf } from '../request.ts';
+
+/** The client of a request from `peer` with these X-Forwarded-For fields, where some peers are trusted. */
+function clientOf(trusted: readonly string[], peer: string, ...forwarded: string[]): string {
+  const headers = forwarded.map((value) => ['X-Forwarded-For', value] as const);
+  return createClientAddress(trusted)(requestOf({ peer, headers }));
+}
+
+describe('the address of a client', () => {
+  it('is the peer’s when nobody is trusted, whatever the header says (F8)', () => {
+    expect(clientOf([], '203.0.113.9')).toBe('203.0.113.9');
+    expect(clientOf([], '203.0.113.9', '1.2.3.4')).toBe('203.0.113.9');
+    expect(clientOf([], '127.0.0.1', '1.2.3.4')).toBe('127.0.0.1');
+  });
+
+  it('is the peer’s when that one is not trusted (F8)', () => {
+    expect(clientOf(['10.0.0.0/8'], '203.0.113.9', '1.2.3.4')).toBe('203.0.113.9');
+  });
+
+  it.each([
+    [['10.0.0.1'], '10.0.0.1', ['1.2.3.4'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.9.8.7', ['1.2.3.4'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['6.6.6.6, 1.2.3.4'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['6.6.6.6, 1.2.3.4, 10.0.0.2'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['6.6.6.6', '1.2.3.4', '10.0.0.2'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['10.0.0.3, 10.0.0.2'], '10.0.0.3'],
+    [['10.0.0.0/8', '::1'], '::1', ['2001:db8::1,10.0.0.2'], '2001:db8::1'],
+    [['2001:db8::/32'], '2001:db8::9', ['1.2.3.4'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', [], '10.0.0.1'],
+  ])(
+    'with %o trusted, from %s behind %o, is %s: the rightmost that is not trusted (F8)',
+    (trusted, peer, header, client) => {
+      expect(clientOf(trusted, peer, ...header)).toBe(client);
+    },
+  );
+
+  it.each(['unknown', '', ' ', '1.2.3.4:5678', '[2001:db8::1]', '1.2.3', '_hidden', '<script>'])(
+    'is looked for no further than %o, which is none (F8)',
+    (nonsense) => {
+      expect(clientOf(['10.0.0.0/8'], '10.0.0.1', `1.2.3.4, ${nonsense}, 10.0.0.2`)).toBe('10.0.0.2');
+      expect(clientOf(['10.0.0.0/8'], '10.0.0.1', nonsense)).toBe('10.0.0.1');
+    },
+  );
+
+  it('is the IPv4 address that an IPv6 socket shows in its longer form', () => {
+    expect(clientOf([], '::ffff:203.0.113.9')).toBe('203.0.113.9');
+    expect(clientOf(['10.0.0.0/8'], '::ffff:10.0.0.1', '1.2.3.4')).toBe('1.2.3.4');
+    expect(clientOf(['10.0.0.0/8'], '10.0.0.1', '6.6.6.6, ::ffff:1.2.3.4')).toBe('1.2.3.4');
+  });
+
+  it('is empty when the connection has gone', () => {
+    expect(clientOf(['10.0.0.0/8'], '', '1.2.3.4')).toBe('');
+  });
+});

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { clientNetwork } from '../../../../src/http/inbound/client-network.ts';
+
+describe('whom an address counts as', () => {
+  it.each(['203.0.113.9', '127.0.0.1', '10.0.0.1'])('is itself, for %s', (address) => {
+    expect(clientNetwork(address)).toBe(address);
+  });
+
+  it.each([
+    ['2001:db8:1:2::1'],
+    ['2001:db8:1:2:ffff:ffff:ffff:ffff'],
+    ['2001:0DB8:0001:0002:0:0:0:9'],
+    ['2001:db8:1:2:3:4:203.0.113.9'],
+  ])('is its network of 64 bits, however it is written: %s', (address) => {
+    expect(clientNetwork(address)).toBe('2001:db8:1:2::/64');
+  });
+
+  it.each([
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['2001:db8::', '2001:db8:0:0::/64'],
+    ['2001::4:5:6:7:8', '2001:0:0:4::/64'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4::/64'],
+    ['::2:3:4:5:6:7:8', '0:2:3:4::/64'],
+  ])('fills in what %s leaves out', (address, network) => {
+    expect(clientNetwork(address)).toBe(network);
+  });
+
+  it('is the text itself where there is no address', () => {
+    expect(clientNetwork('')).toBe('');
+  });
+});

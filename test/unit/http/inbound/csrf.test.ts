@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { createOriginPolicy, type OriginPolicy } from '../../../../src/http/inbound/csrf.ts';
+import { requestOf } from '../request.ts';
+
+const baseUrl = 'https://app.example.com';
+const safeMethods = ['GET', 'HEAD', 'OPTIONS'];
+const unsafeMethods = ['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'];
+const methods = [...safeMethods, ...unsafeMethods];
+
+type Headers = readonly (readonly [string, string])[];
+
+/** The code a request is refused with, or undefined when it passes. */
+function ask(policy: OriginPolicy, kind: keyof OriginPolicy, method: string, headers: Headers): unknown {
+  try {
+    policy[kind](requestOf({ method, headers }));
+    return undefined;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}
+
+const site = (value: string) => ['Sec-Fetch-Site', value] as const;
+const origin = (value: string) => ['Origin', value] as const;
+const csrf = (value: string) => ['X-CSRF', value] as const;
+
+describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (mode) => {
+  const policy = createOriginPolicy(baseUrl, mode);
+  /** The static header, where the mode asks for it besides. */
+  const besides = mode === 'header' ? [csrf('1')] : [];
+
+  describe.each(['checkRequest', 'checkForm'] as const)('%s', (kind) => {
+    it('lets every request of our own pages through (A10)', () => {
+      for (const method of methods) {
+        for (const own of [[], [origin(baseUrl)]])
+          expect(ask(policy, kind, method, [site('same-origin'), ...own, ...besides])).toBeUndefined();
+      }
+    });
+
+    it('lets a navigation that the person began through, if it changes nothing (A10)', () => {
+      for (const method of safeMethods)
+        expect(ask(policy, kind, method, [site('none'), ...besides])).toBeUndefined();
+      for (const method of unsafeMethods)
+        expect(ask(policy, kind, method, [site('none'), ...besides])).toBe('csrf_rejected');
+    });
+
+    it('lets nothing of other sites through, siblings included, whatever its method or headers (A10, A13)', () => {
+      for (const value of ['cross-site', 'same-site', 'Same-Origin', 'same-origin, same-origin', 'evil', ''])
+        for (const method of methods)
+          for (const more of [[], [csrf('1')], [csrf('1'), origin(baseUrl)]])
+            expect(ask(policy, kind, method, [site(value), ...more])).toBe('csrf_rejected');
+    });
+
+    it('lets a client without fetch metadata through by the static header alone (A11)', () => {
+      for (const method of methods) {
+        expect(ask(policy, kind, method, [csrf('1')])).toBeUndefined();
+        expect(ask(policy, kind, method, [csrf('1'), origin(baseUrl)])).toBeUndefined();
+        expect(ask(policy, kind, method, [])).toBe('csrf_rejected');
+        expect(ask(policy, kind, method, [origin(baseUrl)])).toBe('csrf_rejected');
+      }
+    });
+
+    it('takes the static header once and with its one value (A11)', () => {
+      for (const value of ['', '0', '01', '1 ', '1, 1', 'true'])
+        expect(ask(policy, kind, 'GET', [csrf(value)])).toBe('csrf_rejected');
+      expect(ask(policy, kind, 'GET', [csrf('1'), csrf('1')])).toBe('csrf_rejected');
+    });
+
+    it.each([
+      'https://evil.test',
+      'null',
+      '',
+      'http://app.example.com',
+      'https://app.example.com:443',
+      'https://app.example.com/',
+      'https://app.example.com.evil.test',
+      'https://evilapp.example.com',
+      'https://api.app.example.com',
+      'https://APP.example.com',
+      'https://app.example.com, https://app.example.com',
+    ])('lets no request of the origin %o through, whatever else it says (A12)', (foreign) => {
+      for (const method of methods)
+        for (const more of [[site('same-origin')], [site('none')], []])
+          expect(ask(policy, kind, method, [origin(foreign), csrf('1'), ...more])).toBe('origin_rejected');
+    });
+  });
+
+  it.each([
+    ['our own origin', [origin(baseUrl)], undefined],
+    ['no origin', [], 'origin_rejected'],
+    ['no origin, but fetch metadata', [site('same-origin'), csrf('1')], 'origin_rejected'],
+    ['an opaque origin', [origin('null')], 'origin_rejected'],
+    ['a sibling', [origin('https://api.example.com'), site('same-site')], 'origin_rejected'],
+    ['a look-alike', [origin('https://app.example.com.evil.test')], 'origin_rejected'],
+    ['two origins', [origin(baseUrl), origin('https://evil.test')], 'origin_rejected'],
+  ])('answers an upgrade of %s as it should (F24)', (_whose, headers, code) => {
+    expect(ask(policy, 'checkUpgrade', 'GET', headers)).toBe(code);
+  });
+});
+
+describe('in mode header', () => {
+  it('asks every request for the static header besides, reading ones included (A11)', () => {
+    const policy = createOriginPolicy(baseUrl, 'header');
+    for (const method of methods)
+      expect(ask(policy, 'checkRequest', method, [site('same-origin'), origin(baseUrl)])).toBe(
+        'csrf_rejected',
+      );
+    expect(ask(policy, 'checkRequest', 'GET', [site('none')])).toBe('csrf_rejected');
+  });
+
+  it('does not ask a form for it, which cannot have one', () => {
+    const policy = createOriginPolicy(baseUrl, 'header');
+    expect(ask(policy, 'checkForm', 'POST', [site('same-origin'), origin(baseUrl)])).toBeUndefined();
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { GatewayError } from '../../../../src/errors.ts';
+import { createProblems } from '../../../../src/http/problem/problem.ts';
+
+const problems = createProblems('/auth/login');
+
+describe('a problem', () => {
+  it('says what is wrong, with a code that never changes (RFC 9457)', () => {
+    const { status, headers, body } = problems(
+      new GatewayError('not_found', { detail: 'Nothing here.' }),
+      'r1',
+    );
+    expect(status).toBe(404);
+    expect(headers).toEqual({ 'Content-Type': 'application/problem+json' });
+    expect(JSON.parse(body)).toEqual({
+      title: 'Not Found',
+      status: 404,
+      code: 'not_found',
+      detail: 'Nothing here.',
+      requestId: 'r1',
+    });
+  });
+
+  it.each(['session_required', 'session_expired', 'step_up_required'] as const)(
+    '%s says where to sign in, and asks for no password of the browser’s (F33)',
+    (code) => {
+      const { status, headers, body } = problems(new GatewayError(code), 'r1');
+      expect(status).toBe(401);
+      expect(JSON.parse(body)).toMatchObject({ code, loginUrl: '/auth/login' });
+      expect(Object.keys(headers)).toEqual(['Content-Type']);
+    },
+  );
+
+  it('says when to try again, and which methods there are', () => {
+    expect(
+      problems(new GatewayError('store_unavailable', { retryAfterSeconds: 2 }), 'r1').headers,
+    ).toMatchObject({
+      'Retry-After': '2',
+    });
+    const refused = new GatewayError('method_not_allowed', { allow: ['GET', 'HEAD'] });
+    expect(problems(refused, 'r1').headers).toMatchObject({ Allow: 'GET, HEAD' });
+    expect(problems(new GatewayError('method_not_allowed', { allow: [] }), 'r1').headers).toMatchObject({
+      Allow: '',
+    });
+  });
+
+  it('says nothing of what went wrong underneath', () => {
+    const cause = new Error('canary');
+    const body = problems(new GatewayError('upstream_unreachable', { detail: 'Away.', cause }), 'r1').body;
+    expect(body).not.toContain('canary');
+  });
+
+  it.each([
+    new Error('canary'),
+    new TypeError('canary'),
+    'canary',
+    { status: 404, code: 'canary' },
+    undefined,
+  ])('that nobody foresaw says nothing of itself: %o', (error) => {
+    const { status, body } = problems(error, 'r1');
+    expect(status).toBe(500);
+    expect(JSON.parse(body)).toEqual({
+      title: 'Internal Server Error',
+      status: 500,
+      code: 'internal_error',
+      requestId: 'r1',
+    });
+  });
+
+  it('reads as no markup, whatever text of a URL is in its reason (C23)', () => {
+    const reason = '<script>alert("&amp;")</script>';
+    const { body } = problems(new GatewayError('login_failed', { reason }), 'r1');
+    expect(body).not.toMatch(/[<>&]/);
+    expect(JSON.parse(body)).toMatchObject({ code: 'login_failed', reason });
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { describeError } from '../../../src/observability/log.ts';
+import { collectLog } from '../log-lines.ts';
+
+describe('a log line', () => {
+  it('is one line of JSON with a level in words, a time and what was said, and nothing of the machine', () => {
+    const { log, lines } = collectLog();
+    log.warn({ requestId: 'r1' }, 'said');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      level: 'warn',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      requestId: 'r1',
+      msg: 'said',
+    });
+  });
+
+  it('stays one line whatever a request has in its path (E23)', () => {
+    const { log, lines } = collectLog();
+    log.info({ path: '/a\r\n{"level":"error"}\u2028' }, 'request');
+    expect(lines.join('').match(/[\r\n]/g)).toEqual(['\n']);
+  });
+
+  it('is not written below the level', () => {
+    const { log, lines } = collectLog('info');
+    log.debug('quiet');
+    expect(lines).toEqual([]);
+  });
+
+  it('has of an error its kind, text, code and stack alone, and of its causes the same (E23)', () => {
+    const { log, lines } = collectLog();
+    const answer = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
+    const failed = Object.assign(new TypeError('it failed', { cause: answer }), {
+      code: 'E_FAILED',
+      command: { name: 'set', args: ['key', 'canary-2'] },
+      response: new Response('canary-3', { headers: { 'Set-Cookie': 'canary-4' } }),
+    });
+    log.error({ err: failed }, 'oops');
+    log.error(failed);
+    expect(lines.join('')).not.toContain('canary');
+    const { err } = JSON.parse(lines[0] ?? '');
+    expect(err).toEqual({
+      type: 'TypeError',
+      message: 'it failed',
+      code: 'E_FAILED',
+      stack: expect.stringContaining('log.test.ts'),
+      cause: { type: 'Error', message: 'no answer of ours' },
+    });
+    expect(JSON.parse(lines[1] ?? '').err).toEqual(err);
+  });
+});
+
+describe('the description of an error', () => {
+  it('leaves out the arguments that Redis repeats in its refusals, in the text and in the stack (E23)', () => {
+    const refusal = new Error(
+      "ERR unknown command 'FROB', with args beginning with: 'coatcheck:session:k' 'canary' ",
+    );
+    const described = describeError(new Error('the store failed', { cause: refusal }));
+    expect(described.cause?.message).toBe("ERR unknown command 'FROB', ");
+    const { stack, message } = describeError(refusal);
+    expect(`${message}${stack}`).not.toContain('canary');
+    expect(stack).toContain('log.test.ts');
+  });
+
+  it('leaves out the text that JSON.parse could not read, which may be an answer with a token (E23)', () => {
+    let unreadable: unknown;
+    try {
+      JSON.parse('canary-opaque-token');
+    } catch (error) {
+      unreadable = error;
+    }
+    const described = JSON.stringify(describeError(new Error('parsing failed', { cause: unreadable })));
+    expect(described).toContain('a text could not be read');
+    expect(described + JSON.stringify(describeError(unreadable))).not.toContain('canary');
+  });
+
+  it('says of anything else that is thrown only what type it has', () => {
+    for (const thrown of ['canary', { token: 'canary' }, 1, null, undefined])
+      expect(JSON.stringify(describeError(thrown))).toMatch(
+        /^\{"type":"\w+","message":"a value that is no error/,
+      );
+  });
+
+  it('ends where causes go round in a circle', () => {
+    const error = new Error('round');
+    error.cause = error;
+    let depth = 0;
+    for (let at = describeError(error).cause; at !== undefined; at = at.cause) depth += 1;
+    expect(depth).toBe(4);
+  });
+
+  it('leaves out a code that is no text', () => {
+    expect(describeError(Object.assign(new Error('x'), { code: { token: 'canary' } }))).not.toHaveProperty(
+      'code',
+    );
+  });
+});

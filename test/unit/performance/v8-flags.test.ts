@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { settings } from '../../../src/performance/v8-flags.ts';
+
+const run = promisify(execFile);
+
+/** Keeps what it makes for a while, so that V8 finds the young generation too small, and says how large it is on average. */
+const greedy = `
+import { setImmediate as turn } from 'node:timers/promises';
+import { tuneHeap, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
+if (process.argv[1] === 'tuned') tuneHeap();
+const turns = 600;
+let kept = [];
+let sum = 0;
+for (let at = 0; at < turns; at += 1) {
+  for (let each = 0; each < 20_000; each += 1) kept.push({ at, each });
+  if (kept.length > 600_000) kept = [];
+  sum += youngBytes();
+  await turn();
+}
+console.log(sum / turns);
+`;
+
+/** Makes pieces of a body and drops them, as a large one passes, and says what memory they had at most. */
+const passing = `
+import { setImmediate as turn } from 'node:timers/promises';
+import { tuneHeap } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
+if (process.argv[1] === 'tuned') tuneHeap();
+let most = 0;
+for (let at = 0; at < 8_192; at += 1) {
+  new Uint8Array(65_536);
+  most = Math.max(most, process.memoryUsage().arrayBuffers);
+  await turn();
+}
+console.log(most);
+`;
+
+async function figureOf(script: string, ...args: string[]): Promise<number> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script, ...args]);
+  return Number(stdout);
+}
+
+describe('the heap of a gateway', () => {
+  it('is set up by flags that this V8 knows: it passes over others in silence', async () => {
+    const { stdout } = await run(process.execPath, ['--v8-options']);
+    for (const setting of [...settings, '--semi-space-growth-factor']) {
+      const [flag = ''] = setting.replace('--no-', '--').split('=');
+      expect(stdout).toContain(` ${flag} `);
+    }
+  });
+
+  it('has a young generation that stays small', async () => {
+    const [tuned, untuned] = [await figureOf(greedy, 'tuned'), await figureOf(greedy)];
+    expect(tuned / untuned).toBeLessThan(0.75);
+  });
+
+  it('lets go of the pieces of a large body before they pile up', async () => {
+    const [tuned, untuned] = [await figureOf(passing, 'tuned'), await figureOf(passing)];
+    expect(tuned).toBeLessThan(32 * 2 ** 20);
+    expect(tuned / untuned).toBeLessThan(0.75);
+  });
+});

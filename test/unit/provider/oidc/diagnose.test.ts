@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { oidcFindings } from '../../../../src/provider/oidc/diagnose.ts';
+import { pem } from '../../config/keys.ts';
+import { minimal } from '../../config/sample.ts';
+
+const ISSUER = 'https://login.example.com';
+const CALLBACK = 'https://app.example.com/auth/callback';
+
+/** What a provider that has everything says of itself. */
+const complete = {
+  issuer: ISSUER,
+  authorization_endpoint: `${ISSUER}/authorize`,
+  token_endpoint: `${ISSUER}/token`,
+  jwks_uri: `${ISSUER}/jwks`,
+  revocation_endpoint: `${ISSUER}/revoke`,
+  end_session_endpoint: `${ISSUER}/logout`,
+  grant_types_supported: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_methods_supported: ['client_secret_basic', 'private_key_jwt'],
+  token_endpoint_auth_signing_alg_values_supported: ['ES256'],
+  code_challenge_methods_supported: ['S256'],
+  scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+};
+
+/** What is said of a provider that differs in this from the complete one, by name, each as `verdict: detail`. */
+function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
+  const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
+  if (provider.type !== 'oidc') throw new Error('the provider is of another kind');
+  const found = oidcFindings({ ...complete, ...server }, provider, CALLBACK);
+  return Object.fromEntries(found.map(({ name, verdict, detail }) => [name, `${verdict}: ${detail}`]));
+}
+
+const key = (kind: string) => ({
+  clientAuthentication: 'private_key_jwt',
+  clientSecret: undefined,
+  privateKey: pem(kind),
+});
+
+describe('what is found at an OpenID provider', () => {
+  it('is all well when it has everything that this configuration uses', () => {
+    expect(findings()).toEqual({
+      provider: `ok: ${ISSUER}, found by OpenID discovery`,
+      endpoints: `ok: authorization ${ISSUER}/authorize, token ${ISSUER}/token, keys ${ISSUER}/jwks, revocation ${ISSUER}/revoke, logout ${ISSUER}/logout`,
+      grants: 'ok: authorization_code, refresh_token',
+      client: 'ok: client_secret_basic, which the provider takes',
+      PKCE: 'ok: S256',
+      scopes: 'ok: openid, profile, email, offline_access',
+      refresh: expect.stringMatching(/^ok: rotation is not announced by any provider/),
+      revocation: 'ok: signing out revokes the refresh token',
+      logout: `ok: leads to ${ISSUER}/logout, and back to login.postLogoutReturnTo, to be registered there`,
+      callback: `ok: ${CALLBACK}, to be registered at the provider`,
+    });
+  });
+
+  it.each([
+    [
+      'grants',
+      { grant_types_supported: ['implicit', 'refresh_token'] },
+      'failed: authorization_code not among',
+    ],
+    ['grants', { grant_types_supported: ['authorization_code'] }, 'note: refresh_token is not announced'],
+    ['grants', { grant_types_supported: undefined }, 'note: none announced'],
+    [
+      'PKCE',
+      { code_challenge_methods_supported: undefined },
+      'note: not announced; S256 is sent all the same',
+    ],
+    ['scopes', { scopes_supported: ['openid', 'email', 'profile'] }, 'note: offline_access not among'],
+    ['scopes', { scopes_supported: undefined }, 'ok: openid, profile'],
+    ['revocation', { revocation_endpoint: undefined }, 'note: no endpoint'],
+    ['logout', { end_session_endpoint: undefined }, 'note: no endpoint, and no provider.logoutUrl'],
+    ['client', { token_endpoint_auth_methods_supported: undefined }, 'ok: client_secret_basic'],
+    [
+      'client',
+      { token_endpoint_auth_methods_supported: ['client_secret_post', 'none'] },
+      'failed: provider.clientAuthentication is client_secret_basic, and the provider takes client_secret_post, none',
+    ],
+  ])('of its %s, with %o: %s', (name, server, expected) => {
+    expect(findings(server)[name]).toContain(expected);
+    const others = Object.entries(findings(server)).filter(
+      ([other]) => other !== name && other !== 'endpoints',
+    );
+    for (const [, said] of others) expect(said).toMatch(/^ok: /);
+  });
+
+  it.each([
+    ['a key that the provider takes', 'P-256', 'ok: private_key_jwt by ES256, which the provider takes'],
+    ['another key', 'ed25519', 'failed: provider.privateKey signs EdDSA, and the provider takes ES256'],
+  ])('of private_key_jwt with %s', (_what, kind, expected) => {
+    expect(findings({}, key(kind))['client']).toBe(expected);
+  });
+
+  it('of the logout page that is configured, whatever the provider announces', () => {
+    const logoutUrl = 'https://pages.example.com/logout?client_id={clientId}&to={returnTo}';
+    expect(findings({}, { logoutUrl })['logout']).toBe(
+      'ok: leads to https://pages.example.com, by provider.logoutUrl',
+    );
+  });
+
+  it('of offline_access that is announced and not asked for', () => {
+    expect(findings({}, { scopes: ['openid'] })['refresh']).toMatch(
+      /^note: offline_access is announced, and not/,
+    );
+  });
+});

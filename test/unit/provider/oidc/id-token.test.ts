@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createIdTokens } from '../../../../src/provider/oidc/id-token.ts';
+import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
+import { createTestClock } from '../../clock.ts';
+import { createSigningKey, type SigningKey } from '../signing-key.ts';
+import { answer } from '../token-endpoint.ts';
+
+const issuer = 'https://login.example.com';
+const accessToken = 'canary-access-token';
+const nowSeconds = createTestClock().now() / 1000;
+const claims = { iss: issuer, aud: 'web', sub: 'ada', iat: nowSeconds, exp: nowSeconds + 300, nonce: 'n' };
+
+let key: SigningKey;
+let stranger: SigningKey;
+beforeAll(async () => {
+  [key, stranger] = await Promise.all([createSigningKey('k1'), createSigningKey('k1')]);
+});
+
+/** The checks of a client that asks for so much in its authorization requests. */
+function open({
+  maxAge,
+  acrValues = [],
+  status = 200,
+}: { maxAge?: number; acrValues?: string[]; status?: number } = {}) {
+  const { now: clock } = createTestClock();
+  const idTokens = createIdTokens({
+    keySet: createKeySet({
+      jwksUri: `${issuer}/jwks`,
+      algorithms: ['ES256'],
+      timeoutMs: 1_000,
+      clock,
+      fetch: async () => answer(status, { keys: [key.jwk] }),
+    }),
+    issuer,
+    clientId: 'web',
+    maxAge,
+    acrValues,
+    clock,
+  });
+  return {
+    ofLogin: async (given: Record<string, unknown> | string, by = key) =>
+      idTokens.ofLogin(await by.sign(typeof given === 'string' ? given : { ...claims, ...given }), {
+        nonce: 'n',
+        accessToken,
+      }),
+    ofRefresh: async (given: Record<string, unknown>, by = key) =>
+      idTokens.ofRefresh(await by.sign({ ...claims, ...given }), { subject: 'ada' }),
+  };
+}
+
+function refusal(of: string) {
+  return { kind: 'invalid', cause: expect.objectContaining({ message: expect.stringContaining(of) }) };
+}
+
+describe('the ID token of a login', () => {
+  it('is valid when it is for us, new and for this login (C4–C12)', async () => {
+    const { ofLogin } = open();
+    expect(await ofLogin({ name: 'Ada' })).toEqual({ kind: 'valid', claims: { ...claims, name: 'Ada' } });
+    expect(await ofLogin({ aud: ['web'], azp: 'web' })).toMatchObject({ kind: 'valid' });
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['"iss"', { iss: 'https://login.example.com/' }],
+    ['"iss"', { iss: undefined }],
+    ['"aud"', { aud: 'other' }],
+    ['"aud"', { aud: undefined }],
+    ['"aud"', { aud: ['web', 'other'] }],
+    ['"aud"', { aud: ['web', 'other'], azp: 'web' }],
+    ['"aud"', { aud: [] }],
+    ['"azp"', { azp: 'other' }],
+    ['"azp"', { azp: null }],
+    ['"sub"', { sub: undefined }],
+    ['"sub"', { sub: '' }],
+    ['"sub"', { sub: 7 }],
+    ['"sub"', { sub: 'a'.repeat(256) }],
+    ['"exp"', { exp: undefined }],
+    ['"exp"', { exp: nowSeconds - 60 }],
+    ['"exp"', { exp: `${nowSeconds + 300}` }],
+    ['"exp"', { exp: -1 }],
+    ['"iat"', { iat: undefined }],
+    ['"iat"', { iat: null }],
+    ['"iat"', { iat: nowSeconds + 61 }],
+    ['"iat"', { iat: nowSeconds - 661 }],
+    ['"nbf"', { nbf: nowSeconds + 61 }],
+    ['"nonce"', { nonce: undefined }],
+    ['"nonce"', { nonce: 'other' }],
+    ['"nonce"', { nonce: ['n'] }],
+    ['"at_hash"', { at_hash: 'b3RoZXI' }],
+    ['"at_hash"', { at_hash: null }],
+    ['"auth_time"', { auth_time: 'today' }],
+  ])('is refused for its %s: %o', async (claim, given) => {
+    expect(await open().ofLogin(given)).toEqual(refusal(claim));
+  });
+
+  it('is refused when it would never end: 1e999 is a number in JSON (C10)', async () => {
+    const endless = JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e999');
+    expect(await open().ofLogin(endless)).toEqual(refusal('"exp"'));
+  });
+
+  it('may be dated by a clock a minute away (C10)', async () => {
+    const { ofLogin } = open();
+    for (const iat of [nowSeconds - 300, nowSeconds - 60, nowSeconds + 60])
+      expect(await ofLogin({ iat, nbf: iat, exp: iat + 360 })).toMatchObject({ kind: 'valid' });
+  });
+
+  it('may tell the hash of the access token that came with it (C13)', async () => {
+    const half = createHash('sha256').update(accessToken).digest().subarray(0, 16);
+    expect(await open().ofLogin({ at_hash: half.toString('base64url') })).toMatchObject({ kind: 'valid' });
+  });
+
+  it('tells that the person signed in lately enough, where max_age is asked for (C14)', async () => {
+    const { ofLogin } = open({ maxAge: 600 });
+    expect(await ofLogin({ auth_time: nowSeconds - 600 })).toMatchObject({ kind: 'valid' });
+    expect(await ofLogin({ auth_time: nowSeconds - 661 })).toEqual(refusal('"auth_time"'));
+    expect(await ofLogin({})).toEqual(refusal('"auth_time"'));
+    expect(await open().ofLogin({ auth_time: 1 })).toMatchObject({ kind: 'valid' });
+  });
+
+  it('tells that the person signed in well enough, where acr_values are asked for (C14)', async () => {
+    const { ofLogin } = open({ acrValues: ['gold', 'silver'] });
+    expect(await ofLogin({ acr: 'silver' })).toMatchObject({ kind: 'valid' });
+    for (const acr of ['bronze', undefined, 1, 'gold silver'])
+      expect(await ofLogin({ acr })).toEqual(refusal('"acr"'));
+  });
+
+  it('is refused when another key signed it, and not judged when the keys are away (C7)', async () => {
+    expect(await open().ofLogin({}, stranger)).toEqual(refusal('signature'));
+    expect(await open({ status: 503 }).ofLogin({})).toMatchObject({ kind: 'unverifiable' });
+  });
+});
+
+describe('the ID token of a refresh', () => {
+  it('is valid when it is for us and about the same person (C20)', async () => {
+    const { ofRefresh } = open();
+    const refreshed = { ...claims, name: 'Ada' };
+    expect(await ofRefresh(refreshed)).toEqual({ kind: 'valid', claims: refreshed });
+    expect(await ofRefresh({ aud: ['web'], azp: 'web', nonce: undefined })).toMatchObject({ kind: 'valid' });
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['"sub"', { sub: 'eve' }],
+    ['"sub"', { sub: undefined }],
+    ['"iss"', { iss: 'https://login.example.com/' }],
+    ['"iss"', { iss: undefined }],
+    ['"aud"', { aud: 'other' }],
+    ['"aud"', { aud: undefined }],
+    ['"aud"', { aud: ['web', 'other'] }],
+    ['"azp"', { azp: 'other' }],
+  ])('is refused for its %s: %o (C20)', async (claim, given) => {
+    expect(await open().ofRefresh(given)).toEqual(refusal(claim));
+  });
+
+  it('is refused when another key signed it, and not judged when the keys are away (C7)', async () => {
+    expect(await open().ofRefresh({}, stranger)).toEqual(refusal('signature'));
+    expect(await open({ status: 503 }).ofRefresh({})).toMatchObject({ kind: 'unverifiable' });
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['"sub"', { sub: 'eve' }],
+    ['"iss"', { iss: undefined }],
+    ['"aud"', { aud: undefined }],
+    ['"aud"', { aud: ['web', 'other'] }],
+    ['"azp"', { azp: 'other' }],
+  ])('is refused for its %s though the keys are away: %o (C20)', async (claim, given) => {
+    expect(await open({ status: 503 }).ofRefresh(given)).toEqual(refusal(claim));
+  });
+
+  it('may be dated by a clock hours away, in either direction (G5)', async () => {
+    const { ofRefresh } = open();
+    for (const iat of [nowSeconds - 18_000, nowSeconds + 18_000])
+      expect(await ofRefresh({ iat, nbf: iat, exp: iat + 60 })).toMatchObject({ kind: 'valid' });
+  });
+
+  it('may be an older one, sent again: its at_hash is then of an older access token', async () => {
+    expect(await open().ofRefresh({ at_hash: 'b3RoZXI', exp: nowSeconds - 7_200 })).toMatchObject({
+      kind: 'valid',
+    });
+  });
+});

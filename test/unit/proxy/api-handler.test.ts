@@ -1,0 +1,42 @@
+import type { Request, Response } from 'express';
+import { expect, it } from 'vitest';
+import { createOriginPolicy } from '../../../src/http/inbound/csrf.ts';
+import { createApi } from '../../../src/proxy/api-handler.ts';
+import { createCrowds } from '../../../src/proxy/concurrency-limit.ts';
+import { createRoutes } from '../../../src/proxy/routes.ts';
+import { parseConfig } from '../../../src/config/load.ts';
+import { minimal, route } from '../config/sample.ts';
+import { requestOf } from '../http/request.ts';
+import { collectLog } from '../log-lines.ts';
+
+const config = parseConfig({ ...minimal, routes: [{ ...route, auth: 'none' }] });
+
+/** Asks the API handler when these parts of it fail; gives what it throws. */
+async function failureOf(parts: { bearers?: unknown; passages?: unknown }): Promise<unknown> {
+  const deps = {
+    routes: createRoutes(config.routes),
+    originPolicy: createOriginPolicy(config.baseUrl, 'fetch-metadata'),
+    crowds: createCrowds(),
+    bearers: { forRequest: async () => undefined },
+    passages: { open: async () => undefined },
+    longAnswers: {},
+    log: collectLog().log,
+    ...parts,
+  } as unknown as Parameters<typeof createApi>[0];
+  const request = requestOf({ url: '/api/one', headers: [['Sec-Fetch-Site', 'same-origin']] }) as Request;
+  const exchange = { target: { path: '/api/one', query: '' }, clientAddress: '203.0.113.9' };
+  const response = { locals: { exchange }, headersSent: false, destroyed: false } as unknown as Response;
+  return Promise.resolve(createApi(deps)(request, response, () => undefined)).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+const fault = new TypeError('canary');
+const fail = () => Promise.reject(fault);
+
+it('a fault of the gateway itself is not taken for one of the API', async () => {
+  expect(await failureOf({})).toBeUndefined();
+  expect(await failureOf({ bearers: { forRequest: fail } })).toBe(fault);
+  expect(await failureOf({ passages: { open: fail } })).toMatchObject({ code: 'upstream_unreachable' });
+});

@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createPlaces } from '../../../../src/proxy/upstream/connection-slots.ts';
+
+const WAIT_MS = 1_000;
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+/** So many requests for two places, numbered; what became of those that had to wait. */
+function openPlaces(requests: number) {
+  const places = createPlaces(2, WAIT_MS);
+  const came: (number | string)[] = [];
+  const all = Array.from({ length: requests }, (_, at) => {
+    const go = () => void came.push(at);
+    const isIn = places.take(go, ({ code }) => void came.push(`${at} ${code}`));
+    return { go, isIn };
+  });
+  return { places, came, all };
+}
+
+describe('a place on a connection', () => {
+  it('is had at once while there are some, and then in the order of coming', () => {
+    const { places, came, all } = openPlaces(4);
+    expect(all.map(({ isIn }) => isIn)).toEqual([true, true, false, false]);
+    places.leave();
+    places.leave();
+    vi.runAllTimers();
+    expect(came).toEqual([2, 3]);
+    places.leave();
+    expect(places.take(vi.fn(), vi.fn())).toBe(true);
+    expect(places.take(vi.fn(), vi.fn())).toBe(false);
+  });
+
+  it('is waited for so long and no longer, and goes to who still waits', () => {
+    const { places, came } = openPlaces(3);
+    vi.advanceTimersByTime(WAIT_MS - 1);
+    places.take(
+      () => void came.push('late'),
+      () => void came.push('late refused'),
+    );
+    expect(came).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(came).toEqual(['2 upstream_timeout']);
+    places.leave();
+    vi.runAllTimers();
+    expect(came).toEqual(['2 upstream_timeout', 'late']);
+  });
+
+  it('is not kept for who waits no longer, of whom nothing is left', () => {
+    const { places, came, all } = openPlaces(4);
+    places.forgo(all[2]?.go ?? vi.fn());
+    expect(vi.getTimerCount()).toBe(1);
+    places.leave();
+    vi.runAllTimers();
+    expect(came).toEqual([3]);
+  });
+});

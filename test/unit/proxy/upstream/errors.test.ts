@@ -1,0 +1,66 @@
+import { errors } from 'undici';
+import { describe, expect, it } from 'vitest';
+import { GatewayError } from '../../../../src/errors.ts';
+import {
+  explainBrokenAnswer,
+  explainUpstreamFailure,
+  isStaleConnection,
+} from '../../../../src/proxy/upstream/errors.ts';
+
+const coded = (code: string) => Object.assign(new Error(`canary ${code}`), { code });
+
+describe('a failed call', () => {
+  it.each([
+    ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
+    ['upstream_timeout', new errors.BodyTimeoutError('canary')],
+    ['upstream_timeout', new errors.ConnectTimeoutError('canary')],
+    ['upstream_timeout', coded('ETIMEDOUT')],
+    ['upstream_invalid_response', new errors.HTTPParserError('canary')],
+    ['upstream_invalid_response', coded('HPE_HEADER_OVERFLOW')],
+    ['bad_request', new errors.InvalidArgumentError('canary')],
+    ['bad_request', new errors.NotSupportedError('canary')],
+    ['upstream_unreachable', coded('ECONNREFUSED')],
+    ['upstream_unreachable', coded('ENOTFOUND')],
+    ['upstream_unreachable', coded('DEPTH_ZERO_SELF_SIGNED_CERT')],
+    ['upstream_unreachable', new errors.SocketError('canary')],
+    ['upstream_unreachable', new Error('canary')],
+    ['upstream_unreachable', 'canary'],
+    ['upstream_unreachable', undefined],
+  ])('is answered with %s when it is %o, in words of our own', (code, cause) => {
+    const error = explainUpstreamFailure(cause);
+    expect(error).toMatchObject({ code });
+    expect(error.cause).toBe(cause);
+    expect(error.message).not.toContain('canary');
+  });
+
+  it('that has been explained stays as it is', () => {
+    const error = new GatewayError('body_too_large');
+    expect(explainUpstreamFailure(error)).toBe(error);
+    expect(explainBrokenAnswer(error)).toBe(error);
+  });
+});
+
+describe('an answer that broke off before its head was whole', () => {
+  it.each([
+    ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
+    ['upstream_invalid_response', new errors.SocketError('canary')],
+    ['upstream_invalid_response', coded('ECONNRESET')],
+    ['upstream_invalid_response', new errors.HTTPParserError('canary')],
+  ])('is answered with %s when it is %o (F21)', (code, cause) => {
+    expect(explainBrokenAnswer(cause)).toMatchObject({ code });
+  });
+});
+
+describe('a stale connection', () => {
+  it('is one that the upstream had closed before anything was answered', () => {
+    for (const cause of [new errors.SocketError('closed'), coded('ECONNRESET'), coded('EPIPE')])
+      expect(isStaleConnection(cause)).toBe(true);
+    for (const cause of [
+      coded('ECONNREFUSED'),
+      new errors.HeadersTimeoutError('slow'),
+      new Error('?'),
+      undefined,
+    ])
+      expect(isStaleConnection(cause)).toBe(false);
+  });
+});

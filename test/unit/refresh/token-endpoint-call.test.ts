@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createMetrics } from '../../../src/observability/metrics.ts';
+import type { RefreshOutcome } from '../../../src/provider/provider.ts';
+import { createBreaker } from '../../../src/concurrency/circuit-breaker.ts';
+import { createRefreshExchange } from '../../../src/refresh/token-endpoint-call.ts';
+import { createTurnstile } from '../../../src/concurrency/semaphore.ts';
+import { createAudience } from '../../../src/tokens/audience.ts';
+import { collectLog } from '../log-lines.ts';
+import { failure, refreshed, scriptProvider } from './rig.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+function openExchange({ retries = 2 } = {}) {
+  const scripted = scriptProvider();
+  const { log, lines } = collectLog();
+  const metrics = createMetrics();
+  const breaker = createBreaker(Date.now);
+  const turnstile = createTurnstile(100);
+  const { provider } = scripted;
+  const exchange = createRefreshExchange({
+    provider,
+    breaker,
+    turnstile,
+    retries,
+    clock: Date.now,
+    log,
+    metrics,
+  });
+  const state = { isHeld: true };
+  /** Spends a token whose calls end so, in turn. */
+  const ask = (...outcomes: RefreshOutcome[]) => {
+    scripted.outcomes.push(...outcomes);
+    return exchange({
+      refreshToken: 'rt-1',
+      subject: 'ada',
+      audience: createAudience([], []),
+      maySend: () => state.isHeld,
+    });
+  };
+  /** The same, with the pauses between the calls run. */
+  const spend = async (...outcomes: RefreshOutcome[]) => {
+    const outcome = ask(...outcomes);
+    await vi.advanceTimersByTimeAsync(5_000);
+    return outcome;
+  };
+  return { ...scripted, ask, spend, state, breaker, lines, metrics };
+}
+
+describe('spending a refresh token', () => {
+  it.each([
+    ['refreshed', refreshed(2)],
+    ['rejected', failure.rejected],
+    ['misconfigured', failure.misconfigured],
+    ['identity_changed', { kind: 'identity_changed', refreshToken: 'rt-2', cause: undefined } as const],
+  ])('is done once when it is %s', async (_kind, outcome) => {
+    const { spend, calls } = openExchange();
+    expect(await spend(outcome)).toBe(outcome);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('is tried again when nothing had been sent, as often as configured (G13)', async () => {
+    const { spend, calls } = openExchange({ retries: 2 });
+    expect(await spend(failure.transient, failure.transient)).toMatchObject({ kind: 'refreshed' });
+    expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1', 'rt-1']);
+  });
+
+  it.each([0, 1, 2])('is given up after %i further calls (G13)', async (retries) => {
+    const { spend, calls } = openExchange({ retries });
+    expect(await spend(...Array.from({ length: 5 }, () => failure.transient))).toBe(failure.transient);
+    expect(calls).toHaveLength(retries + 1);
+  });
+
+  it('is tried once more when it is not known what came of it, within the grace of the provider (G15)', async () => {
+    const { spend, calls } = openExchange({ retries: 5 });
+    expect(await spend(failure.ambiguous)).toMatchObject({ kind: 'refreshed' });
+    expect(calls).toHaveLength(2);
+  });
+
+  it('is not tried a third time when that is still not known (G15)', async () => {
+    const { spend, calls } = openExchange({ retries: 5 });
+    expect(await spend(failure.ambiguous, failure.ambiguous)).toBe(failure.ambiguous);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('may be rejected the second time: the provider has no grace (G15)', async () => {
+    const { spend } = openExchange();
+    expect(await spend(failure.ambiguous, failure.rejected)).toBe(failure.rejected);
+  });
+
+  it('is not tried again against the word of the provider (G13)', async () => {
+    const { spend, calls } = openExchange();
+    const busy = { ...failure.transient, retryAfterSeconds: 7 };
+    expect(await spend(busy)).toBe(busy);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('is not tried again once the lock has lapsed: another process may have been first (G7)', async () => {
+    const { spend, calls, state } = openExchange();
+    state.isHeld = false;
+    expect(await spend(failure.transient)).toBe(failure.transient);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('is not even begun while the token endpoint is left alone (G13)', async () => {
+    const { spend, calls, breaker } = openExchange();
+    breaker.asking().failed(60_000);
+    expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 60 });
+    expect(calls).toEqual([]);
+  });
+
+  it('leaves the endpoint alone after three calls in a row that failed, whosever they were (G13)', async () => {
+    const { ask, calls, breaker } = openExchange({ retries: 0 });
+    await ask(failure.ambiguous);
+    await ask(failure.transient);
+    expect(breaker.pauseMs()).toBe(0);
+    await ask(failure.misconfigured);
+    expect(breaker.pauseMs()).toBeGreaterThan(0);
+    expect(await ask()).toMatchObject({ kind: 'transient' });
+    expect(calls).toHaveLength(3);
+  });
+
+  it('takes a rejected token for a provider that is well', async () => {
+    const { ask, breaker } = openExchange({ retries: 0 });
+    await ask(failure.transient);
+    await ask(failure.transient);
+    await ask(failure.rejected);
+    await ask(failure.transient);
+    expect(breaker.pauseMs()).toBe(0);
+  });
+
+  it('measures every call', async () => {
+    const { spend, metrics } = openExchange();
+    await spend(failure.transient);
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('coatcheck_refresh_duration_seconds_count 2');
+  });
+
+  it('tells the operator, loudly, that the provider refuses the gateway, and nobody the token (G12)', async () => {
+    const { spend, lines } = openExchange();
+    await spend(failure.misconfigured);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', error: 'invalid_client' });
+    expect(lines.join('')).not.toContain('rt-1');
+  });
+});

@@ -1,0 +1,219 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Provider, RevocationOutcome } from '../../../../src/provider/provider.ts';
+import { createLocalOutbox, type RevocationOutbox } from '../../../../src/sessions/revocation/outbox.ts';
+import { createRevocations } from '../../../../src/sessions/revocation/revocation.ts';
+import { collectLog } from '../../log-lines.ts';
+
+const DAY_MS = 86_400_000;
+const LEASE_MS = 30_000;
+
+const failed = (retryAfterSeconds?: number): RevocationOutcome => ({
+  kind: 'failed',
+  retryAfterSeconds,
+  cause: new Error('503'),
+});
+const refused: RevocationOutcome = { kind: 'refused', cause: new Error('unsupported_token_type') };
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+/** Revocations at a provider that does what it is told to. */
+function openRevocations(durable?: RevocationOutbox) {
+  const asked: { token: string; atMs: number }[] = [];
+  const state: { outcome: RevocationOutcome | Promise<RevocationOutcome> } = { outcome: { kind: 'revoked' } };
+  const provider = {
+    async revoke(token: string) {
+      asked.push({ token, atMs: Date.now() });
+      return state.outcome;
+    },
+  } as unknown as Provider;
+  const { log, lines } = collectLog();
+  const revocations = createRevocations({ provider, durable, leaseMs: LEASE_MS, clock: Date.now, log });
+  const tokens = () => asked.map(({ token }) => token);
+  const levels = () => lines.map((line) => JSON.parse(line).level);
+  return { revocations, asked, tokens, state, lines, levels };
+}
+
+describe('a revocation', () => {
+  it('is made once when it succeeds (standards: D7)', async () => {
+    const { revocations, tokens } = openRevocations();
+    await revocations.revoke('rt');
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(tokens()).toEqual(['rt']);
+  });
+
+  it('that fails settles all the same, and is made again after pauses that double (standards: D8)', async () => {
+    const { revocations, asked, state } = openRevocations();
+    state.outcome = failed();
+    await revocations.revoke('rt');
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    const [first, ...later] = asked.map(({ atMs }) => atMs);
+    const ages = later.map((atMs) => atMs - (first ?? 0));
+    expect(ages[0]).toBeLessThan(5_000);
+    for (const [at, age] of ages.slice(1).entries()) {
+      const before = ages[at] ?? 0;
+      const pauseMs = Math.min(600_000, before);
+      expect(age - before).toBeGreaterThanOrEqual(pauseMs * 0.75);
+      // What is due waits for the next look at most.
+      expect(age - before).toBeLessThanOrEqual(pauseMs + 2_500);
+    }
+    expect(asked.length).toBeGreaterThan(12);
+    expect(asked.length).toBeLessThan(25);
+  });
+
+  it('is not made again once it has succeeded (standards: D8)', async () => {
+    const { revocations, tokens, state } = openRevocations();
+    state.outcome = failed();
+    await revocations.revoke('rt');
+    state.outcome = { kind: 'revoked' };
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(tokens()).toEqual(['rt', 'rt']);
+  });
+
+  it('is not made before the provider wants to be asked again (standards: D8)', async () => {
+    const { revocations, asked, state } = openRevocations();
+    state.outcome = failed(120);
+    await revocations.revoke('rt');
+    await vi.advanceTimersByTimeAsync(119_999);
+    expect(asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('that the provider refuses is not made again, and is said in the log (standards: D8)', async () => {
+    const { revocations, tokens, state, levels } = openRevocations();
+    state.outcome = refused;
+    await revocations.revoke('rt');
+    await vi.advanceTimersByTimeAsync(DAY_MS);
+    expect(tokens()).toEqual(['rt']);
+    expect(levels()).toEqual(['error']);
+  });
+
+  it('is given up after a day, and every step is said in the log, without the token (standards: E23)', async () => {
+    const { revocations, asked, state, lines, levels } = openRevocations();
+    state.outcome = failed();
+    await revocations.revoke('canary');
+    await vi.advanceTimersByTimeAsync(DAY_MS + 700_000);
+    const made = asked.length;
+    await vi.advanceTimersByTimeAsync(DAY_MS);
+    expect(asked).toHaveLength(made);
+    expect(levels()).toEqual([...Array(made - 1).fill('warn'), 'error']);
+    expect(lines.join('')).not.toContain('canary');
+  });
+});
+
+describe('many revocations', () => {
+  it('are tried one at a time while the provider is away, and in growing numbers when it is back', async () => {
+    const { revocations, asked, state } = openRevocations();
+    state.outcome = failed();
+    await Promise.all(Array.from({ length: 100 }, (_, at) => revocations.revoke(`rt-${at}`)));
+    expect(asked).toHaveLength(100);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked.length - 100).toBeLessThan(60);
+    state.outcome = { kind: 'revoked' };
+    await vi.advanceTimersByTimeAsync(120_000);
+    const through = asked.length;
+    expect(new Set(asked.slice(-100).map(({ token }) => token)).size).toBe(100);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(asked).toHaveLength(through);
+  });
+});
+
+describe('a durable outbox', () => {
+  /** An outbox that outlives the process, which a test can take away. */
+  const openDurable = () => {
+    const local = createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now });
+    const state = { isAway: false };
+    const asked: string[] = [];
+    const orFail = <Result>(what: string, result: () => Promise<Result>) => {
+      asked.push(what);
+      return state.isAway ? Promise.reject(new Error('store_unavailable')) : result();
+    };
+    const durable: RevocationOutbox = {
+      keep: (token) => orFail('keep', () => local.keep(token)),
+      take: (count) => orFail('take', () => local.take(count)),
+    };
+    return { durable, state, asked, left: () => local.takeAll().map(({ refreshToken }) => refreshToken) };
+  };
+
+  it('has a token before the provider is asked, and until it is through (standards: D8)', async () => {
+    const { durable, left } = openDurable();
+    const { revocations, asked, state } = openRevocations(durable);
+    const answer = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = answer.promise;
+    const revoking = revocations.revoke('rt');
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    expect(left()).toEqual(['rt']);
+    answer.resolve({ kind: 'revoked' });
+    await revoking;
+    expect(left()).toEqual([]);
+  });
+
+  it('gives what another process left to this one, once its lease is over (standards: D8)', async () => {
+    const { durable, left } = openDurable();
+    await durable.keep('rt');
+    const { tokens } = openRevocations(durable);
+    await vi.advanceTimersByTimeAsync(LEASE_MS - 3_000);
+    expect(tokens()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(tokens()).toEqual(['rt']);
+    expect(left()).toEqual([]);
+  });
+
+  it('that is away costs no token: it is kept in the process meanwhile', async () => {
+    const { durable, state: store } = openDurable();
+    const { revocations, tokens, state } = openRevocations(durable);
+    store.isAway = true;
+    state.outcome = failed();
+    await revocations.revoke('rt');
+    expect(tokens()).toEqual(['rt']);
+    state.outcome = { kind: 'revoked' };
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(tokens()).toEqual(['rt', 'rt']);
+  });
+
+  it('keeps what is not through at the end of the process, which tries no more (standards: D8, G18)', async () => {
+    const { durable, asked: operations, left } = openDurable();
+    const { revocations, tokens, state } = openRevocations(durable);
+    state.outcome = failed();
+    await revocations.revoke('rt');
+    await revocations.settle();
+    operations.length = 0;
+    await vi.advanceTimersByTimeAsync(DAY_MS);
+    expect(tokens()).toEqual(['rt']);
+    expect(operations).toEqual([]);
+    expect(left()).toEqual(['rt']);
+  });
+});
+
+describe('settling', () => {
+  it('waits for what is under way (standards: G18)', async () => {
+    const { revocations, state } = openRevocations();
+    const answer = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = answer.promise;
+    void revocations.revoke('rt');
+    let settled = false;
+    const settling = revocations.settle().then(() => (settled = true));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(settled).toBe(false);
+    answer.resolve({ kind: 'revoked' });
+    await settling;
+    expect(settled).toBe(true);
+  });
+
+  it('makes what only this process knows of at once, one last time, and says what is lost (standards: G18)', async () => {
+    const { revocations, tokens, state, lines } = openRevocations();
+    state.outcome = failed();
+    await revocations.revoke('one');
+    await revocations.revoke('two');
+    await revocations.settle();
+    expect(tokens()).toEqual(['one', 'two', 'one', 'two']);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', lost: 2 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('ends at once when there is nothing to do', async () => {
+    await openRevocations().revocations.settle();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

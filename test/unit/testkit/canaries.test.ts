@@ -1,0 +1,76 @@
+import { Socket } from 'node:net';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
+import { type Canaries, createCanaries } from '../../../testkit/canaries.ts';
+
+const TOKEN = 'a-secret-that-bears-no-mark-0123456789';
+const SESSION_SECRET = 'a-session-secret-of-32-characters';
+
+let canaries: Canaries;
+beforeEach(() => {
+  canaries = createCanaries();
+});
+
+describe('the look-out for secrets', () => {
+  it('finds a secret in every place, whether it was noted before it was seen or after', async () => {
+    canaries.keep('access_token', TOKEN);
+    canaries.see('the log', `{"token":"${TOKEN}"}`);
+    canaries.see('Redis', 'another-secret-that-bears-no-mark-4711');
+    canaries.keep('code_verifier', 'another-secret-that-bears-no-mark-4711');
+    expect(await canaries.leaks()).toEqual([
+      expect.stringMatching(/^access_token in the log: /),
+      expect.stringMatching(/^code_verifier in Redis: /),
+    ]);
+  });
+
+  it('finds each part of a JWT, a secret with the marker that nobody noted, and that in Base64', async () => {
+    const jwt = ['header', 'payload', 'signature'].map((part) => part.padEnd(40, part)).join('.');
+    canaries.keep('id_token', jwt);
+    canaries.see('the browser', `"${jwt.split('.')[2]}"`);
+    canaries.see('the metrics', 'coatcheck_x{y="canary-rt-1"}');
+    for (const before of ['', 'x', 'xx']) {
+      canaries.see('the output of the program', `${before.length} ${btoa(`${before}web:canary-secret`)}`);
+    }
+    expect(await canaries.leaks()).toHaveLength(5);
+  });
+
+  it('lets the browser have its cookies and carry the ID token to the provider, and nobody else', async () => {
+    const seal = 'Fe26.2*1*'.padEnd(80, 'seal');
+    canaries.keep('id_token', TOKEN);
+    canaries.see('the browser', `HTTP/1.1 303 See Other\r\nSet-Cookie: coatcheck=${seal}; Path=/\r\n`);
+    canaries.see('the browser', `Location: https://login/logout?id_token_hint=${TOKEN}&x=1`);
+    expect(await canaries.leaks()).toEqual([]);
+    canaries.see('the log', seal);
+    canaries.see('the browser', `Location: /?token=${TOKEN}`);
+    expect(await canaries.leaks()).toHaveLength(2);
+  });
+
+  it('opens the session cookies, and finds the identifier in them even at the browser', async () => {
+    canaries.keepSessionSecrets([SESSION_SECRET]);
+    const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'session-cookie');
+    canaries.see(
+      'the browser',
+      `set-cookie: __Host-Http-coatcheck=${await seals.seal({ id: TOKEN }, 0)}; Secure`,
+    );
+    expect(await canaries.leaks()).toEqual([]);
+    canaries.see('the browser', TOKEN);
+    expect(await canaries.leaks()).toEqual([expect.stringMatching(/^session identifier in the browser: /)]);
+  });
+
+  it('follows what a socket sends, also over the border of two pieces, and what comes from a port', async () => {
+    canaries.keep('refresh_token', TOKEN);
+    const socket = new Socket();
+    socket.on('error', () => {});
+    canaries.follow(socket);
+    socket.write(`before ${TOKEN.slice(0, 20)}`);
+    expect(await canaries.leaks()).toEqual([]);
+    socket.end(Buffer.from(`${TOKEN.slice(20)} after`));
+    expect(await canaries.leaks()).toHaveLength(1);
+    canaries.seeFrom(1, 'canary-unfollowed');
+    expect(await canaries.leaks()).toHaveLength(1);
+    canaries.followPort(1);
+    canaries.seeFrom(1, 'canary-followed');
+    expect(await canaries.leaks()).toHaveLength(2);
+  });
+});

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, Fleet, Member, Visitor } from './cluster.ts';
+
+/** One answer of a load: to whom, and from where. */
+export type LoadAnswer = Answer & { visitor: Visitor; member: Member };
+
+/** People who go on calling. */
+export type Load = {
+  /** Every answer so far, in the order in which they came. */
+  readonly answers: readonly LoadAnswer[];
+  /** Settles when the calls under way have been answered. */
+  stop(): Promise<void>;
+};
+
+/** How long each visitor waits between an answer and the next call, in milliseconds. */
+const PAUSE_MS = 80;
+
+/** Lets visitors call, each one call after the other and through the processes in turn, until their sessions end. */
+export function startLoad(fleet: Fleet, visitors: readonly Visitor[]): Load {
+  const answers: LoadAnswer[] = [];
+  let goesOn = true;
+
+  const callAgainAndAgain = async (visitor: Visitor, at: number) => {
+    // Not all in step.
+    await sleep((PAUSE_MS * at) / visitors.length);
+    for (let turn = at; goesOn; turn += 1) {
+      const member = fleet.member(turn % fleet.members.length);
+      const answer = await visitor.call(member);
+      answers.push({ ...answer, visitor, member });
+      if (answer.code === 'session_expired') return;
+      await sleep(PAUSE_MS);
+    }
+  };
+  const calling = Promise.all(visitors.map(callAgainAndAgain));
+
+  return {
+    answers,
+    stop: async () => {
+      goesOn = false;
+      await calling;
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { createServer } from 'node:http';
+import { exportJWK, generateKeyPair } from 'jose';
+import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
+import { Provider } from '../../demo/oidc.ts';
+import { createRecords } from '../../demo/records.ts';
+import type { RefreshTokenBook } from '../fake-provider/families.ts';
+import { listenOnLoopback } from '../loopback-server.ts';
+import type { ProviderFake } from './provider-fake.ts';
+
+/** oidc-provider itself, in this process, with one client and one person, who is always signed in. */
+export type RealProvider = ProviderFake & {
+  readonly issuer: string;
+  readonly instance: OidcProvider;
+};
+
+export type RealProviderOptions = {
+  clock?: () => number;
+  /** What the client is registered with, besides its redirect URIs. */
+  client?: Partial<ClientMetadata>;
+  /** Keys of the `provider` section of a gateway, besides `type`, `issuer` and `clientId`. */
+  section?: Record<string, unknown>;
+  configuration?: Configuration;
+};
+
+const CLIENT = { client_id: 'web', client_secret: 'canary-client-secret-of-the-real-provider' };
+const PERSON = 'alice';
+/** The life of an access token, in seconds. */
+const LIFE = 300;
+
+/** Starts oidc-provider on a free port of 127.0.0.1: PKCE and client authentication required, refresh tokens rotated. */
+export async function startRealProvider(options: RealProviderOptions = {}): Promise<RealProvider> {
+  const { clock = Date.now, client = {}, section = { clientSecret: CLIENT.client_secret } } = options;
+  const server = createServer();
+  const loopback = await listenOnLoopback(server);
+  const issuer = `http://127.0.0.1:${loopback.port}`;
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const registered: ClientMetadata = {
+    ...CLIENT,
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: ['https://app.example.test/auth/callback'],
+    post_logout_redirect_uris: [],
+    ...client,
+  };
+
+  const build = () =>
+    new Provider(issuer, {
+      adapter: createRecords(),
+      jwks: { keys: [{ ...jwk, alg: 'RS256', use: 'sig' }] },
+      cookies: { keys: ['a-key-for-the-cookies-of-a-test'] },
+      clients: [registered],
+      clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+      pkce: { required: () => true },
+      rotateRefreshToken: true,
+      issueRefreshToken: () => true,
+      ttl: {
+        AccessToken: LIFE,
+        IdToken: 3600,
+        RefreshToken: 86_400,
+        Grant: 86_400,
+        Session: 86_400,
+        Interaction: 60,
+      },
+      findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+      async loadExistingGrant({ oidc }) {
+        const grant = new oidc.provider.Grant({ accountId: PERSON, clientId: registered.client_id });
+        grant.addOIDCScope('openid profile email offline_access');
+        await grant.save();
+        return grant;
+      },
+      ...options.configuration,
+      features: {
+        devInteractions: { enabled: false },
+        revocation: { enabled: true, allowedPolicy: () => true },
+        rpInitiatedLogout: {
+          enabled: true,
+          logoutSource: (ctx, form) => {
+            ctx.body = form;
+          },
+        },
+        ...options.configuration?.features,
+      },
+    });
+
+  const jwk = await exportJWK(privateKey);
+  const access = new Map<string, { expiresAtMs: number; grantId: string | undefined }>();
+  const books = new Map<string, RefreshTokenBook>();
+  const asked: string[] = [];
+
+  const keepBooks = (provider: OidcProvider) => {
+    provider.on('access_token.saved', ({ jti, grantId }) => {
+      access.set(jti, { expiresAtMs: clock() + LIFE * 1000, grantId });
+    });
+    provider.on('access_token.destroyed', ({ jti }) => access.delete(jti));
+    provider.on('refresh_token.saved', ({ jti, grantId = '', rotations = 0 }) => {
+      const book = { generation: rotations + 1, presented: 0, spent: 0, reuses: 0, familyAlive: true };
+      if (!books.has(jti)) books.set(jti, { ...book, token: jti, family: grantId });
+    });
+    provider.on('refresh_token.consumed', ({ jti }) => {
+      const book = books.get(jti);
+      if (book) Object.assign(book, { presented: book.presented + 1, spent: book.spent + 1 });
+    });
+    provider.on('grant.revoked', (_ctx, grantId) => {
+      for (const [token, { grantId: of }] of access) if (of === grantId) access.delete(token);
+      for (const book of books.values()) if (book.family === grantId) book.familyAlive = false;
+    });
+    provider.on('grant.success', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
+    provider.on('grant.error', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
+  };
+
+  let instance = build();
+  keepBooks(instance);
+  server.on('request', (request, response) => {
+    if (request.url?.startsWith('/interaction/') === true) {
+      void instance.interactionFinished(request, response, { login: { accountId: PERSON } });
+      return;
+    }
+    void instance.callback()(request, response);
+  });
+
+  return {
+    issuer,
+    get instance() {
+      return instance;
+    },
+    register: (baseUrl) => {
+      registered.redirect_uris = [`${baseUrl}/auth/callback`];
+      registered.post_logout_redirect_uris = [`${baseUrl}/`];
+      if (options.configuration?.features?.backchannelLogout?.enabled === true) {
+        registered.backchannel_logout_uri = `${baseUrl}/auth/backchannel-logout`;
+        registered.backchannel_logout_session_required = true;
+      }
+      instance = build();
+      keepBooks(instance);
+      return { type: 'oidc', issuer, clientId: registered.client_id, ...section };
+    },
+    isAccessTokenActive: (token) => (access.get(token)?.expiresAtMs ?? 0) > clock(),
+    revokeAccessToken: (token) => void access.delete(token),
+    tokenCalls: ({ grant } = {}) => asked.filter((type) => grant === undefined || type === grant).length,
+    books: () => [...books.values()],
+    replay: async (refreshToken) => {
+      const credentials = `${CLIENT.client_id}:${CLIENT.client_secret}`;
+      const { status } = await fetch(`${issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` },
+        body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken }),
+      });
+      return status;
+    },
+    stop: loopback.stop,
+    start: loopback.start,
+    close: loopback.stop,
+  };
+}

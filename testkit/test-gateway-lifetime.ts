@@ -1,0 +1,35 @@
+import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest';
+import { type RedisServer, startRedis } from './redis-server.ts';
+import { type Rig, type RigOptions, openRig } from './test-gateway.ts';
+
+/** Opens a rig for the test that runs, which closes it at its end. */
+export async function openTestRig(options?: RigOptions): Promise<Rig> {
+  const rig = await openRig(options);
+  onTestFinished(() => rig.close());
+  return rig;
+}
+
+/**
+ * Opens a rig for each test of the file, or of the `describe` that this stands in: all on one Redis, which each test finds
+ * empty. `give` is called before each test.
+ */
+export function openTestRigs(give: (opened: { redis: RedisServer; rig: Rig }) => void): void {
+  let redis: RedisServer;
+  let rig: Rig;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  beforeEach(async () => {
+    rig = await openRig({ store: redis.url });
+    give({ redis, rig });
+  });
+
+  afterEach(async () => {
+    await rig.close();
+    await redis.command('FLUSHALL');
+  });
+
+  afterAll(() => redis.close());
+}
