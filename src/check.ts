@@ -1,18 +1,18 @@
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
-import type { Finding } from './provider/finding.ts';
+import type { CheckResult } from './provider/finding.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 import type { RedisAddress } from './redis/client.ts';
 import { createRedisConnection } from './redis/connection.ts';
 
 /** Tries what a configuration names: the store and the provider. */
-export async function tryOut(config: Config): Promise<readonly Finding[]> {
+export async function tryOut(config: Config): Promise<readonly CheckResult[]> {
   const [store, provider] = await Promise.all([checkStore(config), checkProvider(config)]);
   return [store, ...provider];
 }
 
-async function checkStore({ session, log }: Config): Promise<Finding> {
+async function checkStore({ session, log }: Config): Promise<CheckResult> {
   const name = 'store';
   if (session.store.kind === 'memory') {
     return { name, verdict: 'ok', detail: 'memory: sessions end with the process' };
@@ -48,7 +48,7 @@ function placeOf(address: RedisAddress): string {
   }
 }
 
-async function checkProvider(config: Config): Promise<readonly Finding[]> {
+async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
@@ -58,7 +58,7 @@ async function checkProvider(config: Config): Promise<readonly Finding[]> {
     metrics: createMetrics(),
   });
   try {
-    return await provider.describe();
+    return await provider.diagnose();
   } catch (error) {
     const detail = `${nameOf(config.provider)} cannot be used: ${reasonOf(error)}`;
     return [{ name: 'provider', verdict: 'failed', detail }];

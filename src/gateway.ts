@@ -3,18 +3,18 @@ import type { Socket } from 'node:net';
 import { createAdmin } from './admin/admin.ts';
 import { createReadiness } from './admin/readiness.ts';
 import { createSessionPages } from './admin/session-endpoints.ts';
-import { noSiblings, type Siblings, type Snapshot } from './admin/snapshot.ts';
+import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApp } from './app.ts';
 import type { Config } from './config/schema/schema.ts';
 import { GatewayError } from './errors.ts';
 import { createAuthEndpoints } from './gateway/auth-endpoints.ts';
-import { createEntry } from './gateway/inbound-policies.ts';
-import { createGround } from './gateway/core.ts';
-import { createKeeping } from './gateway/session-services.ts';
-import { openSharedState } from './gateway/backends.ts';
-import { createTraffic } from './gateway/request-handlers.ts';
+import { createInboundPolicies } from './gateway/inbound-policies.ts';
+import { createCore } from './gateway/core.ts';
+import { createSessionServices } from './gateway/session-services.ts';
+import { openBackends } from './gateway/backends.ts';
+import { createRequestHandlers } from './gateway/request-handlers.ts';
 import { createAccessLogMiddleware } from './http/access-log.ts';
-import { createMessageClasses, type MessageClasses } from './performance/express-classes.ts';
+import { createExpressClasses, type ExpressClasses } from './performance/express-classes.ts';
 import { createGuardMiddleware } from './http/inbound/guard.ts';
 import { createProblemMiddleware } from './http/problem/middleware.ts';
 import { createInertHeaders } from './http/security-headers.ts';
@@ -50,10 +50,10 @@ export type Gateway = {
   close(): Promise<void>;
 };
 
-type ServerOptions = MessageClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
+type ServerOptions = ExpressClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
 
 /** What a gateway may be given besides its configuration. */
-type Surroundings = { log?: Logger; clock?: () => number; siblings?: Siblings };
+type Surroundings = { log?: Logger; clock?: () => number; siblings?: PeerWorkers };
 
 /**
  * Puts the parts together; everything they need is handed to them. This file and the folder of its name are the only place
@@ -61,14 +61,14 @@ type Surroundings = { log?: Logger; clock?: () => number; siblings?: Siblings };
  */
 export function createGateway(
   config: Config,
-  { siblings = noSiblings, ...surroundings }: Surroundings = {},
+  { siblings = noPeers, ...surroundings }: Surroundings = {},
 ): Gateway {
-  const ground = createGround(config, surroundings);
+  const ground = createCore(config, surroundings);
   const { log, clock, metrics, keyRing } = ground;
   const { prefix } = config.login;
   const redirectUri = `${config.baseUrl}${prefix}/callback`;
 
-  const state = openSharedState(ground);
+  const state = openBackends(ground);
   const provider = createProvider({
     config: config.provider,
     redirectUri,
@@ -78,10 +78,10 @@ export function createGateway(
     metrics,
   });
   const loginUrl = `${prefix}/${isBegunByLogin(provider) ? 'login' : 'decoupled'}`;
-  const keeping = createKeeping(ground, state, provider);
+  const keeping = createSessionServices(ground, state, provider);
   const { sessions, refresher, tickets } = keeping;
-  const entry = createEntry(ground, state, loginUrl);
-  const traffic = createTraffic(ground, state, keeping, entry);
+  const entry = createInboundPolicies(ground, state, loginUrl);
+  const traffic = createRequestHandlers(ground, state, keeping, entry);
 
   const app = createApp({
     accessLog: createAccessLogMiddleware(entry.accessLog),
@@ -119,7 +119,7 @@ export function createGateway(
 
   return {
     app,
-    serverOptions: { ...createMessageClasses(app), shouldUpgradeCallback: offersWebSocket },
+    serverOptions: { ...createExpressClasses(app), shouldUpgradeCallback: offersWebSocket },
     upgrade: traffic.upgrade,
     snapshot,
     admin: createAdmin({

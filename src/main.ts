@@ -5,7 +5,7 @@ import { tryOut } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema/schema.ts';
-import { tuneHeap } from './performance/v8-flags.ts';
+import { applyV8Flags } from './performance/v8-flags.ts';
 import { createLogger, openDestination } from './observability/log.ts';
 import { partOf, start } from './workers/processes.ts';
 
@@ -60,7 +60,7 @@ async function report(config: Config, file: string): Promise<boolean> {
 }
 
 async function run(config: Config, file: string): Promise<void> {
-  tuneHeap();
+  applyV8Flags();
   const part = partOf(config);
   const log = createLogger(config.log, openDestination(config.log, { isShared: part !== 'all' }));
   const crash = (error: unknown) => {

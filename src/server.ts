@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
-import { noSiblings, type Siblings, type Snapshot } from './admin/snapshot.ts';
+import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
 import { createConnections } from './http/server/connections.ts';
@@ -34,10 +34,10 @@ const KEEP_ALIVE_MS = 65_000;
 const CUT_OFF_AFTER = 0.9;
 
 /** Starts a gateway and its listeners. Rejects when an address cannot be bound. */
-export async function serve(
+export async function startServer(
   config: Config,
   log: Logger,
-  siblings: Siblings = noSiblings,
+  siblings: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, siblings });
   const server = createServer({

@@ -37,7 +37,7 @@ export type Visitor = {
 };
 
 /** Built gateways in processes of their own, behind one base URL and on one Redis, with all that is around them. */
-export type Fleet = {
+export type GatewayCluster = {
   readonly provider: FakeProvider;
   /** Accepts the access tokens that the provider holds active. */
   readonly upstream: Upstream;
@@ -85,7 +85,7 @@ const LOCK_TTL_MS = 2_000;
 const SIGN_INS_AT_ONCE = 8;
 
 /** Starts a fleet. */
-export async function openFleet(options: FleetOptions): Promise<Fleet> {
+export async function openFleet(options: FleetOptions): Promise<GatewayCluster> {
   const [provider, upstream, redis] = await Promise.all([
     startFakeProvider(options.provider),
     startUpstream(),
@@ -153,7 +153,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       post: (member, path) => send(member, 'POST', path, cookie),
     };
   };
-  const signIn: Fleet['signIn'] = async (names) => {
+  const signIn: GatewayCluster['signIn'] = async (names) => {
     const visitors: Visitor[] = [];
     const queue = names.entries();
     const work = async () => {

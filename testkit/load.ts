@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, Fleet, Member, Visitor } from './cluster.ts';
+import type { Answer, GatewayCluster, Member, Visitor } from './cluster.ts';
 
 /** One answer of a load: to whom, and from where. */
 export type LoadAnswer = Answer & { visitor: Visitor; member: Member };
@@ -16,7 +16,7 @@ export type Load = {
 const PAUSE_MS = 80;
 
 /** Lets visitors call, each one call after the other and through the processes in turn, until their sessions end. */
-export function startLoad(fleet: Fleet, visitors: readonly Visitor[]): Load {
+export function startLoad(fleet: GatewayCluster, visitors: readonly Visitor[]): Load {
   const answers: LoadAnswer[] = [];
   let goesOn = true;
 

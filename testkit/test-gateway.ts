@@ -5,7 +5,7 @@ import { requireToken } from './upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from './user-agent.ts';
 
 /** A gateway between a provider, an API and browsers, all in this process and on one clock that a test moves. */
-export type Rig = {
+export type TestGateway = {
   readonly provider: FakeProvider;
   /** Accepts the access tokens that the provider holds active, and echoes. */
   readonly upstream: Upstream;
@@ -34,7 +34,7 @@ export type RigOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'pr
 };
 
 /** Opens a rig. */
-export async function openRig({ routes, ...options }: RigOptions = {}): Promise<Rig> {
+export async function openRig({ routes, ...options }: RigOptions = {}): Promise<TestGateway> {
   const [provider, upstream] = await Promise.all([options.provider ?? startFakeProvider(), startUpstream()]);
   upstream.respond(requireToken(provider.isAccessTokenActive));
   const config = {
@@ -60,7 +60,7 @@ export async function openRig({ routes, ...options }: RigOptions = {}): Promise<
     return gateway;
   };
   const gateway = await launch(options.baseUrl);
-  const browser: Rig['browser'] = ({ like, at = gateway } = {}) => {
+  const browser: TestGateway['browser'] = ({ like, at = gateway } = {}) => {
     const connect = { host: '127.0.0.1', port: at.port };
     const agent = createUserAgent(gateway.url, { connect, clock, like });
     agents.push(agent);

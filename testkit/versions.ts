@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { Fleet, Visitor } from './cluster.ts';
+import type { GatewayCluster, Visitor } from './cluster.ts';
 
 /** How often the records of sessions have been written. */
 export type Versions = {
@@ -9,7 +9,7 @@ export type Versions = {
 };
 
 /** Follows the records of visitors by the messages that tell all processes of every write. */
-export async function followVersions(fleet: Fleet, visitors: readonly Visitor[]): Promise<Versions> {
+export async function followVersions(fleet: GatewayCluster, visitors: readonly Visitor[]): Promise<Versions> {
   const keyOf = new Map(
     await Promise.all(
       visitors.map(async (visitor) => {

@@ -30,11 +30,11 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
       const provider = {
         up: 'reachable',
         down: 'away; it was reachable before',
-        never: 'never reachable so far',
+        unknown: 'never reachable so far',
       }[deps.provider.state()];
       return [
         { name: 'store', ok: deps.store.wasReachable(), detail: store },
-        { name: 'provider', ok: deps.provider.state() !== 'never', detail: provider },
+        { name: 'provider', ok: deps.provider.state() !== 'unknown', detail: provider },
         ...(draining
           ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const]
           : []),

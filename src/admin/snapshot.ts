@@ -7,13 +7,13 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 export type Snapshot = { readonly checks: readonly Check[]; readonly metrics: readonly MetricObject[] };
 
 /** The other processes that serve the same listeners. */
-export type Siblings = {
+export type PeerWorkers = {
   /** Gives what each of the others says of itself; without those that do not answer soon. */
   snapshots(): Promise<readonly Snapshot[]>;
 };
 
 /** No other process serves. */
-export const noSiblings: Siblings = { snapshots: () => Promise.resolve([]) };
+export const noPeers: PeerWorkers = { snapshots: () => Promise.resolve([]) };
 
 /**
  * The checks of all processes as one list: what one of them has reached can be reached, for a process that has only just

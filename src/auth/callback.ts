@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
-import type { Entrance } from './complete-sign-in.ts';
+import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
 
 /** The parameters of an authorization response that must not be there twice (RFC 6749, section 3.1). */
@@ -25,14 +25,14 @@ const unasked = ['access_token', 'id_token', 'token', 'response'] as const;
  */
 export function createCallback(deps: {
   redirectLogin: RedirectLogin;
-  enter: Entrance;
+  enter: CompleteSignIn;
   loginCookies: LoginCookies;
   redirectUri: string;
 }): RequestHandler {
   const { redirectLogin, enter, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
-    const { query } = exchangeOf(response).target;
+    const { query } = requestContextOf(response).target;
     const search = new URLSearchParams(query);
     for (const name of parameters) {
       if (search.getAll(name).length > 1)

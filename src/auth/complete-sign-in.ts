@@ -14,12 +14,12 @@ type Arrival = {
  * Lets in who has signed in, whichever way: starts a session under a new ticket, and ends those that the browser had. What
  * no session holds is given back to the provider. Gives the key of the session and the Set-Cookie value.
  */
-export type Entrance = (
+export type CompleteSignIn = (
   signingIn: Promise<SignIn>,
   arrival: Arrival,
 ) => Promise<{ key: string; setCookie: string }>;
 
-export function createEntrance(sessions: Sessions): Entrance {
+export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
   return async (signingIn, { cookieHeader, replaces = [], beganAtMs }) => {
     const signIn = await signingIn.catch((error: unknown) => {
       if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
@@ -27,7 +27,7 @@ export function createEntrance(sessions: Sessions): Entrance {
     });
     const start = async () => {
       // Those that the browser had when it began, and the one it still shows, if it shows any now.
-      const shown = await sessions.find(cookieHeader);
+      const shown = await sessions.peek(cookieHeader);
       const former = new Set(shown.kind === 'live' ? [...replaces, shown.stored.key] : replaces);
       return sessions.start(signIn, { beganAtMs, replaces: former });
     };

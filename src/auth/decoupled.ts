@@ -11,10 +11,10 @@ import {
   type DecoupledLogin,
   type DecoupledOutcome,
 } from '../provider/provider.ts';
-import type { Turns } from '../redis/poll-schedule.ts';
+import type { PollSchedule } from '../redis/poll-schedule.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
-import type { Entrance } from './complete-sign-in.ts';
+import type { CompleteSignIn } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
 /** Signing in on another device: the browser begins it and asks how it goes. */
@@ -33,10 +33,10 @@ const MAX_LIFE_MS = 3_600_000;
  */
 export function createDecoupled(deps: {
   decoupledLogin: DecoupledLogin;
-  enter: Entrance;
+  enter: CompleteSignIn;
   sessions: Sessions;
   cookie: DecoupledCookie;
-  turns: Turns;
+  turns: PollSchedule;
   originPolicy: OriginPolicy;
   /** How often one person may be asked, from wherever. */
   limitUser: RateLimit;
@@ -56,19 +56,19 @@ export function createDecoupled(deps: {
   const ask = async (pending: PendingApproval): Promise<DecoupledOutcome & { intervalMs: number }> => {
     const name = nameOf(pending);
     const turn =
-      clock() < pending.expiresAtMs ? await turns.take(name, timeoutMs) : { kind: 'over' as const };
+      clock() < pending.expiresAtMs ? await turns.claim(name, timeoutMs) : { kind: 'over' as const };
     if (turn.kind === 'over') return { kind: 'expired', intervalMs: 0 };
     const { intervalMs } = turn;
     if (turn.kind === 'wait') return { kind: 'pending', intervalMs };
     const outcome = await decoupledLogin.poll(pending.id).catch(async (error: unknown) => {
       // With the provider away it is asked again in an interval; anything else is its last word.
       const isOver = error instanceof UnusedTokensError || !isAway(error);
-      await (isOver ? turns.close(name) : turns.giveBack(name, 0));
+      await (isOver ? turns.close(name) : turns.release(name, 0));
       throw error;
     });
     const slowerByMs = outcome.kind === 'slow_down' ? SLOWER_BY_MS : 0;
     const isOpen = outcome.kind === 'pending' || outcome.kind === 'slow_down';
-    await (isOpen ? turns.giveBack(name, slowerByMs) : turns.close(name));
+    await (isOpen ? turns.release(name, slowerByMs) : turns.close(name));
     return { ...outcome, intervalMs: intervalMs + slowerByMs };
   };
 
@@ -78,7 +78,7 @@ export function createDecoupled(deps: {
       originPolicy.checkRequest(request);
       const hints = readHints(await readJsonBody(request, response));
       if (hints.loginHint !== undefined) await limitUser(userKey(hints.loginHint));
-      const before = await sessions.find(request.headers.cookie);
+      const before = await sessions.peek(request.headers.cookie);
       const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
       const intervalMs = Math.ceil(intervalSeconds * 1000);
       const lifeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));

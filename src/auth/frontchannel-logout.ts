@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { onlyValue } from '../http/inbound/query.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -13,7 +13,7 @@ export function createFrontchannelLogout(deps: { provider: Provider; sessions: S
   const { provider, sessions } = deps;
 
   return async function frontchannelLogout(_request, response) {
-    const search = new URLSearchParams(exchangeOf(response).target.query);
+    const search = new URLSearchParams(requestContextOf(response).target.query);
     const [iss, sid] = [onlyValue(search, 'iss'), onlyValue(search, 'sid')];
     if (iss === provider.issuer && sid !== undefined)
       await sessions.endOf({ kind: 'sid', issuer: iss, id: sid }, 'frontchannel_logout');

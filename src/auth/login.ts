@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { onlyValue } from '../http/inbound/query.ts';
 import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -28,9 +28,9 @@ export function createLogin(deps: {
         detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
       });
     }
-    const query = new URLSearchParams(exchangeOf(response).target.query);
+    const query = new URLSearchParams(requestContextOf(response).target.query);
     const { url, attempt } = await redirectLogin.begin(readHints(query));
-    const before = await sessions.find(request.headers.cookie).catch(() => undefined);
+    const before = await sessions.peek(request.headers.cookie).catch(() => undefined);
     const pending = {
       ...attempt,
       returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,

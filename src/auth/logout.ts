@@ -23,7 +23,7 @@ export function createLogout(deps: {
 
   return async function logout(request, response) {
     originPolicy.checkForm(request);
-    const reading = await sessions.find(request.headers.cookie);
+    const reading = await sessions.peek(request.headers.cookie);
     const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
     response.setHeader('Set-Cookie', sessions.clearCookie());
     if (ended !== undefined)

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { describeSession } from '../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
-import type { Owner, StoredSession } from '../sessions/session.ts';
+import type { Owner, SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
 /** A person's own sessions: where they are signed in, and how to end that. */
@@ -56,8 +56,8 @@ export function createMySessions(deps: {
     },
   };
 
-  async function currentOf(request: Request, response: Response): Promise<StoredSession> {
-    const reading = await sessions.read(request.headers.cookie);
+  async function currentOf(request: Request, response: Response): Promise<SessionRecord> {
+    const reading = await sessions.load(request.headers.cookie);
     switch (reading.kind) {
       case 'live':
         return reading.stored;
@@ -70,6 +70,6 @@ export function createMySessions(deps: {
   }
 }
 
-function ownerOf({ session: { issuer, subject } }: StoredSession): Owner {
+function ownerOf({ session: { issuer, subject } }: SessionRecord): Owner {
   return { kind: 'subject', issuer, id: subject };
 }

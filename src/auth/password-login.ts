@@ -4,7 +4,7 @@ import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
 import type { PasswordLogin } from '../provider/provider.ts';
-import type { Entrance } from './complete-sign-in.ts';
+import type { CompleteSignIn } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
 /** The longest user name and password that are shown to a provider, in characters. */
@@ -17,7 +17,7 @@ const MAX_LENGTH = 1_024;
  */
 export function createPasswordLogin(deps: {
   passwordLogin: PasswordLogin;
-  enter: Entrance;
+  enter: CompleteSignIn;
   originPolicy: OriginPolicy;
   /** How often one user name may be tried, from wherever. */
   limitUser: RateLimit;

@@ -1,6 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import type { MySessions } from './my-sessions.ts';
 
@@ -36,7 +36,7 @@ type Methods = {
 export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeaders): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.use(function enterEndpoints(request, response, next) {
-    const exchange = exchangeOf(response);
+    const exchange = requestContextOf(response);
     exchange.route = 'auth';
     headers(request, response);
     response.setHeader('X-Request-Id', exchange.requestId);

@@ -3,7 +3,7 @@ import { livesUntilMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
 /** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
-export function createSession(deps: {
+export function createSessionInfo(deps: {
   sessions: Sessions;
   claims: readonly string[];
   loginUrl: string;
@@ -13,7 +13,7 @@ export function createSession(deps: {
   const { sessions, claims, loginUrl, logoutUrl, clock } = deps;
 
   return async function session(request, response) {
-    const reading = await sessions.read(request.headers.cookie);
+    const reading = await sessions.load(request.headers.cookie);
     if (reading.kind !== 'live') {
       if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
       response.json({ authenticated: false, loginUrl });

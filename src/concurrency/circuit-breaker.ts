@@ -1,9 +1,9 @@
 /** Keeps a failing token endpoint from being asked by every request. One for each provider. */
-export type Breaker = {
+export type CircuitBreaker = {
   /** How long nobody should ask yet, in milliseconds; 0 when asking is right now. */
   pauseMs(): number;
   /** Notes that somebody asks now: while the endpoint is failing, everybody else waits for how that ends. */
-  asking(): Attempt;
+  begin(): Attempt;
 };
 
 /** One call of the token endpoint; tell how it ended. */
@@ -12,7 +12,7 @@ export type Attempt = {
   /** Notes a failure; the provider may have said how long to stay away. */
   failed(retryAfterMs: number | undefined): void;
   /** Notes that nothing was asked after all. */
-  withdrawn(): void;
+  cancel(): void;
 };
 
 /** So many failures in a row are borne before anyone is turned away. */
@@ -27,7 +27,7 @@ const TRIAL_MS = 1_000;
  * A breaker that opens after a few failures in a row, for pauses that double up to ten seconds, with jitter. When a pause
  * is over one caller is let through to try.
  */
-export function createBreaker(clock: () => number): Breaker {
+export function createCircuitBreaker(clock: () => number): CircuitBreaker {
   let failures = 0;
   let pauses = 0;
   let closedUntilMs = 0;
@@ -48,7 +48,7 @@ export function createBreaker(clock: () => number): Breaker {
       return isOnTrial ? Math.min(TRIAL_MS, leftMs) : leftMs;
     },
 
-    asking() {
+    begin() {
       isOnTrial = isFailing();
       // A trial of which nothing is heard does not keep the others out for ever.
       if (isOnTrial) pause(LONGEST_PAUSE_MS);
@@ -70,7 +70,7 @@ export function createBreaker(clock: () => number): Breaker {
           const pauseMs = Math.max(retryAfterMs, isFailing() ? backOffMs() : 0);
           if (pauseMs > 0) pause(pauseMs);
         },
-        withdrawn() {
+        cancel() {
           if (isOnTrial && began === pauses) closedUntilMs = 0;
         },
       };

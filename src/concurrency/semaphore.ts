@@ -1,12 +1,12 @@
 /** Lets a bounded number of callers through at once; the others wait in the order in which they came. */
-export type Turnstile = { pass<Result>(action: () => Promise<Result>): Promise<Result> };
+export type Semaphore = { run<Result>(action: () => Promise<Result>): Promise<Result> };
 
-export function createTurnstile(limit: number): Turnstile {
+export function createSemaphore(limit: number): Semaphore {
   const waiting: (() => void)[] = [];
   let inside = 0;
 
   return {
-    async pass(action) {
+    async run(action) {
       if (inside >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
       else inside += 1;
       try {

@@ -1,58 +1,58 @@
-/** A refresh under way, for everybody who waits for it. */
-export type Flight<Landing> = {
+/** One run of a function, for everybody who waits for its result. */
+export type Run<Result> = {
   /**
-   * Gives how it ended, or undefined when it took longer than `patienceMs` from when it took off, or from now if that is
-   * later. Who gives up does not end it, and the others go on waiting.
+   * Gives the result, or undefined once `timeoutMs` have passed since the run called `started`, or since now if that is
+   * later. A caller that gives up does not end the run: the others go on waiting.
    */
-  landing(patienceMs: number): Promise<Landing | undefined>;
+  waitFor(timeoutMs: number): Promise<Result | undefined>;
 };
 
-/** Flights by name, one at a time for each, however many ask for it. */
-export type Flights<Landing> = {
-  isUnderWay(name: string): boolean;
+/** Runs a function once at a time for each key, however many callers ask for it meanwhile. */
+export type SingleFlight<Result> = {
+  isRunning(key: string): boolean;
   /**
-   * Joins the flight of this name, or starts it by `fly`, which calls `takeOff` when what it had to wait for is there
-   * and which never rejects.
+   * Joins the run of this key, or begins it. `fn` calls `started` when whatever it had to wait for is there, and never
+   * rejects.
    */
-  board(name: string, fly: (takeOff: () => void) => Promise<Landing>): Flight<Landing>;
-  /** Settles when those that are under way have landed. */
+  run(key: string, fn: (started: () => void) => Promise<Result>): Run<Result>;
+  /** Settles when all current runs have ended. */
   settle(): Promise<void>;
 };
 
 /**
- * Patience is measured in so many steps. A process that was stopped finds all its timers due before it has read what
- * came meanwhile: of the time in which it was stopped no more than one step counts.
+ * A timeout is measured in this many steps. A process that was stopped finds all its timers due before it has read what
+ * arrived meanwhile: at most one step of the time in which it was stopped counts.
  */
 const STEPS = 4;
 
-export function createFlights<Landing>(): Flights<Landing> {
-  const flights = new Map<string, Flight<Landing> & { landed: Promise<Landing> }>();
+export function createSingleFlight<Result>(): SingleFlight<Result> {
+  const runs = new Map<string, Run<Result> & { result: Promise<Result> }>();
 
   return {
-    isUnderWay: (name) => flights.has(name),
+    isRunning: (key) => runs.has(key),
 
-    board(name, fly) {
-      const underWay = flights.get(name);
-      if (underWay !== undefined) return underWay;
-      const { promise: inTheAir, resolve: takeOff } = Promise.withResolvers<void>();
-      const landed = fly(takeOff).finally(() => flights.delete(name));
-      const flight = {
-        landed,
-        async landing(patienceMs: number) {
-          await Promise.race([inTheAir, landed]);
+    run(key, fn) {
+      const current = runs.get(key);
+      if (current !== undefined) return current;
+      const { promise: hasStarted, resolve: started } = Promise.withResolvers<void>();
+      const result = fn(started).finally(() => runs.delete(key));
+      const run = {
+        result,
+        async waitFor(timeoutMs: number) {
+          await Promise.race([hasStarted, result]);
           for (let step = 0; step < STEPS; step += 1) {
-            const landing = await within(landed, patienceMs / STEPS);
-            if (landing !== undefined) return landing;
+            const value = await within(result, timeoutMs / STEPS);
+            if (value !== undefined) return value;
           }
           return undefined;
         },
       };
-      flights.set(name, flight);
-      return flight;
+      runs.set(key, run);
+      return run;
     },
 
     async settle() {
-      await Promise.all([...flights.values()].map(({ landed }) => landed));
+      await Promise.all([...runs.values()].map(({ result }) => result));
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Counts what each session causes, in a sliding minute. */
-export type Rate = {
+export type SlidingWindow = {
   /**
    * Counts one more for `key` and gives 0, or gives the milliseconds until one more is allowed and counts nothing.
    * `elsewhere` are the times that its record tells, which is where all processes see what the others did.
@@ -12,7 +12,7 @@ export type Rate = {
 const MINUTE_MS = 60_000;
 
 /** At most `perMinute` for each key. Keys that have been quiet for a minute are forgotten. */
-export function createRate(deps: { perMinute: number; clock: () => number }): Rate {
+export function createSlidingWindow(deps: { perMinute: number; clock: () => number }): SlidingWindow {
   const { perMinute, clock } = deps;
   const times = new Map<string, number[]>();
   let sweptAtMs = clock();

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Finding, KeyPath } from './diagnostics/finding.ts';
 import { configSchema } from './schema/schema.ts';
 import type { Config } from './schema/schema.ts';
-import { describeSeen } from './diagnostics/redacted-value.ts';
+import { describeRedacted } from './diagnostics/redacted-value.ts';
 
 /** A configuration, or everything that is wrong with it. */
 export type Validation = { ok: true; config: Config } | { ok: false; findings: Finding[] };
@@ -40,7 +40,7 @@ function withSeen(
 ): string {
   if (!message.startsWith('expected')) return message;
   const value = valueAt(input, path);
-  if (value !== undefined) return `${message}, got ${describeSeen(path, value, hidden)}`;
+  if (value !== undefined) return `${message}, got ${describeRedacted(path, value, hidden)}`;
   // A rule between keys can fail on the default of a key that is not written.
   return code === 'custom' ? `${message}, got the default` : `missing or empty; ${message}`;
 }

@@ -3,7 +3,7 @@ import { createBackchannelLogout } from '../auth/backchannel-logout.ts';
 import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
 import { createDecoupled } from '../auth/decoupled.ts';
-import { createEntrance } from '../auth/complete-sign-in.ts';
+import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createFrontchannelLogout } from '../auth/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLogin } from '../auth/login.ts';
@@ -12,24 +12,24 @@ import { createMySessions } from '../auth/my-sessions.ts';
 import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
-import { createSession } from '../auth/session-info.ts';
+import { createSessionInfo } from '../auth/session-info.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { createInertHeaders } from '../http/security-headers.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createProviderLogouts } from '../sessions/provider-logouts.ts';
-import type { Entry } from './inbound-policies.ts';
-import type { Ground } from './core.ts';
-import type { Keeping } from './session-services.ts';
-import type { SharedState } from './backends.ts';
+import type { InboundPolicies } from './inbound-policies.ts';
+import type { Core } from './core.ts';
+import type { SessionServices } from './session-services.ts';
+import type { Backends } from './backends.ts';
 
 type Deps = {
-  ground: Ground;
-  state: SharedState;
+  ground: Core;
+  state: Backends;
   provider: Provider;
-  keeping: Keeping;
-  entry: Entry;
+  keeping: SessionServices;
+  entry: InboundPolicies;
   loginUrl: string;
   redirectUri: string;
 };
@@ -44,8 +44,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { redirectLogin, passwordLogin, decoupledLogin, logoutTokens } = provider;
 
   const limited = (name: keyof Config['rateLimit']) =>
-    limitClients(rateLimits.exact(name, config.rateLimit[name]));
-  const limitUser = rateLimits.exact('attemptsPerUser', config.rateLimit.attemptsPerUser);
+    limitClients(rateLimits.synchronous(name, config.rateLimit[name]));
+  const limitUser = rateLimits.synchronous('attemptsPerUser', config.rateLimit.attemptsPerUser);
   const limitLogouts = limited('backchannelLogout');
 
   const loginCookies = createLoginCookies({
@@ -53,7 +53,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const enter = createEntrance(sessions);
+  const enter = createCompleteSignIn(sessions);
   const decoupled =
     decoupledLogin &&
     createDecoupled({
@@ -95,7 +95,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       ],
       beginDecoupled: decoupled && [limited('attempts'), decoupled.begin],
       pollDecoupled: decoupled?.poll,
-      session: createSession({
+      session: createSessionInfo({
         sessions,
         claims: session.claims,
         loginUrl,

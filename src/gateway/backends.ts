@@ -2,28 +2,32 @@ import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
-import { createRedisLevels, type Levels } from '../redis/rate-counter.ts';
+import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
 import { createLocalLocks, createRedisLocks, type Locks } from '../redis/lock.ts';
-import { createLocalTurns, createRedisTurns, type Turns } from '../redis/poll-schedule.ts';
+import {
+  createLocalPollSchedule,
+  createRedisPollSchedule,
+  type PollSchedule,
+} from '../redis/poll-schedule.ts';
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
 import { createRecordCodec } from '../sessions/store/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
-import type { Ground } from './core.ts';
+import type { Core } from './core.ts';
 
 /** What all processes of a deployment share: in Redis, or in memory where there is one process. */
-export type SharedState = {
+export type Backends = {
   readonly store: SessionStore;
   readonly locks: Locks;
-  readonly levels: Levels | undefined;
-  readonly turns: Turns;
+  readonly levels: RateCounters | undefined;
+  readonly turns: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
 };
 
 /** Opens the store of the configuration. */
-export function openSharedState({ config, keyRing, clock, log, metrics }: Ground): SharedState {
+export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
     log.warn(
@@ -34,7 +38,7 @@ export function openSharedState({ config, keyRing, clock, log, metrics }: Ground
       store: createMemoryStore({ clock }),
       locks: createLocalLocks(),
       levels: undefined,
-      turns: createLocalTurns(clock),
+      turns: createLocalPollSchedule(clock),
       outbox: undefined,
     };
   }
@@ -45,8 +49,8 @@ export function openSharedState({ config, keyRing, clock, log, metrics }: Ground
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
-    levels: createRedisLevels({ redis, keyPrefix }),
-    turns: createRedisTurns({ redis, keyPrefix }),
+    levels: createRedisRateCounters({ redis, keyPrefix }),
+    turns: createRedisPollSchedule({ redis, keyPrefix }),
     outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
   };
 }

@@ -4,7 +4,7 @@ import { createLogger, type Logger } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** What every part of a gateway stands on. */
-export type Ground = {
+export type Core = {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: () => number;
@@ -14,10 +14,10 @@ export type Ground = {
   readonly secure: boolean;
 };
 
-export function createGround(
+export function createCore(
   config: Config,
   { log = createLogger(config.log), clock = Date.now }: { log?: Logger; clock?: () => number },
-): Ground {
+): Core {
   return {
     config,
     log,

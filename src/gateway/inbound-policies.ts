@@ -5,11 +5,11 @@ import { createGuard, type Guard } from '../http/inbound/guard.ts';
 import { createHostCheck } from '../http/inbound/host.ts';
 import { createProblems, type Problems } from '../http/problem/problem.ts';
 import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
-import type { Ground } from './core.ts';
-import type { SharedState } from './backends.ts';
+import type { Core } from './core.ts';
+import type { Backends } from './backends.ts';
 
 /** What every request meets first, and what it is told when it is not let in. */
-export type Entry = {
+export type InboundPolicies = {
   readonly guard: Guard;
   readonly accessLog: AccessLog;
   readonly originPolicy: OriginPolicy;
@@ -17,7 +17,7 @@ export type Entry = {
   readonly rateLimits: RateLimits;
 };
 
-export function createEntry(ground: Ground, { levels }: SharedState, loginUrl: string): Entry {
+export function createInboundPolicies(ground: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
   const { config, log, metrics, clock } = ground;
   return {
     guard: createGuard({

@@ -2,33 +2,33 @@ import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/inbound/request-context.ts';
+import type { RequestContext } from '../http/inbound/request-context.ts';
 import { logProblem } from '../http/problem/middleware.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
-import { createTurn } from '../performance/write-batch.ts';
+import { createWriteBatch } from '../performance/write-batch.ts';
 import { createApi } from '../proxy/api-handler.ts';
-import { createBearers } from '../proxy/token-resolver.ts';
-import { createCrowds } from '../proxy/concurrency-limit.ts';
+import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createConcurrencyLimit } from '../proxy/concurrency-limit.ts';
 import { createDevServer } from '../spa/dev-server.ts';
 import { createEventStreams } from '../proxy/response/event-streams.ts';
-import { createLongAnswers } from '../proxy/response/session-bound.ts';
-import { createPassages } from '../proxy/upstream/forwarder.ts';
+import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
+import { createForwarders } from '../proxy/upstream/forwarder.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createRoutes } from '../proxy/routes.ts';
 import { createSpaFiles } from '../spa/files.ts';
 import { createTunnels } from '../proxy/websocket/tunnel.ts';
-import { answerOnSocket } from '../proxy/websocket/refusal.ts';
-import { createUpgradePassages } from '../proxy/websocket/relay.ts';
+import { respondOnSocket } from '../proxy/websocket/refusal.ts';
+import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
 import { createUpstreams } from '../proxy/upstream/pools.ts';
-import { createWatches } from '../sessions/end-watcher.ts';
-import type { Entry } from './inbound-policies.ts';
-import type { Ground } from './core.ts';
-import type { Keeping } from './session-services.ts';
-import type { SharedState } from './backends.ts';
+import { createEndWatcher } from '../sessions/end-watcher.ts';
+import type { InboundPolicies } from './inbound-policies.ts';
+import type { Core } from './core.ts';
+import type { SessionServices } from './session-services.ts';
+import type { Backends } from './backends.ts';
 
 /** What goes through: API requests, upgrades, and the app's own files. */
-export type Traffic = {
+export type RequestHandlers = {
   readonly api: RequestHandler;
   readonly spa: RequestHandler;
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
@@ -41,7 +41,12 @@ export type Traffic = {
 /** A socket that breaks is closed by itself; a function made in there would keep the request as long as the socket. */
 const ignore = () => undefined;
 
-export function createTraffic(ground: Ground, state: SharedState, keeping: Keeping, entry: Entry): Traffic {
+export function createRequestHandlers(
+  ground: Core,
+  state: Backends,
+  keeping: SessionServices,
+  entry: InboundPolicies,
+): RequestHandlers {
   const { config, secure, clock, log, metrics } = ground;
   const { sessions, refresher } = keeping;
   const { guard, accessLog, originPolicy, problems, rateLimits } = entry;
@@ -49,16 +54,16 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
 
   const routes = createRoutes(config.routes);
   const upstreams = createUpstreams();
-  const watches = createWatches({ store: state.store, clock });
-  const bearers = createBearers({
+  const watches = createEndWatcher({ store: state.store, clock });
+  const bearers = createTokenResolver({
     sessions,
     refresher,
     limits: createRouteLimits(routes.all, rateLimits),
   });
-  const crowds = createCrowds();
+  const crowds = createConcurrencyLimit();
   const tunnels = createTunnels();
   const eventStreams = createEventStreams();
-  const upgradePassages = createUpgradePassages({
+  const upgradePassages = createUpgradeRelay({
     tunnels,
     onAnswer: (status, exchange) => accessLog('GET', status, exchange),
   });
@@ -76,7 +81,12 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     baseUrl,
   });
 
-  const openUpgrade = async (request: IncomingMessage, socket: Socket, head: Buffer, exchange: Exchange) => {
+  const openUpgrade = async (
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    exchange: RequestContext,
+  ) => {
     guard.check(request, exchange);
     if (await upgrades.open(request, socket, head, exchange)) return;
     if (devServer === undefined)
@@ -84,13 +94,18 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
     originPolicy.checkUpgrade(request);
     await devServer.upgrade(request, socket, head, exchange);
   };
-  const refuseUpgrade = (request: IncomingMessage, socket: Socket, error: unknown, exchange: Exchange) => {
+  const refuseUpgrade = (
+    request: IncomingMessage,
+    socket: Socket,
+    error: unknown,
+    exchange: RequestContext,
+  ) => {
     // A browser that has gone is told nothing, and nothing is wrong.
     if (socket.destroyed) return;
     logProblem(log, error, exchange.requestId);
     const problem = problems(error, exchange.requestId);
     accessLog(request.method, problem.status, exchange);
-    answerOnSocket(socket, {
+    respondOnSocket(socket, {
       ...problem,
       headers: { ...problem.headers, 'X-Request-Id': exchange.requestId },
     });
@@ -102,16 +117,16 @@ export function createTraffic(ground: Ground, state: SharedState, keeping: Keepi
       originPolicy,
       bearers,
       crowds,
-      passages: createPassages({
+      passages: createForwarders({
         routes,
         upstreams,
         refresher,
         metrics,
-        turn: createTurn(),
+        turn: createWriteBatch(),
         eventStreams,
         baseUrl,
       }),
-      longAnswers: createLongAnswers(watches),
+      longAnswers: createSessionBoundResponses(watches),
       log,
     }),
 

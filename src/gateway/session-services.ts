@@ -1,27 +1,27 @@
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import type { Provider } from '../provider/provider.ts';
-import { createBreaker } from '../concurrency/circuit-breaker.ts';
-import { createRefreshExchange } from '../refresh/token-endpoint-call.ts';
-import { createRate } from '../concurrency/sliding-window.ts';
-import { createRefresher, type Refresher } from '../refresh/token-refresher.ts';
-import { createRefusals } from '../refresh/refresh-suppression.ts';
-import { createTurnstile } from '../concurrency/semaphore.ts';
+import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import { createTokenEndpointCall } from '../refresh/token-endpoint-call.ts';
+import { createSlidingWindow } from '../concurrency/sliding-window.ts';
+import { createTokenRefresher, type TokenRefresher } from '../refresh/token-refresher.ts';
+import { createRefreshSuppression } from '../refresh/refresh-suppression.ts';
+import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createReadCache } from '../sessions/read-cache.ts';
 import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
-import { createUnsavedSessions } from '../sessions/pending-writes.ts';
-import type { Ground } from './core.ts';
-import { revocationLeaseMs, type SharedState } from './backends.ts';
+import { createPendingWrites } from '../sessions/pending-writes.ts';
+import type { Core } from './core.ts';
+import { revocationLeaseMs, type Backends } from './backends.ts';
 
 /** What keeps people signed in. */
-export type Keeping = {
+export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
-  readonly refresher: Refresher;
+  readonly refresher: TokenRefresher;
 };
 
-export function createKeeping(ground: Ground, state: SharedState, provider: Provider): Keeping {
+export function createSessionServices(ground: Core, state: Backends, provider: Provider): SessionServices {
   const { config, keyRing, secure, clock, log, metrics } = ground;
   const { store, locks, outbox } = state;
   const { session, refresh } = config;
@@ -43,7 +43,7 @@ export function createKeeping(ground: Ground, state: SharedState, provider: Prov
       clock,
       log,
     }),
-    unsaved: createUnsavedSessions({ store, clock, log }),
+    unsaved: createPendingWrites({ store, clock, log }),
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,
@@ -51,13 +51,13 @@ export function createKeeping(ground: Ground, state: SharedState, provider: Prov
     log,
     metrics,
   });
-  const breaker = createBreaker(clock);
-  const refresher = createRefresher({
+  const breaker = createCircuitBreaker(clock);
+  const refresher = createTokenRefresher({
     sessions,
-    exchange: createRefreshExchange({
+    exchange: createTokenEndpointCall({
       provider,
       breaker,
-      turnstile: createTurnstile(refresh.maxConcurrent),
+      turnstile: createSemaphore(refresh.maxConcurrent),
       retries: refresh.retries,
       clock,
       log,
@@ -65,8 +65,8 @@ export function createKeeping(ground: Ground, state: SharedState, provider: Prov
     }),
     locks,
     breaker,
-    rate: createRate({ perMinute: refresh.maxPerMinute, clock }),
-    refusals: createRefusals(clock),
+    rate: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
+    refusals: createRefreshSuppression(clock),
     ahead: refresh.ahead,
     lockWaitMs: refresh.lockTtl + refresh.timeout,
     waitMs: refresh.timeout,

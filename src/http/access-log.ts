@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Exchange } from './inbound/request-context.ts';
+import type { RequestContext } from './inbound/request-context.ts';
 
 /** Counts and logs a request once its answer is over. No query string, header or body is in the line. */
-export type AccessLog = (method: string | undefined, status: number, exchange: Exchange) => void;
+export type AccessLog = (method: string | undefined, status: number, exchange: RequestContext) => void;
 
 export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: () => number }): AccessLog {
   const { log, metrics, clock } = deps;

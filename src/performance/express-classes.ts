@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 
 /** What `createServer` is to make its requests and responses of. */
-export type MessageClasses = {
+export type ExpressClasses = {
   readonly IncomingMessage: typeof IncomingMessage;
   readonly ServerResponse: typeof ServerResponse;
 };
@@ -14,7 +14,7 @@ type App = { readonly request: object; readonly response: object };
  * the prototype, each time, and the engine forgets what it has learnt about them: 5 µs of a request that takes 75. An app
  * works with either.
  */
-export function createMessageClasses(app: App): MessageClasses {
+export function createExpressClasses(app: App): ExpressClasses {
   class Request extends IncomingMessage {}
   class Response<Sent extends IncomingMessage> extends ServerResponse<Sent> {}
   Object.setPrototypeOf(Request.prototype, app.request);

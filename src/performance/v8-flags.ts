@@ -5,7 +5,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
  * Flags of V8 that suit a gateway: of what a request makes, nothing lives on, and what lives on is a cache.
  * What each gives, measured: `docs/decisions/0016-a-heap-for-short-lives.md`.
  */
-export const settings: readonly string[] = [
+export const v8Flags: readonly string[] = [
   // What was long-lived during sign-ins, V8 makes in the old generation from then on, for requests as well.
   '--no-allocation-site-pretenuring',
   // To wake other threads for half a megabyte costs more than to copy it.
@@ -20,8 +20,8 @@ export const settings: readonly string[] = [
 const YOUNG_BYTES = 32 * 2 ** 20;
 
 /** Applies the settings to this process. For a process that is a gateway and nothing else. */
-export function tuneHeap(): void {
-  for (const setting of settings) setFlagsFromString(setting);
+export function applyV8Flags(): void {
+  for (const setting of v8Flags) setFlagsFromString(setting);
   let factor = 0;
   const holdYoung = () => {
     const due = growthFrom(youngBytes());

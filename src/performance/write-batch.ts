@@ -1,7 +1,7 @@
 /** Puts tasks off to the end of the present turn of the event loop. */
-export type Turn = {
+export type WriteBatch = {
   /** Runs a task, which must not throw, once all that has arrived in this turn has been read. */
-  atEnd(task: () => void): void;
+  add(task: () => void): void;
 };
 
 /**
@@ -11,7 +11,7 @@ export type Turn = {
  * write wakes it and the others find it awake. At 32 connections a request takes a third less CPU in this way
  * (`docs/performance.md`); a single one is not held up, for its turn ends with it.
  */
-export function createTurn(): Turn {
+export function createWriteBatch(): WriteBatch {
   let tasks: (() => void)[] = [];
   const run = () => {
     const due = tasks;
@@ -19,7 +19,7 @@ export function createTurn(): Turn {
     for (const task of due) task();
   };
   return {
-    atEnd(task) {
+    add(task) {
       if (tasks.push(task) === 1) setImmediate(run);
     },
   };

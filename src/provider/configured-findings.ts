@@ -1,8 +1,12 @@
 import type { CredentialsProviderConfig, OAuth2ProviderConfig } from '../config/schema/schema.ts';
-import type { Finding } from './finding.ts';
+import type { CheckResult } from './finding.ts';
 
 /** What is known of a plain OAuth 2.0 server that has answered, and what each thing means. It says nothing of itself. */
-export function oauth2Findings(config: OAuth2ProviderConfig, issuer: string, redirectUri: string): Finding[] {
+export function diagnoseOAuth2(
+  config: OAuth2ProviderConfig,
+  issuer: string,
+  redirectUri: string,
+): CheckResult[] {
   const isDecoupled = config.login === 'decoupled';
   const isByRedirect = config.authorizationEndpoint !== undefined;
   const ways = [...(isByRedirect ? ['by redirect'] : []), ...(isDecoupled ? ['on another device'] : [])];
@@ -43,7 +47,7 @@ export function oauth2Findings(config: OAuth2ProviderConfig, issuer: string, red
 }
 
 /** What is known of a vendor's API that has answered, and what each thing means. */
-export function credentialsFindings(config: CredentialsProviderConfig, issuer: string): Finding[] {
+export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: string): CheckResult[] {
   const { login, refresh: renewal, response } = config;
   const { expiresIn, expiresAt, refreshExpiresIn, refreshExpiresAt } = response;
   return [
@@ -94,7 +98,7 @@ function sentAs({ requestFormat }: OAuth2ProviderConfig): string {
 }
 
 /** Whether refresh tokens rotate is announced nowhere; the gateway goes by each answer. */
-function refresh(): Finding {
+function refresh(): CheckResult {
   const detail = 'rotation is not announced: a refresh token that an answer brings replaces the one before';
   return finding('refresh', 'ok', detail);
 }
@@ -104,6 +108,6 @@ function pointer(keys: readonly string[] = []): string {
   return keys.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-function finding(name: string, verdict: Finding['verdict'], detail: string): Finding {
+function finding(name: string, verdict: CheckResult['verdict'], detail: string): CheckResult {
   return { name, verdict, detail };
 }

@@ -10,7 +10,7 @@ const ASSUMED_LIFE_SECONDS = 300;
  * Puts the answer of a configured decoupled endpoint into the words of OpenID CIBA, section 7.3: the attempt's name may be
  * called `code`, as it is where it is redeemed. A token answer is mended as at any other token endpoint.
  */
-export function readDecoupledAnswer(text: string): string {
+export function readDecoupledResponse(text: string): string {
   const json = parseJson(text);
   if (typeof json !== 'object' || json === null) return text;
   const {

@@ -1,8 +1,8 @@
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ClientConfig } from '../config/schema/schema.ts';
-import type { TokenAnswer } from '../tokens/token-set.ts';
-import type { Finding } from './finding.ts';
+import type { TokenResponse } from '../tokens/token-set.ts';
+import type { CheckResult } from './finding.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
 /** What a login attempt must remember until its callback; it goes into a sealed cookie, never to the provider. */
@@ -24,7 +24,7 @@ export type SignIn = {
   /** The provider's session (`sid` of OpenID back-channel logout), where it names one. */
   readonly providerSessionId?: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
-  readonly answer: TokenAnswer;
+  readonly answer: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;
   /** Set where the provider refreshes the tokens of this way of signing in elsewhere than those of the usual one. */
@@ -72,7 +72,7 @@ export type RefreshRequest = {
 export type RefreshOutcome =
   | {
       kind: 'refreshed';
-      answer: TokenAnswer;
+      answer: TokenResponse;
       claims: Readonly<Record<string, unknown>> | undefined;
       sentAtMs: number;
     }
@@ -94,7 +94,7 @@ export type RevocationOutcome =
   | { kind: 'failed'; retryAfterSeconds: number | undefined; cause: unknown };
 
 /** Whether the provider has been reached: `never` since the start, `up` or `down` by the last exchange. */
-export type ProviderState = 'never' | 'up' | 'down';
+export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Signing in by a redirect to the provider and back. */
 export type RedirectLogin = {
@@ -173,7 +173,7 @@ export type Provider = {
   readonly replaceCredentials?: (config: ClientConfig) => void;
   state(): ProviderState;
   /** Says what was found at the provider, and what that means for its configuration. Throws `provider_unavailable`. */
-  describe(): Promise<readonly Finding[]>;
+  diagnose(): Promise<readonly CheckResult[]>;
   /** Starts looking for the provider, and keeps looking until it is found. */
   start(): void;
   close(): void;

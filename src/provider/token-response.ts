@@ -1,5 +1,5 @@
 import { readLifetimeSeconds } from '../tokens/lifetime.ts';
-import type { TokenAnswer } from '../tokens/token-set.ts';
+import type { TokenResponse } from '../tokens/token-set.ts';
 
 /**
  * Repairs what token endpoints get wrong and openid-client 6 would refuse whole, with a rotated refresh token lost in
@@ -43,7 +43,7 @@ export function reattachIdToken(json: Readonly<Record<string, unknown>>): Record
  * Reads the tokens out of a token endpoint's answer. The end of the refresh token's life comes from
  * `refresh_expires_in` (Keycloak; 0 there means none) or `refresh_token_expires_in` (Google and others).
  */
-export function readTokenAnswer(json: Readonly<Record<string, unknown>>): TokenAnswer {
+export function readTokenResponse(json: Readonly<Record<string, unknown>>): TokenResponse {
   return {
     accessToken: nonEmpty(json['access_token']) ?? '',
     expiresInSeconds: readLifetimeSeconds(json['expires_in']),

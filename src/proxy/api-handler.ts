@@ -1,12 +1,12 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
-import type { Bearers } from './token-resolver.ts';
-import type { Crowds } from './concurrency-limit.ts';
-import type { LongAnswers } from './response/session-bound.ts';
-import type { Passages } from './upstream/forwarder.ts';
+import type { TokenResolver } from './token-resolver.ts';
+import type { ConcurrencyLimit } from './concurrency-limit.ts';
+import type { SessionBoundResponses } from './response/session-bound.ts';
+import type { Forwarders } from './upstream/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
@@ -18,16 +18,16 @@ import { explainUpstreamFailure } from './upstream/errors.ts';
 export function createApi(deps: {
   routes: Routes;
   originPolicy: OriginPolicy;
-  bearers: Bearers;
-  crowds: Crowds;
-  passages: Passages;
-  longAnswers: LongAnswers;
+  bearers: TokenResolver;
+  crowds: ConcurrencyLimit;
+  passages: Forwarders;
+  longAnswers: SessionBoundResponses;
   log: Logger;
 }): RequestHandler {
   const { routes, originPolicy, bearers, crowds, passages, longAnswers, log } = deps;
 
   return async function api(request, response, next) {
-    const exchange = exchangeOf(response);
+    const exchange = requestContextOf(response);
     const route = routes.match(exchange.target.path);
     if (route === undefined) return next();
     exchange.route = route.config.path;
@@ -40,7 +40,7 @@ export function createApi(deps: {
     let leave: (() => void) | undefined;
     let passage: Promise<void> | undefined;
     try {
-      const credential = await bearers.forRequest(request, route, exchange);
+      const credential = await bearers.resolve(request, route, exchange);
       leave = crowds.enter(route, credential, exchange);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
@@ -57,7 +57,8 @@ export function createApi(deps: {
         return;
       }
       if (hasGone(request, response)) return;
-      if (failure instanceof GatewayError && failure.code === 'session_expired') bearers.takeBack(response);
+      if (failure instanceof GatewayError && failure.code === 'session_expired')
+        bearers.clearSessionCookie(response);
       throw failure;
     } finally {
       leave?.();

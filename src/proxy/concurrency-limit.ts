@@ -1,19 +1,19 @@
 import { GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/inbound/client-network.ts';
-import type { Exchange } from '../http/inbound/request-context.ts';
+import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Credential } from '../refresh/credential.ts';
 import type { Route } from './routes.ts';
 
 /** How many requests and WebSockets of one session, or of one address without one, are under way on a route. */
-export type Crowds = {
+export type ConcurrencyLimit = {
   /** Counts one in, and gives what counts it out. Throws `rate_limited` beyond `routes[].maxConcurrent`. */
-  enter(route: Route, credential: Credential | undefined, exchange: Exchange): () => void;
+  enter(route: Route, credential: Credential | undefined, exchange: RequestContext): () => void;
 };
 
 const uncounted = () => undefined;
 
 /** Counts in this process: a limit holds for each. */
-export function createCrowds(): Crowds {
+export function createConcurrencyLimit(): ConcurrencyLimit {
   const counts = new Map<string, number>();
   return {
     enter({ config }, credential, { clientAddress }) {

@@ -1,37 +1,37 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/inbound/request-context.ts';
+import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Credential } from '../refresh/credential.ts';
-import type { Refresher } from '../refresh/token-refresher.ts';
+import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 
 /** Finds the access token that a request to a route goes out with. */
-export type Bearers = {
+export type TokenResolver = {
   /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
-  forRequest(request: IncomingMessage, route: Route, exchange: Exchange): Promise<Credential | undefined>;
+  resolve(request: IncomingMessage, route: Route, exchange: RequestContext): Promise<Credential | undefined>;
   /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
-  takeBack(response: ServerResponse): void;
+  clearSessionCookie(response: ServerResponse): void;
 };
 
-/** Throws `session_required`, `session_expired`, `rate_limited`, or what {@link Refresher.fresh} throws. */
-export function createBearers(deps: {
+/** Throws `session_required`, `session_expired`, `rate_limited`, or what {@link TokenRefresher.fresh} throws. */
+export function createTokenResolver(deps: {
   sessions: Sessions;
-  refresher: Refresher;
+  refresher: TokenRefresher;
   limits: RouteLimits;
-}): Bearers {
+}): TokenResolver {
   const { sessions, refresher, limits } = deps;
   return {
-    async forRequest(request, route, exchange) {
+    async resolve(request, route, exchange) {
       const { config, audience } = route;
       const limit = limits(route);
       if (config.auth === 'none') {
         await limit?.client(exchange);
         return undefined;
       }
-      const reading = await sessions.use(request.headers.cookie);
+      const reading = await sessions.touch(request.headers.cookie);
       if (reading.kind === 'live') {
         await limit?.session(reading.stored);
         if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
@@ -41,7 +41,7 @@ export function createBearers(deps: {
       if (config.auth === 'optional') return undefined;
       throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
-    takeBack: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
+    clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
   };
 }
 

@@ -7,7 +7,7 @@ import type { RedisConnection } from './connection.ts';
 export type Channel = {
   readonly name: string;
   /** True while every message published is sure to arrive; false from the moment the connection is in doubt. */
-  isLive(): boolean;
+  isSubscribed(): boolean;
   close(): void;
 };
 
@@ -16,17 +16,17 @@ const HEARTBEAT_MS = 2_000;
 
 /**
  * Subscribes to a channel on a connection of its own, and again whenever that is lost. Messages published meanwhile are
- * lost too: `onGap` is called when that may have happened, and `onStand` when from now on nothing is missed.
+ * lost too: `onMissedMessages` is called when that may have happened, and `onSubscribed` when from now on nothing is missed.
  */
 export function openChannel(deps: {
   redis: RedisConnection;
   name: string;
   log: Logger;
   onMessage: (message: string) => void;
-  onGap: () => void;
-  onStand?: () => void;
+  onMissedMessages: () => void;
+  onSubscribed?: () => void;
 }): Channel {
-  const { redis, name, log, onMessage, onGap, onStand } = deps;
+  const { redis, name, log, onMessage, onMissedMessages, onSubscribed } = deps;
   let live = false;
   let closed = false;
   let attempt = 0;
@@ -44,17 +44,17 @@ export function openChannel(deps: {
   };
   const stand = () => {
     // What was read before the subscription stood may have changed unheard.
-    onGap();
+    onMissedMessages();
     live = true;
     attempt = 0;
-    onStand?.();
+    onSubscribed?.();
   };
   const lose = () => {
     if (closed) return;
     if (live)
       log.warn({ channel: name }, 'subscription lost: what it kept up to date is not used until it is back');
     live = false;
-    onGap();
+    onMissedMessages();
     attempt += 1;
     retry = setTimeout(open, reconnectDelayMs(attempt));
   };
@@ -69,7 +69,7 @@ export function openChannel(deps: {
 
   return {
     name,
-    isLive: () => live,
+    isSubscribed: () => live,
     close() {
       closed = true;
       clearInterval(heartbeat);

@@ -10,7 +10,7 @@ import {
   type RedisAddress,
   type RedisClient,
 } from './client.ts';
-import { gatherWrites } from './corked-writes.ts';
+import { corkWrites } from './corked-writes.ts';
 
 /** A Lua script with the digest that Redis knows it by. */
 export type Script = { readonly lua: string; readonly sha: string };
@@ -59,7 +59,7 @@ export function createRedisConnection(deps: {
 }): RedisConnection {
   const { log, metrics } = deps;
   const client = openClient(deps.address);
-  const gather = gatherWrites(client);
+  const gather = corkWrites(client);
   let up: boolean | undefined;
   let reachable = false;
   let outage: Outage | undefined;

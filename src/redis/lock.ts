@@ -73,7 +73,7 @@ export function createRedisLocks(deps: {
       const [name = '', outcome] = message.split(' ');
       wake(name, outcome);
     },
-    onGap: () => [...waiters.keys()].forEach((name) => wake(name)),
+    onMissedMessages: () => [...waiters.keys()].forEach((name) => wake(name)),
   });
 
   /** Listens for the release of a lock from now on. */

@@ -4,17 +4,17 @@ import { createScript, type RedisConnection } from './connection.ts';
  * What a process that asks for a turn is told: to take it, to wait, or that there is nothing to take turns for any more.
  * `intervalMs` is the least time between two turns now.
  */
-export type Turn =
+export type PollSlot =
   { kind: 'taken'; intervalMs: number } | { kind: 'wait'; intervalMs: number } | { kind: 'over' };
 
 /** Turns at something that may be done once in a while only, whichever process does it. Names are unguessable. */
-export type Turns = {
+export type PollSchedule = {
   /** Begins; the first turn is an interval away. Everything is forgotten after `lifeMs`. */
   open(name: string, intervalMs: number, lifeMs: number): Promise<void>;
   /** Takes the turn, if it is time for one. It lasts until it is given back, or for `longestMs`. */
-  take(name: string, longestMs: number): Promise<Turn>;
+  claim(name: string, longestMs: number): Promise<PollSlot>;
   /** Gives the turn back: the next one is an interval away, which is longer by `slowerByMs` from now on. */
-  giveBack(name: string, slowerByMs: number): Promise<void>;
+  release(name: string, slowerByMs: number): Promise<void>;
   /** Ends it: there is no other turn. */
   close(name: string): Promise<void>;
 };
@@ -50,19 +50,19 @@ const giveBack = createScript(`${now}
   return 1`);
 
 /** Turns in Redis, one key each, so that the scripts run on a cluster. */
-export function createRedisTurns(deps: { redis: RedisConnection; keyPrefix: string }): Turns {
+export function createRedisPollSchedule(deps: { redis: RedisConnection; keyPrefix: string }): PollSchedule {
   const { redis, keyPrefix } = deps;
   const key = (name: string) => `${keyPrefix}turn:${name}`;
   return {
     async open(name, intervalMs, lifeMs) {
       await redis.evaluate('turn_open', open, [key(name)], [intervalMs, lifeMs]);
     },
-    async take(name, longestMs) {
+    async claim(name, longestMs) {
       const reply = Number(await redis.evaluate('turn_take', take, [key(name)], [longestMs]));
       if (reply === 0) return { kind: 'over' };
       return { kind: reply > 0 ? 'taken' : 'wait', intervalMs: Math.abs(reply) };
     },
-    async giveBack(name, slowerByMs) {
+    async release(name, slowerByMs) {
       await redis.evaluate('turn_give_back', giveBack, [key(name)], [slowerByMs]);
     },
     async close(name) {
@@ -72,7 +72,7 @@ export function createRedisTurns(deps: { redis: RedisConnection; keyPrefix: stri
 }
 
 /** Turns among the callers of this process, for a store that only this process uses. */
-export function createLocalTurns(clock: () => number): Turns {
+export function createLocalPollSchedule(clock: () => number): PollSchedule {
   const records = new Map<string, { intervalMs: number; nextAtMs: number; endsAtMs: number }>();
   const find = (name: string) => {
     const record = records.get(name);
@@ -83,7 +83,7 @@ export function createLocalTurns(clock: () => number): Turns {
       for (const [old, { endsAtMs }] of records) if (endsAtMs <= clock()) records.delete(old);
       records.set(name, { intervalMs, nextAtMs: clock() + intervalMs, endsAtMs: clock() + lifeMs });
     },
-    async take(name, longestMs) {
+    async claim(name, longestMs) {
       const record = find(name);
       if (record === undefined) return { kind: 'over' };
       const { intervalMs } = record;
@@ -91,7 +91,7 @@ export function createLocalTurns(clock: () => number): Turns {
       record.nextAtMs = clock() + intervalMs + longestMs;
       return { kind: 'taken', intervalMs };
     },
-    async giveBack(name, slowerByMs) {
+    async release(name, slowerByMs) {
       const record = find(name);
       if (record === undefined) return;
       record.intervalMs += slowerByMs;

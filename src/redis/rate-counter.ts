@@ -1,12 +1,12 @@
 import { createScript, type RedisConnection } from './connection.ts';
 
 /** Levels by name that all processes raise, and that sink by themselves: one millisecond in each millisecond. */
-export type Levels = {
+export type RateCounters = {
   /**
    * Raises a level by `byMs`, unless that would lift it over `limitMs`; gives what it has or would have become. Throws
    * `store_unavailable`.
    */
-  raise(name: string, byMs: number, limitMs: number): Promise<number>;
+  add(name: string, byMs: number, limitMs: number): Promise<number>;
 };
 
 /**
@@ -21,10 +21,10 @@ const raise = createScript(`
   return level`);
 
 /** Levels in Redis, one key each, so that the script runs on a cluster. */
-export function createRedisLevels(deps: { redis: RedisConnection; keyPrefix: string }): Levels {
+export function createRedisRateCounters(deps: { redis: RedisConnection; keyPrefix: string }): RateCounters {
   const { redis, keyPrefix } = deps;
   return {
-    raise: async (name, byMs, limitMs) =>
+    add: async (name, byMs, limitMs) =>
       Number(await redis.evaluate('rate_limit', raise, [`${keyPrefix}rate:${name}`], [byMs, limitMs])),
   };
 }

@@ -1,12 +1,19 @@
 import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcome } from '../provider/provider.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { accessTokenOf } from './credential.ts';
 import { isAboutAudience } from './token-endpoint-call.ts';
-import { ended, kept, keptFor, notGranted, renewed, type Landing } from './refresh-result.ts';
-import type { Refusals } from './refresh-suppression.ts';
+import {
+  expired,
+  unavailable,
+  unavailableFor,
+  notGranted,
+  refreshed,
+  type RefreshResult,
+} from './refresh-result.ts';
+import type { RefreshSuppression } from './refresh-suppression.ts';
 
 /** An outcome that brought no tokens. */
 export type Failure = Exclude<RefreshOutcome, { kind: 'refreshed' }>;
@@ -16,29 +23,29 @@ export type Failure = Exclude<RefreshOutcome, { kind: 'refreshed' }>;
  * about the session as it is by now: it has to be looked at again.
  */
 export type FailureSettlement = (
-  current: StoredSession,
+  current: SessionRecord,
   audience: Audience,
   failure: Failure,
-) => Promise<Landing | undefined>;
+) => Promise<RefreshResult | undefined>;
 
 export function createFailureSettlement(deps: {
   sessions: Sessions;
-  refusals: Refusals;
+  refusals: RefreshSuppression;
   log: Logger;
 }): FailureSettlement {
   const { sessions, refusals, log } = deps;
 
-  const settleRejection = async (current: StoredSession, audience: Audience, cause: unknown) => {
-    const winner = await sessions.reload(current.key);
+  const settleRejection = async (current: SessionRecord, audience: Audience, cause: unknown) => {
+    const winner = await sessions.loadByKey(current.key);
     // Signed out meanwhile: that is why.
-    if (winner === undefined) return ended('failed');
+    if (winner === undefined) return expired('failed');
     if (accessTokenOf(winner, audience) !== accessTokenOf(current, audience))
-      return renewed(winner, 'reused');
+      return refreshed(winner, 'reused');
     // The session lives on another refresh token by now: nothing was said about that one.
     if (winner.session.tokens.refreshToken !== current.session.tokens.refreshToken) return undefined;
     log.warn({ err: cause }, 'the provider rejected a refresh token: the session is ended');
     await sessions.end(current.key, 'refresh_rejected');
-    return ended('rejected');
+    return expired('rejected');
   };
 
   return async (current, audience, failure) => {
@@ -50,17 +57,17 @@ export function createFailureSettlement(deps: {
         log.error({ err: cause }, 'a refresh brought the ID token of somebody else: the session is ended');
         sessions.revoke(failure.refreshToken);
         await sessions.end(current.key, 'identity_changed');
-        return ended('rejected');
+        return expired('rejected');
       case 'misconfigured':
         if (audience.id !== '' && isAboutAudience(failure.error)) {
           refusals.deny(current.key, audience);
-          return keptFor(notGranted(cause));
+          return unavailableFor(notGranted(cause));
         }
-        return kept('The identity provider cannot renew the token now.', 5_000, cause);
+        return unavailable('The identity provider cannot renew the token now.', 5_000, cause);
       case 'ambiguous':
-        return kept('The identity provider cannot renew the token now.', 5_000, cause);
+        return unavailable('The identity provider cannot renew the token now.', 5_000, cause);
       case 'transient':
-        return kept(
+        return unavailable(
           'The identity provider cannot be reached to renew the token.',
           (failure.retryAfterSeconds ?? 1) * 1000,
           cause,

@@ -2,7 +2,7 @@ import type { Session } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 
 /** Keeps an upstream that refuses every token, and a route that was granted none, from causing a refresh a request. */
-export type Refusals = {
+export type RefreshSuppression = {
   /** The times of the last minute in which an upstream refused even a renewed token of a session, in any process. */
   recent(session: Session): readonly number[];
   /** Tells whether a session has been renewed in vain often enough for now. */
@@ -25,7 +25,7 @@ const PER_MINUTE = 3;
 /** How many refusals of each kind this process remembers. */
 const REMEMBERED = 10_000;
 
-export function createRefusals(clock: () => number): Refusals {
+export function createRefreshSuppression(clock: () => number): RefreshSuppression {
   const hopeless = new Map<string, string>();
   const deniedAtMs = new Map<string, number>();
   const name = ({ stored }: Refused, route: string) => `${stored.key} ${route}`;

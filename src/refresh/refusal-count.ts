@@ -1,7 +1,7 @@
 import type { Locks } from '../redis/lock.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Credential } from './credential.ts';
-import type { Refusals } from './refresh-suppression.ts';
+import type { RefreshSuppression } from './refresh-suppression.ts';
 
 /**
  * Counts a renewal in vain in the record, where every process sees it: once for each token, whoever comes first. Under
@@ -10,7 +10,7 @@ import type { Refusals } from './refresh-suppression.ts';
 export function createRefusalCount(deps: {
   sessions: Sessions;
   locks: Locks;
-  refusals: Refusals;
+  refusals: RefreshSuppression;
   /** The longest wait for the lock, in milliseconds. */
   lockWaitMs: number;
   clock: () => number;
@@ -21,7 +21,7 @@ export function createRefusalCount(deps: {
     const lease = await locks.acquire(stored.key, Date.now() + lockWaitMs);
     if (lease === undefined) return;
     try {
-      const current = await sessions.reload(stored.key);
+      const current = await sessions.loadByKey(stored.key);
       if (current === undefined) return;
       const refusedAtMs = refusals.recent(current.session);
       const { obtainedAtMs = 0 } = stored.session.tokens.access[audience.id] ?? {};

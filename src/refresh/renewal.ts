@@ -1,14 +1,14 @@
 import type { Logger } from '../observability/log.ts';
 import type { Lease } from '../redis/lock.ts';
-import type { StoredSession } from '../sessions/session.ts';
+import type { SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Audience } from '../tokens/audience.ts';
-import { mergeRefreshAnswer } from '../tokens/token-set.ts';
-import type { RefreshExchange } from './token-endpoint-call.ts';
+import { mergeRefreshResponse } from '../tokens/token-set.ts';
+import type { TokenEndpointCall } from './token-endpoint-call.ts';
 import { createFailureSettlement } from './failure.ts';
-import { ended, kept, renewed, type Landing } from './refresh-result.ts';
-import type { Rate } from '../concurrency/sliding-window.ts';
-import type { Refusals } from './refresh-suppression.ts';
+import { expired, unavailable, refreshed, type RefreshResult } from './refresh-result.ts';
+import type { SlidingWindow } from '../concurrency/sliding-window.ts';
+import type { RefreshSuppression } from './refresh-suppression.ts';
 
 /** Why a token is renewed: it is over or nearly so, or an upstream refused it before its time. */
 export type Cause = 'age' | 'refusal';
@@ -16,7 +16,7 @@ export type Cause = 'age' | 'refusal';
 /** What came of a session under its lock. */
 export type Renewal = {
   /** Without one the session has to be looked at again: another process may have been first. */
-  readonly landing: Landing | undefined;
+  readonly landing: RefreshResult | undefined;
   /** Settles when the new tokens are written; the lock is kept until then. */
   readonly saved?: Promise<unknown>;
   /** The provider could not be asked, or did not answer: nobody who waits for the lock tries it again. */
@@ -25,7 +25,7 @@ export type Renewal = {
 
 /** Spends the refresh token of a session that was read under its lock. */
 export type Renew = (
-  current: StoredSession,
+  current: SessionRecord,
   audience: Audience,
   cause: Cause,
   lease: Lease,
@@ -33,9 +33,9 @@ export type Renew = (
 
 export function createRenewal(deps: {
   sessions: Sessions;
-  exchange: RefreshExchange;
-  rate: Rate;
-  refusals: Refusals;
+  exchange: TokenEndpointCall;
+  rate: SlidingWindow;
+  refusals: RefreshSuppression;
   log: Logger;
 }): Renew {
   const { sessions, exchange, rate, refusals } = deps;
@@ -46,13 +46,13 @@ export function createRenewal(deps: {
     const { refreshToken } = session.tokens;
     if (refreshToken === undefined) {
       await sessions.end(current.key, 'expired');
-      return { landing: ended(undefined) };
+      return { landing: expired(undefined) };
     }
     const refusedAtMs = refusals.recent(session);
     if (cause === 'refusal' && refusals.areTooMany(refusedAtMs))
-      return { landing: kept('The API goes on refusing renewed tokens.', 1_000) };
+      return { landing: unavailable('The API goes on refusing renewed tokens.', 1_000) };
     const tooSoonMs = rate.take(current.key, session.renewedAtMs);
-    if (tooSoonMs > 0) return { landing: kept('This session has been renewed too often.', tooSoonMs) };
+    if (tooSoonMs > 0) return { landing: unavailable('This session has been renewed too often.', tooSoonMs) };
 
     const outcome = await exchange({
       refreshToken,
@@ -69,7 +69,7 @@ export function createRenewal(deps: {
       return isFailure ? { landing, verdict: 'failed' } : { landing };
     }
 
-    const tokens = mergeRefreshAnswer(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const tokens = mergeRefreshResponse(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
     const claims = outcome.claims ?? session.claims;
     const { result, stored, saved } = await sessions.replace(current, {
       ...session,
@@ -80,14 +80,14 @@ export function createRenewal(deps: {
     });
     switch (result) {
       case 'replaced':
-        return { landing: renewed(stored, 'refreshed'), saved };
+        return { landing: refreshed(stored, 'refreshed'), saved };
       case 'gone':
         // Signed out meanwhile: the session does not come back, and its new tokens are of no use to anybody.
         sessions.revoke(tokens.refreshToken);
-        return { landing: ended('failed') };
+        return { landing: expired('failed') };
       case 'conflict': {
-        const winner = await sessions.reload(current.key);
-        return { landing: winner === undefined ? ended('failed') : renewed(winner, 'failed') };
+        const winner = await sessions.loadByKey(current.key);
+        return { landing: winner === undefined ? expired('failed') : refreshed(winner, 'failed') };
       }
     }
   };

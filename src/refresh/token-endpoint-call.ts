@@ -1,24 +1,24 @@
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
-import type { Attempt, Breaker } from '../concurrency/circuit-breaker.ts';
-import type { Turnstile } from '../concurrency/semaphore.ts';
+import type { Attempt, CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { Semaphore } from '../concurrency/semaphore.ts';
 
 /** Spends a refresh token at the provider: once, and again only where nothing was sent or it is not known what came of it. */
-export type RefreshExchange = (request: RefreshRequest) => Promise<RefreshOutcome>;
+export type TokenEndpointCall = (request: RefreshRequest) => Promise<RefreshOutcome>;
 
 /** Pause before a further call, in milliseconds; it grows with each and is jittered. */
 const RETRY_PAUSE_MS = 150;
 
-export function createRefreshExchange(deps: {
+export function createTokenEndpointCall(deps: {
   provider: Provider;
-  breaker: Breaker;
-  turnstile: Turnstile;
+  breaker: CircuitBreaker;
+  turnstile: Semaphore;
   retries: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
-}): RefreshExchange {
+}): TokenEndpointCall {
   const { provider, breaker, turnstile, retries, clock, log, metrics } = deps;
 
   const call = async (request: RefreshRequest): Promise<RefreshOutcome> => {
@@ -27,12 +27,12 @@ export function createRefreshExchange(deps: {
       const cause = new Error('the token endpoint has been failing and is left alone for a while');
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause };
     }
-    const attempt = breaker.asking();
+    const attempt = breaker.begin();
     const startedAtMs = clock();
     const outcome = await provider.refresh(request);
     metrics.refreshDuration((clock() - startedAtMs) / 1000);
     // What was not sent, since the lock had lapsed, says nothing about the provider.
-    if (outcome.kind === 'transient' && !request.maySend()) attempt.withdrawn();
+    if (outcome.kind === 'transient' && !request.maySend()) attempt.cancel();
     else note(outcome, attempt);
     return outcome;
   };
@@ -63,7 +63,7 @@ export function createRefreshExchange(deps: {
   return async (request) => {
     let wasAmbiguous = false;
     for (let attempt = 0; ; attempt += 1) {
-      const outcome = await turnstile.pass(() => call(request));
+      const outcome = await turnstile.run(() => call(request));
       const isFinal = outcome.kind !== 'transient' && outcome.kind !== 'ambiguous';
       if (isFinal || attempt >= retries || breaker.pauseMs() > 0 || !request.maySend()) return outcome;
       // The provider may have rotated and its answer be lost: within its grace the same token works, but once.

@@ -1,28 +1,36 @@
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Locks } from '../redis/lock.ts';
-import type { LiveSession } from '../sessions/session.ts';
+import type { SessionView } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
-import type { Breaker } from '../concurrency/circuit-breaker.ts';
+import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import { accessTokenOf, credentialOf, type Credential } from './credential.ts';
-import type { RefreshExchange } from './token-endpoint-call.ts';
-import { createFlights, type Flight } from '../concurrency/single-flight.ts';
-import { arrive, ended, kept, keptFor, notGranted, renewed, type Landing } from './refresh-result.ts';
-import type { Rate } from '../concurrency/sliding-window.ts';
+import type { TokenEndpointCall } from './token-endpoint-call.ts';
+import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import {
+  sessionOrThrow,
+  expired,
+  unavailable,
+  unavailableFor,
+  notGranted,
+  refreshed,
+  type RefreshResult,
+} from './refresh-result.ts';
+import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import { createRefusalCount } from './refusal-count.ts';
-import type { Refusals } from './refresh-suppression.ts';
+import type { RefreshSuppression } from './refresh-suppression.ts';
 import { createRenewal, type Cause, type Renewal } from './renewal.ts';
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
-export type Refresher = {
+export type TokenRefresher = {
   /**
    * Gives an access token that may be sent now. One near its end is renewed behind the request; one that is over, or not
    * there yet, is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
    * `store_unavailable` when it cannot be renewed now.
    */
-  fresh(stored: LiveSession, audience: Audience): Promise<Credential>;
+  fresh(stored: SessionView, audience: Audience): Promise<Credential>;
   /**
    * Gives another access token than the one an upstream refused, or undefined when there is none to be had: the refusal
    * is then the answer. Throws `session_expired`.
@@ -36,11 +44,11 @@ export type Refresher = {
 
 type RefresherDeps = {
   sessions: Sessions;
-  exchange: RefreshExchange;
+  exchange: TokenEndpointCall;
   locks: Locks;
-  breaker: Breaker;
-  rate: Rate;
-  refusals: Refusals;
+  breaker: CircuitBreaker;
+  rate: SlidingWindow;
+  refusals: RefreshSuppression;
   ahead: Ahead;
   /** The longest that a refresh waits for the lock of its session: longer than a lock outlives its holder. Milliseconds. */
   lockWaitMs: number;
@@ -55,11 +63,11 @@ type RefresherDeps = {
  * The refresh protocol of `docs/refresh.md`: one flight a session and audience in the process, one lock a session across
  * all processes, and nothing read before the lock is spent under it.
  */
-export function createRefresher(deps: RefresherDeps): Refresher {
+export function createTokenRefresher(deps: RefresherDeps): TokenRefresher {
   const { sessions, locks, breaker, refusals, ahead, clock, metrics } = deps;
   const renew = createRenewal(deps);
   const countRefusal = createRefusalCount(deps);
-  const flights = createFlights<Landing>();
+  const flights = createSingleFlight<RefreshResult>();
   const errands = new Set<Promise<unknown>>();
   const track = (errand: Promise<unknown>) => {
     const tracked = errand.catch(() => undefined).finally(() => errands.delete(tracked));
@@ -67,35 +75,35 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   };
 
   /** Joins the flight of a session and audience, or starts it. */
-  const fly = (stored: LiveSession, audience: Audience, cause: Cause): Flight<Landing> => {
+  const fly = (stored: SessionView, audience: Audience, cause: Cause): Run<RefreshResult> => {
     const name = flightName(stored, audience);
-    if (flights.isUnderWay(name)) metrics.refresh('joined');
-    return flights.board(name, async (takeOff) => {
-      const landing = await lead(stored, audience, cause, takeOff).catch(keptFor);
+    if (flights.isRunning(name)) metrics.refresh('joined');
+    return flights.run(name, async (takeOff) => {
+      const landing = await lead(stored, audience, cause, takeOff).catch(unavailableFor);
       if (landing.outcome !== undefined) metrics.refresh(landing.outcome);
       return landing;
     });
   };
 
   const lead = async (
-    stored: LiveSession,
+    stored: SessionView,
     audience: Audience,
     cause: Cause,
     takeOff: () => void,
-  ): Promise<Landing> => {
+  ): Promise<RefreshResult> => {
     const askedAtMs = clock();
     const lease = await locks.acquire(stored.key, Date.now() + deps.lockWaitMs);
     metrics.lockWait((clock() - askedAtMs) / 1000);
     if (lease === undefined)
-      return kept('Another process has tried to renew the token, without success so far.', 1_000);
+      return unavailable('Another process has tried to renew the token, without success so far.', 1_000);
     takeOff();
     let renewal: Renewal | undefined;
     try {
       // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
-      const current = await sessions.reload(stored.key);
-      if (current === undefined) return ended('failed');
+      const current = await sessions.loadByKey(stored.key);
+      if (current === undefined) return expired('failed');
       const hasAnother = accessTokenOf(current, audience) !== accessTokenOf(stored, audience);
-      if (hasAnother && freshnessIn(current, audience) !== 'over') return renewed(current, 'reused');
+      if (hasAnother && freshnessIn(current, audience) !== 'over') return refreshed(current, 'reused');
       renewal = await renew(current, audience, cause, lease);
       if (renewal.landing !== undefined) return renewal.landing;
     } finally {
@@ -105,18 +113,18 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return lead(stored, audience, cause, takeOff);
   };
 
-  const wait = async (flight: Flight<Landing>): Promise<Landing> =>
-    (await flight.landing(deps.waitMs)) ?? kept('Renewing the token takes too long.', 1_000);
+  const wait = async (flight: Run<RefreshResult>): Promise<RefreshResult> =>
+    (await flight.waitFor(deps.waitMs)) ?? unavailable('Renewing the token takes too long.', 1_000);
 
-  const freshnessIn = ({ session }: LiveSession, audience: Audience): Freshness => {
+  const freshnessIn = ({ session }: SessionView, audience: Audience): Freshness => {
     const token = session.tokens.access[audience.id];
     return token === undefined ? 'over' : freshnessOf(token, clock(), ahead);
   };
 
   /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
-  const mayRenewAhead = (stored: LiveSession, audience: Audience) =>
+  const mayRenewAhead = (stored: SessionView, audience: Audience) =>
     stored.isRenewable &&
-    !flights.isUnderWay(flightName(stored, audience)) &&
+    !flights.isRunning(flightName(stored, audience)) &&
     !refusals.isDenied(stored.key, audience) &&
     breaker.pauseMs() === 0;
 
@@ -130,7 +138,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
           return credentialOf(stored, audience);
         case 'over':
           if (refusals.isDenied(stored.key, audience)) throw notGranted();
-          return credentialOf(arrive(await wait(fly(stored, audience, 'age'))), audience);
+          return credentialOf(sessionOrThrow(await wait(fly(stored, audience, 'age'))), audience);
       }
     },
 
@@ -140,7 +148,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       if (refusals.isDenied(stored.key, audience)) return undefined;
       const landing = await wait(fly(stored, audience, 'refusal'));
       if (landing.kind === 'kept') return undefined;
-      const another = credentialOf(arrive(landing), audience);
+      const another = credentialOf(sessionOrThrow(landing), audience);
       return another.accessToken === accessToken ? undefined : another;
     },
 
@@ -157,6 +165,6 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   };
 }
 
-function flightName(stored: LiveSession, audience: Audience): string {
+function flightName(stored: SessionView, audience: Audience): string {
   return `${stored.key} ${audience.id}`;
 }

@@ -1,11 +1,11 @@
 import type { EndReason } from './end-reason.ts';
-import { isOver, ownersOf, type Owner, type Session, type StoredSession } from './session.ts';
-import type { NoteSubject, SessionStore } from './store/store.ts';
+import { isOver, ownersOf, type Owner, type Session, type SessionRecord } from './session.ts';
+import type { MarkerSubject, SessionStore } from './store/store.ts';
 
 /** The sessions of a person, or of one session at the provider. */
-export type OwnedSessions = {
+export type SessionsBySubject = {
   /** The living sessions of an owner, the oldest first. */
-  list(owner: Owner): Promise<readonly StoredSession[]>;
+  list(owner: Owner): Promise<readonly SessionRecord[]>;
   /** Ends the living sessions of an owner, or those of them that are meant; gives how many there were. */
   endOf(owner: Owner, reason: EndReason, isMeant?: (session: Session) => boolean): Promise<number>;
   /** The same, and refuses the sign-ins of the owner that are under way. */
@@ -22,23 +22,23 @@ export type OwnedSessions = {
 /** Longer than any sign-in is under way, in milliseconds. */
 const SIGN_IN_MS = 900_000;
 
-export function createOwnedSessions(deps: {
+export function createSessionsBySubject(deps: {
   store: SessionStore;
   end: (key: string, reason: EndReason) => Promise<unknown>;
   /** How many sessions one person may have at once; 0 is no limit. */
   maxPerUser: number;
   clock: () => number;
-}): OwnedSessions {
+}): SessionsBySubject {
   const { store, end, maxPerUser, clock } = deps;
 
-  const list: OwnedSessions['list'] = async (owner) => {
+  const list: SessionsBySubject['list'] = async (owner) => {
     const all = await store.ofOwner(owner);
     return all
       .filter((stored) => !isOver(stored, clock(), store.generation()))
       .toSorted((a, b) => a.session.createdAtMs - b.session.createdAtMs || a.key.localeCompare(b.key));
   };
 
-  const endOf: OwnedSessions['endOf'] = async (owner, reason, isMeant = () => true) => {
+  const endOf: SessionsBySubject['endOf'] = async (owner, reason, isMeant = () => true) => {
     const meant = (await list(owner)).filter(({ session }) => isMeant(session));
     const endings = await Promise.all(meant.map(({ key }) => end(key, reason)));
     return endings.filter((ending) => ending !== undefined).length;
@@ -50,12 +50,12 @@ export function createOwnedSessions(deps: {
 
     async endSignInsOf(owner, reason, isMeant) {
       // SECURITY: noted before the sessions are looked for, so that none can slip through in between.
-      await store.note(endNote(owner), String(clock()), SIGN_IN_MS);
+      await store.putMarker(endNote(owner), String(clock()), SIGN_IN_MS);
       return endOf(owner, reason, isMeant);
     },
 
     async isRefused(session, beganAtMs) {
-      const ends = await Promise.all(ownersOf(session).map((owner) => store.readNote(endNote(owner))));
+      const ends = await Promise.all(ownersOf(session).map((owner) => store.getMarker(endNote(owner))));
       return ends.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 
@@ -69,6 +69,6 @@ export function createOwnedSessions(deps: {
   };
 }
 
-function endNote({ kind, issuer, id }: Owner): NoteSubject {
+function endNote({ kind, issuer, id }: Owner): MarkerSubject {
   return ['end', kind, issuer, id];
 }

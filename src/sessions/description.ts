@@ -1,4 +1,4 @@
-import { livesUntilMs, type StoredSession } from './session.ts';
+import { livesUntilMs, type SessionRecord } from './session.ts';
 
 /** What may be said of a session to its person and to an operator. Times are ISO 8601. */
 export type SessionDescription = {
@@ -11,7 +11,7 @@ export type SessionDescription = {
 };
 
 /** Describes a session. `idleTimeout` is in milliseconds. */
-export function describeSession(stored: StoredSession, idleTimeout: number): SessionDescription {
+export function describeSession(stored: SessionRecord, idleTimeout: number): SessionDescription {
   const { key, session, idleExpiresAtMs } = stored;
   return {
     id: key,

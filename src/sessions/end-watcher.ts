@@ -1,10 +1,10 @@
-import { isOver, livesUntilMs, type LiveSession } from './session.ts';
+import { isOver, livesUntilMs, type SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
 /** Tells who keeps something open for a session, such as a socket, when the session has ended. */
-export type Watches = {
+export type EndWatcher = {
   /** Calls `onEnd` once when the session ends, here, on another replica or by its limits; returns the way to stop. */
-  watch(stored: LiveSession, onEnd: () => void): () => void;
+  watch(stored: SessionView, onEnd: () => void): () => void;
 };
 
 /** The longest pause between two looks at a watched session, in milliseconds; also what a timer can hold. */
@@ -16,7 +16,7 @@ const SOON_MS = 1_000;
 type Watch = { readonly key: string; readonly listeners: Set<() => void>; timer: NodeJS.Timeout | undefined };
 
 /** Watches sessions by the store's messages, and by its records where messages may have been missed. */
-export function createWatches(deps: { store: SessionStore; clock: () => number }): Watches {
+export function createEndWatcher(deps: { store: SessionStore; clock: () => number }): EndWatcher {
   const { store, clock } = deps;
   const watches = new Map<string, Watch>();
 
@@ -30,9 +30,9 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     stop(watch);
     for (const onEnd of watch.listeners) onEnd();
   };
-  const look = async (watch: Watch, known?: LiveSession) => {
+  const look = async (watch: Watch, known?: SessionView) => {
     try {
-      const stored = await store.look(watch.key, known);
+      const stored = await store.loadView(watch.key, known);
       if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
       arm(watch, livesUntilMs(stored) - clock());
     } catch {
@@ -56,7 +56,7 @@ export function createWatches(deps: { store: SessionStore; clock: () => number }
     }
   });
 
-  const begin = (stored: LiveSession): Watch => {
+  const begin = (stored: SessionView): Watch => {
     const watch: Watch = { key: stored.key, listeners: new Set(), timer: undefined };
     watches.set(watch.key, watch);
     // SECURITY: it may have ended since it was read, and the message have come before anybody listened. Whoever joins a

@@ -1,27 +1,27 @@
 import type { Logger } from '../observability/log.ts';
-import { isOver, type Session, type StoredSession } from './session.ts';
+import { isOver, type Session, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
 /** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
-export type UnsavedSessions = {
+export type PendingWrites = {
   /** The newest state of a session that the store does not have yet, or undefined. */
-  get(key: string): StoredSession | undefined;
+  get(key: string): SessionRecord | undefined;
   /** Forgets the state of a session that has ended; what was to be written finds it `gone`. */
   drop(key: string): void;
   /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
-  hold(stored: StoredSession, expectedVersion: number): Promise<ReplaceResult>;
+  hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
-export function createUnsavedSessions(deps: {
+export function createPendingWrites(deps: {
   store: SessionStore;
   clock: () => number;
   log: Logger;
-}): UnsavedSessions {
+}): PendingWrites {
   const { store, clock, log } = deps;
-  const held = new Map<string, StoredSession>();
+  const held = new Map<string, SessionRecord>();
 
   // Ended elsewhere: what is held serves no request any more.
   store.onChange((change) => {

@@ -1,7 +1,7 @@
 import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
 import type { Owner, Session } from './session.ts';
 import type { Sessions } from './service.ts';
-import type { NoteSubject, SessionStore } from './store/store.ts';
+import type { MarkerSubject, SessionStore } from './store/store.ts';
 
 /**
  * Carries out what a provider says in a logout token: ends the sessions it is about, and refuses the sign-ins that are under
@@ -17,11 +17,11 @@ export function createProviderLogouts(deps: {
   const { sessions, store, clock } = deps;
 
   return async function endByProvider(logout) {
-    if ((await store.readNote(noteOf(logout))) !== undefined) return 'used';
+    if ((await store.getMarker(noteOf(logout))) !== undefined) return 'used';
     const isMeant = (session: Session) => isAbout(logout, session);
     const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', isMeant);
     // Not before: a provider whose request fails half-way may send it again.
-    await store.note(noteOf(logout), '', logout.validUntilMs - clock());
+    await store.putMarker(noteOf(logout), '', logout.validUntilMs - clock());
     return ended;
   };
 }
@@ -39,6 +39,6 @@ function isAbout({ subject, issuedAtSeconds }: ProviderLogout, session: Session)
   return (subject === undefined || session.subject === subject) && signedInAtSeconds <= issuedAtSeconds;
 }
 
-function noteOf({ issuer, tokenId }: ProviderLogout): NoteSubject {
+function noteOf({ issuer, tokenId }: ProviderLogout): MarkerSubject {
   return ['logout-token', issuer, tokenId];
 }

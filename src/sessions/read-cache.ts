@@ -1,13 +1,13 @@
-import type { LiveSession } from './session.ts';
+import type { SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
 /** Sessions read a moment ago, so that most requests ask the store nothing. */
 export type ReadCache = {
   /** A session read or written less than `maxAge` ago and not changed since, or undefined. */
-  get(key: string): LiveSession | undefined;
+  get(key: string): SessionView | undefined;
   /** Reads from the store; one read serves all who ask for the same session meanwhile. */
-  look(key: string): Promise<LiveSession | undefined>;
-  put(stored: LiveSession): void;
+  load(key: string): Promise<SessionView | undefined>;
+  put(stored: SessionView): void;
   /** Notes how long a session that is held lives unless it is used; it stays as old as it was. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
@@ -18,8 +18,8 @@ const REMEMBERED_ENDS = 10_000;
 /** How long what may be served no more is kept for the store, in milliseconds: tokens nobody asks for do not lie about. */
 const KEPT_MS = 60_000;
 
-type Entry = { stored: LiveSession; readAtMs: number };
-type Read = { result: Promise<LiveSession | undefined>; outdated: boolean };
+type Entry = { stored: SessionView; readAtMs: number };
+type Read = { result: Promise<SessionView | undefined>; outdated: boolean };
 
 /**
  * A cache before the store, of at most `maxEntries` sessions for at most `maxAge` milliseconds. Every change on any
@@ -38,7 +38,7 @@ export function createReadCache(deps: {
   const reads = new Map<string, Read>();
   const ended = new Set<string>();
 
-  const put = (stored: LiveSession) => {
+  const put = (stored: SessionView) => {
     if (ended.has(stored.key)) return;
     const readAtMs = clock();
     entries.delete(stored.key);
@@ -76,18 +76,18 @@ export function createReadCache(deps: {
   return {
     get(key) {
       const entry = entries.get(key);
-      if (entry === undefined || !store.hearsChanges()) return undefined;
+      if (entry === undefined || !store.isSubscribed()) return undefined;
       // One that is too old is still of use to the store, which need not open the record again.
       return clock() - entry.readAtMs < maxAge ? entry.stored : undefined;
     },
 
-    look(key) {
+    load(key) {
       const running = reads.get(key);
       if (running !== undefined && !running.outdated) return running.result;
       const read: Read = {
         outdated: false,
         result: store
-          .look(key, entries.get(key)?.stored)
+          .loadView(key, entries.get(key)?.stored)
           .then((stored) => {
             if (stored === undefined) entries.delete(key);
             else if (!read.outdated) put(stored);

@@ -4,30 +4,30 @@ import { loginRefused } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
 import type { EndReason } from './end-reason.ts';
-import { createOwnedSessions, type OwnedSessions } from './by-subject.ts';
+import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation/revocation.ts';
 import {
   claimedEndMs,
   isOutdated,
   isOver,
-  liveSession,
+  sessionView,
   sessionEndsAtMs,
-  storedSession,
-  type LiveSession,
+  sessionRecord,
+  type SessionView,
   type Session,
-  type StoredSession,
+  type SessionRecord,
 } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
-import type { UnsavedSessions } from './pending-writes.ts';
+import type { PendingWrites } from './pending-writes.ts';
 
 /** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
-export type SessionReading<Kind = LiveSession> =
+export type SessionReading<Kind = SessionView> =
   { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: Kind };
 
 /** How a sign-in came about. */
-export type Arrival = {
+export type SignInOrigin = {
   /** When it was begun, in milliseconds since the epoch; when its token request was sent, unless said otherwise. */
   readonly beganAtMs?: number | undefined;
   /** The sessions it takes the place of: they end. */
@@ -35,22 +35,22 @@ export type Arrival = {
 };
 
 /** The sessions: finding, starting, changing and ending them. The only writer of the store. */
-export type Sessions = Pick<OwnedSessions, 'list' | 'endOf' | 'endSignInsOf'> & {
+export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'> & {
   /** Finds the session of a request without counting as its use. */
-  find(cookieHeader: string | undefined): Promise<SessionReading>;
+  peek(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Finds the session of a request and moves its idle limit. */
-  use(cookieHeader: string | undefined): Promise<SessionReading>;
+  touch(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Reads all of a request's session from the store, past every cache, without counting as its use. */
-  read(cookieHeader: string | undefined): Promise<SessionReading<StoredSession>>;
+  load(cookieHeader: string | undefined): Promise<SessionReading<SessionRecord>>;
   /** Reads a session from the store itself, past every cache. */
-  reload(key: string): Promise<StoredSession | undefined>;
+  loadByKey(key: string): Promise<SessionRecord | undefined>;
   /**
    * Starts a session under a new ticket; gives the Set-Cookie value. Throws `login_failed` when sign-ins of its owner have
    * been ended since it was begun. Whoever catches an error of it gives the refresh token back.
    */
-  start(signIn: SignIn, arrival?: Arrival): Promise<{ key: string; setCookie: string }>;
+  start(signIn: SignIn, arrival?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
   /** Writes a changed session, if nobody else has changed or ended it since it was read. */
-  replace(old: StoredSession, session: Session): Promise<Replacement>;
+  replace(old: SessionRecord, session: Session): Promise<Replacement>;
   /** Gives a refresh token back to the provider that belongs to no session any more. */
   revoke(refreshToken: string | undefined): void;
   /** Settles when nothing is left to be written or revoked. */
@@ -70,7 +70,7 @@ export type Sessions = Pick<OwnedSessions, 'list' | 'endOf' | 'endSignInsOf'> & 
  * What became of a changed session. When the store is away the change is held in memory and counts as `replaced`, and
  * `saved` settles when it has been written or has lost its meaning.
  */
-export type Replacement = { result: ReplaceResult; stored: StoredSession; saved: Promise<unknown> };
+export type Replacement = { result: ReplaceResult; stored: SessionRecord; saved: Promise<unknown> };
 
 /** An ended session as it was; `revoked` settles with the first attempt to revoke its refresh token. */
 export type Ending = { session: Session; revoked: Promise<void> };
@@ -80,7 +80,7 @@ type SessionsDeps = {
   cache: ReadCache;
   tickets: Tickets;
   revocations: Revocations;
-  unsaved: UnsavedSessions;
+  unsaved: PendingWrites;
   idleTimeout: number;
   absoluteTimeout: number;
   /** How many sessions one person may have at once; 0 is no limit. */
@@ -111,10 +111,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
-  const isEnded = (stored: LiveSession) => isOver(stored, clock(), store.generation());
+  const isEnded = (stored: SessionView) => isOver(stored, clock(), store.generation());
 
   /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
-  const follow = async <Kind extends LiveSession>(
+  const follow = async <Kind extends SessionView>(
     cookieHeader: string | undefined,
     held: (key: string) => Kind | undefined,
     load: (key: string) => Promise<Kind | undefined>,
@@ -133,9 +133,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return { kind: 'ended' };
   };
   const inMemory = (key: string) => unsaved.get(key) ?? cache.get(key);
-  const find: Sessions['find'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.look);
+  const peek: Sessions['peek'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.load);
 
-  const touch = (stored: LiveSession) => {
+  const touch = (stored: SessionView) => {
     const idleExpiresAtMs = clock() + idleTimeout;
     const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
     // Of many requests at once the first touches, and the others find it done in the cache.
@@ -165,21 +165,21 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return { session: removed.session, revoked };
   };
 
-  const owned = createOwnedSessions({ store, end, maxPerUser: deps.maxPerUser, clock });
+  const owned = createSessionsBySubject({ store, end, maxPerUser: deps.maxPerUser, clock });
 
   return {
-    find,
+    peek,
 
-    async use(cookieHeader) {
-      const reading = await find(cookieHeader);
+    async touch(cookieHeader) {
+      const reading = await peek(cookieHeader);
       if (reading.kind === 'live') touch(reading.stored);
       return reading;
     },
 
-    read: (cookieHeader) => follow(cookieHeader, unsaved.get, store.load),
+    load: (cookieHeader) => follow(cookieHeader, unsaved.get, store.loadRecord),
 
-    async reload(key) {
-      const stored = unsaved.get(key) ?? (await store.load(key));
+    async loadByKey(key) {
+      const stored = unsaved.get(key) ?? (await store.loadRecord(key));
       return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
     },
 
@@ -213,12 +213,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     async replace(old, session) {
-      const stored = storedSession({ ...old, session, version: old.version + 1 });
+      const stored = sessionRecord({ ...old, session, version: old.version + 1 });
       if (isOutdated(session, store.generation()))
         return { result: 'gone', stored, saved: Promise.resolve() };
       try {
         const result = await store.replace(old.key, session, old.version);
-        if (result === 'replaced') cache.put(liveSession(stored));
+        if (result === 'replaced') cache.put(sessionView(stored));
         else cache.drop(old.key);
         return { result, stored, saved: Promise.resolve() };
       } catch {

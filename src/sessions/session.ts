@@ -30,7 +30,7 @@ export type Session = {
  * What requests need of a session, and all that is kept of it in memory between them: no refresh token, no ID token, and
  * nothing about its person. That is less than half of it, and there are thousands.
  */
-export type LiveSession = {
+export type SessionView = {
   /** Its name, for the store, for its person and in the log: derived from its ticket one way, so that it opens nothing. */
   readonly key: string;
   readonly session: Pick<Session, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
@@ -45,12 +45,12 @@ export type LiveSession = {
 };
 
 /** A session as the store holds it. */
-export type StoredSession = LiveSession & { readonly session: Session };
+export type SessionRecord = SessionView & { readonly session: Session };
 
 /** Makes a stored session of what a store has of it. */
-export function storedSession(
-  given: Pick<StoredSession, 'key' | 'session' | 'version' | 'idleExpiresAtMs'>,
-): StoredSession {
+export function sessionRecord(
+  given: Pick<SessionRecord, 'key' | 'session' | 'version' | 'idleExpiresAtMs'>,
+): SessionRecord {
   const { session } = given;
   return {
     ...given,
@@ -60,7 +60,7 @@ export function storedSession(
 }
 
 /** Leaves out of a stored session what no request needs. */
-export function liveSession({ session, ...rest }: StoredSession): LiveSession {
+export function sessionView({ session, ...rest }: SessionRecord): SessionView {
   const { generation, tokens } = session;
   return { ...rest, session: { generation, tokens: { access: tokens.access } } };
 }
@@ -79,17 +79,17 @@ export function claimedEndMs({ session_expiry: seconds }: Session['claims']): nu
 }
 
 /** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
-export function isOver(stored: LiveSession, nowMs: number, generation: number): boolean {
+export function isOver(stored: SessionView, nowMs: number, generation: number): boolean {
   return nowMs >= livesUntilMs(stored) || isOutdated(stored.session, generation);
 }
 
 /** When a session ends unless it is used, at its end at the latest. */
-export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: LiveSession): number {
+export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: SessionView): number {
   return Math.min(idleExpiresAtMs, endsAtMs);
 }
 
 /** Tells whether a session was ended with all others of its generation. */
-export function isOutdated(session: LiveSession['session'], generation: number): boolean {
+export function isOutdated(session: SessionView['session'], generation: number): boolean {
   return (session.generation ?? 0) < generation;
 }
 

@@ -3,18 +3,18 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
-import { exchangeOf, type Exchange } from '../http/inbound/request-context.ts';
+import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import type { EventStreams } from '../proxy/response/event-streams.ts';
 import { hopByHop, withoutFields } from '../proxy/header-names.ts';
 import { createUpgradeTarget } from '../proxy/websocket/upstream-upgrade.ts';
-import type { AnswerPolicy, UpgradePassages } from '../proxy/websocket/relay.ts';
+import type { ResponsePolicy, UpgradeRelay } from '../proxy/websocket/relay.ts';
 import { asksForWebSocket } from '../proxy/websocket/handshake.ts';
 
 /** The app's development server: its pages, its assets and its hot-reload socket. */
 export type DevServer = {
   handler: RequestHandler;
   /** Passes an upgrade of a page of ours on. Throws `bad_request` when it is not one to WebSocket. */
-  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, exchange: Exchange): Promise<void>;
+  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, exchange: RequestContext): Promise<void>;
 };
 
 /** Fields that a development server has no business with: the ticket above all. */
@@ -31,7 +31,7 @@ const ofTheCall: readonly string[] = [...hopByHop, ...withheld, 'host'];
 const isWithheld = (name: string) => ofTheCall.includes(name);
 
 /** What it answers to an upgrade passes in its own words. */
-const answerPolicy: AnswerPolicy = {
+const answerPolicy: ResponsePolicy = {
   switched: ({ rawHeaders }) => [
     'Connection',
     'Upgrade',
@@ -50,7 +50,7 @@ export function createDevServer({
   eventStreams,
 }: {
   origin: string;
-  passages: UpgradePassages;
+  passages: UpgradeRelay;
   eventStreams: EventStreams;
 }): DevServer {
   const unreachable = (cause: unknown) =>
@@ -75,7 +75,7 @@ export function createDevServer({
 
   return {
     handler: async function devServer(request, response, next) {
-      exchangeOf(response).route = 'spa';
+      requestContextOf(response).route = 'spa';
       // The client has been told nothing yet, and the library would wait for its body with it.
       if (request.headers.expect !== undefined) response.writeContinue();
       for (const name of withheld) delete request.headers[name];

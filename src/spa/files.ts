@@ -1,8 +1,8 @@
 import express, { Router, type Request, type RequestHandler } from 'express';
 import { relative, resolve } from 'node:path';
-import { exchangeOf } from '../http/inbound/request-context.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
-import { isHashed } from './immutable-asset.ts';
+import { isImmutableAsset } from './immutable-asset.ts';
 
 /**
  * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
@@ -12,7 +12,7 @@ export function createSpaFiles(directory: string, headers: SecurityHeaders): Req
   const root = resolve(directory);
   const router = Router({ caseSensitive: true });
   router.use(function pageHeaders(request, response, next) {
-    exchangeOf(response).route = 'spa';
+    requestContextOf(response).route = 'spa';
     headers(request, response);
     next();
   });
@@ -21,7 +21,7 @@ export function createSpaFiles(directory: string, headers: SecurityHeaders): Req
       index: 'index.html',
       redirect: false,
       setHeaders(response, path) {
-        const isForEver = isHashed(relative(root, path));
+        const isForEver = isImmutableAsset(relative(root, path));
         response.setHeader('Cache-Control', isForEver ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     }),

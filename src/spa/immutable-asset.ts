@@ -3,7 +3,7 @@
  * a hyphen or a dot and right before the extension. In doubt it is not: asking once too often costs little, and a file that
  * is never asked for again cannot be replaced.
  */
-export function isHashed(path: string): boolean {
+export function isImmutableAsset(path: string): boolean {
   const [, name] = /(?:^|[/\\])assets[/\\](?:.*[/\\])?([^/\\]+)\.\w+$/.exec(path) ?? [];
   const [, hex] = /[-.]([\da-f]{8,})$/.exec(name ?? '') ?? [];
   if (hex !== undefined) return hasBoth(/\d/, /[a-f]/, hex);

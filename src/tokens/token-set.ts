@@ -19,7 +19,7 @@ export type TokenSet = {
 };
 
 /** A token endpoint's answer, reduced to what concerns us. Lifetimes are seconds from when the request was sent. */
-export type TokenAnswer = {
+export type TokenResponse = {
   readonly accessToken: string;
   readonly expiresInSeconds?: number | undefined;
   readonly scope?: string | undefined;
@@ -29,8 +29,8 @@ export type TokenAnswer = {
 };
 
 /** Makes the token set of a new session from the answer to its first token request, sent at `sentAtMs`. */
-export function createTokenSet(answer: TokenAnswer, sentAtMs: number): TokenSet {
-  return mergeRefreshAnswer({ access: {} }, '', answer, sentAtMs);
+export function createTokenSet(answer: TokenResponse, sentAtMs: number): TokenSet {
+  return mergeRefreshResponse({ access: {} }, '', answer, sentAtMs);
 }
 
 /**
@@ -38,10 +38,10 @@ export function createTokenSet(answer: TokenAnswer, sentAtMs: number): TokenSet 
  * old one stays in use, with one the old one is discarded; without a scope the scope is unchanged; without an ID token
  * the old one is kept for the logout request. The access tokens of other audiences stay as they are.
  */
-export function mergeRefreshAnswer(
+export function mergeRefreshResponse(
   old: TokenSet,
   audienceId: string,
-  answer: TokenAnswer,
+  answer: TokenResponse,
   sentAtMs: number,
 ): TokenSet {
   const access: AccessToken = {

@@ -1,4 +1,4 @@
-import type { Siblings, Snapshot } from '../admin/snapshot.ts';
+import type { PeerWorkers, Snapshot } from '../admin/snapshot.ts';
 
 /** Another process, at the other end of an IPC channel. */
 export type Peer = {
@@ -33,9 +33,9 @@ export function isMessage(value: unknown): value is Message {
 }
 
 /** A worker's side: it can ask for the others, and once it can speak for itself it answers. */
-export function createRollCalls(
+export function createSnapshotClient(
   supervisor: Peer,
-): Siblings & { answerWith(own: () => Promise<Snapshot>): void } {
+): PeerWorkers & { answerWith(own: () => Promise<Snapshot>): void } {
   const calls = createPending<readonly Snapshot[]>([]);
   supervisor.onMessage((message) => {
     if (message.kind === 'result') calls.settle(message.id, message.snapshots);
@@ -52,7 +52,7 @@ export function createRollCalls(
 }
 
 /** The supervisor's side. `others` gives those that serve beside a worker, at the time it asks. */
-export function createSwitchboard(others: (worker: Peer) => readonly Peer[]): {
+export function createSnapshotBroker(others: (worker: Peer) => readonly Peer[]): {
   connect(worker: Peer): void;
 } {
   const questions = createPending<Snapshot | undefined>(undefined);

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
-import { serve, type Listeners, type RunningServer } from '../server.ts';
+import { startServer, type Listeners, type RunningServer } from '../server.ts';
 import { supervise } from './supervisor.ts';
 import { work } from './worker.ts';
 
@@ -29,7 +29,7 @@ export function partOf({ workers }: Pick<Config, 'workers'>): Part {
 export function start(config: Config, log: Logger): Service {
   switch (partOf(config)) {
     case 'all':
-      return serviceOf(serve(config, log));
+      return serviceOf(startServer(config, log));
     case 'worker':
       return serviceOf(work(config, log));
     case 'supervisor': {

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
-import { createSwitchboard, isMessage, type Message, type Peer } from './ipc.ts';
+import { createSnapshotBroker, isMessage, type Message, type Peer } from './ipc.ts';
 
 /** The processes that serve, from the one that keeps them going and serves nothing itself. */
 export type Supervisor = {
@@ -24,7 +24,9 @@ const LONGEST_PAUSE_MS = 10_000;
 /** Starts `count` workers on the same listeners and replaces each that ends. */
 export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
   const serving = new Map<Worker, Peer>();
-  const switchboard = createSwitchboard((asking) => [...serving.values()].filter((peer) => peer !== asking));
+  const switchboard = createSnapshotBroker((asking) =>
+    [...serving.values()].filter((peer) => peer !== asking),
+  );
   const started = Promise.withResolvers<Listeners>();
   const stopped = Promise.withResolvers<void>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';

@@ -1,14 +1,14 @@
 import cluster from 'node:cluster';
 import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
-import { serve, type RunningServer } from '../server.ts';
-import { createRollCalls, isMessage, type Peer } from './ipc.ts';
+import { startServer, type RunningServer } from '../server.ts';
+import { createSnapshotClient, isMessage, type Peer } from './ipc.ts';
 
 /** Serves as one of several processes; tells the supervisor once it listens, and answers its questions. */
 export async function work(config: Config, log: Logger): Promise<RunningServer> {
   const supervisor = createSupervisorPeer();
-  const rollCalls = createRollCalls(supervisor);
-  const server = await serve(config, log.child({ worker: cluster.worker?.id }), rollCalls);
+  const rollCalls = createSnapshotClient(supervisor);
+  const server = await startServer(config, log.child({ worker: cluster.worker?.id }), rollCalls);
   rollCalls.answerWith(server.snapshot);
   supervisor.send({ kind: 'listening', url: server.url, adminUrl: server.adminUrl });
   return server;

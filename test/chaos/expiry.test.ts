@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import { type GatewayCluster, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 
 /** Calls of the token endpoint that one process may have under way at once. */
@@ -11,7 +11,7 @@ const PROCESSES = 4;
 /** The usual times: here everybody waits, and nobody too long. */
 const DEPLOYED = { timeout: '10s', maxConcurrent: AT_ONCE, ahead: '90%' };
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 
 beforeAll(async () => {
   fleet = await openFleet({ size: PROCESSES, lockTtlMs: 30_000, refresh: DEPLOYED });

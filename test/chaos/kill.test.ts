@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
 import { isLong, takeDice } from '../../testkit/seeded-random.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import {
+  type GatewayCluster,
+  type Member,
+  type Visitor,
+  openFleet,
+  visitorNames,
+} from '../../testkit/cluster.ts';
 import { type Load, type LoadAnswer, startLoad } from '../../testkit/load.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 import { type Versions, followVersions } from '../../testkit/versions.ts';
@@ -14,7 +20,7 @@ const VISITORS = isLong ? 80 : 40;
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 const dice = takeDice();
-let fleet: Fleet;
+let fleet: GatewayCluster;
 let visitors: Visitor[];
 let versions: Versions;
 

@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { BASE_URL, type Fleet, type Member, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import {
+  BASE_URL,
+  type GatewayCluster,
+  type Member,
+  type Visitor,
+  openFleet,
+} from '../../testkit/cluster.ts';
 import { logoutToken, postLogoutToken } from '../../testkit/logout-token.ts';
 import { createUserAgent } from '../../testkit/user-agent.ts';
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 let alice: Visitor;
 let bob: Visitor;
 let carol: Visitor;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import { type GatewayCluster, type Visitor, openFleet } from '../../testkit/cluster.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 let alice: Visitor;
 let bob: Visitor;
 

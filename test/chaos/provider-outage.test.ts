@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
 import { isLong } from '../../testkit/seeded-random.ts';
-import { type Answer, type Fleet, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import {
+  type Answer,
+  type GatewayCluster,
+  type Visitor,
+  openFleet,
+  visitorNames,
+} from '../../testkit/cluster.ts';
 import { startLoad } from '../../testkit/load.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 
@@ -13,7 +19,7 @@ const AT_ONCE = 4;
 /** Longer than a failing token endpoint is left alone. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 /** People whose tokens are over. */
 let alice: Visitor;
 let bob: Visitor;

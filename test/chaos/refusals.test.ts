@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, openFleet } from '../../testkit/cluster.ts';
+import { type GatewayCluster, openFleet } from '../../testkit/cluster.ts';
 import { startLoad } from '../../testkit/load.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 
 beforeAll(async () => {
   fleet = await openFleet({ size: 4 });

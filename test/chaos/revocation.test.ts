@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import { type GatewayCluster, type Visitor, openFleet } from '../../testkit/cluster.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 let visitors: readonly [Visitor, Visitor, Visitor];
 
 beforeAll(async () => {

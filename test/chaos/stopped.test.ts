@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import {
+  type GatewayCluster,
+  type Member,
+  type Visitor,
+  openFleet,
+  visitorNames,
+} from '../../testkit/cluster.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 
 /** Calls of the token endpoint that one process may have under way at once. */
 const AT_ONCE = 8;
 const PATIENCE = { timeout: 10_000, interval: 5 };
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 /** The process that is stopped or killed, and another one. */
 let holder: Member;
 let other: Member;

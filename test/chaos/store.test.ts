@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type Fleet, type Member, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
+import {
+  type GatewayCluster,
+  type Member,
+  type Visitor,
+  openFleet,
+  visitorNames,
+} from '../../testkit/cluster.ts';
 import { freePort } from '../../testkit/free-port.ts';
 import { tallyOf } from '../../testkit/tally.ts';
 
@@ -10,8 +16,8 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 /** A way for the store to fail, and to be well again; with how long that lasts when it has been noticed. */
 type Failure = {
   lastsMs: number;
-  begin(redis: Fleet['redis']): Promise<unknown>;
-  end(redis: Fleet['redis']): Promise<unknown>;
+  begin(redis: GatewayCluster['redis']): Promise<unknown>;
+  end(redis: GatewayCluster['redis']): Promise<unknown>;
 };
 
 const failures: Record<string, Failure> = {
@@ -43,7 +49,7 @@ const failures: Record<string, Failure> = {
   },
 };
 
-let fleet: Fleet;
+let fleet: GatewayCluster;
 let visitors: Map<string, Visitor>;
 /** The process that refreshes when the store fails, and another one. */
 let renewer: Member;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 
@@ -12,7 +12,7 @@ const LINES = 8;
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const FORM = 'application/x-www-form-urlencoded';
 
-let rig: Rig;
+let rig: TestGateway;
 let lines: Line[];
 /** Logout tokens about Alice, which end her session if they are taken; they are only ever sent changed. */
 let aboutAlice: string[];

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
 import { authorize, beginLogin } from '../../testkit/login-steps.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 
@@ -14,7 +14,7 @@ const LOGINS = 20;
 /** A login that waits for its callback: what the provider sent along, and the cookie that binds it to the browser. */
 type Waiting = { cookie: string; parameters: [name: string, value: string][]; redeemed: boolean };
 
-let rig: Rig;
+let rig: TestGateway;
 let lines: Line[];
 let waiting: Waiting[];
 

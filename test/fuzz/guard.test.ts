@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import type { RawResponse } from '../../testkit/raw-response.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { type Known, type Probe, probes } from './support/requests.ts';
@@ -12,7 +12,7 @@ import { type Known, type Probe, probes } from './support/requests.ts';
 /** How many clients ask at once; each case is one request of each. */
 const LINES = 16;
 
-let rig: Rig;
+let rig: TestGateway;
 let lines: Line[];
 let known: Known;
 const sent: string[] = [];

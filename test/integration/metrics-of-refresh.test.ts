@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import type { RunningGateway } from '../../testkit/gateway.ts';
 import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */
@@ -12,7 +12,7 @@ const LIFE = 300_000;
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 beforeAll(async () => {
   redis = await startRedis();

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { type Behaviour, requireToken } from '../../testkit/upstream/behaviours.ts';
 
@@ -17,7 +17,7 @@ export const API = { path: '/api', audience: 'https://api.example.test' };
 
 /** A gateway with routes of three audiences, each to an API of its own that tells whose the token is. */
 export type Market = {
-  rig: Rig;
+  rig: TestGateway;
   provider: FakeProvider;
   orders: Upstream;
   billing: Upstream;

@@ -4,7 +4,7 @@ import type { RunningGateway } from '../../testkit/gateway.ts';
 import { authorize, beginLogin } from '../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../testkit/test-gateway.ts';
 import { slowHeaders } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
@@ -13,7 +13,7 @@ import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 const PATIENCE = { timeout: 20_000, interval: 50 };
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 async function admin(path: string, { adminUrl }: RunningGateway = rig.gateway) {
   const answer = await fetch(adminUrl + path);

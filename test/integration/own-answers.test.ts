@@ -3,14 +3,14 @@ import { valuesOf } from '../../testkit/header-list.ts';
 import { beginLogin } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import type { RawResponse } from '../../testkit/raw-response.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];
 const OWN = ['Sec-Fetch-Site: same-origin'];
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
 
-let rig: Rig;
+let rig: TestGateway;
 /** The session cookie, as in a Cookie field. */
 let ticket: string;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
 import { echo } from '../../testkit/upstream/behaviours.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
@@ -18,7 +18,7 @@ afterAll(() => redis.close());
 beforeEach(() => redis.command('FLUSHALL'));
 
 /** Opens the rig of a test, whose time stands still unless the test moves it. */
-async function open(options: RigOptions = {}): Promise<Rig> {
+async function open(options: RigOptions = {}): Promise<TestGateway> {
   const rig = await openTestRig(options);
   rig.stopClock();
   return rig;

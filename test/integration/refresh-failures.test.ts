@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Fault } from '../../testkit/fake-provider/faults.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -11,10 +11,10 @@ const PAUSE = 60_000;
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-let rig: Rig;
+let rig: TestGateway;
 
 /** Opens the rig of a test, with somebody signed in. */
-async function open(options: RigOptions = {}): Promise<Rig> {
+async function open(options: RigOptions = {}): Promise<TestGateway> {
   const opened = await openTestRig(options);
   await opened.agent.signIn();
   return opened;

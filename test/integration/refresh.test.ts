@@ -4,7 +4,7 @@ import type { Rotation } from '../../testkit/fake-provider/settings.ts';
 import type { RunningGateway } from '../../testkit/gateway.ts';
 import { startRedis } from '../../testkit/redis-server.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig, RigOptions } from '../../testkit/test-gateway.ts';
+import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -12,24 +12,24 @@ const LIFE = 300_000;
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-let rig: Rig;
+let rig: TestGateway;
 
 /** Opens the rig of a test; its clock stands still. */
-async function openSignedOut(options: RigOptions = {}): Promise<Rig> {
+async function openSignedOut(options: RigOptions = {}): Promise<TestGateway> {
   const opened = await openTestRig(options);
   opened.stopClock();
   return opened;
 }
 
 /** Opens the rig of a test, with somebody signed in. */
-async function open(options: RigOptions = {}): Promise<Rig> {
+async function open(options: RigOptions = {}): Promise<TestGateway> {
   const opened = await openSignedOut(options);
   await opened.agent.signIn();
   return opened;
 }
 
 /** Opens a rig on a Redis of its own. */
-async function openOnRedis(options: RigOptions = {}): Promise<Rig> {
+async function openOnRedis(options: RigOptions = {}): Promise<TestGateway> {
   const redis = await startRedis();
   onTestFinished(() => redis.close());
   return open({ store: redis.url, ...options });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/observability/log.ts';
-import { type RunningServer, serve } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
 import { isLong } from '../../testkit/seeded-random.ts';
 import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
@@ -19,7 +19,7 @@ let port: number;
 beforeAll(async () => {
   [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
   const config = parseConfig(gatewayConfig({ provider, upstream }, `http://${HOST}`, '127.0.0.1:0'));
-  server = await serve(config, createLogger(config.log, { write: () => undefined }));
+  server = await startServer(config, createLogger(config.log, { write: () => undefined }));
   port = Number(new URL(server.url).port);
 });
 

@@ -3,8 +3,8 @@ import { type ServerResponse, createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createConnections } from '../../src/http/server/connections.ts';
-import { createTurn } from '../../src/performance/write-batch.ts';
-import { createDownstream } from '../../src/proxy/response/writer.ts';
+import { createWriteBatch } from '../../src/performance/write-batch.ts';
+import { createResponseWriter } from '../../src/proxy/response/writer.ts';
 import { createEventStreams } from '../../src/proxy/response/event-streams.ts';
 import { type LoopbackServer, listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { type RawConnection, openRaw } from '../../testkit/raw-client.ts';
@@ -33,7 +33,7 @@ afterAll(() => listener.stop());
 function answerWithoutLimit(response: ServerResponse): void {
   const eventStreams = createEventStreams();
   const policy = { headers: () => [], mayTrail: () => false, idleMs: 0, eventStreams };
-  const downstream = createDownstream(response, policy, 'r1', createTurn());
+  const downstream = createResponseWriter(response, policy, 'r1', createWriteBatch());
   downstream.begin(200, {});
   downstream.write(Buffer.alloc(LARGE, 'x'));
 }

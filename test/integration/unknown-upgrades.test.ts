@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/observability/log.ts';
-import { type RunningServer, serve } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
 import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
@@ -27,7 +27,7 @@ beforeAll(async () => {
     startUpstream(),
     startUpstream(),
   ]);
-  server = await serve(config(), createLogger(config().log, { write: () => undefined }));
+  server = await startServer(config(), createLogger(config().log, { write: () => undefined }));
   port = Number(new URL(server.url).port);
 });
 

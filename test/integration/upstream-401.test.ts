@@ -3,14 +3,14 @@ import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../testkit/test-gateway.ts';
 import { type Behaviour, echo, inTurn, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-let rig: Rig;
+let rig: TestGateway;
 
 beforeEach(async () => {
   rig = await openTestRig();

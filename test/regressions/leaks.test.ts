@@ -8,7 +8,7 @@ import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
 import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { redirect } from '../../testkit/upstream/behaviours.ts';
 
@@ -157,7 +157,7 @@ describe('a redirect of the provider', () => {
 
 describe('what is sealed', () => {
   let redis: RedisServer;
-  let rig: Rig;
+  let rig: TestGateway;
 
   openTestRigs((opened) => ({ redis, rig } = opened));
 

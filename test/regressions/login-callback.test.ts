@@ -3,7 +3,7 @@ import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { startGateway } from '../../testkit/gateway.ts';
 import { authorize, beginLogin, login } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
@@ -11,7 +11,7 @@ import type { UserAgent } from '../../testkit/user-agent.ts';
  * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.
  */
 
-let rig: Rig;
+let rig: TestGateway;
 
 beforeEach(async () => {
   rig = await openRig();

@@ -4,14 +4,14 @@ import { parseConfig } from '../../src/config/load.ts';
 import { type Stage, answering, openStage } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { requireToken } from '../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
 
 describe("one person's token with another person's request", () => {
   const PEOPLE = 30;
-  let rig: Rig;
+  let rig: TestGateway;
   let orders: Upstream;
   let people: { name: string; agent: UserAgent }[];
 
@@ -87,7 +87,7 @@ describe("one person's token with another person's request", () => {
 });
 
 describe('who a person is', () => {
-  let rig: Rig;
+  let rig: TestGateway;
 
   beforeEach(async () => {
     rig = await openRig();

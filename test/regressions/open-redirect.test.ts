@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { login } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 
 /*
  * Redirects that gateways of this kind were led astray by: each advisory with what was sent. Wherever a browser may be
  * told to go after a login or a logout, it stays on this origin.
  */
 
-let rig: Rig;
+let rig: TestGateway;
 
 beforeAll(async () => {
   rig = await openRig();

@@ -8,11 +8,11 @@ import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
 import { beginLogin, finishLogin } from '../../testkit/login-steps.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
 import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
-import { type Rig, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 openTestRigs((opened) => ({ redis, rig } = opened));
 

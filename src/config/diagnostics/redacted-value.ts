@@ -21,7 +21,7 @@ const longestShown = 80;
  *
  * @param hidden - texts that may be secrets wherever they stand, such as all that came out of interpolation.
  */
-export function describeSeen(path: KeyPath, value: unknown, hidden: ReadonlySet<string>): string {
+export function describeRedacted(path: KeyPath, value: unknown, hidden: ReadonlySet<string>): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'string') {

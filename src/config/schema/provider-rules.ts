@@ -1,5 +1,5 @@
 import type { Finding, KeyPath } from '../diagnostics/finding.ts';
-import type { Config, Sound } from './rules.ts';
+import type { Config, IsValid } from './rules.ts';
 
 /** Where URLs of a provider of any kind stand. */
 const urlPlaces: readonly KeyPath[] = [
@@ -16,7 +16,10 @@ const urlPlaces: readonly KeyPath[] = [
 ];
 
 /** The URLs of a provider that were read without a problem. */
-export function* providerUrls({ provider }: Config, sound: Sound): Iterable<{ path: KeyPath; url: string }> {
+export function* providerUrls(
+  { provider }: Config,
+  sound: IsValid,
+): Iterable<{ path: KeyPath; url: string }> {
   // Of a type that is unknown no key was read.
   if (!sound('provider', 'type')) return;
   for (const place of urlPlaces) {
@@ -28,7 +31,7 @@ export function* providerUrls({ provider }: Config, sound: Sound): Iterable<{ pa
 }
 
 /** An OAuth 2.0 server has the endpoints that its way of signing in needs, and says where the subject is. */
-export function* oauth2Endpoints({ provider }: Config, sound: Sound): Iterable<Finding> {
+export function* oauth2Endpoints({ provider }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('provider', 'type') || provider.type !== 'oauth2') return;
   const isMissing = (key: keyof typeof provider) => sound('provider', key) && provider[key] === undefined;
   const missing = (key: string, why: string): Finding => ({
@@ -63,7 +66,7 @@ export function* oauth2Endpoints({ provider }: Config, sound: Sound): Iterable<F
 }
 
 /** A vendor's own endpoints know neither scopes nor resources: there is one access token for all routes. */
-export function* oneTokenOfVendors({ provider, routes }: Config, sound: Sound): Iterable<Finding> {
+export function* oneTokenOfVendors({ provider, routes }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('provider', 'type') || provider.type !== 'credentials' || !sound('routes', -1)) return;
   for (const [index, route] of routes.entries()) {
     for (const key of ['scopes', 'resource'] as const) {

@@ -9,9 +9,9 @@ import { isInsecure } from '../values/url.ts';
 export type Config = z.output<typeof sections>;
 
 /** Tells whether what stands at a path was read without a problem, so that a rule may look at it. */
-export type Sound = (...path: KeyPath) => boolean;
+export type IsValid = (...path: KeyPath) => boolean;
 
-type Rule = (config: Config, sound: Sound) => Iterable<Finding>;
+type Rule = (config: Config, sound: IsValid) => Iterable<Finding>;
 
 /**
  * The rules between keys that a configuration breaks.
@@ -21,7 +21,7 @@ type Rule = (config: Config, sound: Sound) => Iterable<Finding>;
  */
 export function brokenRules(config: Config, issues: readonly z.core.$ZodRawIssue[]): Finding[] {
   const flawed = issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path = [] }) => path);
-  const sound: Sound = (...path) =>
+  const sound: IsValid = (...path) =>
     !flawed.some((flaw) => flaw.every((key, i) => i >= path.length || key === path[i]));
   if (flawed.some((path) => path.length === 0)) return [];
   return rules.flatMap((rule) => [...rule(config, sound)]);
@@ -41,7 +41,7 @@ const rules: readonly Rule[] = [
   routesBesideLogin,
 ];
 
-function* insecureUrls(config: Config, sound: Sound): Iterable<Finding> {
+function* insecureUrls(config: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('allowInsecureHttp') || config.allowInsecureHttp) return;
   const message = 'expected https, as this is not a loopback host and allowInsecureHttp is not true';
   if (sound('baseUrl') && isInsecure(config.baseUrl)) yield { path: ['baseUrl'], message };
@@ -55,7 +55,7 @@ function* insecureUrls(config: Config, sound: Sound): Iterable<Finding> {
 }
 
 /** Each way of client authentication has what it needs, and nothing that it has no use for. */
-function* clientCredentials({ provider }: Config, sound: Sound): Iterable<Finding> {
+function* clientCredentials({ provider }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('provider', 'type') || provider.type === 'credentials') return;
   if (!sound('provider', 'clientAuthentication')) return;
   const method = provider.clientAuthentication;
@@ -74,7 +74,7 @@ function* clientCredentials({ provider }: Config, sound: Sound): Iterable<Findin
   }
 }
 
-function* memoryStoreWorkers({ session, workers }: Config, sound: Sound): Iterable<Finding> {
+function* memoryStoreWorkers({ session, workers }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('session', 'store') || !sound('workers')) return;
   if (session.store.kind === 'memory' && workers !== 1) {
     const message = 'expected a store that processes share, as workers is not 1: a redis: or rediss: URL';
@@ -82,7 +82,7 @@ function* memoryStoreWorkers({ session, workers }: Config, sound: Sound): Iterab
   }
 }
 
-function* distinctSecrets({ session }: Config, sound: Sound): Iterable<Finding> {
+function* distinctSecrets({ session }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('session', 'secrets')) return;
   for (const { index, first } of repeats(session.secrets)) {
     const message = `expected a secret unlike the others; session.secrets[${first}] is the same`;
@@ -90,28 +90,28 @@ function* distinctSecrets({ session }: Config, sound: Sound): Iterable<Finding> 
   }
 }
 
-function* idleWithinAbsolute({ session }: Config, sound: Sound): Iterable<Finding> {
+function* idleWithinAbsolute({ session }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('session', 'idleTimeout') || !sound('session', 'absoluteTimeout')) return;
   if (session.idleTimeout > session.absoluteTimeout) {
     yield { path: ['session', 'idleTimeout'], message: 'expected no longer than session.absoluteTimeout' };
   }
 }
 
-function* lockOutlivesCall({ refresh }: Config, sound: Sound): Iterable<Finding> {
+function* lockOutlivesCall({ refresh }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('refresh', 'lockTtl') || !sound('refresh', 'timeout')) return;
   if (refresh.lockTtl <= refresh.timeout) {
     yield { path: ['refresh', 'lockTtl'], message: 'expected longer than refresh.timeout' };
   }
 }
 
-function* separateListeners({ listen, admin }: Config, sound: Sound): Iterable<Finding> {
+function* separateListeners({ listen, admin }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('listen') || !sound('admin', 'listen')) return;
   if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
     yield { path: ['admin', 'listen'], message: 'expected an address other than that of listen' };
   }
 }
 
-function* distinctPaths(config: Config, sound: Sound): Iterable<Finding> {
+function* distinctPaths(config: Config, sound: IsValid): Iterable<Finding> {
   const paths = [...soundOfRoutes(config, sound, 'path')];
   for (const { index, first } of repeats(paths.map(({ value }) => value))) {
     const message = `expected a path of its own; routes[${paths[first]?.index}] has the same`;
@@ -119,7 +119,7 @@ function* distinctPaths(config: Config, sound: Sound): Iterable<Finding> {
   }
 }
 
-function* routesBesideLogin(config: Config, sound: Sound): Iterable<Finding> {
+function* routesBesideLogin(config: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('login', 'prefix')) return;
   const { prefix } = config.login;
   for (const { index, value } of soundOfRoutes(config, sound, 'path')) {
@@ -131,7 +131,7 @@ function* routesBesideLogin(config: Config, sound: Sound): Iterable<Finding> {
 }
 
 /** One key of every route in which that key was read without a problem. */
-function* soundOfRoutes(config: Config, sound: Sound, key: 'path' | 'upstream') {
+function* soundOfRoutes(config: Config, sound: IsValid, key: 'path' | 'upstream') {
   // Asked for an index that is no route, `sound` answers for the list itself.
   if (!sound('routes', -1)) return;
   for (const [index, route] of config.routes.entries()) {

@@ -3,16 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { ClientAddress } from './client-address.ts';
-import { createRequestId, type Exchange } from './request-context.ts';
+import { createRequestId, type RequestContext } from './request-context.ts';
 import type { HostCheck } from './host.ts';
 import { parseTarget } from './target.ts';
 
 /** The first look at a request, the same for requests and upgrades. */
 export type Guard = {
   /** Opens the exchange of a request, before anything about it has been checked. */
-  open(request: IncomingMessage): Exchange;
+  open(request: IncomingMessage): RequestContext;
   /** Checks a request and fills in what was checked. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
-  check(request: IncomingMessage, exchange: Exchange): Exchange;
+  check(request: IncomingMessage, exchange: RequestContext): RequestContext;
 };
 
 const unchecked = { path: '', query: '' };

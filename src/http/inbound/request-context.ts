@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Target } from './target.ts';
 
 /** What the gateway itself knows of a request on its way through. */
-export type Exchange = {
+export type RequestContext = {
   /** Unique to the request; sent upstream and back as `X-Request-Id`, and in every log line about it. */
   readonly requestId: string;
   readonly startedAtMs: number;
@@ -16,7 +16,7 @@ export type Exchange = {
 declare global {
   namespace Express {
     interface Locals {
-      exchange?: Exchange;
+      exchange?: RequestContext;
     }
   }
 }
@@ -27,7 +27,7 @@ export function createRequestId(): string {
 }
 
 /** The exchange of a response that has passed the guard. */
-export function exchangeOf(response: ServerResponse & { locals: Express.Locals }): Exchange {
+export function requestContextOf(response: ServerResponse & { locals: Express.Locals }): RequestContext {
   const { exchange } = response.locals;
   if (exchange === undefined) throw new Error('the request has not passed the guard');
   return exchange;

@@ -1,16 +1,20 @@
 /** Leaky buckets by subject, in this process (GCRA): each use fills one up a little, and it runs dry by itself. */
-export type Buckets = {
+export type LeakyBuckets = {
   /** Pours in once more for a subject and gives 0, or gives the milliseconds until there is room, and pours in nothing. */
-  pour(subject: string): number;
+  tryTake(subject: string): number;
   /** Leaves no room in a subject's bucket for at least `waitMs`. */
-  fill(subject: string, waitMs: number): void;
+  block(subject: string, waitMs: number): void;
 };
 
 /** How many subjects are remembered; those that were quiet longest are forgotten first. */
 const MAX_SUBJECTS = 100_000;
 
 /** Buckets that take `sizeMs` in portions of `portionMs`; in each millisecond one millisecond runs out. */
-export function createBuckets(deps: { sizeMs: number; portionMs: number; clock: () => number }): Buckets {
+export function createLeakyBuckets(deps: {
+  sizeMs: number;
+  portionMs: number;
+  clock: () => number;
+}): LeakyBuckets {
   const { sizeMs, portionMs, clock } = deps;
   /** When a bucket is dry, in milliseconds since the epoch; the one filled last is the last. */
   const dryAtMs = new Map<string, number>();
@@ -25,7 +29,7 @@ export function createBuckets(deps: { sizeMs: number; portionMs: number; clock: 
   };
 
   return {
-    pour(subject) {
+    tryTake(subject) {
       const now = clock();
       const atMs = Math.max(now, dryAtMs.get(subject) ?? 0) + portionMs;
       const waitMs = atMs - now - sizeMs;
@@ -33,7 +37,7 @@ export function createBuckets(deps: { sizeMs: number; portionMs: number; clock: 
       put(subject, atMs, now);
       return 0;
     },
-    fill(subject, waitMs) {
+    block(subject, waitMs) {
       const now = clock();
       put(subject, Math.max(now + sizeMs - portionMs + waitMs, dryAtMs.get(subject) ?? 0), now);
     },

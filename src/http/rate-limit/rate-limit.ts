@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express';
 import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Levels } from '../../redis/rate-counter.ts';
-import { createBuckets } from './leaky-bucket.ts';
+import type { RateCounters } from '../../redis/rate-counter.ts';
+import { createLeakyBuckets } from './leaky-bucket.ts';
 import { clientNetwork } from '../inbound/client-network.ts';
-import { exchangeOf } from '../inbound/request-context.ts';
+import { requestContextOf } from '../inbound/request-context.ts';
 
 /**
  * Counts one more for a subject: a client's address, a session, a user name. Throws `rate_limited`, and has then counted
@@ -18,12 +18,12 @@ export type RateLimit = (subject: string) => Promise<void>;
  */
 export type RateLimits = {
   /** A limit that is exact over all processes: it asks Redis each time. */
-  exact(name: string, perMinute: number): RateLimit;
+  synchronous(name: string, perMinute: number): RateLimit;
   /**
    * A limit that makes nobody wait: it is exact in one process, and the processes tell each other ten times a second.
    * What they let through too much meanwhile is counted all the same, and is made up for.
    */
-  swift(name: string, perMinute: number): RateLimit;
+  eventual(name: string, perMinute: number): RateLimit;
 };
 
 const MINUTE_MS = 60_000;
@@ -38,7 +38,10 @@ const FAILED_MS = 1_000;
  * SECURITY: the process counts first. A flood is refused without asking anybody, and while Redis is away each process
  * goes on by its own count: nobody is locked out, and nobody gets more than the limit from each process.
  */
-export function createRateLimits(deps: { levels: Levels | undefined; clock: () => number }): RateLimits {
+export function createRateLimits(deps: {
+  levels: RateCounters | undefined;
+  clock: () => number;
+}): RateLimits {
   const { levels, clock } = deps;
   let failedUntilMs = 0;
 
@@ -48,11 +51,11 @@ export function createRateLimits(deps: { levels: Levels | undefined; clock: () =
     return {
       portionMs,
       sizeMs,
-      buckets: createBuckets({ sizeMs, portionMs, clock }),
+      buckets: createLeakyBuckets({ sizeMs, portionMs, clock }),
       /** The level that all processes raise; 0 when there is none, or when it cannot be reached. */
       async raise(subject: string, byMs: number, limitMs: number): Promise<number> {
         if (levels === undefined || clock() < failedUntilMs) return 0;
-        return levels.raise(`${name}:${hashIdentifier('rate', subject)}`, byMs, limitMs).catch(() => {
+        return levels.add(`${name}:${hashIdentifier('rate', subject)}`, byMs, limitMs).catch(() => {
           failedUntilMs = clock() + FAILED_MS;
           return 0;
         });
@@ -61,19 +64,19 @@ export function createRateLimits(deps: { levels: Levels | undefined; clock: () =
   };
 
   return {
-    exact(name, perMinute) {
+    synchronous(name, perMinute) {
       if (perMinute === 0) return unlimited;
       const { buckets, raise, portionMs, sizeMs } = open(name, perMinute);
       return async (subject) => {
-        allow(buckets.pour(subject));
+        allow(buckets.tryTake(subject));
         const waitMs = (await raise(subject, portionMs, sizeMs)) - sizeMs;
         // Until then nobody has to be asked again.
-        if (waitMs > 0) buckets.fill(subject, waitMs);
+        if (waitMs > 0) buckets.block(subject, waitMs);
         allow(waitMs);
       };
     },
 
-    swift(name, perMinute) {
+    eventual(name, perMinute) {
       if (perMinute === 0) return unlimited;
       const { buckets, raise, portionMs, sizeMs } = open(name, perMinute);
       const untold = new Map<string, number>();
@@ -81,13 +84,13 @@ export function createRateLimits(deps: { levels: Levels | undefined; clock: () =
         for (const [subject, count] of untold) {
           void raise(subject, count * portionMs, Number.MAX_SAFE_INTEGER).then((level) => {
             const waitMs = level + portionMs - sizeMs;
-            if (waitMs > 0) buckets.fill(subject, waitMs);
+            if (waitMs > 0) buckets.block(subject, waitMs);
           });
         }
         untold.clear();
       };
       return async (subject) => {
-        allow(buckets.pour(subject));
+        allow(buckets.tryTake(subject));
         if (levels === undefined) return;
         if (untold.size === 0) setTimeout(tell, TELL_AFTER_MS).unref();
         untold.set(subject, (untold.get(subject) ?? 0) + 1);
@@ -99,7 +102,7 @@ export function createRateLimits(deps: { levels: Levels | undefined; clock: () =
 /** A limit on an endpoint for each client, by the address it comes from. */
 export function limitClients(limit: RateLimit): RequestHandler {
   return async function limitClient(_request, response, next) {
-    await limit(clientNetwork(exchangeOf(response).clientAddress));
+    await limit(clientNetwork(requestContextOf(response).clientAddress));
     next();
   };
 }

@@ -3,16 +3,16 @@ import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { fillBody } from '../body-template.ts';
-import { credentialsFindings } from '../configured-findings.ts';
+import { diagnoseCredentials } from '../configured-findings.ts';
 import { createDiscovery } from '../oidc/discovery.ts';
 import { createProviderClient } from '../http-client.ts';
 import { loginRefused, providerAway } from '../login-failure.ts';
 import { parseJson, subjectAt } from '../json-value.ts';
 import { probe } from '../probe.ts';
 import type { Provider, RefreshOutcome } from '../provider.ts';
-import { createReachability } from '../reachability.ts';
+import { createProviderHealth } from '../provider-health.ts';
 import { classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
-import { readVendorAnswer } from './response.ts';
+import { readCredentialsResponse } from './response.ts';
 
 type CredentialsDeps = {
   config: CredentialsProviderConfig;
@@ -37,7 +37,7 @@ const refusedRefreshes = new Set([400, 401, 403, 410, 422]);
 export function createCredentialsProvider(deps: CredentialsDeps): Provider {
   const { config, timeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
-  const reachability = createReachability(metrics);
+  const reachability = createProviderHealth(metrics);
   const http = createProviderClient({ onExchange: reachability.note });
   const discovery = createDiscovery({
     look: () => probe(http.fetchWith({}), config.login.url, timeoutMs),
@@ -79,7 +79,7 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
           });
         }
         if (!response.ok) throw loginRefused(`the login endpoint answered ${response.status}`);
-        const answer = readVendorAnswer(config.response, document, answeredAtMs);
+        const answer = readCredentialsResponse(config.response, document, answeredAtMs);
         if (answer === undefined)
           throw loginRefused('the answer has no access token where provider.response.accessToken leads to');
         const { subject: place } = config.response;
@@ -102,7 +102,7 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
       // A page of HTML comes from something before the API, which knows nothing of the token.
       if (refusedRefreshes.has(status) && !isPage(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
-      const answer = readVendorAnswer(config.response, document, answeredAtMs);
+      const answer = readCredentialsResponse(config.response, document, answeredAtMs);
       if (answer === undefined)
         return { kind: 'ambiguous', cause: new Error('no access token was answered') };
       const { subject: place } = config.response;
@@ -119,9 +119,9 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
     endSessionUrl: () => undefined,
     state: reachability.state,
 
-    async describe() {
+    async diagnose() {
       await discovery.get();
-      return credentialsFindings(config, issuer);
+      return diagnoseCredentials(config, issuer);
     },
 
     start: () => discovery.start(),

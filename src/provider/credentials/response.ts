@@ -1,7 +1,7 @@
 import type { CredentialsProviderConfig } from '../../config/schema/schema.ts';
 import type { JsonPointer } from '../../config/values/json-pointer.ts';
 import { readLifetimeSeconds } from '../../tokens/lifetime.ts';
-import type { TokenAnswer } from '../../tokens/token-set.ts';
+import type { TokenResponse } from '../../tokens/token-set.ts';
 import { textAt, valueAt } from '../json-value.ts';
 
 /**
@@ -11,11 +11,11 @@ import { textAt, valueAt } from '../json-value.ts';
  * which the vendor's own clock says that it answered, so that a clock that is wrong is wrong on both sides. What is no
  * positive number either way is no known life, and never "over at once".
  */
-export function readVendorAnswer(
+export function readCredentialsResponse(
   places: CredentialsProviderConfig['response'],
   document: unknown,
   answeredAtMs: number,
-): TokenAnswer | undefined {
+): TokenResponse | undefined {
   const accessToken = textAt(document, places.accessToken);
   if (accessToken === undefined) return undefined;
   const lifeOf = (life: JsonPointer | undefined, end: JsonPointer | undefined) =>

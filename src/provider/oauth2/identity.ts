@@ -5,7 +5,7 @@ import { parseJson, subjectAt } from '../json-value.ts';
 import { loginRefused } from '../login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider.ts';
 import { isBusy } from '../refusal.ts';
-import { readTokenAnswer } from '../token-response.ts';
+import { readTokenResponse } from '../token-response.ts';
 
 /** Finds out who has signed in with a server that has no ID tokens. */
 export type Identities = {
@@ -27,7 +27,7 @@ export function createIdentities(deps: {
 
   return {
     async signInOf(json, sentAtMs) {
-      const answer = readTokenAnswer(json);
+      const answer = readTokenResponse(json);
       const { refreshToken } = answer;
       const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
 

@@ -4,19 +4,19 @@ import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client-authentication.ts';
-import { oauth2Findings } from '../configured-findings.ts';
+import { diagnoseOAuth2 } from '../configured-findings.ts';
 import { createDecoupledLogin } from '../decoupled.ts';
-import { readDecoupledAnswer, takingAnySuccess } from '../decoupled-response.ts';
+import { readDecoupledResponse, takingAnySuccess } from '../decoupled-response.ts';
 import { createDiscovery } from '../oidc/discovery.ts';
 import { createProviderClient } from '../http-client.ts';
 import { createIdentities } from './identity.ts';
 import { probe } from '../probe.ts';
 import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts';
-import { createReachability } from '../reachability.ts';
+import { createProviderHealth } from '../provider-health.ts';
 import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { sendingJson } from '../request-format.ts';
-import { detachIdToken, readTokenAnswer } from '../token-response.ts';
+import { detachIdToken, readTokenResponse } from '../token-response.ts';
 
 type OAuth2Deps = {
   config: OAuth2ProviderConfig;
@@ -38,7 +38,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
   // One of the two pairs is there: the configuration has been checked for that.
   const mainEndpoint = tokenEndpoint ?? decoupledTokenEndpoint ?? '';
   const issuer = new URL(mainEndpoint).origin;
-  const reachability = createReachability(metrics);
+  const reachability = createProviderHealth(metrics);
   const http = createProviderClient({ onExchange: reachability.note });
   const discovery = createDiscovery({
     look: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
@@ -93,7 +93,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
             relation: async () =>
               relationTo(
                 decoupledTokenEndpoint,
-                takingAnySuccess(http.fetchWith({ shape: readDecoupledAnswer })),
+                takingAnySuccess(http.fetchWith({ shape: readDecoupledResponse })),
               ),
             parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
@@ -107,7 +107,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
       const sentAtMs = clock();
       try {
         const json = await client.refreshTokenGrant(relation, refreshToken, forAudience(audience));
-        return { kind: 'refreshed', answer: readTokenAnswer(json), claims: undefined, sentAtMs };
+        return { kind: 'refreshed', answer: readTokenResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause);
       }
@@ -128,9 +128,9 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
 
     replaceCredentials: replace,
 
-    async describe() {
+    async diagnose() {
       await discovery.get();
-      return oauth2Findings(config, issuer, redirectUri);
+      return diagnoseOAuth2(config, issuer, redirectUri);
     },
 
     start: () => discovery.start(),

@@ -1,15 +1,15 @@
 import type { ServerMetadata } from 'openid-client';
 import type { OidcProviderConfig } from '../../config/schema/schema.ts';
-import type { Finding } from '../finding.ts';
+import type { CheckResult } from '../finding.ts';
 
 const CIBA = 'urn:openid:params:grant-type:ciba';
 
 /** What an OpenID provider says of itself, and what each thing means for a configuration. */
-export function oidcFindings(
+export function diagnoseOidc(
   server: Readonly<ServerMetadata>,
   config: OidcProviderConfig,
   redirectUri: string,
-): Finding[] {
+): CheckResult[] {
   return [
     { name: 'provider', verdict: 'ok', detail: `${server.issuer}, found by OpenID discovery` },
     endpoints(server),
@@ -25,7 +25,7 @@ export function oidcFindings(
   ];
 }
 
-function endpoints(server: Readonly<ServerMetadata>): Finding {
+function endpoints(server: Readonly<ServerMetadata>): CheckResult {
   const found = [
     ['authorization', server.authorization_endpoint],
     ['token', server.token_endpoint],
@@ -149,6 +149,6 @@ function logout(
       );
 }
 
-function finding(name: string, verdict: Finding['verdict'], detail: string): Finding {
+function finding(name: string, verdict: CheckResult['verdict'], detail: string): CheckResult {
   return { name, verdict, detail };
 }

@@ -12,7 +12,7 @@ import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
 import { loginRefused, providerAway } from '../login-failure.ts';
 import { fillLogoutUrl } from '../logout-url.ts';
-import { oidcFindings } from './diagnose.ts';
+import { diagnoseOidc } from './diagnose.ts';
 import {
   UnusedTokensError,
   type Provider,
@@ -20,11 +20,11 @@ import {
   type RevocationOutcome,
   type SignIn,
 } from '../provider.ts';
-import { createReachability } from '../reachability.ts';
+import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
 import { checkServerMetadata, explainDiscovery } from '../server-metadata.ts';
-import { detachIdToken, readTokenAnswer, reattachIdToken } from '../token-response.ts';
+import { detachIdToken, readTokenResponse, reattachIdToken } from '../token-response.ts';
 
 /**
  * What discovery yields: a client for logins, one for each refresh, and a check of ID tokens. Both clients put the ID token
@@ -50,7 +50,7 @@ type OidcDeps = {
 /** Any OpenID provider with discovery, by openid-client 6: authorization code with PKCE S256, state and nonce. */
 export function createOidcProvider(deps: OidcDeps): Provider {
   const { config, log, metrics } = deps;
-  const reachability = createReachability(metrics);
+  const reachability = createProviderHealth(metrics);
   const http = createProviderClient({ onExchange: reachability.note });
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<Relation>({
@@ -95,7 +95,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
       try {
         const config = found.refresh(maySend);
         const json = await client.refreshTokenGrant(config, refreshToken, forAudience(audience));
-        const answer = readTokenAnswer(reattachIdToken(json));
+        const answer = readTokenResponse(reattachIdToken(json));
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
@@ -152,8 +152,8 @@ export function createOidcProvider(deps: OidcDeps): Provider {
 
     state: reachability.state,
 
-    async describe() {
-      return oidcFindings((await relation()).serverMetadata(), config, deps.redirectUri);
+    async diagnose() {
+      return diagnoseOidc((await relation()).serverMetadata(), config, deps.redirectUri);
     },
 
     start: () => discovery.start(),
@@ -169,7 +169,7 @@ async function signInOf(
   idTokens: IdTokens,
   given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
 ): Promise<SignIn> {
-  const answer = readTokenAnswer(reattachIdToken(given.json));
+  const answer = readTokenResponse(reattachIdToken(given.json));
   const { idToken, accessToken, refreshToken } = answer;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);

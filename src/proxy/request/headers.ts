@@ -4,14 +4,17 @@ import type { RouteConfig } from '../../config/schema/schema.ts';
 import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
 
 /** What the gateway says about a request to the upstream, whatever the client said. */
-export type Provenance = {
+export type UpstreamRequestMetadata = {
   readonly accessToken: string | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
 };
 
 /** Makes the header fields of an upstream request, as a flat list of names and values, from those of the client's. */
-export type RequestHeaderPolicy = (rawHeaders: readonly string[], provenance: Provenance) => string[];
+export type RequestHeaderPolicy = (
+  rawHeaders: readonly string[],
+  provenance: UpstreamRequestMetadata,
+) => string[];
 
 /**
  * Fields that a client must not be able to say to an upstream: credentials, who the client is, where a request went

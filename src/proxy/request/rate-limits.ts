@@ -1,15 +1,15 @@
 import { clientNetwork } from '../../http/inbound/client-network.ts';
-import type { Exchange } from '../../http/inbound/request-context.ts';
+import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { RateLimits } from '../../http/rate-limit/rate-limit.ts';
-import type { LiveSession } from '../../sessions/session.ts';
+import type { SessionView } from '../../sessions/session.ts';
 import type { Route } from '../routes.ts';
 
 /** The limit of one route. Both throw `rate_limited`. */
 export type RouteLimit = {
   /** Counts a request of a session. */
-  session(stored: LiveSession): Promise<void>;
+  session(stored: SessionView): Promise<void>;
   /** Counts a request that has no session, for the client it came from. */
-  client(exchange: Exchange): Promise<void>;
+  client(exchange: RequestContext): Promise<void>;
 };
 
 /** Finds the limit of a route, if it has one. */
@@ -26,7 +26,7 @@ export function createRouteLimits(routes: readonly Route[], rateLimits: RateLimi
 }
 
 function createLimit({ config }: Route, rateLimits: RateLimits): RouteLimit {
-  const limit = rateLimits.swift(`route:${config.path}`, config.maxPerMinute);
+  const limit = rateLimits.eventual(`route:${config.path}`, config.maxPerMinute);
   return {
     session: ({ key }) => limit(`session ${key}`),
     client: ({ clientAddress }) => limit(`client ${clientNetwork(clientAddress)}`),

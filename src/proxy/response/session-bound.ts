@@ -1,19 +1,19 @@
 import type { ServerResponse } from 'node:http';
-import type { LiveSession } from '../../sessions/session.ts';
-import type { Watches } from '../../sessions/end-watcher.ts';
+import type { SessionView } from '../../sessions/session.ts';
+import type { EndWatcher } from '../../sessions/end-watcher.ts';
 
 /** Answers that last, such as event streams and long downloads, and end with the session they belong to. */
-export type LongAnswers = {
+export type SessionBoundResponses = {
   /**
    * Settles as `passage` does. When that takes longer than a second or two, and the session ends before it does, the
    * answer is cut off, wherever it has got to.
    */
-  follow(passage: Promise<void>, response: ServerResponse, stored: LiveSession): Promise<void>;
+  follow(passage: Promise<void>, response: ServerResponse, stored: SessionView): Promise<void>;
 };
 
 type Answer = {
   readonly response: ServerResponse;
-  readonly stored: LiveSession;
+  readonly stored: SessionView;
   /** Its place among those that are open. */
   place: number;
   age: 'new' | 'old' | 'watched';
@@ -27,7 +27,7 @@ const LOOK_EVERY_MS = 1_000;
  * Watches the session of an answer that is open from one look to the next but one. A short answer costs a place in a list,
  * 0.1 µs where a request takes 100; in a Set it would be 0.5, and a watch of its own would be a read of the store.
  */
-export function createLongAnswers(watches: Watches): LongAnswers {
+export function createSessionBoundResponses(watches: EndWatcher): SessionBoundResponses {
   const open: Answer[] = [];
   let timer: NodeJS.Timeout | undefined;
 

@@ -1,12 +1,12 @@
 import { splitList } from '../../fields/whitespace.ts';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import type { Turn } from '../../performance/write-batch.ts';
+import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { EventStreams } from './event-streams.ts';
 import { nominatedBy } from '../header-names.ts';
 import type { ResponseHeaderPolicy } from './headers.ts';
 
 /** The browser's side of a forwarded answer: what comes in is written out, under the header policy. */
-export type Downstream = {
+export type ResponseWriter = {
   begin(status: number, headers: IncomingHttpHeaders): void;
   /** Writes a piece of the body; gives false when no more should come until the response drains. */
   write(chunk: Buffer): boolean;
@@ -14,7 +14,7 @@ export type Downstream = {
 };
 
 /** What is the same for all answers of a route. */
-export type DownstreamPolicy = {
+export type ResponseWriterPolicy = {
   readonly headers: ResponseHeaderPolicy;
   /** Tells whether a trailer field may pass, by its name in lower case. */
   readonly mayTrail: (name: string) => boolean;
@@ -26,12 +26,12 @@ export type DownstreamPolicy = {
 /** As good as no limit, and yet one: a connection without any gets that of the listener. The longest that Node has. */
 const FOR_EVER_MS = 2_147_483_647;
 
-export function createDownstream(
+export function createResponseWriter(
   response: ServerResponse,
-  policy: DownstreamPolicy,
+  policy: ResponseWriterPolicy,
   requestId: string,
-  turn: Turn,
-): Downstream {
+  turn: WriteBatch,
+): ResponseWriter {
   let expected = -1;
   let written = 0;
   let isWhole = false;
@@ -64,7 +64,7 @@ export function createDownstream(
       written += chunk.length;
       if (written === expected) {
         isWhole = true;
-        turn.atEnd(() => response.end(chunk));
+        turn.add(() => response.end(chunk));
         return true;
       }
       const wantsMore = response.write(chunk);

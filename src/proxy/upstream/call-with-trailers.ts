@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import type { Downstream } from '../response/writer.ts';
+import type { ResponseWriter } from '../response/writer.ts';
 import type { ForwardResult, Inspect, UpstreamCall } from './call.ts';
-import { explainBrokenAnswer, upstreamTimeout } from './errors.ts';
+import { explainBrokenResponse, upstreamTimeout } from './errors.ts';
 
 /** The browser's side of a call. */
 type Caller = {
   request: IncomingMessage;
   response: ServerResponse;
-  downstream: Downstream;
+  downstream: ResponseWriter;
   /** Tells whether a trailer field of the request may go upstream, by its name. */
   mayTrail: (name: string) => boolean;
 };
@@ -84,7 +84,7 @@ export function forwardWithTrailers(
     upstream.on('error', fail);
     upstream.once('upgrade', (_answer, socket) => {
       socket.destroy();
-      fail(explainBrokenAnswer(new Error('the upstream has upgraded a request that did not ask for it')));
+      fail(explainBrokenResponse(new Error('the upstream has upgraded a request that did not ask for it')));
     });
     upstream.once('response', (answer) => {
       upstream.setTimeout(call.bodyTimeout);
@@ -93,7 +93,7 @@ export function forwardWithTrailers(
           finish();
           resolve('passed');
         },
-        (error) => fail(explainBrokenAnswer(error)),
+        (error) => fail(explainBrokenResponse(error)),
       );
     });
 

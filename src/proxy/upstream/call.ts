@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { Turn } from '../../performance/write-batch.ts';
-import type { Downstream } from '../response/writer.ts';
-import type { Places } from './connection-slots.ts';
-import { explainBrokenAnswer } from './errors.ts';
+import type { WriteBatch } from '../../performance/write-batch.ts';
+import type { ResponseWriter } from '../response/writer.ts';
+import type { ConnectionSlots } from './connection-slots.ts';
+import { explainBrokenResponse } from './errors.ts';
 
 /** One call to an upstream. */
 export type UpstreamCall = {
@@ -44,10 +44,10 @@ export function forward(
   dispatcher: () => Dispatcher,
   call: UpstreamCall,
   response: ServerResponse,
-  downstream: Downstream,
+  downstream: ResponseWriter,
   inspect: Inspect,
-  places: Places,
-  turn: Turn,
+  places: ConnectionSlots,
+  turn: WriteBatch,
 ): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
@@ -130,7 +130,7 @@ export function forward(
       onResponseError(_current, error) {
         places.leave();
         // SECURITY: with a part of an answer there is no more trying again; whatever it was, it was no HTTP.
-        if (stage === 'beginning') fail(explainBrokenAnswer(error));
+        if (stage === 'beginning') fail(explainBrokenResponse(error));
         // What it asks for can be had without the rest of it: another token.
         else if (stage === 'held') lost = error;
         else if (stage !== 'discarding') fail(error);
@@ -145,6 +145,6 @@ export function forward(
         fail(error);
       }
     };
-    if (places.take(send, fail)) turn.atEnd(send);
+    if (places.take(send, fail)) turn.add(send);
   });
 }

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts';
 
 /** The places on the connections to an upstream, one for a request each. Who finds none waits, first come, first served. */
-export type Places = {
+export type ConnectionSlots = {
   /** True when there is a place. Otherwise one of these is called later: `go` with a place, or `refuse`. */
   take(go: () => void, refuse: (error: GatewayError) => void): boolean;
   /** Waits no longer. */
@@ -15,7 +15,7 @@ export type Places = {
  *
  * undici 8 counts no time for a request that waits for a connection, and keeps it in mind though its client has gone.
  */
-export function createPlaces(max: number, waitMs: number): Places {
+export function createConnectionSlots(max: number, waitMs: number): ConnectionSlots {
   let free = max;
   const waiting = new Map<() => void, NodeJS.Timeout>();
 

@@ -17,7 +17,7 @@ export function explainUpstreamFailure(cause: unknown): GatewayError {
 }
 
 /** The same for a call that failed when its answer had begun and no whole head of it had come. */
-export function explainBrokenAnswer(cause: unknown): GatewayError {
+export function explainBrokenResponse(cause: unknown): GatewayError {
   return cause instanceof GatewayError || isTimeout(cause)
     ? explainUpstreamFailure(cause)
     : rejectAnswer(cause);

@@ -1,17 +1,17 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
-import type { Exchange } from '../../http/inbound/request-context.ts';
-import type { Turn } from '../../performance/write-batch.ts';
+import type { RequestContext } from '../../http/inbound/request-context.ts';
+import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Credential } from '../../refresh/credential.ts';
-import type { Refresher } from '../../refresh/token-refresher.ts';
-import { readDemand } from './www-authenticate.ts';
-import { createDownstream, type DownstreamPolicy } from '../response/writer.ts';
+import type { TokenRefresher } from '../../refresh/token-refresher.ts';
+import { challengeAction } from './www-authenticate.ts';
+import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import { forwardWithTrailers } from './call-with-trailers.ts';
 import { nominatedBy } from '../header-names.ts';
-import { createPlaces } from './connection-slots.ts';
+import { createConnectionSlots } from './connection-slots.ts';
 import { createRequestHeaderPolicy, createRequestTrailerPolicy } from '../request/headers.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
@@ -20,26 +20,26 @@ import { isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 
 /** A request that has been let through. */
-export type Passage = {
+export type Forwarder = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly exchange: Exchange;
+  readonly exchange: RequestContext;
   readonly route: Route;
   readonly body: RequestBody;
 };
 
 /** Takes requests to their upstream and the answers back. */
-export type Passages = {
+export type Forwarders = {
   /** Settles when the browser has its answer, or has gone. Rejects when there is none to be had from the upstream. */
-  open(passage: Passage, credential: Credential | undefined): Promise<void>;
+  open(passage: Forwarder, credential: Credential | undefined): Promise<void>;
 };
 
 type PassageDeps = {
   routes: Routes;
   upstreams: Upstreams;
-  refresher: Refresher;
+  refresher: TokenRefresher;
   metrics: Metrics;
-  turn: Turn;
+  turn: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
 };
@@ -51,7 +51,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * Passages with one second chance: on a 401 that asks for another token the request is sent once more with a renewed one,
  * provided that all of it can be sent again.
  */
-export function createPassages(deps: PassageDeps): Passages {
+export function createForwarders(deps: PassageDeps): Forwarders {
   const { upstreams, refresher, metrics, turn } = deps;
   const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps)]));
 
@@ -80,7 +80,7 @@ export function createPassages(deps: PassageDeps): Passages {
       const replayed = renewed;
       await call(passage, replayed, body.again() ?? null, (status, headers) => {
         if (status !== 401) return undefined;
-        if (readDemand(headers['www-authenticate']) === 'step_up') return askForStepUp();
+        if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
         metrics.upstream401('passed');
         refresher.refusedAgain(replayed, route.config.path);
         return undefined;
@@ -90,12 +90,12 @@ export function createPassages(deps: PassageDeps): Passages {
 
   /** Decides on a 401: it passes, or is thrown away because there is another token to try. */
   function answerRefusal(
-    { body, route }: Passage,
+    { body, route }: Forwarder,
     credential: Credential,
     headers: IncomingHttpHeaders,
     onRenewed: (renewed: Credential) => void,
   ): Promise<'pass' | 'discard'> | undefined {
-    const demand = readDemand(headers['www-authenticate']);
+    const demand = challengeAction(headers['www-authenticate']);
     if (demand === 'step_up') return askForStepUp();
     const renewal = demand === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
     if (renewal === undefined || body.again() === undefined) {
@@ -122,22 +122,22 @@ export function createPassages(deps: PassageDeps): Passages {
   }
 
   function call(
-    passage: Passage,
+    passage: Forwarder,
     credential: Credential | undefined,
     content: UpstreamCall['body'],
     inspect: Inspect,
   ): Promise<ForwardResult> {
     const { response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.downstream, exchange.requestId, turn);
+    const downstream = createResponseWriter(response, lane.downstream, exchange.requestId, turn);
     const upstreamCall = lane.callOf(passage, credential, content);
     return forward(() => upstreams.of(route), upstreamCall, response, downstream, inspect, lane.places, turn);
   }
 
-  async function openWithTrailers(passage: Passage, credential: Credential | undefined): Promise<void> {
+  async function openWithTrailers(passage: Forwarder, credential: Credential | undefined): Promise<void> {
     const { request, response, exchange, route } = passage;
     const lane = laneOf(route);
-    const downstream = createDownstream(response, lane.downstream, exchange.requestId, turn);
+    const downstream = createResponseWriter(response, lane.downstream, exchange.requestId, turn);
     const upstreamCall = lane.callOf(passage, credential, passage.body.content);
     const nominated = nominatedBy(request.headers.connection);
     const mayTrail = (name: string) => lane.mayTrail(name) && nominated?.has(name.toLowerCase()) !== true;
@@ -163,7 +163,7 @@ export function createPassages(deps: PassageDeps): Passages {
 function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
   const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
   const { connections, timeout } = route.config;
-  const downstream: DownstreamPolicy = {
+  const downstream: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
@@ -171,10 +171,10 @@ function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
   };
   return {
     downstream,
-    places: createPlaces(connections.max, timeout.headers),
+    places: createConnectionSlots(connections.max, timeout.headers),
     mayTrail: createRequestTrailerPolicy(route.config),
     callOf(
-      { request, exchange }: Passage,
+      { request, exchange }: Forwarder,
       credential: Credential | undefined,
       body: UpstreamCall['body'],
     ): UpstreamCall {

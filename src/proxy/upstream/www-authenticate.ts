@@ -2,13 +2,13 @@
  * What an upstream's 401 asks for: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that the
  * gateway could give (`pass`).
  */
-export type Demand = 'refresh' | 'step_up' | 'pass';
+export type ChallengeAction = 'refresh' | 'step_up' | 'pass';
 
 /**
  * Reads the challenges of a 401 (RFC 9110, section 11.6.1; RFC 6750, section 3). A Bearer challenge without an error, or
  * no challenge at all, is what many APIs say of an expired token.
  */
-export function readDemand(wwwAuthenticate: string | readonly string[] | undefined): Demand {
+export function challengeAction(wwwAuthenticate: string | readonly string[] | undefined): ChallengeAction {
   if (wwwAuthenticate === undefined) return 'refresh';
   const challenges = parseChallenges(
     typeof wwwAuthenticate === 'string' ? wwwAuthenticate : wwwAuthenticate.join(', '),

@@ -8,7 +8,7 @@ export function switchProtocols(socket: Socket, fields: readonly string[]): void
 }
 
 /** Answers an upgrade that is not accepted, and ends its socket. */
-export function answerOnSocket(
+export function respondOnSocket(
   socket: Socket,
   answer: { status: number; headers: Record<string, string>; body: string },
 ): void {
@@ -28,7 +28,7 @@ export function answerOnSocket(
  * Passes on what an upstream answers in place of a 101, and ends the socket with it. An answer that breaks off, or stands
  * still for `idleMs` in either direction, is cut off; 0 is no limit.
  */
-export function passAnswer(
+export function passResponse(
   answer: IncomingMessage,
   { request, socket, idleMs }: { request: IncomingMessage; socket: Socket; idleMs: number },
   fields: string[],

@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Exchange } from '../../http/inbound/request-context.ts';
+import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Tunnel, Tunnels } from './tunnel.ts';
-import { passAnswer, switchProtocols } from './refusal.ts';
+import { passResponse, switchProtocols } from './refusal.ts';
 import type { UpgradeCall } from './upstream-upgrade.ts';
 
 /** An upgrade that has been let through. */
-export type Crossing = {
+export type UpgradeRequest = {
   readonly request: IncomingMessage;
   readonly socket: Socket;
   /** What the browser sent before it had an answer; the upstream gets it after its 101 and not before. */
   readonly early: Buffer;
-  readonly exchange: Exchange;
+  readonly exchange: RequestContext;
 };
 
 /** What the browser sees of an upstream's answer, as flat lists of names and values. */
-export type AnswerPolicy = {
+export type ResponsePolicy = {
   /** Of a 101; throws when it is none that could be passed on. */
   switched(head: IncomingMessage): string[];
   /** Of any other answer. */
@@ -25,22 +25,22 @@ export type AnswerPolicy = {
 };
 
 /** Takes upgrades to their upstream and the answers back. */
-export type UpgradePassages = {
+export type UpgradeRelay = {
   /**
    * Settles when the browser has its answer, or has gone: with a tunnel if that was a 101. Rejects when there is none to be
    * had from the upstream.
    */
-  open(crossing: Crossing, call: UpgradeCall, policy: AnswerPolicy): Promise<Tunnel | undefined>;
+  open(crossing: UpgradeRequest, call: UpgradeCall, policy: ResponsePolicy): Promise<Tunnel | undefined>;
 };
 
 /** After how long without a word the other side of a tunnel is asked whether it is still there, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
 
-export function createUpgradePassages(deps: {
+export function createUpgradeRelay(deps: {
   tunnels: Tunnels;
   /** Told of every upgrade that an upstream has answered, with the status. */
-  onAnswer(status: number, exchange: Exchange): void;
-}): UpgradePassages {
+  onAnswer(status: number, exchange: RequestContext): void;
+}): UpgradeRelay {
   const { tunnels, onAnswer } = deps;
   return {
     async open({ request, socket, early, exchange }, call, policy) {
@@ -53,7 +53,7 @@ export function createUpgradePassages(deps: {
       }
       if (switched === undefined) {
         onAnswer(head.statusCode ?? 502, exchange);
-        passAnswer(head, { request, socket, idleMs: policy.idleMs }, policy.refused(head));
+        passResponse(head, { request, socket, idleMs: policy.idleMs }, policy.refused(head));
         return undefined;
       }
       try {

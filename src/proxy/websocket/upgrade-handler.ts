@@ -2,34 +2,34 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
-import type { Exchange } from '../../http/inbound/request-context.ts';
+import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
-import type { Watches } from '../../sessions/end-watcher.ts';
-import type { Bearers } from '../token-resolver.ts';
-import type { Crowds } from '../concurrency-limit.ts';
+import type { EndWatcher } from '../../sessions/end-watcher.ts';
+import type { TokenResolver } from '../token-resolver.ts';
+import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
 import type { Route, Routes } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
-import type { AnswerPolicy, UpgradePassages } from './relay.ts';
+import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import { acceptanceOf, asksForWebSocket, readHandshake } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
   /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
-  open(request: IncomingMessage, socket: Socket, early: Buffer, exchange: Exchange): Promise<boolean>;
+  open(request: IncomingMessage, socket: Socket, early: Buffer, exchange: RequestContext): Promise<boolean>;
 };
 
 type UpgradeDeps = {
   routes: Routes;
   originPolicy: OriginPolicy;
-  bearers: Bearers;
-  crowds: Crowds;
-  watches: Watches;
-  passages: UpgradePassages;
+  bearers: TokenResolver;
+  crowds: ConcurrencyLimit;
+  watches: EndWatcher;
+  passages: UpgradeRelay;
   baseUrl: string;
 };
 
@@ -77,7 +77,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
       originPolicy.checkUpgrade(request);
-      const credential = await bearers.forRequest(request, route, exchange);
+      const credential = await bearers.resolve(request, route, exchange);
       if (socket.destroyed) return true;
 
       const sessionEnd = watch(socket, credential, crowds.enter(route, credential, exchange));
@@ -109,7 +109,7 @@ function createLane(route: Route, baseUrl: string) {
   return {
     target: createUpgradeTarget(route.origin, timeout),
     requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }),
-    policyOf(request: IncomingMessage, { requestId }: Exchange): AnswerPolicy {
+    policyOf(request: IncomingMessage, { requestId }: RequestContext): ResponsePolicy {
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
       return {
         switched({ headers }) {

@@ -12,13 +12,13 @@ export type UpgradeTarget = {
 /** An upgrade that an upstream has been asked for. */
 export type UpgradeCall = {
   /** Settles with the head of the answer, whichever it is. Rejects when none comes. */
-  readonly answer: Promise<UpgradeAnswer>;
+  readonly answer: Promise<UpgradeResponse>;
   /** Gives up, as far as there is no answer yet. */
   cancel(error?: Error): void;
 };
 
 /** What an upstream says to an upgrade. */
-export type UpgradeAnswer = {
+export type UpgradeResponse = {
   readonly head: IncomingMessage;
   /** Of a 101: the socket, and what came together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
@@ -45,10 +45,10 @@ export function createUpgradeTarget(
         setDefaultHeaders: false,
         headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
       });
-      const answer = new Promise<UpgradeAnswer>((resolve, reject) => {
+      const answer = new Promise<UpgradeResponse>((resolve, reject) => {
         const giveUp = () => request.destroy(upstreamTimeout());
         let timer = setTimeout(giveUp, timeout.connect);
-        const settle = (answered: UpgradeAnswer) => {
+        const settle = (answered: UpgradeResponse) => {
           clearTimeout(timer);
           resolve(answered);
         };

@@ -1,12 +1,12 @@
 import {
-  liveSession,
+  sessionView,
   livesUntilMs,
   ownersOf,
-  storedSession,
+  sessionRecord,
   type Owner,
-  type StoredSession,
+  type SessionRecord,
 } from '../session.ts';
-import type { NoteSubject, SessionChange, SessionStore } from './store.ts';
+import type { MarkerSubject, SessionChange, SessionStore } from './store.ts';
 
 /** How often ended records are swept out, in milliseconds. */
 const SWEEP_MS = 30_000;
@@ -14,13 +14,13 @@ const SWEEP_MS = 30_000;
 /** Sessions in this process, which end with it: for demos, tests and the first look. */
 export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   const { clock } = deps;
-  const records = new Map<string, StoredSession>();
+  const records = new Map<string, SessionRecord>();
   const keysOf = new Map<string, Set<string>>();
   const notes = new Map<string, { text: string; expiresAtMs: number }>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   let generation = 0;
 
-  const drop = (record: StoredSession) => {
+  const drop = (record: SessionRecord) => {
     records.delete(record.key);
     for (const name of ownersOf(record.session).map(nameOfOwner)) {
       const keys = keysOf.get(name);
@@ -28,7 +28,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       if (keys?.size === 0) keysOf.delete(name);
     }
   };
-  const live = (key: string): StoredSession | undefined => {
+  const live = (key: string): SessionRecord | undefined => {
     const record = records.get(key);
     if (record === undefined) return undefined;
     if (clock() < livesUntilMs(record)) return record;
@@ -49,14 +49,14 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   sweep.unref();
 
   return {
-    load: async (key) => live(key),
-    async look(key) {
+    loadRecord: async (key) => live(key),
+    async loadView(key) {
       const record = live(key);
-      return record && liveSession(record);
+      return record && sessionView(record);
     },
     async create(key, session, idleExpiresAtMs) {
       const stamped = generation === 0 ? session : { ...session, generation };
-      records.set(key, storedSession({ key, session: stamped, version: 1, idleExpiresAtMs }));
+      records.set(key, sessionRecord({ key, session: stamped, version: 1, idleExpiresAtMs }));
       for (const name of ownersOf(session).map(nameOfOwner)) {
         keysOf.set(name, (keysOf.get(name) ?? new Set()).add(key));
       }
@@ -66,7 +66,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       if (record === undefined) return 'gone';
       if (record.version !== expectedVersion) return 'conflict';
       const version = expectedVersion + 1;
-      records.set(key, storedSession({ ...record, session, version }));
+      records.set(key, sessionRecord({ ...record, session, version }));
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },
@@ -94,12 +94,12 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     },
     generation: () => generation,
 
-    async note(subject, text, ttlMs) {
+    async putMarker(subject, text, ttlMs) {
       notes.set(nameOf(subject), { text, expiresAtMs: clock() + ttlMs });
     },
-    readNote: async (subject) => readNote(nameOf(subject)),
+    getMarker: async (subject) => readNote(nameOf(subject)),
 
-    hearsChanges: () => true,
+    isSubscribed: () => true,
     onChange: (listener) => void listeners.push(listener),
     async ping() {},
     wasReachable: () => true,
@@ -110,7 +110,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   };
 }
 
-function nameOf(subject: NoteSubject): string {
+function nameOf(subject: MarkerSubject): string {
   return JSON.stringify(subject);
 }
 

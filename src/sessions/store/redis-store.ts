@@ -8,12 +8,12 @@ import type { RecordCodec } from './record.ts';
 import { createRedisGeneration } from './redis-generation.ts';
 import { createRedisIndex, type Entry } from './redis-index.ts';
 import {
-  liveSession,
+  sessionView,
   sessionEndsAtMs,
-  storedSession,
-  type LiveSession,
+  sessionRecord,
+  type SessionView,
   type Session,
-  type StoredSession,
+  type SessionRecord,
 } from '../session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
 
@@ -76,7 +76,7 @@ const remove = createScript(`
 export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const { redis, codec, blindIndex, keyPrefix, clock, log } = deps;
   /** Of what was opened for requests, the digest of the envelope it was in. */
-  const digests = new WeakMap<LiveSession['session'], string>();
+  const digests = new WeakMap<SessionView['session'], string>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
   const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
@@ -89,17 +89,17 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     name: changes,
     log,
     onMessage: (message) => announce(generation.hear(message) ? undefined : parseChange(message)),
-    onGap() {
+    onMissedMessages() {
       generation.doubt();
       announce(undefined);
     },
-    onStand: () => void generation.learn().catch(() => undefined),
+    onSubscribed: () => void generation.learn().catch(() => undefined),
   });
-  const hearsChanges = () => channel.isLive() && generation.isCurrent();
+  const isSubscribed = () => channel.isSubscribed() && generation.isCurrent();
 
   const readFields = async (key: string) => {
     const read = redis.run('load', (client) => client.hmgetBuffer(recordKey(key), 'v', 'e', 'i'));
-    if (hearsChanges()) return read;
+    if (isSubscribed()) return read;
     const [fields] = await Promise.all([read, generation.learn()]);
     return fields;
   };
@@ -107,11 +107,11 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const openRecord = (
     key: string,
     [version, envelope, idle]: readonly unknown[],
-  ): StoredSession | undefined => {
+  ): SessionRecord | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
     const session = codec.decode(envelope, recordKey(key));
     if (session !== undefined)
-      return storedSession({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
+      return sessionRecord({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
     log.warn('a session record could not be opened: a removed secret, or a value that was not written here');
     return undefined;
   };
@@ -123,8 +123,8 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const reopenRecord = (
     key: string,
     fields: readonly unknown[],
-    known: LiveSession | undefined,
-  ): LiveSession | undefined => {
+    known: SessionView | undefined,
+  ): SessionView | undefined => {
     const [version, envelope, idle] = fields;
     if (!Buffer.isBuffer(envelope)) return undefined;
     const digest = hash('sha256', envelope);
@@ -132,12 +132,12 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       return { ...known, version: Number(version), idleExpiresAtMs: Number(idle) };
     const stored = openRecord(key, fields);
     if (stored === undefined) return undefined;
-    const live = liveSession(stored);
+    const live = sessionView(stored);
     digests.set(live.session, digest);
     return live;
   };
 
-  const loadEntry = async (entry: Entry): Promise<StoredSession | undefined> => {
+  const loadEntry = async (entry: Entry): Promise<SessionRecord | undefined> => {
     const fields = await readFields(entry.key);
     // A record that is there and cannot be opened may be one for another process, which has its secret.
     if (fields[1] === null) await index.strike(entry).catch(() => undefined);
@@ -145,11 +145,11 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   };
 
   return {
-    load: async (key) => openRecord(key, await readFields(key)),
-    look: async (key, known) => reopenRecord(key, await readFields(key), known),
+    loadRecord: async (key) => openRecord(key, await readFields(key)),
+    loadView: async (key, known) => reopenRecord(key, await readFields(key), known),
 
     async create(key, session, idleExpiresAtMs) {
-      if (!hearsChanges()) await generation.learn();
+      if (!isSubscribed()) await generation.learn();
       const stamped = generation.known() === 0 ? session : { ...session, generation: generation.known() };
       const name = recordKey(key);
       const args = [clock(), codec.encode(stamped, name), idleExpiresAtMs, sessionEndsAtMs(session)];
@@ -187,17 +187,17 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     beginGeneration: generation.begin,
     generation: generation.known,
 
-    async note(subject, text, ttlMs) {
+    async putMarker(subject, text, ttlMs) {
       const name = noteKey(blindIndex.name(subject));
       await redis.run('note', (client) => client.set(name, text, 'PX', Math.max(1, Math.ceil(ttlMs))));
     },
-    async readNote(subject) {
+    async getMarker(subject) {
       const names = blindIndex.names(subject).map(noteKey);
       const texts = await Promise.all(names.map((name) => redis.run('note', (client) => client.get(name))));
       return texts.find((text) => text !== null) ?? undefined;
     },
 
-    hearsChanges,
+    isSubscribed,
     onChange: (listener) => void listeners.push(listener),
     async ping() {
       await redis.run('ping', (client) => client.ping());

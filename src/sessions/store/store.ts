@@ -1,4 +1,4 @@
-import type { LiveSession, Owner, Session, StoredSession } from '../session.ts';
+import type { SessionView, Owner, Session, SessionRecord } from '../session.ts';
 
 /** What became of a conditional write: another write was first (`conflict`), or the session has ended (`gone`). */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
@@ -7,16 +7,16 @@ export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
 export type SessionChange = { kind: 'changed' | 'ended'; key: string; version: number };
 
 /** What a note is about: its kind, and what tells it from the others of that kind. */
-export type NoteSubject = readonly [kind: string, ...about: string[]];
+export type MarkerSubject = readonly [kind: string, ...about: string[]];
 
 /**
  * Where sessions are. Absence is a value; an outage throws `store_unavailable` and never looks like an absence.
  * A record leaves the store by itself when the session is over.
  */
 export type SessionStore = {
-  load(key: string): Promise<StoredSession | undefined>;
+  loadRecord(key: string): Promise<SessionRecord | undefined>;
   /** Reads what requests need. What was read before, if `known`, may be given again when nothing about it has changed. */
-  look(key: string, known?: LiveSession): Promise<LiveSession | undefined>;
+  loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
   /** Puts a session into the store, in the generation of now. From when it can be loaded it is found by its owners. */
   create(key: string, session: Session, idleExpiresAtMs: number): Promise<void>;
   /** Writes a session over `expectedVersion` of itself, as `expectedVersion + 1`; otherwise changes nothing. */
@@ -24,9 +24,9 @@ export type SessionStore = {
   /** Moves the idle limit, never backwards; gives false when the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session and gives it, as it was in that moment, to exactly one of all who try. */
-  remove(key: string): Promise<StoredSession | undefined>;
+  remove(key: string): Promise<SessionRecord | undefined>;
   /** All sessions of an owner. Costs as much as they are many, however many sessions others have. */
-  ofOwner(owner: Owner): Promise<readonly StoredSession[]>;
+  ofOwner(owner: Owner): Promise<readonly SessionRecord[]>;
 
   /** Begins another generation of sessions: all that there are belong to an older one. Touches none of them. */
   beginGeneration(): Promise<void>;
@@ -34,12 +34,12 @@ export type SessionStore = {
   generation(): number;
 
   /** Keeps a short text for `ttlMs`. */
-  note(subject: NoteSubject, text: string, ttlMs: number): Promise<void>;
+  putMarker(subject: MarkerSubject, text: string, ttlMs: number): Promise<void>;
   /** The text kept on a subject, or undefined. */
-  readNote(subject: NoteSubject): Promise<string | undefined>;
+  getMarker(subject: MarkerSubject): Promise<string | undefined>;
 
   /** True while every change made on any replica is sure to reach {@link SessionStore.onChange}. */
-  hearsChanges(): boolean;
+  isSubscribed(): boolean;
   /** Calls for each change, and with undefined when changes may have been missed or concern every session. */
   onChange(listener: (change: SessionChange | undefined) => void): void;
   /** Asks the store whether it is there. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';
 
-let rig: Rig;
+let rig: TestGateway;
 
 beforeAll(async () => {
   rig = await openRig({ config: { admin: { token: TOKEN } } });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -9,8 +9,8 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 const TOKEN = 'canary-admin-token.of_the~tests';
 
 let redis: RedisServer;
-let rig: Rig;
-let replica: Awaited<ReturnType<Rig['replica']>>;
+let rig: TestGateway;
+let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();

@@ -5,14 +5,14 @@ import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 /** The provider, as seen by each of two gateways on one Redis. */
 let first: UserAgent;
 let second: UserAgent;

@@ -5,13 +5,13 @@ import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../.
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 openTestRigs((opened) => ({ redis, rig } = opened));
 

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { type BegunLogin, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 openTestRigs((opened) => ({ redis, rig } = opened));
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 /** A browser that is signed in, and the session of the provider that it began in. */
 let agent: UserAgent;
 let sid: string;

@@ -4,9 +4,9 @@ import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 
-let rig: Rig;
+let rig: TestGateway;
 
 beforeEach(async () => {
   rig = await openRig();
@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 afterEach(() => rig.close());
 
-function loginCookies({ agent }: Rig) {
+function loginCookies({ agent }: TestGateway) {
   return agent.cookies.all().filter(({ name }) => name.includes('coatcheck-login-'));
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -10,8 +10,8 @@ const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 type Listed = { id: string; createdAt: string; lastSeenAt: string; expiresAt: string; current: boolean };
 
 let redis: RedisServer;
-let rig: Rig;
-let replica: Awaited<ReturnType<Rig['replica']>>;
+let rig: TestGateway;
+let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();

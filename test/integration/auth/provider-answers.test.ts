@@ -5,12 +5,12 @@ import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { login } from '../../../testkit/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 openTestRigs((opened) => ({ redis, rig } = opened));
 

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
-let rig: Rig;
+let rig: TestGateway;
 
 openTestRigs((opened) => ({ redis, rig } = opened));
 

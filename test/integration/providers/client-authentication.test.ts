@@ -6,12 +6,12 @@ import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openStand } from '../../../testkit/providers/stand.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
 
-async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<Rig> {
+async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<TestGateway> {
   const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
   const method = { clientAuthentication: provider.client.authentication };
   const rig = await openRig({ provider, config: { provider: { ...method, ...section } } });
@@ -26,7 +26,7 @@ const withKey = (kind: string, client: Partial<Client> = {}, section: Record<str
   );
 
 /** Signs in, refreshes and signs out, and gives the requests on which the client had to prove itself. */
-async function wholeWay({ agent, advance, provider }: Rig) {
+async function wholeWay({ agent, advance, provider }: TestGateway) {
   await agent.signIn();
   advance(LIFE);
   expect((await agent.fetch('/api/one')).status).toBe(200);

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 
 /** A 401 that asks for another token, with what else stands in its head, and the body. */
 const refusal = (fields: readonly string[], body = '') =>
@@ -14,7 +14,7 @@ type End = (socket: Socket) => void;
 const finish: End = (socket) => void socket.end();
 const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 20);
 
-type Stand = { rig: Rig; raw: RawUpstream };
+type Stand = { rig: TestGateway; raw: RawUpstream };
 
 /** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
 async function openStand(bytes: string, end: End): Promise<Stand> {

@@ -3,14 +3,14 @@ import { onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/families.ts';
 import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import type { Rig } from '../../../testkit/test-gateway.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import { tallyOf } from '../../../testkit/tally.ts';
 import { until } from '../../../testkit/until.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** People who call the API without end, each at two gateways in turn, while time flies and their tokens are renewed. */
 export type Crowd = {
-  readonly rig: Rig;
+  readonly rig: TestGateway;
   /** How often which status was answered so far. */
   tally(): Record<string, number>;
   /** Resolves when so many more calls have been answered. */

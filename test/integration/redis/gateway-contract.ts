@@ -1,5 +1,5 @@
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -12,7 +12,7 @@ const PATIENCE = { timeout: 20_000, interval: 50 };
  * their caches by age: what one of them does the other hears of by a message, or not at all.
  */
 export function describeGatewaysOn(at: () => string): void {
-  let rig: Rig;
+  let rig: TestGateway;
   let here: UserAgent;
   let there: UserAgent;
 

@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { login } from '../../../testkit/login-steps.ts';
-import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
@@ -10,7 +10,7 @@ import { claimsOf } from './signing.ts';
 export const PATIENCE = { timeout: 15_000 };
 
 /** A gateway and its provider, seen from a browser that signs in. */
-export type Stage = Rig & {
+export type Stage = TestGateway & {
   /** Signs in by a navigation through the provider; gives the answer to the callback. */
   login(query?: string): Promise<AgentResponse>;
   /** Expects that a login is refused for this reason, and that nobody is signed in by it. */
@@ -60,7 +60,7 @@ export async function openStage({ metadata = {}, ...options }: StageOptions = {}
 }
 
 /** Expects that the browser has no cookie left, and that nothing of the person went anywhere. */
-export async function expectNobody({ agent, upstream, provider }: Rig): Promise<void> {
+export async function expectNobody({ agent, upstream, provider }: TestGateway): Promise<void> {
   expect(agent.cookies.all()).toEqual([]);
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   expect(upstream.requests).toEqual([]);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Rig, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -20,7 +20,7 @@ describe.each([
   ['in memory', () => 'memory:'],
   ['in Redis', () => redis.url],
 ])('a session %s', (_where, store) => {
-  let rig: Rig;
+  let rig: TestGateway;
 
   beforeEach(async () => {
     rig = await open();
@@ -30,7 +30,7 @@ describe.each([
   afterEach(() => rig.close());
 
   /** Opens a rig whose clock stands still, with access tokens that outlive the test and no cache before the store. */
-  async function open(session: Record<string, unknown> = {}): Promise<Rig> {
+  async function open(session: Record<string, unknown> = {}): Promise<TestGateway> {
     const opened = await openRig({
       store: store(),
       config: { session: { cache: { maxAge: '0s' }, ...session } },

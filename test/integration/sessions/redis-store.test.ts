@@ -13,7 +13,7 @@ import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Rig, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { renewed, sampleSession } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
@@ -72,7 +72,7 @@ function openStoreHere(options?: StoreOptions): SessionStore {
 }
 
 /** Opens a gateway on the Redis of this file, for the test alone. */
-async function openGateway(options: RigOptions = {}): Promise<Rig> {
+async function openGateway(options: RigOptions = {}): Promise<TestGateway> {
   const rig = await openRig({ store: redis.url, ...options });
   onTestFinished(() => rig.close());
   return rig;
@@ -302,7 +302,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     await store.create('long', session(), Date.now() + HOUR);
     const [index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(2);
-    await vi.waitFor(async () => expect(await store.load('short')).toBeUndefined(), PATIENCE);
+    await vi.waitFor(async () => expect(await store.loadRecord('short')).toBeUndefined(), PATIENCE);
     await store.create('next', session(), Date.now() + HOUR);
     expect(await client.zcard(index)).toBe(2);
   });
@@ -311,7 +311,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     const store = openStoreHere();
     await store.create('idle', session(), Date.now() + 200);
     await store.create('used', session(), Date.now() + HOUR);
-    await vi.waitFor(async () => expect(await store.load('idle')).toBeUndefined(), PATIENCE);
+    await vi.waitFor(async () => expect(await store.loadRecord('idle')).toBeUndefined(), PATIENCE);
     expect(await store.ofOwner(alice)).toMatchObject([{ key: 'used' }]);
     const [, index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(1);
@@ -320,7 +320,7 @@ describe('the indexes in Redis (standards: D17)', () => {
   it('tell a reader of Redis nothing: their names are not hashes that could be tried out (standards: E5)', async () => {
     const store = openStoreHere();
     await store.create('one', session(), Date.now() + HOUR);
-    await store.note(['end', 'subject', issuer, 'alice'], 'x', HOUR);
+    await store.putMarker(['end', 'subject', issuer, 'alice'], 'x', HOUR);
     const dump = await redis.dump();
     const texts = [
       'alice',
@@ -377,7 +377,7 @@ describe('the indexes in Redis (standards: D17)', () => {
       });
       await expect(dying.create('one', session(), Date.now() + HOUR)).rejects.toThrow('dead');
       const store = openStoreHere();
-      const isThere = (await store.load('one')) !== undefined;
+      const isThere = (await store.loadRecord('one')) !== undefined;
       expect(isThere).toBe(step > 3);
       for (const owner of [alice, atProvider])
         expect(await store.ofOwner(owner)).toHaveLength(isThere ? 1 : 0);
@@ -492,7 +492,7 @@ describe('the rotation of secrets (standards: E6)', () => {
 describe('two gateways on one Redis', () => {
   /** Only a message can drop what is cached for so long. */
   const cached = { session: { cache: { maxAge: '1h' } } };
-  let rig: Rig;
+  let rig: TestGateway;
   /** The same browser, as another gateway sees it. */
   let elsewhere: UserAgent;
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
-  liveSession,
-  storedSession,
-  type LiveSession,
+  sessionView,
+  sessionRecord,
+  type SessionView,
   type Owner,
-  type StoredSession,
+  type SessionRecord,
 } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { renewed, sampleSession } from './sample.ts';
@@ -26,35 +26,35 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   const soon = (ms = 300) => Date.now() + ms;
   const later = () => Date.now() + 60_000;
   const isGone = (key: string) =>
-    vi.waitFor(async () => expect(await store.load(key)).toBeUndefined(), PATIENCE);
+    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), PATIENCE);
 
   describe('load', () => {
     it('gives undefined for a key that was never used', async () => {
-      expect(await store.load('nobody')).toBeUndefined();
+      expect(await store.loadRecord('nobody')).toBeUndefined();
     });
 
     it('gives a session as it was created, as its first version', async () => {
       const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
       const idleExpiresAtMs = later();
       await store.create('one', session, idleExpiresAtMs);
-      expect(await store.load('one')).toEqual(
-        storedSession({ key: 'one', session, version: 1, idleExpiresAtMs }),
+      expect(await store.loadRecord('one')).toEqual(
+        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs }),
       );
     });
 
     it('keeps sessions apart', async () => {
       await store.create('one', sampleSession({ subject: 'alice' }), later());
       await store.create('two', sampleSession({ subject: 'bob' }), later());
-      expect((await store.load('one'))?.session.subject).toBe('alice');
-      expect((await store.load('two'))?.session.subject).toBe('bob');
+      expect((await store.loadRecord('one'))?.session.subject).toBe('alice');
+      expect((await store.loadRecord('two'))?.session.subject).toBe('bob');
       await store.remove('one');
-      expect(await store.load('two')).toBeDefined();
+      expect(await store.loadRecord('two')).toBeDefined();
     });
 
     it('gives back tokens of any size', async () => {
       const session = renewed(sampleSession(), 'x'.repeat(200_000));
       await store.create('one', session, later());
-      expect((await store.load('one'))?.session).toEqual(session);
+      expect((await store.loadRecord('one'))?.session).toEqual(session);
     });
   });
 
@@ -62,11 +62,11 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     const open = async () => {
       const session = sampleSession();
       await store.create('one', session, later());
-      return { session, seen: (await store.look('one')) as LiveSession };
+      return { session, seen: (await store.loadView('one')) as SessionView };
     };
 
     /** What requests need of a session, taken from all of it. */
-    const lessOf = async (key: string) => liveSession((await store.load(key)) as StoredSession);
+    const lessOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
 
     it('gives what requests need of a session, and no other secret of it', async () => {
       const { session, seen } = await open();
@@ -86,9 +86,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const further = Date.now() + 120_000;
       await store.touch('one', further);
       const touched = { ...seen, idleExpiresAtMs: further };
-      expect(await store.look('one', seen)).toEqual(touched);
+      expect(await store.loadView('one', seen)).toEqual(touched);
       await store.replace('one', renewed(session, 'access-2'), 1);
-      const looked = await store.look('one', touched);
+      const looked = await store.loadView('one', touched);
       expect(looked).toEqual(await lessOf('one'));
       expect(looked?.session.tokens.access['']?.value).toBe('access-2');
     });
@@ -96,8 +96,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     it('gives undefined for one that has ended, whatever was known before', async () => {
       const { seen } = await open();
       await store.remove('one');
-      expect(await store.look('one', seen)).toBeUndefined();
-      expect(await store.look('nobody')).toBeUndefined();
+      expect(await store.loadView('one', seen)).toBeUndefined();
+      expect(await store.loadView('nobody')).toBeUndefined();
     });
   });
 
@@ -108,18 +108,18 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, idleExpiresAtMs);
       const second = renewed(session, 'access-2');
       expect(await store.replace('one', second, 1)).toBe('replaced');
-      expect(await store.load('one')).toEqual(
-        storedSession({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+      expect(await store.loadRecord('one')).toEqual(
+        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
       );
       expect(await store.replace('one', renewed(session, 'access-3'), 2)).toBe('replaced');
-      expect((await store.load('one'))?.version).toBe(3);
+      expect((await store.loadRecord('one'))?.version).toBe(3);
     });
 
     it.each([0, 2, 11])('changes nothing over version %i of a first one: conflict', async (version) => {
       const session = sampleSession();
       await store.create('one', session, later());
       expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
-      expect(await store.load('one')).toMatchObject({ session, version: 1 });
+      expect(await store.loadRecord('one')).toMatchObject({ session, version: 1 });
     });
 
     it('has one winner among many who expect the same version', async () => {
@@ -129,7 +129,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
         Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(session, `access-of-${at}`), 1)),
       );
       expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
-      expect(await store.load('one')).toMatchObject({
+      expect(await store.loadRecord('one')).toMatchObject({
         version: 2,
         session: renewedBy(results.indexOf('replaced')),
       });
@@ -141,7 +141,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, later());
       await store.remove('one');
       expect(await store.replace('one', session, 1)).toBe('gone');
-      expect(await store.load('one')).toBeUndefined();
+      expect(await store.loadRecord('one')).toBeUndefined();
     });
 
     const renewedBy = (at: number) =>
@@ -156,8 +156,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', session, later());
       const further = Date.now() + 120_000;
       expect(await store.touch('one', further)).toBe(true);
-      expect(await store.load('one')).toEqual(
-        storedSession({ key: 'one', session, version: 1, idleExpiresAtMs: further }),
+      expect(await store.loadRecord('one')).toEqual(
+        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs: further }),
       );
     });
 
@@ -165,7 +165,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const idleExpiresAtMs = later();
       await store.create('one', sampleSession(), idleExpiresAtMs);
       expect(await store.touch('one', idleExpiresAtMs - 30_000)).toBe(true);
-      expect((await store.load('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
+      expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
     });
 
     it('holds through a replacement', async () => {
@@ -174,7 +174,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const further = Date.now() + 120_000;
       await store.touch('one', further);
       await store.replace('one', renewed(session, 'access-2'), 1);
-      expect((await store.load('one'))?.idleExpiresAtMs).toBe(further);
+      expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(further);
     });
 
     it('tells that a session has ended, and does not bring it back', async () => {
@@ -182,7 +182,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', sampleSession(), later());
       await store.remove('one');
       expect(await store.touch('one', later())).toBe(false);
-      expect(await store.load('one')).toBeUndefined();
+      expect(await store.loadRecord('one')).toBeUndefined();
     });
   });
 
@@ -194,9 +194,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const second = renewed(session, 'access-2');
       await store.replace('one', second, 1);
       expect(await store.remove('one')).toEqual(
-        storedSession({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
       );
-      expect(await store.load('one')).toBeUndefined();
+      expect(await store.loadRecord('one')).toBeUndefined();
     });
 
     it('gives it to exactly one of many', async () => {
@@ -217,7 +217,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
         const writes = [store.replace(key, renewed(session, 'access-2'), 1), store.remove(key)] as const;
         const [result, removed] = await Promise.all(round % 2 === 0 ? writes : [...writes].reverse());
         expect([result, removed]).toContainEqual(expect.objectContaining({ key }));
-        expect(await store.load(key)).toBeUndefined();
+        expect(await store.loadRecord(key)).toBeUndefined();
       }
     });
   });
@@ -243,7 +243,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
         sampleSession({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }),
         later(),
       );
-      expect(await store.load('one')).toBeDefined();
+      expect(await store.loadRecord('one')).toBeDefined();
       await isGone('one');
     });
 
@@ -252,7 +252,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', sampleSession(), idleExpiresAtMs);
       await store.touch('one', later());
       await sleep(idleExpiresAtMs - Date.now() + 100);
-      expect(await store.load('one')).toBeDefined();
+      expect(await store.loadRecord('one')).toBeDefined();
     });
 
     it('comes later when a new refresh token lives longer', async () => {
@@ -261,7 +261,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', { ...session, tokens: { ...session.tokens, refreshExpiresAtMs } }, later());
       await store.replace('one', renewed(session, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
-      expect(await store.load('one')).toBeDefined();
+      expect(await store.loadRecord('one')).toBeDefined();
     });
   });
 
@@ -315,7 +315,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const further = Date.now() + 120_000;
       await store.touch('a1', further);
       const [found] = await store.ofOwner(atProvider('s1'));
-      expect(found).toEqual(await store.load('a1'));
+      expect(found).toEqual(await store.loadRecord('a1'));
       expect(found).toMatchObject({ version: 2, idleExpiresAtMs: further });
     });
 
@@ -345,7 +345,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   describe('a generation (standards: D24)', () => {
     it('is the first at the start, which sessions say nothing of', async () => {
       await store.create('one', sampleSession(), later());
-      const stored = await store.load('one');
+      const stored = await store.loadRecord('one');
       expect(store.generation()).toBe(0);
       expect(stored?.session.generation).toBeUndefined();
     });
@@ -358,13 +358,13 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.beginGeneration();
       expect(second).toBeGreaterThan(0);
       expect(store.generation()).toBeGreaterThan(second);
-      expect((await store.load('one'))?.session.generation).toBeUndefined();
-      expect((await store.load('two'))?.session.generation).toBe(second);
+      expect((await store.loadRecord('one'))?.session.generation).toBeUndefined();
+      expect((await store.loadRecord('two'))?.session.generation).toBe(second);
     });
 
     it('tells who listens that every session is concerned', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.hearsChanges()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
       store.onChange((change) => heard.push(change));
       await store.beginGeneration();
       await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENCE);
@@ -373,29 +373,29 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
   describe('a note', () => {
     it('is kept on its subject, and on no other', async () => {
-      await store.note(['kind', 'a', 'bc'], 'text', 60_000);
-      expect(await store.readNote(['kind', 'a', 'bc'])).toBe('text');
-      expect(await store.readNote(['kind', 'ab', 'c'])).toBeUndefined();
-      expect(await store.readNote(['other', 'a', 'bc'])).toBeUndefined();
+      await store.putMarker(['kind', 'a', 'bc'], 'text', 60_000);
+      expect(await store.getMarker(['kind', 'a', 'bc'])).toBe('text');
+      expect(await store.getMarker(['kind', 'ab', 'c'])).toBeUndefined();
+      expect(await store.getMarker(['other', 'a', 'bc'])).toBeUndefined();
     });
 
     it('gives way to a later one, and may say nothing', async () => {
-      await store.note(['kind'], 'one', 60_000);
-      await store.note(['kind'], '', 60_000);
-      expect(await store.readNote(['kind'])).toBe('');
+      await store.putMarker(['kind'], 'one', 60_000);
+      await store.putMarker(['kind'], '', 60_000);
+      expect(await store.getMarker(['kind'])).toBe('');
     });
 
     it('is gone when its time is over', async () => {
-      await store.note(['kind'], 'text', 200);
-      expect(await store.readNote(['kind'])).toBe('text');
-      await vi.waitFor(async () => expect(await store.readNote(['kind'])).toBeUndefined(), PATIENCE);
+      await store.putMarker(['kind'], 'text', 200);
+      expect(await store.getMarker(['kind'])).toBe('text');
+      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), PATIENCE);
     });
   });
 
   describe('onChange', () => {
     it('tells of each change and each end with its version, in order for each session', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.hearsChanges()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
       store.onChange((change) => heard.push(change));
       const session = sampleSession();
       await store.create('one', session, later());

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createBreaker } from '../../../src/concurrency/circuit-breaker.ts';
+import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
 import { createTestClock } from '../clock.ts';
 
 // The longest pause that jitter allows.
@@ -8,8 +8,8 @@ afterEach(() => vi.restoreAllMocks());
 
 function openBreaker() {
   const clock = createTestClock();
-  const breaker = createBreaker(clock.now);
-  const fail = (retryAfterMs?: number) => breaker.asking().failed(retryAfterMs);
+  const breaker = createCircuitBreaker(clock.now);
+  const fail = (retryAfterMs?: number) => breaker.begin().failed(retryAfterMs);
   /** Fails as often as it takes for the endpoint to be left alone. */
   const open = () => {
     for (let failure = 0; failure < 3; failure += 1) fail();
@@ -22,7 +22,7 @@ describe('the breaker', () => {
     const { breaker } = openBreaker();
     for (let call = 0; call < 10; call += 1) {
       expect(breaker.pauseMs()).toBe(0);
-      breaker.asking().succeeded();
+      breaker.begin().succeeded();
     }
   });
 
@@ -40,7 +40,7 @@ describe('the breaker', () => {
     for (let round = 0; round < 5; round += 1) {
       fail();
       fail();
-      breaker.asking().succeeded();
+      breaker.begin().succeeded();
     }
     expect(breaker.pauseMs()).toBe(0);
   });
@@ -69,7 +69,7 @@ describe('the breaker', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
-    const trial = breaker.asking();
+    const trial = breaker.begin();
     expect(breaker.pauseMs()).toBe(1_000);
     trial.succeeded();
     expect(breaker.pauseMs()).toBe(0);
@@ -79,7 +79,7 @@ describe('the breaker', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
-    breaker.asking();
+    breaker.begin();
     clock.advance(10_000);
     expect(breaker.pauseMs()).toBe(0);
   });
@@ -88,7 +88,7 @@ describe('the breaker', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
-    breaker.asking().withdrawn();
+    breaker.begin().cancel();
     expect(breaker.pauseMs()).toBe(0);
   });
 
@@ -102,7 +102,7 @@ describe('the breaker', () => {
 
   it('is not called back early by other calls that fail meanwhile (G13)', () => {
     const { breaker } = openBreaker();
-    const calls = [breaker.asking(), breaker.asking(), breaker.asking(), breaker.asking(), breaker.asking()];
+    const calls = [breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin()];
     calls[0]?.failed(60_000);
     for (const call of calls.slice(1)) call.failed(undefined);
     expect(breaker.pauseMs()).toBe(60_000);
@@ -116,7 +116,7 @@ describe('the breaker', () => {
 
   it('takes calls that fail together for one failure, once it stays away', () => {
     const { breaker, open } = openBreaker();
-    const together = Array.from({ length: 20 }, () => breaker.asking());
+    const together = Array.from({ length: 20 }, () => breaker.begin());
     open();
     for (const call of together) call.failed(undefined);
     expect(breaker.pauseMs()).toBe(500);
@@ -124,7 +124,7 @@ describe('the breaker', () => {
 
   it('opens again for a late success', () => {
     const { breaker, open } = openBreaker();
-    const late = breaker.asking();
+    const late = breaker.begin();
     open();
     late.succeeded();
     expect(breaker.pauseMs()).toBe(0);

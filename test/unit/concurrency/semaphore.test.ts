@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { createTurnstile } from '../../../src/concurrency/semaphore.ts';
+import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 
 /** Callers of a turnstile that go in and out as the test says. */
 function openTurnstile(limit: number) {
-  const turnstile = createTurnstile(limit);
+  const turnstile = createSemaphore(limit);
   const inside: string[] = [];
   const ways = new Map<string, PromiseWithResolvers<string>>();
   const enter = (name: string) => {
     const way = Promise.withResolvers<string>();
     ways.set(name, way);
-    return turnstile.pass(() => {
+    return turnstile.run(() => {
       inside.push(name);
       return way.promise;
     });

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createFlights } from '../../../src/concurrency/single-flight.ts';
+import { createSingleFlight } from '../../../src/concurrency/single-flight.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 /** Flights that take off and land as the test says. */
 function openFlights() {
-  const flights = createFlights<string>();
+  const flights = createSingleFlight<string>();
   const started: { takeOff: () => void; land: (where: string) => void }[] = [];
   const board = (name: string) =>
-    flights.board(name, (takeOff) => {
+    flights.run(name, (takeOff) => {
       const { promise, resolve } = Promise.withResolvers<string>();
       started.push({ takeOff, land: resolve });
       return promise;
@@ -22,14 +22,14 @@ describe('a flight', () => {
     const { flights, board, started } = openFlights();
     const boarded = [board('a'), board('a'), board('b')];
     expect(started).toHaveLength(2);
-    expect([flights.isUnderWay('a'), flights.isUnderWay('b'), flights.isUnderWay('c')]).toEqual([
+    expect([flights.isRunning('a'), flights.isRunning('b'), flights.isRunning('c')]).toEqual([
       true,
       true,
       false,
     ]);
     started[0]?.land('here');
     started[1]?.land('there');
-    expect(await Promise.all(boarded.map((flight) => flight.landing(1_000)))).toEqual([
+    expect(await Promise.all(boarded.map((flight) => flight.waitFor(1_000)))).toEqual([
       'here',
       'here',
       'there',
@@ -40,8 +40,8 @@ describe('a flight', () => {
     const { flights, board, started } = openFlights();
     const first = board('a');
     started[0]?.land('here');
-    await first.landing(1_000);
-    expect(flights.isUnderWay('a')).toBe(false);
+    await first.waitFor(1_000);
+    expect(flights.isRunning('a')).toBe(false);
     board('a');
     expect(started).toHaveLength(2);
   });
@@ -50,7 +50,7 @@ describe('a flight', () => {
     const { board, started } = openFlights();
     const seen: (string | undefined)[] = [];
     void board('a')
-      .landing(1_000)
+      .waitFor(1_000)
       .then((landing) => seen.push(landing));
     await vi.advanceTimersByTimeAsync(60_000);
     expect(seen).toEqual([]);
@@ -63,26 +63,26 @@ describe('a flight', () => {
 
   it('goes on for the others when one gives up (G24)', async () => {
     const { flights, board, started } = openFlights();
-    const patient = board('a').landing(10_000);
-    const hasty = board('a').landing(100);
+    const patient = board('a').waitFor(10_000);
+    const hasty = board('a').waitFor(100);
     started[0]?.takeOff();
     await vi.advanceTimersByTimeAsync(100);
     expect(await hasty).toBeUndefined();
-    expect(flights.isUnderWay('a')).toBe(true);
+    expect(flights.isRunning('a')).toBe(true);
     started[0]?.land('here');
     expect(await patient).toBe('here');
   });
 
   it('may land without having taken off', async () => {
     const { board, started } = openFlights();
-    const landing = board('a').landing(1_000);
+    const landing = board('a').waitFor(1_000);
     started[0]?.land('nowhere');
     expect(await landing).toBe('nowhere');
   });
 
   it('leaves no timer behind', async () => {
     const { board, started } = openFlights();
-    const landing = board('a').landing(1_000);
+    const landing = board('a').waitFor(1_000);
     started[0]?.takeOff();
     await vi.advanceTimersByTimeAsync(10);
     started[0]?.land('here');

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createRate } from '../../../src/concurrency/sliding-window.ts';
+import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTestClock } from '../clock.ts';
 
 function openRate(perMinute: number) {
   const clock = createTestClock();
-  return { rate: createRate({ perMinute, clock: clock.now }), clock };
+  return { rate: createSlidingWindow({ perMinute, clock: clock.now }), clock };
 }
 
 describe('the rate', () => {

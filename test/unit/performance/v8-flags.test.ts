@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { settings } from '../../../src/performance/v8-flags.ts';
+import { v8Flags } from '../../../src/performance/v8-flags.ts';
 
 const run = promisify(execFile);
 
 /** Keeps what it makes for a while, so that V8 finds the young generation too small, and says how large it is on average. */
 const greedy = `
 import { setImmediate as turn } from 'node:timers/promises';
-import { tuneHeap, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
-if (process.argv[1] === 'tuned') tuneHeap();
+import { applyV8Flags, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
+if (process.argv[1] === 'tuned') applyV8Flags();
 const turns = 600;
 let kept = [];
 let sum = 0;
@@ -25,8 +25,8 @@ console.log(sum / turns);
 /** Makes pieces of a body and drops them, as a large one passes, and says what memory they had at most. */
 const passing = `
 import { setImmediate as turn } from 'node:timers/promises';
-import { tuneHeap } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
-if (process.argv[1] === 'tuned') tuneHeap();
+import { applyV8Flags } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
+if (process.argv[1] === 'tuned') applyV8Flags();
 let most = 0;
 for (let at = 0; at < 8_192; at += 1) {
   new Uint8Array(65_536);
@@ -44,7 +44,7 @@ async function figureOf(script: string, ...args: string[]): Promise<number> {
 describe('the heap of a gateway', () => {
   it('is set up by flags that this V8 knows: it passes over others in silence', async () => {
     const { stdout } = await run(process.execPath, ['--v8-options']);
-    for (const setting of [...settings, '--semi-space-growth-factor']) {
+    for (const setting of [...v8Flags, '--semi-space-growth-factor']) {
       const [flag = ''] = setting.replace('--no-', '--').split('=');
       expect(stdout).toContain(` ${flag} `);
     }

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { createTurn } from '../../../src/performance/write-batch.ts';
+import { createWriteBatch } from '../../../src/performance/write-batch.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the end of a turn of the event loop', () => {
   it('runs what was put off to it, once, in the order in which that came', async () => {
-    const turn = createTurn();
+    const turn = createWriteBatch();
     const done: string[] = [];
-    turn.atEnd(() => done.push('first'));
-    turn.atEnd(() => done.push('second'));
+    turn.add(() => done.push('first'));
+    turn.add(() => done.push('second'));
     await Promise.resolve();
     expect(done).toEqual([]);
     await nextTurn();
@@ -18,11 +18,11 @@ describe('the end of a turn of the event loop', () => {
   });
 
   it('leaves what a task puts off to the end of the next turn', async () => {
-    const turn = createTurn();
+    const turn = createWriteBatch();
     const done: string[] = [];
-    turn.atEnd(() => {
+    turn.add(() => {
       done.push('first');
-      turn.atEnd(() => done.push('second'));
+      turn.add(() => done.push('second'));
     });
     await nextTurn();
     expect(done).toEqual(['first']);

@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
-import { credentialsFindings, oauth2Findings } from '../../../src/provider/configured-findings.ts';
-import type { Finding } from '../../../src/provider/finding.ts';
+import { diagnoseCredentials, diagnoseOAuth2 } from '../../../src/provider/configured-findings.ts';
+import type { CheckResult } from '../../../src/provider/finding.ts';
 import { minimal } from '../config/sample.ts';
 
 const report = (section: Record<string, unknown>): Record<string, string> => {
   const { provider } = parseConfig({ ...minimal, provider: section });
-  const findings: Finding[] =
+  const findings: CheckResult[] =
     provider.type === 'oauth2'
-      ? oauth2Findings(provider, 'https://login.example.com', 'https://app.example.com/auth/callback')
+      ? diagnoseOAuth2(provider, 'https://login.example.com', 'https://app.example.com/auth/callback')
       : provider.type === 'credentials'
-        ? credentialsFindings(provider, 'https://api.example.com')
+        ? diagnoseCredentials(provider, 'https://api.example.com')
         : [];
   return Object.fromEntries(findings.map(({ name, verdict, detail }) => [name, `${verdict}: ${detail}`]));
 };

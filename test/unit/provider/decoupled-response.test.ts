@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { readDecoupledAnswer } from '../../../src/provider/decoupled-response.ts';
+import { readDecoupledResponse } from '../../../src/provider/decoupled-response.ts';
 
-const read = (answer: unknown): unknown => JSON.parse(readDecoupledAnswer(JSON.stringify(answer)));
+const read = (answer: unknown): unknown => JSON.parse(readDecoupledResponse(JSON.stringify(answer)));
 
 it.each([
   [
@@ -37,5 +37,5 @@ it('takes a token answer for one, whatever else is in it', () => {
 });
 
 it('leaves what is no JSON as it is', () => {
-  expect(readDecoupledAnswer('<html>')).toBe('<html>');
+  expect(readDecoupledResponse('<html>')).toBe('<html>');
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   detachIdToken,
   normalizeTokenResponse,
-  readTokenAnswer,
+  readTokenResponse,
   reattachIdToken,
 } from '../../../src/provider/token-response.ts';
 
@@ -50,7 +50,7 @@ describe('a normalized token answer', () => {
   it('reads no member as a prototype', () => {
     const text = normalizeTokenResponse('{"access_token":"at","__proto__":{"refresh_token":"evil"}}');
     expect(JSON.parse(text).refresh_token).toBeUndefined();
-    expect(readTokenAnswer(JSON.parse(text)).refreshToken).toBeUndefined();
+    expect(readTokenResponse(JSON.parse(text)).refreshToken).toBeUndefined();
   });
 });
 
@@ -68,7 +68,7 @@ describe('a detached ID token', () => {
     for (const idToken of [undefined, null, '']) {
       const text = detachIdToken(JSON.stringify({ ...bearer, id_token: idToken }));
       expect(JSON.parse(text)).toEqual(bearer);
-      expect(readTokenAnswer(reattachIdToken(JSON.parse(text))).idToken).toBeUndefined();
+      expect(readTokenResponse(reattachIdToken(JSON.parse(text))).idToken).toBeUndefined();
     }
   });
 
@@ -87,7 +87,7 @@ describe('a token answer', () => {
       refresh_expires_in: 1800,
       id_token: 'id',
     };
-    expect(readTokenAnswer({ ...bearer, ...members })).toEqual({
+    expect(readTokenResponse({ ...bearer, ...members })).toEqual({
       accessToken: 'at',
       expiresInSeconds: 300,
       scope: 'openid',
@@ -105,11 +105,11 @@ describe('a token answer', () => {
     [{ refresh_expires_in: '1800' }, 1800],
     [{}, undefined],
   ])('with %o has a refresh token that lives %o seconds (G20)', (members, seconds) => {
-    expect(readTokenAnswer({ ...bearer, ...members }).refreshExpiresInSeconds).toBe(seconds);
+    expect(readTokenResponse({ ...bearer, ...members }).refreshExpiresInSeconds).toBe(seconds);
   });
 
   it('is empty where nothing of it came', () => {
-    expect(readTokenAnswer({})).toEqual({
+    expect(readTokenResponse({})).toEqual({
       accessToken: '',
       expiresInSeconds: undefined,
       scope: undefined,

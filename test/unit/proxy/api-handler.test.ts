@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { expect, it } from 'vitest';
 import { createOriginPolicy } from '../../../src/http/inbound/csrf.ts';
 import { createApi } from '../../../src/proxy/api-handler.ts';
-import { createCrowds } from '../../../src/proxy/concurrency-limit.ts';
+import { createConcurrencyLimit } from '../../../src/proxy/concurrency-limit.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { minimal, route } from '../config/sample.ts';
@@ -16,8 +16,8 @@ async function failureOf(parts: { bearers?: unknown; passages?: unknown }): Prom
   const deps = {
     routes: createRoutes(config.routes),
     originPolicy: createOriginPolicy(config.baseUrl, 'fetch-metadata'),
-    crowds: createCrowds(),
-    bearers: { forRequest: async () => undefined },
+    crowds: createConcurrencyLimit(),
+    bearers: { resolve: async () => undefined },
     passages: { open: async () => undefined },
     longAnswers: {},
     log: collectLog().log,
@@ -37,6 +37,6 @@ const fail = () => Promise.reject(fault);
 
 it('a fault of the gateway itself is not taken for one of the API', async () => {
   expect(await failureOf({})).toBeUndefined();
-  expect(await failureOf({ bearers: { forRequest: fail } })).toBe(fault);
+  expect(await failureOf({ bearers: { resolve: fail } })).toBe(fault);
   expect(await failureOf({ passages: { open: fail } })).toMatchObject({ code: 'upstream_unreachable' });
 });

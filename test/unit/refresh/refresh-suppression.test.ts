@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRefusals } from '../../../src/refresh/refresh-suppression.ts';
+import { createRefreshSuppression } from '../../../src/refresh/refresh-suppression.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { createTestClock } from '../clock.ts';
 import { sampleSession } from '../sessions/sample.ts';
@@ -8,7 +8,7 @@ const refused = (key: string, accessToken: string) => ({ stored: { key }, access
 
 describe('a token that an upstream refused though it was new', () => {
   it('is hopeless for that session on that route, and no other (G8)', () => {
-    const refusals = createRefusals(createTestClock().now);
+    const refusals = createRefreshSuppression(createTestClock().now);
     refusals.remember(refused('k1', 'at-2'), '/api');
     expect(refusals.isHopeless(refused('k1', 'at-2'), '/api')).toBe(true);
     expect(refusals.isHopeless(refused('k1', 'at-3'), '/api')).toBe(false);
@@ -17,7 +17,7 @@ describe('a token that an upstream refused though it was new', () => {
   });
 
   it('makes room for the next one', () => {
-    const refusals = createRefusals(createTestClock().now);
+    const refusals = createRefreshSuppression(createTestClock().now);
     refusals.remember(refused('k1', 'at-2'), '/api');
     refusals.remember(refused('k1', 'at-3'), '/api');
     expect(refusals.isHopeless(refused('k1', 'at-2'), '/api')).toBe(false);
@@ -25,7 +25,7 @@ describe('a token that an upstream refused though it was new', () => {
   });
 
   it('is forgotten when ten thousand others have been remembered since', () => {
-    const refusals = createRefusals(createTestClock().now);
+    const refusals = createRefreshSuppression(createTestClock().now);
     for (let at = 0; at <= 10_000; at += 1) refusals.remember(refused(`k${at}`, 'at'), '/api');
     expect(refusals.isHopeless(refused('k0', 'at'), '/api')).toBe(false);
     expect(refusals.isHopeless(refused('k1', 'at'), '/api')).toBe(true);
@@ -35,7 +35,7 @@ describe('a token that an upstream refused though it was new', () => {
 describe('renewals in vain', () => {
   it('count for a minute, from the record that all processes share (G8)', () => {
     const clock = createTestClock();
-    const refusals = createRefusals(clock.now);
+    const refusals = createRefreshSuppression(clock.now);
     const refusedAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
     const session = sampleSession(clock.now(), { refusedAtMs });
     expect(refusals.recent(session)).toEqual(refusedAtMs.slice(0, 3));
@@ -43,7 +43,7 @@ describe('renewals in vain', () => {
   });
 
   it('are too many at three', () => {
-    const refusals = createRefusals(createTestClock().now);
+    const refusals = createRefreshSuppression(createTestClock().now);
     expect([[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]].map(refusals.areTooMany)).toEqual([
       false,
       false,
@@ -59,7 +59,7 @@ describe('an audience that the provider gives a session no token for', () => {
 
   it('is denied to that session for a minute, and nothing else is', () => {
     const clock = createTestClock();
-    const refusals = createRefusals(clock.now);
+    const refusals = createRefreshSuppression(clock.now);
     refusals.deny('k1', orders);
     expect(refusals.isDenied('k1', createAudience(['orders.read'], []))).toBe(true);
     expect(refusals.isDenied('k1', createAudience([], []))).toBe(false);
@@ -71,7 +71,7 @@ describe('an audience that the provider gives a session no token for', () => {
   });
 
   it('is forgotten when ten thousand others have been denied since', () => {
-    const refusals = createRefusals(createTestClock().now);
+    const refusals = createRefreshSuppression(createTestClock().now);
     for (let at = 0; at <= 10_000; at += 1) refusals.deny(`k${at}`, orders);
     expect(refusals.isDenied('k0', orders)).toBe(false);
     expect(refusals.isDenied('k1', orders)).toBe(true);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LiveSession } from '../../../src/sessions/session.ts';
+import type { SessionView } from '../../../src/sessions/session.ts';
 import { codeOf, OVER_MS, run, signIn, withTokens } from './requests.ts';
 import { failure, openRefresher, refreshed } from './rig.ts';
 
@@ -14,7 +14,7 @@ describe('a rejected refresh', () => {
     const codes = await Promise.all([1, 2, 3].map(() => codeOf(refresher.fresh(stored, signIn))));
     expect(codes).toEqual(['session_expired', 'session_expired', 'session_expired']);
     expect(calls).toHaveLength(1);
-    expect(await store.load(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(stored.key)).toBeUndefined();
     expect(await counted('rejected')).toBe(1);
     expect(revoked).toEqual([]);
   });
@@ -44,7 +44,7 @@ describe('a rejected refresh', () => {
     const stored = await begin(OVER_MS);
     outcomes.push({ kind: 'identity_changed', refreshToken: 'rt-eve', cause: new Error('sub') });
     expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
-    expect(await store.load(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(stored.key)).toBeUndefined();
     expect(revoked).toEqual(['rt-eve']);
   });
 });
@@ -62,7 +62,7 @@ describe('a refresh that cannot be had now', () => {
       code: 'provider_unavailable',
       options: { retryAfterSeconds: expect.any(Number) },
     });
-    expect(await store.load(stored.key)).toEqual(stored);
+    expect(await store.loadRecord(stored.key)).toEqual(stored);
     expect(await counted('kept')).toBe(1);
     expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-3');
   });
@@ -96,7 +96,7 @@ describe('a refresh that cannot be had now', () => {
 
   it('because it was had too often this minute asks nobody (maxPerMinute)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
-    let stored: LiveSession = await begin();
+    let stored: SessionView = await begin();
     const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
     outcomes.push(short(2), short(3));
     await vi.advanceTimersByTimeAsync(OVER_MS);

@@ -73,7 +73,7 @@ describe('a session that ends while its token is renewed', () => {
     await sessions.end(stored.key, 'logout');
     answer(refreshed(2));
     expect(await codeOf(waiting)).toBe('session_expired');
-    expect(await store.load(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(stored.key)).toBeUndefined();
     expect(revoked).toEqual(['rt-1', 'rt-2']);
   });
 });
@@ -85,7 +85,7 @@ describe('a record that somebody else has written meanwhile', () => {
     await store.replace(stored.key, withTokens(stored, '9'), 1);
     answer(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-9');
-    expect((await store.load(stored.key))?.session.tokens.access['']?.value).toBe('at-9');
+    expect((await store.loadRecord(stored.key))?.session.tokens.access['']?.value).toBe('at-9');
     expect(await counted('failed')).toBe(1);
   });
 });
@@ -106,6 +106,6 @@ describe('new tokens that cannot be written', () => {
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(hasLock).toBe(true);
-    expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
   });
 });

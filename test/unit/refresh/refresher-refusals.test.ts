@@ -32,7 +32,7 @@ describe('after an upstream has refused a token', () => {
     const { signIn: start, stored: find, refresher, store } = openRefresher();
     const stored = await find(await start({ answer: { accessToken: 'at-1' } }));
     expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
-    expect(await store.load(stored.key)).toBeDefined();
+    expect(await store.loadRecord(stored.key)).toBeDefined();
   });
 
   it.each([
@@ -44,7 +44,7 @@ describe('after an upstream has refused a token', () => {
     const stored = await begin();
     outcomes.push(outcome);
     expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
-    expect(await store.load(stored.key)).toEqual(stored);
+    expect(await store.loadRecord(stored.key)).toEqual(stored);
   });
 
   it('throws when the renewal ends the session (G11)', async () => {
@@ -87,7 +87,7 @@ describe('after an upstream has refused a token', () => {
       refresher.refusedAgain(current, `/route-${round}`);
       await run(refresher.settle());
     }
-    expect((await store.load(current.stored.key))?.session.refusedAtMs).toHaveLength(3);
+    expect((await store.loadRecord(current.stored.key))?.session.refusedAtMs).toHaveLength(3);
     expect(await run(refresher.afterRefusal(current, '/another'))).toBeUndefined();
     expect(calls).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -98,6 +98,6 @@ describe('after an upstream has refused a token', () => {
     const { begin, refresher, store } = openRefresher();
     const stored = await begin();
     await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
-    expect((await store.load(stored.key))?.session.refusedAtMs ?? []).toEqual([]);
+    expect((await store.loadRecord(stored.key))?.session.refusedAtMs ?? []).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
 import type { Locks } from '../../../src/redis/lock.ts';
 import type { Credential } from '../../../src/refresh/credential.ts';
-import type { Session, StoredSession } from '../../../src/sessions/session.ts';
+import type { Session, SessionRecord } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 
 /** What the sign-in itself is for, and what one route asks for besides. */
@@ -32,7 +32,7 @@ export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 /** The session as another process would write it, with tokens of its own. */
-export function withTokens({ session }: StoredSession, name: string): Session {
+export function withTokens({ session }: SessionRecord, name: string): Session {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
   return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
 }
@@ -51,7 +51,7 @@ export function lapsingOnce(): Locks {
 }
 
 /** What the request of a session was sent with. */
-export const sentWith = (stored: StoredSession, accessToken: string): Credential => ({
+export const sentWith = (stored: SessionRecord, accessToken: string): Credential => ({
   stored,
   audience: signIn,
   accessToken,

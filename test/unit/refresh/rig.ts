@@ -2,14 +2,14 @@ import { vi } from 'vitest';
 import type { Logger } from '../../../src/observability/log.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
 import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
-import { createBreaker } from '../../../src/concurrency/circuit-breaker.ts';
+import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
 import type { Credential } from '../../../src/refresh/credential.ts';
-import { createRefreshExchange } from '../../../src/refresh/token-endpoint-call.ts';
-import { createRate } from '../../../src/concurrency/sliding-window.ts';
-import { createRefresher, type Refresher } from '../../../src/refresh/token-refresher.ts';
-import { createRefusals } from '../../../src/refresh/refresh-suppression.ts';
-import { createTurnstile } from '../../../src/concurrency/semaphore.ts';
-import type { StoredSession } from '../../../src/sessions/session.ts';
+import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
+import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
+import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';
+import { createRefreshSuppression } from '../../../src/refresh/refresh-suppression.ts';
+import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
+import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { collectLog } from '../log-lines.ts';
 import { meter, openSessions, type SessionsRig } from '../sessions/rig.ts';
 import { OVER_MS, signIn } from './requests.ts';
@@ -65,7 +65,7 @@ export function scriptProvider(): ScriptedProvider {
 
 /** A renewal that has been sent, and the request that waits for it. */
 export type Renewal = {
-  readonly stored: StoredSession;
+  readonly stored: SessionRecord;
   readonly waiting: Promise<Credential>;
   /** Says how the renewal ends. */
   readonly answer: (outcome: RefreshOutcome) => void;
@@ -73,11 +73,11 @@ export type Renewal = {
 
 export type RefresherRig = SessionsRig &
   ScriptedProvider & {
-    readonly refresher: Refresher;
+    readonly refresher: TokenRefresher;
     readonly locks: Locks;
     readonly log: Logger;
     /** Signs a person in, so long ago; gives the session, whose access token `at-1` lives five minutes. */
-    begin(ageMs?: number): Promise<StoredSession>;
+    begin(ageMs?: number): Promise<SessionRecord>;
     /** Signs a person in, and begins a request once the token is over. */
     beginRenewal(): Promise<Renewal>;
     /** How many refreshes had this outcome. */
@@ -100,13 +100,13 @@ export function openRefresher({
   const { sessions, metrics } = sessionsRig;
   const scripted = scriptProvider();
   const { log, lines } = collectLog();
-  const breaker = createBreaker(Date.now);
-  const refresher = createRefresher({
+  const breaker = createCircuitBreaker(Date.now);
+  const refresher = createTokenRefresher({
     sessions,
-    exchange: createRefreshExchange({
+    exchange: createTokenEndpointCall({
       provider: scripted.provider,
       breaker,
-      turnstile: createTurnstile(100),
+      turnstile: createSemaphore(100),
       retries,
       clock: Date.now,
       log,
@@ -114,8 +114,8 @@ export function openRefresher({
     }),
     locks,
     breaker,
-    rate: createRate({ perMinute: maxPerMinute, clock: Date.now }),
-    refusals: createRefusals(Date.now),
+    rate: createSlidingWindow({ perMinute: maxPerMinute, clock: Date.now }),
+    refusals: createRefreshSuppression(Date.now),
     ahead: { kind: 'share', share: 0.2 },
     lockWaitMs: LOCK_WAIT_MS,
     waitMs: WAIT_MS,

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import type { RefreshOutcome } from '../../../src/provider/provider.ts';
-import { createBreaker } from '../../../src/concurrency/circuit-breaker.ts';
-import { createRefreshExchange } from '../../../src/refresh/token-endpoint-call.ts';
-import { createTurnstile } from '../../../src/concurrency/semaphore.ts';
+import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
+import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
+import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { collectLog } from '../log-lines.ts';
 import { failure, refreshed, scriptProvider } from './rig.ts';
@@ -15,10 +15,10 @@ function openExchange({ retries = 2 } = {}) {
   const scripted = scriptProvider();
   const { log, lines } = collectLog();
   const metrics = createMetrics();
-  const breaker = createBreaker(Date.now);
-  const turnstile = createTurnstile(100);
+  const breaker = createCircuitBreaker(Date.now);
+  const turnstile = createSemaphore(100);
   const { provider } = scripted;
-  const exchange = createRefreshExchange({
+  const exchange = createTokenEndpointCall({
     provider,
     breaker,
     turnstile,
@@ -104,7 +104,7 @@ describe('spending a refresh token', () => {
 
   it('is not even begun while the token endpoint is left alone (G13)', async () => {
     const { spend, calls, breaker } = openExchange();
-    breaker.asking().failed(60_000);
+    breaker.begin().failed(60_000);
     expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 60 });
     expect(calls).toEqual([]);
   });

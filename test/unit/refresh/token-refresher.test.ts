@@ -25,7 +25,7 @@ describe('a token near its end', () => {
     expect(calls).toHaveLength(1);
     answer(refreshed(2));
     await refresher.settle();
-    expect((await store.load(stored.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
+    expect((await store.loadRecord(stored.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
     expect(await counted('refreshed')).toBe(1);
     expect(await counted('joined')).toBe(0);
   });
@@ -70,8 +70,8 @@ describe('a token that is over', () => {
     const stored = await begin(OVER_MS);
     const { stored: renewed } = await run(refresher.fresh(stored, signIn));
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
-    expect(await store.look(stored.key)).toEqual(renewed);
-    expect(await store.load(stored.key)).toMatchObject({
+    expect(await store.loadView(stored.key)).toEqual(renewed);
+    expect(await store.loadRecord(stored.key)).toMatchObject({
       version: 2,
       session: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
     });
@@ -90,7 +90,7 @@ describe('a token that is over', () => {
   it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
     const stored = await begin(OVER_MS);
-    const claims = async () => (await store.load(stored.key))?.session.claims;
+    const claims = async () => (await store.loadRecord(stored.key))?.session.claims;
     outcomes.push(refreshed(2, { claims: { sub: 'ada', role: 'none' } }));
     const { stored: second } = await run(refresher.fresh(stored, signIn));
     expect(await claims()).toEqual({ sub: 'ada', role: 'none' });
@@ -109,7 +109,7 @@ describe('a token that is over', () => {
     answer(refreshed(2));
     expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
     expect(calls).toHaveLength(1);
-    expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
   });
 
   it('ends a session that has no refresh token', async () => {
@@ -118,7 +118,7 @@ describe('a token that is over', () => {
     await vi.advanceTimersByTimeAsync(OVER_MS);
     expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
     expect(calls).toEqual([]);
-    expect(await store.load(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(stored.key)).toBeUndefined();
   });
 });
 
@@ -155,7 +155,7 @@ describe('settling', () => {
     answer(refreshed(2));
     await settling;
     await waiting;
-    expect((await store.load(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
     expect(await locks.acquire(stored.key, Date.now())).toBeDefined();
   });
 });

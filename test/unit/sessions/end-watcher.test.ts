@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createWatches } from '../../../src/sessions/end-watcher.ts';
+import { createEndWatcher } from '../../../src/sessions/end-watcher.ts';
 import { openTestStore, sampleSession, sampleStored } from './sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 /** Watches over one session that is stored. */
 async function openWatches() {
   const store = openTestStore(Date.now);
-  const watches = createWatches({ store, clock: Date.now });
+  const watches = createEndWatcher({ store, clock: Date.now });
   const stored = sampleStored(Date.now());
   await store.create(stored.key, stored.session, stored.idleExpiresAtMs);
   store.operations.length = 0;
@@ -90,7 +90,7 @@ describe('a watch', () => {
 
   it('shows the store what was read just before, so that it need not be opened anew', async () => {
     const { store, watches, stored } = await openWatches();
-    const look = vi.spyOn(store, 'look');
+    const look = vi.spyOn(store, 'loadView');
     watches.watch(stored, () => {});
     expect(look).toHaveBeenLastCalledWith('k1', stored);
     await vi.advanceTimersByTimeAsync(0);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createUnsavedSessions } from '../../../src/sessions/pending-writes.ts';
+import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog } from '../log-lines.ts';
 import { openTestStore, sampleSession, sampleStored } from './sample.ts';
 
@@ -10,7 +10,7 @@ afterEach(() => vi.useRealTimers());
 async function openUnsaved() {
   const store = openTestStore(Date.now);
   const { log, lines } = collectLog();
-  const unsaved = createUnsavedSessions({ store, clock: Date.now, log });
+  const unsaved = createPendingWrites({ store, clock: Date.now, log });
   const before = sampleStored(Date.now());
   await store.create(before.key, before.session, before.idleExpiresAtMs);
   store.isAway = true;
@@ -31,7 +31,7 @@ describe('a session that could not be written', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await held).toBe('replaced');
     expect(unsaved.get('k1')).toBeUndefined();
-    expect((await store.load('k1'))?.session.subject).toBe('renewed');
+    expect((await store.loadRecord('k1'))?.session.subject).toBe('renewed');
   });
 
   it('is tried again after 50 ms, then after pauses that double up to a second (G16)', async () => {
@@ -108,7 +108,7 @@ describe('a session that could not be written', () => {
     expect(unsaved.get('k1')).toBe(newer);
     await vi.advanceTimersByTimeAsync(25);
     expect(await second).toBe('replaced');
-    expect((await store.load('k1'))?.version).toBe(3);
+    expect((await store.loadRecord('k1'))?.version).toBe(3);
     expect(unsaved.get('k1')).toBeUndefined();
   });
 });

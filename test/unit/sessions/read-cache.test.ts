@@ -24,7 +24,7 @@ async function openSlowCache() {
   const reads: PromiseWithResolvers<ReturnType<typeof sampleStored> | undefined>[] = [];
   const slow: TestStore = {
     ...rig.store,
-    look() {
+    loadView() {
       const read = Promise.withResolvers<ReturnType<typeof sampleStored> | undefined>();
       reads.push(read);
       return read.promise;
@@ -38,7 +38,7 @@ describe('the read cache', () => {
   it('gives what was read, for as long as it may', async () => {
     const { cache, clock, store } = await openCache();
     expect(cache.get('k1')).toBeUndefined();
-    const stored = await cache.look('k1');
+    const stored = await cache.load('k1');
     clock.advance(4_999);
     expect(cache.get('k1')).toBe(stored);
     clock.advance(1);
@@ -57,14 +57,14 @@ describe('the read cache', () => {
 
   it('keeps nothing when its age is 0', async () => {
     const { cache, clock } = await openCache({ maxAge: 0 });
-    await cache.look('k1');
+    await cache.load('k1');
     cache.put(sampleStored(clock.now()));
     expect(cache.get('k1')).toBeUndefined();
   });
 
   it('does not call a session younger because it is used', async () => {
     const { cache, clock } = await openCache();
-    await cache.look('k1');
+    await cache.load('k1');
     clock.advance(4_999);
     cache.touch('k1', clock.now() + 1_800_000);
     expect(cache.get('k1')?.idleExpiresAtMs).toBe(clock.now() + 1_800_000);
@@ -75,26 +75,26 @@ describe('the read cache', () => {
   it('holds nothing that was read more than a minute ago', async () => {
     const { cache, store, clock } = await openCache();
     const known: unknown[] = [];
-    const { look } = store;
-    store.look = (key, before) => {
+    const { loadView } = store;
+    store.loadView = (key, before) => {
       known.push(before?.key);
-      return look(key, before);
+      return loadView(key, before);
     };
-    await cache.look('k1');
+    await cache.load('k1');
     clock.advance(59_999);
     cache.put(sampleStored(clock.now(), { key: 'k2' }));
-    await cache.look('k1');
+    await cache.load('k1');
     clock.advance(60_000);
     cache.put(sampleStored(clock.now(), { key: 'k2' }));
-    await cache.look('k1');
+    await cache.load('k1');
     expect(known).toEqual([undefined, 'k1', undefined]);
   });
 
   it('does not remember that a session is absent', async () => {
     const { cache, store, clock } = await openCache();
-    expect(await cache.look('k2')).toBeUndefined();
+    expect(await cache.load('k2')).toBeUndefined();
     await store.create('k2', sampleSession(clock.now()), clock.now() + 1_000);
-    expect(await cache.look('k2')).toBeDefined();
+    expect(await cache.load('k2')).toBeDefined();
   });
 
   it('drops what was put in first when it is full', async () => {
@@ -108,16 +108,16 @@ describe('the read cache', () => {
   it('passes an outage on and remembers nothing of it', async () => {
     const { cache, store } = await openCache();
     store.isAway = true;
-    await expect(cache.look('k1')).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(cache.load('k1')).rejects.toMatchObject({ code: 'store_unavailable' });
     store.isAway = false;
-    expect(await cache.look('k1')).toBeDefined();
+    expect(await cache.load('k1')).toBeDefined();
   });
 });
 
 describe('a change', () => {
   it('made by another process drops the entry', async () => {
     const { cache, store } = await openCache();
-    await cache.look('k1');
+    await cache.load('k1');
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     expect(cache.get('k1')).toBeUndefined();
   });
@@ -133,7 +133,7 @@ describe('a change', () => {
 
   it('of another session drops nothing', async () => {
     const { cache, store } = await openCache();
-    await cache.look('k1');
+    await cache.load('k1');
     store.announce({ kind: 'changed', key: 'k2', version: 9 });
     store.announce({ kind: 'ended', key: 'k2', version: 9 });
     expect(cache.get('k1')).toBeDefined();
@@ -141,14 +141,14 @@ describe('a change', () => {
 
   it('that may have been missed drops everything', async () => {
     const { cache, store } = await openCache();
-    await cache.look('k1');
+    await cache.load('k1');
     store.announce(undefined);
     expect(cache.get('k1')).toBeUndefined();
   });
 
   it('may go unheard, and nothing is served meanwhile', async () => {
     const { cache, store } = await openCache();
-    const stored = await cache.look('k1');
+    const stored = await cache.load('k1');
     store.hears = false;
     expect(cache.get('k1')).toBeUndefined();
     store.hears = true;
@@ -157,7 +157,7 @@ describe('a change', () => {
 
   it('that ends a session keeps late writes and reads from bringing it back (G14)', async () => {
     const { cache, store, clock } = await openCache();
-    const stored = await cache.look('k1');
+    const stored = await cache.load('k1');
     await store.remove('k1');
     expect(cache.get('k1')).toBeUndefined();
     cache.put(stored ?? sampleStored(clock.now()));
@@ -168,12 +168,12 @@ describe('a change', () => {
 describe('a read', () => {
   it('serves all who ask for the same session meanwhile', async () => {
     const { cache, reads, stored } = await openSlowCache();
-    const asked = [cache.look('k1'), cache.look('k1'), cache.look('k2')];
+    const asked = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
     expect(reads).toHaveLength(2);
     reads[0]?.resolve(stored);
     reads[1]?.resolve(undefined);
     expect(await Promise.all(asked)).toEqual([stored, stored, undefined]);
-    void cache.look('k1');
+    void cache.load('k1');
     expect(reads).toHaveLength(3);
   });
 
@@ -183,9 +183,9 @@ describe('a read', () => {
     ['a gap', undefined],
   ])('that %s overtook is not kept, and serves nobody who asks after that', async (_what, change) => {
     const { cache, store, reads, stored } = await openSlowCache();
-    const before = cache.look('k1');
+    const before = cache.load('k1');
     store.announce(change);
-    const after = cache.look('k1');
+    const after = cache.load('k1');
     expect(reads).toHaveLength(2);
     reads[0]?.resolve(stored);
     expect(await before).toBe(stored);
@@ -196,12 +196,12 @@ describe('a read', () => {
 
   it('that was overtaken does not end the newer one when it comes in', async () => {
     const { cache, store, reads, stored } = await openSlowCache();
-    const before = cache.look('k1');
+    const before = cache.load('k1');
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
-    const after = cache.look('k1');
+    const after = cache.load('k1');
     reads[0]?.resolve(stored);
     await before;
-    const joined = cache.look('k1');
+    const joined = cache.load('k1');
     expect(reads).toHaveLength(2);
     const newer = { ...stored, version: 2 };
     reads[1]?.resolve(newer);

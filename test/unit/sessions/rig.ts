@@ -4,10 +4,10 @@ import { createMetrics, type Metrics } from '../../../src/observability/metrics.
 import type { Provider, SignIn } from '../../../src/provider/provider.ts';
 import { createReadCache } from '../../../src/sessions/read-cache.ts';
 import { createRevocations } from '../../../src/sessions/revocation/revocation.ts';
-import type { StoredSession } from '../../../src/sessions/session.ts';
+import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { createSessions, type Sessions } from '../../../src/sessions/service.ts';
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
-import { createUnsavedSessions } from '../../../src/sessions/pending-writes.ts';
+import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog, type LogLines } from '../log-lines.ts';
 import { openTestStore, type TestStore } from './sample.ts';
 
@@ -24,7 +24,7 @@ export type SessionsRig = {
   /** Signs a person in; gives the Cookie header of that browser. */
   signIn(given?: Partial<SignIn>): Promise<string>;
   /** The session that a Cookie header leads to; fails when there is none. */
-  stored(cookie: string): Promise<StoredSession>;
+  stored(cookie: string): Promise<SessionRecord>;
 };
 
 /** How long sessions live in the rig, in milliseconds. */
@@ -55,7 +55,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
-    unsaved: createUnsavedSessions({ store, clock, log }),
+    unsaved: createPendingWrites({ store, clock, log }),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
     maxPerUser,
@@ -84,7 +84,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
       return setCookie.slice(0, setCookie.indexOf(';'));
     },
     async stored(cookie) {
-      const reading = await sessions.read(cookie);
+      const reading = await sessions.load(cookie);
       if (reading.kind !== 'live') throw new Error(`the session is ${reading.kind}`);
       return reading.stored;
     },

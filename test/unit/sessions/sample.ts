@@ -1,4 +1,4 @@
-import { storedSession, type Session, type StoredSession } from '../../../src/sessions/session.ts';
+import { sessionRecord, type Session, type SessionRecord } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
@@ -21,8 +21,8 @@ export function sampleSession(nowMs: number, given: Partial<Session> = {}): Sess
 }
 
 /** A session as a store holds it: its first version, idle in half an hour. */
-export function sampleStored(nowMs: number, given: Partial<StoredSession> = {}): StoredSession {
-  return storedSession({
+export function sampleStored(nowMs: number, given: Partial<SessionRecord> = {}): SessionRecord {
+  return sessionRecord({
     key: 'k1',
     session: sampleSession(nowMs),
     version: 1,
@@ -61,13 +61,13 @@ export function openTestStore(clock: () => number): TestStore {
     operations: [],
     isAway: false,
     hears: true,
-    load: watched('load', memory.load),
-    look: watched('look', memory.look),
+    loadRecord: watched('load', memory.loadRecord),
+    loadView: watched('look', memory.loadView),
     create: watched('create', memory.create),
     replace: watched('replace', memory.replace),
     touch: watched('touch', memory.touch),
     remove: watched('remove', memory.remove),
-    hearsChanges: () => store.hears,
+    isSubscribed: () => store.hears,
     onChange(listener) {
       listeners.push(listener);
       memory.onChange(listener);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { liveSession, type Session, type StoredSession } from '../../../src/sessions/session.ts';
+import { sessionView, type Session, type SessionRecord } from '../../../src/sessions/session.ts';
 import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './rig.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 const open = (options = {}) => openSessions(Date.now, options);
 
 /** The session with other tokens, as after a refresh. */
-function renewed({ session }: StoredSession, name: string): Session {
+function renewed({ session }: SessionRecord, name: string): Session {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
   return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
 }
@@ -62,12 +62,12 @@ describe('a session that starts', () => {
 describe('finding a session', () => {
   it('is absent without a cookie and ended with one of no session, and neither asks the store for more (E3)', async () => {
     const { sessions, store, tickets } = open();
-    expect(await sessions.find(undefined)).toEqual({ kind: 'absent' });
-    expect(await sessions.find('other=1')).toEqual({ kind: 'absent' });
-    expect(await sessions.find('__Host-Http-coatcheck=nonsense')).toEqual({ kind: 'ended' });
+    expect(await sessions.peek(undefined)).toEqual({ kind: 'absent' });
+    expect(await sessions.peek('other=1')).toEqual({ kind: 'absent' });
+    expect(await sessions.peek('__Host-Http-coatcheck=nonsense')).toEqual({ kind: 'ended' });
     expect(store.operations).toEqual([]);
     const { setCookie } = await tickets.issue();
-    expect(await sessions.find(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
+    expect(await sessions.peek(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
     expect(store.operations).toEqual([expect.stringMatching(/^look /)]);
   });
 
@@ -75,8 +75,8 @@ describe('finding a session', () => {
     const { sessions, store, signIn } = open();
     const cookie = await signIn();
     store.operations.length = 0;
-    await Promise.all([sessions.find(cookie), sessions.find(cookie)]);
-    await sessions.find(cookie);
+    await Promise.all([sessions.peek(cookie), sessions.peek(cookie)]);
+    await sessions.peek(cookie);
     expect(store.operations).toHaveLength(1);
   });
 
@@ -84,29 +84,29 @@ describe('finding a session', () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
     store.isAway = true;
-    await expect(sessions.find(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
-    await expect(sessions.use(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(sessions.peek(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(sessions.touch(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
     store.isAway = false;
-    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+    expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
   });
 
   it('finds it ended after its idle limit, which only its use moves (E7)', async () => {
     const { sessions, signIn } = open();
     const cookie = await signIn();
     vi.advanceTimersByTime(IDLE_MS - 1);
-    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+    expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
     vi.advanceTimersByTime(1);
-    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
   it('finds it ended after its absolute limit, however much it was used (E8)', async () => {
     const { sessions, signIn } = open();
     const cookie = await signIn();
     for (let used = 0; used < ABSOLUTE_MS; used += 600_000) {
-      expect(await sessions.use(cookie)).toMatchObject({ kind: 'live' });
+      expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
       await vi.advanceTimersByTimeAsync(600_000);
     }
-    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
   it('ends one that the store still has, though it is over', async () => {
@@ -114,8 +114,8 @@ describe('finding a session', () => {
     const cookie = await signIn();
     const kept = await stored(cookie);
     vi.advanceTimersByTime(IDLE_MS);
-    store.look = async () => kept;
-    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    store.loadView = async () => kept;
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
     expect(store.operations.at(-1)).toBe(`remove ${kept.key}`);
   });
 
@@ -125,7 +125,7 @@ describe('finding a session', () => {
     const { key } = await stored(cookie);
     await store.touch(key, Date.now() + IDLE_MS * 2);
     vi.advanceTimersByTime(IDLE_MS + 1);
-    expect(await sessions.find(cookie)).toMatchObject({ kind: 'live' });
+    expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
   });
 });
 
@@ -136,24 +136,24 @@ describe('using a session', () => {
     const { key } = await stored(cookie);
     store.operations.length = 0;
     await vi.advanceTimersByTimeAsync(59_999);
-    await sessions.use(cookie);
+    await sessions.touch(cookie);
     expect(store.operations).not.toContain(`touch ${key}`);
     await vi.advanceTimersByTimeAsync(1);
-    await sessions.use(cookie);
-    await sessions.use(cookie);
+    await sessions.touch(cookie);
+    await sessions.touch(cookie);
     expect(store.operations.filter((operation) => operation === `touch ${key}`)).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(0);
-    expect(await sessions.find(cookie)).toMatchObject({ stored: { idleExpiresAtMs: Date.now() + IDLE_MS } });
-    expect((await store.load(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
+    expect(await sessions.peek(cookie)).toMatchObject({ stored: { idleExpiresAtMs: Date.now() + IDLE_MS } });
+    expect((await store.loadRecord(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
   });
 
   it('goes on when the limit cannot be moved', async () => {
     const { sessions, store, signIn, lines } = open({ maxAge: IDLE_MS });
     const cookie = await signIn();
-    await sessions.use(cookie);
+    await sessions.touch(cookie);
     await vi.advanceTimersByTimeAsync(60_000);
     store.isAway = true;
-    expect(await sessions.use(cookie)).toMatchObject({ kind: 'live' });
+    expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
     await vi.advanceTimersByTimeAsync(0);
     expect(lines.at(-1)).toContain('idle limit');
   });
@@ -162,7 +162,7 @@ describe('using a session', () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
     await vi.advanceTimersByTimeAsync(600_000);
-    await sessions.find(cookie);
+    await sessions.peek(cookie);
     expect(store.operations.join()).not.toContain('touch');
   });
 });
@@ -175,9 +175,9 @@ describe('replacing a session', () => {
     const replacement = await sessions.replace(old, renewed(old, '2'));
     expect(replacement).toMatchObject({ result: 'replaced', stored: { version: 2 } });
     store.operations.length = 0;
-    expect(await sessions.find(cookie)).toEqual({ kind: 'live', stored: liveSession(replacement.stored) });
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'live', stored: sessionView(replacement.stored) });
     expect(store.operations).toEqual([]);
-    expect(await store.load(old.key)).toMatchObject({
+    expect(await store.loadRecord(old.key)).toMatchObject({
       version: 2,
       session: { tokens: { refreshToken: 'rt-2' } },
     });
@@ -198,8 +198,8 @@ describe('replacing a session', () => {
     const old = await stored(cookie);
     await sessions.end(old.key, 'logout');
     expect(await sessions.replace(old, renewed(old, '2'))).toMatchObject({ result: 'gone' });
-    expect(await store.load(old.key)).toBeUndefined();
-    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
+    expect(await store.loadRecord(old.key)).toBeUndefined();
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
   it('holds it in memory while the store is away, for everybody in this process (G16)', async () => {
@@ -210,11 +210,11 @@ describe('replacing a session', () => {
     const { result, saved } = await sessions.replace(old, renewed(old, '2'));
     expect(result).toBe('replaced');
     expect((await stored(cookie)).session.tokens.refreshToken).toBe('rt-2');
-    expect((await sessions.reload(old.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await sessions.loadByKey(old.key))?.session.tokens.refreshToken).toBe('rt-2');
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
-    expect(await store.load(old.key)).toMatchObject({
+    expect(await store.loadRecord(old.key)).toMatchObject({
       version: 2,
       session: { tokens: { refreshToken: 'rt-2' } },
     });
@@ -231,7 +231,7 @@ describe('replacing a session', () => {
     await saved;
     await sessions.settle();
     expect(revoked).toEqual(['rt-2']);
-    expect(await store.load(old.key)).toBeUndefined();
+    expect(await store.loadRecord(old.key)).toBeUndefined();
   });
 });
 
@@ -248,7 +248,7 @@ describe('settling', () => {
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await settling;
-    expect((await store.load(old.key))?.version).toBe(2);
+    expect((await store.loadRecord(old.key))?.version).toBe(2);
   });
 });
 
@@ -260,8 +260,8 @@ describe('ending a session', () => {
     const ending = await sessions.end(key, 'logout');
     await ending?.revoked;
     expect(ending?.session.tokens.idToken).toBe('id-1');
-    expect(await sessions.find(cookie)).toEqual({ kind: 'ended' });
-    expect(await store.load(key)).toBeUndefined();
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    expect(await store.loadRecord(key)).toBeUndefined();
     expect(revoked).toEqual(['rt-1']);
     expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'logout' })).toBe(1);
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ msg: 'session ended', reason: 'logout' });
@@ -303,7 +303,7 @@ describe('ending a session', () => {
     const { sessions, signIn, stored } = open();
     const [one, two] = [await signIn(), await signIn()];
     await sessions.end((await stored(one)).key, 'logout');
-    expect(await sessions.find(two)).toMatchObject({ kind: 'live' });
+    expect(await sessions.peek(two)).toMatchObject({ kind: 'live' });
   });
 
   it('takes the cookie back as it was given (D3)', () => {
@@ -321,6 +321,6 @@ describe('the name of a session', () => {
     expect((await stored(cookie)).key).toBe(key);
     expect(key).toMatch(/^[A-Za-z0-9_-]{22}$/);
     const name = cookie.slice(0, cookie.indexOf('='));
-    expect(await sessions.find(`${name}=${key}`)).toEqual({ kind: 'ended' });
+    expect(await sessions.peek(`${name}=${key}`)).toEqual({ kind: 'ended' });
   });
 });

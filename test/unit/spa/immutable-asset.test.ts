@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isHashed } from '../../../src/spa/immutable-asset.ts';
+import { isImmutableAsset } from '../../../src/spa/immutable-asset.ts';
 
 describe('a file is known to have a hash in its name', () => {
   it.each([
@@ -14,7 +14,7 @@ describe('a file is known to have a hash in its name', () => {
     ['any, in a folder', 'app/assets/fonts/inter-BkY0aZ3f.woff2'],
     ['any, on Windows', 'assets\\fonts\\inter-BkY0aZ3f.woff2'],
   ])('as %s writes it: %s', (_who, path) => {
-    expect(isHashed(path)).toBe(true);
+    expect(isImmutableAsset(path)).toBe(true);
   });
 });
 
@@ -41,6 +41,6 @@ describe('a file has a name that somebody gave it', () => {
     'my-assets/index-BkY0aZ3f.js',
     'assets-BkY0aZ3f.js',
   ])('%s', (path) => {
-    expect(isHashed(path)).toBe(false);
+    expect(isImmutableAsset(path)).toBe(false);
   });
 });

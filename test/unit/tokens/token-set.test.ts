@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTokenSet, mergeRefreshAnswer, type TokenSet } from '../../../src/tokens/token-set.ts';
+import { createTokenSet, mergeRefreshResponse, type TokenSet } from '../../../src/tokens/token-set.ts';
 
 const sentAtMs = Date.UTC(2026, 0, 15);
 const old: TokenSet = {
@@ -49,7 +49,7 @@ describe('the tokens of a new session', () => {
 
 describe('a refresh answer', () => {
   it('without a refresh token leaves the old one in use, with its end (G2)', () => {
-    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2', expiresInSeconds: 60 }, sentAtMs);
+    const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2', expiresInSeconds: 60 }, sentAtMs);
     expect(merged).toMatchObject({
       refreshToken: 'rt-1',
       refreshExpiresAtMs: sentAtMs + 60_000,
@@ -59,7 +59,7 @@ describe('a refresh answer', () => {
   });
 
   it('with a refresh token discards the old one, and its end with it (G2)', () => {
-    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
+    const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
     expect(merged.refreshToken).toBe('rt-2');
     expect(merged.refreshExpiresAtMs).toBeUndefined();
     expect(JSON.stringify(merged)).not.toContain('rt-1');
@@ -67,26 +67,31 @@ describe('a refresh answer', () => {
 
   it('may tell a new end of the same refresh token (G20)', () => {
     const answer = { accessToken: 'at-2', refreshExpiresInSeconds: 10 };
-    expect(mergeRefreshAnswer(old, '', answer, sentAtMs)).toMatchObject({
+    expect(mergeRefreshResponse(old, '', answer, sentAtMs)).toMatchObject({
       refreshToken: 'rt-1',
       refreshExpiresAtMs: sentAtMs + 10_000,
     });
   });
 
   it('does not keep the end of the access token it replaces (G4)', () => {
-    const merged = mergeRefreshAnswer(old, '', { accessToken: 'at-2' }, sentAtMs);
+    const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2' }, sentAtMs);
     expect(merged.access['']?.expiresAtMs).toBeUndefined();
   });
 
   it('records a narrower scope and a newer ID token (G3)', () => {
     const answer = { accessToken: 'at-2', scope: 'openid', idToken: 'id-2' };
-    const merged = mergeRefreshAnswer(old, '', answer, sentAtMs);
+    const merged = mergeRefreshResponse(old, '', answer, sentAtMs);
     expect(merged.access['']?.scope).toBe('openid');
     expect(merged.idToken).toBe('id-2');
   });
 
   it('for one audience leaves the tokens of the others as they are', () => {
-    const merged = mergeRefreshAnswer(old, 'new', { accessToken: 'at-new', refreshToken: 'rt-2' }, sentAtMs);
+    const merged = mergeRefreshResponse(
+      old,
+      'new',
+      { accessToken: 'at-new', refreshToken: 'rt-2' },
+      sentAtMs,
+    );
     expect(merged.access['']).toBe(old.access['']);
     expect(merged.access['other']).toBe(old.access['other']);
     expect(merged.access['new']).toMatchObject({ value: 'at-new', scope: undefined });
@@ -95,7 +100,7 @@ describe('a refresh answer', () => {
 
   it('changes nothing of what it was merged into', () => {
     const before = structuredClone(old);
-    mergeRefreshAnswer(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
+    mergeRefreshResponse(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
     expect(old).toEqual(before);
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { createBuckets } from '../../../../src/http/rate-limit/leaky-bucket.ts';
+import { createLeakyBuckets } from '../../../../src/http/rate-limit/leaky-bucket.ts';
 import { createTestClock } from '../../clock.ts';
 
 function openBuckets() {
   const clock = createTestClock();
-  return { clock, buckets: createBuckets({ sizeMs: 300, portionMs: 100, clock: clock.now }) };
+  return { clock, buckets: createLeakyBuckets({ sizeMs: 300, portionMs: 100, clock: clock.now }) };
 }
 
-const pourOften = (buckets: ReturnType<typeof createBuckets>, times: number) =>
-  Array.from({ length: times }, () => buckets.pour('a'));
+const pourOften = (buckets: ReturnType<typeof createLeakyBuckets>, times: number) =>
+  Array.from({ length: times }, () => buckets.tryTake('a'));
 
 describe('a bucket', () => {
   it('takes what it holds at once, and then tells how long one more has to wait', () => {
@@ -20,7 +20,7 @@ describe('a bucket', () => {
     const { buckets, clock } = openBuckets();
     pourOften(buckets, 3);
     clock.advance(99);
-    expect(buckets.pour('a')).toBe(1);
+    expect(buckets.tryTake('a')).toBe(1);
     clock.advance(1);
     expect(pourOften(buckets, 2)).toEqual([0, 100]);
     clock.advance(1_000);
@@ -30,16 +30,16 @@ describe('a bucket', () => {
   it('is one subject’s only', () => {
     const { buckets } = openBuckets();
     pourOften(buckets, 4);
-    expect(buckets.pour('b')).toBe(0);
+    expect(buckets.tryTake('b')).toBe(0);
   });
 
   it('that is filled has room after the time it was filled for, and a fuller one stays as it is', () => {
     const { buckets, clock } = openBuckets();
-    buckets.fill('a', 50);
-    expect(buckets.pour('a')).toBe(50);
-    buckets.fill('a', 500);
-    buckets.fill('a', 10);
-    expect(buckets.pour('a')).toBe(500);
+    buckets.block('a', 50);
+    expect(buckets.tryTake('a')).toBe(50);
+    buckets.block('a', 500);
+    buckets.block('a', 10);
+    expect(buckets.tryTake('a')).toBe(500);
     clock.advance(500);
     expect(pourOften(buckets, 2)).toEqual([0, 100]);
   });
@@ -47,19 +47,19 @@ describe('a bucket', () => {
   it('is remembered among very many others, as long as it is not dry', () => {
     const { buckets, clock } = openBuckets();
     pourOften(buckets, 3);
-    for (let other = 0; other < 50_000; other += 1) buckets.pour(`other ${other}`);
-    expect(buckets.pour('a')).toBe(100);
+    for (let other = 0; other < 50_000; other += 1) buckets.tryTake(`other ${other}`);
+    expect(buckets.tryTake('a')).toBe(100);
     clock.advance(300);
-    for (let other = 0; other < 50_000; other += 1) buckets.pour(`later ${other}`);
+    for (let other = 0; other < 50_000; other += 1) buckets.tryTake(`later ${other}`);
     expect(pourOften(buckets, 4)).toEqual([0, 0, 0, 100]);
   });
 
   it('gives way to others when there are too many of them, the one that was quiet longest first', () => {
     const { buckets } = openBuckets();
     pourOften(buckets, 3);
-    for (let other = 0; other < 99_999; other += 1) buckets.pour(`other ${other}`);
-    expect(buckets.pour('a')).toBe(100);
-    buckets.pour('one too many');
-    expect(buckets.pour('a')).toBe(0);
+    for (let other = 0; other < 99_999; other += 1) buckets.tryTake(`other ${other}`);
+    expect(buckets.tryTake('a')).toBe(100);
+    buckets.tryTake('one too many');
+    expect(buckets.tryTake('a')).toBe(0);
   });
 });

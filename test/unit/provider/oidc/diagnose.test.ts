@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/config/load.ts';
-import { oidcFindings } from '../../../../src/provider/oidc/diagnose.ts';
+import { diagnoseOidc } from '../../../../src/provider/oidc/diagnose.ts';
 import { pem } from '../../config/keys.ts';
 import { minimal } from '../../config/sample.ts';
 
@@ -26,7 +26,7 @@ const complete = {
 function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
   const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
   if (provider.type !== 'oidc') throw new Error('the provider is of another kind');
-  const found = oidcFindings({ ...complete, ...server }, provider, CALLBACK);
+  const found = diagnoseOidc({ ...complete, ...server }, provider, CALLBACK);
   return Object.fromEntries(found.map(({ name, verdict, detail }) => [name, `${verdict}: ${detail}`]));
 }
 

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createLongAnswers } from '../../../../src/proxy/response/session-bound.ts';
-import type { StoredSession } from '../../../../src/sessions/session.ts';
-import type { Watches } from '../../../../src/sessions/end-watcher.ts';
+import { createSessionBoundResponses } from '../../../../src/proxy/response/session-bound.ts';
+import type { SessionRecord } from '../../../../src/sessions/session.ts';
+import type { EndWatcher } from '../../../../src/sessions/end-watcher.ts';
 import { sampleStored } from '../../sessions/sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -11,13 +11,13 @@ afterEach(() => vi.useRealTimers());
 /** Long answers, with watches that a test can look at. */
 function openLongAnswers() {
   const watched = new Map<string, () => void>();
-  const watches: Watches = {
-    watch: ({ key }: StoredSession, onEnd) => {
+  const watches: EndWatcher = {
+    watch: ({ key }: SessionRecord, onEnd) => {
       watched.set(key, onEnd);
       return () => void watched.delete(key);
     },
   };
-  const answers = createLongAnswers(watches);
+  const answers = createSessionBoundResponses(watches);
   const begin = (key: string) => {
     const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>();
     const destroy = vi.fn();

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createPlaces } from '../../../../src/proxy/upstream/connection-slots.ts';
+import { createConnectionSlots } from '../../../../src/proxy/upstream/connection-slots.ts';
 
 const WAIT_MS = 1_000;
 
@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 
 /** So many requests for two places, numbered; what became of those that had to wait. */
 function openPlaces(requests: number) {
-  const places = createPlaces(2, WAIT_MS);
+  const places = createConnectionSlots(2, WAIT_MS);
   const came: (number | string)[] = [];
   const all = Array.from({ length: requests }, (_, at) => {
     const go = () => void came.push(at);

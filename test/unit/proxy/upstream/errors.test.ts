@@ -2,7 +2,7 @@ import { errors } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
 import {
-  explainBrokenAnswer,
+  explainBrokenResponse,
   explainUpstreamFailure,
   isStaleConnection,
 } from '../../../../src/proxy/upstream/errors.ts';
@@ -36,7 +36,7 @@ describe('a failed call', () => {
   it('that has been explained stays as it is', () => {
     const error = new GatewayError('body_too_large');
     expect(explainUpstreamFailure(error)).toBe(error);
-    expect(explainBrokenAnswer(error)).toBe(error);
+    expect(explainBrokenResponse(error)).toBe(error);
   });
 });
 
@@ -47,7 +47,7 @@ describe('an answer that broke off before its head was whole', () => {
     ['upstream_invalid_response', coded('ECONNRESET')],
     ['upstream_invalid_response', new errors.HTTPParserError('canary')],
   ])('is answered with %s when it is %o (F21)', (code, cause) => {
-    expect(explainBrokenAnswer(cause)).toMatchObject({ code });
+    expect(explainBrokenResponse(cause)).toMatchObject({ code });
   });
 });
 

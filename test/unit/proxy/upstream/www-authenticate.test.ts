@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readDemand } from '../../../../src/proxy/upstream/www-authenticate.ts';
+import { challengeAction } from '../../../../src/proxy/upstream/www-authenticate.ts';
 
 describe('a 401 of an upstream (G9)', () => {
   it.each([
@@ -25,7 +25,7 @@ describe('a 401 of an upstream (G9)', () => {
     [['Basic realm="api"', 'Bearer error="invalid_token"']],
     ['Bearer error="invalid_request", DPoP error="invalid_token"'],
   ])('with the challenge %o asks for another token', (challenge) => {
-    expect(readDemand(challenge)).toBe('refresh');
+    expect(challengeAction(challenge)).toBe('refresh');
   });
 
   it.each([
@@ -35,7 +35,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
     [['Basic realm="api"', 'Bearer error="insufficient_user_authentication"']],
   ])('with the challenge %o asks for another sign-in (H8)', (challenge) => {
-    expect(readDemand(challenge)).toBe('step_up');
+    expect(challengeAction(challenge)).toBe('step_up');
   });
 
   it.each([
@@ -53,12 +53,12 @@ describe('a 401 of an upstream (G9)', () => {
     ['Basic realm="a, Bearer error=invalid_token"'],
     ['Bearerish error="invalid_token"'],
   ])('with the challenge %o asks for nothing that the gateway could give', (challenge) => {
-    expect(readDemand(challenge)).toBe('pass');
+    expect(challengeAction(challenge)).toBe('pass');
   });
 
   it('is read in a moment, however long and broken its challenge is', () => {
     for (const piece of ['a="', 'a=', 'a ', '"', '\\"', 'Bearer error="', ',', '= ']) {
-      readDemand(piece.repeat(64_000 / piece.length));
+      challengeAction(piece.repeat(64_000 / piece.length));
     }
   });
 });
