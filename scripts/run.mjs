@@ -47,7 +47,7 @@ const commands = {
     await ensureBuilt(progress);
     return 0;
   },
-  schema: () => attachNode(['src/config/write-json-schema.ts']),
+  schema: () => attachNode(['scripts/generate/main.ts']),
   format: () => attachNode(tool('prettier', '--write', '--log-level=warn', '.')),
   lint: (_progress, args) => attachNode(tool('oxlint', '--deny-warnings', ...args)),
 };

@@ -72,7 +72,7 @@ export function createGateway(
   const provider = createProvider({
     config: config.provider,
     redirectUri,
-    timeoutMs: config.refresh.timeout,
+    refreshTimeoutMs: config.refresh.timeout,
     clock,
     log,
     metrics,
@@ -141,8 +141,8 @@ export function createGateway(
     },
 
     replaceClientCredentials(section) {
-      if (section.type === 'credentials') return;
-      provider.replaceCredentials?.(section);
+      if (provider.replaceCredentials === undefined) return;
+      provider.replaceCredentials(section);
       log.info('client credentials read anew');
     },
 

@@ -1,6 +1,5 @@
-import { parseConfig } from './config/load.ts';
-import type { ConfigInput } from './config/schema/schema.ts';
 import { createGateway as compose, type Gateway } from './gateway.ts';
+import { parseConfig, type ConfigInput } from './provider/read-config.ts';
 
 export type { ConfigInput, Gateway };
 export { ConfigError } from './config/config-error.ts';

@@ -1,21 +1,21 @@
 import type { Metrics } from '../observability/metrics.ts';
 import type { ProviderState } from './provider.ts';
 
-/** Whether a provider can be reached, as far as its last exchange tells. */
+/** Whether the provider responds, by its last call. */
 export type ProviderHealth = {
-  /** Notes one exchange: whether the provider answered it. */
-  note(answered: boolean): void;
+  /** Records whether the provider responded to a call. */
+  record(responded: boolean): void;
   state(): ProviderState;
 };
 
-/** Begins with `unknown`, and stays there until the first answer. */
+/** The state is `unknown` until the provider responds for the first time. */
 export function createProviderHealth(metrics: Metrics): ProviderHealth {
   let state: ProviderState = 'unknown';
   return {
-    note(answered) {
-      if (!answered && state === 'unknown') return;
-      state = answered ? 'up' : 'down';
-      metrics.providerUp(answered ? 1 : 0);
+    record(responded) {
+      if (!responded && state === 'unknown') return;
+      state = responded ? 'up' : 'down';
+      metrics.providerUp(responded ? 1 : 0);
     },
     state: () => state,
   };

@@ -1,7 +1,7 @@
 import { createServer as createTlsServer } from 'node:tls';
 import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/provider/read-config.ts';
 import { selfSigned } from '../integration/proxy/self-signed.ts';
 import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';

@@ -1,6 +1,6 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar } from 'yaml';
 import type { Document } from 'yaml';
-import type { KeyPath } from './finding.ts';
+import type { KeyPath } from './key-path.ts';
 import { yamlFlaw } from './yaml-error.ts';
 import type { YamlFlaw } from './yaml-error.ts';
 

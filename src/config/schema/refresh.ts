@@ -23,7 +23,9 @@ export const refreshSchema = section({
     .describe(
       'How long before its end a token is renewed behind the request: a share of its life, or a duration.',
     ),
-  timeout: duration({ min: 1 }).prefault('10s').describe('How long one call of the token endpoint may take.'),
+  timeout: duration({ min: 1 })
+    .prefault('10s')
+    .describe('How long one refresh may take. Other calls to the provider have `provider.timeout`.'),
   retries: integer({ min: 0, max: 10 })
     .prefault(2)
     .describe('How often a call that failed for a passing reason is tried again.'),

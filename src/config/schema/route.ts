@@ -103,7 +103,7 @@ export const routeSchema = section({
   requestHeaders: section({
     set: requestHeadersToSet()
       .prefault({})
-      .describe('Header fields to add or replace on the way to the upstream.'),
+      .meta({ description: 'Header fields to add or replace on the way to the upstream.', secret: true }),
     remove: headerNames().prefault([]).describe('Header fields to drop on the way to the upstream.'),
   })
     .prefault({})
@@ -111,7 +111,7 @@ export const routeSchema = section({
   responseHeaders: section({
     set: responseHeadersToSet()
       .prefault({})
-      .describe('Header fields to add or replace on the way to the browser.'),
+      .meta({ description: 'Header fields to add or replace on the way to the browser.', secret: true }),
     remove: headerNames().prefault([]).describe('Header fields to drop on the way to the browser.'),
   })
     .prefault({})

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { quoteKey } from '../diagnostics/finding.ts';
+import { quoteKey } from '../diagnostics/key-path.ts';
 import { nearest } from '../diagnostics/nearest.ts';
 
 /**

@@ -9,11 +9,11 @@ const sessionDuration = () => duration({ min: 1000, max: aYearMs });
 
 /** How sessions are stored, sealed, bounded and shown. */
 export const sessionSchema = section({
-  store: storeAddress
-    .prefault('memory:')
-    .describe(
+  store: storeAddress.prefault('memory:').meta({
+    description:
       'Where sessions are kept: memory: (they end with the process), a redis: or rediss: URL, redis+sentinel: or redis+cluster:.',
-    ),
+    secret: true,
+  }),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
     .describe('What every key in Redis begins with; gateways that share a database need different ones.'),
@@ -25,9 +25,11 @@ export const sessionSchema = section({
       'expected a list of secrets of at least 32 characters each',
     )
     .min(1, 'expected at least one secret')
-    .describe(
-      'Secrets that seal cookies and sessions, at least 32 characters each: the first writes, the others still read. Reloaded on SIGHUP.',
-    ),
+    .meta({
+      description:
+        'Secrets that seal cookies and sessions, at least 32 characters each: the first writes, the others still read. Reloaded on SIGHUP.',
+      secret: true,
+    }),
   idleTimeout: sessionDuration()
     .prefault('30m')
     .describe('A session ends after this long without a request.'),

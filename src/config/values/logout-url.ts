@@ -8,5 +8,7 @@ const template = /^https?:\/\/[^\s\\/?#@{}]+(?:[/?](?:[^\s\\#{}]|\{clientId\}|\{
 
 /** The URL of a logout page that is no OpenID end-session endpoint, with the placeholders `{clientId}` and `{returnTo}`. */
 export function logoutUrl() {
-  return shaped(template, expected).refine((text) => URL.canParse(text), expected);
+  return shaped(template, expected)
+    .refine((text) => URL.canParse(text), expected)
+    .meta({ url: true });
 }

@@ -7,24 +7,33 @@ const originOnly = /^https?:\/\/[^\s\\/?#@]+\/?$/;
 const withQuery = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?(\?[^\s\\#]*)?$/;
 const withPath = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?$/;
 
+/** Metadata of every URL here: plain http to another machine needs `allowInsecureHttp`. */
+const metadata = { url: true } as const;
+
 /** An http(s) origin: scheme, host and port, as `URL#origin` writes it once read. */
 export function originUrl(expected: string) {
-  return shaped(originOnly, expected).transform((text, context) => {
-    if (URL.canParse(text)) return new URL(text).origin;
-    context.addIssue(expected);
-    return z.NEVER;
-  });
+  return shaped(originOnly, expected)
+    .transform((text, context) => {
+      if (URL.canParse(text)) return new URL(text).origin;
+      context.addIssue(expected);
+      return z.NEVER;
+    })
+    .meta(metadata);
 }
 
-/** An http(s) URL without query, fragment and credentials, kept letter for letter. */
+/** An http(s) URL without query, fragment and credentials, kept exactly. */
 export function exactUrl(expected: string) {
-  return shaped(withPath, expected).refine((text) => URL.canParse(text), expected);
+  return shaped(withPath, expected)
+    .refine((text) => URL.canParse(text), expected)
+    .meta(metadata);
 }
 
-/** The http(s) URL of an endpoint; it may have a query (RFC 6749, sections 3.1 and 3.2). Kept letter for letter. */
+/** The http(s) URL of an endpoint; it may have a query (RFC 6749, sections 3.1 and 3.2). Kept exactly. */
 export function endpointUrl() {
   const expected = 'expected the http(s) URL of an endpoint, without fragment or credentials';
-  return shaped(withQuery, expected).refine((text) => URL.canParse(text), expected);
+  return shaped(withQuery, expected)
+    .refine((text) => URL.canParse(text), expected)
+    .meta(metadata);
 }
 
 /** An http(s) URL without query, fragment and credentials; normalised, and without a final slash, once read. */

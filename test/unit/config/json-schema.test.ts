@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { configJsonSchema } from '../../../src/config/json-schema.ts';
+import { configJsonSchema } from '../../../scripts/generate/json-schema.ts';
 import { schemaKeys } from './schema-keys.ts';
 
 const read = (file: string) => readFileSync(new URL(`../../../config/${file}`, import.meta.url), 'utf8');

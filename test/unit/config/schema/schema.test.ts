@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith, route, secret } from '../sample.ts';
 
 describe('the configuration', () => {
@@ -23,6 +23,7 @@ describe('the configuration', () => {
         scopes: ['openid', 'profile', 'email', 'offline_access'],
         clientAuthentication: 'client_secret_basic',
         authorizationParams: {},
+        timeout: 10_000,
       },
       session: {
         store: { kind: 'memory' },
