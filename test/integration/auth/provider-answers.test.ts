@@ -267,7 +267,7 @@ describe('the answer of the token endpoint to a login', () => {
   it('is an outage when it does not come', async () => {
     rig.provider.faults.dropBefore('token');
     expect((await login(rig.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
-    const other = await openTestRig({ config: { refresh: { timeout: '200ms' } } });
+    const other = await openTestRig({ config: { provider: { timeout: '200ms' } } });
     other.provider.faults.hold('token');
     expect((await login(other.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
   });
