@@ -18,7 +18,7 @@ const usage = `usage: node scripts/run.mjs COMMAND [arguments]
   bench     the benchmark; -- --help says what can be measured
   check     types, lint, format, unit tests
   build     src to dist, when stale
-  schema    config/coatcheck.schema.json from the configuration's declaration
+  generate  the JSON Schema, reference, tables and input type of the configuration, from its declaration
   format    rewrite every file as prettier has it
   lint      oxlint`;
 
@@ -47,7 +47,7 @@ const commands = {
     await ensureBuilt(progress);
     return 0;
   },
-  schema: () => attachNode(['scripts/generate/main.ts']),
+  generate: () => attachNode(['scripts/generate/main.ts']),
   format: () => attachNode(tool('prettier', '--write', '--log-level=warn', '.')),
   lint: (_progress, args) => attachNode(tool('oxlint', '--deny-warnings', ...args)),
 };

@@ -1,11 +1,12 @@
+import type { ConfigInput } from './config/config-input.ts';
 import { createGateway as compose, type Gateway } from './gateway.ts';
-import { parseConfig, type ConfigInput } from './provider/read-config.ts';
+import { parseConfig } from './provider/read-config.ts';
 
 export type { ConfigInput, Gateway };
 export { ConfigError } from './config/config-error.ts';
 
 /**
- * Makes a gateway for a server of your own, from the same keys as the YAML file.
+ * Makes a gateway for a server of your own, from the same keys as the YAML file; editors show what each key means.
  * Throws {@link ConfigError} with every problem of the configuration at once.
  *
  * @example

@@ -1,7 +1,7 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { keySchema, type KeySchema } from '../../src/config/schema/declared-keys.ts';
 import { configSchema } from '../../src/provider/read-config.ts';
-
-type JsonSchema = z.core.JSONSchema.BaseSchema;
+import { describe } from './metadata.ts';
 
 const interpolation = {
   description: 'Text with ${NAME}, ${NAME:-default} or ${file:/path}, filled in before the value is checked.',
@@ -12,54 +12,61 @@ const interpolation = {
 /**
  * The JSON Schema (draft 2020-12) of the configuration file, for editors.
  *
- * It accepts an interpolation wherever a value stands, and it does not hold the rules between keys.
+ * It accepts an interpolation in place of any value, and does not contain the rules between keys.
  */
-export function configJsonSchema(): JsonSchema {
-  const schema = z.toJSONSchema(configSchema.schema, { io: 'input', target: 'draft-2020-12' });
+export function configJsonSchema(): z.core.JSONSchema.BaseSchema {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Coatcheck configuration',
     description: 'The configuration file of the Coatcheck token gateway.',
-    ...interpolable(schema),
+    ...interpolable(keySchema(configSchema.schema)),
     $defs: { interpolation },
   };
 }
 
-/** The schema, with an interpolation accepted in place of every value that is not a list or a mapping. */
-function interpolable(schema: JsonSchema): JsonSchema {
-  const { type, properties, items, additionalProperties, oneOf, ...rest } = withoutOwnMetadata(schema);
-  // Kinds told apart by a key: with an interpolation in that key's place a mapping may be of any of them.
+/** The schema, which also accepts an interpolation in place of every value that is not a list or a mapping. */
+function interpolable(declared: KeySchema): KeySchema {
+  const schema = forEditors(declared);
+  const { type, properties, items, additionalProperties, oneOf, ...rest } = schema;
+  // `type` tells the kinds apart; when it is an interpolation, the mapping may be of any kind.
   if (oneOf !== undefined) return { ...rest, anyOf: oneOf.map(interpolable) };
-  if (type !== 'object' && type !== 'array') return interpolableValue(withoutOwnMetadata(schema));
+  if (type !== 'object' && type !== 'array') return interpolableValue(schema);
   return {
-    ...withoutOwnMetadata(schema),
+    ...schema,
     ...(properties && { properties: mapValues(properties, nested) }),
     ...(additionalProperties !== undefined && { additionalProperties: nested(additionalProperties) }),
     ...(items !== undefined && !Array.isArray(items) && { items: nested(items) }),
   };
 }
 
-/** Drops the metadata that only the gateway and its documentation use. */
-function withoutOwnMetadata({ secret: _s, url: _u, ...schema }: JsonSchema): JsonSchema {
-  return schema;
+/** Replaces the metadata that editors do not know by what they show. */
+function forEditors(declared: KeySchema): KeySchema {
+  const own = ['details', 'see', 'example', 'setInReference', 'secret', 'reloadable', 'url'];
+  const example = declared['example'];
+  return {
+    ...Object.fromEntries(Object.entries(declared).filter(([name]) => !own.includes(name))),
+    ...(declared.description !== undefined && { description: describe(declared) }),
+    ...(example !== undefined && { examples: [example] }),
+  };
 }
 
-function interpolableValue({ description, default: preset, ...value }: JsonSchema): JsonSchema {
+function interpolableValue({ description, default: preset, examples, ...value }: KeySchema): KeySchema {
   const kinds = value.anyOf ?? [value];
   return {
     ...(description !== undefined && { description }),
     ...(preset !== undefined && { default: preset }),
-    anyOf: [...kinds.map((kind) => withoutNoLimit(kind)), { $ref: '#/$defs/interpolation' }],
+    ...(examples !== undefined && { examples }),
+    anyOf: [...kinds.map((kind) => withoutSafeMaximum(kind)), { $ref: '#/$defs/interpolation' }],
   };
 }
 
-/** Drops the largest safe integer as a maximum, which is no limit that anybody chose. */
-function withoutNoLimit(schema: JsonSchema): JsonSchema {
+/** Drops the largest safe integer as a maximum: zod adds it to every integer. */
+function withoutSafeMaximum(schema: KeySchema): KeySchema {
   const { maximum, ...rest } = schema;
   return maximum === Number.MAX_SAFE_INTEGER ? rest : schema;
 }
 
-function nested(schema: JsonSchema | boolean): JsonSchema | boolean {
+function nested(schema: KeySchema | boolean): KeySchema | boolean {
   return typeof schema === 'boolean' ? schema : interpolable(schema);
 }
 

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { format, resolveConfig } from 'prettier';
-import { configJsonSchema } from './json-schema.ts';
+import { generatedFiles, placeOf } from './files.ts';
 
-const file = fileURLToPath(new URL('../../config/coatcheck.schema.json', import.meta.url));
-const style = await resolveConfig(file);
-await writeFile(file, await format(JSON.stringify(configJsonSchema()), { ...style, filepath: file }));
+// Run by `npm run generate`.
+for (const { path, committed, generated } of await generatedFiles()) {
+  if (generated === committed) continue;
+  await writeFile(placeOf(path), generated);
+  console.log(`wrote ${path}`);
+}

@@ -56,9 +56,9 @@ function loadWith(validate: Validate, file: string, sources: Sources): Config {
   const yaml = readYaml(readText(file, sources));
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
-  const syntaxProblems = yaml.flaws.map(({ line, message }): Problem => ({ path: '', line, message }));
+  const syntaxProblems = yaml.problems.map(({ line, message }): Problem => ({ path: '', line, message }));
   // After a syntax error the parser only guesses, and problems of its guess would mislead.
-  if (yaml.flaws.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
+  if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
   const { unresolved, hidden } = fillIn(yaml, sources);
   const validation = validate(plainData(yaml), hidden);
@@ -95,7 +95,7 @@ function plainData(yaml: YamlFile): unknown {
   try {
     return yaml.toPlain();
   } catch {
-    // SECURITY: the library's message would quote the alias, which may be an unquoted secret.
+    // SECURITY: the library's message quotes the alias, which may be an unquoted secret.
     const message = 'an alias of the file has no anchor before it, or the aliases expand to too much';
     throw new ConfigError([{ path: '', message }]);
   }

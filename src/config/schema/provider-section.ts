@@ -7,9 +7,9 @@ export type ProviderSection = { readonly type: string; readonly timeout: number 
 
 /** The keys of {@link ProviderSection} besides `type`; every provider kind includes them in its schema. */
 export const commonProviderKeys = {
-  timeout: duration({ min: 1 })
-    .prefault('10s')
-    .describe('How long one call to the provider may take. Refreshes have `refresh.timeout` instead.'),
+  timeout: duration({ min: 1 }).prefault('10s').meta({
+    description: 'How long one call to the provider may take. Refreshes have `refresh.timeout` instead.',
+  }),
 };
 
 /** The schema of one provider kind: a mapping whose `type` is a literal. */
@@ -44,5 +44,5 @@ export function providerSection([first, ...rest]: ProviderSectionKinds) {
           ? `expected ${types}`
           : `expected a mapping with a type, which is ${types}, and the keys of that type`,
     })
-    .describe('The token server people sign in with.');
+    .meta({ description: 'The token server that people sign in with.' });
 }

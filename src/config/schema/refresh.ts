@@ -3,7 +3,7 @@ import type { Milliseconds } from '../values/duration.ts';
 import { integer, shaped } from '../values/scalar.ts';
 import { section } from './section.ts';
 
-/** How long before its end a token is renewed: a share of its life (0.2 is a fifth), or a fixed span. */
+/** How long before its expiry a token is refreshed: a share of its lifetime (0.2 is 20 %), or a fixed time. */
 export type RefreshAhead = { kind: 'share'; share: number } | { kind: 'duration'; ms: Milliseconds };
 
 const ahead = shaped(
@@ -16,26 +16,26 @@ const ahead = shaped(
     : { kind: 'duration', ms };
 });
 
-/** When and how access tokens are renewed. */
+/** When and how access tokens are refreshed. */
 export const refreshSchema = section({
-  ahead: ahead
-    .prefault('20%')
-    .describe(
-      'How long before its end a token is renewed behind the request: a share of its life, or a duration.',
-    ),
-  timeout: duration({ min: 1 })
-    .prefault('10s')
-    .describe('How long one refresh may take. Other calls to the provider have `provider.timeout`.'),
-  retries: integer({ min: 0, max: 10 })
-    .prefault(2)
-    .describe('How often a call that failed for a passing reason is tried again.'),
-  lockTtl: duration({ min: 1 })
-    .prefault('30s')
-    .describe('How long the lock on one session lasts unless it is renewed; longer than timeout.'),
-  maxPerMinute: integer({ min: 1 })
-    .prefault(30)
-    .describe('How many refreshes one session may cause in a minute.'),
-  maxConcurrent: integer({ min: 1 })
-    .prefault(32)
-    .describe('How many calls of the token endpoint for refreshes one process may have under way at once.'),
-}).describe('Renewal of access tokens.');
+  ahead: ahead.prefault('20%').meta({
+    description:
+      'How long before its expiry an access token is refreshed in the background: a share of its lifetime, or a duration.',
+  }),
+  timeout: duration({ min: 1 }).prefault('10s').meta({
+    description: 'How long one refresh may take. Other calls to the provider have `provider.timeout`.',
+  }),
+  retries: integer({ min: 0, max: 10 }).prefault(2).meta({
+    description: 'How often a refresh that failed for a temporary reason is tried again; at most 10.',
+  }),
+  lockTtl: duration({ min: 1 }).prefault('30s').meta({
+    description:
+      'How long the lock of a session lasts unless it is renewed. Must be longer than `refresh.timeout`.',
+  }),
+  maxPerMinute: integer({ min: 1 }).prefault(30).meta({
+    description: 'How many refreshes one session may cause in a minute, across all replicas.',
+  }),
+  maxConcurrent: integer({ min: 1 }).prefault(32).meta({
+    description: 'How many refreshes one process may have in flight at once.',
+  }),
+}).meta({ description: 'When and how access tokens are refreshed.' });

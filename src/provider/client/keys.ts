@@ -30,48 +30,69 @@ const parameterName = () =>
   );
 
 /** How people sign in at a provider that lets them approve on another device as well. */
-export const loginKey = oneOf(['redirect', 'decoupled'])
-  .prefault('redirect')
-  .describe(
-    'How people sign in: redirect, in this browser; decoupled, on another device as well (POST /auth/decoupled).',
-  );
+export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').meta({
+  description:
+    'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
+  details: 'On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.',
+  see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
+});
 
 export const authorizationParamsKey = z
   .record(
     parameterName(),
-    z.string('expected text; put quotes around a number').describe('The value of the parameter.'),
+    z
+      .string('expected text; put quotes around a number')
+      .meta({ description: 'The value of the parameter.' }),
     'expected a mapping of parameter names to values',
   )
   .prefault({})
   .meta({
-    description: 'Fixed parameters added to the authorization request, such as access_type: offline.',
+    description:
+      'Fixed parameters of the authorization request, such as `access_type: offline` or `prompt: consent`.',
+    details:
+      'The ID token must meet the `max_age` and `acr_values` that they ask for. Parameters of the protocol, such as `state`, cannot be set.',
     secret: true,
   });
 
 /** How the gateway proves to a token server that it is the client. {@link clientCredentialRules} go with them. */
 export const clientKeys = {
-  clientId: text('expected the client identifier the provider issued').describe(
-    'The client identifier registered at the provider.',
-  ),
+  clientId: text('expected the client identifier the provider issued').meta({
+    description: 'The client identifier registered at the provider.',
+    example: 'web',
+  }),
   clientAuthentication: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
     .prefault('client_secret_basic')
-    .describe('How the gateway proves itself at the token endpoint (OpenID Connect Core 1.0 section 9).'),
+    .meta({
+      description:
+        'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post` or `private_key_jwt`.',
+      reloadable: true,
+    }),
   clientSecret: text('expected the client secret').exactOptional().meta({
-    description:
-      'The client secret, for client_secret_basic and client_secret_post. A secret: take it from a file or a variable.',
+    description: 'The client secret. `client_secret_basic` and `client_secret_post` need it.',
+    example: '${CLIENT_SECRET}',
+    setInReference: true,
     secret: true,
+    reloadable: true,
   }),
   privateKey: privateKey().exactOptional().meta({
-    description:
-      'The private key that private_key_jwt signs with: PKCS#8 in PEM, or a JWK. A secret: take it from a file.',
+    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` needs it.',
+    details:
+      'RSA of 2048 bits or more signs `RS256`, or the `alg` of a JWK, such as `PS256`; P-256, P-384 and P-521 sign `ES256`, `ES384` and `ES512`; Ed25519 signs `EdDSA`, or `Ed25519` if a JWK says so.',
+    example: '${file:/run/secrets/client-key}',
     secret: true,
+    reloadable: true,
   }),
-  keyId: text('expected the key identifier the provider knows')
-    .exactOptional()
-    .describe("The kid sent with private_key_jwt; by default the JWK's own, or none."),
-  assertionAudience: oneOf(['issuer', 'token_endpoint'])
-    .exactOptional()
-    .describe('Whom the assertion of private_key_jwt is for; issuer when not written.'),
+  keyId: text('expected the key identifier the provider knows').exactOptional().meta({
+    description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
+    example: 'key-1',
+    reloadable: true,
+  }),
+  assertionAudience: oneOf(['issuer', 'token_endpoint']).exactOptional().meta({
+    description:
+      'The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`, which some providers still require.',
+    example: 'issuer',
+    reloadable: true,
+  }),
 };
 
 /** How the gateway proves to a token server that it is the client. */

@@ -8,41 +8,56 @@ import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../cli
 
 /** The `provider` section of a plain OAuth 2.0 server. Rules between its keys are in `rules.ts`. */
 export const oauth2Schema = section({
-  type: z.literal('oauth2', 'expected oauth2').describe('The kind of provider: oauth2.'),
+  type: z.literal('oauth2', 'expected oauth2').meta({
+    description: '`oauth2`: an OAuth 2.0 server without discovery or ID tokens.',
+  }),
   login: loginKey,
-  authorizationEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where people sign in by redirect (RFC 6749, section 3.1).'),
-  tokenEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where codes and refresh tokens are exchanged (RFC 6749, section 3.2).'),
-  decoupledEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where a sign-in on another device begins, for login: decoupled.'),
-  decoupledTokenEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where such a sign-in, and the refresh tokens that come of it, are exchanged.'),
-  revocationEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where refresh tokens are revoked at sign-out (RFC 7009). Without it they are not.'),
-  userinfoEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where it says who signed in, for the access token. What it answers are the claims.'),
-  subject: jsonPointer()
-    .exactOptional()
-    .describe(
-      'Where it says who signed in: in the answer of userinfoEndpoint (by default /sub), or without one in the token answer.',
-    ),
-  requestFormat: oneOf(['form', 'json'])
-    .prefault('form')
-    .describe('How parameters are sent to the provider: form is the standard.'),
+  authorizationEndpoint: endpointUrl().exactOptional().meta({
+    description:
+      'Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is `decoupled`.',
+    example: 'https://login.example.com/authorize',
+  }),
+  tokenEndpoint: endpointUrl().exactOptional().meta({
+    description: 'Where codes and refresh tokens are exchanged (RFC 6749, section 3.2).',
+    example: 'https://login.example.com/token',
+  }),
+  decoupledEndpoint: endpointUrl().exactOptional().meta({
+    description:
+      'Where a decoupled sign-in starts. Only with `provider.login: decoupled`, and then required.',
+    see: '[A bank](providers.md#a-bank-with-two-ways-to-sign-in)',
+    example: 'https://login.example.com/decoupled',
+  }),
+  decoupledTokenEndpoint: endpointUrl().exactOptional().meta({
+    description:
+      'Where a decoupled sign-in, and the refresh tokens it yields, are exchanged. Required with `provider.login: decoupled`.',
+    example: 'https://login.example.com/decoupled/token',
+  }),
+  revocationEndpoint: endpointUrl().exactOptional().meta({
+    description:
+      'Where refresh tokens are revoked at sign-out (RFC 7009). Without it, they stay valid until they expire.',
+    example: 'https://login.example.com/revoke',
+  }),
+  userinfoEndpoint: endpointUrl().exactOptional().meta({
+    description:
+      'Says who signed in. It gets the access token once, at sign-in; its response holds the claims.',
+    example: 'https://login.example.com/me',
+  }),
+  subject: jsonPointer().exactOptional().meta({
+    description:
+      'A JSON Pointer (RFC 6901) to the person who signed in: in the response of `provider.userinfoEndpoint`, by default `/sub`. Without that endpoint it is required, and points into the token response.',
+    details: 'Its value is a text or a whole number.',
+    example: '/sub',
+  }),
+  requestFormat: oneOf(['form', 'json']).prefault('form').meta({
+    description: 'How parameters are sent to the provider: `form`, as in the standard, or `json`.',
+  }),
   ...clientKeys,
   scopes: z
     .array(scopeToken(), 'expected a list of scopes')
     .prefault([])
-    .describe('The scopes asked for at login.'),
+    .meta({ description: 'The scopes requested at sign-in.' }),
   authorizationParams: authorizationParamsKey,
   ...commonProviderKeys,
-}).describe('A plain OAuth 2.0 server, without discovery or ID tokens.');
+}).meta({ description: 'An OAuth 2.0 server without discovery or ID tokens.' });
 
 export type OAuth2ProviderConfig = z.output<typeof oauth2Schema>;

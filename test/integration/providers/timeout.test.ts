@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetrics } from '../../../src/observability/metrics.ts';
@@ -23,13 +23,14 @@ const slow = new Set<string>();
 const open: Provider[] = [];
 
 beforeEach(async () => {
-  const http = createServer(async (request, response) => {
+  const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const { pathname } = new URL(request.url ?? '/', origin);
     request.resume();
     if (slow.has(pathname)) await sleep(SLOW, undefined, { ref: false });
     const body = await bodyAt(pathname);
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  });
+  };
+  const http = createServer((request, response) => void respond(request, response));
   server = await listenOnLoopback(http);
   origin = `http://127.0.0.1:${server.port}`;
 });

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../../src/config/config-error.ts';
 import type { Problem } from '../../../src/config/config-error.ts';
-import type { ConfigInput } from '../../../src/provider/read-config.ts';
+import type { ConfigInput } from '../../../src/config/config-input.ts';
 import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import type { Config } from '../../../src/config/schema/schema.ts';
 import { oidcKind } from '../../../src/provider/oidc/kind.ts';

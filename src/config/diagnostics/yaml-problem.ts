@@ -1,10 +1,10 @@
 import type { ErrorCode } from 'yaml';
 
-/** Something wrong with a text as YAML, at a line counted from 1. */
-export type YamlFlaw = {
+/** A syntax problem of a YAML text, at a line counted from 1. */
+export type YamlProblem = {
   line: number;
   message: string;
-  /** Whether the values around it cannot be relied on. */
+  /** Whether the values around it are unreliable. */
   isFatal: boolean;
 };
 
@@ -26,8 +26,8 @@ const messages: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'not expected here; an interpolation inside [ ] or { } needs quotes',
 };
 
-/** A flaw the parser reported, in words that quote nothing of the text. */
-export function yamlFlaw(code: ErrorCode, line: number): YamlFlaw {
+/** A problem that the parser reported, with a message that quotes nothing of the text. */
+export function yamlProblem(code: ErrorCode, line: number): YamlProblem {
   const message = messages[code] ?? `not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
   return { line, message, isFatal: code !== 'DUPLICATE_KEY' };
 }
