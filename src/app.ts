@@ -1,4 +1,5 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import { GatewayError } from './errors.ts';
 
 /** The pieces of the pipeline, in the order in which a request meets them. */
 export type Pipeline = {
@@ -8,7 +9,6 @@ export type Pipeline = {
   auth: RequestHandler;
   api: RequestHandler;
   spa: RequestHandler;
-  notFound: RequestHandler;
   problem: ErrorRequestHandler;
 };
 
@@ -24,7 +24,11 @@ export function createApp(pipeline: Pipeline): Express {
   app.use(pipeline.authPrefix, pipeline.auth);
   app.use(pipeline.api);
   app.use(pipeline.spa);
-  app.use(pipeline.notFound);
+  app.use(notFound);
   app.use(pipeline.problem);
   return app;
 }
+
+const notFound: RequestHandler = () => {
+  throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
+};

@@ -1,9 +1,10 @@
-/** Every error code a client of the gateway can meet, with its HTTP status. The names are public and never change. */
+/** Every error code that a client of the gateway can receive, with its HTTP status. The names are public and never change. */
 const statuses = {
   bad_request: 400,
   login_failed: 400,
   session_required: 401,
   session_expired: 401,
+  admin_token_required: 401,
   credentials_rejected: 401,
   step_up_required: 401,
   login_denied: 403,
@@ -26,7 +27,7 @@ const statuses = {
 export type ErrorCode = keyof typeof statuses;
 
 export type GatewayErrorOptions = {
-  /** One sentence for the developer who reads the answer. Never a secret, never text from an upstream. */
+  /** One sentence for the developer who reads the response. Never a secret, never text from an upstream. */
   detail?: string;
   /** Why a login was refused (`login_failed` only). */
   reason?: string;
@@ -38,7 +39,7 @@ export type GatewayErrorOptions = {
   cause?: unknown;
 };
 
-/** A request that cannot be served, with the code its client will read. The only error that becomes an answer. */
+/** A request that cannot be served, with the code its client reads. The only error that becomes a response. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;

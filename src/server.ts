@@ -37,9 +37,9 @@ const CUT_OFF_AFTER = 0.9;
 export async function startServer(
   config: Config,
   log: Logger,
-  siblings: PeerWorkers = noPeers,
+  peers: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
-  const gateway = createGateway(config, { log, siblings });
+  const gateway = createGateway(config, { log, peers });
   const server = createServer({
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,

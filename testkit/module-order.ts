@@ -12,7 +12,7 @@ const layers = [
   ['http'],
   ['admin', 'auth', 'proxy'],
   ['spa'],
-  ['app'],
+  ['app', 'upgrade-pipeline'],
   ['gateway'],
   ['check', 'server'],
   ['workers'],

@@ -13,7 +13,7 @@ export const consolePage: Page = {
       script: contentOf('script', html),
       style: contentOf('style', html),
     });
-    setHeaders(response.req, response);
+    setHeaders(response);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     response.end(html);
   },

@@ -25,11 +25,11 @@ const unasked = ['access_token', 'id_token', 'token', 'response'] as const;
  */
 export function createCallback(deps: {
   redirectLogin: RedirectLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   loginCookies: LoginCookies;
   redirectUri: string;
 }): RequestHandler {
-  const { redirectLogin, enter, loginCookies, redirectUri } = deps;
+  const { redirectLogin, completeSignIn, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
     const { query } = requestContextOf(response).target;
@@ -58,7 +58,7 @@ export function createCallback(deps: {
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, request.headers.cookie);
-    const { key, setCookie } = await enter(redirectLogin.finish(callbackUrl, pending), {
+    const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
       cookieHeader: request.headers.cookie,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs: pending.startedAtMs,

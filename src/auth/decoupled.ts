@@ -33,7 +33,7 @@ const MAX_LIFE_MS = 3_600_000;
  */
 export function createDecoupled(deps: {
   decoupledLogin: DecoupledLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   sessions: Sessions;
   cookie: DecoupledCookie;
   turns: PollSchedule;
@@ -44,7 +44,17 @@ export function createDecoupled(deps: {
   timeoutMs: number;
   clock: () => number;
 }): DecoupledHandlers {
-  const { decoupledLogin, enter, sessions, cookie, turns, originPolicy, limitUser, timeoutMs, clock } = deps;
+  const {
+    decoupledLogin,
+    completeSignIn,
+    sessions,
+    cookie,
+    turns,
+    originPolicy,
+    limitUser,
+    timeoutMs,
+    clock,
+  } = deps;
   const nameOf = ({ id }: PendingApproval) => hashIdentifier('decoupled', id);
   const stateOf = ({ expiresAtMs }: PendingApproval, intervalMs: number) => ({
     status: 'pending',
@@ -114,7 +124,7 @@ export function createDecoupled(deps: {
           response.setHeader('Set-Cookie', cookie.drop());
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
           const arrival = { cookieHeader: request.headers.cookie, replaces };
-          const { setCookie } = await enter(Promise.resolve(outcome.signIn), arrival);
+          const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), arrival);
           response.appendHeader('Set-Cookie', setCookie);
           response.json({ status: 'complete' });
           return;

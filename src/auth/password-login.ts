@@ -17,12 +17,12 @@ const MAX_LENGTH = 1_024;
  */
 export function createPasswordLogin(deps: {
   passwordLogin: PasswordLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   originPolicy: OriginPolicy;
   /** How often one user name may be tried, from wherever. */
   limitUser: RateLimit;
 }): RequestHandler {
-  const { passwordLogin, enter, originPolicy, limitUser } = deps;
+  const { passwordLogin, completeSignIn, originPolicy, limitUser } = deps;
 
   return async function loginByPassword(request, response) {
     // SECURITY: nobody else's page signs a person in, as somebody it knows the password of.
@@ -34,7 +34,7 @@ export function createPasswordLogin(deps: {
       });
     }
     await limitUser(userKey(username));
-    const { setCookie } = await enter(passwordLogin.signIn({ username, password }), {
+    const { setCookie } = await completeSignIn(passwordLogin.signIn({ username, password }), {
       cookieHeader: request.headers.cookie,
     });
     response.setHeader('Set-Cookie', setCookie);

@@ -33,13 +33,13 @@ type Methods = {
 };
 
 /** Routes the gateway's own endpoints below their prefix; everything else there is `not_found`. */
-export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeaders): Router {
+export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHeaders): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  router.use(function enterEndpoints(request, response, next) {
-    const exchange = requestContextOf(response);
-    exchange.route = 'auth';
-    headers(request, response);
-    response.setHeader('X-Request-Id', exchange.requestId);
+  router.use(function prepareResponse(_request, response, next) {
+    const context = requestContextOf(response);
+    context.route = 'auth';
+    setHeaders(response);
+    response.setHeader('X-Request-Id', context.requestId);
     next();
   });
   const serve = (path: string, { get, post, delete: remove }: Methods) => {

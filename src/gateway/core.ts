@@ -3,7 +3,7 @@ import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
-/** What every part of a gateway stands on. */
+/** The parts that every other part of a gateway uses. */
 export type Core = {
   readonly config: Config;
   readonly log: Logger;

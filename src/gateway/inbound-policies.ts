@@ -8,7 +8,7 @@ import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** What every request meets first, and what it is told when it is not let in. */
+/** The checks that every request and upgrade meets first, and the responses to those that fail them. */
 export type InboundPolicies = {
   readonly guard: Guard;
   readonly accessLog: AccessLog;
@@ -17,8 +17,8 @@ export type InboundPolicies = {
   readonly rateLimits: RateLimits;
 };
 
-export function createInboundPolicies(ground: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
-  const { config, log, metrics, clock } = ground;
+export function createInboundPolicies(core: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
+  const { config, log, metrics, clock } = core;
   return {
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
@@ -27,7 +27,7 @@ export function createInboundPolicies(ground: Core, { levels }: Backends, loginU
     }),
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
-    problems: createProblems(loginUrl),
+    problems: createProblems({ secure: core.secure, loginUrl }),
     rateLimits: createRateLimits({ levels, clock }),
   };
 }

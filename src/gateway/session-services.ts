@@ -14,16 +14,16 @@ import { createPendingWrites } from '../sessions/pending-writes.ts';
 import type { Core } from './core.ts';
 import { revocationLeaseMs, type Backends } from './backends.ts';
 
-/** What keeps people signed in. */
+/** Sessions and the refresh of their tokens. */
 export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
 };
 
-export function createSessionServices(ground: Core, state: Backends, provider: Provider): SessionServices {
-  const { config, keyRing, secure, clock, log, metrics } = ground;
-  const { store, locks, outbox } = state;
+export function createSessionServices(core: Core, backends: Backends, provider: Provider): SessionServices {
+  const { config, keyRing, secure, clock, log, metrics } = core;
+  const { store, locks, outbox } = backends;
   const { session, refresh } = config;
 
   const tickets = createTickets({

@@ -1,33 +1,35 @@
 import helmet from 'helmet';
 import { createHash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 
-/** Sets the security headers of an answer that the gateway itself gives. */
-export type SecurityHeaders = (request: IncomingMessage, response: ServerResponse) => void;
+/** Sets the security headers of a response that the gateway itself makes. */
+export type SecurityHeaders = (response: ServerResponse) => void;
+
+/** Header fields by their name in lower case. */
+type Fields = Readonly<Record<string, string>>;
 
 const common = {
   frameguard: { action: 'deny' },
   referrerPolicy: { policy: 'no-referrer' },
 } as const;
 
+/** The policy of a response that is no document: should a browser show it as one, it loads, runs and frames nothing. */
+export const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
 /** HSTS for two years on https; on http the header has no meaning (RFC 6797, section 7.2). */
 function transport(secure: boolean) {
   return secure ? { maxAge: 63_072_000, includeSubDomains: false } : false;
 }
 
-/** For answers of the gateway's own endpoints and its errors: documents that may load, run and frame nothing. */
-export function createInertHeaders(secure: boolean): SecurityHeaders {
-  const set = helmet({
-    ...common,
-    strictTransportSecurity: transport(secure),
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-  });
-  return (request, response) => {
-    set(request, response, () => undefined);
-    response.setHeader('Cache-Control', 'no-store');
+/** The header fields of the responses of the gateway's own endpoints and of its errors, over HTTP and on refused upgrades. */
+export function inertHeaders(secure: boolean): Fields {
+  return {
+    ...fieldsOf(
+      helmet({ ...common, strictTransportSecurity: transport(secure), contentSecurityPolicy: false }),
+    ),
+    'content-security-policy': inertPolicy,
+    'cache-control': 'no-store',
   };
 }
 
@@ -55,7 +57,7 @@ export function createDocumentHeaders({ script, style }: { script: string; style
       },
     },
   });
-  return (request, response) => set(request, response, () => undefined);
+  return setting(fieldsOf(set));
 }
 
 /** An inline script or style, as a policy names it (CSP Level 3, section 2.3.1). */
@@ -83,5 +85,23 @@ export function createPageHeaders(secure: boolean): SecurityHeaders {
       },
     },
   });
-  return (request, response) => set(request, response, () => undefined);
+  return setting(fieldsOf(set));
+}
+
+/** Sets header fields that are the same for every response. */
+export function setting(fields: Fields): SecurityHeaders {
+  const entries = Object.entries(fields);
+  return (response) => {
+    for (const [name, value] of entries) response.setHeader(name, value);
+  };
+}
+
+/** What helmet sets, which depends on no request: computed once. */
+function fieldsOf(set: ReturnType<typeof helmet>): Fields {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  set(request, response, () => undefined);
+  return Object.fromEntries(
+    response.getHeaderNames().map((name) => [name, String(response.getHeader(name))]),
+  );
 }

@@ -3,6 +3,7 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import type { EventStreams } from '../proxy/response/event-streams.ts';
 import { hopByHop, withoutFields } from '../proxy/header-names.ts';
@@ -13,8 +14,8 @@ import { asksForWebSocket } from '../proxy/websocket/handshake.ts';
 /** The app's development server: its pages, its assets and its hot-reload socket. */
 export type DevServer = {
   handler: RequestHandler;
-  /** Passes an upgrade of a page of ours on. Throws `bad_request` when it is not one to WebSocket. */
-  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, exchange: RequestContext): Promise<void>;
+  /** Passes on an upgrade that a page of this origin asks for. Throws `bad_request` when it is not one to WebSocket. */
+  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<true>;
 };
 
 /** Fields that a development server has no business with: the ticket above all. */
@@ -46,10 +47,12 @@ const answerPolicy: ResponsePolicy = {
 /** Proxies to a development server by http-proxy-middleware 4, which is shown a request without the ticket. */
 export function createDevServer({
   origin,
+  originPolicy,
   passages,
   eventStreams,
 }: {
   origin: string;
+  originPolicy: OriginPolicy;
   passages: UpgradeRelay;
   eventStreams: EventStreams;
 }): DevServer {
@@ -84,18 +87,20 @@ export function createDevServer({
       // The library calls on with its own error as well: the one above has been told what it means.
       await proxy(request, response, () => undefined);
     },
-    async upgrade(request, socket, early, exchange) {
-      exchange.route = 'spa';
+    async upgrade(request, socket, early, context) {
+      originPolicy.checkUpgrade(request);
+      context.route = 'spa';
       if (!asksForWebSocket(request)) {
         throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
       }
       const headers = withoutFields(request.rawHeaders, isWithheld);
       const call = target.ask(request.url ?? '/', ['Host', host, ...headers]);
       await passages
-        .open({ request, socket, early, exchange }, call, answerPolicy)
+        .open({ request, socket, early, exchange: context }, call, answerPolicy)
         .catch((error: unknown) => {
           throw unreachable(error);
         });
+      return true;
     },
   };
 }

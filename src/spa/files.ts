@@ -8,12 +8,12 @@ import { isImmutableAsset } from './immutable-asset.ts';
  * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
  * stays missing. Files with a hash in their name, below `/assets/`, may be cached for ever; pages are always asked for.
  */
-export function createSpaFiles(directory: string, headers: SecurityHeaders): RequestHandler {
+export function createSpaFiles(directory: string, setHeaders: SecurityHeaders): RequestHandler {
   const root = resolve(directory);
   const router = Router({ caseSensitive: true });
-  router.use(function pageHeaders(request, response, next) {
+  router.use(function pageHeaders(_request, response, next) {
     requestContextOf(response).route = 'spa';
-    headers(request, response);
+    setHeaders(response);
     next();
   });
   router.use(

@@ -67,7 +67,7 @@ describe.each(answers)('the answer about %s', (_what, status, ask) => {
 
   it('has the headers that keep it harmless (standards: E22)', () => {
     const policy = answer.header('content-security-policy') ?? '';
-    expect(policy.split(';')).toEqual(
+    expect(policy.split('; ')).toEqual(
       expect.arrayContaining(["default-src 'none'", "frame-ancestors 'none'"]),
     );
     expect(answer.header('x-content-type-options')).toBe('nosniff');
@@ -107,6 +107,12 @@ it('refuses upgrades by answers that no cache keeps either (standards: E21)', as
     expect(answer.status).toBe(status);
     expect(answer.header('cache-control')).toBe('no-store');
     expect(answer.header('x-content-type-options')).toBe('nosniff');
+    expect(answer.header('content-type')).toBe('application/problem+json');
+    expect(answer.header('content-security-policy')).toBe(
+      "default-src 'none'; frame-ancestors 'none'; sandbox",
+    );
+    expect(answer.header('strict-transport-security')).toBe('max-age=63072000');
+    expect(answer.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   }
 });
 

@@ -9,10 +9,10 @@ import { parseTarget } from './target.ts';
 
 /** The first look at a request, the same for requests and upgrades. */
 export type Guard = {
-  /** Opens the exchange of a request, before anything about it has been checked. */
+  /** Opens the context of a request, before anything about it has been checked. */
   open(request: IncomingMessage): RequestContext;
   /** Checks a request and fills in what was checked. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
-  check(request: IncomingMessage, exchange: RequestContext): RequestContext;
+  check(request: IncomingMessage, context: RequestContext): RequestContext;
 };
 
 const unchecked = { path: '', query: '' };
@@ -33,7 +33,7 @@ export function createGuard(deps: {
       clientAddress: deps.clientAddress(request),
       route: 'none',
     }),
-    check(request, exchange) {
+    check(request, context) {
       // SECURITY: TRACE would send the bearer token back to the page (RFC 9110, section 9.3.8).
       if (request.method === 'TRACE' || request.method === 'CONNECT') {
         throw new GatewayError('method_not_allowed', { allow: [] });
@@ -44,7 +44,7 @@ export function createGuard(deps: {
         checkFraming(request);
         const target = parseTarget(request.url);
         deps.hostCheck(request);
-        return Object.assign(exchange, { target });
+        return Object.assign(context, { target });
       } catch (error) {
         if (error instanceof GatewayError && error.code === 'bad_request') spoilt.add(request.socket);
         throw error;
@@ -76,15 +76,15 @@ function malformed(detail: string): GatewayError {
   return new GatewayError('bad_request', { detail });
 }
 
-/** The guard as the first middleware: every later one finds its exchange in `response.locals`. */
+/** The guard as the first middleware: every later one finds the request context in `response.locals`. */
 export function createGuardMiddleware(guard: Guard): RequestHandler {
   return function checkRequest(request, response, next) {
-    const exchange = guard.open(request);
-    response.locals.exchange = exchange;
+    const context = guard.open(request);
+    response.locals.context = context;
     // SECURITY: what follows the offer of another protocol may be in that one. Node.js 24 throws away what has come with it in
     // one piece, and reads on behind that.
     if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
-    guard.check(request, exchange);
+    guard.check(request, context);
     next();
   };
 }

@@ -4,23 +4,16 @@ import type { Logger } from '../../observability/log.ts';
 import { createRequestId } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
 import type { Problems } from './problem.ts';
-import type { SecurityHeaders } from '../security-headers.ts';
 
-/** Answers the errors of the whole pipeline. What went wrong underneath is logged and not sent. */
-export function createProblemMiddleware(deps: {
-  problems: Problems;
-  headers: SecurityHeaders;
-  log: Logger;
-}): ErrorRequestHandler {
-  const { problems, headers, log } = deps;
-  return function answerProblem(error, request, response, _next) {
-    const requestId = response.locals.exchange?.requestId ?? createRequestId();
+/** Responds to the errors of the whole pipeline. The cause is logged and not sent. */
+export function createProblemMiddleware(deps: { problems: Problems; log: Logger }): ErrorRequestHandler {
+  const { problems, log } = deps;
+  return function respondWithProblem(error, request, response, _next) {
+    const requestId = response.locals.context?.requestId ?? createRequestId();
     logProblem(log, error, requestId);
     if (response.headersSent) return void response.destroy();
     const problem = problems(error, requestId);
-    headers(request, response);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    response.setHeader('X-Request-Id', requestId);
     response.status(problem.status);
     // SECURITY: where one request was malformed nobody can say where the next one begins (RFC 9112, section 11.2).
     if (error instanceof GatewayError && error.code === 'bad_request')

@@ -1,3 +1,4 @@
+import { inertPolicy } from '../../http/security-headers.ts';
 import { splitList } from '../../fields/whitespace.ts';
 import { nameOf } from '../../sessions/cookie.ts';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -52,9 +53,6 @@ const forbidden = new Set([
 const forbiddenPrefixes = ['access-control-', 'proxy-'];
 /** Fields that tell a shared cache more than Cache-Control does (RFC 9213), under the name of whichever it is. */
 const forbiddenSuffix = 'cdn-cache-control';
-
-/** An API answer that a browser is made to show as a document can load nothing, run nothing and be framed by nobody. */
-const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /** The header policy of the way back. Pure. */
 export function createResponseHeaderPolicy(

@@ -15,9 +15,6 @@ export function respondOnSocket(
   if (socket.destroyed) return;
   const fields = Object.entries({
     ...answer.headers,
-    // SECURITY: a cache would keep a 404 that says nothing of itself, and give it to those who ask for the page.
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
     Connection: 'close',
     'Content-Length': String(Buffer.byteLength(answer.body)),
   });

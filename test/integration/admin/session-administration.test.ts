@@ -115,7 +115,7 @@ describe('who administrates sessions', () => {
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
     expect(await ask('GET', '/sessions?subject=alice')).toMatchObject({
       status: 503,
-      body: { status: 'store_unavailable' },
+      body: { code: 'store_unavailable', requestId: expect.any(String) },
     });
   });
 });

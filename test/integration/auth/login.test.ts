@@ -47,7 +47,7 @@ describe('GET /auth/login by a navigation', () => {
       'referrer-policy': 'no-referrer',
       'x-frame-options': 'DENY',
       'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
     });
     expect(headers).not.toHaveProperty('x-powered-by');
   });

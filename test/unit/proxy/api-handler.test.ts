@@ -25,7 +25,11 @@ async function failureOf(parts: { bearers?: unknown; passages?: unknown }): Prom
   } as unknown as Parameters<typeof createApi>[0];
   const request = requestOf({ url: '/api/one', headers: [['Sec-Fetch-Site', 'same-origin']] }) as Request;
   const exchange = { target: { path: '/api/one', query: '' }, clientAddress: '203.0.113.9' };
-  const response = { locals: { exchange }, headersSent: false, destroyed: false } as unknown as Response;
+  const response = {
+    locals: { context: exchange },
+    headersSent: false,
+    destroyed: false,
+  } as unknown as Response;
   return Promise.resolve(createApi(deps)(request, response, () => undefined)).then(
     () => undefined,
     (error: unknown) => error,
