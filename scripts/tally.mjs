@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { readDuties, unshown } from '../testkit/security-table.ts';
+import { writeFileSync } from 'node:fs';
+import { readSecurityPages, unshown } from '../testkit/security-table.ts';
 
 /**
  * A vitest reporter that counts: writes `{ passed, failed, skipped, unshown }` as JSON to the file that TALLY_FILE names.
- * `unshown` are the tests that docs/security.md names and that this run has not shown.
+ * `unshown` are the tests that docs/security/ names and that this run has not shown.
  */
 export default class Tally {
   onTestRunEnd(modules) {
@@ -22,7 +22,7 @@ export default class Tally {
       if (module.state() === 'failed' && !tests.some((test) => test.result().state === 'failed'))
         tally.failed++;
     }
-    tally.unshown = unshown(readDuties(readFileSync('docs/security.md', 'utf8')), run);
+    tally.unshown = unshown(readSecurityPages('.'), run);
     writeFileSync(process.env.TALLY_FILE, JSON.stringify(tally));
   }
 }

@@ -6,7 +6,7 @@ import { attachNode, tool } from './runtime.mjs';
 /**
  * Runs every project of vitest.config.ts, or what `args` choose, and ends with one line of counts. Fails when a test
  * failed, when none ran, when one was skipped that `args` did not leave out by name, and, without `args`, when one that
- * docs/security.md names did not run and pass.
+ * docs/security/ names did not run and pass.
  */
 export async function test(progress, args, env) {
   const folder = mkdtempSync(join(tmpdir(), 'coatcheck-tally-'));
@@ -34,7 +34,7 @@ function report(progress, code, { passed, failed, skipped, unshown }, args) {
   }
   if (chosen) progress.say(`› ${skipped.length} tests left out by name`);
   else for (const title of skipped) progress.say(`✗ skipped: ${title}`);
-  for (const name of claims) progress.say(`✗ named in docs/security.md, but did not run and pass: ${name}`);
+  for (const name of claims) progress.say(`✗ named in docs/security/, but did not run and pass: ${name}`);
   progress.say(`tests: ${passed} passed, ${failed} failed`);
   return code === 0 && !(complete && failed === 0) ? 1 : code;
 }
