@@ -78,6 +78,10 @@ async function run(config: Config, file: string): Promise<void> {
   process.on('SIGINT', part === 'worker' ? () => undefined : stop);
 
   const service = start(config, log);
+  void service.abandoned.then(() => {
+    log.error('the supervisor has ended; this worker finishes what is in flight and stops');
+    stop();
+  });
   try {
     const { url, adminUrl } = await service.listening;
     if (part === 'worker') return;
@@ -99,7 +103,7 @@ async function run(config: Config, file: string): Promise<void> {
     }
   }
 
-  function stop(signal: NodeJS.Signals): void {
+  function stop(signal?: NodeJS.Signals): void {
     if (askedAtMs !== undefined) {
       // A signal to a process group comes twice when a wrapper such as npm passes its own on.
       if (performance.now() - askedAtMs > SAME_SIGNAL_MS) exit(EXIT_FAILURE);

@@ -11,7 +11,7 @@ import { SESSION_SECRET, type GatewayParts, gatewayConfig } from './gateway-conf
 /** The built program, running in a process of its own. */
 export type Program = Pick<
   ChildProcess,
-  'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'exit'
+  'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'killAlone' | 'exit'
 > & {
   /** The public listener, as bound. */
   readonly url: string;

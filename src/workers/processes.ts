@@ -4,7 +4,7 @@ import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
 import { startServer, type Listeners, type RunningServer } from '../server.ts';
 import { supervise } from './supervisor.ts';
-import { work } from './worker.ts';
+import { supervisorLoss, work } from './worker.ts';
 
 /** What serves, seen from the process that was started. */
 export type Service = {
@@ -12,6 +12,8 @@ export type Service = {
   readonly listening: Promise<Listeners>;
   /** Puts the secrets of another configuration in place; while it is starting, as soon as it has. */
   replaceSecrets(config: Config): Promise<void>;
+  /** Settles when the supervisor of this worker has ended without a word. Never, in a process that is no worker. */
+  readonly abandoned: Promise<void>;
   /** Stops accepting, finishes what is in flight, and settles when all is done; while it is starting, it stops when it has. */
   stop(): Promise<void>;
 };
@@ -29,19 +31,22 @@ export function partOf({ workers }: Pick<Config, 'workers'>): Part {
 export function start(config: Config, log: Logger): Service {
   switch (partOf(config)) {
     case 'all':
-      return serviceOf(startServer(config, log));
+      return serviceOf(startServer(config, log), never);
     case 'worker':
-      return serviceOf(work(config, log));
+      return serviceOf(work(config, log), supervisorLoss());
     case 'supervisor': {
       const { listening, reload, stop } = supervise({ count: countOf(config.workers), log });
       // Each worker reads them for itself: a secret is not sent about.
-      return { listening, replaceSecrets: async () => reload(), stop };
+      return { listening, replaceSecrets: async () => reload(), abandoned: never, stop };
     }
   }
 }
 
-function serviceOf(serving: Promise<RunningServer>): Service {
+const never = new Promise<void>(() => undefined);
+
+function serviceOf(serving: Promise<RunningServer>, abandoned: Promise<void>): Service {
   return {
+    abandoned,
     listening: serving,
     replaceSecrets: async (config) => (await serving).replaceSecrets(config),
     stop: async () => (await serving).stop(),

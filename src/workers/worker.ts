@@ -14,6 +14,20 @@ export async function work(config: Config, log: Logger): Promise<RunningServer> 
   return server;
 }
 
+/**
+ * Settles when the supervisor has ended without having stopped this worker, as by `kill -9`. Left to itself, Node.js exits
+ * then at once, and with it goes every refresh in flight, whose tokens nobody else has.
+ */
+export function supervisorLoss(): Promise<void> {
+  return new Promise((resolve) => {
+    cluster.worker?.once('disconnect', () => {
+      // What `node:cluster` (24.21) asks before it exits, right after this event: test/e2e/workers.test.ts.
+      if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+      resolve();
+    });
+  });
+}
+
 function createSupervisorPeer(): Peer {
   return {
     send(message) {

@@ -36,6 +36,14 @@ async function workersOf({ pid }: Program): Promise<number[]> {
   return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 const requestLines = () =>
   program
     .stdout()
@@ -76,6 +84,42 @@ describe('several workers', () => {
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect(stage.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+  });
+
+  it('finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
+    stage.provider.accessTokenLifetime = 1;
+    const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+    const people = await Promise.all(names.map((name) => stage.signedIn(program, name)));
+    stage.provider.accessTokenLifetime = 300;
+    const workers = await workersOf(program);
+    await expect
+      .poll(
+        () =>
+          stage.provider.families.some(({ accessTokens }) =>
+            accessTokens.some(({ token }) => stage.provider.isAccessTokenActive(token)),
+          ),
+        PATIENCE,
+      )
+      .toBe(false);
+
+    // The provider has rotated every refresh token, and its responses are on their way.
+    const held = stage.provider.faults.hold('token', 'after');
+    const calls = people.map((person) => person.fetch('/api/one').catch(() => undefined));
+    await expect
+      .poll(() => stage.provider.tokenCalls({ grant: 'refresh_token' }), PATIENCE)
+      .toBe(people.length);
+    program.killAlone();
+    await expect.poll(() => isRunning(program.pid), PATIENCE).toBe(false);
+    held.release();
+    await Promise.all(calls);
+    await expect.poll(() => workers.filter(isRunning), PATIENCE).toEqual([]);
+
+    const successor = await stage.start({ replicaOf: program });
+    for (const person of people) {
+      const browser = stage.browser(successor, { like: person });
+      expect((await browser.fetch('/api/two')).status).toBe(200);
+    }
+    expect(stage.provider.families.map(({ alive }) => alive)).toEqual(people.map(() => true));
   });
 
   it('are replaced when they die, and the others do not notice', async () => {

@@ -197,7 +197,8 @@ describe('a cookie that is no ticket', () => {
     const seal = await sealOf(other);
     const { headers, body } = await sessionOf({ cookie: `coatcheck=${seal}` });
     expect(body).toMatchObject({ authenticated: false });
-    expect(headers['set-cookie']).toEqual([CLEARED]);
+    // A replica with a newer secret may have sealed it: only its own key tells.
+    expect(headers).not.toHaveProperty('set-cookie');
   });
 
   it('is taken back with the attributes it was set with on https (standards: D3)', async () => {
