@@ -25,7 +25,11 @@ export function createLogout(deps: {
     originPolicy.checkForm(request);
     const reading = await sessions.peek(request.headers.cookie);
     const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
-    response.setHeader('Set-Cookie', sessions.clearCookie());
+    // SECURITY: a form of another site brings no cookie, and must not take one away.
+    if (reading.kind !== 'absent') {
+      response.setHeader('Set-Cookie', sessions.clearCookie());
+      response.setHeader('Clear-Site-Data', '"cache"');
+    }
     if (ended !== undefined)
       await Promise.race([ended.revoked, setTimeout(REVOCATION_WAIT_MS, undefined, { ref: false })]);
 

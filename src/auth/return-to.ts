@@ -1,10 +1,7 @@
 /** Gives the path on this origin that a `returnTo` value means, or undefined when it may mean anything else. */
 export type ReturnTo = (value: string | null | undefined) => string | undefined;
 
-/**
- * Longer than any path an app routes by, in characters. Every attempt keeps one in its cookie: five of them must leave
- * room in a request's header section, which Node bounds at 16 KiB.
- */
+/** Longer than any path an app routes by, in characters. */
 const MAX_LENGTH = 1_024;
 
 /**

@@ -1,4 +1,4 @@
-import { Router, type RequestHandler } from 'express';
+import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
@@ -60,11 +60,24 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });
   serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
+  router.use(refuseBadEncoding);
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'The gateway has no such endpoint.' });
   });
   return router;
 }
+
+/** Express decodes the parameters of a path, and throws where their encoding is malformed (`%ff`). */
+const refuseBadEncoding: ErrorRequestHandler = (error, _request, _response, next) => {
+  next(
+    error instanceof URIError
+      ? new GatewayError('bad_request', {
+          detail: 'The path has a malformed percent-encoding.',
+          cause: error,
+        })
+      : error,
+  );
+};
 
 function refuseMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {

@@ -5,11 +5,25 @@ import type { KeyRing } from './key-ring.ts';
 export type Envelopes = {
   /** Encrypts a text, or bytes, for one place: it opens only under the same `context`. */
   seal(plaintext: string | Buffer, context: string): Buffer;
-  /** Opens an envelope, or gives undefined when it was not sealed here, for this context, by a key still known. */
+  /**
+   * Opens an envelope, or gives undefined when it was not sealed here for this context. Throws {@link UnknownKeyError} when it
+   * names a key that this process does not have.
+   */
   open(envelope: Buffer, context: string): string | undefined;
   /** The same for what was sealed as bytes. */
   openBytes(envelope: Buffer, context: string): Buffer | undefined;
 };
+
+/** An envelope names a key that this process does not have: another process may, or the secret has been removed. */
+export class UnknownKeyError extends Error {
+  override readonly name = 'UnknownKeyError';
+  readonly keyId: number;
+
+  constructor(keyId: number) {
+    super(`no session secret of this process has the key id ${keyId}`);
+    this.keyId = keyId;
+  }
+}
 
 const VERSION = 1;
 const IV_BYTES = 12;
@@ -24,8 +38,9 @@ const HEADER_BYTES = 1 + 4 + IV_BYTES;
 export function createEnvelopes(keyRing: KeyRing): Envelopes {
   const openBytes: Envelopes['openBytes'] = (envelope, context) => {
     if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope.readUInt8(0) !== VERSION) return undefined;
-    const key = keyRing.find('session-record', envelope.readUInt32BE(1));
-    if (key === undefined) return undefined;
+    const keyId = envelope.readUInt32BE(1);
+    const key = keyRing.find('session-record', keyId);
+    if (key === undefined) throw new UnknownKeyError(keyId);
     const header = envelope.subarray(0, HEADER_BYTES);
     const tagAt = envelope.length - TAG_BYTES;
     const decipher = createDecipheriv('aes-256-gcm', key.secret, header.subarray(5), {

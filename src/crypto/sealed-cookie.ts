@@ -7,6 +7,8 @@ export type SealedCookies = {
   seal(value: Record<string, unknown>, ttlSeconds: number): Promise<string>;
   /** Opens a seal of this purpose, or gives undefined for anything else, however malformed. */
   unseal(text: string): Promise<Record<string, unknown> | undefined>;
+  /** The id of the key that a seal names, where this process does not have that key; anybody can write any id. */
+  unknownKeyId(text: string): number | undefined;
 };
 
 /**
@@ -40,8 +42,17 @@ export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): Seal
         return undefined;
       }
     },
+
+    unknownKeyId(text) {
+      const [, digits] = CANONICAL.test(text) ? (keyIdOf.exec(text) ?? []) : [];
+      const keyId = digits === undefined ? undefined : Number(digits);
+      return keyId === undefined || keyRing.find(purpose, keyId) !== undefined ? undefined : keyId;
+    },
   };
 }
+
+/** The format of iron-session, and the id of the key behind it. */
+const keyIdOf = /^Fe26\.2\*(\d{1,10})\*/;
 
 function passwords(keys: readonly Key[]): Record<string, string> {
   return Object.fromEntries(keys.map((key) => [key.id, key.secret.export().toString('base64url')]));

@@ -50,6 +50,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
 
   const loginCookies = createLoginCookies({
     seals: createSealedCookies(keyRing, 'login-cookie'),
+    store: backends.store,
+    defaultReturnTo: login.defaultReturnTo,
     secure,
     clock,
   });

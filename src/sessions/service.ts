@@ -94,6 +94,9 @@ type SessionsDeps = {
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
 
+/** How often the log says that a cookie names an unknown key, in milliseconds. */
+const WARN_EVERY_MS = 10_000;
+
 /** Reasons for which the refresh token is not revoked: the provider has refused it, or it is another person's matter. */
 const withoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
 
@@ -111,6 +114,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
+  let warnedAtMs = -Infinity;
+  /** SECURITY: anybody can send a cookie that names any key: one line in a while, however many come. */
+  const warnOfUnknownKey = (keyId: number) => {
+    if (clock() - warnedAtMs < WARN_EVERY_MS) return;
+    warnedAtMs = clock();
+    log.warn(
+      { keyId },
+      'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+    );
+  };
+
   const isEnded = (stored: SessionView) => isOver(stored, clock(), store.generation());
 
   /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
@@ -120,13 +134,30 @@ export function createSessions(deps: SessionsDeps): Sessions {
     load: (key: string) => Promise<Kind | undefined>,
   ): Promise<SessionReading<Kind>> => {
     const ticket = await tickets.read(cookieHeader);
-    // SECURITY: a conflict is no session, and clears nothing: whoever plants a cookie must not sign the person out by it.
-    if (ticket.kind === 'absent' || ticket.kind === 'conflict') return { kind: 'absent' };
-    if (ticket.kind === 'invalid') return { kind: 'ended' };
-    const known = held(ticket.key);
+    switch (ticket.kind) {
+      // SECURITY: a conflict is no session, and clears nothing: whoever plants a cookie must not sign the person out by it.
+      case 'absent':
+      case 'conflict':
+        return { kind: 'absent' };
+      // The cookie stays: another process may have the secret, during a rotation or a rolling restart.
+      case 'unknown_key':
+        warnOfUnknownKey(ticket.keyId);
+        return { kind: 'absent' };
+      case 'invalid':
+        return { kind: 'ended' };
+      case 'ticket':
+        return followKey(ticket.key, held, load);
+    }
+  };
+  const followKey = async <Kind extends SessionView>(
+    key: string,
+    held: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
+    const known = held(key);
     // It may be older than another replica's touch: only the store may call a session idle.
     if (known !== undefined && !isEnded(known)) return { kind: 'live', stored: known };
-    const stored = await load(ticket.key);
+    const stored = await load(key);
     if (stored === undefined) return { kind: 'ended' };
     if (!isEnded(stored)) return { kind: 'live', stored };
     await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');

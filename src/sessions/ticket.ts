@@ -4,10 +4,14 @@ import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes
 
 /**
  * What the browser's cookie says: nothing, nothing valid, or which session it is the ticket of. `conflict`: two different
- * cookies of the name came, and one of them was planted.
+ * cookies of the name came, and one of them was planted. `unknown_key`: it names a key that this process does not have.
  */
 export type TicketReading =
-  { kind: 'absent' } | { kind: 'invalid' } | { kind: 'conflict' } | { kind: 'ticket'; key: string };
+  | { kind: 'absent' }
+  | { kind: 'invalid' }
+  | { kind: 'conflict' }
+  | { kind: 'unknown_key'; keyId: number }
+  | { kind: 'ticket'; key: string };
 
 /** The tickets that browsers keep: an opaque cookie around a random identifier, which names the session one way. */
 export type Tickets = {
@@ -64,6 +68,8 @@ export function createTickets(deps: {
       if (cookie.kind === 'conflict') return conflict;
       const known = opened.get(cookie.value);
       if (known !== undefined) return known;
+      const keyId = seals.unknownKeyId(cookie.value);
+      if (keyId !== undefined) return { kind: 'unknown_key', keyId };
       const id = (await seals.unseal(cookie.value))?.['id'];
       if (typeof id !== 'string') return invalid;
       const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };

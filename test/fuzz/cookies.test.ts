@@ -4,6 +4,7 @@ import { beforeAll, describe, it } from 'vitest';
 import { createLoginCookies } from '../../src/auth/login-cookies.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../src/crypto/sealed-cookie.ts';
+import { createMemoryStore } from '../../src/sessions/store/memory-store.ts';
 import { createTickets } from '../../src/sessions/ticket.ts';
 import { cookieNamesStartingWith, readCookie } from '../../src/sessions/cookie.ts';
 import { extent } from '../../testkit/fuzz.ts';
@@ -15,7 +16,13 @@ const keyRing = createKeyRing(['the-newest-secret-of-32-characters', 'an-older-s
 const seals = createSealedCookies(keyRing, 'session-cookie');
 const loginSeals = createSealedCookies(keyRing, 'login-cookie');
 const openTickets = () => createTickets({ seals, secure: true, sameSite: 'strict', remembered: 10 });
-const loginCookies = createLoginCookies({ seals: loginSeals, secure: true, clock: () => 1_000_000 });
+const loginCookies = createLoginCookies({
+  seals: loginSeals,
+  store: createMemoryStore({ clock: () => 1_000_000 }),
+  defaultReturnTo: '/',
+  secure: true,
+  clock: () => 1_000_000,
+});
 
 /** A good ticket and a good login cookie, and seals that open but are neither: of other keys, purposes and contents. */
 let ticket: string;
@@ -71,6 +78,8 @@ const names = () =>
       'coatcheck',
       NAME.toLowerCase(),
       ` ${NAME}`,
+      `\u00a0${NAME}`,
+      `${NAME}\u0085`,
       `${NAME}x`,
       '',
       '__proto__',
@@ -89,13 +98,15 @@ const headers = () =>
     )
     .map(([pairs, separator, equals]) => pairs.map((pair) => pair.join(equals)).join(separator));
 
+/** What browsers strip around a name and a value (RFC 6265bis, section 5.6), and nothing else of white space. */
+const strip = (text: string) => text.replace(/^[ \t]+|[ \t]+$/g, '');
+
 /** The values of one name, as a reader has them who knows nothing of this program. */
 const valuesIn = (header: string, name: string) =>
   header
     .split(';')
-    .map((part) => part.trim())
-    .filter((part) => part.includes('=') && part.slice(0, part.indexOf('=')).trim() === name)
-    .map((part) => part.slice(part.indexOf('=') + 1).trim());
+    .filter((part) => part.includes('=') && strip(part.slice(0, part.indexOf('='))) === name)
+    .map((part) => strip(part.slice(part.indexOf('=') + 1)));
 
 describe('whatever stands in a Cookie header', () => {
   it('opens a session only by its ticket, once or in agreement, and never fails (standards: E3, E9)', async () => {

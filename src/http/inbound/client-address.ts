@@ -25,13 +25,22 @@ export function createClientAddress(trustProxy: readonly string[]): ClientAddres
     let client = peer;
     const forwarded = request.headers['x-forwarded-for'];
     for (const hop of splitList(typeof forwarded === 'string' ? forwarded : '').reverse()) {
-      const address = plainAddress(hop);
+      const address = plainAddress(withoutPort(hop));
       if (isIP(address) === 0) return client;
       client = address;
       if (!isTrusted(address)) return client;
     }
     return client;
   };
+}
+
+/**
+ * Some proxies write the port too: `192.0.2.1:4711`, `[2001:db8::1]:4711`. Without this, their hop would be none, and every
+ * client behind them would count as the proxy itself.
+ */
+function withoutPort(hop: string): string {
+  const [, bracketed, plain] = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\d{1,5})?$/.exec(hop) ?? [];
+  return bracketed ?? plain ?? hop;
 }
 
 /** An IPv4 address that arrived on an IPv6 socket is the IPv4 address. */

@@ -5,7 +5,7 @@ import { GatewayError } from '../../errors.ts';
 export type OriginPolicy = {
   /** For API requests; throws `origin_rejected` or `csrf_rejected`. */
   checkRequest(request: IncomingMessage): void;
-  /** For the gateway's own forms, which cannot carry a header of their own; the same otherwise. */
+  /** For the sign-out form, which cannot carry a header of its own and harms nobody; the same otherwise. */
   checkForm(request: IncomingMessage): void;
   /** For WebSocket upgrades, which no browser lets a page add a header to; throws `origin_rejected`. */
   checkUpgrade(request: IncomingMessage): void;
@@ -37,6 +37,9 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
     checkForm,
     checkRequest(request) {
       checkForm(request);
+      if (mayBeForeignForm(request) && !hasStaticHeader(request)) {
+        throw rejectRequest('Send the header "X-CSRF: 1": this request could be the form of another site.');
+      }
       if (mode === 'header' && !hasStaticHeader(request)) {
         throw rejectRequest('Send the header "X-CSRF: 1" with every request.');
       }
@@ -45,6 +48,23 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
       if (headers.origin !== baseUrl) throw rejectOrigin();
     },
   };
+}
+
+/** The types of a body that a form can send (HTML, section 4.10.21.7), in whatever case and with whatever parameters. */
+const formType =
+  /^[ \t]*(?:application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)[ \t]*(?:;|$)/i;
+
+/**
+ * SECURITY: in Firefox, a service worker of the app that passes navigations on (`respondWith(fetch(event.request))`) makes the
+ * form post of another site look like a request of our own page: `Sec-Fetch-Site: same-origin`, `Sec-Fetch-Mode: same-origin`
+ * and our own `Origin`. A page's own `fetch` comes in mode `cors` unless it asks for another.
+ */
+function mayBeForeignForm({ method, headers }: IncomingMessage): boolean {
+  return (
+    !isSafe(method) &&
+    headers['sec-fetch-mode'] === 'same-origin' &&
+    formType.test(headers['content-type'] ?? 'text/plain')
+  );
 }
 
 /** Exactly once and exactly this value: Node joins repeated fields by a comma. */

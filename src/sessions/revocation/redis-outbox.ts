@@ -1,4 +1,4 @@
-import type { Envelopes } from '../../crypto/envelope.ts';
+import { UnknownKeyError, type Envelopes } from '../../crypto/envelope.ts';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import { MAX_AGE_MS, type PendingRevocation, type RevocationOutbox } from './outbox.ts';
@@ -57,15 +57,21 @@ export function createRedisOutbox(deps: {
   const open = async (member: Buffer): Promise<PendingRevocation | undefined> => {
     if (member.length <= SINCE_BYTES) return forget(member);
     const sinceMs = Number(member.readBigUInt64BE());
-    const refreshToken = envelopes.open(member.subarray(SINCE_BYTES), contextOf(sinceMs));
-    if (refreshToken !== undefined) {
-      return pendingOf(member, refreshToken, sinceMs);
-    }
+    const refreshToken = unseal(member.subarray(SINCE_BYTES), contextOf(sinceMs));
+    if (refreshToken !== undefined) return pendingOf(member, refreshToken, sinceMs);
     // Another process may have a secret that this one has not, or not yet: it is left to that until it is too old.
     const now = clock();
     if (Math.abs(now - sinceMs) < MAX_AGE_MS) return postpone(member, now + UNREADABLE_PAUSE_MS);
     log.warn('a kept refresh token could not be opened, so that it was never revoked: a removed secret');
     return forget(member);
+  };
+  const unseal = (envelope: Buffer, context: string): string | undefined => {
+    try {
+      return envelopes.open(envelope, context);
+    } catch (error) {
+      if (error instanceof UnknownKeyError) return undefined;
+      throw error;
+    }
   };
   const pendingOf = (member: Buffer, refreshToken: string, sinceMs: number): PendingRevocation => ({
     refreshToken,

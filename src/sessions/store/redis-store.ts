@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import type { BlindIndex } from '../../crypto/blind-index.ts';
+import { UnknownKeyError } from '../../crypto/envelope.ts';
 import { hashIdentifier } from '../../crypto/identifier.ts';
+import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 import { openChannel } from '../../redis/channel.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
@@ -16,6 +18,9 @@ import {
   type SessionRecord,
 } from '../session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
+
+/** When a client may try again whose session another process's secret sealed: a rolling restart is under way. */
+const UNKNOWN_KEY_RETRY_SECONDS = 5;
 
 type RedisStoreDeps = {
   redis: RedisConnection;
@@ -104,16 +109,49 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     return fields;
   };
 
+  /**
+   * Opens a record. Throws `store_unavailable` when it is sealed with a secret that this process does not have: the session is
+   * there, and a process with that secret serves it.
+   */
   const openRecord = (
     key: string,
     [version, envelope, idle]: readonly unknown[],
   ): SessionRecord | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
-    const session = codec.decode(envelope, recordKey(key));
+    const session = decode(envelope, key);
     if (session !== undefined)
       return sessionRecord({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
-    log.warn('a session record could not be opened: a removed secret, or a value that was not written here');
+    log.warn(
+      { session: key },
+      'a session record cannot be opened: it was changed, or not written by a gateway',
+    );
     return undefined;
+  };
+  const decode = (envelope: Buffer, key: string) => {
+    try {
+      return codec.decode(envelope, recordKey(key));
+    } catch (error) {
+      if (!(error instanceof UnknownKeyError)) throw error;
+      const { keyId } = error;
+      log.warn(
+        { session: key, keyId },
+        'a session record is sealed with a secret that this process does not have; it is kept',
+      );
+      throw new GatewayError('store_unavailable', {
+        detail: 'This session was written with a secret that this process does not have yet.',
+        retryAfterSeconds: UNKNOWN_KEY_RETRY_SECONDS,
+        cause: error,
+      });
+    }
+  };
+  /** For sessions that are listed or already removed: gives undefined for a record of another process's secret. */
+  const openIfKnown = (key: string, fields: readonly unknown[]): SessionRecord | undefined => {
+    try {
+      return openRecord(key, fields);
+    } catch (error) {
+      if (error instanceof GatewayError) return undefined;
+      throw error;
+    }
   };
 
   /**
@@ -141,7 +179,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     const fields = await readFields(entry.key);
     // A record that is there and cannot be opened may be one for another process, which has its secret.
     if (fields[1] === null) await index.strike(entry).catch(() => undefined);
-    return openRecord(entry.key, fields);
+    return openIfKnown(entry.key, fields);
   };
 
   return {
@@ -172,7 +210,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
     async remove(key) {
       const fields = await redis.evaluate('remove', remove, [recordKey(key)], [changes, key]);
-      const removed = openRecord(key, Array.isArray(fields) ? fields : []);
+      const removed = openIfKnown(key, Array.isArray(fields) ? fields : []);
       // The session has ended, whatever becomes of its entries: those that stay lapse.
       if (removed !== undefined) await index.leave(key, removed.session).catch(() => undefined);
       return removed;

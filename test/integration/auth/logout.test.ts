@@ -29,6 +29,7 @@ describe('POST /auth/logout by a fetch', () => {
     expect(answer.status).toBe(200);
     expect(answer.header('cache-control')).toBe('no-store');
     expect(answer.setCookies).toEqual([CLEARED]);
+    expect(answer.header('clear-site-data')).toBe('"cache"');
     expect(rig.agent.cookies.all()).toEqual([]);
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
 
@@ -97,16 +98,34 @@ describe('POST /auth/logout by a fetch', () => {
   });
 
   it.each([
-    ['without a cookie', undefined],
-    ['with a cookie of no session', 'coatcheck=nonsense'],
-  ])('leads home %s, and asks the provider nothing', async (_what, cookie) => {
+    ['without a cookie, and clears nothing', undefined, undefined],
+    ['with a cookie of no session, and clears it', 'coatcheck=nonsense', [CLEARED]],
+  ])('leads home %s, and asks the provider nothing', async (_what, cookie, cleared) => {
     const answer = await request(rig.gateway.url)
       .post('/auth/logout')
       .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
       .expect(200);
     expect(answer.body).toEqual({ logoutUrl: '/' });
-    expect(answer.headers['set-cookie']).toEqual([CLEARED]);
+    expect(answer.headers['set-cookie']).toEqual(cleared);
+    expect(answer.headers['clear-site-data']).toBe(cleared && '"cache"');
     expect(revocations()).toEqual([]);
+  });
+
+  it('from a form of another site behind a service worker, which brings no cookie, takes none away (standards: A10, D2)', async () => {
+    await rig.agent.signIn();
+    const answer = await request(rig.gateway.url)
+      .post('/auth/logout')
+      .set({
+        Origin: rig.gateway.url,
+        'Sec-Fetch-Site': 'same-origin',
+        'Sec-Fetch-Mode': 'same-origin',
+        'Sec-Fetch-Dest': 'empty',
+      })
+      .type('form')
+      .send('a=1');
+    expect(answer.headers).not.toHaveProperty('set-cookie');
+    expect(answer.headers).not.toHaveProperty('clear-site-data');
+    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 });
 

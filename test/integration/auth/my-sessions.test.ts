@@ -172,6 +172,13 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
   });
 });
 
+describe('DELETE /auth/sessions/{id} with a malformed encoding', () => {
+  it.each(['%ff', '%', '%zz', '%c0%ae'])('responds 400 bad_request to %s', async (id) => {
+    const response = await remove(await signedIn(), `/auth/sessions/${id}`);
+    expect(response.json()).toMatchObject({ status: 400, code: 'bad_request' });
+  });
+});
+
 describe('DELETE /auth/sessions (standards: E19)', () => {
   it('ends all others of the person', async () => {
     const agent = await signedIn();

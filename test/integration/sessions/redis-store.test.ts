@@ -214,7 +214,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
     await agent.signIn();
     const key = await recordKey();
     const envelope = (await client.hgetBuffer(key, 'e')) ?? Buffer.alloc(0);
-    const places = [0, 1, 4, 5, 16, 17, envelope.length - 17, envelope.length - 16, envelope.length - 1];
+    const places = [0, 5, 16, 17, envelope.length - 17, envelope.length - 16, envelope.length - 1];
     for (const place of places) {
       const flipped = Buffer.from(envelope);
       flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
@@ -224,6 +224,16 @@ describe('what Redis holds of a session (standards: E5)', () => {
     for (const length of [0, 1, 32, envelope.length - 1]) {
       await client.hset(key, 'e', envelope.subarray(0, length));
       await expectEnded(rebornBrowser());
+    }
+    // The bytes of the key's id: it names a secret that another process may have, and the session is kept.
+    for (const place of [1, 4]) {
+      const flipped = Buffer.from(envelope);
+      flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
+      await client.hset(key, 'e', flipped);
+      const response = await rebornBrowser().fetch('/api/one');
+      expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(response.header('retry-after')).toBe('5');
+      expect(response.setCookies).toEqual([]);
     }
     await client.hset(key, 'e', envelope);
     expect((await rebornBrowser().fetch('/api/one')).status).toBe(200);
@@ -450,8 +460,9 @@ describe('the indexes in Redis (standards: D17)', () => {
   });
 });
 
+const [first, second] = [SESSION_SECRET, 'the second secret, of 32 characters'];
+
 describe('the rotation of secrets (standards: E6)', () => {
-  const [first, second] = [SESSION_SECRET, 'the second secret, of 32 characters'];
   const keyIdOf = async (key: string) => (await client.hgetBuffer(key, 'e'))?.readUInt32BE(1);
 
   it('ends nobody: what an old secret sealed is still read, and the new one writes', async () => {
@@ -484,8 +495,48 @@ describe('the rotation of secrets (standards: E6)', () => {
     expect((await younger.fetch('/api/one')).status).toBe(200);
 
     gateway.gateway.replaceSecrets([second]);
-    await expectEnded(agent);
+    const refused = await agent.fetch('/api/one');
+    expect(refused.json()).toMatchObject({ status: 401, code: 'session_required' });
+    expect(refused.setCookies).toEqual([]);
     expect((await younger.fetch('/api/one')).status).toBe(200);
+  });
+});
+
+describe('a replica that lacks the newest secret, in a rolling restart', () => {
+  it('takes no session for missing that the other replica serves, and no cookie (standards: E6)', async () => {
+    const newest = await openGateway();
+    newest.gateway.gateway.replaceSecrets([second, first]);
+    await newest.agent.signIn();
+    const late = await newest.replica();
+    late.gateway.replaceSecrets([first]);
+    const elsewhere = newest.browser({ like: newest.agent, at: late });
+
+    const call = await elsewhere.fetch('/api/one');
+    expect(call.json()).toMatchObject({ status: 401, code: 'session_required' });
+    const session = await elsewhere.fetch('/auth/session');
+    expect(session.json()).toMatchObject({ authenticated: false });
+    expect([...call.setCookies, ...session.setCookies]).toEqual([]);
+    expect(late.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
+
+    expect((await newest.agent.fetch('/api/one')).status).toBe(200);
+    late.gateway.replaceSecrets([second, first]);
+    expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('responds 503 while a record is sealed with a secret that only the other replica has (standards: E6)', async () => {
+    const rig = await openGateway({ config: uncached });
+    await rig.agent.signIn();
+    const ahead = await rig.replica();
+    ahead.gateway.replaceSecrets([second, first]);
+    rig.advance(300_000);
+    expect((await rig.browser({ like: rig.agent, at: ahead }).fetch('/api/one')).status).toBe(200);
+
+    const call = await rig.agent.fetch('/api/one');
+    expect(call.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(call.setCookies).toEqual([]);
+    expect(rig.gateway.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
+    rig.gateway.gateway.replaceSecrets([second, first]);
+    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 });
 
