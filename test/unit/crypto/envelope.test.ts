@@ -7,6 +7,9 @@ const newer = 'the-newer-secret-of-32-characters';
 const context = 'coatcheck:session:a';
 const text = '{"refreshToken":"canary-refresh-token"}';
 
+/** The bits of an envelope that name its key. */
+const KEY_ID_BITS = Array.from({ length: 32 }, (_, at) => 8 + at);
+
 const envelopes = createEnvelopes(createKeyRing([newer, older]));
 
 describe('an envelope', () => {
@@ -32,12 +35,11 @@ describe('an envelope', () => {
     const opened = Array.from({ length: envelope.length * 8 }, (_, bit) => {
       const changed = Buffer.from(envelope);
       changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-      // The bits of the key's id name another key.
-      if (bit >= 8 && bit < 40) {
-        expect(() => envelopes.open(changed, context)).toThrow(UnknownKeyError);
-        return undefined;
+      try {
+        return envelopes.open(changed, context);
+      } catch (error) {
+        return error instanceof UnknownKeyError && KEY_ID_BITS.includes(bit) ? undefined : error;
       }
-      return envelopes.open(changed, context);
     });
     expect(opened.filter((plain) => plain !== undefined)).toEqual([]);
   });

@@ -41,7 +41,8 @@ async function figureOf(script: string, ...args: string[]): Promise<number> {
   return Number(stdout);
 }
 
-describe('the heap of a gateway', () => {
+// Each test starts processes, which takes its time on a busy machine.
+describe('the heap of a gateway', { timeout: 60_000 }, () => {
   it('is set up by flags that this V8 knows: it passes over others in silence', async () => {
     const { stdout } = await run(process.execPath, ['--v8-options']);
     for (const setting of [...v8Flags, '--semi-space-growth-factor']) {
