@@ -16,8 +16,8 @@ export type Contender = {
 
 /** What is measured, in the order in which it is shown. */
 export const contenders = {
-  upstream: { title: 'the API, asked directly', open: openUpstream },
-  'node-http': { title: 'node:http answering by itself', open: openBaseline('node-http') },
+  upstream: { title: 'the API, called directly', open: openUpstream },
+  'node-http': { title: 'node:http responding by itself', open: openBaseline('node-http') },
   coatcheck: { title: 'Coatcheck', open: openCoatcheck() },
   'coatcheck-2': { title: 'Coatcheck, 2 workers', open: openCoatcheck({ workers: 2 }) },
   'coatcheck-uncached': { title: 'Coatcheck, read cache off', open: openCoatcheck({ cacheMaxAge: '0s' }) },

@@ -17,7 +17,7 @@ const LOOKS = 10;
 
 /** What a process holds on to as requests become many. */
 export const memory: Study<MemoryFigures> = {
-  title: 'Resident memory with many sessions in the read cache, as requests become many',
+  title: 'Resident memory with many sessions in the read cache, over a growing number of requests',
   cases: [],
 
   async measure(effort) {
@@ -75,7 +75,7 @@ export const memory: Study<MemoryFigures> = {
     return {
       tables: [
         {
-          title: `Resident memory, ${number(sessions)} sessions in the read cache (in brackets: times node:http)`,
+          title: `Resident memory, ${number(sessions)} sessions in the read cache (in brackets: relative to node:http)`,
           columns: ['requests', ...courses.map(({ title }) => title)],
           rows: [
             ...(own?.looks ?? []).map(({ requests }, at) => [
@@ -84,14 +84,11 @@ export const memory: Study<MemoryFigures> = {
                 memoryCell(looks[at]?.residentBytes, floor?.looks[at]?.residentBytes),
               ),
             ]),
-            [
-              'the most ever',
-              ...courses.map((one) => memoryCell(one.residentPeakBytes, floor?.residentPeakBytes)),
-            ],
+            ['peak', ...courses.map((one) => memoryCell(one.residentPeakBytes, floor?.residentPeakBytes))],
           ],
         },
       ],
-      statements: [`At the end Coatcheck has ${times(last / half)} the memory that it had half-way.`],
+      statements: [`At the end, Coatcheck uses ${times(last / half)} the memory that it used halfway.`],
       errors: tellErrors('memory', errors),
     };
   },

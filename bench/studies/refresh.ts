@@ -10,7 +10,7 @@ type RefreshFigures = { ahead: RefreshAhead; crowds: Crowd[]; tokenDelayMs: numb
 
 /** What people notice of tokens that are renewed. */
 export const refresh: Study<RefreshFigures> = {
-  title: 'Requests while tokens are renewed, and when all meet one that is over',
+  title: 'Requests while tokens are refreshed, and concurrent requests with an expired token',
   cases: [],
 
   async measure(effort) {
@@ -29,16 +29,16 @@ export const refresh: Study<RefreshFigures> = {
   report: ({ ahead, crowds, tokenDelayMs, deadFamilies }): Report => ({
     tables: [
       {
-        title: `Renewed ahead: tokens of ${SHORT_SECONDS} s, ${ahead.people} people (in brackets: times no renewal)`,
+        title: `Refresh ahead of expiry: tokens of ${SHORT_SECONDS} s, ${ahead.people} users (in brackets: relative to no refresh)`,
         columns: ['', 'p50', 'p99'],
         rows: [
-          ['no renewal', ...quantiles(ahead.calm, { p50: 1, p99: 1 })],
-          [`${number(ahead.refreshes)} renewals meanwhile`, ...quantiles(ahead.renewing, ahead.ratio)],
+          ['no refresh', ...quantiles(ahead.calm, { p50: 1, p99: 1 })],
+          [`${number(ahead.refreshes)} refreshes during the run`, ...quantiles(ahead.renewing, ahead.ratio)],
         ],
       },
       {
-        title: `${CROWD} requests at once on a token that is over; the token endpoint takes ${tokenDelayMs} ms`,
-        columns: ['', 'token calls', 'slowest, median', 'slowest of all', 'token alive: slowest, median'],
+        title: `${CROWD} concurrent requests with an expired token; the token endpoint takes ${tokenDelayMs} ms`,
+        columns: ['', 'token calls', 'slowest, median', 'slowest overall', 'valid token: slowest, median'],
         rows: crowds.map((crowd) => [
           crowd.processes === 1 ? '1 process' : `${crowd.processes} processes`,
           number(crowd.tokenCalls.most),
@@ -49,11 +49,11 @@ export const refresh: Study<RefreshFigures> = {
       },
     ],
     statements: [
-      `p99 while tokens are renewed: ${times(ahead.ratio.p99)} p99 without.`,
-      'In brackets of the second table: times what the token endpoint takes by itself.',
+      `p99 while tokens are refreshed: ${times(ahead.ratio.p99)} p99 without.`,
+      'Brackets in the second table: relative to the time that the token endpoint takes.',
     ],
     errors: [
-      ...tellErrors('renewed ahead', ahead.errors),
+      ...tellErrors('refreshed ahead', ahead.errors),
       ...crowds.flatMap(({ processes, errors }) => tellErrors(`${processes} processes`, errors)),
       ...crowds
         .filter(({ tokenCalls }) => tokenCalls.fewest !== 1 || tokenCalls.most !== 1)

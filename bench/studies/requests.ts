@@ -11,7 +11,7 @@ const ALWAYS: readonly ContenderId[] = ['upstream', 'node-http'];
 
 /** What a request costs, beside the floor and beside what else one might have built. */
 export const requests: Study<Comparison> = {
-  title: 'CPU, rate, latency and memory of requests, beside node:http and the obvious wiring',
+  title: 'CPU time, rate, latency and memory of requests, compared with node:http and the obvious wiring',
   cases: Object.keys(contenders),
 
   measure: (effort) =>
@@ -39,7 +39,7 @@ export const requests: Study<Comparison> = {
         ...compareWorkers(cores, find('coatcheck'), find('coatcheck-2')),
         ...figures
           .filter(({ get }) => get.busy > 0.9)
-          .map(({ title }) => `The load itself was the limit of ${title}: of that, read the CPU time only.`),
+          .map(({ title }) => `The load generator limited ${title}: use only its CPU time.`),
       ],
       errors: figures.flatMap(({ title, errors }) => tellErrors(title, errors)),
     };
@@ -49,14 +49,14 @@ export const requests: Study<Comparison> = {
 function tableOf(title: string, kind: KindId, figures: readonly Figures[]): Table {
   const isFirst = kind === 'get';
   return {
-    title: `${title} (in brackets: times node:http${isFirst ? '; of added time: times a request to the API' : ''})`,
+    title: `${title} (in brackets: relative to node:http${isFirst ? '; added latency: relative to a direct request to the API' : ''})`,
     columns: [
       '',
-      'CPU a request',
+      'CPU per request',
       'requests/s',
       'p50',
       'p99',
-      ...(isFirst ? ['added, one connection', 'memory, peak'] : []),
+      ...(isFirst ? ['added latency, one connection', 'peak memory'] : []),
     ],
     rows: figures.map((one) => {
       const { [kind]: figure, toFloor } = one;
@@ -85,13 +85,15 @@ function compareCpu(one: Figures | undefined): string[] {
     shareOf(ratio, contenders[id as ContenderId].title),
   );
   const parts = [shareOf(toFloor.get.cpuMicros, contenders['node-http'].title), ...others];
-  return [`CPU a request, ${one.title}: ${parts.join(', ')}.`];
+  return [`CPU per request, ${one.title}: ${parts.join(', ')}.`];
 }
 
 function compareWorkers(cores: number, one: Figures | undefined, two: Figures | undefined): string[] {
   if (one === undefined || two === undefined) return [];
   return [
-    `Two workers answer ${times(two.get.perSecond / one.get.perSecond)} the requests of one` +
-      (cores < 4 ? `; load and API share their ${cores} cores here, which leaves them no second one.` : '.'),
+    `Two workers serve ${times(two.get.perSecond / one.get.perSecond)} the requests of one` +
+      (cores < 4
+        ? `; the load generator and the API share the ${cores} cores, so the second worker has no core of its own.`
+        : '.'),
   ];
 }

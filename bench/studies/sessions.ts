@@ -27,7 +27,7 @@ const FEW = 1_000;
 
 /** What happens as sessions become many. */
 export const sessions: Study<SessionFigures> = {
-  title: 'A million sessions: cost of a request, memory, and the commands of Redis',
+  title: 'A million sessions: CPU per request, memory, and Redis commands',
   cases: [],
 
   async measure(effort) {
@@ -69,28 +69,28 @@ export const sessions: Study<SessionFigures> = {
   report: ({ few, many, ratio, memory, phases, scanning, errors }): Report => ({
     tables: [
       {
-        title: 'GET, 32 connections, read cache off (in brackets: times the fewer sessions)',
-        columns: ['sessions in Redis', 'CPU a request', 'time of Redis a request', 'p50', 'p99'],
+        title: 'GET, 32 connections, read cache off (in brackets: relative to the fewer sessions)',
+        columns: ['sessions in Redis', 'CPU per request', 'Redis time per request', 'p50', 'p99'],
         rows: [
           costRow(few.sessions, few.cost, { cpuMicros: 1, redisMicros: 1, p50: 1, p99: 1 }),
           costRow(many.sessions, many.cost, ratio),
         ],
       },
       {
-        title: 'Memory of Redis a session (in brackets: times the bare JSON)',
+        title: 'Redis memory per session (in brackets: relative to the plain JSON)',
         columns: ['', 'memory', 'keys'],
         rows: [
-          ['the tokens alone, as JSON, in one key', withRatio(kilobytes(memory.bytesAsJson, 2), 1), '1'],
+          ['only the tokens, as JSON, in one key', withRatio(kilobytes(memory.bytesAsJson, 2), 1), '1'],
           [
-            'a session, sealed, with its indexes',
+            'a sealed session with its indexes',
             withRatio(kilobytes(memory.bytesASession, 2), memory.bytesASession / memory.bytesAsJson),
             number(memory.keys.length),
           ],
         ],
       },
       {
-        title: `With ${number(many.sessions)} sessions there (in brackets: times a request of few sessions)`,
-        columns: ['', 'sessions', 'CPU each', 'time of Redis each', 'a second'],
+        title: `With ${number(many.sessions)} sessions in Redis (in brackets: relative to a request with few sessions)`,
+        columns: ['', 'sessions', 'CPU each', 'Redis time each', 'per second'],
         rows: phases.map((phase) => [
           phase.what,
           number(phase.count),
@@ -102,8 +102,10 @@ export const sessions: Study<SessionFigures> = {
     ],
     statements: [
       `The access token has ${number(memory.tokens.access)} bytes, the ID token ${number(memory.tokens.id)}; the keys of a session: ${memory.keys.join(', ')}.`,
-      ...phases.map(({ what, commands }) => `Commands of Redis, ${what}: ${commands.join(', ')}.`),
-      scanning.length === 0 ? 'No command scans.' : `Commands that scan: ${scanning.join(', ')}.`,
+      ...phases.map(({ what, commands }) => `Redis commands, ${what}: ${commands.join(', ')}.`),
+      scanning.length === 0
+        ? 'No command scans the keyspace.'
+        : `Commands that scan: ${scanning.join(', ')}.`,
     ],
     errors: [...tellErrors('sessions', errors), ...scanning.map((name) => `${name} was called, which scans`)],
   }),

@@ -12,7 +12,7 @@ type SocketFigures = { figures: Idle[]; errors: string[] };
 
 /** What idle WebSockets cost. */
 export const sockets: Study<SocketFigures> = {
-  title: 'Idle WebSockets: memory, and the CPU time of opening one',
+  title: 'Idle WebSockets: memory, and the CPU time to open one',
   cases: [],
 
   async measure(effort) {
@@ -56,7 +56,7 @@ export const sockets: Study<SocketFigures> = {
     return {
       tables: [
         {
-          title: 'Idle WebSockets (in brackets: times http-proxy-middleware)',
+          title: 'Idle WebSockets (in brackets: relative to http-proxy-middleware)',
           columns: ['', 'open', 'memory each', 'CPU to open one'],
           rows: figures.map((one) => [
             one.title,

@@ -45,7 +45,7 @@ export const start: Study<StartTimes> = {
   report: ({ rounds, coatcheckMs, nodeHttpMs, ratio }) => ({
     tables: [
       {
-        title: `From start to ready, median of ${rounds} (in brackets: times node:http)`,
+        title: `From start to ready, median of ${rounds} (in brackets: relative to node:http)`,
         columns: ['', 'time'],
         rows: [
           ['node:http, listening', withRatio(quantity(nodeHttpMs, 'ms'), 1)],

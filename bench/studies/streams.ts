@@ -13,7 +13,7 @@ type StreamFigures = { bytes: number; figures: Figures[]; errors: string[] };
 
 /** What streams of all kinds cost, and whom they disturb. */
 export const streams: Study<StreamFigures> = {
-  title: 'Large bodies in flat memory, streams of events, and slow readers',
+  title: 'Large bodies in constant memory, event streams, and slow readers',
   cases: [],
 
   async measure(effort) {
@@ -41,8 +41,8 @@ export const streams: Study<StreamFigures> = {
     return {
       tables: [
         {
-          title: `A body of ${megabytes(bytes)} (in brackets: times the body, and times http-proxy-middleware)`,
-          columns: ['', 'memory grows by', 'CPU', 'rate'],
+          title: `A body of ${megabytes(bytes)} (in brackets: relative to the body, and to http-proxy-middleware)`,
+          columns: ['', 'memory growth', 'CPU', 'rate'],
           rows: figures.flatMap(({ title, bulks }) =>
             bulks.map((bulk, at) => {
               const other = floor?.bulks[at] ?? bulk;
@@ -57,8 +57,8 @@ export const streams: Study<StreamFigures> = {
           ),
         },
         {
-          title: `${number(floor?.events.streams ?? 0)} streams of events (in brackets: times http-proxy-middleware)`,
-          columns: ['', 'events', 'p50', 'p99', 'CPU an event', 'memory a stream'],
+          title: `${number(floor?.events.streams ?? 0)} event streams (in brackets: relative to http-proxy-middleware)`,
+          columns: ['', 'events', 'p50', 'p99', 'CPU per event', 'memory per stream'],
           rows: figures.map(({ title, events }) => {
             const other = floor?.events ?? events;
             return [
@@ -72,8 +72,8 @@ export const streams: Study<StreamFigures> = {
           }),
         },
         {
-          title: 'Beside slow readers (in brackets: times no slow readers, and times the body)',
-          columns: ['', 'slow readers', 'p99 of others', 'taken of a slow answer'],
+          title: 'Requests beside slow readers (in brackets: relative to no slow readers, and to the body)',
+          columns: ['', 'slow readers', 'p99 of other requests', 'sent to a slow reader'],
           rows: figures.map(({ title, dawdlers }) => [
             title,
             number(dawdlers.count),
@@ -84,7 +84,7 @@ export const streams: Study<StreamFigures> = {
       ],
       statements: figures.map(
         ({ title, dawdlers }) =>
-          `${title}: p99 beside ${dawdlers.count} slow readers is ${times(dawdlers.ratio)} p99 without them.`,
+          `${title}: p99 with ${dawdlers.count} slow readers is ${times(dawdlers.ratio)} p99 without them.`,
       ),
       errors,
     };

@@ -41,7 +41,7 @@ export async function visit(stage: Stage, effort: Effort, city: City, visitors: 
   const names = Array.from({ length: visitors }, (_, at) => `visitor-${at % (visitors / 2)}`);
   const cookies = await during('signed in', visitors, () => gateway.signIn(names));
   await sleep(UNTIL_TOUCHED_MS);
-  errors.push((await during('used, and their idle limit moved', visitors, () => load(cookies))).errors);
+  errors.push((await during('used, idle limit extended', visitors, () => load(cookies))).errors);
 
   const subjects = [...new Set(names)];
   const half = new Set(subjects.slice(0, visitors / 4));
