@@ -51,13 +51,14 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     log,
     metrics,
   });
+  const lockWaitMs = refresh.lockTtl + refresh.timeout;
   const breaker = createCircuitBreaker(clock);
   const refresher = createTokenRefresher({
     sessions,
-    exchange: createTokenEndpointCall({
+    callTokenEndpoint: createTokenEndpointCall({
       provider,
       breaker,
-      turnstile: createSemaphore(refresh.maxConcurrent),
+      semaphore: createSemaphore(refresh.maxConcurrent),
       retries: refresh.retries,
       clock,
       log,
@@ -65,10 +66,10 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     }),
     locks,
     breaker,
-    rate: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
-    refusals: createRefreshSuppression(clock),
+    sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
+    suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
     ahead: refresh.ahead,
-    lockWaitMs: refresh.lockTtl + refresh.timeout,
+    lockWaitMs,
     waitMs: refresh.timeout,
     clock,
     log,
