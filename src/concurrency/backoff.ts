@@ -4,13 +4,15 @@ export type BackoffRange = { readonly firstMs: number; readonly longestMs: numbe
 /** How many times a pause doubles at most: an exponent without a bound would overflow. */
 const MAX_DOUBLINGS = 20;
 
-/**
- * The pause after the `failures`th failure in a row, in milliseconds: it doubles with each up to `longestMs`, and is
- * jittered.
- */
-export function backoffMs(failures: number, { firstMs, longestMs }: BackoffRange): number {
+/** The pause after so many failures in a row, in milliseconds: it doubles with each up to `longestMs`, and is jittered. */
+export function backoffMs(failures: number, range: BackoffRange): number {
+  return jittered(unjitteredBackoffMs(failures, range));
+}
+
+/** The same without jitter, for what no other process does at the same time, or must happen within a known time. */
+export function unjitteredBackoffMs(failures: number, { firstMs, longestMs }: BackoffRange): number {
   const doublings = Math.min(Math.max(failures - 1, 0), MAX_DOUBLINGS);
-  return jittered(Math.min(longestMs, firstMs * 2 ** doublings));
+  return Math.min(longestMs, firstMs * 2 ** doublings);
 }
 
 /**

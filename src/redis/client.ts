@@ -1,4 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
+import { backoffMs } from '../concurrency/backoff.ts';
 import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
 
 /** Where Redis is. */
@@ -110,6 +111,5 @@ function accessOf({ access }: { access: RedisAccess }) {
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */
 export function reconnectDelayMs(attempt: number): number {
-  const ceiling = Math.min(1_000, 50 * 2 ** Math.min(attempt - 1, 10));
-  return Math.round(ceiling * (0.75 + Math.random() / 4));
+  return Math.round(backoffMs(attempt, { firstMs: 50, longestMs: 1_000 }));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -81,21 +82,18 @@ export function createRedisConnection(deps: {
   });
   client.on('ready', () => setUp(true));
 
+  const waitForReady = async () => {
+    const ready = Promise.withResolvers<true>();
+    const onReady = () => ready.resolve(true);
+    client.once('ready', onReady);
+    const isReady = await withTimeout(ready.promise, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
+    client.off('ready', onReady);
+    if (!isReady) throw new Error('there is no connection to Redis', { cause: lastError });
+  };
   /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
   let wait: Promise<void> | undefined;
   const connected = (): Promise<void> => {
-    wait ??= new Promise<void>((resolve, reject) => {
-      const arrive = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const giveUp = () => {
-        client.off('ready', arrive);
-        reject(new Error('there is no connection to Redis', { cause: lastError }));
-      };
-      const timer = setTimeout(giveUp, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
-      client.once('ready', arrive);
-    }).finally(() => (wait = undefined));
+    wait ??= waitForReady().finally(() => (wait = undefined));
     return wait;
   };
 

@@ -1,3 +1,4 @@
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import type { Logger } from '../observability/log.ts';
 import { openChannel } from './channel.ts';
@@ -89,9 +90,7 @@ export function createRedisLocks(deps: {
       leave,
       /** Gives the outcome of a release, or undefined when the lock should be looked at again anyway. */
       async wait(ms: number): Promise<string | undefined> {
-        const timer = setTimeout(heard.resolve, ms, undefined);
-        const outcome = await heard.promise;
-        clearTimeout(timer);
+        const outcome = await withTimeout(heard.promise, ms);
         leave();
         return outcome;
       },
@@ -197,20 +196,18 @@ export function createLocalLocks(): Locks {
       const end = (before ?? Promise.resolve()).then(() => turn.promise);
       queues.set(name, end);
       void end.then(() => queues.get(name) === end && queues.delete(name));
-      if (before !== undefined && !(await settlesBefore(before, deadlineMs))) {
-        turn.resolve();
-        return undefined;
+      if (before !== undefined) {
+        const isFree = await withTimeout(
+          before.then(() => true),
+          Math.max(0, deadlineMs - Date.now()),
+        );
+        if (isFree === undefined) {
+          turn.resolve();
+          return undefined;
+        }
       }
       return { isHeld: () => true, release: async () => turn.resolve() };
     },
     close: () => undefined,
   };
-}
-
-async function settlesBefore(promise: Promise<void>, deadlineMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), Math.max(0, deadlineMs - Date.now()));
-  const settled = await Promise.race([promise.then(() => true), late.promise]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -1,3 +1,4 @@
+import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import { isOver, type Session, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
@@ -12,8 +13,7 @@ export type PendingWrites = {
   hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
+const PAUSES = { firstMs: 50, longestMs: 1_000 };
 
 export function createPendingWrites(deps: {
   store: SessionStore;
@@ -47,12 +47,8 @@ export function createPendingWrites(deps: {
       held.set(stored.key, stored);
       log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
       try {
-        for (
-          let pause = FIRST_PAUSE_MS;
-          !isOver(stored, clock(), store.generation());
-          pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
-        ) {
-          await new Promise((resolve) => setTimeout(resolve, pause));
+        for (let failures = 1; !isOver(stored, clock(), store.generation()); failures += 1) {
+          await new Promise((resolve) => setTimeout(resolve, unjitteredBackoffMs(failures, PAUSES)));
           const result = await write(stored.key, stored.session, expectedVersion);
           if (result !== undefined) return result;
         }
