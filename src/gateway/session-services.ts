@@ -11,8 +11,9 @@ import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { createPendingWrites } from '../sessions/pending-writes.ts';
+import { refreshWaits, revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
-import { revocationLeaseMs, type Backends } from './backends.ts';
+import type { Backends } from './backends.ts';
 
 /** What keeps people signed in. */
 export type SessionServices = {
@@ -39,7 +40,7 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     revocations: createRevocations({
       provider,
       durable: outbox,
-      leaseMs: revocationLeaseMs(config),
+      leaseMs: revocationLeaseMs(refresh),
       clock,
       log,
     }),
@@ -51,7 +52,7 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     log,
     metrics,
   });
-  const lockWaitMs = refresh.lockTtl + refresh.timeout;
+  const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
   const refresher = createTokenRefresher({
     sessions,
@@ -70,7 +71,7 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
     ahead: refresh.ahead,
     lockWaitMs,
-    waitMs: refresh.timeout,
+    waitMs,
     clock,
     log,
     metrics,

@@ -1,6 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import { backoffMs } from '../concurrency/backoff.ts';
 import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
+import { REDIS_COMMAND_TIMEOUT_MS, REDIS_RECONNECT } from '../timing.ts';
 
 /** Where Redis is. */
 export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;
@@ -8,14 +9,11 @@ export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;
 /** A client of ioredis 6, for one server, for the primary that Sentinels name, or for a cluster. */
 export type RedisClient = Redis | Cluster;
 
-/** How long one operation may take before it counts as an outage, in milliseconds; also the first connection. */
-export const COMMAND_TIMEOUT_MS = 2_000;
-
 const common = {
-  connectTimeout: COMMAND_TIMEOUT_MS,
-  commandTimeout: COMMAND_TIMEOUT_MS,
+  connectTimeout: REDIS_COMMAND_TIMEOUT_MS,
+  commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
   // A connection on which nothing comes back is given up with the command: its host may be gone, and will never say so.
-  socketTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: REDIS_COMMAND_TIMEOUT_MS,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   // A primary that has become a replica answers READONLY (to a script of Redis 6, within an ERR): find the new one.
@@ -51,7 +49,7 @@ function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Clust
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: reconnectDelayMs,
-    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    slotsRefreshTimeout: REDIS_COMMAND_TIMEOUT_MS,
     // Names are not turned into addresses, for which no certificate is made out.
     dnsLookup: (name, callback) => callback(null, name),
   });
@@ -98,7 +96,7 @@ function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persist
     db: database,
     enableTLSForSentinelMode: access.tls,
     ...(access.tls && { sentinelTLS: {} }),
-    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
   });
@@ -111,5 +109,5 @@ function accessOf({ access }: { access: RedisAccess }) {
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */
 export function reconnectDelayMs(attempt: number): number {
-  return Math.round(backoffMs(attempt, { firstMs: 50, longestMs: 1_000 }));
+  return Math.round(backoffMs(attempt, REDIS_RECONNECT));
 }

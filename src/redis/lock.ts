@@ -1,6 +1,7 @@
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import type { Logger } from '../observability/log.ts';
+import { lockRenewalIntervalMs, OUTAGE_GRACE_MS, outageThatNeedsGraceMs } from '../timing.ts';
 import { openChannel } from './channel.ts';
 import { createScript, type RedisConnection } from './connection.ts';
 
@@ -30,9 +31,6 @@ const LONGEST_SLEEP_MS = 1_000;
 
 /** How soon a lock that could not be given back is tried again, in milliseconds. */
 const RELEASE_AGAIN_MS = 500;
-
-/** How long after an outage the slowest needs to write what he could not write in it, in milliseconds: see `calm`. */
-const AFTERMATH_MS = 2_500;
 
 /** KEYS lock · ARGV owner, lifetime: takes the lock, or tells how long it still lives. */
 const take = createScript(`
@@ -101,11 +99,16 @@ export function createRedisLocks(deps: {
    * Waits until Redis has been back for a while, if it was away for so long that locks have lapsed which were still
    * needed: who got new tokens meanwhile writes them first, before anybody reads the old ones under this lock.
    */
-  const calm = async () => {
+  const waitForOutageGrace = async () => {
     const { beganAtMs, endedAtMs } = redis.lastOutage() ?? { beganAtMs: 0, endedAtMs: 0 };
-    if (endedAtMs - beganAtMs < ttlMs / 2) return;
-    const leftMs = endedAtMs + AFTERMATH_MS - Date.now();
-    if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
+    if (endedAtMs - beganAtMs < outageThatNeedsGraceMs(ttlMs)) return;
+    const leftMs = endedAtMs + OUTAGE_GRACE_MS - Date.now();
+    if (leftMs <= 0) return;
+    log.debug(
+      { waitMs: leftMs },
+      'Redis was away: refreshes wait until other processes have written new tokens',
+    );
+    await new Promise((resolve) => setTimeout(resolve, leftMs));
   };
 
   const hold = (name: string, key: string, owner: string, takenAtMs: number): Lease => {
@@ -119,7 +122,7 @@ export function createRedisLocks(deps: {
         },
         () => undefined,
       );
-    }, ttlMs / 3);
+    }, lockRenewalIntervalMs(ttlMs));
     return {
       isHeld: () => Date.now() < heldUntilMs,
       async release(outcome) {
@@ -166,7 +169,7 @@ export function createRedisLocks(deps: {
         if (reply === -1) {
           bell.leave();
           const lease = hold(name, key, owner, askedAtMs);
-          await calm();
+          await waitForOutageGrace();
           return lease;
         }
         const leftMs = deadlineMs - Date.now();

@@ -1,5 +1,6 @@
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
+import { PENDING_WRITE_RETRY } from '../timing.ts';
 import { isOver, type Session, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
@@ -12,8 +13,6 @@ export type PendingWrites = {
   /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
   hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
-
-const PAUSES = { firstMs: 50, longestMs: 1_000 };
 
 export function createPendingWrites(deps: {
   store: SessionStore;
@@ -48,7 +47,9 @@ export function createPendingWrites(deps: {
       log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
       try {
         for (let failures = 1; !isOver(stored, clock(), store.generation()); failures += 1) {
-          await new Promise((resolve) => setTimeout(resolve, unjitteredBackoffMs(failures, PAUSES)));
+          await new Promise((resolve) =>
+            setTimeout(resolve, unjitteredBackoffMs(failures, PENDING_WRITE_RETRY)),
+          );
           const result = await write(stored.key, stored.session, expectedVersion);
           if (result !== undefined) return result;
         }
