@@ -35,6 +35,8 @@ export type GatewayErrorOptions = {
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
   allow?: readonly string[];
+  /** Which of the gateway's own limits refused the request (`provider_unavailable` only). Logged, never sent. */
+  throttle?: string | undefined;
   /** What went wrong underneath. Logged, never sent. */
   cause?: unknown;
 };

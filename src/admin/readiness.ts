@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 
@@ -26,7 +26,7 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
       const away = () =>
         deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far';
       const ping = deps.store.ping().then(() => 'reachable', away);
-      const store = await Promise.race([ping, setTimeout(PATIENCE_MS, undefined, { ref: false }).then(away)]);
+      const store = (await withTimeout(ping, PATIENCE_MS)) ?? away();
       const provider = {
         up: 'reachable',
         down: 'away; it was reachable before',

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from 'express';
-import { setTimeout } from 'node:timers/promises';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -30,8 +30,7 @@ export function createLogout(deps: {
       response.setHeader('Set-Cookie', sessions.clearCookie());
       response.setHeader('Clear-Site-Data', '"cache"');
     }
-    if (ended !== undefined)
-      await Promise.race([ended.revoked, setTimeout(REVOCATION_WAIT_MS, undefined, { ref: false })]);
+    if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
 
     if (isForm(request)) {
       const idTokenHint = ended?.session.tokens.idToken;

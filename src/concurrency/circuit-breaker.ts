@@ -1,3 +1,5 @@
+import { backoffMs, type BackoffRange } from './backoff.ts';
+
 /** Keeps a failing token endpoint from being asked by every request. One for each provider. */
 export type CircuitBreaker = {
   /** How long nobody should ask yet, in milliseconds; 0 when asking is right now. */
@@ -17,8 +19,7 @@ export type Attempt = {
 
 /** So many failures in a row are borne before anyone is turned away. */
 const TOLERATED = 2;
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
+const PAUSES: BackoffRange = { firstMs: 500, longestMs: 10_000 };
 
 /** How long those are sent away who come while one caller tries, in milliseconds: it will soon be known. */
 const TRIAL_MS = 1_000;
@@ -33,10 +34,6 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
   let closedUntilMs = 0;
   let isOnTrial = false;
   const isFailing = () => failures > TOLERATED;
-  const backOffMs = () => {
-    const ceiling = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - TOLERATED - 1, 10));
-    return ceiling * (0.75 + Math.random() / 4);
-  };
   const pause = (ms: number) => {
     pauses += 1;
     closedUntilMs = clock() + ms;
@@ -51,7 +48,7 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
     begin() {
       isOnTrial = isFailing();
       // A trial of which nothing is heard does not keep the others out for ever.
-      if (isOnTrial) pause(LONGEST_PAUSE_MS);
+      if (isOnTrial) pause(PAUSES.longestMs);
       const began = pauses;
       return {
         succeeded() {
@@ -67,7 +64,7 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
           }
           failures += 1;
           isOnTrial = false;
-          const pauseMs = Math.max(retryAfterMs, isFailing() ? backOffMs() : 0);
+          const pauseMs = Math.max(retryAfterMs, isFailing() ? backoffMs(failures - TOLERATED, PAUSES) : 0);
           if (pauseMs > 0) pause(pauseMs);
         },
         cancel() {

@@ -1,3 +1,5 @@
+import { withTimeout } from './with-timeout.ts';
+
 /** One run of a function, for everybody who waits for its result. */
 export type Run<Result> = {
   /**
@@ -41,7 +43,7 @@ export function createSingleFlight<Result>(): SingleFlight<Result> {
         async waitFor(timeoutMs: number) {
           await Promise.race([hasStarted, result]);
           for (let step = 0; step < STEPS; step += 1) {
-            const value = await within(result, timeoutMs / STEPS);
+            const value = await withTimeout(result, timeoutMs / STEPS);
             if (value !== undefined) return value;
           }
           return undefined;
@@ -55,12 +57,4 @@ export function createSingleFlight<Result>(): SingleFlight<Result> {
       await Promise.all([...runs.values()].map(({ result }) => result));
     },
   };
-}
-
-async function within<Result>(promise: Promise<Result>, ms: number): Promise<Result | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  const result = await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
-  return result;
 }

@@ -1,3 +1,5 @@
+import { createBoundedMap } from './bounded-map.ts';
+
 /** Counts what each session causes, in a sliding minute. */
 export type SlidingWindow = {
   /**
@@ -14,15 +16,10 @@ const MINUTE_MS = 60_000;
 /** At most `perMinute` for each key. Keys that have been quiet for a minute are forgotten. */
 export function createSlidingWindow(deps: { perMinute: number; clock: () => number }): SlidingWindow {
   const { perMinute, clock } = deps;
-  const times = new Map<string, number[]>();
-  let sweptAtMs = clock();
-
-  const sweep = (now: number) => {
-    if (now - sweptAtMs < MINUTE_MS) return;
-    sweptAtMs = now;
-    for (const [key, taken] of times) if ((taken.at(-1) ?? 0) <= now - MINUTE_MS) times.delete(key);
-  };
-
+  const times = createBoundedMap<string, number[]>({
+    maxEntries: Infinity,
+    isExpired: (taken) => (taken.at(-1) ?? 0) <= clock() - MINUTE_MS,
+  });
   const recent = (all: readonly number[] = []) => all.filter((time) => time > clock() - MINUTE_MS);
   /** How long until there is room beside some recent times. */
   const waitMs = (taken: readonly number[], now: number): number => {
@@ -34,11 +31,10 @@ export function createSlidingWindow(deps: { perMinute: number; clock: () => numb
     recent,
     take(key, elsewhere) {
       const now = clock();
-      sweep(now);
       const own = recent(times.get(key));
-      times.set(key, own);
       const tooSoonMs = Math.max(waitMs(own, now), waitMs(recent(elsewhere), now));
       if (tooSoonMs === 0) own.push(now);
+      times.set(key, own);
       return tooSoonMs;
     },
   };

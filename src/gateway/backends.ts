@@ -1,4 +1,3 @@
-import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
@@ -15,6 +14,7 @@ import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
+import { revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
 
 /** What all processes of a deployment share: in Redis, or in memory where there is one process. */
@@ -45,7 +45,7 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const redis = createRedisConnection({ address, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config);
+  const leaseMs = revocationLeaseMs(config.refresh);
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
@@ -53,9 +53,4 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
     turns: createRedisPollSchedule({ redis, keyPrefix }),
     outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
   };
-}
-
-/** Longer than one attempt can take: finding the provider and asking it, each within its own time. Milliseconds. */
-export function revocationLeaseMs({ refresh }: Config): number {
-  return refresh.timeout * 3;
 }

@@ -11,8 +11,9 @@ import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { createPendingWrites } from '../sessions/pending-writes.ts';
+import { refreshWaits, revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
-import { revocationLeaseMs, type Backends } from './backends.ts';
+import type { Backends } from './backends.ts';
 
 /** Sessions and the refresh of their tokens. */
 export type SessionServices = {
@@ -39,7 +40,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     revocations: createRevocations({
       provider,
       durable: outbox,
-      leaseMs: revocationLeaseMs(config),
+      leaseMs: revocationLeaseMs(refresh),
       clock,
       log,
     }),
@@ -51,13 +52,14 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     log,
     metrics,
   });
+  const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
   const refresher = createTokenRefresher({
     sessions,
-    exchange: createTokenEndpointCall({
+    callTokenEndpoint: createTokenEndpointCall({
       provider,
       breaker,
-      turnstile: createSemaphore(refresh.maxConcurrent),
+      semaphore: createSemaphore(refresh.maxConcurrent),
       retries: refresh.retries,
       clock,
       log,
@@ -65,11 +67,11 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     }),
     locks,
     breaker,
-    rate: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
-    refusals: createRefreshSuppression(clock),
+    sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
+    suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
     ahead: refresh.ahead,
-    lockWaitMs: refresh.lockTtl + refresh.timeout,
-    waitMs: refresh.timeout,
+    lockWaitMs,
+    waitMs,
     clock,
     log,
     metrics,

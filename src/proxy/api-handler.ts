@@ -48,7 +48,7 @@ export function createApi(deps: {
         idleMs: route.config.timeout.idle,
       });
       passage = passages.open({ request, response, exchange, route, body }, credential);
-      await (credential === undefined ? passage : longAnswers.follow(passage, response, credential.stored));
+      await (credential === undefined ? passage : longAnswers.follow(passage, response, credential.session));
     } catch (error) {
       // Until it is on its way, nothing that fails is the upstream's.
       const failure = passage === undefined ? error : explainUpstreamFailure(error);

@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/inbound/client-network.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
-import type { Credential } from '../refresh/credential.ts';
+import type { Credential } from '../refresh/refresh-result.ts';
 import type { Route } from './routes.ts';
 
 /** How many requests and WebSockets of one session, or of one address without one, are under way on a route. */
@@ -18,7 +18,7 @@ export function createConcurrencyLimit(): ConcurrencyLimit {
   return {
     enter({ config }, credential, { clientAddress }) {
       if (config.maxConcurrent === 0) return uncounted;
-      const who = credential === undefined ? clientNetwork(clientAddress) : credential.stored.key;
+      const who = credential === undefined ? clientNetwork(clientAddress) : credential.session.key;
       const name = `${config.path} ${who}`;
       const before = counts.get(name) ?? 0;
       if (before >= config.maxConcurrent)

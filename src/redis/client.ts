@@ -1,5 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
+import { backoffMs } from '../concurrency/backoff.ts';
 import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
+import { REDIS_COMMAND_TIMEOUT_MS, REDIS_RECONNECT } from '../timing.ts';
 
 /** Where Redis is. */
 export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;
@@ -7,14 +9,11 @@ export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;
 /** A client of ioredis 6, for one server, for the primary that Sentinels name, or for a cluster. */
 export type RedisClient = Redis | Cluster;
 
-/** How long one operation may take before it counts as an outage, in milliseconds; also the first connection. */
-export const COMMAND_TIMEOUT_MS = 2_000;
-
 const common = {
-  connectTimeout: COMMAND_TIMEOUT_MS,
-  commandTimeout: COMMAND_TIMEOUT_MS,
+  connectTimeout: REDIS_COMMAND_TIMEOUT_MS,
+  commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
   // A connection on which nothing comes back is given up with the command: its host may be gone, and will never say so.
-  socketTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: REDIS_COMMAND_TIMEOUT_MS,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   // A primary that has become a replica answers READONLY (to a script of Redis 6, within an ERR): find the new one.
@@ -50,7 +49,7 @@ function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Clust
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: reconnectDelayMs,
-    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    slotsRefreshTimeout: REDIS_COMMAND_TIMEOUT_MS,
     // Names are not turned into addresses, for which no certificate is made out.
     dnsLookup: (name, callback) => callback(null, name),
   });
@@ -97,7 +96,7 @@ function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persist
     db: database,
     enableTLSForSentinelMode: access.tls,
     ...(access.tls && { sentinelTLS: {} }),
-    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
   });
@@ -110,6 +109,5 @@ function accessOf({ access }: { access: RedisAccess }) {
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */
 export function reconnectDelayMs(attempt: number): number {
-  const ceiling = Math.min(1_000, 50 * 2 ** Math.min(attempt - 1, 10));
-  return Math.round(ceiling * (0.75 + Math.random() / 4));
+  return Math.round(backoffMs(attempt, REDIS_RECONNECT));
 }

@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import {
-  COMMAND_TIMEOUT_MS,
-  openClient,
-  openSubscriber,
-  type RedisAddress,
-  type RedisClient,
-} from './client.ts';
+import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
+import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
 
 /** A Lua script with the digest that Redis knows it by. */
@@ -42,9 +38,6 @@ export type RedisConnection = {
 export type Outage = { readonly beganAtMs: number; readonly endedAtMs: number };
 
 type Argument = string | number | Buffer;
-
-/** How long an operation waits for a connection that has just been lost, in milliseconds: most come back at once. */
-const RECONNECT_GRACE_MS = 250;
 
 /** Prepares a Lua script; its digest is what EVALSHA sends instead of the text. */
 export function createScript(lua: string): Script {
@@ -81,21 +74,21 @@ export function createRedisConnection(deps: {
   });
   client.on('ready', () => setUp(true));
 
+  const waitForReady = async () => {
+    const ready = Promise.withResolvers<true>();
+    const onReady = () => ready.resolve(true);
+    client.once('ready', onReady);
+    const isReady = await withTimeout(
+      ready.promise,
+      reachable ? RECONNECT_GRACE_MS : REDIS_COMMAND_TIMEOUT_MS,
+    );
+    client.off('ready', onReady);
+    if (!isReady) throw new Error('there is no connection to Redis', { cause: lastError });
+  };
   /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
   let wait: Promise<void> | undefined;
   const connected = (): Promise<void> => {
-    wait ??= new Promise<void>((resolve, reject) => {
-      const arrive = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const giveUp = () => {
-        client.off('ready', arrive);
-        reject(new Error('there is no connection to Redis', { cause: lastError }));
-      };
-      const timer = setTimeout(giveUp, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
-      client.once('ready', arrive);
-    }).finally(() => (wait = undefined));
+    wait ??= waitForReady().finally(() => (wait = undefined));
     return wait;
   };
 

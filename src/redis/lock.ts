@@ -1,5 +1,7 @@
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import type { Logger } from '../observability/log.ts';
+import { lockRenewalIntervalMs, OUTAGE_GRACE_MS, outageThatNeedsGraceMs } from '../timing.ts';
 import { openChannel } from './channel.ts';
 import { createScript, type RedisConnection } from './connection.ts';
 
@@ -29,9 +31,6 @@ const LONGEST_SLEEP_MS = 1_000;
 
 /** How soon a lock that could not be given back is tried again, in milliseconds. */
 const RELEASE_AGAIN_MS = 500;
-
-/** How long after an outage the slowest needs to write what he could not write in it, in milliseconds: see `calm`. */
-const AFTERMATH_MS = 2_500;
 
 /** KEYS lock · ARGV owner, lifetime: takes the lock, or tells how long it still lives. */
 const take = createScript(`
@@ -89,9 +88,7 @@ export function createRedisLocks(deps: {
       leave,
       /** Gives the outcome of a release, or undefined when the lock should be looked at again anyway. */
       async wait(ms: number): Promise<string | undefined> {
-        const timer = setTimeout(heard.resolve, ms, undefined);
-        const outcome = await heard.promise;
-        clearTimeout(timer);
+        const outcome = await withTimeout(heard.promise, ms);
         leave();
         return outcome;
       },
@@ -102,11 +99,16 @@ export function createRedisLocks(deps: {
    * Waits until Redis has been back for a while, if it was away for so long that locks have lapsed which were still
    * needed: who got new tokens meanwhile writes them first, before anybody reads the old ones under this lock.
    */
-  const calm = async () => {
+  const waitForOutageGrace = async () => {
     const { beganAtMs, endedAtMs } = redis.lastOutage() ?? { beganAtMs: 0, endedAtMs: 0 };
-    if (endedAtMs - beganAtMs < ttlMs / 2) return;
-    const leftMs = endedAtMs + AFTERMATH_MS - Date.now();
-    if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
+    if (endedAtMs - beganAtMs < outageThatNeedsGraceMs(ttlMs)) return;
+    const leftMs = endedAtMs + OUTAGE_GRACE_MS - Date.now();
+    if (leftMs <= 0) return;
+    log.debug(
+      { waitMs: leftMs },
+      'Redis was away: refreshes wait until other processes have written new tokens',
+    );
+    await new Promise((resolve) => setTimeout(resolve, leftMs));
   };
 
   const hold = (name: string, key: string, owner: string, takenAtMs: number): Lease => {
@@ -120,7 +122,7 @@ export function createRedisLocks(deps: {
         },
         () => undefined,
       );
-    }, ttlMs / 3);
+    }, lockRenewalIntervalMs(ttlMs));
     return {
       isHeld: () => Date.now() < heldUntilMs,
       async release(outcome) {
@@ -167,7 +169,7 @@ export function createRedisLocks(deps: {
         if (reply === -1) {
           bell.leave();
           const lease = hold(name, key, owner, askedAtMs);
-          await calm();
+          await waitForOutageGrace();
           return lease;
         }
         const leftMs = deadlineMs - Date.now();
@@ -197,20 +199,18 @@ export function createLocalLocks(): Locks {
       const end = (before ?? Promise.resolve()).then(() => turn.promise);
       queues.set(name, end);
       void end.then(() => queues.get(name) === end && queues.delete(name));
-      if (before !== undefined && !(await settlesBefore(before, deadlineMs))) {
-        turn.resolve();
-        return undefined;
+      if (before !== undefined) {
+        const isFree = await withTimeout(
+          before.then(() => true),
+          Math.max(0, deadlineMs - Date.now()),
+        );
+        if (isFree === undefined) {
+          turn.resolve();
+          return undefined;
+        }
       }
       return { isHeld: () => true, release: async () => turn.resolve() };
     },
     close: () => undefined,
   };
-}
-
-async function settlesBefore(promise: Promise<void>, deadlineMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), Math.max(0, deadlineMs - Date.now()));
-  const settled = await Promise.race([promise.then(() => true), late.promise]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -1,38 +1,52 @@
 import { GatewayError } from '../errors.ts';
+import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
-import { sessionView, type SessionView, type SessionRecord } from '../sessions/session.ts';
+import type { Sessions } from '../sessions/service.ts';
+import { sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
+import type { Audience } from '../tokens/audience.ts';
+import { isAboutAudience, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
+
+/** A session's access token for an audience, to be sent with one request. */
+export type Credential = {
+  readonly session: SessionView;
+  readonly audience: Audience;
+  readonly accessToken: string;
+};
 
 /**
- * How a flight ended, for everybody who waited on it: with a session that has a token to send, with the end of the
- * session, or with the session as it was. `outcome` is how the flight is counted, where it was a refresh at all.
+ * What a refresh means for every request that waited for it. `outcome` is its label in the metrics, where it counts.
+ * - `refreshed`: the session has a token to send, from the provider or written by another process;
+ * - `expired`: the session has ended;
+ * - `unavailable`: the session is unchanged, and requests that need the token fail with `error`.
  */
 export type RefreshResult = { readonly outcome: RefreshOutcomeLabel | undefined } & (
-  | { readonly kind: 'renewed'; readonly stored: SessionView }
-  | { readonly kind: 'ended' }
-  | { readonly kind: 'kept'; readonly error: GatewayError }
+  | { readonly kind: 'refreshed'; readonly session: SessionView }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'unavailable'; readonly error: GatewayError }
 );
 
-/** There is a token to send: from the provider, or found to have been fetched by another process. */
-export function refreshed(stored: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
-  return { kind: 'renewed', outcome, stored: sessionView(stored) };
+export function refreshed(record: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
+  return { kind: 'refreshed', outcome, session: sessionView(record) };
 }
 
-/** The session is over. */
 export function expired(outcome: RefreshOutcomeLabel | undefined): RefreshResult {
-  return { kind: 'ended', outcome };
+  return { kind: 'expired', outcome };
 }
 
-/** The session stays as it was, and the requests that need a token fail with this error. */
 export function unavailableFor(error: unknown): RefreshResult {
   const known = error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
-  return { kind: 'kept', outcome: 'kept', error: known };
+  return { kind: 'unavailable', outcome: 'kept', error: known };
 }
 
-/** The session stays as it was; the token may be had in a while. */
-export function unavailable(detail: string, retryAfterMs: number, cause?: unknown): RefreshResult {
+/** A refresh that may succeed later: `throttle` is what prevented it, `cause` why it failed. */
+export function unavailable(
+  detail: string,
+  retryAfterMs: number,
+  why: { readonly throttle?: RefreshThrottle | undefined; readonly cause?: unknown },
+): RefreshResult {
   const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-  return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause }));
+  return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, ...why }));
 }
 
 /** The error of a request whose audience the provider does not grant. */
@@ -41,14 +55,86 @@ export function notGranted(cause?: unknown): GatewayError {
   return new GatewayError('step_up_required', { detail, cause });
 }
 
-/** The session that a flight has brought. Throws where it has brought none. */
-export function sessionOrThrow(landing: RefreshResult): SessionView {
-  switch (landing.kind) {
-    case 'renewed':
-      return landing.stored;
-    case 'ended':
+/** An outcome of the token endpoint that brought no tokens. */
+export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' }>;
+
+/**
+ * Decides what a failed refresh means for its session, under the session's lock: the table in docs/refresh.md. Undefined
+ * when it says nothing about the session as it is by now: the session must be read again.
+ */
+export function createFailureSettlement(deps: {
+  sessions: Sessions;
+  suppression: { notGranted(key: string, audience: Audience): void };
+  log: Logger;
+}): (
+  record: SessionRecord,
+  audience: Audience,
+  failure: FailedRefresh,
+) => Promise<RefreshResult | undefined> {
+  const { sessions, suppression, log } = deps;
+
+  const settleRejection = async (record: SessionRecord, audience: Audience, cause: unknown) => {
+    const current = await sessions.loadByKey(record.key);
+    // Signed out meanwhile: that is why.
+    if (current === undefined) return expired('failed');
+    if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
+      return refreshed(current, 'reused');
+    // The session has another refresh token by now, which the provider has not rejected.
+    if (current.session.tokens.refreshToken !== record.session.tokens.refreshToken) return undefined;
+    log.warn({ err: cause }, 'the provider rejected a refresh token: the session is ended');
+    await sessions.end(record.key, 'refresh_rejected');
+    return expired('rejected');
+  };
+
+  return async (record, audience, failure) => {
+    const { cause } = failure;
+    switch (failure.kind) {
+      case 'rejected':
+        return settleRejection(record, audience, cause);
+      case 'identity_changed':
+        log.error({ err: cause }, 'a refresh brought the ID token of somebody else: the session is ended');
+        sessions.revoke(failure.refreshToken);
+        await sessions.end(record.key, 'identity_changed');
+        return expired('rejected');
+      case 'misconfigured':
+        if (audience.id !== '' && isAboutAudience(failure.error)) {
+          suppression.notGranted(record.key, audience);
+          return unavailableFor(notGranted(cause));
+        }
+        return unavailable('The identity provider cannot renew the token now.', 5_000, { cause });
+      case 'ambiguous':
+        return unavailable('The identity provider cannot renew the token now.', 5_000, { cause });
+      case 'transient':
+        return unavailable(
+          'The identity provider cannot be reached to renew the token.',
+          (failure.retryAfterSeconds ?? 1) * 1000,
+          { cause, throttle: failure.throttle },
+        );
+    }
+  };
+}
+
+/** The access token that a session has for an audience, however fresh. */
+export function accessTokenOf({ session }: SessionView, audience: Audience): string | undefined {
+  return session.tokens.access[audience.id]?.value;
+}
+
+/** The credential of a session that is known to have a token for the audience. */
+export function credentialOf(session: SessionView, audience: Audience): Credential {
+  const accessToken = accessTokenOf(session, audience);
+  if (accessToken === undefined)
+    throw new Error('a renewed session has no token for the audience it was renewed for');
+  return { session, audience, accessToken };
+}
+
+/** Throws `session_expired`, or the error of an unavailable refresh. */
+export function sessionOrThrow(result: RefreshResult): SessionView {
+  switch (result.kind) {
+    case 'refreshed':
+      return result.session;
+    case 'expired':
       throw sessionExpired();
-    case 'kept':
-      throw landing.error;
+    case 'unavailable':
+      throw result.error;
   }
 }

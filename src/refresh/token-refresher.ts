@@ -1,170 +1,246 @@
+import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import type { SlidingWindow } from '../concurrency/sliding-window.ts';
+import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Locks } from '../redis/lock.ts';
-import type { SessionView } from '../sessions/session.ts';
+import type { Lease, Locks } from '../redis/lock.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
-import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
-import { accessTokenOf, credentialOf, type Credential } from './credential.ts';
-import type { TokenEndpointCall } from './token-endpoint-call.ts';
-import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import { mergeRefreshResponse } from '../tokens/token-set.ts';
 import {
-  sessionOrThrow,
+  accessTokenOf,
+  createFailureSettlement,
+  credentialOf,
   expired,
-  unavailable,
-  unavailableFor,
   notGranted,
   refreshed,
+  sessionOrThrow,
+  unavailable,
+  unavailableFor,
+  type Credential,
   type RefreshResult,
 } from './refresh-result.ts';
-import type { SlidingWindow } from '../concurrency/sliding-window.ts';
-import { createRefusalCount } from './refusal-count.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
-import { createRenewal, type Cause, type Renewal } from './renewal.ts';
+import type { TokenEndpointCall } from './token-endpoint-call.ts';
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
 export type TokenRefresher = {
   /**
-   * Gives an access token that may be sent now. One near its end is renewed behind the request; one that is over, or not
-   * there yet, is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
-   * `store_unavailable` when it cannot be renewed now.
+   * An access token that may be sent now. An expiring one is refreshed in the background; one that has expired, or that
+   * the session does not have yet, is waited for. Throws `session_expired` when it cannot be refreshed any more,
+   * `provider_unavailable` or `store_unavailable` when it cannot be refreshed now, and `step_up_required` when the
+   * provider does not grant it.
    */
-  fresh(stored: SessionView, audience: Audience): Promise<Credential>;
+  fresh(session: SessionView, audience: Audience): Promise<Credential>;
   /**
-   * Gives another access token than the one an upstream refused, or undefined when there is none to be had: the refusal
-   * is then the answer. Throws `session_expired`.
+   * Another access token than the one an upstream rejected with a 401, or undefined when there is none: the 401 is then
+   * the response. Throws `session_expired`.
    */
-  afterRefusal(refused: Credential, route: string): Promise<Credential | undefined>;
-  /** Notes that the upstream of `route` refused even a renewed token: that token is not renewed for it again. */
-  refusedAgain(refused: Credential, route: string): void;
-  /** Settles when no refresh is in flight, and every lock has been given back. */
+  afterRefusal(rejected: Credential, route: string): Promise<Credential | undefined>;
+  /** Reports that the upstream of `route` rejected a refreshed token, too: it is not refreshed again for that route. */
+  refusedAgain(rejected: Credential, route: string): void;
+  /** Settles when no refresh is running and every lock has been released. */
   settle(): Promise<void>;
 };
 
-type RefresherDeps = {
+/** Why a token is refreshed: its age, or because an upstream rejected it. */
+type RefreshCause = 'age' | 'rejected';
+
+/** What came of spending a refresh token under the lock. */
+type Spending = {
+  /** Undefined when the session must be read again: another process may have been first. */
+  readonly result: RefreshResult | undefined;
+  /** Settles when the new tokens are in the store; the lock is held until then. */
+  readonly saved?: Promise<unknown>;
+  /** The call failed, or was not allowed: processes that wait for the lock share the failure and do not repeat it. */
+  readonly lockOutcome?: 'failed';
+};
+
+/** The protocol of docs/refresh.md, in its order. */
+export function createTokenRefresher(deps: {
   sessions: Sessions;
-  exchange: TokenEndpointCall;
+  callTokenEndpoint: TokenEndpointCall;
   locks: Locks;
   breaker: CircuitBreaker;
-  rate: SlidingWindow;
-  refusals: RefreshSuppression;
+  /** `refresh.maxPerMinute` */
+  sessionLimit: SlidingWindow;
+  suppression: RefreshSuppression;
   ahead: Ahead;
-  /** The longest that a refresh waits for the lock of its session: longer than a lock outlives its holder. Milliseconds. */
+  /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
-  /** The longest that a request waits for a refresh once that has the lock, in milliseconds. */
+  /** The longest wait of a request for a refresh that has the lock, in milliseconds. */
   waitMs: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
-};
+}): TokenRefresher {
+  const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
+  const settleFailure = createFailureSettlement(deps);
+  const refreshes = createSingleFlight<RefreshResult>();
+  const backgroundTasks = createTaskTracker();
 
-/**
- * The refresh protocol of `docs/refresh.md`: one flight a session and audience in the process, one lock a session across
- * all processes, and nothing read before the lock is spent under it.
- */
-export function createTokenRefresher(deps: RefresherDeps): TokenRefresher {
-  const { sessions, locks, breaker, refusals, ahead, clock, metrics } = deps;
-  const renew = createRenewal(deps);
-  const countRefusal = createRefusalCount(deps);
-  const flights = createSingleFlight<RefreshResult>();
-  const errands = new Set<Promise<unknown>>();
-  const track = (errand: Promise<unknown>) => {
-    const tracked = errand.catch(() => undefined).finally(() => errands.delete(tracked));
-    errands.add(tracked);
+  /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
+  const freshnessIn = ({ session }: SessionView, audience: Audience): Freshness => {
+    const token = session.tokens.access[audience.id];
+    return token === undefined ? 'expired' : freshnessOf(token, clock(), deps.ahead);
   };
 
-  /** Joins the flight of a session and audience, or starts it. */
-  const fly = (stored: SessionView, audience: Audience, cause: Cause): Run<RefreshResult> => {
-    const name = flightName(stored, audience);
-    if (flights.isRunning(name)) metrics.refresh('joined');
-    return flights.run(name, async (takeOff) => {
-      const landing = await lead(stored, audience, cause, takeOff).catch(unavailableFor);
-      if (landing.outcome !== undefined) metrics.refresh(landing.outcome);
-      return landing;
+  /** False while refreshing ahead is useless: it is running already, or would not reach the token endpoint. */
+  const mayRefreshAhead = (session: SessionView, audience: Audience) =>
+    session.isRenewable &&
+    !refreshes.isRunning(flightKey(session, audience)) &&
+    !suppression.wasNotGranted(session.key, audience) &&
+    breaker.pauseMs() === 0;
+
+  /** Single-flight: one refresh of a session and audience in this process; all requests share its result. */
+  const refresh = (session: SessionView, audience: Audience, cause: RefreshCause): Run<RefreshResult> => {
+    const key = flightKey(session, audience);
+    if (refreshes.isRunning(key)) metrics.refresh('joined');
+    return refreshes.run(key, async (started) => {
+      const result = await refreshUnderLock(session, audience, cause, started).catch(unavailableFor);
+      if (result.outcome !== undefined) metrics.refresh(result.outcome);
+      return result;
     });
   };
 
-  const lead = async (
-    stored: SessionView,
+  /** A request that stops waiting does not end the refresh. */
+  const waitFor = async (run: Run<RefreshResult>): Promise<RefreshResult> =>
+    (await run.waitFor(deps.waitMs)) ??
+    unavailable('Renewing the token takes too long.', 1_000, { throttle: 'wait_timeout' });
+
+  /** Lock: one holder of a session's lock over all processes. What was read before is not spent: it is read again. */
+  const refreshUnderLock = async (
+    session: SessionView,
     audience: Audience,
-    cause: Cause,
-    takeOff: () => void,
+    cause: RefreshCause,
+    started: () => void,
   ): Promise<RefreshResult> => {
-    const askedAtMs = clock();
-    const lease = await locks.acquire(stored.key, Date.now() + deps.lockWaitMs);
-    metrics.lockWait((clock() - askedAtMs) / 1000);
+    const waitsSinceMs = clock();
+    const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
+    metrics.lockWait((clock() - waitsSinceMs) / 1000);
     if (lease === undefined)
-      return unavailable('Another process has tried to renew the token, without success so far.', 1_000);
-    takeOff();
-    let renewal: Renewal | undefined;
+      return unavailable('Another process has tried to renew the token, without success so far.', 1_000, {
+        throttle: 'lock',
+      });
+    started();
+    let spending: Spending | undefined;
     try {
-      // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
-      const current = await sessions.loadByKey(stored.key);
-      if (current === undefined) return expired('failed');
-      const hasAnother = accessTokenOf(current, audience) !== accessTokenOf(stored, audience);
-      if (hasAnother && freshnessIn(current, audience) !== 'over') return refreshed(current, 'reused');
-      renewal = await renew(current, audience, cause, lease);
-      if (renewal.landing !== undefined) return renewal.landing;
+      const record = await sessions.loadByKey(session.key);
+      if (record === undefined) return expired('failed');
+      const hasNewToken = accessTokenOf(record, audience) !== accessTokenOf(session, audience);
+      if (hasNewToken && freshnessIn(record, audience) !== 'expired') return refreshed(record, 'reused');
+      spending = await spendRefreshToken(record, audience, cause, lease);
+      if (spending.result !== undefined) return spending.result;
     } finally {
-      // Nobody may spend the old refresh token while the new one waits to be written.
-      track(Promise.resolve(renewal?.saved).then(() => lease.release(renewal?.verdict)));
+      // Release, once the new tokens are in the store: until then nobody may spend the old refresh token.
+      const saved = Promise.resolve(spending?.saved);
+      void backgroundTasks.track(saved.then(() => lease.release(spending?.lockOutcome)));
     }
-    return lead(stored, audience, cause, takeOff);
+    return refreshUnderLock(session, audience, cause, started);
   };
 
-  const wait = async (flight: Run<RefreshResult>): Promise<RefreshResult> =>
-    (await flight.waitFor(deps.waitMs)) ?? unavailable('Renewing the token takes too long.', 1_000);
+  /** Limits, call, merge, write: for a session that was read under its lock. */
+  const spendRefreshToken = async (
+    record: SessionRecord,
+    audience: Audience,
+    cause: RefreshCause,
+    lease: Lease,
+  ): Promise<Spending> => {
+    const { session } = record;
+    const { refreshToken } = session.tokens;
+    if (refreshToken === undefined) {
+      await sessions.end(record.key, 'expired');
+      return { result: expired(undefined) };
+    }
+    const rejections = suppression.recentRejections(session);
+    if (cause === 'rejected' && suppression.isExhausted(rejections)) {
+      const throttle = 'suppression';
+      return { result: unavailable('The API goes on refusing renewed tokens.', 1_000, { throttle }) };
+    }
+    const retryInMs = sessionLimit.take(record.key, session.renewedAtMs);
+    if (retryInMs > 0) {
+      const throttle = 'session_limit';
+      return { result: unavailable('This session has been renewed too often.', retryInMs, { throttle }) };
+    }
 
-  const freshnessIn = ({ session }: SessionView, audience: Audience): Freshness => {
-    const token = session.tokens.access[audience.id];
-    return token === undefined ? 'over' : freshnessOf(token, clock(), ahead);
+    const outcome = await callTokenEndpoint({
+      refreshToken,
+      subject: session.subject,
+      flow: session.flow,
+      audience,
+      maySend: lease.isHeld,
+    });
+    // The lock lapsed before anything was sent: this process had been stopped, or the store was away.
+    if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined };
+    if (outcome.kind !== 'refreshed') {
+      const result = await settleFailure(record, audience, outcome);
+      const hasFailed = result?.kind === 'unavailable' && result.error.code === 'provider_unavailable';
+      return hasFailed ? { result, lockOutcome: 'failed' } : { result };
+    }
+
+    const tokens = mergeRefreshResponse(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const written = await sessions.replace(record, {
+      ...session,
+      tokens,
+      claims: outcome.claims ?? session.claims,
+      refusedAtMs: rejections,
+      renewedAtMs: [...sessionLimit.recent(session.renewedAtMs), outcome.sentAtMs],
+    });
+    switch (written.result) {
+      case 'replaced':
+        return { result: refreshed(written.stored, 'refreshed'), saved: written.saved };
+      case 'gone':
+        // Signed out meanwhile: the session does not come back, and nobody needs its new tokens.
+        sessions.revoke(tokens.refreshToken);
+        return { result: expired('failed') };
+      case 'conflict': {
+        const current = await sessions.loadByKey(record.key);
+        return { result: current === undefined ? expired('failed') : refreshed(current, 'failed') };
+      }
+    }
   };
-
-  /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
-  const mayRenewAhead = (stored: SessionView, audience: Audience) =>
-    stored.isRenewable &&
-    !flights.isRunning(flightName(stored, audience)) &&
-    !refusals.isDenied(stored.key, audience) &&
-    breaker.pauseMs() === 0;
 
   return {
-    async fresh(stored, audience) {
-      switch (freshnessIn(stored, audience)) {
-        case 'near':
-          if (mayRenewAhead(stored, audience)) void fly(stored, audience, 'age');
-          return credentialOf(stored, audience);
+    async fresh(session, audience) {
+      switch (freshnessIn(session, audience)) {
         case 'fresh':
-          return credentialOf(stored, audience);
-        case 'over':
-          if (refusals.isDenied(stored.key, audience)) throw notGranted();
-          return credentialOf(sessionOrThrow(await wait(fly(stored, audience, 'age'))), audience);
+          return credentialOf(session, audience);
+        case 'expiring':
+          if (mayRefreshAhead(session, audience)) void refresh(session, audience, 'age');
+          return credentialOf(session, audience);
+        case 'expired': {
+          if (suppression.wasNotGranted(session.key, audience)) throw notGranted();
+          const result = await waitFor(refresh(session, audience, 'age'));
+          return credentialOf(sessionOrThrow(result), audience);
+        }
       }
     },
 
-    async afterRefusal(refused, route) {
-      const { stored, audience, accessToken } = refused;
-      if (!stored.isRenewable || refusals.isHopeless(refused, route)) return undefined;
-      if (refusals.isDenied(stored.key, audience)) return undefined;
-      const landing = await wait(fly(stored, audience, 'refusal'));
-      if (landing.kind === 'kept') return undefined;
-      const another = credentialOf(sessionOrThrow(landing), audience);
-      return another.accessToken === accessToken ? undefined : another;
+    async afterRefusal(rejected, route) {
+      const { session, audience, accessToken } = rejected;
+      if (!session.isRenewable || suppression.wasRejected(rejected, route)) return undefined;
+      if (suppression.wasNotGranted(session.key, audience)) return undefined;
+      const result = await waitFor(refresh(session, audience, 'rejected'));
+      if (result.kind === 'unavailable') return undefined;
+      const other = credentialOf(sessionOrThrow(result), audience);
+      return other.accessToken === accessToken ? undefined : other;
     },
 
-    refusedAgain(refused, route) {
-      if (refusals.isHopeless(refused, route)) return;
-      refusals.remember(refused, route);
-      track(countRefusal(refused));
+    refusedAgain(rejected, route) {
+      if (suppression.wasRejected(rejected, route)) return;
+      void backgroundTasks.track(suppression.rejectedByUpstream(rejected, route));
     },
 
     async settle() {
-      await flights.settle();
-      await Promise.all(errands);
+      await refreshes.settle();
+      await backgroundTasks.settle();
     },
   };
 }
 
-function flightName(stored: SessionView, audience: Audience): string {
-  return `${stored.key} ${audience.id}`;
+function flightKey(session: SessionView, audience: Audience): string {
+  return `${session.key} ${audience.id}`;
 }

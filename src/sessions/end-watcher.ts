@@ -1,3 +1,4 @@
+import { jittered } from '../concurrency/backoff.ts';
 import { isOver, livesUntilMs, type SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
@@ -46,7 +47,7 @@ export function createEndWatcher(deps: { store: SessionStore; clock: () => numbe
     watch.timer.unref();
   };
   /** Not all in one moment: a store that has just come back would be asked for every session at once. */
-  const armSoon = (watch: Watch) => arm(watch, Math.random() * SOON_MS);
+  const armSoon = (watch: Watch) => arm(watch, jittered(SOON_MS, 0, 1));
 
   store.onChange((change) => {
     if (change === undefined) watches.forEach(armSoon);

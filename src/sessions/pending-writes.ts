@@ -1,4 +1,6 @@
+import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
+import { PENDING_WRITE_RETRY } from '../timing.ts';
 import { isOver, type Session, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
@@ -11,9 +13,6 @@ export type PendingWrites = {
   /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
   hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
-
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
 
 export function createPendingWrites(deps: {
   store: SessionStore;
@@ -47,12 +46,10 @@ export function createPendingWrites(deps: {
       held.set(stored.key, stored);
       log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
       try {
-        for (
-          let pause = FIRST_PAUSE_MS;
-          !isOver(stored, clock(), store.generation());
-          pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
-        ) {
-          await new Promise((resolve) => setTimeout(resolve, pause));
+        for (let failures = 1; !isOver(stored, clock(), store.generation()); failures += 1) {
+          await new Promise((resolve) =>
+            setTimeout(resolve, unjitteredBackoffMs(failures, PENDING_WRITE_RETRY)),
+          );
           const result = await write(stored.key, stored.session, expectedVersion);
           if (result !== undefined) return result;
         }

@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import type { SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
@@ -34,29 +35,19 @@ export function createReadCache(deps: {
 }): ReadCache {
   const { store, maxAge, maxEntries, clock } = deps;
   const keptMs = Math.max(maxAge, KEPT_MS);
-  const entries = new Map<string, Entry>();
+  const entries = createBoundedMap<string, Entry>({
+    maxEntries,
+    isExpired: ({ readAtMs }) => clock() - readAtMs >= keptMs,
+  });
   const reads = new Map<string, Read>();
-  const ended = new Set<string>();
+  const ended = createBoundedMap<string, true>({ maxEntries: REMEMBERED_ENDS });
 
   const put = (stored: SessionView) => {
-    if (ended.has(stored.key)) return;
-    const readAtMs = clock();
-    entries.delete(stored.key);
-    entries.set(stored.key, { stored, readAtMs });
-    // What was read first stands first.
-    for (const [key, oldest] of entries) {
-      if (entries.size <= maxEntries && readAtMs - oldest.readAtMs < keptMs) break;
-      entries.delete(key);
-    }
+    if (!ended.has(stored.key)) entries.set(stored.key, { stored, readAtMs: clock() });
   };
   const bury = (key: string) => {
     entries.delete(key);
-    ended.add(key);
-    if (ended.size <= REMEMBERED_ENDS) return;
-    for (const oldest of ended) {
-      ended.delete(oldest);
-      break;
-    }
+    ended.set(key, true);
   };
 
   store.onChange((change) => {
@@ -106,6 +97,6 @@ export function createReadCache(deps: {
       const entry = entries.get(key);
       if (entry !== undefined) entry.stored = { ...entry.stored, idleExpiresAtMs };
     },
-    drop: (key) => void entries.delete(key),
+    drop: entries.delete,
   };
 }

@@ -1,3 +1,4 @@
+import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused } from '../provider/login-failure.ts';
@@ -104,12 +105,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { store, cache, tickets, revocations, unsaved, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
 
-  const saving = new Set<Promise<void>>();
-  const track = (promise: Promise<void>) => {
-    const tracked = promise.finally(() => saving.delete(tracked));
-    saving.add(tracked);
-    return tracked;
-  };
+  const writes = createTaskTracker();
   const revoke = (refreshToken: string | undefined) => {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
@@ -257,13 +253,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
           cache.drop(old.key);
           if (result === 'gone') revoke(session.tokens.refreshToken);
         });
-        return { result: 'replaced', stored, saved: track(saved) };
+        return { result: 'replaced', stored, saved: writes.track(saved) };
       }
     },
 
     revoke,
     async settle() {
-      await Promise.all(saving);
+      await writes.settle();
       await revocations.settle();
     },
 

@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
 import type { SealedCookies } from '../crypto/sealed-cookie.ts';
 import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes } from './cookie.ts';
@@ -44,16 +45,7 @@ export function createTickets(deps: {
   const { seals, secure, sameSite, remembered } = deps;
   const name = cookieName('coatcheck', secure);
   const attributes: CookieAttributes = { secure, sameSite };
-  const opened = new Map<string, TicketReading>();
-
-  const remember = (seal: string, reading: TicketReading) => {
-    opened.set(seal, reading);
-    if (opened.size <= remembered) return;
-    for (const oldest of opened.keys()) {
-      opened.delete(oldest);
-      break;
-    }
-  };
+  const opened = createBoundedMap<string, TicketReading>({ maxEntries: remembered });
 
   return {
     async issue() {
@@ -73,7 +65,7 @@ export function createTickets(deps: {
       const id = (await seals.unseal(cookie.value))?.['id'];
       if (typeof id !== 'string') return invalid;
       const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
-      remember(cookie.value, reading);
+      opened.set(cookie.value, reading);
       return reading;
     },
 

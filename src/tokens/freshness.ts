@@ -4,10 +4,10 @@ import type { AccessToken } from './token-set.ts';
 export type Ahead = { kind: 'share'; share: number } | { kind: 'duration'; ms: number };
 
 /** `fresh`: use it; `near`: use it, and renew it behind the request; `over`: wait for a new one. */
-export type Freshness = 'fresh' | 'near' | 'over';
+export type Freshness = 'fresh' | 'expiring' | 'expired';
 
 /**
- * A token this close to its end counts as over, in milliseconds: it would expire on its way to the upstream.
+ * A token this close to its end counts as expired, in milliseconds: it would expire on its way to the upstream.
  */
 const IN_FLIGHT_MS = 1_000;
 
@@ -20,10 +20,10 @@ const ASSUMED_LIFE_MS = 3_600_000;
  */
 export function freshnessOf(token: AccessToken, nowMs: number, ahead: Ahead): Freshness {
   const { obtainedAtMs, expiresAtMs } = token;
-  if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFE_MS ? 'near' : 'fresh';
+  if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFE_MS ? 'expiring' : 'fresh';
   const lifeMs = expiresAtMs - obtainedAtMs;
-  // A tenth of a very short life, so that a token of a few seconds is not over as it arrives.
-  if (nowMs >= expiresAtMs - Math.min(IN_FLIGHT_MS, lifeMs / 10)) return 'over';
+  // A tenth of a very short life, so that a token of a few seconds has not expired as it arrives.
+  if (nowMs >= expiresAtMs - Math.min(IN_FLIGHT_MS, lifeMs / 10)) return 'expired';
   const aheadMs = ahead.kind === 'share' ? lifeMs * ahead.share : Math.min(ahead.ms, lifeMs / 2);
-  return nowMs >= expiresAtMs - aheadMs ? 'near' : 'fresh';
+  return nowMs >= expiresAtMs - aheadMs ? 'expiring' : 'fresh';
 }

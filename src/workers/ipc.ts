@@ -1,3 +1,4 @@
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { PeerWorkers, Snapshot } from '../admin/snapshot.ts';
 
 /** Another process, at the other end of an IPC channel. */
@@ -83,13 +84,14 @@ function createPending<Answer>(missing: Answer) {
   };
   return {
     settle,
-    open(patienceMs: number, ask: (id: number) => void): Promise<Answer> {
+    async open(patienceMs: number, ask: (id: number) => void): Promise<Answer> {
       const id = (last += 1);
-      return new Promise((resolve) => {
-        waiting.set(id, resolve);
-        setTimeout(() => settle(id, missing), patienceMs).unref();
-        ask(id);
-      });
+      const { promise, resolve } = Promise.withResolvers<Answer>();
+      waiting.set(id, resolve);
+      ask(id);
+      const answer = await withTimeout(promise, patienceMs);
+      waiting.delete(id);
+      return answer ?? missing;
     },
   };
 }

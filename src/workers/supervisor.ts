@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
 import { createSnapshotBroker, isMessage, type Message, type Peer } from './ipc.ts';
@@ -18,8 +19,7 @@ export type Supervisor = {
 
 /** A worker that lived shorter than this is replaced after a pause, in milliseconds; the pause doubles up to the longest. */
 const SHORT_LIFE_MS = 5_000;
-const SHORTEST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+const PAUSES = { firstMs: 500, longestMs: 10_000 };
 
 /** Starts `count` workers on the same listeners and replaces each that ends. */
 export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
@@ -30,7 +30,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
   const started = Promise.withResolvers<Listeners>();
   const stopped = Promise.withResolvers<void>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
-  let pauseMs = SHORTEST_PAUSE_MS;
+  let shortLives = 0;
   let hasFailed = false;
   let reloads = 0;
 
@@ -61,8 +61,9 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
 
   const replace = (ended: object, livedMs: number) => {
     log.error(ended, 'a worker ended and is replaced');
-    pauseMs = livedMs < SHORT_LIFE_MS ? Math.min(pauseMs * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
-    setTimeout(() => phase === 'running' && fork(), livedMs < SHORT_LIFE_MS ? pauseMs : 0);
+    shortLives = livedMs < SHORT_LIFE_MS ? shortLives + 1 : 0;
+    const pauseMs = shortLives === 0 ? 0 : unjitteredBackoffMs(shortLives, PAUSES);
+    setTimeout(() => phase === 'running' && fork(), pauseMs);
   };
   const giveUp = () => {
     phase = 'stopping';

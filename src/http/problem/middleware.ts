@@ -33,8 +33,10 @@ export function createProblemMiddleware(deps: { problems: Problems; log: Logger 
 /** Logs what an operator must know: our own faults and others' outages loudly, what clients get wrong at debug. */
 export function logProblem(log: Logger, error: unknown, requestId: string): void {
   if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
-  else if (error.status >= 500) log.warn({ requestId, code: error.code, err: error }, 'request not served');
-  else if (error.code === 'login_failed') {
+  else if (error.status >= 500) {
+    const { code, options } = error;
+    log.warn({ requestId, code, throttle: options.throttle, err: error }, 'request not served');
+  } else if (error.code === 'login_failed') {
     log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login refused');
   } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request refused');
 }

@@ -1,3 +1,5 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+
 /** Leaky buckets by subject, in this process (GCRA): each use fills one up a little, and it runs dry by itself. */
 export type LeakyBuckets = {
   /** Pours in once more for a subject and gives 0, or gives the milliseconds until there is room, and pours in nothing. */
@@ -16,17 +18,11 @@ export function createLeakyBuckets(deps: {
   clock: () => number;
 }): LeakyBuckets {
   const { sizeMs, portionMs, clock } = deps;
-  /** When a bucket is dry, in milliseconds since the epoch; the one filled last is the last. */
-  const dryAtMs = new Map<string, number>();
-
-  const put = (subject: string, atMs: number, now: number) => {
-    dryAtMs.delete(subject);
-    dryAtMs.set(subject, atMs);
-    for (const [oldest, itsDryAtMs] of dryAtMs) {
-      if (itsDryAtMs > now && dryAtMs.size <= MAX_SUBJECTS) break;
-      dryAtMs.delete(oldest);
-    }
-  };
+  /** When a bucket is dry, in milliseconds since the epoch. */
+  const dryAtMs = createBoundedMap<string, number>({
+    maxEntries: MAX_SUBJECTS,
+    isExpired: (atMs) => atMs <= clock(),
+  });
 
   return {
     tryTake(subject) {
@@ -34,12 +30,12 @@ export function createLeakyBuckets(deps: {
       const atMs = Math.max(now, dryAtMs.get(subject) ?? 0) + portionMs;
       const waitMs = atMs - now - sizeMs;
       if (waitMs > 0) return waitMs;
-      put(subject, atMs, now);
+      dryAtMs.set(subject, atMs);
       return 0;
     },
     block(subject, waitMs) {
       const now = clock();
-      put(subject, Math.max(now + sizeMs - portionMs + waitMs, dryAtMs.get(subject) ?? 0), now);
+      dryAtMs.set(subject, Math.max(now + sizeMs - portionMs + waitMs, dryAtMs.get(subject) ?? 0));
     },
   };
 }

@@ -29,7 +29,10 @@ export type RateLimits = {
 const MINUTE_MS = 60_000;
 /** How long what a swift limit let through stays untold, in milliseconds. */
 const TELL_AFTER_MS = 100;
-/** How long Redis is left alone after it has failed, in milliseconds: it would make every request wait. */
+/**
+ * How long Redis is left alone after it has failed, in milliseconds: it would make every request wait. No circuit breaker,
+ * which bears two failures first: the count of this process goes on meanwhile, and nothing is refused.
+ */
 const FAILED_MS = 1_000;
 
 /**

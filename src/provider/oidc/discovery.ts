@@ -1,3 +1,4 @@
+import { backoffMs } from '../../concurrency/backoff.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 
@@ -12,8 +13,7 @@ export type Discovery<Found> = {
   close(): void;
 };
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 30_000;
+const PAUSES = { firstMs: 500, longestMs: 30_000 };
 
 /** Looks for a provider with one attempt at a time, however many ask. */
 export function createDiscovery<Found>(deps: {
@@ -55,8 +55,7 @@ export function createDiscovery<Found>(deps: {
     if (found !== undefined) return;
     tryOnce().catch(() => {
       if (closed) return;
-      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
-      timer = setTimeout(keepLooking, pause * (0.75 + Math.random() / 4));
+      timer = setTimeout(keepLooking, backoffMs(failures, PAUSES));
     });
   };
 

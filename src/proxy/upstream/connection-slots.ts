@@ -13,6 +13,9 @@ export type ConnectionSlots = {
 /**
  * Makes so many places, for each of which a request waits `waitMs` milliseconds at most; then it is `upstream_timeout`.
  *
+ * Not a semaphore of `concurrency/`: a request that finds a place goes out in the same turn, with the writes that are
+ * gathered there, and one that waits can give up.
+ *
  * undici 8 counts no time for a request that waits for a connection, and keeps it in mind though its client has gone.
  */
 export function createConnectionSlots(max: number, waitMs: number): ConnectionSlots {

@@ -1,3 +1,5 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+
 /** Where refresh tokens are kept that are to be revoked and are not yet. */
 export type RevocationOutbox = {
   /** Keeps a token. Who does has it first: nobody else takes it before the lease is over. */
@@ -31,31 +33,35 @@ const MAX_KEPT = 10_000;
 
 export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }): LocalOutbox {
   const { leaseMs, clock } = deps;
-  const dueAtMs = new Map<PendingRevocation, number>();
+  const kept = createBoundedMap<PendingRevocation, { dueAtMs: number }>({ maxEntries: MAX_KEPT });
 
-  const isDue = (pending: PendingRevocation) => (dueAtMs.get(pending) ?? Infinity) <= clock();
-  const lease = (pending: PendingRevocation) => void dueAtMs.set(pending, clock() + leaseMs);
+  const isDue = (pending: PendingRevocation) => (kept.get(pending)?.dueAtMs ?? Infinity) <= clock();
+  /** A token that is kept already stays as old as it is: the oldest is given up first, however often it is tried. */
+  const keepUntilDue = (pending: PendingRevocation, dueAtMs: number) => {
+    const entry = kept.get(pending);
+    if (entry === undefined) kept.set(pending, { dueAtMs });
+    else entry.dueAtMs = dueAtMs;
+  };
+  const lease = (pending: PendingRevocation) => keepUntilDue(pending, clock() + leaseMs);
 
   return {
     async keep(refreshToken) {
       const pending: PendingRevocation = {
         refreshToken,
         sinceMs: clock(),
-        putBack: async (atMs) => void dueAtMs.set(pending, atMs),
-        forget: async () => void dueAtMs.delete(pending),
+        putBack: async (atMs) => keepUntilDue(pending, atMs),
+        forget: async () => kept.delete(pending),
       };
       lease(pending);
-      const [oldest] = dueAtMs.keys();
-      if (dueAtMs.size > MAX_KEPT && oldest !== undefined) dueAtMs.delete(oldest);
       return pending;
     },
 
     async take(count) {
-      const taken = [...dueAtMs.keys()].filter(isDue).slice(0, count);
+      const taken = [...kept.keys()].filter(isDue).slice(0, count);
       taken.forEach(lease);
       return taken;
     },
 
-    takeAll: () => [...dueAtMs.keys()],
+    takeAll: () => [...kept.keys()],
   };
 }

@@ -1,3 +1,5 @@
+import { jittered } from '../../concurrency/backoff.ts';
+import { createTaskTracker } from '../../concurrency/task-tracker.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Provider, RevocationOutcome } from '../../provider/provider.ts';
 import { createLocalOutbox, MAX_AGE_MS, type PendingRevocation, type RevocationOutbox } from './outbox.ts';
@@ -33,14 +35,9 @@ export function createRevocations(deps: {
   const { provider, durable, clock, log } = deps;
   const own = createLocalOutbox(deps);
   const outboxes = durable === undefined ? [own] : [own, durable];
-  const underWay = new Set<Promise<unknown>>();
+  const { track, settle: settleTasks } = createTaskTracker();
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
-  const track = <Result>(work: Promise<Result>): Promise<Result> => {
-    const tracked = work.finally(() => underWay.delete(tracked));
-    underWay.add(tracked);
-    return tracked;
-  };
 
   const keep = async (refreshToken: string): Promise<PendingRevocation> => {
     const kept = await durable?.keep(refreshToken).catch(() => undefined);
@@ -86,7 +83,7 @@ export function createRevocations(deps: {
   };
   const lookLater = () => {
     if (closed) return;
-    timer = setTimeout(() => void track(look()).then(lookLater), LOOK_EVERY_MS * (0.75 + Math.random() / 2));
+    timer = setTimeout(() => void track(look()).then(lookLater), jittered(LOOK_EVERY_MS, 0.75, 1.25));
     timer.unref();
   };
   lookLater();
@@ -98,7 +95,7 @@ export function createRevocations(deps: {
     async settle() {
       closed = true;
       clearTimeout(timer);
-      await Promise.all(underWay);
+      await settleTasks();
       const results = await Promise.all(own.takeAll().map(attempt));
       const lost = results.filter((isThrough) => !isThrough).length;
       if (lost > 0) log.error({ lost }, 'refresh tokens could not be revoked before the end of this process');
@@ -108,6 +105,5 @@ export function createRevocations(deps: {
 
 /** As long as it has been tried so far: the pauses double. */
 function pauseAfter(ageMs: number): number {
-  const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, ageMs));
-  return Math.round(pauseMs * (0.75 + Math.random() / 4));
+  return Math.round(jittered(Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, ageMs))));
 }

@@ -3,7 +3,7 @@ import type { Logger } from '../../../src/observability/log.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
 import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
-import type { Credential } from '../../../src/refresh/credential.ts';
+import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
 import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';
@@ -12,20 +12,20 @@ import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { collectLog } from '../log-lines.ts';
 import { meter, openSessions, type SessionsRig } from '../sessions/rig.ts';
-import { OVER_MS, signIn } from './requests.ts';
+import { EXPIRED_MS, signIn } from './requests.ts';
 
-/** A provider that answers refreshes as a test says. */
+/** A provider that responds to refreshes as a test says. */
 export type ScriptedProvider = {
   readonly provider: Provider;
-  /** Every refresh asked for, in order. */
+  /** Every refresh requested so far, in order. */
   readonly calls: RefreshRequest[];
-  /** How the next refreshes end, in turn; when there are no more they succeed. */
+  /** The outcomes of the next refreshes, in order; later ones succeed. */
   readonly outcomes: (RefreshOutcome | Promise<RefreshOutcome>)[];
-  /** Holds one of the next refreshes up, until the function that it gives says how that one ends. */
+  /** Holds back the response to the next refresh until the returned function is called with its outcome. */
   hold(): (outcome: RefreshOutcome) => void;
 };
 
-/** A successful answer: the tokens of round `n`, which live five minutes. */
+/** A successful outcome: the tokens of round `n`, which live five minutes. */
 export function refreshed(
   n: number,
   given: Partial<RefreshOutcome & { kind: 'refreshed' }> = {},
@@ -47,7 +47,7 @@ export const failure = {
   misconfigured: { kind: 'misconfigured', error: 'invalid_client', cause: new Error('invalid_client') },
 } as const satisfies Record<string, RefreshOutcome>;
 
-/** Opens a provider that succeeds unless it is told otherwise; the first renewal brings `at-2` and `rt-2`. */
+/** A provider whose refreshes succeed unless a test says otherwise; the first brings `at-2` and `rt-2`. */
 export function scriptProvider(): ScriptedProvider {
   const calls: RefreshRequest[] = [];
   const outcomes: (RefreshOutcome | Promise<RefreshOutcome>)[] = [];
@@ -63,39 +63,39 @@ export function scriptProvider(): ScriptedProvider {
   return { provider: { refresh } as unknown as Provider, calls, outcomes, hold };
 }
 
-/** A renewal that has been sent, and the request that waits for it. */
-export type Renewal = {
-  readonly stored: SessionRecord;
+/** A refresh that has been sent to the provider, and the request that waits for it. */
+export type PendingRefresh = {
+  readonly record: SessionRecord;
   readonly waiting: Promise<Credential>;
-  /** Says how the renewal ends. */
-  readonly answer: (outcome: RefreshOutcome) => void;
+  /** Ends the call of the token endpoint. */
+  readonly respond: (outcome: RefreshOutcome) => void;
 };
 
-export type RefresherRig = SessionsRig &
+export type RefresherFixture = SessionsRig &
   ScriptedProvider & {
     readonly refresher: TokenRefresher;
     readonly locks: Locks;
     readonly log: Logger;
-    /** Signs a person in, so long ago; gives the session, whose access token `at-1` lives five minutes. */
+    /** A session that is `ageMs` old, whose access token `at-1` lives five minutes. */
     begin(ageMs?: number): Promise<SessionRecord>;
-    /** Signs a person in, and begins a request once the token is over. */
-    beginRenewal(): Promise<Renewal>;
+    /** A session whose access token has expired, and a request that waits for the refresh. */
+    beginRefresh(): Promise<PendingRefresh>;
     /** How many refreshes had this outcome. */
     counted(outcome: string): Promise<number>;
   };
 
 type Settings = { retries?: number; maxPerMinute?: number; locks?: Locks };
 
-/** How long requests wait in the rig, in milliseconds. */
+/** How long refreshes wait for the lock, and requests for a refresh, in milliseconds. */
 export const LOCK_WAIT_MS = 40_000;
 export const WAIT_MS = 10_000;
 
-/** Opens a refresher on sessions in memory, with a scripted provider. Its clock is the system's: use fake timers. */
+/** A refresher on sessions in memory, with a scripted provider. It uses the system clock: use fake timers. */
 export function openRefresher({
   retries = 2,
   maxPerMinute = 30,
   locks = createLocalLocks(),
-}: Settings = {}): RefresherRig {
+}: Settings = {}): RefresherFixture {
   const sessionsRig = openSessions(Date.now);
   const { sessions, metrics } = sessionsRig;
   const scripted = scriptProvider();
@@ -103,10 +103,10 @@ export function openRefresher({
   const breaker = createCircuitBreaker(Date.now);
   const refresher = createTokenRefresher({
     sessions,
-    exchange: createTokenEndpointCall({
+    callTokenEndpoint: createTokenEndpointCall({
       provider: scripted.provider,
       breaker,
-      turnstile: createSemaphore(100),
+      semaphore: createSemaphore(100),
       retries,
       clock: Date.now,
       log,
@@ -114,8 +114,8 @@ export function openRefresher({
     }),
     locks,
     breaker,
-    rate: createSlidingWindow({ perMinute: maxPerMinute, clock: Date.now }),
-    refusals: createRefreshSuppression(Date.now),
+    sessionLimit: createSlidingWindow({ perMinute: maxPerMinute, clock: Date.now }),
+    suppression: createRefreshSuppression({ sessions, locks, lockWaitMs: LOCK_WAIT_MS, clock: Date.now }),
     ahead: { kind: 'share', share: 0.2 },
     lockWaitMs: LOCK_WAIT_MS,
     waitMs: WAIT_MS,
@@ -123,10 +123,10 @@ export function openRefresher({
     log,
     metrics,
   });
-  const begin: RefresherRig['begin'] = async (ageMs) => {
-    const stored = await sessionsRig.stored(await sessionsRig.signIn());
+  const begin: RefresherFixture['begin'] = async (ageMs) => {
+    const record = await sessionsRig.stored(await sessionsRig.signIn());
     if (ageMs !== undefined) await vi.advanceTimersByTimeAsync(ageMs);
-    return stored;
+    return record;
   };
   return {
     ...sessionsRig,
@@ -136,12 +136,12 @@ export function openRefresher({
     log,
     lines,
     begin,
-    beginRenewal: async () => {
-      const stored = await begin(OVER_MS);
-      const answer = scripted.hold();
-      const waiting = refresher.fresh(stored, signIn);
+    beginRefresh: async () => {
+      const record = await begin(EXPIRED_MS);
+      const respond = scripted.hold();
+      const waiting = refresher.fresh(record, signIn);
       await vi.advanceTimersByTimeAsync(0);
-      return { stored, waiting, answer };
+      return { record, waiting, respond };
     },
     counted: (outcome) => meter(metrics, 'coatcheck_refresh_total', { outcome }),
   };
