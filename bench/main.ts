@@ -55,13 +55,13 @@ async function measure(id: StudyId, effort: Effort): Promise<void> {
   console.log(`\n${renderText(report)}\n`);
   if (report.errors.length > 0) {
     process.exitCode = 1;
-    return say('not kept, because of the errors');
+    return say('results not stored because of the errors');
   }
   if (effort.length === 'quick' || effort.only !== undefined) return;
   const results = { ...readResults(), [id]: { ...circumstances(), length: effort.length, data } };
   writeResults(results);
   await writePage(results);
-  say('kept in bench/results/latest.json and docs/performance.md');
+  say('stored in bench/results/latest.json and docs/performance.md');
 }
 
 function say(line: string): void {

@@ -20,7 +20,7 @@ export function servePart(hello: unknown, answers: Record<string, (argument: nev
   const answer = async ({ id, name, argument }: Question) => {
     try {
       const find = answers[name] as ((argument: unknown) => unknown) | undefined;
-      if (find === undefined) throw new Error(`there is no question ${name}`);
+      if (find === undefined) throw new Error(`unknown command ${name}`);
       say({ id, value: await find(argument) });
     } catch (error) {
       say({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });

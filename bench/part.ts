@@ -39,7 +39,7 @@ export async function startPart<Shape extends PartShape>(
     else question?.resolve(statement.value);
   });
   child.once('exit', (code, signal) => {
-    const error = new Error(`${script} ended early (${code ?? signal})`);
+    const error = new Error(`${script} exited early (${code ?? signal})`);
     greeting.reject(error);
     for (const { reject } of waiting.values()) reject(error);
     if (!closing) console.error(`✗ ${error.message}`);

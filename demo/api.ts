@@ -67,7 +67,7 @@ function createApp(bearer: Bearer): express.Express {
     const { subject, token } = await bearer.verify(req.headers.authorization);
     const text: unknown = req.body?.text;
     if (typeof text !== 'string' || text.trim() === '' || text.length > 200) {
-      res.status(400).json({ error: 'text: 1 to 200 characters are needed' });
+      res.status(400).json({ error: 'text must have 1 to 200 characters' });
       return;
     }
     res.status(201).json({ item: notes.add(subject, text.trim()), token });
@@ -78,7 +78,7 @@ function createApp(bearer: Bearer): express.Express {
     res.json({ rejected: token.fingerprint, token });
   });
 
-  app.use((_req, res) => void res.status(404).json({ error: 'there is nothing here' }));
+  app.use((_req, res) => void res.status(404).json({ error: 'not found' }));
   app.use(answerError);
   return app;
 }
@@ -89,7 +89,7 @@ const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
     return;
   }
   const status = typeof error.status === 'number' ? error.status : 500;
-  res.status(status).json({ error: status < 500 ? 'the request cannot be read' : 'the API failed' });
+  res.status(status).json({ error: status < 500 ? 'the request is malformed' : 'the API failed' });
 };
 
 async function openSocket(

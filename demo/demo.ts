@@ -46,7 +46,8 @@ export async function startDemo({
   provider: name = 'oidc',
   onLog,
 }: DemoOptions): Promise<Demo> {
-  if (!isBuilt(root)) throw new DemoError('The gateway is not built. `npm run demo` does that first.');
+  if (!isBuilt(root))
+    throw new DemoError('The gateway is not built. Start the demo with `npm run demo`, which builds it.');
   const port = await choosePort(wanted);
   const url = `http://localhost:${port}`;
   const client = { clientId: 'demo', clientSecret: randomBytes(32).toString('base64url') };

@@ -58,7 +58,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 
   const unready = await Promise.race([
-    ended.then((how) => `The gateway ended before it was ready: ${how}.`),
+    ended.then((how) => `The gateway exited before it was ready: ${how}.`),
     admin.promise.then(waitUntilReady),
   ]);
   if (unready === undefined) return { adminUrl: await admin.promise, ended, stop };
@@ -89,7 +89,7 @@ async function askReadiness(adminUrl: string): Promise<Readiness> {
     const { checks }: Pick<Readiness, 'checks'> = await response.json();
     return { ready: response.ok, checks };
   } catch {
-    return { ready: false, checks: [{ name: 'it', ok: false, detail: 'does not answer' }] };
+    return { ready: false, checks: [{ name: 'it', ok: false, detail: 'does not respond' }] };
   }
 }
 
@@ -97,7 +97,7 @@ function describeLack({ checks }: Readiness): string {
   const failing = checks.filter(({ ok }) => !ok);
   const lack = failing.map(({ name, detail }) => `${name} ${detail}`).join('; ');
   const advice = failing.some(({ name }) => name === 'store')
-    ? ' Is the Redis at REDIS_URL running? Without REDIS_URL, sessions are kept in memory.'
+    ? ' Is the Redis at REDIS_URL running? Without REDIS_URL, sessions are stored in memory.'
     : '';
   return `The gateway is not ready: ${lack}.${advice}`;
 }
@@ -107,6 +107,6 @@ async function describeEnd(gateway: ChildProcess): Promise<string> {
     const [code, signal] = await once(gateway, 'exit');
     return signal === null ? `exit code ${code}` : `ended by ${signal}`;
   } catch (error) {
-    return error instanceof Error ? error.message : 'it could not be started';
+    return error instanceof Error ? error.message : 'it could not start';
   }
 }

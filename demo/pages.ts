@@ -16,7 +16,7 @@ export function loginPage(people: readonly Person[], hint: string): Page {
     <p>A demo provider, without passwords.</p>
     <form method="post" class="people">${people.map(personButton).join('')}</form>
     <form method="post" class="anyone">
-      <label for="name">Or anyone else</label>
+      <label for="name">Or someone else</label>
       <div>
         <input id="name" name="name" value="${escape(hint)}" required maxlength="60" autocomplete="off" placeholder="Any name">
         <button>Continue</button>
@@ -30,7 +30,7 @@ export function devicePage(questions: readonly Question[]): Page {
   const { html, headers } = page(
     'Your other device',
     questions.length === 0
-      ? '<h1>Nobody is signing in</h1><p>When the page asks for a sign-in, it shows here.</p>'
+      ? '<h1>Nobody is signing in</h1><p>A sign-in request from the page appears here.</p>'
       : questions.map(questionForm).join('<hr>'),
   );
   return { html, headers: { ...headers, Refresh: '2' } };

@@ -19,7 +19,7 @@ async function findFreePort(): Promise<number> {
   await once(server, 'listening');
   const address = server.address();
   server.close();
-  if (address === null || typeof address === 'string') throw new DemoError('There is no free port.');
+  if (address === null || typeof address === 'string') throw new DemoError('No port is free.');
   return address.port;
 }
 

@@ -25,7 +25,7 @@ export async function ensureBuilt(progress) {
     const { code, output } = await progress.step('building (tsc)', () =>
       captureNode(tool('tsc', '-p', 'tsconfig.build.json', '--outDir', next)),
     );
-    if (code !== 0) throw new Failure('the build failed; dist is as it was before', { output });
+    if (code !== 0) throw new Failure('the build failed; dist is unchanged', { output });
     copyFileSync('src/admin/console.html', join(next, 'admin/console.html'));
     chmodSync(join(next, 'main.js'), 0o755);
     writeFileSync(join(next, '.stamp'), wanted);

@@ -36,7 +36,7 @@ export function attach(command, args, options = {}) {
     const relay = relaySignals(child);
     child.once('error', (error) => {
       relay.stop();
-      reject(new Failure(`${command} does not start: ${error.message}`));
+      reject(new Failure(`${command} failed to start: ${error.message}`));
     });
     child.once('exit', (code, signal) => {
       relay.stop();

@@ -30,9 +30,9 @@ function report(progress, code, { passed, failed, skipped, unshown }, args) {
   if (passed + failed === 0) {
     progress.say('✗ no test ran');
   } else if (code !== 0 && failed === 0) {
-    progress.say(`✗ vitest ended with exit code ${code} and no failed test: see above`);
+    progress.say(`✗ vitest ended with exit code ${code} and no failed test; see the output above`);
   }
-  if (chosen) progress.say(`› ${skipped.length} tests left out by name`);
+  if (chosen) progress.say(`› ${skipped.length} tests excluded by name`);
   else for (const title of skipped) progress.say(`✗ skipped: ${title}`);
   for (const name of claims) progress.say(`✗ named in docs/security/, but did not run and pass: ${name}`);
   progress.say(`tests: ${passed} passed, ${failed} failed`);

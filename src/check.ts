@@ -15,7 +15,7 @@ export async function tryOut(config: Config): Promise<readonly CheckResult[]> {
 async function checkStore({ session, log }: Config): Promise<CheckResult> {
   const name = 'store';
   if (session.store.kind === 'memory') {
-    return { name, verdict: 'ok', detail: 'memory: sessions end with the process' };
+    return { name, verdict: 'ok', detail: 'memory: sessions are lost when the process exits' };
   }
   const place = placeOf(session.store);
   const redis = createRedisConnection({
@@ -25,7 +25,7 @@ async function checkStore({ session, log }: Config): Promise<CheckResult> {
   });
   try {
     const info = await redis.run('info', (client) => client.info('server'));
-    const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
+    const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? '(unknown version)';
     return { name, verdict: 'ok', detail: `Redis ${version} at ${place}` };
   } catch (error) {
     return { name, verdict: 'failed', detail: `Redis at ${place} cannot be used: ${reasonOf(error)}` };
@@ -42,7 +42,7 @@ function placeOf(address: RedisAddress): string {
     case 'redis':
       return new URL(address.url).host;
     case 'sentinel':
-      return `${address.name} by Sentinels ${list(address.sentinels)}`;
+      return `${address.name} through Sentinels ${list(address.sentinels)}`;
     case 'cluster':
       return `cluster ${list(address.nodes)}`;
   }
@@ -69,7 +69,7 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
 
 /** What lies at the bottom of a failure: a library's own words ("fetch failed") often only wrap it. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'no reason was given';
+  if (!(error instanceof Error)) return 'unknown error';
   if (error.cause instanceof Error) return reasonOf(error.cause);
   // Of a host with several addresses Node.js gives an error without a message (AggregateError), but with a code.
   return error.message === '' && 'code' in error ? String(error.code) : error.message;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import { createAdmin } from './admin/admin.ts';
 import { createReadiness } from './admin/readiness.ts';
 import { createSessionEndpoints } from './admin/session-endpoints.ts';
@@ -20,7 +21,7 @@ import { createExpressClasses, type ExpressClasses } from './performance/express
 import { createProvider } from './provider/kinds.ts';
 import type { Provider } from './provider/provider.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
-import { createUpgradePipeline, type UpgradeListener } from './upgrade-pipeline.ts';
+import { createUpgradePipeline } from './upgrade-pipeline.ts';
 
 /** A whole gateway, without its listeners. */
 export type Gateway = {
@@ -32,7 +33,7 @@ export type Gateway = {
    */
   serverOptions: ServerOptions;
   /** Takes the server's `upgrade` events. */
-  upgrade: UpgradeListener;
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Handles the admin listener's requests. */
   admin: RequestListener;
   /** The checks and metrics of this process, for the admin listener of its peer workers. */
@@ -147,7 +148,7 @@ export function createGateway(
     replaceClientCredentials(section) {
       if (section.type === 'credentials') return;
       provider.replaceCredentials?.(section);
-      log.info('client credentials read anew');
+      log.info('client credentials reloaded');
     },
 
     drain,

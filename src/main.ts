@@ -21,10 +21,10 @@ const DEFAULT_CONFIG = fileURLToPath(new URL('../config/default.yaml', import.me
 const usage = `coatcheck: a token gateway for single-page apps
 
   coatcheck [--config FILE]          run the gateway
-  coatcheck [--config FILE] --check  validate the file, try the store and the provider, report, and exit
+  coatcheck [--config FILE] --check  validate the file, test the store and the provider, print a report, and exit
 
-Without --config it is the environment that configures: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
-Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads session.secrets and the client's credentials anew.
+Without --config, the environment configures the gateway: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
+Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reloads session.secrets and the client credentials.
 Exit codes: 0 clean stop, ${EXIT_CONFIG} configuration invalid, ${EXIT_FAILURE} anything else.`;
 
 async function main(): Promise<void> {
@@ -88,18 +88,18 @@ async function run(config: Config, file: string): Promise<void> {
     log.info({ url: adminUrl }, 'admin listening');
     log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
   } catch (error) {
-    log.fatal({ err: error }, 'the gateway could not start');
+    log.fatal({ err: error }, 'the gateway failed to start');
     exit(EXIT_FAILURE);
   }
 
   async function reload(): Promise<void> {
     try {
       await service.replaceSecrets(loadConfig(file));
-      log.info('session secrets read anew');
+      log.info('session secrets reloaded');
     } catch (error) {
       const problems =
         error instanceof ConfigError ? formatProblems(file, error.problems).split('\n') : undefined;
-      log.error({ problems }, 'the configuration cannot be read anew; the old secrets stay');
+      log.error({ problems }, 'config reload failed; keeping the current settings');
     }
   }
 
@@ -114,7 +114,7 @@ async function run(config: Config, file: string): Promise<void> {
     setTimeout(() => {
       log.error(
         { shutdownTimeoutMs: config.shutdownTimeout },
-        'stopped before everything in flight had finished',
+        'shutdown timed out; exiting with work in flight',
       );
       exit(EXIT_FAILURE);
     }, config.shutdownTimeout).unref();
@@ -124,7 +124,7 @@ async function run(config: Config, file: string): Promise<void> {
         exit(0);
       },
       (error: unknown) => {
-        log.error({ err: error }, 'stopping failed');
+        log.error({ err: error }, 'shutdown failed');
         exit(EXIT_FAILURE);
       },
     );
@@ -160,7 +160,7 @@ function load(file: string): Config {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const count = error.problems.length === 1 ? 'one problem' : `${error.problems.length} problems`;
-    console.error(`The configuration cannot be used: ${count}.\n${formatProblems(file, error.problems)}`);
+    console.error(`The configuration is invalid: ${count}.\n${formatProblems(file, error.problems)}`);
     process.exit(EXIT_CONFIG);
   }
 }

@@ -73,7 +73,8 @@ export async function startServer(
       connections.drain();
       const lastPart = setTimeout(() => {
         const answers = connections.cutOff();
-        if (answers > 0) log.warn({ answers }, 'answers still under way were cut off');
+        if (answers > 0)
+          log.warn({ answers }, 'shutdownTimeout is almost over; closed the responses still in progress');
         // Requests that nothing has come of yet are waited for to the end, and this not put off until then.
         void gateway.settle();
       }, config.shutdownTimeout * CUT_OFF_AFTER);
@@ -104,7 +105,8 @@ function close(server: Server): Promise<void> {
 
 function urlOf(server: Server): string {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server listens on no port');
+  if (address === null || typeof address === 'string')
+    throw new Error('the server does not listen on a port');
   return `http://${hostOf(address)}:${address.port}`;
 }
 

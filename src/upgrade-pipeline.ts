@@ -33,7 +33,7 @@ export type UpgradePipeline = {
 };
 
 /** Takes the `upgrade` events of a server. */
-export type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** A socket error is followed by `close`; a closure here would keep the request in memory as long as the socket. */
 const ignore = () => undefined;
@@ -66,5 +66,5 @@ export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListene
 }
 
 function notFound(): never {
-  throw new GatewayError('not_found', { detail: 'No WebSocket is served here.' });
+  throw new GatewayError('not_found', { detail: 'This path does not accept WebSockets.' });
 }

@@ -74,7 +74,7 @@ async function loadBeforehand(
   const { errors } = await takeSample(stage, contender, kind, seconds);
   if (Object.keys(errors).length > 0) {
     throw new Error(
-      `${contenders[contender.id].title} does not answer as it should: ${JSON.stringify(errors)}`,
+      `${contenders[contender.id].title} returns unexpected responses: ${JSON.stringify(errors)}`,
     );
   }
 }

@@ -37,7 +37,7 @@ export type Figures = Record<KindId, LoadFigures> & {
   residentPeakBytes: number;
   /** Times `node:http` answering by itself. */
   toFloor: Record<KindId, Record<MeasureName, number>> & { memory: number };
-  /** CPU a request of a GET, times that of others. */
+  /** CPU per request of a GET, times that of others. */
   toOthers: { [Id in ContenderId]?: number };
 };
 

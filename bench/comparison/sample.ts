@@ -51,7 +51,7 @@ export async function takeSample(
   const missing = contender.forwards ? Math.max(0, answered - arrived) : 0;
   return {
     answered,
-    errors: { ...errors, ...(missing > 0 && { 'answered without a call to the API': missing }) },
+    errors: { ...errors, ...(missing > 0 && { 'responded without calling the API': missing }) },
     p50,
     p99,
     busy,

@@ -45,7 +45,7 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
     onEnd();
   };
   const read = (chunk: Buffer) => {
-    if (!underWay) return end('an answer to nothing');
+    if (!underWay) return end('a response without a request');
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     const answer = readAnswer(bytes, expected);
     if (answer === undefined) {
@@ -55,7 +55,7 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
     }
     held = NOTHING;
     if (answer.bytes !== bytes.length)
-      return end(answer.bytes === 0 ? answer.outcome : 'more than an answer');
+      return end(answer.bytes === 0 ? answer.outcome : 'more than one response');
     settle(answer.outcome);
   };
   const socket = connect({
@@ -96,12 +96,13 @@ function readAnswer(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes:
   if (headEnd === -1) return undefined;
   const head = bytes.toString('latin1', 0, headEnd);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (!head.startsWith('HTTP/1.1 ') || length === undefined) return { outcome: 'no length', bytes: 0 };
+  if (!head.startsWith('HTTP/1.1 ') || length === undefined)
+    return { outcome: 'no Content-Length', bytes: 0 };
   const bodyAt = headEnd + HEAD_END.length;
   const whole = bodyAt + Number(length);
   if (bytes.length < whole) return undefined;
   const status = head.slice(9, 12);
   if (!status.startsWith('2')) return { outcome: `status ${status}`, bytes: whole };
   const isRight = expected.equals(bytes.subarray(bodyAt, whole));
-  return { outcome: isRight ? 'ok' : 'another body', bytes: whole };
+  return { outcome: isRight ? 'ok' : 'a different body', bytes: whole };
 }

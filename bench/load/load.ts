@@ -119,7 +119,7 @@ async function openLane(options: {
           if (performance.now() - sentMs < PATIENCE_MS) return;
           connection?.close();
           connection = undefined;
-          settle('no answer');
+          settle('no response');
         }, 1000);
         const take = () => {
           const request = next();

@@ -56,7 +56,7 @@ async function ask(socket: Socket, head: string, status: number): Promise<Buffer
     const end = bytes.indexOf(HEAD_END);
     if (end === -1) continue;
     const line = bytes.toString('latin1', 0, bytes.indexOf('\r\n'));
-    if (!line.startsWith(`HTTP/1.1 ${status}`)) throw new Error(`expected ${status}, seen ${line}`);
+    if (!line.startsWith(`HTTP/1.1 ${status}`)) throw new Error(`expected ${status}, got ${line}`);
     return bytes.subarray(end + HEAD_END.length);
   }
 }

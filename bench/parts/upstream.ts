@@ -50,7 +50,8 @@ function readHead(head: string): number {
   if (/\r\nauthorization: Bearer \S/i.test(head)) calls.withToken += 1;
   else calls.withoutToken += 1;
   if (head.startsWith('GET ')) return 0;
-  if (/\r\ntransfer-encoding:/i.test(head)) throw new Error('the upstream of the benchmark takes no chunks');
+  if (/\r\ntransfer-encoding:/i.test(head))
+    throw new Error('the benchmark upstream does not accept chunked requests');
   return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
 }
 

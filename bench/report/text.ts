@@ -8,7 +8,7 @@ export function renderText({ tables, statements, errors }: Report): string {
     statements.map((statement) => `  ${statement}`).join('\n'),
     errors.length === 0
       ? styleText('green', '✓ no errors')
-      : styleText('red', [`✗ ERRORS: the figures above are not to be trusted`, ...errors].join('\n  ✗ ')),
+      : styleText('red', [`✗ ERRORS: the figures above are not reliable`, ...errors].join('\n  ✗ ')),
   ].join('\n\n');
 }
 

@@ -12,7 +12,9 @@ try {
   if (session.authenticated) openDesk(session, gateway, calls);
   else welcome();
 } catch (error) {
-  notify(`The gateway does not answer as it should. ${error.message}`, 'Try again', () => location.reload());
+  notify(`The gateway returned an unexpected response. ${error.message}`, 'Try again', () =>
+    location.reload(),
+  );
 }
 
 function welcome() {
@@ -25,7 +27,7 @@ function welcome() {
     at('anonymous-answer').replaceChildren(
       mark(status),
       ` ${body.code ?? ''} in ${Math.round(took)} ms. `,
-      refused ? 'The gateway refused; the API was not even asked.' : '',
+      refused ? 'The gateway rejected the call; it did not reach the API.' : '',
     );
   });
 }

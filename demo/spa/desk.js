@@ -61,12 +61,12 @@ export function openDesk(session, gateway, calls) {
     timeline.markRejection(performance.now());
     const next = await callAndShow(calls, 'GET', '/api/me');
     if (next.status === 200 && next.token.fingerprint !== body.rejected) {
-      at('answer-line').append(element('span', 'note', 'renewed early'));
+      at('answer-line').append(element('span', 'note', 'refreshed early'));
     }
   }
 
   openLive({
-    onTick: ({ tick, openedBy }) => showLive('open', `open, tick ${tick}, let in by ${openedBy}`),
+    onTick: ({ tick, openedBy }) => showLive('open', `open, tick ${tick}, opened with ${openedBy}`),
     async onClose(code) {
       showLive('closed', `closed (${code})`);
       try {
@@ -136,18 +136,18 @@ function showToken(tokens) {
   const left = tokens.secondsLeft(token);
   at('current').replaceChildren(chip(token));
   at('life').value = left;
-  at('seconds-left').textContent = left > 0 ? `${Math.ceil(left)} s left` : 'run out';
+  at('seconds-left').textContent = left > 0 ? `${Math.ceil(left)} s left` : 'expired';
 }
 
 function showRenewal({ before, after, left, early }) {
   const seconds = Math.round(left);
   const how = early
-    ? `: the API had rejected it with ${seconds} seconds left. The call went through.`
+    ? `: the API rejected that token with ${seconds} seconds left. The call succeeded.`
     : left > 0
-      ? `, ${seconds} seconds before its end.`
-      : ', which had run out in a quiet moment.';
+      ? `, ${seconds} seconds before it expired.`
+      : ', which had expired between calls.';
   const event = document.createElement('li');
-  const took = early ? ' took over early from ' : ' took over from ';
+  const took = early ? ' early replaced ' : ' replaced ';
   event.append(element('time', '', new Date().toLocaleTimeString()), chip(after), took, chip(before), how);
   at('events').querySelector('.hint')?.remove();
   at('events').prepend(event);

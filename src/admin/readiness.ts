@@ -24,13 +24,13 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
   return {
     async checks() {
       const away = () =>
-        deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far';
+        deps.store.wasReachable() ? 'unreachable; it was reachable earlier' : 'not reached since the start';
       const ping = deps.store.ping().then(() => 'reachable', away);
       const store = (await withTimeout(ping, PATIENCE_MS)) ?? away();
       const provider = {
         up: 'reachable',
-        down: 'away; it was reachable before',
-        unknown: 'never reachable so far',
+        down: 'unreachable; it was reachable earlier',
+        unknown: 'not reached since the start',
       }[deps.provider.state()];
       return [
         { name: 'store', ok: deps.store.wasReachable(), detail: store },

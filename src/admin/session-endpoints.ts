@@ -47,7 +47,7 @@ export function createSessionEndpoints(deps: {
     '/sessions/revoke-all': {
       async POST(response) {
         await sessions.endAll();
-        return respondJson(response, 200, { status: 'all sessions are ended' });
+        return respondJson(response, 200, { status: 'all sessions ended' });
       },
     },
   };

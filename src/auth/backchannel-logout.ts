@@ -20,10 +20,10 @@ export function createBackchannelLogout(deps: {
     const form = await readFormBody(request, response);
     const [logoutToken, ...others] = form.getAll('logout_token');
     if (logoutToken === undefined || others.length > 0)
-      throw new GatewayError('bad_request', { detail: 'Send one logout_token.' });
+      throw new GatewayError('bad_request', { detail: 'Send exactly one logout_token parameter.' });
     const ended = await providerLogouts(await check(logoutToken));
-    if (ended === 'used') throw refuse('it has been used before');
-    log.info({ ended }, 'the provider has ended sign-ins');
+    if (ended === 'used') throw refuse('it was already used');
+    log.info({ ended }, 'the provider ended sessions by back-channel logout');
     response.end();
   };
 
@@ -32,13 +32,13 @@ export function createBackchannelLogout(deps: {
       return await logoutTokens(logoutToken);
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause;
-      throw refuse(cause instanceof Error ? cause.message : 'it cannot be read', cause);
+      throw refuse(cause instanceof Error ? cause.message : 'it cannot be parsed', cause);
     }
   }
 
   /** Said in the log as well: a provider that is not heard leaves people signed in, and tells nobody. */
   function refuse(reason: string, cause?: unknown): GatewayError {
-    log.warn({ reason, err: cause }, 'logout token refused');
-    return new GatewayError('bad_request', { detail: `The logout token is refused: ${reason}.`, cause });
+    log.warn({ reason, err: cause }, 'logout token rejected');
+    return new GatewayError('bad_request', { detail: `The logout token is invalid: ${reason}.`, cause });
   }
 }

@@ -40,18 +40,18 @@ export function createCallback(deps: {
     }
     const state = search.get('state');
     if (!state)
-      throw loginRefused('the callback has no "state" parameter: it does not come from a login begun here');
+      throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
 
     const pending = await loginCookies.find(state, request.headers.cookie);
     response.setHeader('Set-Cookie', loginCookies.drop(state, request.headers.cookie));
     if (pending === undefined) {
       throw loginRefused(
-        'no login with this "state" was begun in this browser, or it has expired or been finished: sign in again',
+        'no pending login with this "state" in this browser; it has expired or is already complete: sign in again',
       );
     }
     for (const name of unasked) {
       if (search.has(name))
-        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not asked for`);
+        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not requested`);
     }
     if (!search.has('code') && !search.has('error'))
       throw loginRefused('the callback has neither "code" nor "error"');

@@ -106,7 +106,7 @@ export function createDecoupled(deps: {
       const pending = await cookie.find(request.headers.cookie);
       if (pending === undefined) {
         throw new GatewayError('not_found', {
-          detail: 'This browser has begun no sign-in on another device.',
+          detail: 'This browser has no pending sign-in on another device.',
         });
       }
       const outcome = await ask(pending).catch((error: unknown) => {
@@ -135,7 +135,7 @@ export function createDecoupled(deps: {
         case 'expired':
           response.setHeader('Set-Cookie', cookie.drop());
           throw new GatewayError('login_expired', {
-            detail: 'The sign-in was not approved in time, or is over. Begin again.',
+            detail: 'The sign-in has expired or is already complete. Start again.',
           });
       }
     },
@@ -153,7 +153,7 @@ function readHints(body: Readonly<Record<string, unknown>>): DecoupledHints {
     const value = body[name];
     if (value === undefined) return undefined;
     if (typeof value === 'string' && value !== '' && value.length <= 256) return value;
-    throw new GatewayError('bad_request', { detail: `"${name}" is no text of 1 to 256 characters.` });
+    throw new GatewayError('bad_request', { detail: `"${name}" must be a string of 1 to 256 characters.` });
   };
   return { loginHint: hint('login_hint'), bindingMessage: hint('binding_message') };
 }

@@ -39,7 +39,7 @@ export function createMySessions(deps: {
       const meant = mine.find(({ key }) => key === request.params['id']);
       // SECURITY: another person's session looks like one that there is not.
       if (meant === undefined)
-        throw new GatewayError('not_found', { detail: 'You have no session of this id.' });
+        throw new GatewayError('not_found', { detail: 'You have no session with this id.' });
       const isCurrent = meant.key === current.key;
       await sessions.end(meant.key, isCurrent ? 'logout' : 'ended_elsewhere');
       if (isCurrent) response.setHeader('Set-Cookie', sessions.clearCookie());

@@ -30,7 +30,7 @@ export function createPasswordLogin(deps: {
     const { username, password } = await readJsonBody(request, response);
     if (!isCredential(username) || !isCredential(password)) {
       throw new GatewayError('bad_request', {
-        detail: `Send {"username": "…", "password": "…"}, texts of 1 to ${MAX_LENGTH} characters.`,
+        detail: `Send {"username": "…", "password": "…"}, strings of 1 to ${MAX_LENGTH} characters.`,
       });
     }
     await limitUser(userKey(username));

@@ -62,7 +62,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
   router.use(refuseBadEncoding);
   router.use(function unknownEndpoint() {
-    throw new GatewayError('not_found', { detail: 'The gateway has no such endpoint.' });
+    throw new GatewayError('not_found', { detail: 'This endpoint does not exist.' });
   });
   return router;
 }
@@ -72,7 +72,7 @@ const refuseBadEncoding: ErrorRequestHandler = (error, _request, _response, next
   next(
     error instanceof URIError
       ? new GatewayError('bad_request', {
-          detail: 'The path has a malformed percent-encoding.',
+          detail: 'The path contains a malformed percent-encoding.',
           cause: error,
         })
       : error,
@@ -82,7 +82,7 @@ const refuseBadEncoding: ErrorRequestHandler = (error, _request, _response, next
 function refuseMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {
     throw new GatewayError('method_not_allowed', {
-      detail: `This endpoint takes ${allow.join(', ')}.`,
+      detail: `This endpoint accepts ${allow.join(', ')}.`,
       allow,
     });
   };

@@ -82,7 +82,7 @@ export function createClient(options: ClientOptions = {}): Client {
     if (response.ok && response.headers.get('content-type')?.startsWith('application/json')) return response;
     const code = await readProblemCode(response);
     const answer = `${response.status} ${code ?? response.headers.get('content-type') ?? ''}`.trimEnd();
-    throw new CoatcheckError(`${init.method} ${prefix}${endpoint} answered ${answer}`, response.status, code);
+    throw new CoatcheckError(`${init.method} ${prefix}${endpoint} returned ${answer}`, response.status, code);
   }
 
   return {

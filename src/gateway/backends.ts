@@ -31,7 +31,7 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
     log.warn(
-      'sessions are kept in memory: they end with this process; set session.store to keep them in Redis',
+      'sessions are stored in memory and lost when this process exits; set session.store to use Redis',
     );
     metrics.storeUp(1);
     return {

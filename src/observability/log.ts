@@ -97,7 +97,7 @@ function createTimeField(): () => string {
 /** Reduces anything thrown to what may be logged; stops after a few causes, so that a cycle ends. */
 export function describeError(error: unknown, depth = 0): LoggedError {
   if (!(error instanceof Error))
-    return { type: typeof error, message: 'a value that is no error was thrown' };
+    return { type: typeof error, message: 'a value other than an Error was thrown' };
   const described: LoggedError = { type: error.name, message: withoutSecrets(error, error.message) };
   if ('code' in error && typeof error.code === 'string') described.code = error.code;
   if (error.stack !== undefined && depth === 0) described.stack = withoutSecrets(error, error.stack);
@@ -110,7 +110,7 @@ export function describeError(error: unknown, depth = 0): LoggedError {
  * with a token in it, and Redis the arguments of a command it refused ("with args beginning with: …").
  */
 function withoutSecrets(error: Error, text: string): string {
-  if (error instanceof SyntaxError) return text.replace(error.message, 'a text could not be read');
+  if (error instanceof SyntaxError) return text.replace(error.message, 'a text could not be parsed');
   const at = text.indexOf('with args beginning with');
   if (at === -1) return text;
   const lineEnd = text.indexOf('\n', at);

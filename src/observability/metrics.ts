@@ -28,38 +28,38 @@ export function createMetrics(): Metrics {
 
   const requests = new Counter({
     name: 'coatcheck_http_requests_total',
-    help: 'Requests answered, by route, method and status.',
+    help: 'HTTP requests served, by route, method and status.',
     labelNames: ['route', 'method', 'status'],
     registers,
   });
   const durations = new Histogram({
     name: 'coatcheck_http_request_duration_seconds',
-    help: 'Time from a request to the end of its answer, by route.',
+    help: 'Time from a request to the end of its response, by route.',
     labelNames: ['route'],
     buckets: secondsBuckets,
     registers,
   });
   const refreshes = new Counter({
     name: 'coatcheck_refresh_total',
-    help: 'Refreshes, by outcome: refreshed, joined (waited on another), reused (found done), kept, rejected, failed.',
+    help: 'Token refreshes, by outcome: refreshed, joined (waited for another request), reused (another process had refreshed), kept (no new token, the session stays), rejected, failed.',
     labelNames: ['outcome'],
     registers,
   });
   const refreshSeconds = new Histogram({
     name: 'coatcheck_refresh_duration_seconds',
-    help: 'Time of a call to the token endpoint for a refresh.',
+    help: 'Duration of token endpoint calls for refreshes.',
     buckets: secondsBuckets,
     registers,
   });
   const lockWaitSeconds = new Histogram({
     name: 'coatcheck_refresh_lock_wait_seconds',
-    help: 'Time a refresh waited for the lock of its session.',
+    help: 'Time a refresh waits for the lock of its session.',
     buckets: secondsBuckets,
     registers,
   });
   const upstream401s = new Counter({
     name: 'coatcheck_upstream_401_total',
-    help: 'Answers 401 from upstreams, by what was done about them.',
+    help: '401 responses from upstreams, by action: replayed, passed, step_up.',
     labelNames: ['action'],
     registers,
   });
@@ -83,13 +83,13 @@ export function createMetrics(): Metrics {
   const providerUp = new Gauge({
     name: 'coatcheck_provider_up',
     aggregator: 'min',
-    help: '1 while the last exchange with the provider succeeded.',
+    help: '1 while the last call to the provider succeeded, else 0.',
     registers,
   });
   const storeUp = new Gauge({
     name: 'coatcheck_store_up',
     aggregator: 'min',
-    help: '1 while the last operation on the session store succeeded.',
+    help: '1 while the last operation on the session store succeeded, else 0.',
     registers,
   });
 

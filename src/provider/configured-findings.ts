@@ -19,30 +19,30 @@ export function diagnoseOAuth2(
     finding(
       'provider',
       'ok',
-      `${issuer} answers; the rest is as configured, since it says nothing of itself`,
+      `${issuer} is reachable; it publishes no metadata, so the rest is as configured`,
     ),
     finding('endpoints', 'ok', endpoints.join(', ')),
     finding('sign-in', 'ok', ways.join(', and ')),
     finding('grants', 'ok', `authorization_code, refresh_token, sent as ${sentAs(config)}`),
     finding('client', 'ok', config.clientAuthentication),
-    ...(isByRedirect ? [finding('PKCE', 'ok', 'S256, whether the server looks at it or not')] : []),
+    ...(isByRedirect ? [finding('PKCE', 'ok', 'S256, always sent; the server may ignore it')] : []),
     finding(
       'subject',
       'ok',
       config.userinfoEndpoint === undefined
-        ? `${pointer(config.subject)} of the token answer`
-        : `${pointer(config.subject ?? ['sub'])} of what userinfoEndpoint answers`,
+        ? `${pointer(config.subject)} of the token response`
+        : `${pointer(config.subject ?? ['sub'])} of the userinfoEndpoint response`,
     ),
     refresh(),
     config.revocationEndpoint === undefined
       ? finding(
           'revocation',
           'note',
-          'no endpoint: signing out discards the refresh token here, and there it lives on',
+          'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
         )
-      : finding('revocation', 'ok', 'signing out revokes the refresh token'),
+      : finding('revocation', 'ok', 'sign-out revokes the refresh token'),
     finding('logout', 'note', 'no endpoint: people stay signed in at the provider'),
-    ...(isByRedirect ? [finding('callback', 'ok', `${redirectUri}, to be registered at the provider`)] : []),
+    ...(isByRedirect ? [finding('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
 }
 
@@ -54,42 +54,42 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
     finding(
       'provider',
       'ok',
-      `${issuer} answers; the rest is as configured, since it says nothing of itself`,
+      `${issuer} is reachable; it publishes no metadata, so the rest is as configured`,
     ),
     finding(
       'endpoints',
       'ok',
       `login ${login.method} ${login.url}, refresh ${renewal.method} ${renewal.url}`,
     ),
-    finding('sign-in', 'ok', 'by a user name and password that the page posts'),
+    finding('sign-in', 'ok', 'with a user name and password that the page posts'),
     finding('subject', 'ok', response.subject === undefined ? 'the user name' : pointer(response.subject)),
     expiresIn === undefined && expiresAt === undefined
       ? finding(
           'lifetime',
           'note',
-          'neither response.expiresIn nor response.expiresAt: access tokens are renewed each hour, and when an API refuses one',
+          'neither response.expiresIn nor response.expiresAt: access tokens are refreshed every hour, and when an API rejects one',
         )
       : finding(
           'lifetime',
           'ok',
           expiresIn === undefined
-            ? `until ${pointer(expiresAt)}, by the vendor's own clock`
-            : `${pointer(expiresIn)}, from our clock`,
+            ? `until ${pointer(expiresAt)}, by the vendor's clock`
+            : `${pointer(expiresIn)}, by the gateway clock`,
         ),
     refreshExpiresIn === undefined && refreshExpiresAt === undefined
-      ? finding('session', 'note', 'the end of refresh tokens is not known: a session may end in the middle')
+      ? finding('session', 'note', 'the refresh token expiry is unknown: a session may end unexpectedly')
       : finding(
           'session',
           'ok',
-          `ends with its refresh token: ${pointer(refreshExpiresIn ?? refreshExpiresAt)}`,
+          `ends when its refresh token expires: ${pointer(refreshExpiresIn ?? refreshExpiresAt)}`,
         ),
     refresh(),
     finding(
       'revocation',
       'note',
-      'no endpoint: signing out discards the tokens here, and there they live on',
+      'no endpoint: sign-out discards the tokens here, but they stay valid at the vendor',
     ),
-    finding('logout', 'ok', 'here; there is no sign-in at the vendor that could be ended'),
+    finding('logout', 'ok', 'only at the gateway; there is no vendor session to end'),
   ];
 }
 
@@ -99,7 +99,7 @@ function sentAs({ requestFormat }: OAuth2ProviderConfig): string {
 
 /** Whether refresh tokens rotate is announced nowhere; the gateway goes by each answer. */
 function refresh(): CheckResult {
-  const detail = 'rotation is not announced: a refresh token that an answer brings replaces the one before';
+  const detail = 'rotation is not announced: a refresh token in a response replaces the previous one';
   return finding('refresh', 'ok', detail);
 }
 

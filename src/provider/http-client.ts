@@ -56,7 +56,7 @@ export function createProviderClient(deps: { onExchange: (answered: boolean) => 
         } catch (error) {
           if (!isNotSent(error)) deps.onExchange(false);
           const isFenced = maySend !== undefined;
-          throw isFenced && !isSent ? new NotSentError('nothing was sent', { cause: error }) : error;
+          throw isFenced && !isSent ? new NotSentError('the request was not sent', { cause: error }) : error;
         }
       };
     },
@@ -73,7 +73,7 @@ function asking(maySend: () => boolean): Dispatcher.DispatcherComposeInterceptor
     dispatch(options, {
       onRequestStart(controller, context) {
         if (maySend()) handler.onRequestStart?.(controller, context);
-        else controller.abort(new NotSentError('the lock has lapsed'));
+        else controller.abort(new NotSentError('the session lock expired before the request was sent'));
       },
       onResponseStart: (...args) => handler.onResponseStart?.(...args),
       onResponseData: (...args) => handler.onResponseData?.(...args),
@@ -105,7 +105,7 @@ function readableBody(body: Parameters<CustomFetch>[1]['body']): string | null {
   if (body === undefined || body === null) return null;
   if (typeof body === 'string') return body;
   if (body instanceof URLSearchParams) return body.toString();
-  throw new TypeError('unexpected kind of request body');
+  throw new TypeError('unsupported request body type');
 }
 
 async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
@@ -116,7 +116,7 @@ async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string>
   for await (const chunk of body) {
     size += chunk.byteLength;
     if (size > MAX_ANSWER_BYTES)
-      throw new Error(`the provider's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+      throw new Error(`the provider's response is longer than ${MAX_ANSWER_BYTES} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -13,7 +13,7 @@ export function loginFailure(cause: unknown): GatewayError {
 
 /** What a browser is told of a login that is not believed, with a `reason` for the developer. */
 export function loginRefused(reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason, cause });
+  return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, cause });
 }
 
 /** What a browser is told when the person, or the provider in their place, has said no. */
@@ -23,6 +23,6 @@ export function loginDenied(cause?: unknown): GatewayError {
 
 /** What a browser is told when the provider did not answer, and when to try again. */
 export function providerAway(cause?: unknown, retryAfterSeconds = 5): GatewayError {
-  const detail = 'The identity provider did not answer. Sign in again.';
+  const detail = 'The identity provider did not respond. Sign in again.';
   return new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause });
 }

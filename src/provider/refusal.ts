@@ -67,15 +67,15 @@ export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOut
 /** Says in words for a developer why openid-client 6 refused a callback, or undefined when the provider is just away. */
 export function explainLoginFailure(cause: unknown): string | undefined {
   if (cause instanceof AuthorizationResponseError) {
-    return `the provider answered ${describeOAuthError(cause.error, cause.error_description)}`;
+    return `the provider returned ${describeOAuthError(cause.error, cause.error_description)}`;
   }
   if (cause instanceof ResponseBodyError) {
     if (isBusy(cause.status)) return undefined;
     // SECURITY: its description may quote what it was sent: the code, the verifier, the client secret.
-    return `the token endpoint answered ${describeOAuthError(cause.error, undefined)}`;
+    return `the token endpoint returned ${describeOAuthError(cause.error, undefined)}`;
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
-    return 'the token endpoint refused the client: check clientId, clientSecret and clientAuthentication';
+    return 'the token endpoint rejected the client; check clientId, clientSecret and clientAuthentication';
   }
   if (cause instanceof ClientError) {
     if (cause.code === 'OAUTH_TIMEOUT' || cause.code === 'OAUTH_ABORT') return undefined;

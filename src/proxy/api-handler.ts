@@ -53,7 +53,10 @@ export function createApi(deps: {
       // Until it is on its way, nothing that fails is the upstream's.
       const failure = passage === undefined ? error : explainUpstreamFailure(error);
       if (response.headersSent) {
-        log.warn({ requestId: exchange.requestId, err: failure }, 'answer broken off');
+        log.warn(
+          { requestId: exchange.requestId, err: failure },
+          'response aborted after its headers were sent',
+        );
         return;
       }
       if (hasGone(request, response)) return;
@@ -74,7 +77,7 @@ function checkMethod(request: Request, route: Route): void {
 /** SECURITY: a service worker from an API would stand between the app and everything it asks for. */
 function checkDestination({ headers }: Request): void {
   if (headers['service-worker'] === undefined) return;
-  throw new GatewayError('csrf_rejected', { detail: 'No service worker is served here.' });
+  throw new GatewayError('csrf_rejected', { detail: 'API routes do not serve service workers.' });
 }
 
 /** Whose connection has ended can be answered no more; the response hears of it last. */

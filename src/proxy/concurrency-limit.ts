@@ -23,7 +23,7 @@ export function createConcurrencyLimit(): ConcurrencyLimit {
       const before = counts.get(name) ?? 0;
       if (before >= config.maxConcurrent)
         throw new GatewayError('rate_limited', {
-          detail: 'Too many requests are under way at once. Wait for one of them.',
+          detail: 'Too many concurrent requests. Wait for one to finish.',
           retryAfterSeconds: 1,
         });
       counts.set(name, before + 1);

@@ -50,7 +50,7 @@ function checkDisguise(path: string, isOfSameRoute: (seen: string) => boolean): 
       .replace(/;[^/]*/g, '')
       .replace(/\/{2,}/g, '/');
     if (!isOfSameRoute(seen)) {
-      throw new GatewayError('bad_request', { detail: 'Decoded, the path would belong to another route.' });
+      throw new GatewayError('bad_request', { detail: 'The decoded path belongs to another route.' });
     }
     if (!seen.includes('%')) return;
   }

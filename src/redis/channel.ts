@@ -52,7 +52,7 @@ export function openChannel(deps: {
   const lose = () => {
     if (closed) return;
     if (live)
-      log.warn({ channel: name }, 'subscription lost: what it kept up to date is not used until it is back');
+      log.warn({ channel: name }, 'Redis subscription lost; reconnecting. Cached data is not used meanwhile');
     live = false;
     onMissedMessages();
     attempt += 1;

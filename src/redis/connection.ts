@@ -83,7 +83,7 @@ export function createRedisConnection(deps: {
       reachable ? RECONNECT_GRACE_MS : REDIS_COMMAND_TIMEOUT_MS,
     );
     client.off('ready', onReady);
-    if (!isReady) throw new Error('there is no connection to Redis', { cause: lastError });
+    if (!isReady) throw new Error('not connected to Redis', { cause: lastError });
   };
   /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
   let wait: Promise<void> | undefined;

@@ -51,7 +51,7 @@ export function unavailable(
 
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted(cause?: unknown): GatewayError {
-  const detail = 'This call needs a scope or a resource that was not granted at sign-in.';
+  const detail = 'This request requires a scope or a resource that was not granted at sign-in.';
   return new GatewayError('step_up_required', { detail, cause });
 }
 
@@ -81,7 +81,7 @@ export function createFailureSettlement(deps: {
       return refreshed(current, 'reused');
     // The session has another refresh token by now, which the provider has not rejected.
     if (current.session.tokens.refreshToken !== record.session.tokens.refreshToken) return undefined;
-    log.warn({ err: cause }, 'the provider rejected a refresh token: the session is ended');
+    log.warn({ err: cause }, 'the provider rejected the refresh token; ending the session');
     await sessions.end(record.key, 'refresh_rejected');
     return expired('rejected');
   };
@@ -92,7 +92,7 @@ export function createFailureSettlement(deps: {
       case 'rejected':
         return settleRejection(record, audience, cause);
       case 'identity_changed':
-        log.error({ err: cause }, 'a refresh brought the ID token of somebody else: the session is ended');
+        log.error({ err: cause }, 'the refresh response names a different person; ending the session');
         sessions.revoke(failure.refreshToken);
         await sessions.end(record.key, 'identity_changed');
         return expired('rejected');
@@ -101,12 +101,16 @@ export function createFailureSettlement(deps: {
           suppression.notGranted(record.key, audience);
           return unavailableFor(notGranted(cause));
         }
-        return unavailable('The identity provider cannot renew the token now.', 5_000, { cause });
+        return unavailable('The identity provider cannot refresh the token now. Try again.', 5_000, {
+          cause,
+        });
       case 'ambiguous':
-        return unavailable('The identity provider cannot renew the token now.', 5_000, { cause });
+        return unavailable('The identity provider cannot refresh the token now. Try again.', 5_000, {
+          cause,
+        });
       case 'transient':
         return unavailable(
-          'The identity provider cannot be reached to renew the token.',
+          'The identity provider cannot be reached to refresh the token. Try again.',
           (failure.retryAfterSeconds ?? 1) * 1000,
           { cause, throttle: failure.throttle },
         );
@@ -123,7 +127,7 @@ export function accessTokenOf({ session }: SessionView, audience: Audience): str
 export function credentialOf(session: SessionView, audience: Audience): Credential {
   const accessToken = accessTokenOf(session, audience);
   if (accessToken === undefined)
-    throw new Error('a renewed session has no token for the audience it was renewed for');
+    throw new Error('the refreshed session has no access token for the requested audience');
   return { session, audience, accessToken };
 }
 

@@ -38,7 +38,7 @@ export function createTokenEndpointCall(deps: {
   const call = async (request: RefreshRequest): Promise<TokenEndpointOutcome> => {
     const pauseMs = breaker.pauseMs();
     if (pauseMs > 0) {
-      const cause = new Error('the token endpoint has been failing and is left alone for a while');
+      const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause, throttle: 'circuit_breaker' };
     }
     const attempt = breaker.begin();
@@ -62,7 +62,7 @@ export function createTokenEndpointCall(deps: {
         if (isAboutAudience(outcome.error)) return attempt.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
-          'the provider refuses this client; sessions are kept',
+          'the provider rejects this client; keeping the sessions. Check the client credentials and registration',
         );
         return attempt.failed(undefined);
       case 'ambiguous':
@@ -83,7 +83,7 @@ export function createTokenEndpointCall(deps: {
       // The provider may have rotated the token and its response be lost: in its grace period the same token works once.
       if (outcome.kind === 'ambiguous' && wasAmbiguous) return outcome;
       wasAmbiguous ||= outcome.kind === 'ambiguous';
-      log.warn({ err: outcome.cause, attempt }, 'the token endpoint did not answer; trying again');
+      log.warn({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
       const pauseMs = jittered(RETRY_PAUSE_MS * (attempt + 1), 0.75, 1.25);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

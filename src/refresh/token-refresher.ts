@@ -109,7 +109,7 @@ export function createTokenRefresher(deps: {
   /** A request that stops waiting does not end the refresh. */
   const waitFor = async (run: Run<RefreshResult>): Promise<RefreshResult> =>
     (await run.waitFor(deps.waitMs)) ??
-    unavailable('Renewing the token takes too long.', 1_000, { throttle: 'wait_timeout' });
+    unavailable('The token refresh takes too long. Try again.', 1_000, { throttle: 'wait_timeout' });
 
   /** Lock: one holder of a session's lock over all processes. What was read before is not spent: it is read again. */
   const refreshUnderLock = async (
@@ -122,7 +122,7 @@ export function createTokenRefresher(deps: {
     const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
     metrics.lockWait((clock() - waitsSinceMs) / 1000);
     if (lease === undefined)
-      return unavailable('Another process has tried to renew the token, without success so far.', 1_000, {
+      return unavailable('Another process could not refresh the token. Try again.', 1_000, {
         throttle: 'lock',
       });
     started();
@@ -158,12 +158,16 @@ export function createTokenRefresher(deps: {
     const rejections = suppression.recentRejections(session);
     if (cause === 'rejected' && suppression.isExhausted(rejections)) {
       const throttle = 'suppression';
-      return { result: unavailable('The API goes on refusing renewed tokens.', 1_000, { throttle }) };
+      return { result: unavailable('The API keeps rejecting refreshed tokens.', 1_000, { throttle }) };
     }
     const retryInMs = sessionLimit.take(record.key, session.renewedAtMs);
     if (retryInMs > 0) {
       const throttle = 'session_limit';
-      return { result: unavailable('This session has been renewed too often.', retryInMs, { throttle }) };
+      return {
+        result: unavailable('This session has refreshed its token too often. Try again later.', retryInMs, {
+          throttle,
+        }),
+      };
     }
 
     const outcome = await callTokenEndpoint({

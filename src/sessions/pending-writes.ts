@@ -44,7 +44,7 @@ export function createPendingWrites(deps: {
 
     async hold(stored, expectedVersion) {
       held.set(stored.key, stored);
-      log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
+      log.warn('cannot write new tokens to the store; keeping them in memory until the store is back');
       try {
         for (let failures = 1; !isOver(stored, clock(), store.generation()); failures += 1) {
           await new Promise((resolve) =>

@@ -174,7 +174,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       },
       (error: unknown) => {
         cache.drop(stored.key);
-        log.debug({ err: error }, 'the idle limit of a session could not be moved');
+        log.debug({ err: error }, 'cannot extend the idle timeout of a session');
       },
     );
   };
@@ -225,12 +225,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
       if (sessionEndsAtMs(session) <= now)
-        throw loginRefused('the provider says that the session has ended already ("session_expiry")');
+        throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
       await store.create(key, session, now + idleTimeout);
       // SECURITY: asked when the session can be found, and before anybody has its ticket.
       if (await owned.isRefused(session, beganAtMs)) {
         await store.remove(key);
-        throw loginRefused('the provider has ended this sign-in meanwhile: sign in again');
+        throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       metrics.sessionStarted();
       log.info({ session: key }, 'session started');

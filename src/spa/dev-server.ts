@@ -91,7 +91,7 @@ export function createDevServer({
       originPolicy.checkUpgrade(request);
       context.route = 'spa';
       if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
+        throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
       }
       const headers = withoutFields(request.rawHeaders, isWithheld);
       const call = target.ask(request.url ?? '/', ['Host', host, ...headers]);

@@ -60,7 +60,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
   };
 
   const replace = (ended: object, livedMs: number) => {
-    log.error(ended, 'a worker ended and is replaced');
+    log.error(ended, 'a worker exited; starting a replacement');
     shortLives = livedMs < SHORT_LIFE_MS ? shortLives + 1 : 0;
     const pauseMs = shortLives === 0 ? 0 : unjitteredBackoffMs(shortLives, PAUSES);
     setTimeout(() => phase === 'running' && fork(), pauseMs);
@@ -68,7 +68,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
   const giveUp = () => {
     phase = 'stopping';
     signalAll('SIGKILL');
-    started.reject(new Error('a worker ended before it could serve'));
+    started.reject(new Error('a worker exited before it was ready'));
   };
   const reload = () => {
     reloads += 1;
@@ -81,7 +81,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
     signalAll('SIGTERM');
     if (!isAnyLeft()) stopped.resolve();
     await stopped.promise;
-    if (hasFailed) throw new Error('a worker stopped before everything in flight had finished');
+    if (hasFailed) throw new Error('a worker exited with work in flight');
   };
 
   for (let at = 0; at < count; at += 1) fork();

@@ -32,8 +32,8 @@ async function callAtOnce(visitors: readonly Visitor[], rounds: number) {
   return tallyOf(answers.map(({ status }) => status));
 }
 
-describe('four processes, and a provider that allows each refresh token one use', () => {
-  it('renew a token once for 200 requests at once, and send all of them on with the new one', async () => {
+describe('four processes with a provider that allows each refresh token one use', () => {
+  it('refresh an expired token once for 200 concurrent requests and send all of them with the new token', async () => {
     const [visitor] = await fleet.signInWithTokensOver(['alice'] as const);
     expect(await callAtOnce([visitor], 200)).toEqual({ 200: 200 });
     expect(refreshes()).toBe(1);
@@ -43,7 +43,7 @@ describe('four processes, and a provider that allows each refresh token one use'
     expect(tallyOf(bearers.map((bearer) => bearer ?? 'none'))).toEqual({ [renewed?.token ?? '']: 200 });
   });
 
-  it('renew 500 tokens of the same second by 500 calls, of which only so many are under way at once', async () => {
+  it('refresh 500 tokens that expire in the same second within the limit on concurrent refreshes', async () => {
     const visitors = await fleet.signInWithTokensOver(visitorNames(500));
     const before = refreshes();
     // Calls that take a while would all be under way at once if nobody held them back.
@@ -56,7 +56,7 @@ describe('four processes, and a provider that allows each refresh token one use'
     expect(fleet.provider.maxConcurrentTokenCalls).toBeLessThanOrEqual(PROCESSES * AT_ONCE);
   });
 
-  it('let no request wait while a token is near its end', async () => {
+  it('let no request wait for the refresh while its token is close to expiry', async () => {
     fleet.provider.accessTokenLifetime = 10;
     const [visitor] = await fleet.signIn(['bob'] as const);
     await sleep(1_500);
@@ -70,7 +70,7 @@ describe('four processes, and a provider that allows each refresh token one use'
     await vi.waitFor(() => expect(fleet.provider.families.at(-1)?.accessTokens).toHaveLength(2));
   });
 
-  it('leave balanced books', () => {
+  it('present no refresh token twice, lose no session and mix up no tokens', () => {
     const { repeated, lost, mixUps } = balance(fleet);
     expect({ repeated, lost, mixUps }).toEqual({ repeated: [], lost: [], mixUps: [] });
   });

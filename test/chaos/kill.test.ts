@@ -78,7 +78,7 @@ function report(what: string, load: Load): void {
 }
 
 it(
-  `${KILLS} kills at random moments lose no session but those that were between an answer and its write`,
+  `${KILLS} kills at random moments lose only the sessions whose new tokens were issued but not yet stored`,
   async () => {
     const load = startLoad(fleet, visitors);
     const interrupted: string[] = [];
@@ -139,7 +139,7 @@ it(
 );
 
 it(
-  `${STOPS} stops at random moments lose no session: each process finishes what it has begun`,
+  `${STOPS} graceful stops at random moments lose no session because each process completes its running work`,
   async () => {
     const { repeated, lost } = balance(fleet);
     const load = startLoad(fleet, visitors);

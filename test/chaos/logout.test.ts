@@ -41,12 +41,12 @@ const byProvider = async ({ name }: Visitor, { program }: Member) => {
 };
 
 it.each([
-  ['a logout', 'is yet to be processed', 'before', byPage, () => alice],
-  ['a logout', 'has been processed', 'after', byPage, () => bob],
-  ['a back-channel logout', 'is yet to be processed', 'before', byProvider, () => carol],
-  ['a back-channel logout', 'has been processed', 'after', byProvider, () => dave],
+  ['a logout', 'has not processed yet', 'before', byPage, () => alice],
+  ['a logout', 'has already processed', 'after', byPage, () => bob],
+  ['a back-channel logout', 'has not processed yet', 'before', byProvider, () => carol],
+  ['a back-channel logout', 'has already processed', 'after', byProvider, () => dave],
 ] as const)(
-  '%s stands although another process has a refresh under way that %s (standards: D19, G14)',
+  '%s ends the session although another process has a refresh in progress that the provider %s (standards: D19, G14)',
   async (_what, _how, moment, signOut, who) => {
     const visitor = who();
     const before = await sessions();

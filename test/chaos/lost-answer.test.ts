@@ -29,7 +29,7 @@ async function callAtOnce(visitor: Visitor) {
   return Promise.all(calls);
 }
 
-it('an answer that is lost is made good within the grace of the provider: nobody sees it', async () => {
+it('a lost token response is recovered within the grace period of the provider and every request succeeds', async () => {
   Object.assign(fleet.provider, { rotate: 'grace', graceMs: 30_000 });
   const answers = await callAtOnce(alice);
   expect(tallyOf(answers.map(({ status }) => status))).toEqual({ 200: 40 });
@@ -37,7 +37,7 @@ it('an answer that is lost is made good within the grace of the provider: nobody
   expect(familyOf(alice)).toMatchObject({ alive: true, reuses: 0 });
 });
 
-it('an answer that is lost ends the session once and cleanly where each token is good for one use', async () => {
+it('a lost token response ends the session cleanly after one retry when each refresh token allows one use', async () => {
   Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });
   const answers = await callAtOnce(bob);
   for (const { status, code, headers } of answers) {

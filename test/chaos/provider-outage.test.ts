@@ -68,19 +68,22 @@ it.each([
   ['in seconds', () => bob, 2_000, () => '2'],
   // A date has no fraction of a second.
   ['as a date', () => carol, 1_000, () => new Date(Date.now() + 2_000).toUTCString()],
-])('stays away for as long as the provider asks for %s', async (_how, who, leastMs, retryAfter) => {
-  const member = fleet.member(0);
-  const visitor = who();
-  fleet.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
-  for (const answer of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
-    expectKept(answer);
-  await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
-  const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
-  expect(others).toEqual([]);
-  expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
-});
+])(
+  'sends no refresh for as long as the Retry-After of the provider asks, given %s',
+  async (_how, who, leastMs, retryAfter) => {
+    const member = fleet.member(0);
+    const visitor = who();
+    fleet.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
+    for (const answer of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
+      expectKept(answer);
+    await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
+    const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
+    expect(others).toEqual([]);
+    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
+  },
+);
 
-it('fails once for all who wait, at whichever process, while the token endpoint hangs', async () => {
+it('fails all waiting requests in every process after one refresh and its retry while the token endpoint hangs', async () => {
   Object.assign(fleet.provider, { rotate: 'grace', graceMs: 60_000 });
   const gate = fleet.provider.faults.hold('token');
   const calls = fleet.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
@@ -92,7 +95,7 @@ it('fails once for all who wait, at whichever process, while the token endpoint 
   Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });
 });
 
-it('logs nobody out while the provider refuses the client', async () => {
+it('keeps every session while the provider rejects the client credentials', async () => {
   const { secret } = fleet.provider.client;
   fleet.provider.client.secret = 'another secret';
   const load = startLoad(fleet, [alice, alice]);
@@ -106,7 +109,7 @@ it('logs nobody out while the provider refuses the client', async () => {
 });
 
 it(
-  'logs nobody out, goes on with tokens that live, asks less and less, and recovers by itself',
+  'keeps every session in an outage, serves valid tokens, backs off from the provider and recovers by itself',
   async () => {
     fleet.provider.accessTokenLifetime = 3_600;
     const residents = await fleet.signIn(visitorNames(20, 'resident'));

@@ -22,7 +22,7 @@ afterAll(async () => {
 
 const refreshes = () => fleet.provider.tokenCalls({ grant: 'refresh_token' });
 
-it('fifty requests that meet a token refused before its time cause one refresh, and none of them fails', async () => {
+it('fifty requests with a token that was revoked before its expiry cause one refresh and all succeed', async () => {
   const [alice] = await fleet.signIn(['alice'] as const);
   const [token] = fleet.provider.families.at(-1)?.accessTokens ?? [];
   fleet.provider.revokeAccessToken(token?.token ?? '');
@@ -36,7 +36,7 @@ it('fifty requests that meet a token refused before its time cause one refresh, 
   expect(Math.max(...Object.values(sent))).toBeLessThanOrEqual(2);
 });
 
-it('an API that refuses every token causes a few refreshes a minute, and its 401 reaches the browser', async () => {
+it('an API that rejects every token causes a few refreshes a minute and its 401 reaches the browser', async () => {
   const [bob] = await fleet.signIn(['bob'] as const);
   fleet.upstream.respond(status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }));
   const load = startLoad(fleet, Array<typeof bob>(20).fill(bob));

@@ -31,7 +31,7 @@ const isNowhereToRead = async () => {
   for (const { token } of fleet.provider.books()) expect(dump).not.toContain(token);
 };
 
-it('a process that is killed while it revokes leaves that to another, once (standards: D7, D8)', async () => {
+it('another process takes over the revocation of a process that is killed during it and revokes the token once (standards: D7, D8)', async () => {
   const [alice] = visitors;
   const gate = fleet.provider.faults.hold('revoke');
   const doomed = fleet.member(0);
@@ -50,7 +50,7 @@ it('a process that is killed while it revokes leaves that to another, once (stan
   expect(askedFor(alice)).toHaveLength(2);
 });
 
-it('what failed while the provider was away is revoked by who is started afterwards (standards: D8)', async () => {
+it('processes that start after a provider outage revoke the tokens whose revocation failed during it (standards: D8)', async () => {
   const [, bob, carol] = visitors;
   fleet.provider.faults.revoke = { status: 503 };
   const last = fleet.member(0);

@@ -60,7 +60,7 @@ async function tryInVain(visitor: Visitor) {
   return waiters;
 }
 
-it('a holder stopped past the life of its lock spends and writes nothing, and its waiters are served', async () => {
+it('a lock holder suspended beyond its lock TTL spends and writes nothing when it resumes and its waiters are served', async () => {
   const waiters = await tryInVain(alice);
   holder.program.signal('SIGSTOP');
   await fleet.provider.start();
@@ -75,7 +75,7 @@ it('a holder stopped past the life of its lock spends and writes nothing, and it
   expect(familyOf(alice)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);
 });
 
-it('a holder that goes on while another process has the lock leaves it alone, and waits', async () => {
+it('a lock holder that resumes while another process holds the lock sends no refresh and waits', async () => {
   const waiters = await tryInVain(dora);
   holder.program.signal('SIGSTOP');
   await fleet.provider.start();
@@ -93,7 +93,7 @@ it('a holder that goes on while another process has the lock leaves it alone, an
   expect(refreshes()).toBe(1);
 });
 
-it('tokens that arrive while their process is stopped are not lost, however long that takes', async () => {
+it('tokens that arrive while their process is suspended are stored when it resumes, even after the lock expired', async () => {
   const gate = fleet.provider.faults.hold('token', 'after');
   const waiters = calls(bob, holder);
   await gate.waiting();
@@ -107,7 +107,7 @@ it('tokens that arrive while their process is stopped are not lost, however long
   expect(refreshes()).toBe(1);
 });
 
-it('of a hundred refreshes that a stop interrupts, none is spent twice but those under way at the provider', async () => {
+it('suspending a process during a hundred refreshes spends only the tokens in calls to the provider twice', async () => {
   // The provider rotates at once and answers later: what is under way at the stop has been spent.
   fleet.provider.faults.delayMs('token', 25);
   const first = visitors.map((visitor) => visitor.call(holder));
@@ -138,7 +138,7 @@ it('of a hundred refreshes that a stop interrupts, none is spent twice but those
   expect(overdue ?? 0).toBeLessThan(50);
 });
 
-it('a killed holder holds nobody up for longer than its lock lives', async () => {
+it('a killed lock holder delays other processes no longer than its lock TTL', async () => {
   const waiters = await tryInVain(carol);
   const elsewhere = calls(carol, other);
   const [lock] = await fleet.locks();

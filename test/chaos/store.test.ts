@@ -36,13 +36,13 @@ const failures: Record<string, Failure> = {
     begin: async (redis) => redis.command('REPLICAOF', '127.0.0.1', await freePort()),
     end: (redis) => redis.command('REPLICAOF', 'NO', 'ONE'),
   },
-  'answers no command in time': {
+  'does not reply in time': {
     lastsMs: 500,
     begin: async (redis) => redis.pause(),
     end: async (redis) => redis.resume(),
   },
-  'is away': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
-  'is away for longer than the lock lives': {
+  'is down': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
+  'is down for longer than the lock TTL': {
     lastsMs: 3_000,
     begin: (redis) => redis.stop(),
     end: (redis) => redis.start(),
@@ -77,27 +77,30 @@ afterAll(async () => {
 const statuses = async (visitor: Visitor, at: Member) =>
   tallyOf((await Promise.all(Array.from({ length: 5 }, () => visitor.call(at)))).map(({ status }) => status));
 
-describe('new tokens that arrive when the store', () => {
-  it.each(Object.entries(failures))('%s are used, and written when it is back', async (what, failure) => {
-    const visitor = visitors.get(what);
-    if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
-    const gate = fleet.provider.faults.hold('token', 'after');
-    const waiter = visitor.call(renewer);
-    await gate.waiting();
-    await failure.begin(fleet.redis);
-    gate.release();
-    expect(await waiter).toMatchObject({ status: 200 });
-    expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
-    await sleep(failure.lastsMs);
-    await failure.end(fleet.redis);
+describe('a refresh during a failure of the session store', () => {
+  it.each(Object.entries(failures))(
+    'serves requests with the new tokens and stores them after recovery when the store %s',
+    async (what, failure) => {
+      const visitor = visitors.get(what);
+      if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
+      const gate = fleet.provider.faults.hold('token', 'after');
+      const waiter = visitor.call(renewer);
+      await gate.waiting();
+      await failure.begin(fleet.redis);
+      gate.release();
+      expect(await waiter).toMatchObject({ status: 200 });
+      expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
+      await sleep(failure.lastsMs);
+      await failure.end(fleet.redis);
 
-    await vi.waitFor(async () => expect(await statuses(visitor, other)).toEqual({ 200: 5 }), PATIENCE);
-    const family = fleet.provider.families.find(({ grant }) => grant.subject === visitor.name);
-    expect(family?.refreshTokens.map(({ presented, spent }) => [presented, spent])).toEqual([
-      [1, 1],
-      [0, 0],
-    ]);
-    expect(family?.alive).toBe(true);
-    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
-  });
+      await vi.waitFor(async () => expect(await statuses(visitor, other)).toEqual({ 200: 5 }), PATIENCE);
+      const family = fleet.provider.families.find(({ grant }) => grant.subject === visitor.name);
+      expect(family?.refreshTokens.map(({ presented, spent }) => [presented, spent])).toEqual([
+        [1, 1],
+        [0, 0],
+      ]);
+      expect(family?.alive).toBe(true);
+      await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
+    },
+  );
 });

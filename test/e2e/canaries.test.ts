@@ -131,8 +131,8 @@ async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
 const shownIn = (text: string, secrets: readonly string[]) =>
   secrets.filter((secret) => text.includes(secret));
 
-describe('after the whole job with all its failures, at log level trace', () => {
-  it('the provider has issued secrets of every kind to look for', () => {
+describe('the complete flow with every failure at log level trace', () => {
+  it('has the provider issue secrets of every kind to search for', () => {
     const { provider } = stage;
     expect(provider.families).toHaveLength(2);
     expect(provider.secrets(['refresh_token']).length).toBeGreaterThanOrEqual(5);
@@ -146,7 +146,7 @@ describe('after the whole job with all its failures, at log level trace', () => 
     ['the metrics', () => metrics, 'coatcheck_refresh_total{outcome="refreshed"}'],
     ['Redis', () => dumps.join('\n'), 'coatcheck:session:'],
   ])(
-    'no token, code, verifier, client secret, cookie or session identifier is in %s',
+    'writes no token, code, verifier, client secret, cookie or session identifier to %s',
     async (_where, read, sign) => {
       const text = read();
       expect(text).toContain(sign);
@@ -156,21 +156,21 @@ describe('after the whole job with all its failures, at log level trace', () => 
     },
   );
 
-  it('the log tells of every failure', () => {
+  it('logs every failure', () => {
     const log = program.stdout();
     for (const message of [
-      'the provider refuses this client; sessions are kept',
-      'the token endpoint did not answer; trying again',
-      'request not served',
-      'login refused',
-      'new tokens cannot be stored yet',
-      'a refresh token could not be revoked yet',
+      'the provider rejects this client; keeping the sessions. Check the client credentials and registration',
+      'token endpoint call failed; retrying',
+      'request failed',
+      'login failed',
+      'cannot write new tokens to the store',
+      'cannot revoke a refresh token; retrying later',
     ]) {
       expect(log).toContain(message);
     }
   });
 
-  it('no token, verifier or client secret is in any byte that the browser got', () => {
+  it('sends no token, verifier or client secret to the browser in any byte', () => {
     const received = agent.received();
     expect(received).toContain('served');
     const kinds = ['access_token', 'refresh_token', 'code_verifier', 'client_secret'] as const;

@@ -26,7 +26,7 @@ async function heapOf(program: Program): Promise<string> {
   );
 }
 
-it('leaves the access token of a session in memory, and neither its refresh token nor its ID token', async () => {
+it('a heap dump contains the access token of a session but neither its refresh token nor its ID token', async () => {
   const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${stage.folder}`;
   const program = await stage.start({ env: { NODE_OPTIONS } });
   const ada = await stage.signedIn(program);

@@ -38,7 +38,11 @@ function logOf(program: Program): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-const messages = (program: Program) => logOf(program).map(({ msg }) => msg);
+/** Without the probes of the admin listener, which come at any time. */
+const messages = (program: Program) =>
+  logOf(program)
+    .map(({ msg }) => msg)
+    .filter((msg) => msg !== 'admin request');
 
 /** Makes requests to `/api/slow` wait at the upstream; all others are echoed at once. */
 function holdSlowRequests() {
@@ -68,13 +72,13 @@ function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
 }
 
 describe('starting', () => {
-  it('goes on while the provider and the store are away, says so, and is ready by itself once they are there', async () => {
+  it('continues and logs it while the provider and the store are down and becomes ready once both are up', async () => {
     await Promise.all([stage.provider.stop(), stage.redis.stop()]);
     const program = await stage.start();
     expect(await readiness(program)).toEqual({ status: 503, failing: ['store', 'provider'] });
     expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
     expect(messages(program)).toEqual(
-      expect.arrayContaining(['session store unavailable', 'provider not found; still looking']),
+      expect.arrayContaining(['session store unavailable', 'provider not ready; retrying']),
     );
     const login = await stage.browser(program).navigate('/auth/login');
     expect(login.response).toMatchObject({ status: 503 });
@@ -92,7 +96,7 @@ describe('starting', () => {
 
 describe('stopping', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'finishes on %s what is in flight, a refresh behind a request included, and takes nothing new',
+    'completes running requests and background refreshes on %s and accepts no new connections',
     async (signal) => {
       const { provider, upstream } = stage;
       const slow = holdSlowRequests();
@@ -132,7 +136,7 @@ describe('stopping', () => {
     },
   );
 
-  it('does not wait for connections without a request, nor long for upgrades that come to nothing', async () => {
+  it('does not wait for connections without a request and waits only briefly for unfinished upgrades', async () => {
     const silent = await listenOnLoopback(createServer());
     const upgrade = (path: string, port: number) =>
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://127.0.0.1:${port}\r\n` +
@@ -169,7 +173,7 @@ describe('stopping', () => {
     await silent.stop();
   });
 
-  it('takes two signals that come at once for one, and stops at once at a later one', async () => {
+  it('treats two signals at once as one and stops immediately on a later signal', async () => {
     const slow = holdSlowRequests();
     const program = await stage.start();
     const agent = await stage.signedIn(program);
@@ -190,7 +194,7 @@ describe('stopping', () => {
   });
 
   it.each([1, 2])(
-    'does not wait for event streams, which the browser opens anew elsewhere: %i worker(s)',
+    'does not wait for event streams, which the browser reopens elsewhere: %i worker(s)',
     async (workers) => {
       const program = await stage.start({ config: { workers, shutdownTimeout: '60s' } });
       const agent = await stage.signedIn(program);
@@ -210,7 +214,7 @@ describe('stopping', () => {
     },
   );
 
-  it('ends an event stream that begins only then', async () => {
+  it('ends an event stream that begins after the signal', async () => {
     const program = await stage.start({ config: { shutdownTimeout: '60s' } });
     const agent = await stage.signedIn(program);
     const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -231,7 +235,7 @@ describe('stopping', () => {
     expect(await program.exit).toEqual({ code: 0, signal: null });
   });
 
-  it('cuts answers off that are still coming shortly before shutdownTimeout, and ends well', async () => {
+  it('cuts off unfinished responses shortly before shutdownTimeout and exits with code 0', async () => {
     const program = await stage.start({ config: { shutdownTimeout: '5s' } });
     const agent = await stage.signedIn(program);
     const [endless, posted] = [controlledStream('application/x-ndjson'), controlledStream()];
@@ -251,11 +255,15 @@ describe('stopping', () => {
     await Promise.all(bodies.map((body) => expect(finished(body.resume())).rejects.toThrow('aborted')));
     expect(await program.exit).toEqual({ code: 0, signal: null });
     expect(logOf(program)).toContainEqual(
-      expect.objectContaining({ level: 'warn', answers: 3, msg: 'answers still under way were cut off' }),
+      expect.objectContaining({
+        level: 'warn',
+        answers: 3,
+        msg: 'shutdownTimeout is almost over; closed the responses still in progress',
+      }),
     );
   });
 
-  it('stops after shutdownTimeout with a request that does not end, and says that it did', async () => {
+  it('stops after shutdownTimeout despite an unfinished request and logs that', async () => {
     const slow = holdSlowRequests();
     const program = await stage.start({ config: { shutdownTimeout: '1s' } });
     const agent = await stage.signedIn(program);
@@ -267,21 +275,25 @@ describe('stopping', () => {
     expect(logOf(program).at(-1)).toMatchObject({
       level: 'error',
       shutdownTimeoutMs: 1000,
-      msg: 'stopped before everything in flight had finished',
+      msg: 'shutdown timed out; exiting with work in flight',
     });
     slow.release();
   });
 });
 
-describe('a defect that nothing caught', () => {
+describe('an uncaught exception', () => {
   it.each([
     [
-      'an error',
+      'a thrown error',
       'throw Object.assign(new Error("gone wrong"), { command: { args: [process.env.CANARY] } })',
       'gone wrong',
     ],
-    ['a value that is no error', 'Promise.reject(process.env.CANARY)', 'a value that is no error was thrown'],
-  ])('ends the program with a line of the log that shows no value: %s', async (_what, code, message) => {
+    [
+      'a rejection with a value that is not an Error',
+      'Promise.reject(process.env.CANARY)',
+      'a value other than an Error was thrown',
+    ],
+  ])('ends the program with a log line that shows no secret value: %s', async (_what, code, message) => {
     const module = encodeURIComponent(`process.once('SIGUSR2', () => { ${code} });`);
     const program = await stage.start({
       env: { NODE_OPTIONS: `--import=data:text/javascript,${module}`, CANARY: 'canary-value' },

@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 afterEach(() => stage.close());
 
-it('serves on one process who signed in on another, and ends the session on both at once', async () => {
+it('two processes share a sign-in and end its session on both at once', async () => {
   const agent = await stage.signedIn(first);
   const elsewhere = stage.browser(second, { like: agent });
   expect((await elsewhere.fetch('/api/one')).status).toBe(200);
@@ -29,7 +29,7 @@ it('serves on one process who signed in on another, and ends the session on both
   expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/api/one']);
 });
 
-it('renews an expired token once for a hundred requests over both processes', async () => {
+it('two processes refresh an expired token once for a hundred concurrent requests', async () => {
   const { provider } = stage;
   provider.accessTokenLifetime = 1;
   const agent = await stage.signedIn(first);

@@ -51,8 +51,8 @@ const requestLines = () =>
     .filter((line) => line.includes('"msg":"request"'))
     .map((line): { worker?: number; route: string } => JSON.parse(line));
 
-describe('several workers', () => {
-  it('serve one port, and their metrics and readiness are those of all', async () => {
+describe('a gateway with several workers', () => {
+  it('serves one port and reports the metrics and the readiness of all workers', async () => {
     const alice = await stage.signedIn(program);
     const calls = 5 * WORKERS;
     for (const browser of browsersOf(alice, calls))
@@ -73,7 +73,7 @@ describe('several workers', () => {
     }
   });
 
-  it('renew an expired token once for a hundred requests over all of them', async () => {
+  it('refreshes an expired token once for a hundred requests across all workers', async () => {
     stage.provider.accessTokenLifetime = 1;
     const alice = await stage.signedIn(program);
     stage.provider.accessTokenLifetime = 300;
@@ -122,7 +122,7 @@ describe('several workers', () => {
     expect(stage.provider.families.map(({ alive }) => alive)).toEqual(people.map(() => true));
   });
 
-  it('are replaced when they die, and the others do not notice', async () => {
+  it('replaces a killed worker while the other workers continue', async () => {
     const alice = await stage.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
@@ -144,7 +144,7 @@ describe('several workers', () => {
     if (victim === undefined) throw new Error('the program has no worker');
     process.kill(victim, 'SIGKILL');
     await program.waitForOutput((text) =>
-      text.includes('"a worker ended and is replaced"') ? text : undefined,
+      text.includes('"a worker exited; starting a replacement"') ? text : undefined,
     );
     gate.resolve();
     const outcomes = await Promise.all(calls);
@@ -160,7 +160,7 @@ describe('several workers', () => {
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  it('finish what they have in flight at SIGTERM, and the program ends well', async () => {
+  it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
     const alice = await stage.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
@@ -179,7 +179,7 @@ describe('several workers', () => {
     expect(program.stdout().match(/"msg":"stopped"/g)).toHaveLength(WORKERS + 1);
   });
 
-  it('are read anew or stopped while one is still starting, without harm to it', async () => {
+  it('reloads or stops without harm while a worker is still starting', async () => {
     // Workers after the first take long to start.
     const module = encodeURIComponent(`
       import cluster from 'node:cluster';
@@ -200,14 +200,14 @@ describe('several workers', () => {
 
     await replaceOne();
     program.signal('SIGHUP');
-    await expect.poll(() => countOf('session secrets read anew'), PATIENCE).toBe(WORKERS + 1);
+    await expect.poll(() => countOf('session secrets reloaded'), PATIENCE).toBe(WORKERS + 1);
     await replaceOne();
     program.signal('SIGTERM');
     expect(await program.exit).toEqual({ code: 0, signal: null });
-    expect(countOf('a worker ended and is replaced')).toBe(2);
+    expect(countOf('a worker exited; starting a replacement')).toBe(2);
   });
 
-  it('end with the process that keeps them, however that ends', async () => {
+  it('ends its workers when the supervisor is killed', async () => {
     const workers = await workersOf(program);
     process.kill(program.pid, 'SIGKILL');
     await program.exit;
@@ -222,7 +222,7 @@ describe('several workers', () => {
   });
 });
 
-it('a program whose workers cannot listen ends, and says why', async () => {
+it('a gateway whose workers cannot listen exits with an error that names the cause', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));
   const address = taken.address();
@@ -238,5 +238,5 @@ session: { store: '${stage.redis.url}', secrets: ['a-secret-of-at-least-32-chara
   taken.close();
   expect(code).toBe(1);
   expect(stdout).toContain('EADDRINUSE');
-  expect(stdout).toContain('a worker ended before it could serve');
+  expect(stdout).toContain('a worker exited before it was ready');
 });

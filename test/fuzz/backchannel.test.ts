@@ -203,8 +203,8 @@ function isRight(claims: Claims): boolean {
   );
 }
 
-describe('whatever is posted as a logout token', () => {
-  it('is taken only if it is one, ends nobody else, and is refused otherwise, never by 5xx (standards: D9–D18, D21)', async () => {
+describe('a fuzzed body posted to the back-channel logout endpoint', () => {
+  it('is accepted only if it is a valid logout token, ends only its own sessions and never causes a 5xx response (standards: D9–D18, D21)', async () => {
     const { host } = new URL(rig.gateway.url);
     let taken = 0;
     const post = async (at: number, type: string, body: string) => {

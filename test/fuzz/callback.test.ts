@@ -117,8 +117,8 @@ function rightful({ query, cookies }: Callback): Waiting | undefined {
   );
 }
 
-describe('whatever comes to the callback', () => {
-  it('signs in by what the provider sent to this browser, once, and is refused otherwise, never by 5xx (standards: B2, B7, B9)', async () => {
+describe('a fuzzed request to the callback', () => {
+  it('signs in only with what the provider sent to this browser, only once, and never causes a 5xx response (standards: B2, B7, B9)', async () => {
     const { host } = new URL(rig.gateway.url);
     let finished = 0;
     const send = async (at: number, callback: Callback) => {

@@ -108,8 +108,8 @@ const valuesIn = (header: string, name: string) =>
     .filter((part) => part.includes('=') && strip(part.slice(0, part.indexOf('='))) === name)
     .map((part) => strip(part.slice(part.indexOf('=') + 1)));
 
-describe('whatever stands in a Cookie header', () => {
-  it('opens a session only by its ticket, once or in agreement, and never fails (standards: E3, E9)', async () => {
+describe('a fuzzed Cookie header', () => {
+  it('opens a session only by its ticket, sent once or in agreeing copies, and never throws (standards: E3, E9)', async () => {
     await fc.assert(
       fc.asyncProperty(headers(), async (header) => {
         const reading = await openTickets().read(header);
@@ -122,7 +122,7 @@ describe('whatever stands in a Cookie header', () => {
     );
   });
 
-  it('finds a login only by its cookie, and never fails (standards: B2, B7)', async () => {
+  it('finds a login attempt only by its own cookie and never throws (standards: B2, B7)', async () => {
     await fc.assert(
       fc.asyncProperty(
         headers(),
@@ -142,7 +142,7 @@ describe('whatever stands in a Cookie header', () => {
     );
   });
 
-  it('is read as any reader reads it (standards: E9)', () => {
+  it('is parsed as a reference parser parses it (standards: E9)', () => {
     fc.assert(
       fc.property(headers(), names(), (header, name) => {
         const reading = readCookie(header, name);

@@ -34,8 +34,8 @@ async function countOf(labels: string): Promise<number> {
   return Number(line?.split(' ')[1] ?? 0);
 }
 
-describe('a request whose client goes', () => {
-  it('before the answer has begun is one of status 499', async () => {
+describe('a request whose client disconnects', () => {
+  it('is logged and counted with status 499 when no response has begun', async () => {
     const { promise: came, resolve } = Promise.withResolvers<void>();
     stage.upstream.respond(() => resolve());
     const connection = await stage.open();
@@ -46,7 +46,7 @@ describe('a request whose client goes', () => {
     expect(await countOf('route="/api",method="GET",status="499"')).toBe(1);
   });
 
-  it('in the middle of its body, or lets it stand still, is one of status 499, and no fault', async () => {
+  it('is logged with status 499 when its body ends early or stalls', async () => {
     const gone = await stage.open();
     gone.write(stage.head('POST /api/cut HTTP/1.1', 'Content-Length: 1000') + 'x');
     setTimeout(() => gone.close(), 50);
@@ -58,7 +58,7 @@ describe('a request whose client goes', () => {
     still.close();
   });
 
-  it('in the middle of the answer has the status that it was given, and nothing is wrong', async () => {
+  it('is logged with the response status when the client disconnects during the response', async () => {
     const stream = controlledStream();
     stage.upstream.respond(stream.behaviour);
     const connection = await stage.open();
@@ -69,11 +69,11 @@ describe('a request whose client goes', () => {
   });
 });
 
-describe('an answer that breaks off', () => {
+describe('a response that ends early', () => {
   it.each([
-    ['is cut', '/api/broken', cutMidBody('chunked'), 'upstream_unreachable'],
-    ['stands still', '/hasty/broken', controlledStream().behaviour, 'upstream_timeout'],
-  ])('because the upstream %s is in the log with the cause', async (_what, path, behaviour, code) => {
+    ['closes the connection', '/api/broken', cutMidBody('chunked'), 'upstream_unreachable'],
+    ['stalls', '/hasty/broken', controlledStream().behaviour, 'upstream_timeout'],
+  ])('is logged with its cause when the upstream %s', async (_what, path, behaviour, code) => {
     stage.upstream.respond(behaviour);
     const connection = await stage.open();
     connection.write(stage.head(`GET ${path}?secret=canary HTTP/1.1`));
@@ -85,7 +85,7 @@ describe('an answer that breaks off', () => {
     expect(lines).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        msg: 'answer broken off',
+        msg: 'response aborted after its headers were sent',
         err: expect.objectContaining({ code, cause: expect.objectContaining({ type: expect.any(String) }) }),
       }),
     );

@@ -5,7 +5,7 @@ import { tallyOf } from '../../testkit/tally.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
 import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './multi-audience-setup.ts';
 
-describe('routes with scopes and resources of their own', () => {
+describe('routes with their own scopes or resource', () => {
   let redis: RedisServer;
   let market: Market;
 
@@ -38,7 +38,7 @@ describe('routes with scopes and resources of their own', () => {
     expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   };
 
-  it('each get tokens for them alone, asked for once', async () => {
+  it('each get their own token, which is requested once', async () => {
     for (let round = 0; round < 3; round += 1) expect(await callAll()).toEqual([200, 200, 200]);
     const [api = '', orders = '', billing = ''] = lastTokens();
     expect(decodeJwt(api)).toMatchObject({
@@ -52,7 +52,7 @@ describe('routes with scopes and resources of their own', () => {
     expectBalance();
   });
 
-  it('keep their tokens while one of them is renewed', async () => {
+  it('keep their tokens while the token of one route is refreshed', async () => {
     await call('/orders/one');
     market.rig.advance(LIFE / 2);
     await callAll();
@@ -65,7 +65,7 @@ describe('routes with scopes and resources of their own', () => {
     expectBalance();
   });
 
-  it('are renewed one after the other when all are over at once, and no refresh token is lost', async () => {
+  it('are refreshed one at a time when all tokens expire at once so that no refresh token is lost', async () => {
     const replica = await market.rig.replica();
     const elsewhere = market.rig.browser({ like: market.rig.agent, at: replica });
     for (let round = 0; round < 5; round += 1) {
@@ -86,7 +86,7 @@ describe('routes with scopes and resources of their own', () => {
     expectBalance();
   });
 
-  it('lose nothing when the token of one of them is revoked early', async () => {
+  it('keep the other tokens when the token of one route is revoked before its expiry', async () => {
     await callAll();
     const before = lastTokens();
     market.provider.revokeAccessToken(before[1] ?? '');
@@ -100,20 +100,27 @@ describe('routes with scopes and resources of their own', () => {
   it.each([
     ['scope', '/admin/one', 'invalid_scope'],
     ['resource', '/archive/one', 'invalid_target'],
-  ])('ask for a further sign-in when their %s was not granted, and the others go on', async (_what, path) => {
-    const refused = await market.rig.agent.fetch(path);
-    expect(refused.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-    expect(refused.header('www-authenticate')).toBeUndefined();
-    expect(refused.setCookies).toEqual([]);
-    expect(market.rig.upstream.requests).toEqual([]);
-    expect(await callAll()).toEqual([200, 200, 200]);
-    market.rig.advance(LIFE);
-    expect(await callAll()).toEqual([200, 200, 200]);
-    expect(await call(path)).toBe(401);
-    expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
-  });
+  ])(
+    'respond 401 step_up_required when their %s is not granted while the other routes keep working',
+    async (_what, path) => {
+      const refused = await market.rig.agent.fetch(path);
+      expect(refused.json()).toMatchObject({
+        status: 401,
+        code: 'step_up_required',
+        loginUrl: '/auth/login',
+      });
+      expect(refused.header('www-authenticate')).toBeUndefined();
+      expect(refused.setCookies).toEqual([]);
+      expect(market.rig.upstream.requests).toEqual([]);
+      expect(await callAll()).toEqual([200, 200, 200]);
+      market.rig.advance(LIFE);
+      expect(await callAll()).toEqual([200, 200, 200]);
+      expect(await call(path)).toBe(401);
+      expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    },
+  );
 
-  it('that were not granted do not use up the refreshes of the others, nor ask at every call', async () => {
+  it('whose scope is not granted leave the refresh limit to other routes and send no request per call', async () => {
     const limited = await openMarket(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
     await limited.rig.agent.signIn();
     const answers = Array.from({ length: 100 }, () => limited.rig.agent.fetch('/admin/one'));
@@ -128,7 +135,7 @@ describe('routes with scopes and resources of their own', () => {
     await limited.close();
   });
 
-  it('take what a narrower answer gives, ask once, and leave it to the API what that is good for (standards: G3)', async () => {
+  it('use a token with fewer scopes than requested, request it once and pass on the 403 of the API (standards: G3)', async () => {
     market.provider.narrow = (granted, asked) => asked.filter((scope) => granted.includes(scope));
     const challenge = 'Bearer error="insufficient_scope", scope="admin"';
     market.rig.upstream.respond(status(403, { 'www-authenticate': challenge }));
@@ -143,7 +150,7 @@ describe('routes with scopes and resources of their own', () => {
     expectBalance();
   });
 
-  it('end together when the provider rejects the refresh token for one of them', async () => {
+  it('respond 401 session_expired together when the provider rejects the refresh token', async () => {
     await callAll();
     market.provider.invalidateSession({ user: 'alice' });
     market.rig.advance(LIFE);

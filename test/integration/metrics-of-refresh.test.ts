@@ -53,8 +53,8 @@ const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
 const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
 const revokeToken = () => rig.provider.revokeAccessToken(rig.upstream.requests.at(-1)?.bearer ?? '');
 
-describe('the outcomes of refreshes tell of', () => {
-  it('one that was made, and those who joined it', async () => {
+describe('the metrics count as a refresh outcome', () => {
+  it('a successful refresh and the requests that joined it', async () => {
     await open();
     rig.advance(LIFE);
     expect(await calls(10)).toEqual(Array(10).fill(200));
@@ -65,7 +65,7 @@ describe('the outcomes of refreshes tell of', () => {
     });
   });
 
-  it('one that another process made, and how long that was waited for', async () => {
+  it('a refresh by another process and the time spent waiting for its lock', async () => {
     await open();
     const replica = await rig.replica();
     const elsewhere = rig.browser({ like: rig.agent, at: replica });
@@ -86,7 +86,7 @@ describe('the outcomes of refreshes tell of', () => {
     expect(counted).not.toHaveProperty('refresh_duration_seconds_count');
   });
 
-  it('one that the provider could not make, and the next one that it could', async () => {
+  it('a refresh that fails at the provider and the next one that succeeds', async () => {
     await open({ config: { refresh: { retries: 0 } } });
     expect(await figures()).toMatchObject({ provider_up: 1 });
     rig.advance(LIFE);
@@ -99,7 +99,7 @@ describe('the outcomes of refreshes tell of', () => {
     expect(await figures()).toMatchObject({ provider_up: 1, refresh_duration_seconds_count: 2 });
   });
 
-  it('one that the configuration did not allow so soon', async () => {
+  it('a refresh that exceeds refresh.maxPerMinute', async () => {
     await open({ config: { refresh: { maxPerMinute: 1 } } });
     await call();
     revokeToken();
@@ -109,7 +109,7 @@ describe('the outcomes of refreshes tell of', () => {
     expect(await outcomes()).toEqual({ refreshed: 1, kept: 1 });
   });
 
-  it('one that the provider rejected', async () => {
+  it('a refresh that the provider rejects', async () => {
     await open();
     rig.provider.invalidateSession({ user: 'alice' });
     rig.advance(LIFE);
@@ -118,7 +118,7 @@ describe('the outcomes of refreshes tell of', () => {
     expect(await figures()).toMatchObject({ 'sessions_ended_total refresh_rejected': 1, provider_up: 1 });
   });
 
-  it('one that brought the ID token of somebody else', async () => {
+  it('a refresh that returns the ID token of another user', async () => {
     await open();
     rig.provider.patchIdToken = (claims) => ({ ...claims, sub: 'mallory' });
     rig.advance(LIFE);
@@ -128,9 +128,9 @@ describe('the outcomes of refreshes tell of', () => {
   });
 
   it.each([
-    ['before the provider looked at it', 'before' as const],
-    ['when the new tokens were on their way', 'after' as const],
-  ])('one whose session was signed out %s', async (_what, moment) => {
+    ['before the provider processes it', 'before' as const],
+    ['after the provider processed it', 'after' as const],
+  ])('a refresh whose session is signed out %s', async (_what, moment) => {
     await open();
     const replica = await rig.replica();
     const elsewhere = rig.browser({ like: rig.agent, at: replica });
@@ -146,17 +146,17 @@ describe('the outcomes of refreshes tell of', () => {
   });
 });
 
-describe('the answers 401 of APIs are counted', () => {
+describe('the metrics count a 401 from an API', () => {
   beforeEach(() => open());
 
-  it('as replayed when the call was sent again', async () => {
+  it('as replayed when the call is sent again', async () => {
     await call();
     revokeToken();
     expect(await calls(5)).toEqual(Array(5).fill(200));
     expect(await figures()).toMatchObject({ 'upstream_401_total replayed': 5, 'refresh_total refreshed': 1 });
   });
 
-  it('as passed when they reach the browser', async () => {
+  it('as passed when it reaches the browser', async () => {
     rig.upstream.respond(status(401));
     expect(await call()).toBe(401);
     expect(await figures()).toMatchObject({
@@ -171,7 +171,7 @@ describe('the answers 401 of APIs are counted', () => {
     expect(await outcomes()).toEqual({ refreshed: 1 });
   });
 
-  it('as step_up when they ask for a stronger sign-in', async () => {
+  it('as step_up when it asks for a stronger sign-in', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
     rig.upstream.respond(status(401, { 'www-authenticate': challenge }));
     expect(await call()).toBe(401);
@@ -180,8 +180,8 @@ describe('the answers 401 of APIs are counted', () => {
   });
 });
 
-describe('sessions are counted', () => {
-  it('when they start, and by the reason for which they end', async () => {
+describe('the metrics count sessions', () => {
+  it('when they start and by the reason for their end', async () => {
     await open();
     await rig.agent.signIn();
     const signedOut = rig.browser();
@@ -201,7 +201,7 @@ describe('sessions are counted', () => {
   });
 });
 
-describe('an outage of the store', () => {
+describe('the metrics during a store outage', () => {
   /** Opens a rig on a Redis of its own that keeps its data. */
   const openOnOwn = async (cache: { maxAge: string }) => {
     const own = await startRedis({ args: ['--appendonly', 'yes'] });
@@ -210,7 +210,7 @@ describe('an outage of the store', () => {
     return own;
   };
 
-  it('shows in what failed, and in store_up until it is over', async () => {
+  it('count the failed operations and show store_up as 0 until recovery', async () => {
     const own = await openOnOwn({ maxAge: '0s' });
     expect(await figures()).toMatchObject({ store_up: 1 });
     await own.stop();
@@ -225,7 +225,7 @@ describe('an outage of the store', () => {
     expect(await figures()).toMatchObject({ store_up: 1 });
   });
 
-  it('in the middle of a refresh shows in the lock that could not be had, and the session is kept', async () => {
+  it('count a failed lock acquisition and keep the session during a refresh', async () => {
     const own = await openOnOwn({ maxAge: '1h' });
     await call();
     rig.advance(LIFE);

@@ -41,7 +41,7 @@ function expectRecovery(path = '/api/again'): Promise<void> {
   return vi.waitFor(async () => expect((await rig.agent.fetch(path)).status).toBe(200), PATIENCE);
 }
 
-describe('while Redis is away', () => {
+describe('while Redis is down', () => {
   /** Without the cache, so that each request meets the outage. */
   const uncached = { session: { cache: { maxAge: '0s' } } };
 
@@ -52,7 +52,7 @@ describe('while Redis is away', () => {
 
   afterEach(() => redis.close());
 
-  it('calls are 503 with Retry-After, the cookie stays, and all is well when it is back (standards: E24)', async () => {
+  it('calls get 503 with Retry-After, the cookie stays and the session works again after recovery (standards: E24)', async () => {
     await rig.agent.signIn();
     const seal = rig.agent.cookies.get('coatcheck')?.value;
     await redis.stop();
@@ -66,7 +66,7 @@ describe('while Redis is away', () => {
     expect(rig.provider.tokenCalls()).toBe(1);
   });
 
-  it('what needs no session is served as ever', async () => {
+  it('requests that need no session are served', async () => {
     rig.upstream.respond((_request, response, record) => void response.end(record.bearer ?? 'anonymous'));
     await rig.agent.signIn();
     await redis.stop();
@@ -78,13 +78,13 @@ describe('while Redis is away', () => {
     expect((await visitor.get('/auth/login')).status).toBe(302);
   });
 
-  it('says so in the log once, in the metrics and to who asks, and stays in service', async () => {
+  it('the gateway stays ready, logs the outage once and reports it in the metrics and in readyz', async () => {
     await rig.agent.signIn();
     await redis.stop();
     for (let call = 0; call < 3; call += 1) await rig.agent.fetch('/api/one');
     expect(await readiness()).toMatchObject({
       status: 200,
-      store: { ok: true, detail: expect.stringContaining('away') },
+      store: { ok: true, detail: expect.stringContaining('unreachable') },
     });
     const { text } = await admin('/metrics');
     expect(text).toContain('coatcheck_store_up 0\n');
@@ -98,7 +98,7 @@ describe('while Redis is away', () => {
     expect(await readiness()).toMatchObject({ store: { ok: true, detail: 'reachable' } });
   });
 
-  it('a logout is 503, and the session is alive afterwards', async () => {
+  it('a logout gets 503 and the session is still valid after recovery', async () => {
     await rig.agent.signIn();
     await redis.stop();
     expectUnavailable(await rig.agent.fetch('/auth/logout', { method: 'POST' }), 'store_unavailable');
@@ -109,7 +109,7 @@ describe('while Redis is away', () => {
     expect((await rig.agent.fetch('/api/one')).status).toBe(401);
   });
 
-  it('a login is 503 at its end, and the tokens nobody keeps are given back', async () => {
+  it('a callback gets 503 and the gateway revokes the tokens that it cannot store', async () => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     await redis.stop();
     const answer = await rig.agent.get(callback.href);
@@ -124,7 +124,7 @@ describe('while Redis is away', () => {
     await vi.waitFor(() => rig.agent.signIn(), PATIENCE);
   });
 
-  it('a frozen server is an outage, too, and one that ends by itself', async () => {
+  it('a Redis that accepts connections but does not respond counts as an outage that ends by itself', async () => {
     await rig.agent.signIn();
     redis.pause();
     const [call, question, free] = await Promise.all([
@@ -139,7 +139,7 @@ describe('while Redis is away', () => {
     await expectRecovery();
   });
 
-  it('a restart is hardly noticed', async () => {
+  it('a restart of Redis keeps the session', async () => {
     await rig.agent.signIn();
     for (let round = 0; round < 3; round += 1) {
       await redis.stop();
@@ -149,7 +149,7 @@ describe('while Redis is away', () => {
     expect(rig.provider.tokenCalls()).toBe(1);
   });
 
-  it('tokens that were just renewed are not lost: they are used, and written when it is back (standards: G16)', async () => {
+  it('tokens that were just refreshed are used and stored after recovery (standards: G16)', async () => {
     await rig.agent.signIn();
     rig.advance(300_000);
     const gate = rig.provider.faults.hold('token', 'after');
@@ -176,12 +176,12 @@ describe('while Redis is away', () => {
     ]);
   });
 
-  it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
+  it('a gateway starts, reports why it is not ready and becomes ready after recovery', async () => {
     await redis.stop();
     rig = await openTestRig({ store: redis.url });
     expect(await readiness()).toMatchObject({
       status: 503,
-      store: { ok: false, detail: expect.stringContaining('never') },
+      store: { ok: false, detail: expect.stringContaining('not reached') },
       provider: { ok: true },
     });
     expect((await admin('/livez')).status).toBe(200);
@@ -193,13 +193,13 @@ describe('while Redis is away', () => {
   });
 });
 
-describe('while the provider is away', () => {
-  it('a gateway starts, is not ready and says why, and becomes ready when it appears', async () => {
+describe('while the provider is down', () => {
+  it('a gateway starts, reports why it is not ready and becomes ready after recovery', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
     rig = await openTestRig({ provider });
-    const away = { ok: false, detail: expect.stringContaining('never') };
-    await vi.waitFor(() => expect(rig.gateway.logs()).toContain('provider not found'), PATIENCE);
+    const away = { ok: false, detail: expect.stringContaining('not reached') };
+    await vi.waitFor(() => expect(rig.gateway.logs()).toContain('provider not ready'), PATIENCE);
     expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
     expect((await admin('/livez')).status).toBe(200);
     expectUnavailable(await rig.agent.get('/auth/login'), 'provider_unavailable');
@@ -207,13 +207,13 @@ describe('while the provider is away', () => {
 
     await provider.start();
     await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
-    expect(rig.gateway.logs()).toContain('provider found');
+    expect(rig.gateway.logs()).toContain('provider ready');
     expect((await admin('/metrics')).text).toContain('coatcheck_provider_up 1\n');
     await rig.agent.signIn();
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('a provider that cannot say where it is counts as away', async () => {
+  it('a provider whose discovery fails counts as down', async () => {
     const provider = await startFakeProvider();
     provider.faults.discovery = { status: 503 };
     rig = await openTestRig({ provider });
@@ -223,14 +223,14 @@ describe('while the provider is away', () => {
     await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
   });
 
-  describe('after sign-ins', () => {
+  describe('and users are signed in', () => {
     beforeEach(async () => {
       rig = await openTestRig();
       await rig.agent.signIn();
       await rig.provider.stop();
     });
 
-    it('sessions whose token lives are served, and the gateway stays in service', async () => {
+    it('sessions with a valid token are served and the gateway stays ready', async () => {
       expect((await rig.agent.fetch('/api/one')).status).toBe(200);
       // Near its end the token is renewed behind the request: that fails, and nobody notices.
       rig.advance(270_000);
@@ -242,11 +242,11 @@ describe('while the provider is away', () => {
       expect((await rig.agent.fetch('/api/three')).status).toBe(200);
       expect(await readiness()).toMatchObject({
         status: 200,
-        provider: { ok: true, detail: expect.stringContaining('away') },
+        provider: { ok: true, detail: expect.stringContaining('unreachable') },
       });
     });
 
-    it('sessions whose token is over get 503 with Retry-After, and go on when it is back', async () => {
+    it('sessions with an expired token get 503 with Retry-After and continue after recovery', async () => {
       rig.advance(300_000);
       const answers = await Promise.all(Array.from({ length: 10 }, (_, at) => rig.agent.fetch(`/api/${at}`)));
       for (const answer of answers) expectUnavailable(answer, 'provider_unavailable');
@@ -258,7 +258,7 @@ describe('while the provider is away', () => {
       expect(rig.provider.books()).toMatchObject([{ spent: 1, reuses: 0 }, { familyAlive: true }]);
     });
 
-    it('a logout works, and leads to the provider all the same', async () => {
+    it('a logout succeeds and returns the logout URL of the provider', async () => {
       const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
       expect(answer.status).toBe(200);
       expect(answer.json()).toMatchObject({ logoutUrl: expect.stringContaining(rig.provider.issuer) });
@@ -270,7 +270,7 @@ describe('while the provider is away', () => {
       );
     });
 
-    it('a login under way gets 503 at its end, and another one succeeds when it is back', async () => {
+    it('a callback gets 503 and a new login succeeds after recovery', async () => {
       await rig.provider.start();
       const visitor = rig.browser();
       const callback = await authorize(visitor, await beginLogin(visitor));
@@ -284,13 +284,13 @@ describe('while the provider is away', () => {
   });
 });
 
-describe('while an upstream is in trouble', () => {
+describe('while an upstream fails', () => {
   beforeEach(async () => {
     rig = await openTestRig();
     await rig.agent.signIn();
   });
 
-  it('calls to one that is away are 502, the session is kept, and the next call finds it again', async () => {
+  it('calls get 502 without its address while it is down, the session is kept and calls succeed after recovery', async () => {
     await rig.upstream.stop();
     for (const path of ['/api/one', '/public/one']) {
       const answer = await rig.agent.fetch(path);
@@ -304,7 +304,7 @@ describe('while an upstream is in trouble', () => {
     await expectRecovery();
   });
 
-  it('calls to one that hangs up without an answer are 502', async () => {
+  it('calls get 502 and are not repeated when it closes the connection without a response', async () => {
     rig.upstream.respond(hangUp);
     const answer = await rig.agent.fetch('/api/one', { method: 'POST', body: 'x' });
     expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
@@ -312,7 +312,7 @@ describe('while an upstream is in trouble', () => {
     expect(rig.upstream.requests).toHaveLength(1);
   });
 
-  it('calls to one that is slow are 504 after the time of the route, and are cancelled there', async () => {
+  it('calls get 504 after the timeout of the route and are cancelled at the upstream', async () => {
     rig = await openTestRig({ routes: [{ path: '/api', timeout: { headers: '300ms' } }] });
     await rig.agent.signIn();
     rig.upstream.respond(slowHeaders(10_000));
@@ -330,11 +330,11 @@ describe('the admin listener', () => {
     await vi.waitUntil(async () => (await readiness()).status === 200, PATIENCE);
   });
 
-  it('says that the process lives', async () => {
+  it('reports on /livez that the process is alive', async () => {
     expect(await admin('/livez')).toEqual({ status: 200, text: '{"status":"ok"}\n' });
   });
 
-  it('says that the gateway is ready, and by what', async () => {
+  it('reports on /readyz that the gateway is ready with each check', async () => {
     const { status, text } = await admin('/readyz');
     expect(status).toBe(200);
     expect(JSON.parse(text)).toEqual({
@@ -346,7 +346,7 @@ describe('the admin listener', () => {
     });
   });
 
-  it('says that the gateway is going away, while it still serves', async () => {
+  it('reports on /readyz that the gateway is draining while it still serves requests', async () => {
     await rig.agent.signIn();
     rig.gateway.gateway.drain();
     const { status, text } = await admin('/readyz');
@@ -359,7 +359,7 @@ describe('the admin listener', () => {
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('has every meter of the contract, before anything has happened', async () => {
+  it('exposes every documented metric before the first request', async () => {
     const answer = await fetch(`${rig.gateway.adminUrl}/metrics`);
     expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
     const types = [...(await answer.text()).matchAll(/^# TYPE coatcheck_(\w+) (\w+)$/gm)];
@@ -379,7 +379,7 @@ describe('the admin listener', () => {
     });
   });
 
-  it('counts what happened, under the labels of the contract', async () => {
+  it('counts requests, refreshes and sessions with the documented labels', async () => {
     await rig.agent.signIn();
     await rig.agent.fetch('/api/one');
     const [token = ''] = rig.upstream.requests.map(({ bearer }) => bearer);
@@ -415,7 +415,7 @@ describe('the admin listener', () => {
   });
 
   it.each(['/livez', '/readyz', '/metrics'])(
-    'answers %s to HEAD without a body, and to nothing that writes',
+    'responds to HEAD on %s without a body and to POST with 405',
     async (path) => {
       const head = await fetch(rig.gateway.adminUrl + path, { method: 'HEAD' });
       expect([head.status, await head.text()]).toEqual([200, '']);
@@ -434,12 +434,12 @@ describe('the admin listener', () => {
     '/livez/',
     '/metrics/x',
     '/__proto__',
-  ])('has nothing at %s', async (path) => {
+  ])('responds 404 at %s without an admin token', async (path) => {
     expect((await admin(path)).status).toBe(404);
   });
 
   it.each(['/livez', '/readyz', '/metrics', '/sessions'])(
-    'is the only place of %s (standards: F32)',
+    'is the only listener that serves %s (standards: F32)',
     async (path) => {
       const answer = await rig.agent.get(path);
       expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });

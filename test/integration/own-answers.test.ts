@@ -29,43 +29,47 @@ function send(requestLine: string, fields: readonly string[] = [], host = HOST):
 
 /** An answer of every kind that the gateway gives by itself. */
 const answers: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
-  ['the way to the provider', 302, () => send('GET /auth/login', NAVIGATION)],
+  ['a login by navigation', 302, () => send('GET /auth/login', NAVIGATION)],
   ['a login by fetch', 400, () => send('GET /auth/login', ['Sec-Fetch-Mode: cors'])],
-  ['a callback that is none', 400, () => send('GET /auth/callback', NAVIGATION)],
-  ['nobody', 200, () => send('GET /auth/session')],
-  ['a person', 200, () => send('GET /auth/session', [`Cookie: ${ticket}`])],
-  ['a cookie that is no ticket', 200, () => send('GET /auth/session', ['Cookie: __Host-Http-coatcheck=x'])],
+  ['an invalid callback', 400, () => send('GET /auth/callback', NAVIGATION)],
+  ['a session request without a session', 200, () => send('GET /auth/session')],
+  ['a session request with a session', 200, () => send('GET /auth/session', [`Cookie: ${ticket}`])],
+  [
+    'a session request with an invalid cookie',
+    200,
+    () => send('GET /auth/session', ['Cookie: __Host-Http-coatcheck=x']),
+  ],
   ['a sign-out by fetch', 200, () => send('POST /auth/logout', OWN)],
   ['a sign-out by a form', 303, () => send('POST /auth/logout', [...OWN, 'Sec-Fetch-Mode: navigate'])],
-  ['a sign-out from elsewhere', 403, () => send('POST /auth/logout', ['Sec-Fetch-Site: cross-site'])],
+  ['a sign-out from another site', 403, () => send('POST /auth/logout', ['Sec-Fetch-Site: cross-site'])],
   ['a method that is not allowed', 405, () => send('GET /auth/logout')],
-  ['no such endpoint', 404, () => send('GET /auth/nothing')],
-  ['no such page', 404, () => send('GET /nothing')],
+  ['an unknown endpoint', 404, () => send('GET /auth/nothing')],
+  ['an unknown page', 404, () => send('GET /nothing')],
   ['a call without a session', 401, () => send('GET /api/one', OWN)],
   [
-    'a call with one that is over',
+    'a call with an ended session',
     401,
     () => send('GET /api/one', [...OWN, 'Cookie: __Host-Http-coatcheck=x']),
   ],
-  ['a call from elsewhere', 403, () => send('GET /api/one', ['Sec-Fetch-Site: cross-site'])],
-  ['a path that climbs', 400, () => send('GET /api/../one')],
-  ['another host', 421, () => send('GET /', [], 'evil.example')],
-  ['TRACE', 405, () => send('TRACE /')],
+  ['a call from another site', 403, () => send('GET /api/one', ['Sec-Fetch-Site: cross-site'])],
+  ['a path with dot segments', 400, () => send('GET /api/../one')],
+  ['a request for another host', 421, () => send('GET /', [], 'evil.example')],
+  ['a TRACE request', 405, () => send('TRACE /')],
 ];
 
-describe.each(answers)('the answer about %s', (_what, status, ask) => {
+describe.each(answers)('the response to %s', (_what, status, ask) => {
   let answer: RawResponse;
 
   beforeAll(async () => {
     answer = await ask();
   });
 
-  it('is kept by no cache (standards: E21)', () => {
+  it('has Cache-Control no-store (standards: E21)', () => {
     expect(answer.status).toBe(status);
     expect(valuesOf(answer.headers, 'cache-control')).toEqual(['no-store']);
   });
 
-  it('has the headers that keep it harmless (standards: E22)', () => {
+  it('has the security headers (standards: E22)', () => {
     const policy = answer.header('content-security-policy') ?? '';
     expect(policy.split('; ')).toEqual(
       expect.arrayContaining(["default-src 'none'", "frame-ancestors 'none'"]),
@@ -81,7 +85,7 @@ describe.each(answers)('the answer about %s', (_what, status, ask) => {
     ).toEqual([]);
   });
 
-  it('sets each cookie once, for this host alone and out of reach of scripts (standards: A4–A8, E10, E11)', () => {
+  it('sets each cookie at most once, for this host only, Secure and HttpOnly (standards: A4–A8, E10, E11)', () => {
     const lines = valuesOf(answer.headers, 'set-cookie');
     const names = lines.map((line) => line.split('=', 1)[0]);
     expect(new Set(names).size).toBe(names.length);
@@ -94,7 +98,7 @@ describe.each(answers)('the answer about %s', (_what, status, ask) => {
   });
 });
 
-it('refuses upgrades by answers that no cache keeps either (standards: E21)', async () => {
+it('the response to a rejected upgrade has Cache-Control no-store (standards: E21)', async () => {
   const origin = `Origin: https://${HOST}`;
   for (const [status, ask] of [
     [403, () => send('GET /socket/live', UPGRADE)],
@@ -120,33 +124,33 @@ describe('a Cookie header on https', () => {
   const seal = () => ticket.slice(ticket.indexOf('=') + 1);
 
   it.each([
-    ['in another case', () => `__host-http-coatcheck=${seal()}`],
+    ['in lower case', () => `__host-http-coatcheck=${seal()}`],
     ['in capitals', () => `__HOST-HTTP-COATCHECK=${seal()}`],
     ['without a name', () => `=__Host-Http-coatcheck=${seal()}`],
     ['without the prefix', () => `coatcheck=${seal()}`],
-    ['with half of the prefix', () => `__Host-coatcheck=${seal()}`],
-    ['with the other prefix', () => `__Secure-coatcheck=${seal()}`],
+    ['with only the __Host- prefix', () => `__Host-coatcheck=${seal()}`],
+    ['with the __Secure- prefix', () => `__Secure-coatcheck=${seal()}`],
     ['in quotes', () => `__Host-Http-coatcheck="${seal()}"`],
-    ['twice, with two values', () => `${ticket}; __Host-Http-coatcheck=x`],
-    ['twice, with two values, the other way round', () => `__Host-Http-coatcheck=x; ${ticket}`],
-    ['twice, once without a value', () => `${ticket}; __Host-Http-coatcheck=`],
+    ['twice with different values', () => `${ticket}; __Host-Http-coatcheck=x`],
+    ['twice with different values in reverse order', () => `__Host-Http-coatcheck=x; ${ticket}`],
+    ['twice and once empty', () => `${ticket}; __Host-Http-coatcheck=`],
     ['percent-encoded', () => `__Host-Http-coatcheck=${encodeURIComponent(seal())}%20`],
-    ['cut off', () => ticket.slice(0, -1)],
+    ['truncated', () => ticket.slice(0, -1)],
     ['too long', () => `${ticket}${'A'.repeat(8_000)}`],
     ['under an encoded name', () => `__Host%2DHttp-coatcheck=${seal()}`],
-  ])('has no ticket that counts when it stands there %s (standards: A8, E9)', async (_what, write) => {
+  ])('opens no session when the session cookie appears %s (standards: A8, E9)', async (_what, write) => {
     const session = await send('GET /auth/session', [`Cookie: ${write()}`]);
     expect([session.status, JSON.parse(session.body.toString()).authenticated]).toEqual([200, false]);
     expect((await send('GET /api/one', [...OWN, `Cookie: ${write()}`])).status).toBe(401);
   });
 
-  it('has the one that is spelled as it was set', async () => {
+  it('opens the session for the exact cookie name beside one in lower case', async () => {
     const session = await send('GET /auth/session', [`Cookie: a=1; ${ticket}; __host-http-coatcheck=x`]);
     expect(JSON.parse(session.body.toString())).toMatchObject({ authenticated: true });
   });
 });
 
-it('writes one line of its log for each request, whatever the request says (standards: E23)', async () => {
+it('the log stays one JSON line per entry whatever a request contains (standards: E23)', async () => {
   const forged = '{"level":"fatal","msg":"forged"}';
   for (const target of [
     `/forged${encodeURIComponent(`\n${forged}`)}`,

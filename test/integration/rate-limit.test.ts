@@ -39,8 +39,8 @@ const trusting = { trustProxy: ['127.0.0.1'] };
 describe.each([
   ['in memory', () => 'memory:'],
   ['in Redis', () => redis.url],
-])('a limit that is counted %s', (_where, store) => {
-  it('answers 429 with the time to wait beyond it, and lets in again after that (standards: A23, F22)', async () => {
+])('a rate limit per address counted %s', (_where, store) => {
+  it('responds 429 with Retry-After beyond the limit and accepts requests after that time (standards: A23, F22)', async () => {
     const rig = await open({ store: store(), config: { rateLimit: { login: 3 } } });
     expect(await statuses(3, () => login(rig.agent))).toEqual([302, 302, 302]);
     const refused = await login(rig.agent);
@@ -56,7 +56,7 @@ describe.each([
     expect((await login(rig.agent)).status).toBe(302);
   });
 
-  it('counts each client for itself: an IPv6 network of 64 bits, and no header of those not trusted (standards: F8)', async () => {
+  it('counts each client address separately, IPv6 by its /64 network, and ignores untrusted headers (standards: F8)', async () => {
     const rig = await open({ store: store(), config: { rateLimit: { login: 2 }, ...trusting } });
     expect(await statuses(3, () => login(rig.agent, '203.0.113.1'))).toEqual([302, 302, 429]);
     expect((await login(rig.agent, '203.0.113.2')).status).toBe(302);
@@ -71,7 +71,7 @@ describe.each([
     expect(seen).toEqual([302, 302, 429]);
   });
 
-  it('bounds callbacks, and leaves every other endpoint alone', async () => {
+  it('applies to callbacks without affecting other endpoints', async () => {
     const rig = await open({ store: store(), config: { rateLimit: { callback: 2 } } });
     const callback = () => rig.agent.get('/auth/callback?state=x&code=y');
     expect(await statuses(3, callback)).toEqual([400, 400, 429]);
@@ -80,12 +80,12 @@ describe.each([
     expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   });
 
-  it('is off where it is 0', async () => {
+  it('is off when it is 0', async () => {
     const rig = await open({ store: store(), config: { rateLimit: { login: 0 } } });
     expect(new Set(await statuses(50, () => login(rig.agent)))).toEqual(new Set([302]));
   });
 
-  it('refuses a flood, but no sign-in of an office behind one address, as it is by default', async () => {
+  it('by default rejects a flood but accepts 1,200 sign-ins from one address', async () => {
     const rig = await open({ store: store() });
     const seen = await Promise.all(Array.from({ length: 1_300 }, () => login(rig.agent)));
     const refused = seen.filter(({ status }) => status === 429).length;
@@ -103,8 +103,8 @@ async function runOut(store: string): Promise<void> {
 
 const keys = async () => (await redis.command('KEYS', 'coatcheck:rate:*')) as string[];
 
-describe('a limit in Redis', () => {
-  it('holds over all replicas', async () => {
+describe('a rate limit in Redis', () => {
+  it('is shared by all replicas', async () => {
     const rig = await open({ store: redis.url, config: { rateLimit: { login: 4 } } });
     const there = rig.browser({ at: await rig.replica() });
     expect(await statuses(2, () => login(rig.agent))).toEqual([302, 302]);
@@ -115,7 +115,7 @@ describe('a limit in Redis', () => {
     expect(Number(refused.header('retry-after'))).toBeLessThanOrEqual(15);
   });
 
-  it('grants no more than it has when all replicas are asked at once', async () => {
+  it('grants no more than the limit when all replicas are called at once', async () => {
     const rig = await open({ store: redis.url, config: { rateLimit: { login: 20 } } });
     const agents = [rig.agent, rig.browser({ at: await rig.replica() })];
     const seen = await Promise.all(
@@ -127,7 +127,7 @@ describe('a limit in Redis', () => {
     expect(granted).toBeLessThan(40);
   });
 
-  it('leaves one key for a client, which ends by itself and does not say whose it is', async () => {
+  it('uses one expiring key per client that does not reveal the address', async () => {
     const rig = await open({ store: redis.url, config: { rateLimit: { login: 2 }, ...trusting } });
     await statuses(5, () => login(rig.agent, '203.0.113.77'));
     const [key, ...others] = await keys();
@@ -139,7 +139,7 @@ describe('a limit in Redis', () => {
     expect(await redis.dump()).not.toContain('203.0.113.77');
   });
 
-  it('goes on in each process while Redis is away, and locks nobody out', async () => {
+  it('continues in each process while Redis is down and locks nobody out', async () => {
     const own = await startRedis();
     onTestFinished(() => own.close());
     const rig = await open({ store: own.url, config: { rateLimit: { login: 3 } } });
@@ -169,7 +169,7 @@ describe('a route with a limit', () => {
     { path: '/socket', websocket: true, maxPerMinute: 1 },
   ];
 
-  it('answers 429 to a session beyond it, asks the API no more, and serves every other session (standards: A23)', async () => {
+  it('responds 429 to a session beyond the limit without calling the API and serves other sessions (standards: A23)', async () => {
     const rig = await open({ routes });
     await rig.agent.signIn();
     const other = rig.browser();
@@ -187,7 +187,7 @@ describe('a route with a limit', () => {
     expect(await statuses(2, () => rig.agent.fetch('/api/x'))).toEqual([200, 429]);
   });
 
-  it('renews no token for a request that it refuses', async () => {
+  it('refreshes no token for a request that it rejects', async () => {
     const rig = await open({ routes });
     await rig.agent.signIn();
     await statuses(3, () => rig.agent.fetch('/api/x'));
@@ -196,7 +196,7 @@ describe('a route with a limit', () => {
     expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(0);
   });
 
-  it('counts those who have no session by their address', async () => {
+  it('counts requests without a session by client address', async () => {
     const rig = await open({ routes });
     rig.upstream.respond(echo);
     expect(await statuses(3, () => rig.browser().fetch('/open/x'))).toEqual([200, 200, 429]);
@@ -206,7 +206,7 @@ describe('a route with a limit', () => {
     expect((await rig.agent.fetch('/either/x')).status).toBe(200);
   });
 
-  it('has no more requests of a session under way than it may, and others as they come (standards: F22)', async () => {
+  it('limits concurrent requests per session and accepts new ones as others complete (standards: F22)', async () => {
     const rig = await open({
       routes: [
         { path: '/api', maxConcurrent: 2 },
@@ -235,7 +235,7 @@ describe('a route with a limit', () => {
     expect((await rig.agent.fetch('/api/5')).status).toBe(200);
   });
 
-  it('has no more WebSockets of a session open than it may, and others when they are over (standards: F22)', async () => {
+  it('limits open WebSockets per session and accepts new ones as others close (standards: F22)', async () => {
     const rig = await open({ routes: [{ path: '/socket', websocket: true, maxConcurrent: 2 }] });
     await rig.agent.signIn();
     const sockets = [await rig.agent.websocket('/socket'), await rig.agent.websocket('/socket')];
@@ -249,7 +249,7 @@ describe('a route with a limit', () => {
     await vi.waitFor(() => rig.agent.websocket('/socket'));
   });
 
-  it('counts a WebSocket once, when it is opened', async () => {
+  it('counts a WebSocket once when it opens', async () => {
     const rig = await open({ routes });
     await rig.agent.signIn();
     const socket = await rig.agent.websocket('/socket');
@@ -260,7 +260,7 @@ describe('a route with a limit', () => {
     await expect(rig.agent.websocket('/socket')).rejects.toMatchObject({ status: 429 });
   });
 
-  it('holds over all replicas, which tell each other behind the requests', async () => {
+  it('shares its limit across replicas with a delay', async () => {
     const rig = await open({ store: redis.url, routes });
     await rig.agent.signIn();
     const there = rig.browser({ like: rig.agent, at: await rig.replica() });
@@ -272,7 +272,7 @@ describe('a route with a limit', () => {
     expect(await routeLevel()).toBeGreaterThan(60_000);
   });
 
-  it('asks Redis nothing where there is no limit', async () => {
+  it('sends no command to Redis when there is no limit', async () => {
     const rig = await open({ store: redis.url, routes: [{ path: '/api' }] });
     await rig.agent.signIn();
     await redis.command('CONFIG', 'RESETSTAT');

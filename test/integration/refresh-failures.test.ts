@@ -54,7 +54,7 @@ function expectEnded(answer: AgentResponse): void {
 }
 
 describe('a refresh token that the provider rejects (standards: G11, A19)', () => {
-  it('ends the session: gone, the cookie taken back, and a clean 401', async () => {
+  it('ends the session, clears the cookie and responds 401 session_expired', async () => {
     rig.provider.invalidateSession({ user: 'alice' });
     rig.advance(LIFE);
     const replayed = rig.browser({ like: rig.agent });
@@ -65,7 +65,7 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
     expect(refreshes()).toBe(1);
   });
 
-  it('ends it for all who wait, with one call of the token endpoint and no revocation', async () => {
+  it('ends the session for all waiting requests with one token request and no revocation', async () => {
     rig.provider.invalidateSession({ user: 'alice' });
     rig.advance(LIFE);
     const gate = rig.provider.faults.hold('token');
@@ -78,7 +78,7 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
     expect(rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke')).toEqual([]);
   });
 
-  it('ends nobody else', async () => {
+  it('ends no other session', async () => {
     const bob = rig.browser();
     await bob.signIn('/', { loginHint: 'bob' });
     rig.provider.invalidateSession({ user: 'alice' });
@@ -87,7 +87,7 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
     expect((await bob.fetch('/api/one')).status).toBe(200);
   });
 
-  it('ends it behind the request while the token still lives: this call is served, the next one not', async () => {
+  it('ends the session in the background while the access token is valid so that only the next call fails', async () => {
     rig.upstream.respond((_request, response) => void response.end());
     rig.provider.invalidateSession({ user: 'alice' });
     rig.advance(LIFE * 0.85);
@@ -98,7 +98,7 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
     );
   });
 
-  it('makes an anonymous caller of an optional route', async () => {
+  it('makes the call anonymous on an optional route', async () => {
     rig.upstream.respond((_request, response, record) => void response.end(record.bearer ?? 'anonymous'));
     rig.provider.invalidateSession({ user: 'alice' });
     rig.advance(LIFE);
@@ -106,42 +106,42 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
   });
 });
 
-describe('a refresh that fails for anything else keeps the session (standards: G12, G13)', () => {
+describe('a refresh that fails for another reason keeps the session (standards: G12, G13)', () => {
   const misconfigured: [string, Fault][] = [
     [
-      'does not know the client',
+      'reports invalid_client with a challenge',
       json(401, { error: 'invalid_client' }, { 'www-authenticate': 'Basic realm="x"' }),
     ],
-    ['does not know the client, without a challenge', json(400, { error: 'invalid_client' })],
-    ['does not let the client', json(400, { error: 'unauthorized_client' })],
-    ['does not know the grant', json(400, { error: 'unsupported_grant_type' })],
-    ['does not understand', json(400, { error: 'invalid_request' })],
-    ['does not grant the scope', json(400, { error: 'invalid_scope' })],
-    ['has moved', { status: 302, headers: { location: 'https://other.example/' } }],
-    ['is not found', { status: 404, headers: { 'content-type': 'text/html' }, body: '<h1>404</h1>' }],
-    ['forbids it', { status: 403 }],
+    ['reports invalid_client without a challenge', json(400, { error: 'invalid_client' })],
+    ['reports unauthorized_client', json(400, { error: 'unauthorized_client' })],
+    ['reports unsupported_grant_type', json(400, { error: 'unsupported_grant_type' })],
+    ['reports invalid_request', json(400, { error: 'invalid_request' })],
+    ['reports invalid_scope', json(400, { error: 'invalid_scope' })],
+    ['redirects', { status: 302, headers: { location: 'https://other.example/' } }],
+    ['responds 404', { status: 404, headers: { 'content-type': 'text/html' }, body: '<h1>404</h1>' }],
+    ['responds 403', { status: 403 }],
   ];
   const transient: [string, Fault][] = [
-    ['fails', { status: 500 }],
-    ['fails in JSON', json(500, { error: 'server_error' })],
-    ['is a bad gateway', { status: 502, headers: { 'content-type': 'text/html' }, body: '<h1>502</h1>' }],
-    ['is away for a while', { status: 503 }],
-    ['calls it temporary', json(503, { error: 'temporarily_unavailable' })],
-    ['has had too many', { status: 429 }],
-    ['took too long itself', { status: 408 }],
+    ['responds 500', { status: 500 }],
+    ['responds 500 with server_error', json(500, { error: 'server_error' })],
+    ['responds 502', { status: 502, headers: { 'content-type': 'text/html' }, body: '<h1>502</h1>' }],
+    ['responds 503', { status: 503 }],
+    ['responds 503 with temporarily_unavailable', json(503, { error: 'temporarily_unavailable' })],
+    ['responds 429', { status: 429 }],
+    ['responds 408', { status: 408 }],
   ];
   const malformed: [string, Fault][] = [
-    ['shows a page', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }],
-    ['cuts its answer off', json(200, '{"access_token":')],
-    ['answers with a list', json(200, '[]')],
-    ['answers with nothing', json(200, '')],
-    ['leaves the access token out', json(200, { token_type: 'Bearer', refresh_token: 'x' })],
-    ['has a token type nobody knows', json(200, { access_token: 'x', token_type: 'mac' })],
-    ['never ends its answer', json(200, `{"access_token":"${'x'.repeat(1_100_000)}"}`)],
+    ['responds with an HTML page', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }],
+    ['truncates its response', json(200, '{"access_token":')],
+    ['responds with a list', json(200, '[]')],
+    ['responds with an empty body', json(200, '')],
+    ['omits the access token', json(200, { token_type: 'Bearer', refresh_token: 'x' })],
+    ['returns an unknown token type', json(200, { access_token: 'x', token_type: 'mac' })],
+    ['sends a response that is too large', json(200, `{"access_token":"${'x'.repeat(1_100_000)}"}`)],
   ];
 
   it.each([...misconfigured, ...transient, ...malformed])(
-    'when the token endpoint %s: 503 now, and service again when it is well',
+    'and responds 503 until recovery when the token endpoint %s',
     async (_what, fault) => {
       rig.provider.faults.token = fault;
       rig.advance(LIFE);
@@ -161,24 +161,21 @@ describe('a refresh that fails for anything else keeps the session (standards: G
     },
   );
 
-  it.each(misconfigured)(
-    'and asks once, not again and again, when the token endpoint %s',
-    async (_what, fault) => {
-      rig.provider.faults.token = fault;
-      rig.advance(LIFE);
-      await expectKept(await call());
-      expect(refreshes()).toBe(1);
-    },
-  );
+  it.each(misconfigured)('and is not retried when the token endpoint %s', async (_what, fault) => {
+    rig.provider.faults.token = fault;
+    rig.advance(LIFE);
+    await expectKept(await call());
+    expect(refreshes()).toBe(1);
+  });
 
-  it('and says loudly that the client is at fault', async () => {
+  it('and logs an error when the provider rejects the client', async () => {
     rig.provider.faults.token = json(401, { error: 'invalid_client' });
     rig.advance(LIFE);
     await expectKept(await call());
     expect(rig.gateway.logs()).toMatch(/"level":"error".*"error":"invalid_client"/);
   });
 
-  it('and bears a failure that passes: nobody sees it', async () => {
+  it('and is retried so that a transient failure is not visible', async () => {
     rig.provider.faults.token = { status: 503, times: 2 };
     rig.advance(LIFE);
     expect((await call()).status).toBe(200);
@@ -188,7 +185,7 @@ describe('a refresh that fails for anything else keeps the session (standards: G
   it.each([
     ['in seconds', () => '30'],
     ['as a date', () => new Date(Date.now() + 30_000).toUTCString()],
-  ])('and stays away for as long as the provider asks %s', async (_how, retryAfter) => {
+  ])('and is not repeated before the Retry-After of the provider given %s', async (_how, retryAfter) => {
     rig.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
     rig.advance(LIFE);
     const answer = await call();
@@ -201,13 +198,13 @@ describe('a refresh that fails for anything else keeps the session (standards: G
     expect((await call()).status).toBe(200);
   });
 
-  it('and believes no provider that asks for longer than an hour', async () => {
+  it('and limits Retry-After to one hour', async () => {
     rig.provider.faults.token = { status: 503, headers: { 'retry-after': '99999999' }, times: 1 };
     rig.advance(LIFE);
     expect(Number((await call()).header('retry-after'))).toBe(3_600);
   });
 
-  it('and leaves a token endpoint alone that goes on failing', async () => {
+  it('and opens the circuit breaker when the token endpoint keeps failing', async () => {
     rig.provider.faults.token = { status: 500 };
     rig.advance(LIFE);
     for (let wave = 0; wave < 10; wave += 1) for (const answer of await calls(10)) await expectKept(answer);
@@ -218,15 +215,15 @@ describe('a refresh that fails for anything else keeps the session (standards: G
   });
 });
 
-describe('a refresh of which nobody knows how it ended (standards: G15)', () => {
-  it('is tried once more: where nothing had happened, nobody sees it', async () => {
+describe('a refresh with an unknown outcome (standards: G15)', () => {
+  it('is retried once and succeeds when the provider has not processed the request', async () => {
     rig.provider.faults.dropBefore('token');
     rig.advance(LIFE);
     expect((await call()).status).toBe(200);
     expect(rig.provider.books()).toMatchObject([{ spent: 1, reuses: 0 }, { familyAlive: true }]);
   });
 
-  it('is tried once more, within the grace of the provider', async () => {
+  it('is retried once and succeeds within the grace period of the provider', async () => {
     Object.assign(rig.provider, { rotate: 'grace', graceMs: 60_000 });
     rig.provider.faults.dropAfterProcessing('token');
     rig.advance(LIFE);
@@ -237,7 +234,7 @@ describe('a refresh of which nobody knows how it ended (standards: G15)', () => 
     expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 
-  it('ends the session cleanly where each token is good for one use', async () => {
+  it('ends the session cleanly when each refresh token allows one use', async () => {
     rig.provider.faults.dropAfterProcessing('token');
     rig.advance(LIFE);
     expectEnded(await call());
@@ -247,7 +244,7 @@ describe('a refresh of which nobody knows how it ended (standards: G15)', () => 
     expect((await call()).status).toBe(200);
   });
 
-  it('is not tried for ever', async () => {
+  it('is retried only once', async () => {
     rig.provider.faults.dropBefore('token', 100);
     rig.advance(LIFE);
     await expectKept(await call());
@@ -255,14 +252,14 @@ describe('a refresh of which nobody knows how it ended (standards: G15)', () => 
   });
 });
 
-describe('a refresh that takes too long (standards: G24)', () => {
+describe('a refresh that exceeds its timeout (standards: G24)', () => {
   beforeEach(async () => {
     rig = await open({ config: { refresh: { timeout: '250ms', retries: 0 } } });
     Object.assign(rig.provider, { rotate: 'grace', graceMs: 60_000 });
     rig.advance(LIFE);
   });
 
-  it('is not waited for: 503, the session kept, and the next call is served', async () => {
+  it('causes a 503, keeps the session and lets a later call succeed', async () => {
     const gate = rig.provider.faults.hold('token');
     for (const answer of await calls(10)) await expectKept(answer);
     expect(refreshes()).toBe(1);
@@ -271,7 +268,7 @@ describe('a refresh that takes too long (standards: G24)', () => {
     expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 
-  it('is not waited for by an answer that comes in drops', async () => {
+  it('causes a 503 when the token response arrives too slowly', async () => {
     rig.provider.faults.delayMs('token', 5_000);
     await expectKept(await call());
     rig.provider.faults.delayMs('token', 0);
@@ -280,7 +277,7 @@ describe('a refresh that takes too long (standards: G24)', () => {
 });
 
 describe('refresh.maxPerMinute', () => {
-  it('bounds what one session may cause, and lets it go on a minute later', async () => {
+  it('limits the refreshes of one session and allows more a minute later', async () => {
     rig = await open({ config: { refresh: { maxPerMinute: 3 } } });
     rig.provider.accessTokenLifetime = 2;
     rig.advance(LIFE);

@@ -53,8 +53,8 @@ async function metric(line: string, { adminUrl }: RunningGateway = rig.gateway):
   );
 }
 
-describe('an access token near its end', () => {
-  it('is used as it is and renewed behind the request: nobody waits', async () => {
+describe('an access token close to expiry', () => {
+  it('is used while a background refresh runs so that no request waits', async () => {
     rig = await open();
     rig.advance(LIFE * 0.85);
     const gate = rig.provider.faults.hold('token');
@@ -71,11 +71,11 @@ describe('an access token near its end', () => {
   });
 
   it.each([
-    ['a fifth of its life', undefined, 0.79, 0.81],
-    ['the share of the configuration', '50%', 0.49, 0.51],
-    ['the duration of the configuration', '30s', 0.89, 0.91],
-    ['at most half of its life', '10m', 0.49, 0.51],
-  ])('is near it for %s', async (_what, ahead, before, after) => {
+    ['a fifth of its lifetime by default', undefined, 0.79, 0.81],
+    ['the configured share', '50%', 0.49, 0.51],
+    ['the configured duration', '30s', 0.89, 0.91],
+    ['at most half of its lifetime', '10m', 0.49, 0.51],
+  ])('is refreshed ahead by %s', async (_what, ahead, before, after) => {
     rig = await open(ahead === undefined ? {} : { config: { refresh: { ahead } } });
     rig.advance(LIFE * before);
     expect(await call()).toBe(200);
@@ -85,7 +85,7 @@ describe('an access token near its end', () => {
     await vi.waitFor(() => expect(refreshes()).toBe(1), PATIENCE);
   });
 
-  it('goes on being used when it cannot be renewed', async () => {
+  it('stays in use when its refresh fails', async () => {
     rig = await open();
     rig.provider.faults.token = { status: 500 };
     rig.advance(LIFE * 0.85);
@@ -95,7 +95,7 @@ describe('an access token near its end', () => {
     expect(new Set(bearers())).toEqual(new Set(issued()));
   });
 
-  it('is left alone while nobody calls (standards: G22)', async () => {
+  it('is not refreshed without calls (standards: G22)', async () => {
     rig = await open();
     rig.advance(LIFE * 5);
     await rig.agent.fetch('/auth/session');
@@ -104,12 +104,12 @@ describe('an access token near its end', () => {
   });
 });
 
-describe('an access token that is over', () => {
+describe('an expired access token', () => {
   beforeEach(async () => {
     rig = await open();
   });
 
-  it('is renewed once for all who wait (standards: G6)', async () => {
+  it('is refreshed once for all waiting requests (standards: G6)', async () => {
     rig.advance(LIFE);
     const gate = rig.provider.faults.hold('token');
     const answers = calls(50);
@@ -123,7 +123,7 @@ describe('an access token that is over', () => {
     expect(await metric('refresh_total{outcome="refreshed"}')).toBe(1);
   });
 
-  it('is renewed as RFC 6749 asks, and no scope is asked for (standards: G1, G3)', async () => {
+  it('is refreshed with the parameters of RFC 6749 and without a scope (standards: G1, G3)', async () => {
     rig.advance(LIFE);
     expect(await call()).toBe(200);
     const asked = rig.provider.requests.filter(({ endpoint }) => endpoint === 'token').at(-1);
@@ -135,7 +135,7 @@ describe('an access token that is over', () => {
     expect(asked?.headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/);
   });
 
-  it('is renewed for the others when one who waits goes away (standards: G24)', async () => {
+  it('is refreshed for the other requests when one waiting client disconnects (standards: G24)', async () => {
     rig.advance(LIFE);
     const gate = rig.provider.faults.hold('token');
     const leaving = new AbortController();
@@ -150,14 +150,14 @@ describe('an access token that is over', () => {
     expect(rig.upstream.requests.map(({ target }) => target)).not.toContain('/api/gone');
   });
 
-  it('is renewed once when it is refused and over at the same moment', async () => {
+  it('is refreshed once when the API rejects it while a background refresh is due', async () => {
     rig.advance(LIFE * 0.85);
     rig.provider.revokeAccessToken(issued()[0] ?? '');
     expect(await calls(20)).toEqual(times(20, 200));
     expect(refreshes()).toBe(1);
   });
 
-  it('is that of its own person, however many are renewed at once (standards: G25)', async () => {
+  it('is replaced by a token of the same user when many are refreshed at once (standards: G25)', async () => {
     const people = await Promise.all(
       Array.from({ length: 12 }, async (_, at) => {
         const agent = rig.browser();
@@ -183,13 +183,13 @@ describe('an access token that is over', () => {
 
 describe('a refresh token (standards: G2)', () => {
   it.each<[string, Rotation, Record<string, unknown>, number]>([
-    ['is kept when the answer has none', 'off', {}, 1],
-    ['is kept when the answer has an empty one', 'off', { refresh_token: '' }, 1],
-    ['is kept when the answer has null for one', 'off', { refresh_token: null }, 1],
-    ['is kept when the answer repeats it', 'same', {}, 1],
-    ['is replaced when the answer has another', 'new', {}, 21],
-    ['is replaced and never used again when it is good for one use', 'strict', {}, 21],
-  ])('%s, twenty times over', async (_what, rotate, patch, tokens) => {
+    ['is kept when the response has none', 'off', {}, 1],
+    ['is kept when the response has an empty one', 'off', { refresh_token: '' }, 1],
+    ['is kept when the response has null', 'off', { refresh_token: null }, 1],
+    ['is kept when the response repeats it', 'same', {}, 1],
+    ['is replaced when the response has another', 'new', {}, 21],
+    ['is replaced and never used again when it allows one use', 'strict', {}, 21],
+  ])('%s over twenty refreshes', async (_what, rotate, patch, tokens) => {
     rig = await open();
     rig.provider.rotate = rotate;
     rig.provider.patchTokenResponse = (json) => ({ ...json, ...patch });
@@ -205,7 +205,7 @@ describe('a refresh token (standards: G2)', () => {
     );
   });
 
-  it('that is missing from the start makes a session that ends with its token', async () => {
+  it('that is missing at sign-in makes the session end with its access token', async () => {
     rig = await openSignedOut();
     rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
     await rig.agent.signIn();
@@ -220,7 +220,7 @@ describe('a refresh token (standards: G2)', () => {
   });
 });
 
-describe('the life of an access token', () => {
+describe('the lifetime of an access token', () => {
   beforeEach(async () => {
     rig = await openSignedOut();
   });
@@ -230,11 +230,11 @@ describe('the life of an access token', () => {
     ['null', null],
     ['0', 0],
     ['negative', -300],
-    ['a text that is no number', 'soon'],
-    ['an empty text', ''],
+    ['a string that is not a number', 'soon'],
+    ['an empty string', ''],
     ['a list', [300]],
   ])(
-    'is unknown when expires_in is %s: a refusal tells its end, and nothing loops (standards: G4)',
+    'is unknown when expires_in is %s and a 401 causes one refresh (standards: G4)',
     async (_what, value) => {
       rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: value });
       await rig.agent.signIn();
@@ -252,9 +252,9 @@ describe('the life of an access token', () => {
   );
 
   it.each<[string, unknown]>([
-    ['a text', '300'],
+    ['a numeric string', '300'],
     ['a fraction', 300.9],
-  ])('is known when expires_in is %s (standards: G4)', async (_what, value) => {
+  ])('is read when expires_in is %s (standards: G4)', async (_what, value) => {
     rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: value });
     await rig.agent.signIn();
     rig.advance(LIFE * 0.7);
@@ -266,7 +266,7 @@ describe('the life of an access token', () => {
     expect(bearers()).toEqual(issued());
   });
 
-  it('is long when expires_in is enormous, and no timer overflows', async () => {
+  it('is long when expires_in is very large and no timer overflows', async () => {
     rig.provider.patchTokenResponse = (json) => ({ ...json, expires_in: 1e300 });
     await rig.agent.signIn();
     rig.advance(25 * 60_000);
@@ -274,7 +274,7 @@ describe('the life of an access token', () => {
     expect(refreshes()).toBe(0);
   });
 
-  it('may be a second', async () => {
+  it('can be one second', async () => {
     rig.provider.accessTokenLifetime = 1;
     await rig.agent.signIn();
     rig.provider.accessTokenLifetime = 300;
@@ -287,7 +287,7 @@ describe('the life of an access token', () => {
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
   ])(
-    "is counted on this machine's clock, with the provider's an hour %s (standards: G5)",
+    'is measured on the gateway clock when the provider clock is an hour %s (standards: G5)',
     async (_what, offset) => {
       await rig.agent.signIn();
       rig.provider.clockOffsetMs = offset;
@@ -299,7 +299,7 @@ describe('the life of an access token', () => {
     },
   );
 
-  it('is the new one after a narrower scope came back, and a 403 about it is passed on (standards: G3)', async () => {
+  it('is that of the new token after a scope reduction and a 403 is passed on without a refresh (standards: G3)', async () => {
     await rig.agent.signIn();
     rig.provider.patchTokenResponse = (json) => ({ ...json, scope: 'openid' });
     rig.advance(LIFE);
@@ -323,8 +323,8 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     ['is of nobody', { sub: undefined }],
     ['is of another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
-    ['is for another client besides', { aud: ['web', 'other'] }],
-  ])('ends the session when it %s, and its access token is never used', async (_what, claims) => {
+    ['is for another client in addition', { aud: ['web', 'other'] }],
+  ])('ends the session when it %s and its access token is never used', async (_what, claims) => {
     rig.provider.patchIdToken = (given) => ({ ...given, ...claims });
     const answer = await rig.agent.fetch('/api/one');
     expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
@@ -340,7 +340,7 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
   });
 
   it.each(['none', 'HS256', 'other-key'] as const)(
-    'ends the session when it is signed by %s',
+    'ends the session when it is signed with %s',
     async (how) => {
       rig.provider.signWith(how);
       expect((await rig.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
@@ -352,7 +352,7 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     ['is of another person', { sub: 'mallory' }],
     ['is of another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
-  ])('ends the session when it %s, though the keys to verify it are away', async (_what, claims) => {
+  ])('ends the session when it %s even while the JWKS is unavailable', async (_what, claims) => {
     await rig.provider.swapKeys();
     rig.provider.patchIdToken = (given) => ({ ...given, ...claims });
     rig.provider.faults.jwks = { status: 503 };
@@ -360,7 +360,7 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     expect(rig.upstream.requests).toEqual([]);
   });
 
-  it('may be missing', async () => {
+  it('is optional', async () => {
     rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: undefined });
     expect(await call()).toBe(200);
     expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({
@@ -368,7 +368,7 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     });
   });
 
-  it('is not needed for the call when the keys are away: the tokens are used, its claims are not', async () => {
+  it('is ignored while the JWKS is unavailable and the new tokens are used', async () => {
     await rig.provider.swapKeys();
     rig.provider.patchIdToken = (claims) => ({ ...claims, name: 'Somebody Else' });
     rig.provider.faults.jwks = { status: 503 };
@@ -380,11 +380,11 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
   });
 });
 
-describe('a logout while a refresh is under way (standards: G14)', () => {
+describe('a logout during a refresh (standards: G14)', () => {
   it.each([
     ['in memory', () => open()],
     ['in Redis', () => openOnRedis()],
-  ])('wins: a session %s does not come back, and its new tokens are revoked', async (_where, start) => {
+  ])('ends a session %s for good and revokes the new tokens', async (_where, start) => {
     rig = await start();
     rig.advance(LIFE);
     const gate = rig.provider.faults.hold('token', 'after');
@@ -410,7 +410,7 @@ describe('a logout while a refresh is under way (standards: G14)', () => {
 });
 
 describe('two gateways on one Redis', () => {
-  it('renew a token once, with a hundred requests spread over both (standards: G6, G7)', async () => {
+  it('refresh a token once for a hundred requests at both (standards: G6, G7)', async () => {
     rig = await openOnRedis();
     const replica = await rig.replica();
     const elsewhere = rig.browser({ like: rig.agent, at: replica });
@@ -431,7 +431,7 @@ describe('two gateways on one Redis', () => {
     expect((await reused(rig.gateway)) + (await reused(replica))).toBe(3);
   });
 
-  it('hand a refresh over: one that ends finishes it first, and the other has its result (standards: G18)', async () => {
+  it('share the result of a refresh that one completes while it closes (standards: G18)', async () => {
     rig = await openOnRedis();
     const replica = await rig.replica();
     const elsewhere = rig.browser({ like: rig.agent, at: replica });

@@ -78,15 +78,15 @@ function revokeTokensOf(every: number, offset = 0): void {
 
 const refreshes = () => market.provider.tokenCalls({ grant: 'refresh_token' });
 
-describe(`the token that an API sees, with ${PEOPLE} people at two gateways (standards: G25)`, () => {
-  it("is the caller's when all call in the instant in which their tokens are over (CVE-2025-67490)", async () => {
+describe(`the access token of an API call, with ${PEOPLE} users at two gateways (standards: G25)`, () => {
+  it('belongs to the caller when all tokens expire and all call at once (CVE-2025-67490)', async () => {
     market.rig.advance(LIFE);
     await callAtOnce(API.path);
     expect(mixUps).toEqual([]);
     expect(refreshes()).toBe(PEOPLE);
   });
 
-  it("is the caller's and the route's when all routes are called at once (CVE-2025-26620)", async () => {
+  it('belongs to the caller and the route when all routes are called at once (CVE-2025-26620)', async () => {
     market.rig.advance(LIFE);
     await callAtOnce(...PATHS);
     expect(mixUps).toEqual([]);
@@ -94,7 +94,7 @@ describe(`the token that an API sees, with ${PEOPLE} people at two gateways (sta
     expect(refreshes()).toBe(4 * PEOPLE);
   });
 
-  it("is the caller's on requests that are sent again while others are sent again (CVE-2026-40155)", async () => {
+  it('belongs to the caller on concurrent replays (CVE-2026-40155)', async () => {
     revokeTokensOf(2);
     await callAtOnce(API.path, ORDERS.path);
     expect(mixUps).toEqual([]);
@@ -102,7 +102,7 @@ describe(`the token that an API sees, with ${PEOPLE} people at two gateways (sta
     expect(refreshes()).toBe(5 * PEOPLE);
   });
 
-  it("is the caller's on a connection that has carried the tokens of others, old and new (CVE-2024-51987)", async () => {
+  it('belongs to the caller on a connection that carried tokens of other users (CVE-2024-51987)', async () => {
     const single = new Agent({ keepAlive: true, maxSockets: 1 });
     const takeTurns = async () => {
       for (const [at, person] of people.entries()) await call(person, BILLING.path, at, single);
@@ -118,7 +118,7 @@ describe(`the token that an API sees, with ${PEOPLE} people at two gateways (sta
   });
 
   it(
-    `is the caller's on each of ${CALLS} calls, while tokens end in time and before it`,
+    `belongs to the caller on each of ${CALLS} calls while tokens expire and are revoked`,
     async () => {
       const before = refreshes();
       let made = 0;
@@ -144,7 +144,7 @@ describe(`the token that an API sees, with ${PEOPLE} people at two gateways (sta
     PATIENCE_MS,
   );
 
-  it('has cost nobody a session, and no refresh token was shown twice', () => {
+  it('causes no lost session and no refresh token that is presented twice in these tests', () => {
     const { families } = market.provider;
     expect(families.filter(({ alive, reuses }) => !alive || reuses > 0)).toEqual([]);
     expect(market.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);

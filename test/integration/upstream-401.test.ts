@@ -39,10 +39,10 @@ async function metric(line: string): Promise<number> {
   );
 }
 
-describe('a token that an upstream refuses before its time (standards: G8)', () => {
+describe('an access token that an upstream rejects before its expiry (standards: G8)', () => {
   beforeEach(revokeToken);
 
-  it('is renewed once, and the call made once more with the new one', async () => {
+  it('is refreshed once and the call is replayed with the new token', async () => {
     const answer = await rig.agent.fetch('/api/one');
     expect(answer.status).toBe(200);
     expect(bearers()).toEqual(issued());
@@ -53,7 +53,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE'])(
-    'sends a body by %s a second time, byte for byte (standards: G10)',
+    'causes a replay with the unchanged body for %s (standards: G10)',
     async (method) => {
       const body = bytes(10_000);
       // Without a length Node's client would send the body of a DELETE unframed.
@@ -69,7 +69,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     },
   );
 
-  it('sends a body of unknown length a second time, when it was short', async () => {
+  it('causes a replay with a short body of unknown length', async () => {
     const body = bytes(10_000);
     const answer = await rig.agent.fetch('/api/one', {
       method: 'POST',
@@ -79,7 +79,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     expect(rig.upstream.requests.map(({ bodySha256 }) => bodySha256)).toEqual([sha256(body), sha256(body)]);
   });
 
-  it('is renewed once for fifty calls, each of which is made at most twice', async () => {
+  it('is refreshed once for fifty calls, each of which is sent at most twice', async () => {
     const paths = Array.from({ length: 50 }, (_, at) => `/api/${at}`);
     const answers = await Promise.all(paths.map((path) => rig.agent.fetch(path)));
     expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill(200));
@@ -91,7 +91,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     }
   });
 
-  it('is not renewed again for a call that was under way with the old one', async () => {
+  it('is not refreshed again for a call that was in progress with the old token', async () => {
     const gate = Promise.withResolvers<void>();
     const strict = requireToken(rig.provider.isAccessTokenActive);
     const slow: Behaviour = async (request, response, record) => {
@@ -108,7 +108,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     expect(bearers()).toEqual([issued()[0], issued()[0], issued()[1], issued()[1]]);
   });
 
-  it('is renewed behind a call whose body is too large to be sent again: its 401 is the answer (standards: G10)', async () => {
+  it('is refreshed in the background when the body is too large to replay and the 401 is passed on (standards: G10)', async () => {
     const answer = await rig.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) });
     expect(answer.status).toBe(401);
     expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
@@ -121,7 +121,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     expect(rig.upstream.requests.at(-1)?.bearer).toBe(issued()[1]);
   });
 
-  it('makes the refusal the answer when it cannot be renewed now, and the session is kept', async () => {
+  it('causes the 401 to be passed on and keeps the session when the refresh fails', async () => {
     await rig.provider.stop();
     const answer = await rig.agent.fetch('/api/one');
     expect(answer.status).toBe(401);
@@ -131,7 +131,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('ends the session when the provider rejects its refresh token', async () => {
+  it('ends the session when the provider rejects the refresh token', async () => {
     rig.provider.invalidateSession({ user: 'alice' });
     const answer = await rig.agent.fetch('/api/one');
     expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
@@ -140,7 +140,7 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     expect(rig.agent.cookies.all()).toEqual([]);
   });
 
-  it('is as good as any other to a route without a token', async () => {
+  it('is not refreshed on a route without a token', async () => {
     const answer = await rig.agent.fetch('/public/one');
     expect(answer.status).toBe(401);
     expect((await rig.browser().fetch('/optional/one')).status).toBe(401);
@@ -148,8 +148,8 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
   });
 });
 
-describe('an upstream that refuses every token', () => {
-  it('causes one refresh, not one a call, and its own 401 is the answer', async () => {
+describe('an upstream that rejects every token', () => {
+  it('causes one refresh instead of one per call and its own 401 is passed on', async () => {
     rig.upstream.respond(status(401, { ...INVALID_TOKEN, 'content-type': 'text/plain' }, 'never'));
     for (let each = 0; each < 20; each += 1) {
       const answer = await rig.agent.fetch('/api/one');
@@ -162,7 +162,7 @@ describe('an upstream that refuses every token', () => {
     expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 
-  it('causes few refreshes when many call at once, and when tokens grow old meanwhile', async () => {
+  it('causes few refreshes with concurrent calls and expiring tokens', async () => {
     rig.upstream.respond(status(401, INVALID_TOKEN, 'never'));
     for (let round = 0; round < 5; round += 1) {
       const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => rig.agent.fetch(`/api/${at}`)));
@@ -172,7 +172,7 @@ describe('an upstream that refuses every token', () => {
     expect(refreshes()).toBeLessThanOrEqual(3);
   });
 
-  it('does not spoil the token for another route', async () => {
+  it('does not affect the token for another route', async () => {
     rig.upstream.respond((request, response, record) => {
       const behaviour = record.target.startsWith('/api/broken') ? status(401, INVALID_TOKEN) : echo;
       return behaviour(request, response, record);
@@ -182,7 +182,7 @@ describe('an upstream that refuses every token', () => {
     expect(refreshes()).toBe(1);
   });
 
-  it('is believed again once it takes a token', async () => {
+  it('causes normal handling again once it accepts a token', async () => {
     rig.upstream.respond(status(401, INVALID_TOKEN));
     await rig.agent.fetch('/api/one');
     await rig.agent.fetch('/api/one');
@@ -192,25 +192,25 @@ describe('an upstream that refuses every token', () => {
   });
 });
 
-describe('which answers ask for another token (standards: G9)', () => {
+describe('the decision to replay a call with another token (standards: G9)', () => {
   it.each<[string, number, string[]]>([
     ['a 401 without a challenge', 401, []],
-    ['a 401 that wants a bearer token', 401, ['Bearer']],
+    ['a 401 that asks for a bearer token', 401, ['Bearer']],
     ['a 401 that names its realm', 401, ['Bearer realm="api, of the realm", charset="UTF-8"']],
     [
       'a 401 with invalid_token',
       401,
       ['Bearer error="invalid_token", error_description="expired, long ago"'],
     ],
-    ['a 401 with invalid_token in capitals around it', 401, ['BEARER Error="invalid_token"']],
-    ['a 401 with invalid_token, not quoted', 401, ['Bearer error=invalid_token']],
+    ['a 401 with invalid_token and other letter case', 401, ['BEARER Error="invalid_token"']],
+    ['a 401 with unquoted invalid_token', 401, ['Bearer error=invalid_token']],
     [
-      'a 401 with invalid_token behind another challenge',
+      'a 401 with invalid_token after another challenge',
       401,
       ['Basic realm="a, b", Bearer error="invalid_token"'],
     ],
-    ['a 401 with invalid_token in another line', 401, ['Negotiate', 'Bearer error="invalid_token"']],
-  ])('%s does', async (_what, code, challenges) => {
+    ['a 401 with invalid_token in a second field', 401, ['Negotiate', 'Bearer error="invalid_token"']],
+  ])('is positive for %s', async (_what, code, challenges) => {
     const headers = challenges.length === 0 ? {} : { 'www-authenticate': challenges };
     rig.upstream.respond(inTurn(status(code, headers), echo));
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
@@ -222,17 +222,17 @@ describe('which answers ask for another token (standards: G9)', () => {
     ['a 401 with invalid_request', 401, ['Bearer error="invalid_request"']],
     ['a 401 with insufficient_scope', 401, ['Bearer error="insufficient_scope", scope="admin"']],
     [
-      'a 401 that speaks of invalid_token elsewhere',
+      'a 401 with invalid_token only in the description',
       401,
       ['Bearer error="invalid_request", error_description="invalid_token"'],
     ],
-    ['a 401 that wants a password', 401, ['Basic realm="x"']],
-    ['a 401 that wants a DPoP nonce', 401, ['DPoP error="use_dpop_nonce"']],
+    ['a 401 that asks for a password', 401, ['Basic realm="x"']],
+    ['a 401 that asks for a DPoP nonce', 401, ['DPoP error="use_dpop_nonce"']],
     ['a 403 with insufficient_scope', 403, ['Bearer error="insufficient_scope"']],
     ['a 403 with invalid_token', 403, ['Bearer error="invalid_token"']],
     ['a 407', 407, ['Bearer error="invalid_token"']],
     ['a 200 with a challenge', 200, ['Bearer error="invalid_token"']],
-  ])('%s does not: it is the answer', async (_what, code, challenges) => {
+  ])('is negative for %s, which is passed on', async (_what, code, challenges) => {
     rig.upstream.respond(status(code, { 'www-authenticate': challenges }, 'as it is'));
     const answer = await rig.agent.fetch('/api/one');
     expect([answer.status, answer.text()]).toEqual([code, 'as it is']);
@@ -243,22 +243,22 @@ describe('which answers ask for another token (standards: G9)', () => {
 
   it.each([
     ['alone', ['Bearer error="insufficient_user_authentication", acr_values="2fa", max_age="60"']],
-    ['beside others', ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"']],
-  ])(
-    'a 401 with insufficient_user_authentication %s asks for a stronger sign-in',
-    async (_what, challenges) => {
-      rig.upstream.respond(status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'));
-      const answer = await rig.agent.fetch('/api/one');
-      expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-      expect(answer.setCookies).toEqual([]);
-      expect(answer.text()).not.toContain('secret text');
-      expect(rig.upstream.requests).toHaveLength(1);
-      expect(refreshes()).toBe(0);
-      expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
-    },
-  );
+    [
+      'together with other challenges',
+      ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
+    ],
+  ])('becomes a step-up response for insufficient_user_authentication %s', async (_what, challenges) => {
+    rig.upstream.respond(status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'));
+    const answer = await rig.agent.fetch('/api/one');
+    expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+    expect(answer.setCookies).toEqual([]);
+    expect(answer.text()).not.toContain('secret text');
+    expect(rig.upstream.requests).toHaveLength(1);
+    expect(refreshes()).toBe(0);
+    expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
+  });
 
-  it('a call that was made once more asks for it just as well', async () => {
+  it('becomes a step-up response after a replay as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
     rig.upstream.respond(inTurn(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })));
     const answer = await rig.agent.fetch('/api/one');
@@ -270,7 +270,7 @@ describe('which answers ask for another token (standards: G9)', () => {
     expect((await rig.agent.fetch('/api/two')).status).toBe(200);
   });
 
-  it('a call with trailers asks for it just as well', async () => {
+  it('becomes a step-up response for a call with trailers as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
     rig.upstream.respond(status(401, { 'www-authenticate': challenge }, 'secret text of the upstream'));
     const url = new URL(rig.gateway.url);

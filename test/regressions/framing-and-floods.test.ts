@@ -33,32 +33,32 @@ afterAll(async () => {
 
 const expectService = async () => expect((await stage.send('GET /api/after HTTP/1.1')).status).toBe(200);
 
-describe('a request in a request', () => {
+describe('a smuggled request inside another request', () => {
   const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: HOST\r\n\r\n';
 
   it.each([
-    ['CVE-2024-27982', 'a space before a length', 'POST', ['X-A: a\r\n Content-Length: 52'], ''],
-    ['CVE-2024-27982', 'a space before the first field', 'POST', [], ' Content-Length: 52\r\n\r\n'],
-    ['CVE-2025-23167', 'a head that ends in CR LF CR', 'POST', [], '\r\n\rX'],
-    ['CVE-2022-35256', 'a field without its end', 'POST', ['X-A: a\rContent-Length: 52'], ''],
-    ['CVE-2022-32214', 'fields that end in LF alone', 'POST', ['X-A: a\nContent-Length: 52'], ''],
+    ['CVE-2024-27982', 'whitespace before Content-Length', 'POST', ['X-A: a\r\n Content-Length: 52'], ''],
+    ['CVE-2024-27982', 'whitespace before the first header field', 'POST', [], ' Content-Length: 52\r\n\r\n'],
+    ['CVE-2025-23167', 'header section ending in CR LF CR', 'POST', [], '\r\n\rX'],
+    ['CVE-2022-35256', 'header field without a line ending', 'POST', ['X-A: a\rContent-Length: 52'], ''],
+    ['CVE-2022-32214', 'header fields ending in a bare LF', 'POST', ['X-A: a\nContent-Length: 52'], ''],
     [
       'CVE-2022-32215',
-      'a coding in several lines',
+      'Transfer-Encoding folded over two lines',
       'POST',
       ['Transfer-Encoding: chunked\r\n , identity'],
       '0\r\n\r\n',
     ],
     [
       'CVE-2022-32215',
-      'two codings',
+      'two Transfer-Encoding fields',
       'POST',
       ['Transfer-Encoding: chunked', 'Transfer-Encoding: x'],
       '0\r\n\r\n',
     ],
-    ['CVE-2023-30589', 'an empty field that ends in CR', 'POST', ['X-A:\rContent-Length: 52'], ''],
-    ['CVE-2020-8201', 'a CR in the name of a length', 'POST', ['Content\rLength: 52'], ''],
-  ])('is not found by %s: %s (standards: F5)', async (_id, _what, method, fields, rest) => {
+    ['CVE-2023-30589', 'empty header field ending in a bare CR', 'POST', ['X-A:\rContent-Length: 52'], ''],
+    ['CVE-2020-8201', 'bare CR inside the name Content-Length', 'POST', ['Content\rLength: 52'], ''],
+  ])('is not read as a request, %s: %s (standards: F5)', async (_id, _what, method, fields, rest) => {
     const connection = await stage.open();
     const isHeadOpen = rest.startsWith(' ') || rest.startsWith('\r\n\r');
     const head = stage.head(`${method} /api/one HTTP/1.1`, ...fields);
@@ -74,7 +74,7 @@ describe('a request in a request', () => {
     connection.close();
   });
 
-  it('is not made of two lengths, by a client or by an API (CVE-2026-1525; standards: F5, F21)', async () => {
+  it('is not created by two Content-Length fields from a client or an API (CVE-2026-1525; standards: F5, F21)', async () => {
     for (const lengths of [['4', '4'], ['4', '5'], ['4, 4']]) {
       const fields = lengths.map((length) => `Content-Length: ${length}`);
       expect((await stage.send('POST /api/one HTTP/1.1', fields, 'body')).status).toBe(400);
@@ -90,7 +90,7 @@ describe('a request in a request', () => {
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
   });
 
-  it('is not what follows an upgrade before its answer (CVE-2026-2833; standards: F26)', async () => {
+  it('is not read from the bytes after an upgrade request that the upstream refuses (CVE-2026-2833; standards: F26)', async () => {
     for (const status of ['200 OK', '403 Forbidden', '426 Upgrade Required']) {
       stage.raw.attend = async (socket, head) => {
         await head;
@@ -106,8 +106,8 @@ describe('a request in a request', () => {
   });
 });
 
-describe('an upgrade', () => {
-  it('to the development server is judged by Host and Origin as well (CVE-2026-112085 / GHSA-cfqc-fj3v-j925; standards: F24)', async () => {
+describe('an upgrade request', () => {
+  it('to the development server must pass the Host and Origin checks (CVE-2026-112085 / GHSA-cfqc-fj3v-j925; standards: F24)', async () => {
     for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1']) {
       expect((await stage.send('GET /hot HTTP/1.1', [`Origin: ${origin}`, ...UPGRADE])).status).toBe(403);
     }
@@ -130,7 +130,7 @@ describe('an upgrade', () => {
     'http://evil.example/socket/live',
     '/\\evil.example/socket/live',
   ])(
-    'has the Origin compared with ours, not with what its target names: %s (CVE-2026-126344 / GHSA-7v5p-43qr-wch5; standards: F24)',
+    'has its Origin compared with the base URL instead of the host in its target: %s (CVE-2026-126344 / GHSA-7v5p-43qr-wch5; standards: F24)',
     async (target) => {
       for (const origin of ['http://evil.example', 'https://evil.example']) {
         const answer = await stage.send(`GET ${target} HTTP/1.1`, [`Origin: ${origin}`, ...UPGRADE]);
@@ -143,7 +143,7 @@ describe('an upgrade', () => {
     },
   );
 
-  it('that ends badly takes nothing with it (CVE-2024-21536 / GHSA-c7qv-q95q-8v27; standards: F23)', async () => {
+  it('that fails or is reset leaves the gateway serving other requests (CVE-2024-21536 / GHSA-c7qv-q95q-8v27; standards: F23)', async () => {
     for (const target of ['//x@x', '/api//x@x', '/raw//x@x', '/raw/{a,b}*?', '/%']) {
       stage.raw.attend = (socket) => void socket.resetAndDestroy();
       const connection = await stage.open();
@@ -157,8 +157,8 @@ describe('an upgrade', () => {
   });
 });
 
-describe('a body', () => {
-  it('is not written anew: no CR LF in a part begins another (CVE-2026-55603 / GHSA-gcq2-9pq2-cxqm, CVE-2025-32997 / GHSA-9gqv-wp59-fq42, CVE-2025-32996 / GHSA-4www-5p9h-95mh; standards: F28)', async () => {
+describe('a request body', () => {
+  it('is forwarded unchanged so that CR LF inside a multipart part starts no new part (CVE-2026-55603 / GHSA-gcq2-9pq2-cxqm, CVE-2025-32997 / GHSA-9gqv-wp59-fq42, CVE-2025-32996 / GHSA-4www-5p9h-95mh; standards: F28)', async () => {
     const bodies = [
       [
         'multipart/form-data; boundary=b',
@@ -183,7 +183,7 @@ describe('a body', () => {
     }
   });
 
-  it('that is empty harms no endpoint (CVE-2025-3891)', async () => {
+  it('that is empty causes no error at any endpoint (CVE-2025-3891)', async () => {
     const paths = [
       'login',
       'callback',
@@ -209,8 +209,8 @@ describe('a body', () => {
   });
 });
 
-describe('a field of a request', () => {
-  it('named like an inner part of an object harms nothing (CVE-2026-21710; standards: F23)', async () => {
+describe('a request header field', () => {
+  it('named like an Object.prototype property causes no error (CVE-2026-21710; standards: F23)', async () => {
     const names = ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString', '__defineGetter__'];
     const fields = names.flatMap((name) => [`${name}: x`, `${name}: y`]);
     for (const path of ['/api/one', '/public/one', '/auth/session', '/page']) {
@@ -226,7 +226,7 @@ describe('a field of a request', () => {
     await expectService();
   });
 
-  it('that counts pieces of a cookie is not counted to (CVE-2024-24814 / GHSA-hxr6-w4gc-7vvv; standards: E9)', async () => {
+  it('that announces a number of cookie chunks is rejected without looping over them (CVE-2024-24814 / GHSA-hxr6-w4gc-7vvv; standards: E9)', async () => {
     const counts = [
       'coatcheck_chunks=99999999',
       'coatcheck.0=a',
@@ -243,7 +243,7 @@ describe('a field of a request', () => {
   });
 });
 
-it('spends a refresh token once, however many replicas want it at once (CVE-2026-1035, CVE-2026-53517, CVE-2026-50631; standards: G6)', async () => {
+it('concurrent requests at two replicas spend a refresh token once (CVE-2026-1035, CVE-2026-53517, CVE-2026-50631; standards: G6)', async () => {
   const redis = await startRedis();
   const rig = await openRig({ store: redis.url });
   const replica = await rig.replica();

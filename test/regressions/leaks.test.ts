@@ -33,7 +33,7 @@ describe('a credential', () => {
     await Promise.all([elsewhere.close(), devServer.close()]);
   });
 
-  it('is not in the answer that says who somebody is (CVE-2024-39315 / GHSA-rrqr-7w59-637v; standards: A3, A20)', async () => {
+  it('is absent from the session endpoint response (CVE-2024-39315 / GHSA-rrqr-7w59-637v; standards: A3, A20)', async () => {
     const { body } = await stage.send('GET /auth/session HTTP/1.1');
     const told = JSON.parse(body.toString());
     expect(told).toMatchObject({ authenticated: true, subject: 'alice' });
@@ -44,7 +44,7 @@ describe('a credential', () => {
     expect(body.toString()).not.toMatch(/eyJ[\w-]+\.eyJ/);
   });
 
-  it('of the gateway does not go to an API (CVE-2022-31130 / GHSA-jv32-5578-pxjc, CVE-2022-39201 / GHSA-x744-mm8v-vpgr; standards: A17, F9)', async () => {
+  it('of the gateway is never sent to an API, not even by configuration (CVE-2022-31130 / GHSA-jv32-5578-pxjc, CVE-2022-39201 / GHSA-x744-mm8v-vpgr; standards: A17, F9)', async () => {
     for (const path of ['/api/one', '/public/one', '/optional/one', '/cookies/one']) {
       await stage.send(`GET ${path} HTTP/1.1`, ['Cookie: theme=dark', `X-Cookie: none`]);
       const { headers } = stage.received();
@@ -62,7 +62,7 @@ describe('a credential', () => {
     }
   });
 
-  it('does not go to whoever serves the pages, when an API fails (CVE-2026-41181; standards: F29)', async () => {
+  it('is not sent to the development server when an API fails (CVE-2026-41181; standards: F29)', async () => {
     stage.upstream.respond((request) => void request.socket.destroy());
     expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(502);
     stage.upstream.respond(answering({}, 500));
@@ -75,7 +75,7 @@ describe('a credential', () => {
     }
   });
 
-  it('does not follow a redirect of an API (CVE-2026-111756 / GHSA-q3jh-wrc6-jgq8, CVE-2026-120415 / GHSA-9v6h-8rgp-m69f; standards: F18)', async () => {
+  it('is not sent to the target of a redirect from an API (CVE-2026-111756 / GHSA-q3jh-wrc6-jgq8, CVE-2026-120415 / GHSA-9v6h-8rgp-m69f; standards: F18)', async () => {
     for (const code of [301, 302, 303, 307, 308]) {
       for (const location of [`${elsewhere.url}/steal`, `//127.0.0.1:${elsewhere.port}/steal`]) {
         stage.upstream.respond(redirect(location, code));
@@ -87,7 +87,7 @@ describe('a credential', () => {
     expect(elsewhere.requests).toEqual([]);
   });
 
-  it('does not go to an API whose certificate nobody vouches for (CVE-2026-107318; standards: F30, B16)', async () => {
+  it('is not sent to an API with an untrusted certificate (CVE-2026-107318; standards: F30, B16)', async () => {
     const seen: Buffer[] = [];
     const server = createTlsServer(
       selfSigned,
@@ -111,7 +111,7 @@ describe('a credential', () => {
     await listener.stop();
   });
 
-  it('is not in debug pages, metrics or health checks of the public listener (CVE-2022-24797; standards: F32)', async () => {
+  it('is absent from debug pages, metrics and health checks of the public listener (CVE-2022-24797; standards: F32)', async () => {
     const closed = await openStage();
     for (const path of [
       '/metrics',
@@ -133,9 +133,9 @@ describe('a credential', () => {
   });
 });
 
-describe('a redirect of the provider', () => {
+describe('a redirect from the provider', () => {
   it.each(['discovery', 'jwks', 'token', 'revoke'] as const)(
-    'by its %s endpoint leads nobody to another place with a secret (CVE-2026-111756, CVE-2026-120415; standards: F18)',
+    'by its %s endpoint is not followed and sends no secret elsewhere (CVE-2026-111756, CVE-2026-120415; standards: F18)',
     async (endpoint) => {
       const elsewhere = await startUpstream();
       const rig = await openRig();
@@ -155,13 +155,13 @@ describe('a redirect of the provider', () => {
   );
 });
 
-describe('what is sealed', () => {
+describe('a sealed value', () => {
   let redis: RedisServer;
   let rig: TestGateway;
 
   openTestRigs((opened) => ({ redis, rig } = opened));
 
-  it('never looks the same twice (CVE-2021-32791; standards: E5)', async () => {
+  it('differs each time in salt, initialization vector and ciphertext (CVE-2021-32791; standards: E5)', async () => {
     const tickets = new Set<string>();
     for (let time = 0; time < 8; time += 1) {
       const agent = rig.browser();
@@ -176,7 +176,7 @@ describe('what is sealed', () => {
     expect(keys).toHaveLength(8);
   });
 
-  it('says nothing of why it does not open, whatever bit was turned (CVE-2026-47775; standards: E5)', async () => {
+  it('that was tampered with gets the same response whichever bit changed (CVE-2026-47775; standards: E5)', async () => {
     await rig.agent.signIn();
     const seal = rig.agent.cookies.get('coatcheck')?.value ?? '';
     const answers = new Set<string>();
@@ -198,7 +198,7 @@ describe('what is sealed', () => {
     expect(rig.upstream.requests).toEqual([]);
   });
 
-  it('is not blown up: a compressed ID token is refused without being opened (GHSA-hhhv-q57g-882q; standards: C27)', async () => {
+  it('is never decompressed because a compressed ID token is rejected unopened (GHSA-hhhv-q57g-882q; standards: C27)', async () => {
     const header = { alg: 'dir', enc: 'A256GCM', zip: 'DEF' };
     const bomb = await new CompactEncrypt(Buffer.alloc(2_000_000))
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })

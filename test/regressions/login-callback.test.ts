@@ -32,14 +32,14 @@ async function expectRefused(answer: AgentResponse, agent: UserAgent = rig.agent
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
 }
 
-describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altered authorization request switched off', () => {
-  it('a login whose request lost its state ends in nothing (standards: B2)', async () => {
+describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: an altered authorization request that disables checks', () => {
+  it('a login whose authorization request lost its state starts no session (standards: B2)', async () => {
     const callback = await answerOfProvider();
     callback.searchParams.delete('state');
     await expectRefused(await rig.agent.get(callback.href));
   });
 
-  it('a login whose request lost its nonce ends in nothing (standards: C11)', async () => {
+  it('a login whose authorization request lost its nonce starts no session (standards: C11)', async () => {
     rig.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
     const answer = await login(rig.agent);
     expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
@@ -47,7 +47,7 @@ describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altere
   });
 
   it.each(['code_challenge', 'nonce', 'state'])(
-    'a login whose request got another %s from somebody else ends in nothing (standards: B3, B4)',
+    'a login whose authorization request carries the %s of another browser starts no session (standards: B3, B4)',
     async (name) => {
       const [own, others] = [await beginLogin(rig.agent), await beginLogin(rig.browser())];
       const altered = new URL(own.authorizationUrl);
@@ -59,8 +59,8 @@ describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altere
   );
 });
 
-describe('CVE-2026-73419, Auth.js: a login begun with one provider, finished with another', () => {
-  it('is refused, and the code goes to neither (standards: B8)', async () => {
+describe('CVE-2026-73419, Auth.js: a login that begins with one provider and finishes with another', () => {
+  it('the callback is rejected and neither provider receives the code (standards: B8)', async () => {
     const other = await startFakeProvider();
     onTestFinished(() => other.close());
     other.metadata['authorization_response_iss_parameter_supported'] = false;
@@ -78,28 +78,34 @@ describe.each([
   ['CVE-2026-81888 (GHSA-fm3f-ch8h-qw8q)', '@hono/oauth-providers'],
   ['GHSA-xc49-mgwh-9pjv', 'nuxt-auth-utils'],
   ['CVE-2026-54599 (GHSA-gr2w-m9v4-qm3v)', 'Wallos'],
-])('%s, %s: a state that nobody looked at', (_advisory, _product) => {
+])('%s, %s: a state that is not verified', (_advisory, _product) => {
   it.each<[string, (callback: URL, other: URL) => void]>([
-    ['is left out', ({ searchParams }) => searchParams.delete('state')],
+    ['is missing', ({ searchParams }) => searchParams.delete('state')],
     ['is empty', ({ searchParams }) => searchParams.set('state', '')],
-    ['is made up', ({ searchParams }) => searchParams.set('state', 'x'.repeat(43))],
+    ['is invented', ({ searchParams }) => searchParams.set('state', 'x'.repeat(43))],
     [
-      "is another browser's",
+      'is the state of another browser',
       (own, other) => own.searchParams.set('state', other.searchParams.get('state') ?? ''),
     ],
-    ['is there twice', ({ searchParams }) => searchParams.append('state', searchParams.get('state') ?? '')],
-    ['is a list', (callback) => void (callback.search = callback.search.replace('state=', 'state[]='))],
+    ['appears twice', ({ searchParams }) => searchParams.append('state', searchParams.get('state') ?? '')],
     [
-      'is spelled otherwise',
+      'has the name state[]',
+      (callback) => void (callback.search = callback.search.replace('state=', 'state[]=')),
+    ],
+    [
+      'has the name State',
       (callback) => void (callback.search = callback.search.replace('state=', 'State=')),
     ],
-  ])('is refused when it %s, though the browser has begun a login (standards: B2)', async (_what, change) => {
-    const callback = await answerOfProvider();
-    change(callback, await answerOfProvider(rig.browser(), '?login_hint=mallory'));
-    await expectRefused(await rig.agent.get(callback.href));
-  });
+  ])(
+    'rejects a callback whose state %s although the browser has begun a login (standards: B2)',
+    async (_what, change) => {
+      const callback = await answerOfProvider();
+      change(callback, await answerOfProvider(rig.browser(), '?login_hint=mallory'));
+      await expectRefused(await rig.agent.get(callback.href));
+    },
+  );
 
-  it('makes nobody sign in as somebody else: a whole answer of an attacker is refused (standards: B2, E16)', async () => {
+  it('rejects a complete authorization response of an attacker and signs nobody in (standards: B2, E16)', async () => {
     const attackers = await answerOfProvider(rig.browser(), '?login_hint=mallory');
     await beginLogin(rig.agent);
     await expectRefused(await rig.agent.get(attackers.href));
@@ -108,7 +114,7 @@ describe.each([
 
 describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
   it.each(['access_token', 'id_token', 'token', 'response'])(
-    'is refused when it has "%s" in place of a code, and beside one (standards: C24)',
+    'is rejected with "%s" in place of the code and in addition to it (standards: C24)',
     async (name) => {
       await rig.browser().signIn();
       const stolen = rig.provider.secrets(['access_token']).at(-1) ?? '';
@@ -128,14 +134,14 @@ describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
   );
 });
 
-describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters smuggled into the authorization request', () => {
+describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters injected into the authorization request', () => {
   it.each([
     'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
     'returnTo=/x&scope=admin&acr_values=0',
     'scope=admin&redirect_uri=https%3A%2F%2Fevil.example&client_id=other&response_type=token&audience=other',
     'login_hint=a%26scope%3Dadmin',
     'prompt=none%26scope%3Dadmin',
-  ])('none of %s arrives there', async (query) => {
+  ])('the authorization request contains no injected value from the login query %s', async (query) => {
     const { searchParams } = (await beginLogin(rig.agent, `?${query}`)).authorizationUrl;
     expect(searchParams.getAll('scope')).toEqual(['openid profile email offline_access']);
     expect(searchParams.getAll('redirect_uri')).toEqual([`${rig.gateway.url}/auth/callback`]);
@@ -150,10 +156,10 @@ describe.each([
   ['CVE-2021-32702 (GHSA-954c-jjx6-cxv7)', 'nextjs-auth0'],
   ['CVE-2021-32792 (GHSA-458c-7pwg-3j7j)', 'mod_auth_openidc'],
   ['CVE-2019-1010247', 'mod_auth_openidc'],
-])('%s, %s: markup in a parameter that became part of a page', (_advisory, _product) => {
+])('%s, %s: markup in a parameter that is reflected into a page', (_advisory, _product) => {
   const markup = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`;
 
-  it('is no markup in any answer, whichever parameter it is in (standards: C23)', async () => {
+  it('no response contains markup from any request parameter (standards: C23)', async () => {
     const names = ['error', 'error_description', 'error_uri', 'code', 'iss', 'session_state', 'x'];
     for (const name of names) {
       const callback = await answerOfProvider();
@@ -174,7 +180,7 @@ describe.each([
   });
 });
 
-describe('CVE-2022-31093, next-auth: a malformed address of return that was thrown at, and never answered', () => {
+describe('CVE-2022-31093, next-auth: a malformed return URL that throws and leaves the request without a response', () => {
   it.each([
     '%',
     '%zz',
@@ -185,7 +191,7 @@ describe('CVE-2022-31093, next-auth: a malformed address of return that was thro
     '%c0%af',
     `/${'%'.repeat(900)}`,
     '\u{1f600}',
-  ])('a login that is to end at %j is answered, and ends at home', async (returnTo) => {
+  ])('a login with the returnTo %j completes and redirects to a path of the app', async (returnTo) => {
     for (const value of [encodeURIComponent(returnTo), returnTo.replace(/[^\x21-\x7e]/g, '%ff')]) {
       const callback = await login(rig.agent, `?returnTo=${value}`);
       expect(callback.status).toBe(303);
@@ -194,7 +200,7 @@ describe('CVE-2022-31093, next-auth: a malformed address of return that was thro
   });
 });
 
-describe('CVE-2023-27496, Envoy: a callback without a state that ended the process', () => {
+describe('CVE-2023-27496, Envoy: a callback without a state that crashes the process', () => {
   it.each([
     '',
     '?',
@@ -208,7 +214,7 @@ describe('CVE-2023-27496, Envoy: a callback without a state that ended the proce
     '?state=%ff',
     '?error=',
     '?&&&',
-  ])('a callback with %j is refused, and the next login succeeds (standards: C29)', async (query) => {
+  ])('rejects a callback with the query %j and completes the next login (standards: C29)', async (query) => {
     const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\n\r\n`;
     const answer = await rawRequest(rig.gateway.port, head);
     expect(answer.status).toBe(400);
@@ -219,9 +225,9 @@ describe('CVE-2023-27496, Envoy: a callback without a state that ended the proce
   });
 });
 
-describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: what is protected, behind the way to the login', () => {
+describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected content after the login redirect', () => {
   it.each(['navigate', 'cors'])(
-    'nothing of an API follows the 401 of a %s (standards: A21, F33)',
+    'the 401 for a request in mode %s contains nothing from the API (standards: A21, F33)',
     async (mode) => {
       rig.upstream.respond((_request, response) => void response.end('canary of the API'));
       const answer = await rig.agent.get('/api/one', {
@@ -234,8 +240,8 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: what is protec
   );
 });
 
-describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed parameters of a login that nobody verified', () => {
-  it('a login is lost with any character of its seal changed (standards: B7)', async () => {
+describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not verified', () => {
+  it('rejects a login cookie in which any character was changed (standards: B7)', async () => {
     const callback = await answerOfProvider();
     const [cookie] = rig.agent.cookies.all();
     const seal = cookie?.value ?? '';

@@ -9,7 +9,7 @@ import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { requireToken } from '../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
 
-describe("one person's token with another person's request", () => {
+describe('the access token of another user', () => {
   const PEOPLE = 30;
   let rig: TestGateway;
   let orders: Upstream;
@@ -54,26 +54,26 @@ describe("one person's token with another person's request", () => {
     expect(mixed.flat()).toEqual([]);
   };
 
-  it('never goes out, when all tokens are renewed in one instant and over one pool (CVE-2025-67490, CVE-2024-51987 / GHSA-7mr7-4f54-vcx5)', async () => {
+  it('is never sent with a request when all tokens are refreshed at once over one connection pool (CVE-2025-67490, CVE-2024-51987 / GHSA-7mr7-4f54-vcx5)', async () => {
     rig.advance(300_000);
     await callAtOnce('/api');
   });
 
-  it('never goes out on a request that is sent again among others (CVE-2026-40155 / GHSA-xq8m-7c5p-c2r6)', async () => {
+  it('is never sent with a replayed request (CVE-2026-40155 / GHSA-xq8m-7c5p-c2r6)', async () => {
     for (const { accessTokens } of rig.provider.families.filter((_, at) => at % 2 === 0)) {
       for (const { token } of accessTokens) rig.provider.revokeAccessToken(token);
     }
     await callAtOnce('/api');
   });
 
-  it('is not given for other scopes that are asked for at the same time (CVE-2025-26620 / GHSA-qxj7-2x7w-3mpp)', async () => {
+  it('is never used for another scope that is requested at the same time (CVE-2025-26620 / GHSA-qxj7-2x7w-3mpp)', async () => {
     rig.advance(300_000);
     await callAtOnce('/api', '/orders');
     const tokensAt = ({ requests }: Upstream) => requests.map(({ bearer }) => bearer);
     expect(tokensAt(orders).filter((token) => tokensAt(rig.upstream).includes(token))).toEqual([]);
   });
 
-  it('is not sent for somebody who has none, right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
+  it('is never sent with a request without a session right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
     const stage = await openStage();
     await stage.send('GET /optional/one HTTP/1.1');
     expect(stage.received().bearer).toBeDefined();
@@ -86,7 +86,7 @@ describe("one person's token with another person's request", () => {
   });
 });
 
-describe('who a person is', () => {
+describe('the identity of a user', () => {
   let rig: TestGateway;
 
   beforeEach(async () => {
@@ -96,7 +96,7 @@ describe('who a person is', () => {
 
   const session = async (agent = rig.agent) => (await agent.fetch('/auth/session')).json();
 
-  it('is told by issuer and subject, not by an e-mail address (CVE-2022-31107 / GHSA-mx47-6497-3fv2)', async () => {
+  it('is determined by issuer and subject instead of the e-mail address (CVE-2022-31107 / GHSA-mx47-6497-3fv2)', async () => {
     rig.provider.patchIdToken = (claims) => ({
       ...claims,
       email: 'same@example.test',
@@ -115,7 +115,7 @@ describe('who a person is', () => {
     expect(new Set(rig.upstream.requests.map(({ bearer }) => bearer)).size).toBe(2);
   });
 
-  it('is allowed nothing by the domain of an address, whatever stands before it (CVE-2026-40574 / GHSA-c5c4-8r6x-56w3)', async () => {
+  it('grants nothing based on the e-mail domain (CVE-2026-40574 / GHSA-c5c4-8r6x-56w3)', async () => {
     rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'mallory@evil.example@corp.example' });
     await rig.agent.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'mallory' });
@@ -129,7 +129,7 @@ describe('who a person is', () => {
     expect(() => parseConfig(asked)).toThrow('login.emailDomains');
   });
 
-  it('is read anew at each refresh (CVE-2021-41230 / GHSA-j6wp-3859-vxfg)', async () => {
+  it('is updated at each refresh (CVE-2021-41230 / GHSA-j6wp-3859-vxfg)', async () => {
     await rig.agent.signIn();
     rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'after@example.test' });
     rig.advance(300_000);
@@ -138,7 +138,7 @@ describe('who a person is', () => {
   });
 });
 
-describe('an answer that was another person’s', () => {
+describe('the response to another user', () => {
   let stage: Stage;
   let other: Upstream;
   /** A shared cache as RFC 9111 has it, with a memory of its own. */
@@ -196,7 +196,7 @@ describe('an answer that was another person’s', () => {
       response.end(bearer.slice(-8));
     });
 
-  it('is not in a shared cache in front (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
+  it('is not served by a shared cache in front of the gateway (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
     generous();
     // The cache works: without the gateway it mixes people up.
     const direct = async (token: string) =>
@@ -220,7 +220,7 @@ describe('an answer that was another person’s', () => {
     expect(sessions.map(({ text }) => JSON.parse(text).subject)).toEqual(['alice', 'bob']);
   });
 
-  it('is not had by a client that takes stale ones (CVE-2026-93748)', async () => {
+  it('is not served to a client that accepts stale responses (CVE-2026-93748)', async () => {
     generous({ 'set-cookie': 'theirs=1' });
     const [alice, bob] = [await signIn('alice'), await signIn('bob')];
     const first = await askThroughCache('/api/me', alice);
@@ -231,7 +231,7 @@ describe('an answer that was another person’s', () => {
     }
   });
 
-  it('is not kept in the gateway, which caches no answers (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
+  it('is not cached in the gateway (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
     stage.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
     for (const path of ['/api/kept', '/public/kept', '/public/kept']) {
       await stage.send(`GET ${path} HTTP/1.1`);
@@ -248,7 +248,7 @@ describe('an answer that was another person’s', () => {
     expect(other.requests).toEqual([]);
   });
 
-  it('is not found by an address that two routes run into (CVE-2026-16158; standards: F31)', async () => {
+  it('is not returned when two routes map to the same upstream path (CVE-2026-16158; standards: F31)', async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, at) => stage.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
     );
@@ -258,7 +258,7 @@ describe('an answer that was another person’s', () => {
     expect(other.requests.splice(0).map(({ target }) => target)).toEqual(Array(10).fill('/b/c'));
   });
 
-  it('is not on a connection after an upgrade that was none (CVE-2026-73548 / GHSA-3vhp-c83q-jqc2; standards: F26)', async () => {
+  it('does not appear on a connection after a failed upgrade (CVE-2026-73548 / GHSA-3vhp-c83q-jqc2; standards: F26)', async () => {
     const fields = ['Connection: Upgrade', `Origin: ${stage.gateway.url}`];
     for (const upgrade of ['foo', 'h2c', 'TLS/1.0']) {
       const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n';

@@ -21,8 +21,8 @@ const signOut = async (agent = rig.agent) =>
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
 const ticketOf = (agent: UserAgent) => agent.cookies.get('coatcheck')?.value ?? '';
 
-describe('a session that somebody else knows', () => {
-  it('is not that of the person who signs in next (CVE-2021-41246 / GHSA-7rg2-qxmf-hhx9, CVE-2023-29019, CVE-2022-25896; standards: E2)', async () => {
+describe('a session cookie that an attacker knows', () => {
+  it('is replaced when the victim signs in (CVE-2021-41246 / GHSA-7rg2-qxmf-hhx9, CVE-2023-29019, CVE-2022-25896; standards: E2)', async () => {
     // The attacker's own session, tossed into the victim's browser before they sign in.
     await rig.agent.signIn('/', { loginHint: 'mallory' });
     const victim = rig.browser({ like: rig.agent });
@@ -34,7 +34,7 @@ describe('a session that somebody else knows', () => {
   });
 
   it.each(['chosen-by-the-attacker', 'A'.repeat(43)])(
-    'is not begun with an identifier of their choice: %s (CVE-2021-41246, CVE-2023-29019; standards: E2, E3)',
+    'with a chosen identifier does not become a session: %s (CVE-2021-41246, CVE-2023-29019; standards: E2, E3)',
     async (chosen) => {
       rig.agent.setCookie(`coatcheck=${chosen}; Path=/`);
       await rig.agent.signIn();
@@ -47,8 +47,8 @@ describe('a session that somebody else knows', () => {
   );
 });
 
-describe('a session that is over', () => {
-  it('stays over for a ticket that was copied before, at every replica (CVE-2024-31999 / GHSA-9wwp-q7wq-jx35, CVE-2024-21492, CVE-2022-25896; standards: D1)', async () => {
+describe('a session that has ended', () => {
+  it('stays ended at every replica for a copied ticket (CVE-2024-31999 / GHSA-9wwp-q7wq-jx35, CVE-2024-21492, CVE-2022-25896; standards: D1)', async () => {
     const replica = await rig.replica();
     await rig.agent.signIn();
     const copies = [rig.browser({ like: rig.agent }), rig.browser({ like: rig.agent, at: replica })];
@@ -66,7 +66,7 @@ describe('a session that is over', () => {
     ['idle', { idleTimeout: '30m', absoluteTimeout: '12h' }, 30 * 60_000],
     ['absolute', { idleTimeout: '1h', absoluteTimeout: '1h' }, 60 * 60_000],
   ])(
-    'by its %s limit does not come back with its ticket (CVE-2025-46344 / GHSA-pjr6-jx7r-j4r6; standards: E7, E8)',
+    'by its %s limit stays ended for a copied ticket (CVE-2025-46344 / GHSA-pjr6-jx7r-j4r6; standards: E7, E8)',
     async (_which, session, lifeMs) => {
       const other = await openRig({ store: redis.url, config: { session } });
       other.provider.accessTokenLifetime = 7 * 24 * 3_600;
@@ -81,7 +81,7 @@ describe('a session that is over', () => {
     },
   );
 
-  it('has its cookie taken back in a way that browsers heed (CVE-2025-55162 / GHSA-95j4-hw7f-v2rh; standards: D3)', async () => {
+  it('has its cookie cleared with all attributes that browsers require (CVE-2025-55162 / GHSA-95j4-hw7f-v2rh; standards: D3)', async () => {
     const other = await openRig({ baseUrl: 'https://app.example.test' });
     await other.agent.signIn();
     const copy = other.browser({ like: other.agent });
@@ -95,7 +95,7 @@ describe('a session that is over', () => {
     await other.close();
   });
 
-  it('is not written back by a refresh that was under way (tj/connect-redis#328; standards: G14)', async () => {
+  it('is not written back by a refresh that was in progress (tj/connect-redis#328; standards: G14)', async () => {
     await rig.agent.signIn();
     const copy = rig.browser({ like: rig.agent });
     const hold = rig.provider.faults.hold('token');
@@ -109,7 +109,7 @@ describe('a session that is over', () => {
     await expect.poll(() => rig.provider.families[0]?.alive).toBe(false);
   });
 
-  it('is over for everything that was ever taken for a credential: there is only the cookie (CVE-2026-86473; standards: E4)', async () => {
+  it('accepts neither its ticket nor its access token as a bearer token (CVE-2026-86473; standards: E4)', async () => {
     await rig.agent.signIn();
     const token = rig.provider.families[0]?.accessTokens[0]?.token;
     const bearers = [ticketOf(rig.agent), token];
@@ -127,7 +127,7 @@ describe('a session that is over', () => {
     expect(await byBearer()).toEqual([401, 401]);
   });
 
-  it('is over at the provider as well: the token is revoked by the name RFC 7009 gives it (louketo-proxy#662; standards: D7)', async () => {
+  it('has its refresh token revoked at the provider with the parameters of RFC 7009 (louketo-proxy#662; standards: D7)', async () => {
     await rig.agent.signIn();
     await signOut();
     const [revocation] = rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
@@ -138,7 +138,7 @@ describe('a session that is over', () => {
   });
 });
 
-it('ends no session by a logout token that nobody signed (CVE-2026-18569; standards: D10)', async () => {
+it('an unsigned logout token ends no session (CVE-2026-18569; standards: D10)', async () => {
   await rig.agent.signIn();
   const { issuer, client } = rig.provider;
   const now = Math.floor(Date.now() / 1000);
@@ -167,7 +167,7 @@ it('ends no session by a logout token that nobody signed (CVE-2026-18569; standa
   expect(await call(rig.agent)).toBe(200);
 });
 
-it('takes nothing that a MAC covers for anything beside it: every part has its own end (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
+it('hashing and sealing keep their inputs separate so that no value is accepted with another purpose or key (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
   // What is hashed: the purpose and the identifier do not run into each other.
   const spellings = [
     ['session', '1abc'],
@@ -185,7 +185,7 @@ it('takes nothing that a MAC covers for anything beside it: every part has its o
   expect(envelopes.open(envelope, 'coatcheck:session:1')).toBe('23');
 });
 
-it('renews nothing for who has an access token: there is no such route (CVE-2026-82469)', async () => {
+it('no endpoint refreshes tokens in exchange for an access token (CVE-2026-82469)', async () => {
   await rig.agent.signIn();
   const before = rig.provider.tokenCalls();
   const token = rig.provider.families[0]?.accessTokens[0]?.token ?? '';
@@ -200,7 +200,7 @@ it('renews nothing for who has an access token: there is no such route (CVE-2026
   expect(rig.provider.tokenCalls()).toBe(before);
 });
 
-it('opens no value with the key of another purpose, though all come from one secret (CVE-2026-110864; standards: B7)', async () => {
+it('a value sealed for one purpose does not open for another although all keys derive from one secret (CVE-2026-110864; standards: B7)', async () => {
   const keyRing = createKeyRing([SESSION_SECRET]);
   const [sessions, logins] = [
     createSealedCookies(keyRing, 'session-cookie'),

@@ -56,7 +56,7 @@ export async function startEndpointServer(
 
   const answerTo = async (request: EndpointRequest): Promise<EndpointAnswer> => {
     const endpoint = table[`${request.method} ${request.path}`];
-    if (endpoint === undefined) return { status: 404, body: { message: 'there is nothing here' } };
+    if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
     try {
       return own.fault?.(request) ?? (await endpoint(request));

@@ -55,7 +55,7 @@ export async function measureCrowd(stage: Stage, effort: Effort, processes: numb
     const early = await provider.ask('refreshes');
     for (const cookie of cookies) await crowd(stage, gateways, cookie);
     if ((await provider.ask('refreshes')) !== early)
-      throw new Error('the machine is too slow for this measure');
+      throw new Error('the machine is too slow for this measurement');
     await sleep(signedInMs + LIFETIME_SECONDS * 1000 - performance.now());
 
     await provider.ask('setTokenDelay', TOKEN_DELAY_MS);
@@ -95,7 +95,7 @@ async function crowd(stage: Stage, gateways: readonly Coatcheck[], cookie: strin
       }),
     ),
   );
-  if (first === undefined) throw new Error('a crowd needs a process');
+  if (first === undefined) throw new Error('at least one process is required');
   return {
     ...first,
     max: Math.max(first.max, ...others.map(({ max }) => max)),

@@ -29,7 +29,7 @@ export async function openCity(stage: Stage, redis: RedisServer): Promise<City> 
   });
   const cookies = await gateway.signIn(Array.from({ length: PEOPLE - 1 }, (_, at) => `citizen-${at}`));
   const before = await listKeys(redis);
-  cookies.push(...(await gateway.signIn(['the last citizen'])));
+  cookies.push(...(await gateway.signIn(['the last person'])));
   const left = [...(await listKeys(redis))].filter((key) => !before.has(key));
   const lives = await Promise.all(left.map(async (key) => Number(await redis.command('PTTL', key))));
   // What lives for seconds only, such as a lock, is no part of a session.

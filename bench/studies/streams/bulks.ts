@@ -34,7 +34,7 @@ export async function measureBulks(
     );
     const seconds = (performance.now() - startedMs) / 1000;
     bulks.push({ what, bytes, seconds, cpuMicros: readUsage(passage.pid).cpuMicros - before, memory });
-    if (result !== bytes) errors.push(`${passage.title}: of ${bytes} bytes of a ${what} came ${result}`);
+    if (result !== bytes) errors.push(`${passage.title}: of ${bytes} bytes of a ${what} arrived ${result}`);
     effort.say(`${passage.title}: ${what}, memory grew by ${megabytes(memory.peak - memory.before)}`);
   }
   return bulks;

@@ -38,7 +38,7 @@ export async function measureDawdlers(
       seconds,
     });
     for (const [what, times] of Object.entries(report.errors)) {
-      errors.push(`${passage.title}, beside slow readers: ${times} × ${what}`);
+      errors.push(`${passage.title}, with slow readers: ${times} × ${what}`);
     }
     return report.p99;
   };
@@ -50,7 +50,7 @@ export async function measureDawdlers(
   for (let round = 0; round < rounds; round += 1) {
     without.push(await measure());
     const begun = await browsers.ask('dawdle', { ...passage, count, bytes: SLOW_BYTES });
-    if (begun !== count) errors.push(`${passage.title}: of ${count} slow readers ${begun} had an answer`);
+    if (begun !== count) errors.push(`${passage.title}: of ${count} slow readers ${begun} had a response`);
     // Until every buffer on the way is full.
     await sleep(2000);
     beside.push(await measure());
@@ -58,7 +58,7 @@ export async function measureDawdlers(
     await browsers.ask('leave');
     await sleep(500);
   }
-  effort.say(`${passage.title}: p99 beside slow readers ${median(beside).toFixed(2)} ms`);
+  effort.say(`${passage.title}: p99 with slow readers ${median(beside).toFixed(2)} ms`);
   return {
     count,
     sentBytes: Math.max(...sent),

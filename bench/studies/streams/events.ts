@@ -36,9 +36,9 @@ export async function measureEvents(
   const report = await browsers.ask('events');
   await browsers.ask('leave');
   await sleep(500);
-  if (opened !== count) errors.push(`${passage.title}: of ${count} streams of events ${opened} were opened`);
+  if (opened !== count) errors.push(`${passage.title}: of ${count} event streams ${opened} were opened`);
   const sent = opened * rounds;
-  if (report.received !== sent) errors.push(`${passage.title}: of ${sent} events came ${report.received}`);
+  if (report.received !== sent) errors.push(`${passage.title}: of ${sent} events arrived ${report.received}`);
   effort.say(`${passage.title}: ${number(sent)} events over ${number(opened)} streams`);
   return { ...report, streams: opened, sent, cpuMicros, memory };
 }

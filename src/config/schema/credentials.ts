@@ -8,43 +8,43 @@ import { endpointUrl } from '../values/url.ts';
 /** An endpoint of the vendor that takes a JSON body with these placeholders, and answers in JSON. */
 const jsonCall = (placeholders: readonly [string, ...string[]], meaning: string) =>
   section({
-    url: endpointUrl().describe('The http(s) URL of the endpoint.'),
+    url: endpointUrl().describe('The http(s) URL of this endpoint.'),
     // SECURITY: only methods with a body: what is shown to the vendor is in no URL.
-    method: oneOf(['POST', 'PUT', 'PATCH']).prefault('POST').describe('The method of the request.'),
+    method: oneOf(['POST', 'PUT', 'PATCH']).prefault('POST').describe('The HTTP method.'),
     body: bodyTemplate(placeholders).describe(
-      `The JSON body: a mapping, or a JSON object as text. ${placeholders.map((name) => `{${name}}`).join(' and ')} in its texts are filled in.`,
+      `The JSON body: a mapping, or a JSON object as text. ${placeholders.map((name) => `{${name}}`).join(' and ')} in its strings are replaced.`,
     ),
   }).describe(meaning);
 
 /** A vendor's API with login and refresh endpoints of its own, in JSON. */
 export const credentialsProviderSchema = section({
-  type: z.literal('credentials', 'expected credentials').describe('The kind of provider: credentials.'),
+  type: z.literal('credentials', 'expected credentials').describe('The provider type: credentials.'),
   login: jsonCall(
     ['username', 'password'],
-    'The endpoint that gives tokens for a user name and a password. Not for the password grant of OAuth 2.0.',
+    'The endpoint that returns tokens for a user name and password. Not for the OAuth 2.0 password grant.',
   ),
-  refresh: jsonCall(['refreshToken'], 'The endpoint that gives new tokens for a refresh token.'),
+  refresh: jsonCall(['refreshToken'], 'The endpoint that returns new tokens for a refresh token.'),
   response: section({
-    accessToken: jsonPointer().describe('Where the access token is.'),
-    refreshToken: jsonPointer().describe('Where the refresh token is.'),
+    accessToken: jsonPointer().describe('JSON Pointer to the access token.'),
+    refreshToken: jsonPointer().describe('JSON Pointer to the refresh token.'),
     expiresIn: jsonPointer()
       .exactOptional()
-      .describe('Where the life of the access token is, in seconds. It counts, whatever expiresAt says.'),
+      .describe('JSON Pointer to the access token lifetime in seconds. Takes precedence over expiresAt.'),
     expiresAt: jsonPointer()
       .exactOptional()
-      .describe('Where the end of the access token is: a date and time, or a Unix time.'),
+      .describe('JSON Pointer to the access token expiry: a date and time, or a Unix time.'),
     refreshExpiresIn: jsonPointer()
       .exactOptional()
       .describe(
-        'Where the life of the refresh token is, in seconds. It counts, whatever refreshExpiresAt says.',
+        'JSON Pointer to the refresh token lifetime in seconds. Takes precedence over refreshExpiresAt.',
       ),
     refreshExpiresAt: jsonPointer()
       .exactOptional()
       .describe(
-        'Where the end of the refresh token is: a date and time, or a Unix time. It ends the session.',
+        'JSON Pointer to the refresh token expiry: a date and time, or a Unix time. The session ends then.',
       ),
     subject: jsonPointer()
       .exactOptional()
-      .describe('Where it says who signed in: a text or a number. Without it, that is the user name.'),
-  }).describe('Where in the answers what is: JSON Pointers (RFC 6901).'),
+      .describe('JSON Pointer to the subject, a string or a number. Default: the user name.'),
+  }).describe('JSON Pointers (RFC 6901) into the login and refresh responses.'),
 }).describe('A vendor API with its own login and refresh endpoints.');

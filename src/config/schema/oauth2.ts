@@ -7,38 +7,38 @@ import { endpointUrl } from '../values/url.ts';
 
 /** A plain OAuth 2.0 server, without discovery or ID tokens. Which keys go together is in `provider-rules.ts`. */
 export const oauth2ProviderSchema = section({
-  type: z.literal('oauth2', 'expected oauth2').describe('The kind of provider: oauth2.'),
+  type: z.literal('oauth2', 'expected oauth2').describe('The provider type: oauth2.'),
   login: loginWay(),
   authorizationEndpoint: endpointUrl()
     .exactOptional()
-    .describe('Where people sign in by redirect (RFC 6749, section 3.1).'),
-  tokenEndpoint: endpointUrl()
-    .exactOptional()
-    .describe('Where codes and refresh tokens are exchanged (RFC 6749, section 3.2).'),
+    .describe('The authorization endpoint (RFC 6749, section 3.1).'),
+  tokenEndpoint: endpointUrl().exactOptional().describe('The token endpoint (RFC 6749, section 3.2).'),
   decoupledEndpoint: endpointUrl()
     .exactOptional()
-    .describe('Where a sign-in on another device begins, for login: decoupled.'),
+    .describe('The endpoint that starts a sign-in on another device, for login: decoupled.'),
   decoupledTokenEndpoint: endpointUrl()
     .exactOptional()
-    .describe('Where such a sign-in, and the refresh tokens that come of it, are exchanged.'),
+    .describe('The token endpoint for such sign-ins and their refresh tokens.'),
   revocationEndpoint: endpointUrl()
     .exactOptional()
-    .describe('Where refresh tokens are revoked at sign-out (RFC 7009). Without it they are not.'),
+    .describe(
+      'The revocation endpoint (RFC 7009), used at sign-out. Without it, refresh tokens are not revoked.',
+    ),
   userinfoEndpoint: endpointUrl()
     .exactOptional()
-    .describe('Where it says who signed in, for the access token. What it answers are the claims.'),
+    .describe('The userinfo endpoint, called with the access token. Its response is the claims.'),
   subject: jsonPointer()
     .exactOptional()
     .describe(
-      'Where it says who signed in: in the answer of userinfoEndpoint (by default /sub), or without one in the token answer.',
+      'JSON Pointer to the subject: in the response of userinfoEndpoint (default /sub) or, without that endpoint, in the token response.',
     ),
   requestFormat: oneOf(['form', 'json'])
     .prefault('form')
-    .describe('How parameters are sent to the provider: form is the standard.'),
+    .describe('The body format of requests to the provider; form is the standard.'),
   ...clientKeys,
   scopes: z
     .array(scopeToken(), 'expected a list of scopes')
     .prefault([])
-    .describe('The scopes asked for at login.'),
+    .describe('The scopes requested at login.'),
   authorizationParams: oidcProviderSchema.shape.authorizationParams,
 }).describe('A plain OAuth 2.0 server, without discovery or ID tokens.');

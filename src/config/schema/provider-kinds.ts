@@ -9,6 +9,6 @@ export const providerSchema = z
     error: ({ code }) =>
       code === 'invalid_union'
         ? 'expected oidc, oauth2 or credentials'
-        : 'expected a mapping with a type, which is oidc, oauth2 or credentials, and the keys of that type',
+        : 'expected a mapping with a type (oidc, oauth2 or credentials) and the keys of that type',
   })
-  .describe('The token server people sign in with.');
+  .describe('The identity provider.');

@@ -44,24 +44,24 @@ export function* oauth2Endpoints({ provider }: Config, sound: IsValid): Iterable
   if (sound('provider', 'login')) {
     const isDecoupled = provider.login === 'decoupled';
     for (const key of isDecoupled ? decoupled : redirect)
-      if (isMissing(key)) yield missing(key, `provider.login ${provider.login} needs it`);
+      if (isMissing(key)) yield missing(key, `provider.login ${provider.login} requires it`);
     for (const key of isDecoupled ? [] : decoupled) {
       if (!sound('provider', key) || provider[key] === undefined) continue;
       const message =
-        'provider.login redirect has no use for it; leave it out, or set provider.login to decoupled';
+        'provider.login redirect does not use it; remove it, or set provider.login to decoupled';
       yield { path: ['provider', key], message };
     }
     // Beside the other device there may be the redirect; then it is there as a whole.
     const [one, other] = redirect;
     if (isDecoupled && isMissing(one) !== isMissing(other)) {
       const key = isMissing(one) ? one : other;
-      yield missing(key, `signing in by redirect needs both ${redirect.join(' and ')}, or neither`);
+      yield missing(key, `signing in by redirect requires both ${redirect.join(' and ')}, or neither`);
     }
   }
   if (isMissing('subject') && isMissing('userinfoEndpoint'))
     yield missing(
       'subject',
-      'without provider.userinfoEndpoint it must tell where the token answer names the subject',
+      'without provider.userinfoEndpoint it must point to the subject in the token response',
     );
 }
 
@@ -71,7 +71,7 @@ export function* oneTokenOfVendors({ provider, routes }: Config, sound: IsValid)
   for (const [index, route] of routes.entries()) {
     for (const key of ['scopes', 'resource'] as const) {
       if (!sound('routes', index, key) || route[key].length === 0) continue;
-      const message = 'a provider of type credentials gives one access token for all routes; leave it out';
+      const message = 'a provider of type credentials issues one access token for all routes; remove it';
       yield { path: ['routes', index, key], message };
     }
   }

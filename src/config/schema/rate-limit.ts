@@ -6,21 +6,15 @@ export const perMinute = () => integer({ min: 0, max: 6_000 });
 
 /** How often one client may ask the endpoints that anybody can ask. */
 export const rateLimitSchema = section({
-  login: perMinute().prefault(1_200).describe('How many sign-ins one address may begin in a minute.'),
-  callback: perMinute()
-    .prefault(1_200)
-    .describe('How many sign-ins one address may come back from in a minute.'),
+  login: perMinute().prefault(1_200).describe('Sign-ins that one address may start per minute.'),
+  callback: perMinute().prefault(1_200).describe('Login callbacks that one address may make per minute.'),
   attempts: perMinute()
     .prefault(60)
-    .describe(
-      'How often one address may try a user name and password, or have a person asked on another device, in a minute.',
-    ),
-  attemptsPerUser: perMinute()
-    .prefault(10)
-    .describe('The same for one user name, from all addresses together.'),
+    .describe('Password attempts, and sign-ins on another device, that one address may start per minute.'),
+  attemptsPerUser: perMinute().prefault(10).describe('The same for one user name, over all addresses.'),
   backchannelLogout: perMinute()
     .prefault(6_000)
     .describe(
-      'How many logout tokens, or front-channel logouts, one address may send in a minute; the provider sends all tokens.',
+      'Logout tokens, or front-channel logouts, that one address may send per minute; the provider sends every token.',
     ),
-}).describe('Limits for each client address; 0 is no limit. An IPv6 address counts as its first 64 bits.');
+}).describe('Limits for each client address; 0 means no limit. An IPv6 address counts as its first 64 bits.');

@@ -8,7 +8,7 @@ export type RefreshAhead = { kind: 'share'; share: number } | { kind: 'duration'
 
 const ahead = shaped(
   /^(?:\d{1,2}%|\d{1,9}(?:ms|s|m|h|d))$/,
-  'expected a share of the life of the token, such as 20%, or a duration, such as 30s',
+  'expected a share of the token lifetime, such as 20%, or a duration, such as 30s',
 ).transform((text): RefreshAhead => {
   const ms = parseDuration(text);
   return ms === undefined
@@ -21,19 +21,17 @@ export const refreshSchema = section({
   ahead: ahead
     .prefault('20%')
     .describe(
-      'How long before its end a token is renewed behind the request: a share of its life, or a duration.',
+      'How long before its expiry a token is refreshed in the background: a share of its lifetime, or a duration.',
     ),
-  timeout: duration({ min: 1 }).prefault('10s').describe('How long one call of the token endpoint may take.'),
+  timeout: duration({ min: 1 }).prefault('10s').describe('The timeout of one token endpoint call.'),
   retries: integer({ min: 0, max: 10 })
     .prefault(2)
-    .describe('How often a call that failed for a passing reason is tried again.'),
+    .describe('How often a call is retried after a transient failure.'),
   lockTtl: duration({ min: 1 })
     .prefault('30s')
-    .describe('How long the lock on one session lasts unless it is renewed; longer than timeout.'),
-  maxPerMinute: integer({ min: 1 })
-    .prefault(30)
-    .describe('How many refreshes one session may cause in a minute.'),
+    .describe('The lifetime of the lock on one session unless it is extended; must be longer than timeout.'),
+  maxPerMinute: integer({ min: 1 }).prefault(30).describe('Refreshes that one session may cause per minute.'),
   maxConcurrent: integer({ min: 1 })
     .prefault(32)
-    .describe('How many calls of the token endpoint for refreshes one process may have under way at once.'),
-}).describe('Renewal of access tokens.');
+    .describe('Concurrent refresh calls to the token endpoint in one process.'),
+}).describe('Access token refresh.');

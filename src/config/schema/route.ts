@@ -24,28 +24,30 @@ const cookieNames = () => z.array(cookieName(), 'expected a list of cookie names
 
 /** One prefix of paths and the API it leads to. */
 export const routeSchema = section({
-  path: pathPrefix().describe('The path prefix, matched on segment borders; the most specific route wins.'),
+  path: pathPrefix().describe(
+    'The path prefix, matched at segment boundaries; the most specific route wins.',
+  ),
   upstream: upstreamUrl('expected an http(s) URL, without query, fragment or credentials').describe(
-    'The http(s) URL of the API; a path in it is put before the path of the request.',
+    'The http(s) URL of the API; a path in it is prepended to the request path.',
   ),
   stripPrefix: flag()
     .prefault(false)
-    .describe('Whether the path of the route is taken off before forwarding: /api/x goes upstream as /x.'),
+    .describe('Whether the route path is stripped before forwarding: /api/x goes upstream as /x.'),
   auth: oneOf(['required', 'optional', 'none'])
     .prefault('required')
     .describe(
-      'Whether a session is needed: required, optional (a token if there is one) or none (no token, ever).',
+      'Whether a session is required: required, optional (a token if there is a session) or none (never a token).',
     ),
   methods: z
     .array(method, 'expected a list of methods')
     .min(1, 'expected at least one method')
     .prefault(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-    .describe('The methods that pass; any other is answered with 405.'),
-  websocket: flag().prefault(false).describe('Whether WebSocket upgrades pass.'),
+    .describe('The allowed methods; any other gets 405.'),
+  websocket: flag().prefault(false).describe('Whether WebSocket upgrades are allowed.'),
   scopes: z
     .array(text('expected a scope'), 'expected a list of scopes')
     .prefault([])
-    .describe('Narrower scopes for this upstream: it gets an access token of its own (RFC 6749 section 6).'),
+    .describe('Narrower scopes for this upstream, which then has its own access token (RFC 6749 section 6).'),
   resource: z
     .array(
       shaped(
@@ -55,71 +57,69 @@ export const routeSchema = section({
       'expected a list of resources',
     )
     .prefault([])
-    .describe('Resource indicators for this upstream: it gets an access token of its own (RFC 8707).'),
+    .describe('Resource indicators for this upstream, which then has its own access token (RFC 8707).'),
   timeout: section({
-    connect: duration({ min: 1 }).prefault('5s').describe('How long connecting to the upstream may take.'),
-    headers: duration({ min: 1 })
-      .prefault('30s')
-      .describe('How long the upstream may take to begin its answer.'),
+    connect: duration({ min: 1 }).prefault('5s').describe('The timeout for connecting to the upstream.'),
+    headers: duration({ min: 1 }).prefault('30s').describe('The timeout for the upstream response headers.'),
     idle: duration()
       .prefault('60s')
-      .describe('How long a body may stand still in either direction; 0s is no limit, for streams.'),
+      .describe('The longest pause in a body in either direction; 0s means no limit, for streams.'),
   })
     .prefault({})
-    .describe('How long the upstream may take; a request that runs over is answered with 504.'),
+    .describe('Upstream timeouts; a request that exceeds one gets 504.'),
   connections: section({
     max: integer({ min: 1, max: 65_535 })
       .prefault(4_096)
       .describe(
-        'How many connections one process may have open to the upstream; further requests wait for one, as long as timeout.headers.',
+        'The most connections from one process to the upstream; further requests wait for one, up to timeout.headers.',
       ),
     idle: duration({ min: 1 })
       .prefault('4s')
-      .describe('How long a connection is kept without a request: shorter than the upstream keeps its own.'),
+      .describe(
+        'How long an idle connection is kept; must be shorter than the idle timeout of the upstream.',
+      ),
     maxAge: duration()
       .prefault('1m')
-      .describe(
-        'How long a connection is used before a new one takes its place, at an address looked up anew; 0s is for ever.',
-      ),
+      .describe('The age at which a connection is replaced, with a new DNS lookup; 0s means never.'),
   })
     .prefault({})
-    .describe('The connections to the upstream, which are kept and used again.'),
+    .describe('The pool of connections to the upstream.'),
   replayBody: size()
     .prefault('64kb')
-    .describe('A request body up to this size is kept, so that it can be sent again after a 401.'),
+    .describe('A request body up to this size is buffered, so that it can be replayed after a 401.'),
   maxBody: size()
     .prefault('10mb')
-    .describe('The largest request body that passes; a larger one is answered with 413; 0 is no limit.'),
+    .describe('The largest allowed request body; a larger one gets 413; 0 means no limit.'),
   maxPerMinute: perMinute()
     .prefault(0)
     .describe(
-      'How many requests of one session pass in a minute; without a session, of one address. 0 is no limit.',
+      'Requests per minute for each session or, without a session, for each client address. 0 means no limit.',
     ),
   maxConcurrent: integer({ min: 0, max: 65_535 })
     .prefault(0)
     .describe(
-      'How many requests and open WebSockets of one session are under way at once in one process; without a session, of one address. 0 is no limit.',
+      'Concurrent requests and open WebSockets in one process for each session or, without a session, for each client address. 0 means no limit.',
     ),
   requestHeaders: section({
     set: requestHeadersToSet()
       .prefault({})
-      .describe('Header fields to add or replace on the way to the upstream.'),
-    remove: headerNames().prefault([]).describe('Header fields to drop on the way to the upstream.'),
+      .describe('Header fields to add or replace in requests to the upstream.'),
+    remove: headerNames().prefault([]).describe('Header fields to drop from requests to the upstream.'),
   })
     .prefault({})
-    .describe('Changes to the header fields of requests.'),
+    .describe('Changes to the header fields of requests to the upstream.'),
   responseHeaders: section({
     set: responseHeadersToSet()
       .prefault({})
-      .describe('Header fields to add or replace on the way to the browser.'),
-    remove: headerNames().prefault([]).describe('Header fields to drop on the way to the browser.'),
+      .describe('Header fields to add or replace in responses to the browser.'),
+    remove: headerNames().prefault([]).describe('Header fields to drop from responses to the browser.'),
   })
     .prefault({})
-    .describe('Changes to the header fields of answers.'),
+    .describe('Changes to the header fields of responses to the browser.'),
   cookies: section({
-    toUpstream: cookieNames().describe("Names of the browser's cookies that the upstream may see."),
+    toUpstream: cookieNames().describe("Names of the browser's cookies that are forwarded to the upstream."),
     fromUpstream: cookieNames().describe('Names of cookies that the upstream may set in the browser.'),
   })
     .prefault({})
-    .describe('Cookies that may pass; none by default.'),
-}).describe('One API: the path it answers at, where it is and what may pass.');
+    .describe('Cookies that are passed on; none by default.'),
+}).describe('One API: its path, its upstream and what is passed on.');

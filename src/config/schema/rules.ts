@@ -43,7 +43,7 @@ const rules: readonly Rule[] = [
 
 function* insecureUrls(config: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('allowInsecureHttp') || config.allowInsecureHttp) return;
-  const message = 'expected https, as this is not a loopback host and allowInsecureHttp is not true';
+  const message = 'expected https, because this is not a loopback host and allowInsecureHttp is not true';
   if (sound('baseUrl') && isInsecure(config.baseUrl)) yield { path: ['baseUrl'], message };
   for (const { path, url } of providerUrls(config, sound)) if (isInsecure(url)) yield { path, message };
   for (const { index, value } of soundOfRoutes(config, sound, 'upstream')) {
@@ -64,12 +64,12 @@ function* clientCredentials({ provider }: Config, sound: IsValid): Iterable<Find
       ? (['privateKey', 'clientSecret'] as const)
       : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
   if (sound('provider', needed) && provider[needed] === undefined) {
-    const message = `missing or empty; provider.clientAuthentication ${method} needs it`;
+    const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
     yield { path: ['provider', needed], message };
   }
   for (const key of useless) {
     if (!sound('provider', key) || provider[key] === undefined) continue;
-    const message = `provider.clientAuthentication ${method} has no use for it; leave it out`;
+    const message = `provider.clientAuthentication ${method} does not use it; remove it`;
     yield { path: ['provider', key], message };
   }
 }
@@ -77,7 +77,8 @@ function* clientCredentials({ provider }: Config, sound: IsValid): Iterable<Find
 function* memoryStoreWorkers({ session, workers }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('session', 'store') || !sound('workers')) return;
   if (session.store.kind === 'memory' && workers !== 1) {
-    const message = 'expected a store that processes share, as workers is not 1: a redis: or rediss: URL';
+    const message =
+      'expected a store that processes share, because workers is not 1: a redis: or rediss: URL';
     yield { path: ['session', 'store'], message };
   }
 }
@@ -85,7 +86,7 @@ function* memoryStoreWorkers({ session, workers }: Config, sound: IsValid): Iter
 function* distinctSecrets({ session }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('session', 'secrets')) return;
   for (const { index, first } of repeats(session.secrets)) {
-    const message = `expected a secret unlike the others; session.secrets[${first}] is the same`;
+    const message = `expected distinct secrets; session.secrets[${first}] is the same`;
     yield { path: ['session', 'secrets', index], message };
   }
 }
@@ -107,14 +108,14 @@ function* lockOutlivesCall({ refresh }: Config, sound: IsValid): Iterable<Findin
 function* separateListeners({ listen, admin }: Config, sound: IsValid): Iterable<Finding> {
   if (!sound('listen') || !sound('admin', 'listen')) return;
   if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
-    yield { path: ['admin', 'listen'], message: 'expected an address other than that of listen' };
+    yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
 
 function* distinctPaths(config: Config, sound: IsValid): Iterable<Finding> {
   const paths = [...soundOfRoutes(config, sound, 'path')];
   for (const { index, first } of repeats(paths.map(({ value }) => value))) {
-    const message = `expected a path of its own; routes[${paths[first]?.index}] has the same`;
+    const message = `expected a unique path; routes[${paths[first]?.index}] has the same`;
     yield { path: ['routes', paths[index]?.index ?? index, 'path'], message };
   }
 }
@@ -124,7 +125,7 @@ function* routesBesideLogin(config: Config, sound: IsValid): Iterable<Finding> {
   const { prefix } = config.login;
   for (const { index, value } of soundOfRoutes(config, sound, 'path')) {
     if (isUnder(value, prefix)) {
-      const message = "expected a path outside login.prefix, which is the gateway's own";
+      const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
     }
   }

@@ -12,11 +12,11 @@ export const sessionSchema = section({
   store: storeAddress
     .prefault('memory:')
     .describe(
-      'Where sessions are kept: memory: (they end with the process), a redis: or rediss: URL, redis+sentinel: or redis+cluster:.',
+      'Where sessions are stored: memory: (they are lost when the process exits), a redis: or rediss: URL, redis+sentinel: or redis+cluster:.',
     ),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
-    .describe('What every key in Redis begins with; gateways that share a database need different ones.'),
+    .describe('The prefix of every key in Redis; gateways that share a database need different prefixes.'),
   secrets: z
     .array(
       z
@@ -26,19 +26,17 @@ export const sessionSchema = section({
     )
     .min(1, 'expected at least one secret')
     .describe(
-      'Secrets that seal cookies and sessions, at least 32 characters each: the first writes, the others still read. Reloaded on SIGHUP.',
+      'Secrets that encrypt cookies and sessions, at least 32 characters each: the first encrypts, all of them decrypt. Reloaded on SIGHUP.',
     ),
   idleTimeout: sessionDuration()
     .prefault('30m')
     .describe('A session ends after this long without a request.'),
   absoluteTimeout: sessionDuration()
     .prefault('12h')
-    .describe('A session ends this long after login, used or not.'),
+    .describe('A session ends this long after login, even when it is in use.'),
   maxPerUser: integer({ min: 0 })
     .prefault(0)
-    .describe(
-      'How many sessions one person may have at once; the oldest ends when there is one more. 0 is no limit.',
-    ),
+    .describe('The most sessions one person may have; one more ends the oldest. 0 means no limit.'),
   cookie: section({
     sameSite: oneOf(['strict', 'lax'])
       .prefault('strict')
@@ -50,12 +48,12 @@ export const sessionSchema = section({
     maxAge: duration()
       .prefault('5s')
       .describe('How long a session may be served from the cache; 0s turns it off.'),
-    maxEntries: integer({ min: 1 }).prefault(50_000).describe('How many sessions the cache holds at most.'),
+    maxEntries: integer({ min: 1 }).prefault(50_000).describe('The most sessions the cache holds.'),
   })
     .prefault({})
-    .describe('The cache of sessions read from the store, one in each process.'),
+    .describe('The read cache of sessions in each process.'),
   claims: z
     .array(text('expected the name of a claim'), 'expected a list of claim names')
     .prefault(['sub', 'name', 'email', 'picture'])
-    .describe('The ID-token claims that GET /auth/session shows to the page.'),
-}).describe('Sessions: where they are kept, how they are sealed and when they end.');
+    .describe('The ID token claims that GET /auth/session returns to the page.'),
+}).describe('Sessions: where they are stored, how they are encrypted and when they end.');

@@ -8,7 +8,7 @@ const onThisOrigin = /^\/(?![/\\])[!-[\]-~]*$/;
 export function pathPrefix() {
   return shaped(
     prefix,
-    'expected a path such as /api, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+    'expected a path such as /api, without trailing slash, empty or dot segment, percent-encoding, query or wildcard',
   );
 }
 
@@ -16,7 +16,7 @@ export function pathPrefix() {
 export function pathPrefixBelowRoot() {
   return shaped(
     belowRoot,
-    'expected a path such as /auth, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+    'expected a path such as /auth, without trailing slash, empty or dot segment, percent-encoding, query or wildcard',
   );
 }
 

@@ -33,7 +33,7 @@ export async function readBodyText(
     }
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError('bad_request', { detail: 'The body has not arrived whole.', cause });
+    throw new GatewayError('bad_request', { detail: 'The body is incomplete.', cause });
   } finally {
     clearTimeout(timer);
   }

@@ -29,7 +29,7 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
     throw rejectRequest(
       site === undefined
         ? 'Send the header "X-CSRF: 1" with requests from clients that send no fetch metadata.'
-        : 'Only pages of this origin may make this request.',
+        : 'Only pages of this origin may send this request.',
     );
   };
 
@@ -81,5 +81,7 @@ function rejectRequest(detail: string): GatewayError {
 }
 
 function rejectOrigin(): GatewayError {
-  return new GatewayError('origin_rejected', { detail: "The request's Origin is not this application's." });
+  return new GatewayError('origin_rejected', {
+    detail: 'The Origin header does not match this application.',
+  });
 }

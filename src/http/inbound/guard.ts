@@ -40,7 +40,7 @@ export function createGuard(deps: {
       }
       try {
         if (spoilt.has(request.socket))
-          throw malformed('A request before it on this connection was malformed.');
+          throw malformed('An earlier request on this connection was malformed.');
         checkFraming(request);
         const target = parseTarget(request.url);
         deps.hostCheck(request);
@@ -57,18 +57,18 @@ export function createGuard(deps: {
 function checkFraming({ httpVersion, headers }: IncomingMessage): void {
   // Node takes a request line without a version for HTTP/0.9, and goes on to read fields; it takes HTTP/2.0 as well.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw malformed('The only protocol spoken here is HTTP/1.');
+    throw malformed('The only supported protocol is HTTP/1.');
   }
   const coding = headers['transfer-encoding'];
   if (httpVersion === '1.0') {
     // RFC 9112, section 6.1: nobody can say how a reader of that time took it.
-    if (coding !== undefined) throw malformed('HTTP/1.0 has no transfer codings.');
+    if (coding !== undefined) throw malformed('HTTP/1.0 does not support transfer codings.');
     // An interim answer would be taken for the answer (RFC 9110, section 10.1.1).
     delete headers.expect;
   }
   // SECURITY: a body in another coding would go on without the name of that coding, and be another body.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
-    throw malformed('The only transfer coding taken here is chunked.');
+    throw malformed('The only supported transfer coding is chunked.');
   }
 }
 

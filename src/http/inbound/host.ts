@@ -16,7 +16,7 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
   return (request) => {
     const { host: asked } = request.headers;
     if (asked === undefined || !served.has(asked.toLowerCase())) {
-      throw new GatewayError('wrong_host', { detail: 'This server does not answer for that host.' });
+      throw new GatewayError('wrong_host', { detail: 'This server does not serve that host.' });
     }
     // SECURITY: Node keeps the first of several Host fields; the next server may keep the last.
     let hosts = 0;
@@ -24,6 +24,7 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
       const name = request.rawHeaders[at];
       if (name !== undefined && name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
     }
-    if (hosts > 1) throw new GatewayError('bad_request', { detail: 'The request has more than one Host.' });
+    if (hosts > 1)
+      throw new GatewayError('bad_request', { detail: 'The request has more than one Host header.' });
   };
 }

@@ -14,7 +14,7 @@ export async function readJsonBody(
 ): Promise<Readonly<Record<string, unknown>>> {
   const value = parse(await readBodyText(request, response, 'application/json'));
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new GatewayError('bad_request', { detail: 'The body is no JSON object.' });
+    throw new GatewayError('bad_request', { detail: 'The body is not a JSON object.' });
   return { ...value };
 }
 

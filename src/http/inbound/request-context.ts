@@ -26,9 +26,9 @@ export function createRequestId(): string {
   return randomUUID();
 }
 
-/** The request context of a response. Throws when the request has not passed the guard. */
+/** The request context of a response. Throws when the request has no context; the guard middleware has not run. */
 export function requestContextOf(response: ServerResponse & { locals: Express.Locals }): RequestContext {
   const { context } = response.locals;
-  if (context === undefined) throw new Error('the request has not passed the guard');
+  if (context === undefined) throw new Error('the request has no context; the guard middleware has not run');
   return context;
 }

@@ -35,10 +35,10 @@ function checkPath(path: string): void {
   if (path.startsWith('//')) throw refuse('The path begins with an empty segment.');
   let seen = path;
   for (let round = 0; round < 3; round += 1) {
-    if (hasDotSegment(seen)) throw refuse('The path has a dot segment, plain or encoded.');
+    if (hasDotSegment(seen)) throw refuse('The path contains a dot segment, plain or encoded.');
     if (!seen.includes('%')) return;
     seen = decodeOnce(seen, round === 0);
-    if (overlong.test(seen)) throw refuse('The path has an overlong encoding of a character.');
+    if (overlong.test(seen)) throw refuse('The path contains an overlong character encoding.');
   }
 }
 
@@ -52,12 +52,13 @@ function hasDotSegment(path: string): boolean {
 
 /** Decodes each `%xx` to one character. Only the client's own encoding must be well formed; what it encoded may be text. */
 function decodeOnce(path: string, strict: boolean): string {
-  if (strict && /%(?![0-9A-Fa-f]{2})/.test(path)) throw refuse('The path has a malformed percent-encoding.');
+  if (strict && /%(?![0-9A-Fa-f]{2})/.test(path))
+    throw refuse('The path contains a malformed percent-encoding.');
   return path.replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => {
     const code = Number.parseInt(hex, 16);
     // Control characters, DEL and the backslash.
     if (code < 0x20 || code === 0x7f || code === 0x5c) {
-      throw refuse('The path has an encoded character that no path may have.');
+      throw refuse('The path contains a forbidden encoded character.');
     }
     return String.fromCharCode(code);
   });

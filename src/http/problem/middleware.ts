@@ -35,8 +35,8 @@ export function logProblem(log: Logger, error: unknown, requestId: string): void
   if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
   else if (error.status >= 500) {
     const { code, options } = error;
-    log.warn({ requestId, code, throttle: options.throttle, err: error }, 'request not served');
+    log.warn({ requestId, code, throttle: options.throttle, err: error }, 'request failed');
   } else if (error.code === 'login_failed') {
-    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login refused');
-  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request refused');
+    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
+  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');
 }

@@ -115,7 +115,7 @@ const unlimited: RateLimit = async () => undefined;
 function allow(waitMs: number): void {
   if (waitMs <= 0) return;
   throw new GatewayError('rate_limited', {
-    detail: 'Too many requests in a short time. Try again later.',
+    detail: 'Too many requests. Try again later.',
     retryAfterSeconds: Math.ceil(waitMs / 1000),
   });
 }

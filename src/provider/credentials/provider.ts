@@ -73,19 +73,19 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
         const { response, document, sentAtMs, answeredAtMs } = answered;
         if (isBusy(response.status)) throw providerAway(undefined, retryAfterOf(response));
         if (refusedLogins.has(response.status)) {
-          log.info({ status: response.status }, 'the provider refused a user name and password');
+          log.info({ status: response.status }, 'the provider rejected a user name and password');
           throw new GatewayError('credentials_rejected', {
             detail: 'The provider does not accept this user name and password.',
           });
         }
-        if (!response.ok) throw loginRefused(`the login endpoint answered ${response.status}`);
+        if (!response.ok) throw loginRefused(`the login endpoint returned ${response.status}`);
         const answer = readCredentialsResponse(config.response, document, answeredAtMs);
         if (answer === undefined)
-          throw loginRefused('the answer has no access token where provider.response.accessToken leads to');
+          throw loginRefused('the response has no access token at provider.response.accessToken');
         const { subject: place } = config.response;
         const subject = place === undefined ? credentials.username : subjectAt(document, place);
         if (subject === undefined)
-          throw loginRefused('the answer has no subject where provider.response.subject leads to');
+          throw loginRefused('the response has no subject at provider.response.subject');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       },
     },
@@ -97,18 +97,18 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
       if ('cause' in answered) return classifyRefreshFailure(answered.cause);
       const { response, document, sentAtMs, answeredAtMs } = answered;
       const { status } = response;
-      const cause = new Error(`the refresh endpoint answered ${status}`);
+      const cause = new Error(`the refresh endpoint returned ${status}`);
       if (isBusy(status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
       // A page of HTML comes from something before the API, which knows nothing of the token.
       if (refusedRefreshes.has(status) && !isPage(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
       const answer = readCredentialsResponse(config.response, document, answeredAtMs);
       if (answer === undefined)
-        return { kind: 'ambiguous', cause: new Error('no access token was answered') };
+        return { kind: 'ambiguous', cause: new Error('the refresh response has no access token') };
       const { subject: place } = config.response;
       const named = place === undefined ? undefined : subjectAt(document, place);
       if (named !== undefined && named !== subject) {
-        const somebodyElse = new Error('the refresh endpoint named another subject');
+        const somebodyElse = new Error('the refresh response names a different subject');
         return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: somebodyElse };
       }
       return { kind: 'refreshed', answer, claims: undefined, sentAtMs };

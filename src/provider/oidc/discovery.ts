@@ -32,17 +32,14 @@ export function createDiscovery<Found>(deps: {
     attempt ??= look()
       .then(
         (result) => {
-          log.info({ issuer }, 'provider found');
+          log.info({ issuer }, 'provider ready');
           failures = 0;
           return (found = result);
         },
         (error: unknown) => {
           failures += 1;
           // Once loudly, then quietly: a provider that is away for an hour fills no log.
-          log[failures === 1 ? 'error' : 'debug'](
-            { issuer, err: error },
-            'provider not found; still looking',
-          );
+          log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
           throw error;
         },
       )

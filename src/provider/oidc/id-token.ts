@@ -76,9 +76,9 @@ export function createIdTokens(deps: {
       };
       return judge(keySet.verify(idToken, checks), ({ header, claims }) => {
         // `1e999` is a number in JSON, and would never be over.
-        if (!Number.isFinite(claims.exp)) throw refuse('exp', 'is no time');
+        if (!Number.isFinite(claims.exp)) throw refuse('exp', 'is not a time');
         if (nonce !== undefined && claims['nonce'] !== nonce)
-          throw refuse('nonce', 'is not that of this login');
+          throw refuse('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
         checkAuthentication(claims, now / 1000);
       });
@@ -100,38 +100,39 @@ export function createIdTokens(deps: {
 
   /** What else jose checks, with the signature. */
   function checkRelation(claims: JWTPayload, subject: string): void {
-    if (claims.iss !== issuer) throw refuse('iss', 'is another issuer');
-    if (claims.sub !== subject) throw refuse('sub', 'is another person');
-    if (![claims.aud].flat().includes(clientId)) throw refuse('aud', 'is another client');
+    if (claims.iss !== issuer) throw refuse('iss', 'names a different issuer');
+    if (claims.sub !== subject) throw refuse('sub', 'names a different person');
+    if (![claims.aud].flat().includes(clientId)) throw refuse('aud', 'names a different client');
     checkAudience(claims, clientId);
   }
 
   /** What was asked for in every authorization request must have been done (section 3.1.3.7, items 12 and 13). */
   function checkAuthentication({ auth_time: authTime, acr }: JWTPayload, nowSeconds: number): void {
-    if (authTime !== undefined && !Number.isFinite(authTime)) throw refuse('auth_time', 'is no time');
+    if (authTime !== undefined && !Number.isFinite(authTime)) throw refuse('auth_time', 'is not a time');
     if (maxAge !== undefined) {
-      if (typeof authTime !== 'number') throw refuse('auth_time', 'is missing, though max_age was asked for');
+      if (typeof authTime !== 'number')
+        throw refuse('auth_time', 'is missing, although max_age was requested');
       if (nowSeconds - authTime > maxAge + CLOCK_TOLERANCE_SECONDS)
-        throw refuse('auth_time', 'is longer ago than max_age allows');
+        throw refuse('auth_time', 'is older than max_age allows');
     }
     if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
-      throw refuse('acr', 'is none of those that were asked for');
+      throw refuse('acr', 'is not one of the requested values');
   }
 }
 
 function refusal(cause: unknown): IdTokenVerdict {
-  return { kind: 'invalid', cause: cause instanceof Error ? cause : new Error('no error was thrown') };
+  return { kind: 'invalid', cause: cause instanceof Error ? cause : new Error('unknown error') };
 }
 
 /** SECURITY: a token meant for others besides us, or issued to another, is refused (section 3.1.3.7, items 3 to 5). */
 function checkAudience({ aud, azp }: JWTPayload, clientId: string): void {
-  if (Array.isArray(aud) && aud.length > 1) throw refuse('aud', 'names others besides this client');
-  if (azp !== undefined && azp !== clientId) throw refuse('azp', 'is another client');
+  if (Array.isArray(aud) && aud.length > 1) throw refuse('aud', 'names audiences other than this client');
+  if (azp !== undefined && azp !== clientId) throw refuse('azp', 'names a different client');
 }
 
 /** A person's identifier has 1 to 255 characters (section 2). */
 function subjectOf({ sub }: JWTPayload): string {
-  if (typeof sub !== 'string' || sub === '' || sub.length > 255) throw refuse('sub', 'is no identifier');
+  if (typeof sub !== 'string' || sub === '' || sub.length > 255) throw refuse('sub', 'is not an identifier');
   return sub;
 }
 
@@ -142,7 +143,7 @@ function checkAccessTokenHash(given: unknown, accessToken: string, algorithm: st
   if (bits === undefined) return;
   const digest = createHash(`sha${bits}`).update(accessToken).digest();
   if (given !== digest.subarray(0, digest.length / 2).toString('base64url'))
-    throw refuse('at_hash', 'is not that of the access token');
+    throw refuse('at_hash', 'does not match the access token');
 }
 
 function refuse(claim: string, what: string): Error {

@@ -107,7 +107,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
             // The tokens came over the authenticated connection to the token endpoint; only the claims are not taken.
             log.warn(
               { err: verdict.cause },
-              'keys not reachable: the claims of a refreshed ID token are left out',
+              'cannot fetch the JWKS of the provider; ignoring the claims of the refreshed ID token',
             );
             return {
               kind: 'refreshed',
@@ -173,7 +173,7 @@ async function signInOf(
   const { idToken, accessToken, refreshToken } = answer;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
-  if (idToken === undefined) throw refuse('the answer of the token endpoint has no "id_token"');
+  if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
   const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
   switch (verdict.kind) {
@@ -189,7 +189,7 @@ async function signInOf(
       };
     }
     case 'invalid':
-      throw refuse(`the ID token is refused: ${verdict.cause.message}`, verdict.cause);
+      throw refuse(`the ID token is invalid: ${verdict.cause.message}`, verdict.cause);
     case 'unverifiable':
       throw new UnusedTokensError(providerAway(verdict.cause), refreshToken);
   }

@@ -84,7 +84,9 @@ export function forwardWithTrailers(
     upstream.on('error', fail);
     upstream.once('upgrade', (_answer, socket) => {
       socket.destroy();
-      fail(explainBrokenResponse(new Error('the upstream has upgraded a request that did not ask for it')));
+      fail(
+        explainBrokenResponse(new Error('the upstream upgraded a request that did not ask for an upgrade')),
+      );
     });
     upstream.once('response', (answer) => {
       upstream.setTimeout(call.bodyTimeout);

@@ -61,7 +61,7 @@ export function forward(
       if (response.writableFinished) return;
       places.forgo(send);
       resolve('abandoned');
-      controller?.abort(new Error('the client has gone'));
+      controller?.abort(new Error('the client has disconnected'));
     };
     response.once('close', abandon);
 
@@ -84,7 +84,7 @@ export function forward(
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started;
-        if (response.destroyed) started.abort(new Error('the client has gone'));
+        if (response.destroyed) started.abort(new Error('the client has disconnected'));
       },
       onResponseStarted() {
         stage = 'beginning';
@@ -116,7 +116,8 @@ export function forward(
           return;
         }
         discarded += chunk.length;
-        if (discarded > MAX_DISCARDED_BYTES) current.abort(new Error('too much to throw away'));
+        if (discarded > MAX_DISCARDED_BYTES)
+          current.abort(new Error('the response body is too large to discard'));
       },
       onResponseEnd(_current, trailers) {
         if (stage === 'held') ended = trailers;

@@ -35,7 +35,7 @@ export function createConnectionSlots(max: number, waitMs: number): ConnectionSl
       const giveUp = () => {
         waiting.delete(go);
         refuse(
-          new GatewayError('upstream_timeout', { detail: 'No connection to the API came free in time.' }),
+          new GatewayError('upstream_timeout', { detail: 'No connection to the API became free in time.' }),
         );
       };
       waiting.set(go, setTimeout(giveUp, waitMs));

@@ -117,7 +117,7 @@ export function createForwarders(deps: PassageDeps): Forwarders {
   function askForStepUp(): Promise<never> {
     metrics.upstream401('step_up');
     return Promise.reject(
-      new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }),
+      new GatewayError('step_up_required', { detail: 'This request requires a stronger sign-in.' }),
     );
   }
 
@@ -154,7 +154,7 @@ export function createForwarders(deps: PassageDeps): Forwarders {
 
   function laneOf(route: Route) {
     const lane = lanes.get(route);
-    if (lane === undefined) throw new Error(`route ${route.config.path} is not of this gateway`);
+    if (lane === undefined) throw new Error(`route ${route.config.path} does not belong to this gateway`);
     return lane;
   }
 }

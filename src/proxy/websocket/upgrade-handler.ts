@@ -74,7 +74,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       if (route === undefined || lane === undefined) return false;
       exchange.route = route.config.path;
       if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
+        throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
       }
       originPolicy.checkUpgrade(request);
       const credential = await bearers.resolve(request, route, exchange);
@@ -116,7 +116,7 @@ function createLane(route: Route, baseUrl: string) {
           const handshake = readHandshake(headers, acceptance);
           if (handshake !== undefined) return handshake;
           throw new GatewayError('upstream_invalid_response', {
-            detail: 'The API has not accepted the WebSocket as it should.',
+            detail: 'The API did not complete the WebSocket handshake.',
           });
         },
         refused: ({ headers }) => answerHeaders(headers, requestId),

@@ -62,7 +62,9 @@ export function createRedisOutbox(deps: {
     // Another process may have a secret that this one has not, or not yet: it is left to that until it is too old.
     const now = clock();
     if (Math.abs(now - sinceMs) < MAX_AGE_MS) return postpone(member, now + UNREADABLE_PAUSE_MS);
-    log.warn('a kept refresh token could not be opened, so that it was never revoked: a removed secret');
+    log.warn(
+      'cannot decrypt a queued refresh token, which stays unrevoked; its secret was removed from session.secrets',
+    );
     return forget(member);
   };
   const unseal = (envelope: Buffer, context: string): string | undefined => {
@@ -94,7 +96,8 @@ export function createRedisOutbox(deps: {
       const member = seal(refreshToken, sinceMs);
       const args = [member, sinceMs + leaseMs, MAX_KEPT, MAX_AGE_MS];
       const surplus = Number(await redis.evaluate('revocation_keep', keep, [name], args));
-      if (surplus > 0) log.error({ surplus }, 'too many revocations wait: refresh tokens were given up');
+      if (surplus > 0)
+        log.error({ surplus }, 'the revocation queue is full; dropped refresh tokens without revoking them');
       return pendingOf(member, refreshToken, sinceMs);
     },
 

@@ -59,15 +59,15 @@ export function createRevocations(deps: {
       case 'revoked':
         return undefined;
       case 'refused':
-        log.error({ err: outcome.cause }, 'the provider refuses to revoke a refresh token: it is given up');
+        log.error({ err: outcome.cause }, 'the provider refuses to revoke a refresh token; giving up');
         return undefined;
       case 'failed': {
         if (ageMs >= MAX_AGE_MS) {
-          log.error({ err: outcome.cause }, 'a refresh token could not be revoked, and is given up');
+          log.error({ err: outcome.cause }, 'cannot revoke a refresh token; giving up');
           return undefined;
         }
         const retryInMs = Math.max(pauseAfter(ageMs), (outcome.retryAfterSeconds ?? 0) * 1000);
-        log.warn({ err: outcome.cause, retryInMs }, 'a refresh token could not be revoked yet');
+        log.warn({ err: outcome.cause, retryInMs }, 'cannot revoke a refresh token; retrying later');
         return clock() + retryInMs;
       }
     }
@@ -98,7 +98,7 @@ export function createRevocations(deps: {
       await settleTasks();
       const results = await Promise.all(own.takeAll().map(attempt));
       const lost = results.filter((isThrough) => !isThrough).length;
-      if (lost > 0) log.error({ lost }, 'refresh tokens could not be revoked before the end of this process');
+      if (lost > 0) log.error({ lost }, 'exiting before all refresh tokens are revoked');
     },
   };
 }

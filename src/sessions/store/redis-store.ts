@@ -257,5 +257,5 @@ function parseChange(message: string): SessionChange | undefined {
 function readReplaceResult(answer: unknown): ReplaceResult {
   const reply = String(answer);
   if (reply === 'replaced' || reply === 'conflict' || reply === 'gone') return reply;
-  throw new Error('the replace script gave an answer it does not have');
+  throw new Error('the replace script returned an unknown result');
 }

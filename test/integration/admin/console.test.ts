@@ -14,8 +14,8 @@ afterAll(() => rig.close());
 
 const ask = (method: string, path = '/') => fetch(`${rig.gateway.adminUrl}${path}`, { method });
 
-describe('the console', () => {
-  it('is a page that runs its own script, and nothing else that came to be in it (standards: E22)', async () => {
+describe('the admin console', () => {
+  it('has a Content-Security-Policy that allows only its own script and style (standards: E22)', async () => {
     const answer = await ask('GET');
     const html = await answer.text();
     expect(answer.status).toBe(200);
@@ -45,16 +45,16 @@ describe('the console', () => {
     });
   });
 
-  it('needs no other host, and has no handlers in its markup', async () => {
+  it('loads nothing from other hosts and has no inline event handlers', async () => {
     const html = await (await ask('GET')).text();
     expect(html).not.toMatch(/https?:|\/\/\w|\bsrc=|\son\w+=|\sstyle=/);
   });
 
-  it('is shown without the token, and does not have it', async () => {
+  it('is served without a token and does not contain the admin token', async () => {
     expect(await (await ask('GET')).text()).not.toContain(TOKEN);
   });
 
-  it('can be read, and nothing else', async () => {
+  it('supports only GET and HEAD on /', async () => {
     const head = await ask('HEAD');
     expect([head.status, await head.text()]).toEqual([200, '']);
     for (const method of ['POST', 'PUT', 'DELETE']) {
@@ -65,7 +65,7 @@ describe('the console', () => {
       expect((await ask('GET', path)).status).toBe(404);
   });
 
-  it('is not on the public listener', async () => {
+  it('is not served on the public listener', async () => {
     const answer = await rig.browser().navigate('/');
     expect(answer.response).toMatchObject({ status: 404 });
   });

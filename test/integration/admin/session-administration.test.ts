@@ -56,7 +56,7 @@ const idOf = async (agent: UserAgent) =>
 const revoked = (name: string) =>
   rig.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
 
-describe('who administrates sessions', () => {
+describe('session administration on the admin listener', () => {
   const requests = [
     ['GET', '/sessions?subject=alice'],
     ['DELETE', '/sessions?subject=alice'],
@@ -64,14 +64,14 @@ describe('who administrates sessions', () => {
   ] as const;
 
   it.each([
-    ['none', ''],
-    ['another', 'Bearer nonsense'],
-    ['one that it begins with', `Bearer ${TOKEN}x`],
-    ['the beginning of it', `Bearer ${TOKEN.slice(0, -1)}`],
-    ['nothing for one', 'Bearer '],
-    ['two', `Bearer ${TOKEN} ${TOKEN}`],
-    ['it by another scheme', `Basic ${TOKEN}`],
-  ])('is nobody with a token that is %s: 401', async (_what, authorization) => {
+    ['missing', ''],
+    ['a different token', 'Bearer nonsense'],
+    ['the token with a character added', `Bearer ${TOKEN}x`],
+    ['the token without its last character', `Bearer ${TOKEN.slice(0, -1)}`],
+    ['empty', 'Bearer '],
+    ['sent twice', `Bearer ${TOKEN} ${TOKEN}`],
+    ['sent with the Basic scheme', `Basic ${TOKEN}`],
+  ])('responds 401 when the admin token is %s', async (_what, authorization) => {
     const agent = await signedIn();
     for (const [method, path] of requests) {
       const answer = await ask(method, path, { authorization });
@@ -82,14 +82,14 @@ describe('who administrates sessions', () => {
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('is nobody where no token is configured: there is no such page', async () => {
+  it('responds 404 when no admin token is configured', async () => {
     const other = await openRig();
     onTestFinished(() => other.close());
     for (const [method, path] of requests)
       expect((await ask(method, path, { at: other.gateway })).status).toBe(404);
   });
 
-  it('is told what is missing, and which methods there are', async () => {
+  it('responds 400 for missing or repeated parameters and lists the allowed methods', async () => {
     expect((await ask('GET', '/sessions')).status).toBe(400);
     expect((await ask('GET', '/sessions?subject=')).status).toBe(400);
     expect((await ask('GET', '/sessions?subject=a&subject=b')).status).toBe(400);
@@ -100,17 +100,17 @@ describe('who administrates sessions', () => {
     expect((await ask('GET', '/sessions/else')).status).toBe(404);
   });
 
-  it('is not asked for a token where anybody may look', async () => {
+  it('requires no token for the health endpoints', async () => {
     expect((await ask('GET', '/livez', { authorization: '' })).status).toBe(200);
   });
 
-  it('finds the token in no line of the log (standards: E23)', async () => {
+  it('never logs the admin token (standards: E23)', async () => {
     await ask('GET', '/sessions?subject=alice');
     await ask('GET', '/sessions?subject=alice', { authorization: `Bearer ${TOKEN}x` });
     expect(rig.gateway.logs()).not.toContain(TOKEN);
   });
 
-  it('is told when the store is away', async () => {
+  it('responds 503 when the session store is down', async () => {
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
     expect(await ask('GET', '/sessions?subject=alice')).toMatchObject({
@@ -120,8 +120,8 @@ describe('who administrates sessions', () => {
   });
 });
 
-describe('the sessions of a person', () => {
-  it('are listed, wherever they began, without a token in them', async () => {
+describe('the sessions of a user on the admin listener', () => {
+  it('are listed across replicas without tokens', async () => {
     const one = await signedIn();
     const two = rig.browser({ at: replica });
     await two.signIn('/', { loginHint: 'alice' });
@@ -142,7 +142,7 @@ describe('the sessions of a person', () => {
     expect((await ask('GET', '/sessions?subject=nobody')).body).toEqual({ sessions: [] });
   });
 
-  it('end all at once, on every replica (standards: D24)', async () => {
+  it('are all ended on every replica by one request (standards: D24)', async () => {
     const mine = await Promise.all([signedIn('erin'), signedIn('erin')]);
     const bob = await signedIn('bob');
     expect(await ask('DELETE', '/sessions?subject=erin', { at: replica })).toMatchObject({
@@ -155,7 +155,7 @@ describe('the sessions of a person', () => {
     expect((await ask('DELETE', '/sessions?subject=erin')).body).toEqual({ ended: 0 });
   });
 
-  it('do not begin by a sign-in that is under way meanwhile (standards: D24)', async () => {
+  it('include none from a sign-in that is in progress during the request (standards: D24)', async () => {
     const agent = rig.browser();
     const login = await beginLogin(agent, '?login_hint=alice');
     await ask('DELETE', '/sessions?subject=alice');
@@ -163,7 +163,7 @@ describe('the sessions of a person', () => {
     expect((await signedIn()).cookies.all()).toHaveLength(1);
   });
 
-  it('end one by one, by their public name (standards: D24)', async () => {
+  it('are ended individually by session ID (standards: D24)', async () => {
     const [one, two] = [await signedIn(), await signedIn()];
     const path = `/sessions?sessionId=${await idOf(one)}`;
     expect(await ask('DELETE', path)).toMatchObject({ status: 200, body: { ended: 1 } });
@@ -176,7 +176,7 @@ describe('the sessions of a person', () => {
 });
 
 describe('revoking all sessions (standards: D24)', () => {
-  it('ends every session on every replica, cached or not, and touches none of them', async () => {
+  it('ends every session on every replica, cached or not, without writing to the sessions', async () => {
     const people = ['gina', 'hans', 'ivan'];
     const agents = await Promise.all(people.map((name) => signedIn(name)));
     const elsewhere = agents.map((agent) => rig.browser({ like: agent, at: replica }));
@@ -195,7 +195,7 @@ describe('revoking all sessions (standards: D24)', () => {
     expect((await ask('GET', '/sessions?subject=gina')).body).toEqual({ sessions: [] });
   });
 
-  it('keeps nobody from signing in anew, again and again', async () => {
+  it('allows new sign-ins after each revocation', async () => {
     for (let round = 0; round < 3; round += 1) {
       await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? rig.gateway : replica });
       const agent = await signedIn();
@@ -204,14 +204,14 @@ describe('revoking all sessions (standards: D24)', () => {
     }
   });
 
-  it('holds for a gateway that starts afterwards', async () => {
+  it('also applies to a gateway that starts later', async () => {
     const agent = await signedIn();
     await ask('POST', '/sessions/revoke-all');
     const late = await rig.replica();
     expect(await statusOf(rig.browser({ like: agent, at: late }))).toBe(401);
   });
 
-  it('holds for a gateway that could not hear of it', async () => {
+  it('also applies to a gateway that missed the message', async () => {
     const agent = await signedIn();
     const elsewhere = rig.browser({ like: agent, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
@@ -222,7 +222,7 @@ describe('revoking all sessions (standards: D24)', () => {
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
   });
 
-  it('lets people sign in anew at a gateway that could not hear of it', async () => {
+  it('allows new sign-ins at a gateway that missed the message', async () => {
     await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -233,7 +233,7 @@ describe('revoking all sessions (standards: D24)', () => {
     expect(await statusOf(rig.browser({ like: agent }))).toBe(200);
   });
 
-  it('closes the sockets that are open', async () => {
+  it('closes open WebSockets', async () => {
     const agent = await signedIn();
     const socket = await agent.websocket('/socket/live');
     socket.send('hello');
@@ -242,7 +242,7 @@ describe('revoking all sessions (standards: D24)', () => {
     expect((await socket.closed).code).toBe(1008);
   });
 
-  it('does not let a refresh bring a session back that was under way, nor its tokens (standards: G14)', async () => {
+  it('prevents a running refresh from restoring a session and revokes its new tokens (standards: G14)', async () => {
     const agent = await signedIn('dave');
     const [family] = rig.provider.families.filter(({ grant }) => grant.subject === 'dave');
     rig.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
@@ -256,7 +256,7 @@ describe('revoking all sessions (standards: D24)', () => {
     await vi.waitFor(() => expect(family).toMatchObject({ alive: false, endedBecause: 'revoked' }), PATIENCE);
   });
 
-  it('does the same in memory', async () => {
+  it('also works with the memory store', async () => {
     const other = await openRig({ config: { admin: { token: TOKEN } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);

@@ -64,8 +64,8 @@ const records = async () => (await redis.command('KEYS', 'coatcheck:session:*'))
 const revoked = () =>
   rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke').map(({ form }) => form?.['token']);
 
-describe('a logout token (rp-backchannel-rpinitlogout)', () => {
-  it('with a sid ends the session that began there, and no other of the person (standards: D17, D18)', async () => {
+describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
+  it('with a sid ends only the session with that sid (standards: D17, D18)', async () => {
     const phone = await signedIn();
     const sid = sidOf(alice);
     const laptop = await signedIn();
@@ -80,7 +80,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(familiesOf(alice)[1]).toMatchObject({ alive: true });
   });
 
-  it('with a sub alone ends all that the person has, on every replica, and nobody else (standards: D17)', async () => {
+  it('with only a sub ends every session of that user on every replica and no other session (standards: D17)', async () => {
     const mine = await Promise.all([signedIn(), signedIn(), signedIn()]);
     const others = await signedIn(bob);
     const elsewhere = mine.map((agent) => rig.browser({ like: agent, at: rig.gateway }));
@@ -93,7 +93,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await records()).toHaveLength(1);
   });
 
-  it('with a sid alone needs no sub (standards: D12)', async () => {
+  it('with only a sid needs no sub (standards: D12)', async () => {
     const ended = async () => {
       const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
       return Number(/ended_total\{reason="backchannel_logout"\} (\d+)/.exec(metrics)?.[1] ?? 0);
@@ -105,18 +105,18 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await ended()).toBe(before + 1);
   });
 
-  it('about a sid of somebody else than its sub ends nothing', async () => {
+  it('whose sid belongs to another user than its sub ends nothing', async () => {
     const agent = await signedIn(bob);
     await postLogoutToken(first, await tokenFor({ sub: alice, sid: sidOf(bob) }));
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('about nobody who is here is no error (standards: D18)', async () => {
+  it('without a matching session responds 200 (standards: D18)', async () => {
     expect((await postLogoutToken(first, await tokenFor({ sub: 'nobody' }))).status).toBe(200);
     expect((await postLogoutToken(first, await tokenFor({ sid: 'none' }))).status).toBe(200);
   });
 
-  it('needs no cookie and no page, and heeds neither (standards: D21)', async () => {
+  it('is accepted without a cookie and from any origin, and the cookie in the request has no effect (standards: D21)', async () => {
     const agent = await signedIn();
     const body = new URLSearchParams({
       logout_token: await tokenFor({ sid: sidOf(alice) }),
@@ -133,7 +133,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await statusOf(others)).toBe(200);
   });
 
-  it('closes the sockets of the session that are open on another replica (standards: D19)', async () => {
+  it('closes the WebSockets of the session on another replica (standards: D19)', async () => {
     const agent = await signedIn();
     const socket = await agent.websocket('/socket/live');
     socket.send('hello');
@@ -143,7 +143,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
   });
 
-  it('signed with a key that the provider has just put in place is taken (standards: C17)', async () => {
+  it('signed with a newly published key is accepted (standards: C17)', async () => {
     const agent = await signedIn();
     await postLogoutToken(first, await tokenFor({ sub: 'nobody' }));
     await rig.provider.swapKeys();
@@ -152,7 +152,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
   });
 });
 
-describe('a flawed logout token is 400 and ends nothing', () => {
+describe('an invalid logout token or request ends no session', () => {
   const post = (token: string) => postLogoutToken(first, token);
   const claims = (patch: JWTPayload = {}) => ({
     ...logoutClaims(rig.provider, { sub: alice, sid: sidOf(alice) }),
@@ -167,38 +167,35 @@ describe('a flawed logout token is 400 and ends nothing', () => {
   it.each<[string, () => Promise<string> | string]>([
     ['without a signature (alg-none; D10, CVE-2026-18569)', () => new UnsecuredJWT(claims()).encode()],
     ['signed by HMAC with the client secret (wrong-alg; D10)', () => byHmac(rig.provider.client.secret)],
-    [
-      'with a signature that was changed (D10)',
-      async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20)),
-    ],
-    ['of another issuer (wrong-iss; D11)', () => signed({ iss: `${rig.provider.issuer}/` })],
+    ['with a modified signature (D10)', async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20))],
+    ['from another issuer (wrong-iss; D11)', () => signed({ iss: `${rig.provider.issuer}/` })],
     ['for another client (wrong-aud; D11)', () => signed({ aud: 'other' })],
-    ['for others besides us (D11)', () => signed({ aud: ['web', 'other'] })],
-    ['that is over (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
-    ['that is from tomorrow (D11)', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
+    ['with an additional audience (D11)', () => signed({ aud: ['web', 'other'] })],
+    ['that has expired (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
+    ['issued in the future (D11)', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
     ['without events (no-event; D13)', () => signed({ events: undefined })],
     ['with another event (wrong-event; D13)', () => signed({ events: { other: {} } })],
     ['with a list of events (D13)', () => signed({ events: [LOGOUT_EVENT] })],
     ['with a nonce (with-nonce; D14)', () => signed({ nonce: 'n' })],
     ['with neither sub nor sid (D12)', () => signed({ sub: undefined as never, sid: undefined })],
     ['without a jti (D16)', () => signed({ jti: undefined as never })],
-    ['of the type JWT (D15)', () => signed({}, 'JWT')],
-    ['of the type of an access token (D15)', () => signed({}, 'at+jwt')],
+    ['of type JWT (D15)', () => signed({}, 'JWT')],
+    ['of the access token type (D15)', () => signed({}, 'at+jwt')],
     ['that is an ID token (D14)', () => rig.provider.secrets(['id_token']).at(-1) ?? ''],
     [
       'that is an access token',
       () => rig.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
     ],
-    ['that is nothing', () => ''],
-    ['that is no token', () => 'x.y.z'],
-  ])('%s', async (_what, make) => {
+    ['that is empty', () => ''],
+    ['that is malformed', () => 'x.y.z'],
+  ])('responds 400 for a logout token %s', async (_what, make) => {
     const agent = await signedIn();
     const answer = await post(await make());
     expect(answer.status).toBe(400);
     expect(answer.header('cache-control')).toBe('no-store');
     expect(answer.json()).toMatchObject({ code: 'bad_request' });
     expect(await statusOf(agent)).toBe(200);
-    expect(rig.gateway.logs()).toContain('logout token refused');
+    expect(rig.gateway.logs()).toContain('logout token rejected');
     expect((await post(await signed({}))).status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
   });
@@ -211,14 +208,14 @@ describe('a flawed logout token is 400 and ends nothing', () => {
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, ''],
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, 'logout_token=a&logout_token=b'],
     ['POST', 413, { 'content-type': 'application/x-www-form-urlencoded' }, 'x'.repeat(1_000_000)],
-  ])('by %s: %i with %o (standards: D9, D21)', async (method, status, headers, body) => {
+  ])('responds to %s with %i, given %o (standards: D9, D21)', async (method, status, headers, body) => {
     const answer = await first.request('/auth/backchannel-logout', { method, headers, body });
     expect(answer.status).toBe(status);
     expect(answer.header('allow')).toBe(status === 405 ? 'POST' : undefined);
     expect(answer.header('cache-control')).toBe('no-store');
   });
 
-  it('by a flood of which the provider hears little, and logins nothing (standards: C17, D21)', async () => {
+  it('a flood of tokens with unknown keys causes few JWKS fetches and blocks no login (standards: C17, D21)', async () => {
     const { agent, provider } = await openOther();
     const reads = () => provider.requests.filter(({ endpoint }) => endpoint === 'jwks').length;
     const [, payload, signature] = (await logoutToken(provider, { sub: 'alice' })).split('.');
@@ -235,7 +232,7 @@ describe('a flawed logout token is 400 and ends nothing', () => {
     await agent.signIn();
   });
 
-  it('while the keys of the provider cannot be had, and is none when they can', async () => {
+  it('responds 400 while the JWKS is unavailable and accepts the same token afterwards', async () => {
     const other = await openOther();
     const agent = await signedIn(alice, other);
     const token = await logoutToken(other.provider, { sub: alice });
@@ -247,8 +244,8 @@ describe('a flawed logout token is 400 and ends nothing', () => {
   });
 });
 
-describe('a logout token that comes again (standards: D16)', () => {
-  it('is 400, on whichever replica, and ends nothing that began since', async () => {
+describe('a repeated or late logout token (standards: D16)', () => {
+  it('responds 400 on every replica and ends no newer session when it repeats', async () => {
     await signedIn();
     const token = await tokenFor({ sub: alice });
     expect((await postLogoutToken(first, token)).status).toBe(200);
@@ -256,12 +253,12 @@ describe('a logout token that comes again (standards: D16)', () => {
     for (const replica of [first, second]) {
       const answer = await postLogoutToken(replica, token);
       expect(answer.status).toBe(400);
-      expect((answer.json() as { detail: string }).detail).toContain('used before');
+      expect((answer.json() as { detail: string }).detail).toContain('already used');
     }
     expect(await statusOf(anew)).toBe(200);
   });
 
-  it('late, for the first time, ends only what began before it was issued', async () => {
+  it('ends only sessions that began before it was issued when it arrives late', async () => {
     const agent = await signedIn();
     const iat = Math.floor(Date.now() / 1000) - 60;
     const claims = { ...logoutClaims(rig.provider, { sub: alice }), iat };
@@ -269,7 +266,7 @@ describe('a logout token that comes again (standards: D16)', () => {
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('may come again when it had no effect, because the store was away (standards: D18)', async () => {
+  it('is accepted again when the store failed on the first attempt (standards: D18)', async () => {
     const agent = await signedIn();
     const token = await tokenFor({ sub: alice });
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
@@ -283,11 +280,11 @@ describe('a logout token that comes again (standards: D16)', () => {
   });
 });
 
-describe('a logout token and a sign-in that is under way (standards: D20)', () => {
+describe('a logout token during a sign-in (standards: D20)', () => {
   it.each([
-    ['the sid', () => ({ sid: sidOf(alice) })],
-    ['the sub', () => ({ sub: alice })],
-  ])('leave no session when the code is being exchanged: by %s', async (_what, about) => {
+    ['its sid', () => ({ sid: sidOf(alice) })],
+    ['its sub', () => ({ sub: alice })],
+  ])('prevents the session while the code is exchanged, identified by %s', async (_what, about) => {
     const agent = rig.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
     const gate = rig.provider.faults.hold('token', 'after');
@@ -303,7 +300,7 @@ describe('a logout token and a sign-in that is under way (standards: D20)', () =
     await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));
   });
 
-  it('leave none when the person is still at the provider, and do not keep the next one away', async () => {
+  it('prevents the session while the user is still at the provider and allows the next sign-in', async () => {
     const agent = rig.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
     expect((await postLogoutToken(first, await tokenFor({ sub: alice }))).status).toBe(200);
@@ -313,14 +310,14 @@ describe('a logout token and a sign-in that is under way (standards: D20)', () =
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('of somebody else do not meet', async () => {
+  it('for another user does not affect the sign-in', async () => {
     const agent = rig.browser();
     const login = await beginLogin(agent, `?login_hint=${bob}`);
     await postLogoutToken(first, await tokenFor({ sub: alice }));
     expect((await finishLogin(agent, login)).status).toBe(303);
   });
 
-  it('end up without a session, whichever comes first (standards: D20)', async () => {
+  it('leaves no session regardless of their order (standards: D20)', async () => {
     for (let round = 0; round < 8; round += 1) {
       const name = `${alice}-${round}`;
       const agent = rig.browser();
@@ -335,9 +332,9 @@ describe('a logout token and a sign-in that is under way (standards: D20)', () =
   });
 });
 
-describe('a logout token and a refresh that is under way (standards: D19, G14)', () => {
+describe('a logout token during a refresh (standards: D19, G14)', () => {
   it.each(['before', 'after'] as const)(
-    'leave no session, and no token that is good, when the provider has it %s processing',
+    'ends the session and revokes all issued tokens when it arrives %s the provider processes the refresh',
     async (moment) => {
       const agent = await signedIn();
       rig.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
@@ -360,7 +357,7 @@ describe('a logout token and a refresh that is under way (standards: D19, G14)',
 });
 
 describe('provider.logoutTokens: lenient (standards: D11, D15)', () => {
-  it('takes tokens of older providers, and refuses ID tokens all the same', async () => {
+  it('accepts logout tokens of type JWT without exp but still rejects ID tokens', async () => {
     const other = await openOther({ config: { provider: { logoutTokens: 'lenient' } } });
     const agent = await signedIn(alice, other);
     const { exp: _exp, ...claims } = logoutClaims(other.provider, { sid: sidOf(alice, other) });

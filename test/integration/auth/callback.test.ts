@@ -27,7 +27,7 @@ const expectRefused = (answer: AgentResponse, reason: RegExp, agent = rig.agent)
 const tokenCalls = () => rig.provider.tokenCalls();
 
 describe('GET /auth/callback after a login', () => {
-  it('leads back by 303, starts a session and ends the attempt (standards: A21, B22, E17, E21)', async () => {
+  it('redirects with 303, starts a session and clears the login cookie (standards: A21, B22, E17, E21)', async () => {
     const callback = await login(rig.agent, '?returnTo=/inbox');
     expect(callback.status).toBe(303);
     expect(callback.header('location')).toBe('/inbox');
@@ -43,7 +43,7 @@ describe('GET /auth/callback after a login', () => {
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('gives an opaque cookie that ends with the browser and no script can read (standards: A5–A7, A9, E10, E13)', async () => {
+  it('sets an opaque HttpOnly session cookie without expiry (standards: A5–A7, A9, E10, E13)', async () => {
     const { setCookies } = await login(rig.agent);
     const line = setCookies.find((cookie) => cookie.startsWith('coatcheck=')) ?? '';
     expect(line).toMatch(/^coatcheck=[\w*~.-]{43,500}; Path=\/; HttpOnly; SameSite=Strict$/);
@@ -51,7 +51,7 @@ describe('GET /auth/callback after a login', () => {
     expect(rig.agent.cookies.visibleToScripts(new URL(rig.gateway.url))).toBe('');
   });
 
-  it('gives a cookie with Secure and the prefix that browsers guard on https (standards: A4, A8)', async () => {
+  it('sets a Secure cookie with the __Host-Http- prefix when the base URL is https (standards: A4, A8)', async () => {
     const other = await openTestRig({ baseUrl: 'https://app.example.test' });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toEqual([
@@ -65,7 +65,7 @@ describe('GET /auth/callback after a login', () => {
     expect((await other.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('gives the SameSite attribute of the configuration', async () => {
+  it('sets the configured SameSite attribute', async () => {
     const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toContainEqual(
@@ -73,7 +73,7 @@ describe('GET /auth/callback after a login', () => {
     );
   });
 
-  it('redeems the code once, with the verifier of the challenge, as the client it is (standards: A1, B3, B21)', async () => {
+  it('redeems the code once with the code verifier and the client authentication (standards: A1, B3, B21)', async () => {
     const begun = await beginLogin(rig.agent);
     await finishLogin(rig.agent, begun);
     const [tokenRequest, ...more] = rig.provider.requests.filter(({ endpoint }) => endpoint === 'token');
@@ -94,7 +94,7 @@ describe('GET /auth/callback after a login', () => {
     expect(new Set([state, nonce, verifier]).size).toBe(3);
   });
 
-  it('shows the browser no token, no verifier and no secret (standards: A3)', async () => {
+  it('sends no token, code verifier or secret to the browser (standards: A3)', async () => {
     await rig.agent.signIn();
     await rig.agent.fetch('/auth/session');
     const received = rig.agent.received(rig.gateway.url);
@@ -109,7 +109,7 @@ describe('GET /auth/callback after a login', () => {
     expect(secrets.filter((secret) => received.includes(secret))).toEqual([]);
   });
 
-  it('makes a new session id at each login, and ends the session before (standards: E2)', async () => {
+  it('issues a new session ID at each login and ends the previous session (standards: E2)', async () => {
     await rig.agent.signIn();
     const former = rig.browser({ like: rig.agent });
     await rig.agent.signIn();
@@ -122,7 +122,7 @@ describe('GET /auth/callback after a login', () => {
     ]);
   });
 
-  it('ends the session that a browser still shows on its way back, even if it is younger than the attempt', async () => {
+  it('ends the session whose cookie the callback carries even if it is younger than the login attempt', async () => {
     const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const tabs = [await beginLogin(other.agent), await beginLogin(other.agent)] as const;
     await finishLogin(other.agent, tabs[0]);
@@ -132,7 +132,7 @@ describe('GET /auth/callback after a login', () => {
     expect((await former.fetch('/api/one')).status).toBe(401);
   });
 
-  it('does not adopt a cookie that was there before (standards: E2)', async () => {
+  it('does not adopt a session cookie that was planted before the login (standards: E2)', async () => {
     const attacker = rig.browser();
     await attacker.signIn('/', { loginHint: 'mallory' });
     const planted = attacker.cookies.get('coatcheck')?.value ?? '';
@@ -143,7 +143,7 @@ describe('GET /auth/callback after a login', () => {
     expect((await attacker.fetch('/auth/session')).json()).not.toMatchObject({ subject: 'alice' });
   });
 
-  it('takes access tokens of any size and members it does not know (standards: C16)', async () => {
+  it('accepts large access tokens and ignores unknown members in the token response (standards: C16)', async () => {
     rig.provider.patchTokenResponse = (json) => ({
       ...json,
       access_token: 'x'.repeat(16_384),
@@ -158,8 +158,8 @@ describe('GET /auth/callback after a login', () => {
   });
 });
 
-describe('several logins at once in one browser (standards: C28)', () => {
-  it('each end where they began, in whatever order they finish', async () => {
+describe('concurrent logins in one browser (standards: C28)', () => {
+  it('each redirect to their own returnTo in any order of completion', async () => {
     const tabs: BegunLogin[] = [];
     for (const returnTo of ['/first', '/second', '/third']) {
       tabs.push(await beginLogin(rig.agent, `?returnTo=${returnTo}`));
@@ -175,7 +175,7 @@ describe('several logins at once in one browser (standards: C28)', () => {
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('do not end each other when one fails', async () => {
+  it('continue when one of them fails', async () => {
     const failing = await beginLogin(rig.agent);
     const other = await beginLogin(rig.agent, '?returnTo=/other');
     rig.provider.user = undefined;
@@ -185,8 +185,8 @@ describe('several logins at once in one browser (standards: C28)', () => {
   });
 });
 
-describe('a callback that does not belong to a login of this browser (standards: B2, E16)', () => {
-  it('is refused when its state has been used', async () => {
+describe('a callback that belongs to no login of this browser (standards: B2, E16)', () => {
+  it('is rejected when its state was already used', async () => {
     const begun = await beginLogin(rig.agent);
     const callback = await authorize(rig.agent, begun);
     expect((await sendCallback(rig.agent, callback)).status).toBe(303);
@@ -199,7 +199,7 @@ describe('a callback that does not belong to a login of this browser (standards:
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it("is refused when it is another browser's, and leaves that one's login good", async () => {
+  it('is rejected when it belongs to another browser whose login stays valid', async () => {
     const attacker = await beginLogin(rig.agent, '?login_hint=mallory');
     const callback = await authorize(rig.agent, attacker);
     const victim = rig.browser();
@@ -214,7 +214,7 @@ describe('a callback that does not belong to a login of this browser (standards:
     expect((await sendCallback(rig.agent, callback)).status).toBe(303);
   });
 
-  it('is refused when its attempt is older than ten minutes', async () => {
+  it('is rejected when its login attempt is older than ten minutes', async () => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     const header = rig.agent.cookies.header(callback, { crossSite: false, topLevelGet: true });
     rig.advance(600_001);
@@ -224,7 +224,7 @@ describe('a callback that does not belong to a login of this browser (standards:
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is refused when the state of another own attempt was put in it (standards: B7)', async () => {
+  it('is rejected when it carries the state of another login attempt of the same browser (standards: B7)', async () => {
     const [one, two] = [await beginLogin(rig.agent), await beginLogin(rig.agent)];
     const callback = await authorize(rig.agent, one);
     callback.searchParams.set('state', two.authorizationUrl.searchParams.get('state') ?? '');
@@ -236,7 +236,7 @@ describe('a callback that does not belong to a login of this browser (standards:
     expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
   });
 
-  it('is refused when one character of its state was changed (standards: B7)', async () => {
+  it('is rejected when one character of its state was changed (standards: B7)', async () => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     const state = callback.searchParams.get('state') ?? '';
     callback.searchParams.set('state', `${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`);
@@ -246,12 +246,12 @@ describe('a callback that does not belong to a login of this browser (standards:
   });
 
   it.each([
-    ['changed', (own: string) => own.replace(/.(?=.{100}$)/, (one) => (one === 'A' ? 'B' : 'A'))],
-    ['cut off', (own: string) => own.slice(0, -8)],
-    ["another attempt's", (_own: string, other: string) => other],
-    ["a session's", (_own: string, _other: string, session: string) => session],
-    ['nothing', () => ''],
-  ])('is refused when the seal of its attempt is %s (standards: B4)', async (_what, forge) => {
+    ['modified', (own: string) => own.replace(/.(?=.{100}$)/, (one) => (one === 'A' ? 'B' : 'A'))],
+    ['truncated', (own: string) => own.slice(0, -8)],
+    ['that of another login attempt', (_own: string, other: string) => other],
+    ['a session cookie', (_own: string, _other: string, session: string) => session],
+    ['empty', () => ''],
+  ])('is rejected when its login cookie is %s (standards: B4)', async (_what, forge) => {
     const elsewhere = rig.browser();
     await elsewhere.signIn();
     const other = rig.browser();
@@ -271,19 +271,19 @@ describe('a callback that does not belong to a login of this browser (standards:
   });
 });
 
-describe('a callback that is no authorization response (standards: C24, C29)', () => {
+describe('a callback that is not a valid authorization response (standards: C24, C29)', () => {
   it.each([
-    ['bare', '', /no "state"/],
+    ['without a query', '', /no "state"/],
     ['without a state', '?code=x', /no "state"/],
-    ['with an empty code alone', '?code=', /no "state"/],
+    ['with only an empty code', '?code=', /no "state"/],
     ['with an empty state', '?code=x&state=', /no "state"/],
     ['with a state in brackets', '?code=x&state[]=y', /no "state"/],
     ['with an unknown state', '?code=x&state=y', /in this browser/],
-    ['with tokens in place of a code', '?access_token=x&id_token=y&state=z', /in this browser/],
-    ['with a state like a property of objects', '?code=x&state=__proto__', /in this browser/],
+    ['with tokens instead of a code', '?access_token=x&id_token=y&state=z', /in this browser/],
+    ['with a state named like an object property', '?code=x&state=__proto__', /in this browser/],
     ['very long', `?code=${'x'.repeat(12_000)}&state=y`, /in this browser/],
     ['not UTF-8', '?code=%ff&state=%fe', /in this browser/],
-  ])('is refused when it is %s', async (_what, query, reason) => {
+  ])('is rejected when it is %s', async (_what, query, reason) => {
     const answer = await request(rig.gateway.url).get(`/auth/callback${query}`).expect(400);
     expect(JSON.parse(answer.text)).toMatchObject({
       code: 'login_failed',
@@ -293,7 +293,7 @@ describe('a callback that is no authorization response (standards: C24, C29)', (
     expect(tokenCalls()).toBe(0);
   });
 
-  it.each(['state', 'code', 'iss', 'error'])('is refused when it has two of %s', async (name) => {
+  it.each(['state', 'code', 'iss', 'error'])('is rejected when it has two values for %s', async (name) => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     for (const value of ['x', 'x']) callback.searchParams.append(name, value);
     const answer = await sendCallback(rig.agent, callback);
@@ -306,18 +306,18 @@ describe('a callback that is no authorization response (standards: C24, C29)', (
 
   it.each([
     [
-      'an access token and no code',
+      'an access token but no code',
       (code: URLSearchParams) => code.append('access_token', 'x'),
-      /not asked for/,
+      /not requested/,
     ],
-    ['an ID token and no code', (code: URLSearchParams) => code.append('id_token', 'x.y.z'), /not asked for/],
+    ['an ID token but no code', (code: URLSearchParams) => code.append('id_token', 'x.y.z'), /not requested/],
     [
-      'a JARM response and no code',
+      'a JARM response but no code',
       (code: URLSearchParams) => code.append('response', 'x.y.z'),
-      /not asked for/,
+      /not requested/,
     ],
     ['an empty code', (code: URLSearchParams) => code.append('code', ''), /no authorization code/],
-  ])('is refused when it has the right state, %s', async (_what, change, reason) => {
+  ])('is rejected when it has the right state and %s', async (_what, change, reason) => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     callback.searchParams.delete('code');
     change(callback.searchParams);
@@ -325,21 +325,21 @@ describe('a callback that is no authorization response (standards: C24, C29)', (
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is refused when it has an ID token besides its code', async () => {
+  it('is rejected when it has an ID token in addition to its code', async () => {
     const callback = await authorize(rig.agent, await beginLogin(rig.agent));
     callback.searchParams.append('id_token', 'x.y.z');
-    await expectRefused(await sendCallback(rig.agent, callback), /not asked for/);
+    await expectRefused(await sendCallback(rig.agent, callback), /not requested/);
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is too large for the server when it is huge, and the gateway goes on', async () => {
+  it('gets a 431 when it is larger than the server accepts and the next login succeeds', async () => {
     const head = `Host: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n\r\n`;
     const huge = `GET /auth/callback?state=y&code=${'x'.repeat(100_000)} HTTP/1.1\r\n${head}`;
     expect((await rawRequest(rig.gateway.port, huge)).status).toBe(431);
     expect((await login(rig.agent)).status).toBe(303);
   });
 
-  it('is 405 when it is posted', async () => {
+  it('gets a 405 when it is a POST', async () => {
     const answer = await request(rig.gateway.url)
       .post('/auth/callback')
       .type('form')

@@ -22,8 +22,8 @@ async function beginFromElsewhere(): Promise<BegunLogin> {
   return { response, authorizationUrl: new URL(response.header('location') ?? '') };
 }
 
-describe('of several sign-ins in one browser, which comes back without its session cookie', () => {
-  it('the last one ends those before it, in whatever order they were begun (standards: E2, E15)', async () => {
+describe('sign-ins in one browser whose callback arrives without the session cookie', () => {
+  it('the last to complete ends the sessions of the earlier ones in any order of start (standards: E2, E15)', async () => {
     const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent), await beginLogin(rig.agent)];
     const former: UserAgent[] = [];
     for (const tab of [tabs[1], tabs[0], tabs[2]]) {
@@ -38,7 +38,7 @@ describe('of several sign-ins in one browser, which comes back without its sessi
     expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
   });
 
-  it('one that was begun elsewhere ends the session that another one knows of (standards: E2)', async () => {
+  it('a sign-in that began without the login cookies ends the session that another attempt recorded (standards: E2)', async () => {
     await rig.agent.signIn();
     const former = rig.browser({ like: rig.agent });
     await beginLogin(rig.agent);
@@ -49,7 +49,7 @@ describe('of several sign-ins in one browser, which comes back without its sessi
     expect(revoked()).toEqual(['revoked', undefined]);
   });
 
-  it('one that fails ends no session', async () => {
+  it('a failed sign-in ends no session', async () => {
     const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
     await finishLogin(rig.agent, tabs[0]);
     rig.provider.user = undefined;
@@ -57,7 +57,7 @@ describe('of several sign-ins in one browser, which comes back without its sessi
     expect(await isSignedIn(rig.agent)).toBe(true);
   });
 
-  it('one ends no session of another browser, whatever cookies that has (standards: E2, B4)', async () => {
+  it('a sign-in ends no session of another browser (standards: E2, B4)', async () => {
     const attacker = rig.browser();
     await attacker.signIn('/', { loginHint: 'mallory' });
     const theirs = await beginLogin(attacker);
@@ -68,7 +68,7 @@ describe('of several sign-ins in one browser, which comes back without its sessi
   });
 });
 
-it('a sign-in keeps the ten minutes of those beside it as they are (standards: B4)', async () => {
+it('a completed sign-in does not extend the lifetime of other login attempts in the same browser (standards: B4)', async () => {
   rig.stopClock();
   const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
   rig.advance(200_000);
@@ -76,6 +76,6 @@ it('a sign-in keeps the ten minutes of those beside it as they are (standards: B
   expect(setCookies.find((line) => /-login-.*Max-Age=[1-9]/.test(line))).toMatch(/; Max-Age=400; /);
   rig.advance(400_000);
   const late = await finishLogin(rig.agent, tabs[1]);
-  expect(late.json()).toMatchObject({ reason: expect.stringContaining('was begun in this browser') });
+  expect(late.json()).toMatchObject({ reason: expect.stringContaining('in this browser') });
   expect(await isSignedIn(rig.agent)).toBe(true);
 });

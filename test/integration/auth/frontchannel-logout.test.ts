@@ -37,7 +37,7 @@ const frame = (parameters: Record<string, string> | string, from = rig.browser()
 const statusOf = async (browser: UserAgent) => (await browser.fetch('/api/one')).status;
 
 describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontchannel-opinitlogout)', () => {
-  it('ends the session named by iss and sid, without its cookie (standards: D22)', async () => {
+  it('ends the session named by iss and sid without its cookie (standards: D22)', async () => {
     const other = rig.browser();
     await other.signIn();
     const answer = await frame({ iss: rig.provider.issuer, sid });
@@ -53,7 +53,7 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     );
   });
 
-  it('ends it on every replica (standards: D22)', async () => {
+  it('ends the session on every replica (standards: D22)', async () => {
     const elsewhere = rig.browser({ like: agent, at: await rig.replica() });
     expect(await statusOf(elsewhere)).toBe(200);
     await frame({ iss: rig.provider.issuer, sid });
@@ -61,27 +61,33 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
   });
 
   it.each<[string, () => string]>([
-    ['nothing', () => ''],
-    ['the sid alone', () => `sid=${sid}`],
-    ['the iss alone', () => `iss=${encodeURIComponent(rig.provider.issuer)}`],
+    ['no parameters', () => ''],
+    ['only a sid', () => `sid=${sid}`],
+    ['only an iss', () => `iss=${encodeURIComponent(rig.provider.issuer)}`],
     ['another iss', () => `iss=https://evil.example&sid=${sid}`],
-    ['an iss that only looks alike', () => `iss=${encodeURIComponent(`${rig.provider.issuer}/`)}&sid=${sid}`],
+    [
+      'an iss with an additional slash',
+      () => `iss=${encodeURIComponent(`${rig.provider.issuer}/`)}&sid=${sid}`,
+    ],
     ['another sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=other`],
     ['an empty sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=`],
-    ['two sids', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=${sid}&sid=${sid}`],
-    ['two iss', () => `iss=${encodeURIComponent(rig.provider.issuer)}&iss=x&sid=${sid}`],
+    ['two sid parameters', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=${sid}&sid=${sid}`],
+    ['two iss parameters', () => `iss=${encodeURIComponent(rig.provider.issuer)}&iss=x&sid=${sid}`],
     ['the subject as sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=alice`],
-  ])('does nothing with %s, and says the same, cookie or not (standards: D22)', async (_what, query) => {
-    const effective = await frame({ iss: rig.provider.issuer, sid: 'nobody' });
-    for (const from of [rig.browser(), agent]) {
-      const answer = await frame(query(), from);
-      expect([answer.status, answer.text(), answer.setCookies]).toEqual([200, '', []]);
-      expect(answer.header('content-security-policy')).toBe(effective.header('content-security-policy'));
-    }
-    expect(await statusOf(agent)).toBe(200);
-  });
+  ])(
+    'ends nothing with %s and gives the same response with or without a cookie (standards: D22)',
+    async (_what, query) => {
+      const effective = await frame({ iss: rig.provider.issuer, sid: 'nobody' });
+      for (const from of [rig.browser(), agent]) {
+        const answer = await frame(query(), from);
+        expect([answer.status, answer.text(), answer.setCookies]).toEqual([200, '', []]);
+        expect(answer.header('content-security-policy')).toBe(effective.header('content-security-policy'));
+      }
+      expect(await statusOf(agent)).toBe(200);
+    },
+  );
 
-  it('is an empty document that only the provider may frame, and nobody keeps (standards: D22)', async () => {
+  it('serves an empty document that only the provider may frame and no cache stores (standards: D22)', async () => {
     const answer = await frame({ iss: rig.provider.issuer, sid });
     expect(answer.header('content-security-policy')).toBe(
       `default-src 'none';frame-ancestors ${rig.provider.issuer}`,
@@ -94,7 +100,7 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     expect(usual.header('x-frame-options')).toBe('DENY');
   });
 
-  it('may be framed by a logout page on another host, too (standards: D22)', async () => {
+  it('allows framing by a logout page on another host as well (standards: D22)', async () => {
     const provider = await startFakeProvider();
     provider.metadata['end_session_endpoint'] = `http://localhost:${provider.port}/end_session`;
     const other = await openRig({ provider });
@@ -105,7 +111,7 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     );
   });
 
-  it('takes no other method', async () => {
+  it('rejects other methods with 405', async () => {
     const answer = await rig.browser().post('/auth/frontchannel-logout', { headers: { 'x-csrf': '1' } });
     expect([answer.status, answer.header('allow')]).toEqual([405, 'GET, HEAD']);
   });

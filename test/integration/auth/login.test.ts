@@ -23,7 +23,7 @@ function parametersOf({ authorizationUrl }: BegunLogin): Record<string, string> 
 }
 
 describe('GET /auth/login by a navigation', () => {
-  it('leads to the provider with a code request, PKCE S256, state and nonce (standards: A2, B3, B21)', async () => {
+  it('redirects to the provider with response_type code, PKCE S256, state and nonce (standards: A2, B3, B21)', async () => {
     const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
     const { authorizationUrl, response } = begun;
     expect(authorizationUrl.origin + authorizationUrl.pathname).toBe(`${rig.provider.issuer}/authorize`);
@@ -40,7 +40,7 @@ describe('GET /auth/login by a navigation', () => {
     expect(response.body).toHaveLength(0);
   });
 
-  it('is never kept in a cache, framed or told to another origin (standards: B22, E21, E22)', async () => {
+  it('is not cached, not framed and sends no referrer to another origin (standards: B22, E21, E22)', async () => {
     const { headers } = await request(rig.gateway.url).get('/auth/login').expect(302);
     expect(headers).toMatchObject({
       'cache-control': 'no-store',
@@ -52,7 +52,7 @@ describe('GET /auth/login by a navigation', () => {
     expect(headers).not.toHaveProperty('x-powered-by');
   });
 
-  it('uses a state, a nonce and a challenge once each (standards: B4)', async () => {
+  it('uses each state, nonce and code challenge only once (standards: B4)', async () => {
     const logins = await Promise.all(Array.from({ length: 50 }, () => beginLogin(rig.browser())));
     const values = logins.flatMap((begun) => {
       const { state, nonce, code_challenge: challenge } = parametersOf(begun);
@@ -61,7 +61,7 @@ describe('GET /auth/login by a navigation', () => {
     expect(new Set(values).size).toBe(150);
   });
 
-  it('does all three even when the provider does not announce PKCE (standards: B6)', async () => {
+  it('sends state, nonce and PKCE even when the provider does not announce PKCE (standards: B6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['code_challenge_methods_supported'];
     const other = await openTestRig({ provider });
@@ -74,13 +74,13 @@ describe('GET /auth/login by a navigation', () => {
     expect((await finishLogin(other.agent, begun)).status).toBe(303);
   });
 
-  it('keeps the login of a person who is signed in until another one succeeds', async () => {
+  it('keeps the existing session until the new login succeeds', async () => {
     await rig.agent.signIn();
     await beginLogin(rig.agent);
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('does no harm when another site forces it (standards: E16)', async () => {
+  it('leaves the user signed in when another site forces a login (standards: E16)', async () => {
     await rig.agent.signIn();
     const { response } = await rig.agent.navigate('/auth/login', {
       headers: { 'sec-fetch-site': 'cross-site' },
@@ -91,9 +91,9 @@ describe('GET /auth/login by a navigation', () => {
   });
 });
 
-describe('GET /auth/login by anything else', () => {
+describe('GET /auth/login without a navigation', () => {
   it.each(['cors', 'no-cors', 'same-origin', 'websocket'])(
-    'is refused to a fetch of mode %s, with a sentence that says what to do (standards: A21)',
+    'is rejected for a fetch of mode %s with a detail that mentions navigation (standards: A21)',
     async (mode) => {
       const answer = await request(rig.gateway.url)
         .get('/auth/login')
@@ -110,14 +110,14 @@ describe('GET /auth/login by anything else', () => {
     },
   );
 
-  it('is 405 for other methods, with the methods that are allowed', async () => {
+  it('rejects other methods with 405 and lists the allowed methods', async () => {
     const answer = await request(rig.gateway.url).post('/auth/login').set('X-CSRF', '1').expect(405);
     expect(answer.headers['allow']).toBe('GET, HEAD');
     expect(JSON.parse(answer.text)).toMatchObject({ code: 'method_not_allowed' });
   });
 
   it.each(['/auth', '/auth/', '/auth/login/', '/auth/Login', '/auth/none', '/auth/login.json'])(
-    'is 404 at %s',
+    'responds 404 at %s',
     async (path) => {
       const answer = await request(rig.gateway.url).get(path).expect(404);
       expect(JSON.parse(answer.text)).toMatchObject({ code: 'not_found' });
@@ -126,8 +126,8 @@ describe('GET /auth/login by anything else', () => {
   );
 });
 
-describe('what a login passes on to the provider', () => {
-  it('is prompt=none and login_hint', async () => {
+describe('the authorization request of a login', () => {
+  it('carries prompt=none and login_hint from the query', async () => {
     const begun = await beginLogin(rig.agent, '?prompt=none&login_hint=carol%40example.test');
     expect(parametersOf(begun)).toMatchObject({ prompt: 'none', login_hint: 'carol@example.test' });
   });
@@ -148,7 +148,7 @@ describe('what a login passes on to the provider', () => {
     'login_hint=a&login_hint=b',
     `login_hint=${'x'.repeat(257)}`,
     'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
-  ])('is nothing of %s', async (query) => {
+  ])('carries no parameter from the query %s', async (query) => {
     const plain = parametersOf(await beginLogin(rig.agent));
     const begun = parametersOf(await beginLogin(rig.agent, `?${query}`));
     const perLogin = { state: '', nonce: '', code_challenge: '' };
@@ -156,7 +156,7 @@ describe('what a login passes on to the provider', () => {
     expect(Object.values(begun)).not.toContain('mine');
   });
 
-  it('is the redirect URI of the configuration, whatever host the request names (standards: B21)', async () => {
+  it('carries the configured redirect URI regardless of the Host in the request (standards: B21)', async () => {
     const { port, url } = rig.gateway;
     const head = `GET /auth/login HTTP/1.1\r\nConnection: close\r\n`;
     const forged = await rawRequest(port, `${head}Host: evil.example\r\n\r\n`);
@@ -184,7 +184,7 @@ describe('returnTo (standards: B1)', () => {
     ['/%09/evil.example', '/%09/evil.example'],
     ['/@evil.example', '/@evil.example'],
     ['/x&scope=admin', '/x&scope=admin'],
-  ])('%s is where the login ends', async (returnTo, location) => {
+  ])('%s is the location to which the login redirects', async (returnTo, location) => {
     const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
     const callback = await finishLogin(rig.agent, begun);
     expect(callback.header('location')).toBe(location);
@@ -193,32 +193,32 @@ describe('returnTo (standards: B1)', () => {
 
   it.each([
     ['another host', '//evil.example'],
-    ['another host behind three slashes', '///evil.example'],
-    ['another host behind a backslash', '/\\evil.example'],
-    ['another host behind two backslashes', '\\\\evil.example'],
-    ['another host behind a tab', '/\t/evil.example'],
-    ['another host behind a line break', '/\n/evil.example'],
-    ['another host behind a carriage return', '/\r/evil.example'],
-    ['another host behind dot segments', '/..//evil.example'],
-    ['another host behind encoded dot segments', '/x/%2e%2e//evil.example'],
-    ['a backslash behind a dot segment', '/./\\evil.example'],
+    ['another host after three slashes', '///evil.example'],
+    ['another host after a backslash', '/\\evil.example'],
+    ['another host after two backslashes', '\\\\evil.example'],
+    ['another host after a tab', '/\t/evil.example'],
+    ['another host after a line break', '/\n/evil.example'],
+    ['another host after a carriage return', '/\r/evil.example'],
+    ['another host after dot segments', '/..//evil.example'],
+    ['another host after encoded dot segments', '/x/%2e%2e//evil.example'],
+    ['a backslash after a dot segment', '/./\\evil.example'],
     ['a scheme without slashes', 'https:evil.example'],
     ['a scheme with three slashes', 'https:///evil.example'],
-    ['a whole URL of this origin', 'http://127.0.0.1/inbox'],
-    ['a host behind user information', 'http://app.example.test@evil.example'],
-    ['a host that begins like ours', 'http://app.example.test.evil.example'],
+    ['an absolute URL of this origin', 'http://127.0.0.1/inbox'],
+    ['a host after user information', 'http://app.example.test@evil.example'],
+    ['a host that begins with the host of the gateway', 'http://app.example.test.evil.example'],
     ['a script', 'javascript:alert(1)'],
     ['a data URL', 'data:text/html,x'],
-    ['slashes of full width', '／／evil.example'],
-    ['a path beyond ASCII', '/ünïcode'],
+    ['another host after full-width slashes', '／／evil.example'],
+    ['a path with non-ASCII characters', '/ünïcode'],
     ['a path with a space', '/a b'],
     ['a relative path', 'inbox'],
-    ['nothing', ''],
+    ['empty', ''],
     ['an endpoint of the gateway', '/auth/logout'],
     ['the prefix of the gateway', '/auth'],
-    ['an endpoint of the gateway behind dot segments', '/x/../auth/login'],
-    ['more than any app routes by', `/${'a'.repeat(5_000)}`],
-    ['what grows beyond that when a browser has read it', `/${'"'.repeat(1_000)}`],
+    ['an endpoint of the gateway after dot segments', '/x/../auth/login'],
+    ['too long', `/${'a'.repeat(5_000)}`],
+    ['too long after percent-encoding', `/${'"'.repeat(1_000)}`],
   ])('is ignored when it is %s', async (_what, returnTo) => {
     const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
     const callback = await finishLogin(rig.agent, begun);
@@ -236,15 +236,15 @@ describe('returnTo (standards: B1)', () => {
     expect(callback.header('location')).toBe('/');
   });
 
-  it('is login.defaultReturnTo where none is given', async () => {
+  it('defaults to login.defaultReturnTo', async () => {
     const other = await openTestRig({ config: { login: { defaultReturnTo: '/home' } } });
     const callback = await login(other.agent);
     expect(callback.header('location')).toBe('/home');
   });
 });
 
-describe('the cookie of a login attempt', () => {
-  it('is HttpOnly, short-lived, sealed and of this host alone (standards: A5, A7, B4)', async () => {
+describe('the login cookie', () => {
+  it('is HttpOnly, short-lived, sealed and limited to this host (standards: A5, A7, B4)', async () => {
     const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
     const [line = '', ...more] = begun.response.setCookies;
     expect(more).toEqual([]);
@@ -255,7 +255,7 @@ describe('the cookie of a login attempt', () => {
     for (const secret of [state, nonce, 'inbox']) expect(line).not.toContain(secret);
   });
 
-  it('has the prefix that browsers guard, and Secure, on https (standards: A4, A8)', async () => {
+  it('is Secure with the __Host-Http- prefix when the base URL is https (standards: A4, A8)', async () => {
     const other = await openTestRig({ baseUrl: 'https://app.example.test' });
     const { response } = await beginLogin(other.agent);
     expect(response.setCookies).toEqual([
@@ -268,7 +268,7 @@ describe('the cookie of a login attempt', () => {
   });
 
   it.each([1_024, 2_048])(
-    'fits what browsers keep, and five of them what servers read, with a returnTo of %i characters (standards: E10)',
+    'stays below 4096 bytes and five together below the header limit with a returnTo of %i characters (standards: E10)',
     async (length) => {
       for (let tab = 0; tab < 7; tab += 1) {
         const { response } = await beginLogin(rig.agent, `?returnTo=${'/'.padEnd(length, 'x')}`);
@@ -280,7 +280,7 @@ describe('the cookie of a login attempt', () => {
     },
   );
 
-  it('makes room for the next one: five are kept, the oldest goes (standards: C28)', async () => {
+  it('is kept for the five newest attempts and the oldest is removed (standards: C28)', async () => {
     const begun: BegunLogin[] = [];
     for (let tab = 0; tab < 7; tab += 1) {
       begun.push(await beginLogin(rig.agent, `?returnTo=/tab-${tab}`));
@@ -297,8 +297,8 @@ describe('the cookie of a login attempt', () => {
   });
 });
 
-describe('a login while the provider has never been reached', () => {
-  it('is 503 provider_unavailable with Retry-After and no cookie, and works once it is there', async () => {
+describe('a login before the gateway has reached the provider', () => {
+  it('responds 503 provider_unavailable with Retry-After and no cookie and succeeds once the provider is up', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
     const other = await openTestRig({ provider });
@@ -312,18 +312,18 @@ describe('a login while the provider has never been reached', () => {
     expect((await other.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('is 503 as well when the provider calls itself by another name (standards: C1)', async () => {
+  it('responds 503 when the issuer in the metadata differs from the configured issuer (standards: C1)', async () => {
     const provider = await startFakeProvider();
     provider.metadata['issuer'] = `${provider.issuer}/`;
     const other = await openTestRig({ provider });
     await request(other.gateway.url).get('/auth/login').expect(503);
     expect(provider.requests.map(({ endpoint }) => endpoint)).not.toContain('authorize');
-    expect(other.gateway.logs()).toContain('calls itself');
+    expect(other.gateway.logs()).toContain('the provider publishes');
   });
 });
 
 describe('login.prefix', () => {
-  it('moves every endpoint and the redirect URI', async () => {
+  it('moves every endpoint and the redirect URI to the configured prefix', async () => {
     const other = await openTestRig({ config: { login: { prefix: '/bff/sign' } } });
     other.provider.client.redirectUris.push(`${other.gateway.url}/bff/sign/callback`);
     const { chain } = await other.agent.navigate('/bff/sign/login?returnTo=/inbox');

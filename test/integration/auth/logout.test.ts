@@ -22,7 +22,7 @@ function refreshTokens({ provider } = rig): string[] {
 }
 
 describe('POST /auth/logout by a fetch', () => {
-  it('ends the session, revokes its refresh token and takes the cookie back (standards: D1, D3, D7)', async () => {
+  it('ends the session, revokes its refresh token and clears the cookie (standards: D1, D3, D7)', async () => {
     await rig.agent.signIn();
     const replayed = rig.browser({ like: rig.agent });
     const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
@@ -48,7 +48,7 @@ describe('POST /auth/logout by a fetch', () => {
     expect(rig.upstream.requests).toEqual([]);
   });
 
-  it('tells the page where to go, without the ID token (standards: D4)', async () => {
+  it('returns the logout URL of the provider without the ID token (standards: D4)', async () => {
     await rig.agent.signIn();
     const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
     const body = answer.json() as { logoutUrl: string };
@@ -64,7 +64,7 @@ describe('POST /auth/logout by a fetch', () => {
     expect(response.url).toBe(`${rig.gateway.url}/`);
   });
 
-  it('is dead on every replica at once (standards: D1)', async () => {
+  it('ends the session on every replica at once (standards: D1)', async () => {
     const replica = await rig.replica();
     await rig.agent.signIn();
     const elsewhere = rig.browser({ like: rig.agent, at: replica });
@@ -74,7 +74,7 @@ describe('POST /auth/logout by a fetch', () => {
     expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('ends all tabs of the browser, and no other browser of the same person (standards: E15)', async () => {
+  it('ends the session for all tabs of the browser but not in other browsers of the same user (standards: E15)', async () => {
     await rig.agent.signIn();
     const tab = rig.browser({ like: rig.agent });
     const phone = rig.browser();
@@ -85,7 +85,7 @@ describe('POST /auth/logout by a fetch', () => {
     expect(rig.provider.families.map(({ alive }) => alive)).toEqual([false, true]);
   });
 
-  it('ends one session once, however often it is asked', async () => {
+  it('ends the session once for concurrent requests', async () => {
     await rig.agent.signIn();
     const tabs = Array.from({ length: 10 }, () => rig.browser({ like: rig.agent }));
     const answers = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
@@ -100,16 +100,19 @@ describe('POST /auth/logout by a fetch', () => {
   it.each([
     ['without a cookie, and clears nothing', undefined, undefined],
     ['with a cookie of no session, and clears it', 'coatcheck=nonsense', [CLEARED]],
-  ])('leads home %s, and asks the provider nothing', async (_what, cookie, cleared) => {
-    const answer = await request(rig.gateway.url)
-      .post('/auth/logout')
-      .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
-      .expect(200);
-    expect(answer.body).toEqual({ logoutUrl: '/' });
-    expect(answer.headers['set-cookie']).toEqual(cleared);
-    expect(answer.headers['clear-site-data']).toBe(cleared && '"cache"');
-    expect(revocations()).toEqual([]);
-  });
+  ])(
+    'returns the start page as logout URL %s and sends no request to the provider',
+    async (_what, cookie, cleared) => {
+      const answer = await request(rig.gateway.url)
+        .post('/auth/logout')
+        .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
+        .expect(200);
+      expect(answer.body).toEqual({ logoutUrl: '/' });
+      expect(answer.headers['set-cookie']).toEqual(cleared);
+      expect(answer.headers['clear-site-data']).toBe(cleared && '"cache"');
+      expect(revocations()).toEqual([]);
+    },
+  );
 
   it('from a form of another site behind a service worker, which brings no cookie, takes none away (standards: A10, D2)', async () => {
     await rig.agent.signIn();
@@ -130,7 +133,7 @@ describe('POST /auth/logout by a fetch', () => {
 });
 
 describe('POST /auth/logout by a form', () => {
-  it('goes on to the end of the session at the provider, and from there home (standards: D4, D5)', async () => {
+  it('redirects to the end-session endpoint of the provider, which returns to the app (standards: D4, D5)', async () => {
     const other = await openTestRig({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
     other.provider.client.postLogoutRedirectUris.push(`${other.gateway.url}/goodbye`);
     await other.agent.signIn();
@@ -151,7 +154,7 @@ describe('POST /auth/logout by a form', () => {
     });
   });
 
-  it('sends the newest ID token as the hint', async () => {
+  it('sends the newest ID token as the id_token_hint', async () => {
     await rig.agent.signIn();
     rig.advance(300_000);
     await rig.agent.fetch('/api/one');
@@ -162,7 +165,7 @@ describe('POST /auth/logout by a form', () => {
     expect(rig.provider.families).toMatchObject([{ alive: false }]);
   });
 
-  it('is known by its content type where the browser sends no fetch metadata', async () => {
+  it('is recognized by its content type when the browser sends no fetch metadata', async () => {
     const answer = await request(rig.gateway.url)
       .post('/auth/logout')
       .set('X-CSRF', '1')
@@ -172,7 +175,7 @@ describe('POST /auth/logout by a form', () => {
     expect(answer.headers['location']).toBe('/');
   });
 
-  it('leads home where the provider has no such endpoint (standards: D6)', async () => {
+  it('redirects to the start page when the provider has no end-session endpoint (standards: D6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['end_session_endpoint'];
     const other = await openTestRig({ provider });
@@ -186,7 +189,7 @@ describe('POST /auth/logout by a form', () => {
   });
 
   it.each(['returnTo', 'post_logout_redirect_uri', 'redirect'])(
-    'is led nowhere by a parameter %s (standards: B1, D5)',
+    'ignores a redirect target in the parameter %s (standards: B1, D5)',
     async (name) => {
       await rig.agent.signIn();
       const path = `/auth/logout?${name}=//evil.example`;
@@ -198,8 +201,8 @@ describe('POST /auth/logout by a form', () => {
   );
 });
 
-describe('a logout that no page of this origin asked for (standards: D2)', () => {
-  it.each(['GET', 'HEAD'])('is 405 by %s, and ends nothing', async (method) => {
+describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
+  it.each(['GET', 'HEAD'])('gets a 405 with %s and ends no session', async (method) => {
     await rig.agent.signIn();
     const answer = await rig.agent.request('/auth/logout', { method });
     expect(answer.status).toBe(405);
@@ -209,27 +212,35 @@ describe('a logout that no page of this origin asked for (standards: D2)', () =>
 
   it.each([
     [
-      "a form of another site's",
+      'a form on another site',
       { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
       'csrf_rejected',
     ],
     [
-      "a form of a sibling's",
+      'a form on a sibling host',
       { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate' },
       'csrf_rejected',
     ],
-    ['typed in', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, 'csrf_rejected'],
-    ['without metadata', {}, 'csrf_rejected'],
-    ['with another value of the header', { 'x-csrf': '2' }, 'csrf_rejected'],
-    ['with the header from another site', { 'sec-fetch-site': 'cross-site', 'x-csrf': '1' }, 'csrf_rejected'],
-    ['from another origin', { origin: 'https://evil.example', 'x-csrf': '1' }, 'origin_rejected'],
-    ['from no origin', { origin: 'null', 'x-csrf': '1' }, 'origin_rejected'],
     [
-      'from an origin like ours',
+      'typed into the address bar',
+      { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' },
+      'csrf_rejected',
+    ],
+    ['without fetch metadata', {}, 'csrf_rejected'],
+    ['with a wrong value of the CSRF header', { 'x-csrf': '2' }, 'csrf_rejected'],
+    [
+      'from another site with the CSRF header',
+      { 'sec-fetch-site': 'cross-site', 'x-csrf': '1' },
+      'csrf_rejected',
+    ],
+    ['from another origin', { origin: 'https://evil.example', 'x-csrf': '1' }, 'origin_rejected'],
+    ['from the origin null', { origin: 'null', 'x-csrf': '1' }, 'origin_rejected'],
+    [
+      'from the same host on another port',
       { origin: 'http://127.0.0.1', 'sec-fetch-site': 'same-origin' },
       'origin_rejected',
     ],
-  ])('is 403 when it is %s, and ends nothing', async (_what, headers, code) => {
+  ])('gets a 403 when it is %s and ends no session', async (_what, headers, code) => {
     await rig.agent.signIn();
     const answer = await rig.agent.post('/auth/logout', { headers });
     expect(answer.status).toBe(403);
@@ -239,19 +250,19 @@ describe('a logout that no page of this origin asked for (standards: D2)', () =>
     expect(revocations()).toEqual([]);
   });
 
-  it('is let in with the header where the browser sends no metadata', async () => {
+  it('is accepted with the CSRF header when the browser sends no fetch metadata', async () => {
     await rig.agent.signIn();
     const headers = { origin: rig.gateway.url, 'x-csrf': '1' };
     expect((await rig.agent.post('/auth/logout', { headers })).status).toBe(200);
   });
 });
 
-describe('a logout while the provider is in trouble', () => {
+describe('a logout during a failure of the provider', () => {
   it.each([
-    ['answers 503', () => (rig.provider.faults.revoke = { status: 503, times: 1 })],
-    ['cuts the connection', () => rig.provider.faults.dropBefore('revoke')],
+    ['responds 503', () => (rig.provider.faults.revoke = { status: 503, times: 1 })],
+    ['closes the connection', () => rig.provider.faults.dropBefore('revoke')],
   ])(
-    'ends the session here though the provider %s, and revokes the token later (standards: D8)',
+    'ends the session and revokes the token later when the provider %s (standards: D8)',
     async (_what, fail) => {
       await rig.agent.signIn();
       const tab = rig.browser({ like: rig.agent });
@@ -268,7 +279,7 @@ describe('a logout while the provider is in trouble', () => {
     },
   );
 
-  it('does not wait for a provider that hangs', async () => {
+  it('completes without waiting for a revocation endpoint that hangs', async () => {
     await rig.agent.signIn();
     const gate = rig.provider.faults.hold('revoke');
     expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
@@ -278,7 +289,7 @@ describe('a logout while the provider is in trouble', () => {
     await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]));
   });
 
-  it('makes up for a failed revocation before the gateway ends, where nobody else could (standards: D8)', async () => {
+  it('retries a failed revocation before the gateway closes when the store is in memory (standards: D8)', async () => {
     const other = await openTestRig({ store: 'memory:' });
     await other.agent.signIn();
     other.provider.faults.revoke = { status: 503, times: 1 };
@@ -287,7 +298,7 @@ describe('a logout while the provider is in trouble', () => {
     expect(other.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
   });
 
-  it('leaves a failed revocation to another gateway when this one ends (standards: D8)', async () => {
+  it('leaves a failed revocation to another gateway when this gateway closes (standards: D8)', async () => {
     await rig.agent.signIn();
     rig.provider.faults.revoke = { status: 503 };
     await rig.agent.fetch('/auth/logout', { method: 'POST' });
@@ -302,7 +313,7 @@ describe('a logout while the provider is in trouble', () => {
     await vi.waitFor(async () => expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0));
   });
 
-  it('is told no more than once that the provider refuses to revoke (standards: D8)', async () => {
+  it('logs once that the provider rejects the revocation and does not retry (standards: D8)', async () => {
     await rig.agent.signIn();
     rig.provider.faults.revoke = { status: 400, body: { error: 'unsupported_token_type' } };
     expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
@@ -316,7 +327,7 @@ describe('a logout while the provider is in trouble', () => {
     expect(revocations()).toHaveLength(1);
   });
 
-  it('works without a revocation endpoint', async () => {
+  it('ends the session when the provider has no revocation endpoint', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['revocation_endpoint'];
     const other = await openTestRig({ provider });
@@ -326,7 +337,7 @@ describe('a logout while the provider is in trouble', () => {
     expect(revocations(other)).toEqual([]);
   });
 
-  it('revokes the refresh token of now, not that of the sign-in', async () => {
+  it('revokes the current refresh token after a rotation', async () => {
     await rig.agent.signIn();
     rig.advance(300_000);
     await rig.agent.fetch('/api/one');

@@ -42,7 +42,7 @@ const remove = (agent: UserAgent, path: string, headers = {}) =>
   agent.fetch(path, { method: 'DELETE', headers });
 
 describe('GET /auth/sessions (standards: E19)', () => {
-  it('lists where a person is signed in, the oldest first, and marks the session that asks', async () => {
+  it('lists the sessions of the user from the oldest to the newest and marks the current session', async () => {
     const phone = await signedIn();
     const laptop = await signedIn();
     await signedIn('bob');
@@ -63,7 +63,7 @@ describe('GET /auth/sessions (standards: E19)', () => {
     expect((await listOf(phone)).map(({ current }) => current)).toEqual([true, false]);
   });
 
-  it('tells when each began, was last used and ends', async () => {
+  it('shows when each session began, was last used and expires', async () => {
     const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     other.stopClock();
@@ -87,7 +87,7 @@ describe('GET /auth/sessions (standards: E19)', () => {
     ]);
   });
 
-  it('does not extend the session, and shows no token', async () => {
+  it('does not extend the session and shows no token', async () => {
     const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
@@ -101,14 +101,14 @@ describe('GET /auth/sessions (standards: E19)', () => {
     });
   });
 
-  it('leaves out what has ended', async () => {
+  it('omits ended sessions', async () => {
     const agent = await signedIn();
     const gone = await signedIn();
     await gone.fetch('/auth/logout', { method: 'POST' });
     expect(await listOf(agent)).toHaveLength(1);
   });
 
-  it('is 401 without a session, and takes back a cookie of none', async () => {
+  it('responds 401 without a session and clears an invalid cookie', async () => {
     const nobody = rig.browser();
     expect((await nobody.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
@@ -121,8 +121,8 @@ describe('GET /auth/sessions (standards: E19)', () => {
   });
 });
 
-describe('an id of the list', () => {
-  it('is the public name of the session, and no ticket (standards: E4)', async () => {
+describe('a session ID in the list', () => {
+  it('is the public session ID and opens no session (standards: E4)', async () => {
     const agent = await signedIn();
     const [listed] = await listOf(agent);
     expect(listed?.id).toBe(await idOf(agent));
@@ -135,7 +135,7 @@ describe('an id of the list', () => {
 });
 
 describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
-  it("ends one of one's own on every replica, and revokes its refresh token", async () => {
+  it('ends another session of the user on every replica and revokes its refresh token', async () => {
     const phone = await signedIn();
     const laptop = await signedIn();
     const elsewhere = rig.browser({ like: phone, at: replica });
@@ -151,13 +151,13 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
     );
   });
 
-  it('takes the cookie back when it is the session that asks', async () => {
+  it('clears the cookie when it ends the current session', async () => {
     const agent = await signedIn();
     const answer = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
     expect([answer.status, answer.setCookies]).toEqual([204, [CLEARED]]);
   });
 
-  it("is 404 for another person's, for one that has ended, and for anything else", async () => {
+  it('responds 404 for the session of another user, an ended session and an unknown ID', async () => {
     const bob = await signedIn('bob');
     const gone = await signedIn();
     const goneId = await idOf(gone);
@@ -180,7 +180,7 @@ describe('DELETE /auth/sessions/{id} with a malformed encoding', () => {
 });
 
 describe('DELETE /auth/sessions (standards: E19)', () => {
-  it('ends all others of the person', async () => {
+  it('ends all other sessions of the user', async () => {
     const agent = await signedIn();
     const others = await Promise.all([signedIn(), signedIn()]);
     const bob = await signedIn('bob');
@@ -191,13 +191,13 @@ describe('DELETE /auth/sessions (standards: E19)', () => {
   });
 });
 
-describe('ending sessions by a page of another origin (standards: A10, D2)', () => {
+describe('a request to end sessions from another origin (standards: A10, D2)', () => {
   it.each([
-    ['of another site', { 'sec-fetch-site': 'cross-site' }, 'csrf_rejected'],
-    ['of a sibling', { 'sec-fetch-site': 'same-site' }, 'csrf_rejected'],
-    ['without metadata', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
-    ['from another origin', { origin: 'https://evil.example' }, 'origin_rejected'],
-  ])('is 403: a page %s', async (_what, headers, code) => {
+    ['on another site', { 'sec-fetch-site': 'cross-site' }, 'csrf_rejected'],
+    ['on a sibling host', { 'sec-fetch-site': 'same-site' }, 'csrf_rejected'],
+    ['without fetch metadata', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
+    ['on another origin', { origin: 'https://evil.example' }, 'origin_rejected'],
+  ])('gets a 403 from a page %s', async (_what, headers, code) => {
     const agent = await signedIn();
     const other = await signedIn();
     for (const path of ['/auth/sessions', `/auth/sessions/${await idOf(other)}`]) {
@@ -206,7 +206,7 @@ describe('ending sessions by a page of another origin (standards: A10, D2)', () 
     expect(await statusOf(other)).toBe(200);
   });
 
-  it('needs the header where every request does', async () => {
+  it('requires the CSRF header when csrf.mode is header', async () => {
     const other = await openRig({ config: { csrf: { mode: 'header' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
@@ -227,7 +227,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     return Number(/sessions_ended_total\{reason="limit"\} (\d+)/.exec(metrics)?.[1] ?? 0);
   };
 
-  it("ends the oldest of a person when there is one more, and nobody else's", async () => {
+  it('ends the oldest session of a user beyond the limit and none of another user', async () => {
     const other = await openLimited(2);
     const bob = await signedIn('bob', other);
     const [oldest, second] = [await signedIn('alice', other), await signedIn('alice', other)];
@@ -239,7 +239,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     expect(await listOf(third)).toHaveLength(2);
   });
 
-  it('does not count the session that a sign-in in the same browser takes the place of', async () => {
+  it('does not count the session that a sign-in in the same browser replaces', async () => {
     const other = await openLimited(2);
     const phone = await signedIn('alice', other);
     const laptop = await signedIn('alice', other);
@@ -257,7 +257,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     expect(await endings(other.gateway)).toBe(0);
   });
 
-  it('holds for sign-ins that race on two processes, and ends none too many (standards: E18)', async () => {
+  it('holds for concurrent sign-ins at two processes and ends exactly the excess sessions (standards: E18)', async () => {
     const other = await openLimited(3);
     const at = [other.gateway, await other.replica()];
     const agents = Array.from({ length: 12 }, (_, index) =>

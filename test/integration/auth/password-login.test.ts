@@ -7,14 +7,14 @@ import { tallyOf } from '../../../testkit/tally.ts';
 const ALICE = { username: 'alice', password: ACCOUNTS['alice'] ?? '' };
 let stand: VendorStand;
 
-describe('POST /auth/login', () => {
+describe('POST /auth/login with a password', () => {
   beforeEach(async () => {
     stand = await openVendorStand();
   });
   afterEach(() => stand.close());
   const loginsAsked = () => stand.vendor.tokenCalls({ grant: 'password' });
 
-  it('signs in with the right user name and password: 204 and the cookie', async () => {
+  it('signs in with the right user name and password and responds 204 with the session cookie', async () => {
     const agent = stand.browser();
     const answer = await postLogin(agent);
     expect(answer.status).toBe(204);
@@ -33,8 +33,8 @@ describe('POST /auth/login', () => {
   it.each([
     ['password', { ...ALICE, password: 'wrong' }],
     ['user name', { ...ALICE, username: 'mallory' }],
-    ['spelling of a member of every object', { username: 'constructor', password: 'x' }],
-  ])('answers a wrong %s with 401 and the same words', async (_what, credentials) => {
+    ['user name that is an object property name', { username: 'constructor', password: 'x' }],
+  ])('responds to a wrong %s with the same 401', async (_what, credentials) => {
     const agent = stand.browser();
     const answer = await postLogin(agent, credentials);
     expect(answer.status).toBe(401);
@@ -48,7 +48,7 @@ describe('POST /auth/login', () => {
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('puts a new ticket in place of the old one, and ends the old session (standards: E2)', async () => {
+  it('issues a new session cookie and ends the previous session (standards: E2)', async () => {
     const agent = stand.browser();
     await postLogin(agent);
     const before = stand.browser();
@@ -58,7 +58,7 @@ describe('POST /auth/login', () => {
     expect((await before.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('takes no ticket that somebody else has chosen (standards: E2, E3)', async () => {
+  it('does not adopt a session cookie chosen by somebody else (standards: E2, E3)', async () => {
     const agent = stand.browser();
     agent.setCookie('coatcheck=chosen; Path=/; HttpOnly');
     const [cookie = ''] = (await postLogin(agent)).setCookies;
@@ -68,34 +68,42 @@ describe('POST /auth/login', () => {
   it.each([
     ['another site', { 'sec-fetch-site': 'cross-site' }, 'csrf_rejected'],
     ['a sibling host', { 'sec-fetch-site': 'same-site' }, 'csrf_rejected'],
-    ['nobody knows where', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
+    ['an unknown origin', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
     ['another origin', { origin: 'https://evil.example' }, 'origin_rejected'],
-  ])('refuses what comes from %s, and asks nobody (standards: A10, A13)', async (_whence, headers, code) => {
-    const agent = stand.browser();
-    const answer = await postLogin(agent, ALICE, headers);
-    expect(answer.status).toBe(403);
-    expect(answer.json()).toMatchObject({ code });
-    expect(answer.setCookies).toEqual([]);
-    expect(loginsAsked()).toBe(0);
-  });
+  ])(
+    'rejects a request from %s without contacting the vendor (standards: A10, A13)',
+    async (_whence, headers, code) => {
+      const agent = stand.browser();
+      const answer = await postLogin(agent, ALICE, headers);
+      expect(answer.status).toBe(403);
+      expect(answer.json()).toMatchObject({ code });
+      expect(answer.setCookies).toEqual([]);
+      expect(loginsAsked()).toBe(0);
+    },
+  );
 
   it.each([
     ['a form', 'username=alice&password=x', 'application/x-www-form-urlencoded', 400],
-    ['JSON that says it is text', JSON.stringify(ALICE), 'text/plain', 400],
-    ['half a JSON object', '{"username":"alice","password":"canary-half', 'application/json', 400],
+    ['JSON with the content type text/plain', JSON.stringify(ALICE), 'text/plain', 400],
+    ['truncated JSON', '{"username":"alice","password":"canary-half', 'application/json', 400],
     ['a list', '["alice","canary"]', 'application/json', 400],
-    ['nothing', '', 'application/json', 400],
+    ['an empty body', '', 'application/json', 400],
     ['no password', '{"username":"alice"}', 'application/json', 400],
-    ['a password that is no text', '{"username":"alice","password":{"$ne":""}}', 'application/json', 400],
+    [
+      'a password that is not a string',
+      '{"username":"alice","password":{"$ne":""}}',
+      'application/json',
+      400,
+    ],
     ['an empty password', '{"username":"alice","password":""}', 'application/json', 400],
     [
-      'a password without end',
+      'a password that is too long',
       JSON.stringify({ ...ALICE, password: 'x'.repeat(1_025) }),
       'application/json',
       400,
     ],
-    ['a body without end', `{"username":"${'x'.repeat(20_000)}"}`, 'application/json', 413],
-  ])('refuses %s without asking the vendor, and repeats nothing of it', async (_what, body, type, status) => {
+    ['a body that is too large', `{"username":"${'x'.repeat(20_000)}"}`, 'application/json', 413],
+  ])('rejects %s without contacting the vendor and does not echo it', async (_what, body, type, status) => {
     const answer = await postLogin(stand.browser(), body, { 'content-type': type });
     expect(answer.status).toBe(status);
     expect(answer.json()).toMatchObject({ code: status === 413 ? 'body_too_large' : 'bad_request' });
@@ -104,37 +112,37 @@ describe('POST /auth/login', () => {
     expect(loginsAsked()).toBe(0);
   });
 
-  it('reads a body that the client sends when it is asked to', async () => {
+  it('reads a body that the client sends after 100 Continue', async () => {
     const answer = await postLogin(stand.browser(), ALICE, { expect: '100-continue' });
     expect(answer.status).toBe(204);
   });
 
-  it('fills in what was typed and nothing else: no placeholder in it is one', async () => {
+  it('sends the credentials unchanged without expanding placeholders in them', async () => {
     await postLogin(stand.browser(), { username: '{password}', password: 'x","admin":"y' });
     const [sent] = stand.vendor.server.requests;
     expect(JSON.parse(sent?.body ?? '')).toEqual({ username: '{password}', password: 'x","admin":"y' });
   });
 
-  it('answers 405 to a navigation, and says what it takes', async () => {
+  it('responds 405 to a navigation and describes the expected request', async () => {
     const { response } = await stand.browser().navigate('/auth/login?returnTo=/inbox', { from: 'page' });
     expect(response.status).toBe(405);
     expect(response.header('allow')).toBe('POST');
     expect(response.json()).toMatchObject({
       code: 'method_not_allowed',
-      detail: 'This endpoint takes POST.',
+      detail: 'This endpoint accepts POST.',
     });
     expect((await stand.browser().fetch('/auth/callback?code=x&state=y')).status).toBe(404);
     expect((await stand.browser().fetch('/auth/decoupled')).status).toBe(404);
   });
 
   it.each([
-    ['is away', async () => stand.vendor.stop()],
+    ['is down', async () => stand.vendor.stop()],
     ['fails', async () => void (stand.vendor.server.fault = () => ({ status: 500, body: 'canary-failure' }))],
     [
       'is busy',
       async () => void (stand.vendor.server.fault = () => ({ status: 429, headers: { 'retry-after': '7' } })),
     ],
-  ])('answers 503 when the vendor %s, and tries no password twice', async (how, arrange) => {
+  ])('responds 503 when the vendor %s and tries the password at most once', async (how, arrange) => {
     await arrange();
     const agent = stand.browser();
     const answer = await postLogin(agent);
@@ -146,10 +154,10 @@ describe('POST /auth/login', () => {
   });
 
   it.each([
-    ['has no token where it should be', { token: undefined }, 'provider.response.accessToken'],
-    ['names nobody', { user: {} }, 'provider.response.subject'],
-    ['names an object', { user: { id: { $oid: '1' } } }, 'provider.response.subject'],
-  ])('refuses an answer that %s, and names the key to look at', async (_what, change, key) => {
+    ['has no token', { token: undefined }, 'provider.response.accessToken'],
+    ['has no subject', { user: {} }, 'provider.response.subject'],
+    ['has an object as subject', { user: { id: { $oid: '1' } } }, 'provider.response.subject'],
+  ])('rejects a vendor response that %s and names the configuration key', async (_what, change, key) => {
     stand.vendor.patch = (answer) => ({ ...answer, ...change });
     const agent = stand.browser();
     const answer = await postLogin(agent);
@@ -159,14 +167,14 @@ describe('POST /auth/login', () => {
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('knows a person by a number, too', async () => {
+  it('accepts a numeric subject', async () => {
     stand.vendor.patch = (answer) => ({ ...answer, user: { id: 4711 } });
     const agent = stand.browser();
     await postLogin(agent);
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: '4711' });
   });
 
-  it('tries one user name so often, however it is written, and then nobody can for a while', async () => {
+  it('limits the attempts per user name across all its spellings until the minute is over', async () => {
     const spellings = ['alice', 'ALICE', ' Alice ', 'ａｌｉｃｅ'];
     const answers: number[] = [];
     for (let attempt = 0; attempt < 14; attempt += 1) {
@@ -188,7 +196,7 @@ describe('POST /auth/login', () => {
   });
 });
 
-describe('POST /auth/login, on Redis', () => {
+describe('POST /auth/login with Redis', () => {
   let redis: RedisServer;
   beforeEach(async () => {
     redis = await startRedis();
@@ -198,7 +206,7 @@ describe('POST /auth/login, on Redis', () => {
     await redis.close();
   });
 
-  it('counts attempts by address and by user name over all replicas', async () => {
+  it('counts attempts per address and per user name across replicas', async () => {
     stand = await openVendorStand({
       store: redis.url,
       config: { rateLimit: { attempts: 20, attemptsPerUser: 5 } },
@@ -215,7 +223,7 @@ describe('POST /auth/login, on Redis', () => {
     expect(stand.vendor.tokenCalls({ grant: 'password' })).toBe(15);
   });
 
-  it('keeps the password nowhere: not in Redis, not in a log at any level, not in a metric, not in an answer', async () => {
+  it('never stores the password in Redis, logs, metrics or responses', async () => {
     stand = await openVendorStand({ store: redis.url });
     stand.vendor.lifeSeconds = 600;
     const agent = stand.browser();

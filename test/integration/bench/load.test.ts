@@ -35,7 +35,7 @@ async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
   }
 }
 
-it('counts what was answered as expected, however the bytes come', async () => {
+it('the load generator counts the expected response however it is split into packets', async () => {
   const whole = answer(EXPECTED);
   const report = await loadServer([
     (socket) => socket.write(whole),
@@ -48,7 +48,7 @@ it('counts what was answered as expected, however the bytes come', async () => {
   expect(report).toMatchObject({ answered: 2, errors: {} });
 });
 
-it('counts everything else as an error of its kind, and goes on', async () => {
+it('the load generator counts every other response as an error by kind and continues', async () => {
   const report = await loadServer([
     (socket) => socket.write(answer('not found', '404 Not Found')),
     (socket) => socket.write(answer('unexpected!')),
@@ -61,10 +61,10 @@ it('counts everything else as an error of its kind, and goes on', async () => {
   expect(report.answered).toBe(1);
   expect(report.errors).toEqual({
     'status 404': 1,
-    'another body': 1,
+    'a different body': 1,
     'cut off': 1,
     ECONNRESET: 1,
-    'no length': 1,
-    'more than an answer': 1,
+    'no Content-Length': 1,
+    'more than one response': 1,
   });
 });

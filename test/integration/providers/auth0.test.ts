@@ -25,7 +25,7 @@ async function open() {
   return { auth0, stand };
 }
 
-it('forgives a second use within its overlap period, when the answer to the first was lost', async () => {
+it('Auth0 accepts a refresh token twice within its overlap period after a lost response and the session continues', async () => {
   const { auth0, stand } = await open();
   stand.advance(LIFE);
   auth0.faults.dropAfterProcessing('token');
@@ -34,7 +34,7 @@ it('forgives a second use within its overlap period, when the answer to the firs
   expect(auth0.families).toMatchObject([{ alive: true, reuses: 0 }]);
 });
 
-it('refuses with status 403 what it does not forgive, and that ends the session all the same', async () => {
+it('Auth0 rejects a reused refresh token with status 403 and the gateway ends the session', async () => {
   const { auth0, stand } = await open();
   const stolen = stand.fake.books()[0]?.token ?? '';
   await stand.fake.replay(stolen);

@@ -36,7 +36,7 @@ describeProvider({
   revokes: false,
 });
 
-describe('OpenID CIBA in front of oidc-provider itself', () => {
+describe('OpenID CIBA with oidc-provider', () => {
   let stand: Stand;
   let real: RealProvider;
   let asked: { id: string; accountId: string; bindingMessage: unknown } | undefined;
@@ -88,7 +88,7 @@ describe('OpenID CIBA in front of oidc-provider itself', () => {
     return stand.agent.fetch('/auth/decoupled');
   };
 
-  it('signs in, calls, and refreshes', async () => {
+  it('signs in, calls an API, refreshes and signs out', async () => {
     expect((await begin(stand.agent)).json()).toMatchObject({ status: 'pending', interval: 5 });
     expect(asked).toMatchObject({ accountId: 'alice', bindingMessage: 'W4SCT' });
     expect((await poll()).json()).toMatchObject({ status: 'pending', interval: 5 });
@@ -109,7 +109,7 @@ describe('OpenID CIBA in front of oidc-provider itself', () => {
     expect(real.books().some(({ familyAlive }) => familyAlive)).toBe(false);
   });
 
-  it('ends with 403 when the person says no', async () => {
+  it('ends with 403 when the user denies the request', async () => {
     await begin(stand.agent);
     await real.instance.backchannelResult(asked?.id ?? '', new errors.AccessDenied());
     const answer = await poll();
@@ -117,7 +117,7 @@ describe('OpenID CIBA in front of oidc-provider itself', () => {
     expect(answer.json()).toMatchObject({ code: 'login_denied' });
   });
 
-  it('ends with 410 when the provider has forgotten it', async () => {
+  it('ends with 410 when the provider no longer knows the request', async () => {
     await begin(stand.agent);
     const request = await real.instance.BackchannelAuthenticationRequest.find(asked?.id ?? '');
     await request?.destroy();

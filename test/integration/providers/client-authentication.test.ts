@@ -41,15 +41,15 @@ async function wholeWay({ agent, advance, provider }: TestGateway) {
   return requests;
 }
 
-describe('the client proves itself on code, refresh and revocation requests (standards: A1, B17, H6)', () => {
-  it('by client_secret_basic, and nothing in the body', async () => {
+describe('the client authenticates on code, refresh and revocation requests (standards: A1, B17, H6)', () => {
+  it('by client_secret_basic with no secret in the body', async () => {
     for (const { authorization, form } of await wholeWay(await open({}, {}))) {
       expect(authorization).toMatch(/^Basic /);
       expect(form).not.toHaveProperty('client_secret');
     }
   });
 
-  it('by client_secret_post, and no header', async () => {
+  it('by client_secret_post with no Authorization header', async () => {
     for (const { authorization, form } of await wholeWay(
       await open({ authentication: 'client_secret_post' }, {}),
     )) {
@@ -81,7 +81,7 @@ describe('the client proves itself on code, refresh and revocation requests (sta
     for (const assertion of assertions) expect(rig.gateway.logs()).not.toContain(assertion);
   });
 
-  it('by private_key_jwt with the algorithm and the name that a JWK gives its key', async () => {
+  it('by private_key_jwt with the algorithm and the key ID of the JWK', async () => {
     const keys = [publicJwk('rsa', { kid: 'other' }), publicJwk('rsa', { kid: 'key-1' })];
     const key = jwk('rsa', { alg: 'PS256', kid: 'key-1' });
     for (const { form } of await wholeWay(await withKey('rsa', { keys }, { privateKey: key }))) {
@@ -89,15 +89,15 @@ describe('the client proves itself on code, refresh and revocation requests (sta
     }
   });
 
-  it('by private_key_jwt with the name that the configuration gives the key', async () => {
+  it('by private_key_jwt with the configured key ID', async () => {
     const keys = [publicJwk('P-256', { kid: 'other' }), publicJwk('P-256', { kid: 'key-2' })];
     const key = { privateKey: jwk('P-256', { kid: 'key-1' }), keyId: 'key-2' };
     await wholeWay(await withKey('P-256', { keys }, key));
   });
 });
 
-describe('a provider with a wish about the audience of assertions', () => {
-  it('is given its token endpoint when that is configured, and never both', async () => {
+describe('a provider that expects its token endpoint as the assertion audience', () => {
+  it('receives only the token endpoint as audience when so configured', async () => {
     const wish = { assertionAudience: 'token_endpoint' } as const;
     const rig = await withKey('P-256', wish, wish);
     for (const { form } of await wholeWay(rig)) {
@@ -105,7 +105,7 @@ describe('a provider with a wish about the audience of assertions', () => {
     }
   });
 
-  it('refuses the other one, and the person who signs in reads which keys to look at', async () => {
+  it('rejects another audience and the error names the configuration keys', async () => {
     const rig = await withKey('P-256', { assertionAudience: 'token_endpoint' });
     const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
     expect(response.json()).toMatchObject({
@@ -116,8 +116,8 @@ describe('a provider with a wish about the audience of assertions', () => {
   });
 });
 
-describe('a client that the provider refuses', () => {
-  it('keeps its sessions, and goes on once it is known again (standards: G3)', async () => {
+describe('a client that the provider rejects', () => {
+  it('keeps its sessions and continues once the provider accepts it again (standards: G3)', async () => {
     const rig = await withKey('P-256');
     await rig.agent.signIn();
     const { keys = [] } = rig.provider.client;
@@ -132,8 +132,8 @@ describe('a client that the provider refuses', () => {
   });
 });
 
-describe('credentials that are replaced while the gateway runs', () => {
-  it('count from the next request on, and nobody has to sign in again (standards: H6)', async () => {
+describe('client credentials replaced at run time', () => {
+  it('apply from the next request without a new sign-in (standards: H6)', async () => {
     const rig = await withKey('P-256');
     await rig.agent.signIn();
     rig.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
@@ -155,7 +155,7 @@ describe('credentials that are replaced while the gateway runs', () => {
   });
 });
 
-describe('oidc-provider accepts the client', () => {
+describe('oidc-provider accepts the client authentication', () => {
   const kinds = [
     ['client_secret_basic', {}, {}],
     ['client_secret_post', {}, {}],

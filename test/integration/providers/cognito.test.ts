@@ -14,7 +14,7 @@ describeProvider({
 });
 
 it.each([false, true])(
-  'leads to its own logout page, whether it announces one (%s) or not',
+  'a logout leads to the Cognito logout page whether Cognito announces an end-session endpoint (%s) or not',
   async (announcesLogout) => {
     const stand = await openStand({ open: (clock) => startCognito(clock, { announcesLogout }) });
     onTestFinished(() => stand.close());

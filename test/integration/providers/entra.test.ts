@@ -38,7 +38,7 @@ async function open() {
   return { entra, stand, call };
 }
 
-it('gives each API a token for that API alone, by its scopes and without a "resource"', async () => {
+it('Entra ID issues a token per API by its scopes without a resource parameter', async () => {
   const { entra, stand, call } = await open();
   expect((await call('/api/one')).claims).toMatchObject({
     aud: 'api://first',
@@ -53,7 +53,7 @@ it('gives each API a token for that API alone, by its scopes and without a "reso
   expect(entra.books().map(({ spent }) => spent)).toEqual([3, 0]);
 });
 
-it('refuses what nobody consented to with invalid_grant, and the session lives on', async () => {
+it('Entra ID rejects scopes without consent with invalid_grant and the session is kept', async () => {
   const { entra, stand, call } = await open();
   expect((await stand.agent.fetch('/salaries/one')).json()).toMatchObject({
     status: 401,
@@ -66,7 +66,7 @@ it('refuses what nobody consented to with invalid_grant, and the session lives o
   expect(entra.families).toMatchObject([{ alive: true }]);
 });
 
-it('ends the session when consent to the token of the sign-in itself is taken back', async () => {
+it('the session ends when Entra ID reports that consent for the sign-in was withdrawn', async () => {
   const { entra, stand } = await open();
   entra.checkTokenRequest = () => {
     const why = 'AADSTS65001: The user or administrator has not consented to use the application.';
@@ -76,11 +76,11 @@ it('ends the session when consent to the token of the sign-in itself is taken ba
   expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
 });
 
-it('is refused as the provider of many tenants, whose people come with different issuers', async () => {
+it('a multi-tenant Entra ID issuer is rejected because the metadata issuer differs', async () => {
   const entra = await startEntra();
   Object.assign(entra.metadata, { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' });
   const stand = await openStand({ open: async () => entra });
   onTestFinished(() => stand.close());
   expect((await stand.agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
-  expect(stand.gateway.logs()).toContain('but the provider calls itself');
+  expect(stand.gateway.logs()).toContain('but the provider publishes');
 });

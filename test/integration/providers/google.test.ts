@@ -14,7 +14,7 @@ describeProvider({
   revokes: true,
 });
 
-it('is asked by its own parameters, and for no scope that it does not know', async () => {
+it('the login request to Google carries access_type and prompt and only scopes that Google knows', async () => {
   const stand = await openStand({ open: startGoogle });
   onTestFinished(() => stand.close());
   const { authorizationUrl } = await beginLogin(stand.agent);
@@ -25,7 +25,7 @@ it('is asked by its own parameters, and for no scope that it does not know', asy
   });
 });
 
-it('gives no refresh token without them: the session then ends with its access token', async () => {
+it('Google issues no refresh token without access_type offline and the session ends with its access token', async () => {
   const stand = await openStand(
     { open: startGoogle },
     { config: { provider: { authorizationParams: { access_type: 'online' } } } },
@@ -38,7 +38,7 @@ it('gives no refresh token without them: the session then ends with its access t
   expect(stand.fake.tokenCalls()).toBe(1);
 });
 
-it('gives a refresh token at a second sign-in, too, since it is asked for consent', async () => {
+it('Google issues a refresh token at a second sign-in because of prompt=consent', async () => {
   const stand = await openStand({ open: startGoogle });
   onTestFinished(() => stand.close());
   await stand.signIn();

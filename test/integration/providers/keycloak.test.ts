@@ -22,7 +22,7 @@ describeProvider({
   reuse: 'ends the session',
 });
 
-it('ends the session here when the sign-in there has ended unused, without asking', async () => {
+it('the session ends without a refresh request when the Keycloak SSO session has idled out', async () => {
   const stand = await openStand({ open: startKeycloak });
   onTestFinished(() => stand.close());
   await stand.signIn();
@@ -33,7 +33,7 @@ it('ends the session here when the sign-in there has ended unused, without askin
   expect(stand.refreshes()).toBe(1);
 });
 
-it('gives offline refresh tokens a life of 0, which means none', async () => {
+it('a refresh_expires_in of 0 for an offline token of Keycloak sets no session limit', async () => {
   const scopes = ['openid', 'offline_access'];
   const stand = await openStand({ open: startKeycloak }, { config: { provider: { scopes } } });
   onTestFinished(() => stand.close());
@@ -42,7 +42,7 @@ it('gives offline refresh tokens a life of 0, which means none', async () => {
   expect((await stand.agent.fetch('/api/one')).status).toBe(200);
 });
 
-it('gives refresh tokens that are JWTs, into which the gateway does not look', async () => {
+it('refresh tokens of Keycloak that are JWTs are treated as opaque', async () => {
   const keycloak = await startKeycloak();
   keycloak.shapeRefreshToken = async (jti) =>
     new UnsecuredJWT({ jti, sub: 'somebody else', aud: 'another client' })

@@ -7,7 +7,7 @@ import { createUserAgent } from '../../../testkit/user-agent.ts';
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-it('whoever signs out at oidc-provider is signed out here, in that browser alone (rp-backchannel-rpinitlogout; standards: D17)', async () => {
+it('a logout at oidc-provider ends the session of that browser only (rp-backchannel-rpinitlogout; standards: D17)', async () => {
   const configuration: Configuration = {
     features: { backchannelLogout: { enabled: true } },
     // By its own it reaches nothing on the loopback.

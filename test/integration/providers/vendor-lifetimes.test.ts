@@ -17,14 +17,14 @@ afterEach(async () => {
 const refreshes = () => stand.vendor.tokenCalls({ grant: 'refresh_token' });
 const withoutLifetime = (answer: Record<string, unknown>) => ({ ...answer, tokenLifetime: undefined });
 
-describe('a token with a lifetime and a timestamp', () => {
+describe('a vendor token with a lifetime and an expiry timestamp', () => {
   it.each([
     ['a day ahead', DAY_MS],
     ['a day behind', -DAY_MS],
-    ['in the year 2100', Date.UTC(2100, 0) - Date.now()],
+    ['set to the year 2100', Date.UTC(2100, 0) - Date.now()],
     ['right', 0],
   ])(
-    'is refreshed by its lifetime, from our clock, when that of the vendor is %s',
+    'is refreshed by its lifetime on the gateway clock when the vendor clock is %s',
     async (_how, offsetMs) => {
       stand = await openVendorStand();
       stand.vendor.clockOffsetMs = offsetMs;
@@ -43,12 +43,12 @@ describe('a token with a lifetime and a timestamp', () => {
   );
 });
 
-describe('a token with a timestamp alone', () => {
+describe('a vendor token with only an expiry timestamp', () => {
   it.each([
     ['a day ahead', DAY_MS],
     ['a day behind', -DAY_MS],
     ['right', 0],
-  ])('lives as long as the vendor means, whose clock is %s', async (_how, offsetMs) => {
+  ])('is refreshed at its expiry when the vendor clock is %s', async (_how, offsetMs) => {
     stand = await openVendorStand();
     stand.vendor.clockOffsetMs = offsetMs;
     stand.vendor.lifeSeconds = 1_000;
@@ -66,9 +66,12 @@ describe('a token with a timestamp alone', () => {
   it.each([
     ['seconds', (ms: number) => ms / 1000],
     ['milliseconds', (ms: number) => ms],
-    ['seconds in a text', (ms: number) => String(ms / 1000)],
-    ['a text without a zone, which is UTC', (ms: number) => new Date(ms).toISOString().replace('Z', '')],
-  ])('is read when that is written as %s', async (_how, write) => {
+    ['seconds in a string', (ms: number) => String(ms / 1000)],
+    [
+      'a date string without a time zone, read as UTC',
+      (ms: number) => new Date(ms).toISOString().replace('Z', ''),
+    ],
+  ])('is read with the timestamp written as %s', async (_how, write) => {
     stand = await openVendorStand();
     stand.vendor.lifeSeconds = 1_000;
     stand.vendor.patch = (answer) => ({
@@ -86,9 +89,9 @@ describe('a token with a timestamp alone', () => {
   });
 });
 
-describe('a refresh token with a timestamp', () => {
+describe('a vendor refresh token with an expiry timestamp', () => {
   it.each([0, DAY_MS, -DAY_MS])(
-    'ends the session with it, whatever the clock of the vendor says: %d ms (standards: A19)',
+    'ends the session at its expiry with the vendor clock off by %d ms (standards: A19)',
     async (offsetMs) => {
       stand = await openVendorStand();
       stand.vendor.clockOffsetMs = offsetMs;
@@ -104,7 +107,7 @@ describe('a refresh token with a timestamp', () => {
     },
   );
 
-  it('lives on with the one that a refresh brings', async () => {
+  it('extends the session with the expiry of each new refresh token', async () => {
     stand = await openVendorStand();
     stand.vendor.refreshLifeSeconds = 900;
     stand.vendor.lifeSeconds = 600;
@@ -118,8 +121,8 @@ describe('a refresh token with a timestamp', () => {
   });
 });
 
-describe('a refresh', () => {
-  it('that is answered with the tokens of somebody else ends the session, and lets nobody use them', async () => {
+describe('a refresh at the vendor', () => {
+  it('that returns the tokens of another user ends the session and no request uses the tokens', async () => {
     stand = await openVendorStand();
     const agent = stand.browser();
     await postLogin(agent);
@@ -139,7 +142,7 @@ describe('a refresh', () => {
     [500, 'application/json', 503],
     [429, 'application/json', 503],
     [200, 'application/json', 503],
-  ])('answered %d as %s makes a call %d', async (status, type, expected) => {
+  ])('with a response of status %d and type %s makes a call respond %d', async (status, type, expected) => {
     stand = await openVendorStand({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
     const agent = stand.browser();
     await postLogin(agent);
@@ -151,7 +154,7 @@ describe('a refresh', () => {
   });
 });
 
-describe('with any lifetime and any clock', () => {
+describe('a vendor with any token lifetime and any clock', () => {
   const PER_MINUTE = 5;
   const lifetime = fc.oneof(
     fc.constantFrom<unknown>(
@@ -179,7 +182,7 @@ describe('with any lifetime and any clock', () => {
     fc.integer({ min: -DAY_MS, max: DAY_MS }).map((ms) => new Date(Date.now() + ms).toISOString()),
   );
 
-  it('no session causes more refreshes in a minute than refresh.maxPerMinute, over all replicas', async () => {
+  it('causes at most refresh.maxPerMinute refreshes per session across replicas', async () => {
     redis = await startRedis();
     await fc.assert(
       fc.asyncProperty(

@@ -82,7 +82,9 @@ describe.concurrent('an event stream', () => {
     await Promise.all(upstreamEnds);
   });
 
-  it('is cut though its session ended before it had lasted (standards: D19)', async ({ onTestFinished }) => {
+  it('is cut even when its session ends shortly after the stream began (standards: D19)', async ({
+    onTestFinished,
+  }) => {
     const stage = await openOwnStage(onTestFinished);
     const stream = await openStream(onTestFinished, stage);
     await signOut(stage);
@@ -101,7 +103,7 @@ describe.concurrent('an event stream', () => {
     await Promise.all([here.connection.ended, there.connection.ended]);
   });
 
-  it('is cut when its session goes idle, and not while calls keep that alive (standards: D19, E7)', async ({
+  it('is cut when its session reaches the idle limit but not while calls keep the session alive (standards: D19, E7)', async ({
     onTestFinished,
   }) => {
     const stage = await openOwnStage(onTestFinished, inMemory({ idleTimeout: '1s' }));
@@ -112,7 +114,7 @@ describe.concurrent('an event stream', () => {
     await stream.connection.ended;
   });
 
-  it('is cut when its session has reached its absolute limit (standards: D19, E8)', async ({
+  it('is cut when its session reaches the absolute limit (standards: D19, E8)', async ({
     onTestFinished,
   }) => {
     const limits = { idleTimeout: '3s', absoluteTimeout: '3s' };
@@ -122,7 +124,7 @@ describe.concurrent('an event stream', () => {
     expect((await stage.agent.fetch('/api/one')).status).toBe(401);
   });
 
-  it('of somebody else, or of nobody, goes on (standards: D19)', async ({ onTestFinished }) => {
+  it('of another session or without a session continues (standards: D19)', async ({ onTestFinished }) => {
     const stage = await openOwnStage(onTestFinished);
     const other = createUserAgent(stage.gateway.url);
     onTestFinished(() => other.close());
@@ -138,8 +140,8 @@ describe.concurrent('an event stream', () => {
   });
 });
 
-describe.concurrent('an answer', () => {
-  it('that is a long download is cut, and its call upstream ends (standards: D19)', async ({
+describe.concurrent('a response', () => {
+  it('of a long download is cut and its upstream call cancelled when its session ends (standards: D19)', async ({
     onTestFinished,
   }) => {
     const stage = await openOwnStage(onTestFinished);
@@ -160,7 +162,7 @@ describe.concurrent('an answer', () => {
     expect(written).toBeLessThan(GIGABYTE);
   });
 
-  it('that has not begun is cut as well, and its call ended upstream (standards: D19)', async ({
+  it('that has not begun is cut and its upstream call cancelled when its session ends (standards: D19)', async ({
     onTestFinished,
   }) => {
     const stage = await openOwnStage(onTestFinished);

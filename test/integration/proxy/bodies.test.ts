@@ -37,7 +37,7 @@ const chunked = (...chunks: (string | Buffer)[]) =>
 
 describe('a request body', () => {
   it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
-    'passes with %s, byte for byte, of known length and in chunks (standards: F28)',
+    'is forwarded with %s unchanged, with Content-Length and chunked (standards: F28)',
     async (method) => {
       const known = await stage.send(
         `${method} /api/one HTTP/1.1`,
@@ -65,7 +65,7 @@ describe('a request body', () => {
     },
   );
 
-  it('is as it was when compressed, multipart or no JSON (standards: F28)', async () => {
+  it('is forwarded unchanged when it is compressed, multipart or malformed (standards: F28)', async () => {
     for (const [type, body] of [
       ['application/json', gzipSync('{"a":1}')],
       [
@@ -84,7 +84,7 @@ describe('a request body', () => {
     }
   });
 
-  it('has one framing, when its chunks are all here before it is sent', async () => {
+  it('is forwarded with exactly one framing field when all chunks arrive before forwarding begins', async () => {
     const answer = await stage.send(
       'POST /api/one HTTP/1.1',
       ['Transfer-Encoding: chunked'],
@@ -98,7 +98,7 @@ describe('a request body', () => {
     );
   });
 
-  it('may be empty, or absent', async () => {
+  it('is accepted when it is empty or absent', async () => {
     for (const [fields, body] of [
       [['Content-Length: 0'], ''],
       [['Transfer-Encoding: chunked'], '0\r\n\r\n'],
@@ -109,7 +109,7 @@ describe('a request body', () => {
     }
   });
 
-  it('leaves the connection ready for the next request', async () => {
+  it('leaves the connection usable for the next request', async () => {
     const connection = await stage.open();
     for (const body of ['one', 'two', 'three']) {
       connection.write(stage.head('POST /api/one HTTP/1.1', `Content-Length: ${body.length}`) + body);
@@ -119,7 +119,7 @@ describe('a request body', () => {
     connection.close();
   });
 
-  it('passes its trailers, without those that are no trailers (standards: F1)', async () => {
+  it('is forwarded with its trailers except those that are forbidden or named in Connection (standards: F1)', async () => {
     const fields = [
       'Transfer-Encoding: chunked',
       'Trailer: X-Sum, Authorization, X-Named, X_Under',
@@ -142,7 +142,7 @@ describe('a request body', () => {
     expect(valuesOf(request.headers, 'transfer-encoding')).toEqual(['chunked']);
   });
 
-  it('has no trailers when its length is known, whatever Trailer says (standards: F4)', async () => {
+  it('is forwarded without trailers when its length is known (standards: F4)', async () => {
     const fields = ['Content-Length: 4', 'Trailer: X-Sum'];
     expect((await stage.send('POST /api/one HTTP/1.1', fields, 'body')).status).toBe(200);
     const request = stage.received();
@@ -154,7 +154,7 @@ describe('a request body', () => {
     expect(namesOf(stage.received().headers)).not.toContain('transfer-encoding');
   });
 
-  it('is refused when it is too large, declared or not, and does not reach the upstream whole', async () => {
+  it('gets a 413 when it is too large, with Content-Length or chunked, and never completes at the upstream', async () => {
     const large = Buffer.alloc(1025, 'x');
     const declared = await stage.send('POST /small/one HTTP/1.1', ['Content-Length: 1025'], large);
     expect([declared.status, codeOf(declared)]).toEqual([413, 'body_too_large']);
@@ -179,14 +179,14 @@ describe('a request body', () => {
     expect(allowed.status).toBe(200);
   });
 
-  it('is refused in a coding the gateway would have to undo (standards: F5)', async () => {
+  it('is rejected when it has a transfer coding other than chunked (standards: F5)', async () => {
     const fields = ['Transfer-Encoding: gzip, chunked'];
     const answer = await stage.send('POST /api/one HTTP/1.1', fields, chunked(gzipSync('body')));
     expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  it('comes from a client of HTTP/1.0 as well', async () => {
+  it('is accepted from an HTTP/1.0 client, whose response has no trailers', async () => {
     const request = `POST /api/one HTTP/1.0\r\nHost: ${stage.host}\r\nCookie: ${stage.ticket}\r\nX-CSRF: 1\r\nContent-Length: 4\r\n\r\nbody`;
     stage.upstream.respond(trailers({ 'X-Sum': '1' }, 'whole'));
     const answer = await rawRequest(stage.gateway.port, request);
@@ -196,8 +196,8 @@ describe('a request body', () => {
   });
 });
 
-describe('the body of an answer', () => {
-  it('passes byte for byte, of known length and in chunks', async () => {
+describe('a response body', () => {
+  it('is forwarded unchanged, with Content-Length and chunked', async () => {
     stage.upstream.respond((_request, response) => void response.end(octets));
     const known = await stage.send('GET /api/one HTTP/1.1');
     expect(known.header('content-length')).toBe(`${octets.length}`);
@@ -212,7 +212,7 @@ describe('the body of an answer', () => {
     expect(unknown.body.equals(octets)).toBe(true);
   });
 
-  it('stays compressed, and what the client accepts is for the upstream to judge', async () => {
+  it('stays compressed and the upstream receives the Accept-Encoding of the client', async () => {
     const compressed = gzipSync('{"a":1}');
     stage.upstream.respond((_request, response) => {
       response
@@ -225,7 +225,7 @@ describe('the body of an answer', () => {
     expect(stage.received().header('accept-encoding')).toBe('gzip, br');
   });
 
-  it('has its trailers, without those that are no trailers', async () => {
+  it('is forwarded with its trailers except those that are forbidden', async () => {
     stage.upstream.respond(
       trailers({ 'X-Sum': '4', 'Set-Cookie': 'a=1', Authorization: 'x', 'Clear-Site-Data': '"*"' }),
     );
@@ -235,7 +235,7 @@ describe('the body of an answer', () => {
     expect(answer.header('trailer')).toBe('x-sum');
   });
 
-  it('lacks the trailers that the upstream names in Connection (standards: F1)', async () => {
+  it('is forwarded without the trailers that the upstream names in Connection (standards: F1)', async () => {
     const raw = await startRawUpstream(async (socket, head) => {
       await head;
       socket.end(
@@ -261,22 +261,25 @@ describe('the body of an answer', () => {
     ['GET', 304, { 'content-length': '1000' }],
     ['GET', 205, { 'content-length': '0' }],
     ['GET', 200, { 'content-length': '0' }],
-  ])('is none on %s with %i and %j, and the next request is clean', async (method, code, headers) => {
-    stage.upstream.respond((_request, response) => void response.writeHead(code, headers).end());
-    const connection = await stage.open();
-    connection.write(stage.head(`${method} /api/one HTTP/1.1`));
-    const answer = await connection.readResponse(method);
-    expect([answer.status, answer.body.length]).toEqual([code, 0]);
-    expect(answer.header('content-length')).toBe(
-      'content-length' in headers ? headers['content-length'] : undefined,
-    );
-    stage.upstream.respond(answering({}));
-    connection.write(stage.head('GET /api/two HTTP/1.1'));
-    expect((await connection.readResponse()).body.toString()).toBe('ok');
-    connection.close();
-  });
+  ])(
+    'is empty on %s with %i and %j and the next request on the connection succeeds',
+    async (method, code, headers) => {
+      stage.upstream.respond((_request, response) => void response.writeHead(code, headers).end());
+      const connection = await stage.open();
+      connection.write(stage.head(`${method} /api/one HTTP/1.1`));
+      const answer = await connection.readResponse(method);
+      expect([answer.status, answer.body.length]).toEqual([code, 0]);
+      expect(answer.header('content-length')).toBe(
+        'content-length' in headers ? headers['content-length'] : undefined,
+      );
+      stage.upstream.respond(answering({}));
+      connection.write(stage.head('GET /api/two HTTP/1.1'));
+      expect((await connection.readResponse()).body.toString()).toBe('ok');
+      connection.close();
+    },
+  );
 
-  it('may be announced with trailers it has no room for', async () => {
+  it('is forwarded when the upstream announces trailers that the framing cannot carry', async () => {
     const raw = await startRawUpstream(async (socket, head) => {
       const isHead = (await head).startsWith('HEAD');
       socket.end(
@@ -290,7 +293,7 @@ describe('the body of an answer', () => {
     await raw.close();
   });
 
-  it('comes after informational answers, which stay here', async () => {
+  it('is forwarded without the informational responses that precede it', async () => {
     stage.upstream.respond((request, response, record) => {
       for (let hint = 0; hint < 50; hint += 1) response.writeEarlyHints({ link: '</a.css>; rel=preload' });
       response.writeProcessing();
@@ -300,7 +303,7 @@ describe('the body of an answer', () => {
     expect([answer.status, answer.interim]).toEqual([200, []]);
   });
 
-  it('is that of the answer and nothing else, when the upstream refuses without reading', async () => {
+  it('is forwarded when the upstream responds before it reads the request', async () => {
     stage.upstream.respond(withHeaders({ 'x-why': '1' }, status(409, {}, 'no')));
     const answer = await stage.send('DELETE /api/one HTTP/1.1');
     expect([answer.status, answer.header('x-why'), answer.body.toString()]).toEqual([409, '1', 'no']);

@@ -59,7 +59,7 @@ async function takeTheOnly() {
 }
 
 describe('the connections to an upstream', () => {
-  it('are no more than configured: further requests wait for one', async () => {
+  it('are limited to the configured number and further requests wait for one', async () => {
     stage.raw.attend = answerAll;
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, at) => stage.send(`GET /few/${at} HTTP/1.1`)),
@@ -68,7 +68,7 @@ describe('the connections to an upstream', () => {
     expect(stage.raw.received).toHaveLength(2);
   });
 
-  it('are waited for as long as for an answer: then it is 504, and nothing has been sent (standards: F22)', async () => {
+  it('that are all in use delay a request until the response timeout, which gives 504 and sends nothing (standards: F22)', async () => {
     const { first, stream } = await takeTheOnly();
     const body = Buffer.alloc(100_000, 'x');
     const answers = await Promise.all([
@@ -86,13 +86,13 @@ describe('the connections to an upstream', () => {
     expect(stage.received().target).toBe('/single/three');
   });
 
-  it('are enough by one for a call that is made once more with another token', async () => {
+  it('need only one for a call and its replay with another token', async () => {
     const refused = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }, 'no');
     stage.upstream.respond(inTurn(refused, answering({})));
     expect((await stage.send('GET /single/one HTTP/1.1')).status).toBe(200);
   });
 
-  it('are not waited for by those who have gone', async () => {
+  it('are not assigned to requests whose client has disconnected', async () => {
     const { first } = await takeTheOnly();
     const gone = await stage.open();
     gone.write(stage.head('GET /single/gone HTTP/1.1'));
@@ -105,7 +105,7 @@ describe('the connections to an upstream', () => {
     expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/single/one', '/single/two']);
   });
 
-  it('are closed when they have been idle for as long as configured', async () => {
+  it('are closed after the configured idle time', async () => {
     const closed = Promise.withResolvers<void>();
     stage.raw.attend = (socket) => {
       socket.once('end', () => closed.resolve());
@@ -117,7 +117,7 @@ describe('the connections to an upstream', () => {
     expect(stage.raw.received).toHaveLength(2);
   });
 
-  it('are replaced when they have been used for as long as configured, and follow a name that has moved', async () => {
+  it('are replaced after the configured age and then follow a DNS change', async () => {
     const answerAs = (name: string) =>
       createServer((_request, response) => response.end(name)).on('error', (error) => {
         throw error;
@@ -153,7 +153,7 @@ describe('the connections to an upstream', () => {
     second.close();
   });
 
-  it('are kept and used again, also after an error of the upstream', async () => {
+  it('are reused for further requests', async () => {
     stage.raw.attend = answerAll;
     for (let call = 0; call < 5; call += 1) {
       expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
@@ -161,7 +161,7 @@ describe('the connections to an upstream', () => {
     expect(stage.raw.received).toHaveLength(1);
   });
 
-  it('may be closed by the upstream while they are idle, which no client notices', async () => {
+  it('can be closed by the upstream while idle without a failed request', async () => {
     await stage.raw.stop();
     await stage.raw.start();
     stage.raw.attend = async (socket, head) => {
@@ -177,7 +177,7 @@ describe('the connections to an upstream', () => {
     }
   });
 
-  it('may be closed just when the next request is sent: what may be sent twice is', async () => {
+  it('can be closed as the next request is sent and a repeatable request is sent again', async () => {
     await stage.raw.stop();
     await stage.raw.start();
     let connections = 0;
@@ -199,7 +199,7 @@ describe('the connections to an upstream', () => {
     expect(stage.raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
   });
 
-  it('never carry a request twice that may have been acted on', async () => {
+  it('never carry a request again that is not safe to repeat', async () => {
     await stage.raw.stop();
     await stage.raw.start();
     stage.raw.attend = async (socket, head) => {
@@ -212,72 +212,72 @@ describe('the connections to an upstream', () => {
   });
 });
 
-describe('an upstream that does not speak HTTP as it should', () => {
+describe('an upstream that violates HTTP', () => {
   const manyFields = Array.from({ length: 2000 }, (_, at) => `X-Field-${at}: ${'v'.repeat(40)}`).join('\r\n');
 
   it.each([
-    ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
-    ['HTTP/0.9', '<html>hello</html>\r\n\r\n'],
-    ['no status', 'HTTP/1.1 OK\r\n\r\n'],
-    ['a status of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
-    ['a status under 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
-    ['a status of zeros', 'HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['something other than HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+    ['an HTTP/0.9 response', '<html>hello</html>\r\n\r\n'],
+    ['no status code', 'HTTP/1.1 OK\r\n\r\n'],
+    ['a status code of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['a status code below 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['the status code 000', 'HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n'],
     ['a space before the colon', 'HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL in a field', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'],
     [
       'a bare CR in a field',
       'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: coatcheck=evil\r\nContent-Length: 0\r\n\r\n',
     ],
-    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
-    ['a length that is none', 'HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok'],
-    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
+    ['two Content-Length fields', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    ['an invalid Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok'],
+    ['a negative Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
     [
-      'a length and chunks',
+      'Content-Length and chunked',
       'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
-    ['too large a head', `HTTP/1.1 200 OK\r\n${manyFields}\r\n\r\n`],
+    ['a header section that is too large', `HTTP/1.1 200 OK\r\n${manyFields}\r\n\r\n`],
     [
-      'an upgrade nobody asked for',
+      'an unrequested upgrade',
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: evil\r\n\r\n',
     ],
+  ])('causes a 502 when it sends %s and the next request succeeds (standards: F21)', async (_what, bytes) => {
+    stage.raw.attend = async (socket, head) => {
+      await head;
+      socket.write(Buffer.from(bytes, 'latin1'));
+      await sleep(5);
+      socket.end();
+    };
+    const answer = await stage.send('GET /raw/one HTTP/1.1');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
+    expect(stage.raw.received).toHaveLength(1);
+    const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
+    const other = await stage.send('POST /raw/one HTTP/1.1', fields, '0\r\nX-Sum: 1\r\n\r\n');
+    expect([other.status, codeOf(other)]).toEqual([502, 'upstream_invalid_response']);
+    expect(stage.raw.received).toHaveLength(2);
+    await cleanAfter();
+  });
+
+  it.each([
+    ['an invalid chunk size', 'xyz\r\nok\r\n0\r\n\r\n'],
+    ['chunks without CR LF', '2\r\nokHTTP/1.1 200 OK\r\n'],
+    ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
+    ['a chunk size that is too large', 'ffffffffffffffffff\r\nok\r\n'],
   ])(
-    'gives 502 when it answers with %s, and the next request is clean (standards: F21)',
-    async (_what, bytes) => {
+    'causes a truncated response when its body has %s and the next request succeeds',
+    async (_what, body) => {
       stage.raw.attend = async (socket, head) => {
         await head;
-        socket.write(Buffer.from(bytes, 'latin1'));
-        await sleep(5);
-        socket.end();
+        socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
       };
-      const answer = await stage.send('GET /raw/one HTTP/1.1');
-      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
-      expect(stage.raw.received).toHaveLength(1);
-      const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
-      const other = await stage.send('POST /raw/one HTTP/1.1', fields, '0\r\nX-Sum: 1\r\n\r\n');
-      expect([other.status, codeOf(other)]).toEqual([502, 'upstream_invalid_response']);
-      expect(stage.raw.received).toHaveLength(2);
+      const connection = await stage.open();
+      connection.write(stage.head('GET /raw/one HTTP/1.1'));
+      await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
+      connection.close();
       await cleanAfter();
     },
   );
 
-  it.each([
-    ['a chunk size that is none', 'xyz\r\nok\r\n0\r\n\r\n'],
-    ['chunks without their ends', '2\r\nokHTTP/1.1 200 OK\r\n'],
-    ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
-    ['a chunk size beyond all bounds', 'ffffffffffffffffff\r\nok\r\n'],
-  ])('gives a truncated answer when its body has %s, and the next request is clean', async (_what, body) => {
-    stage.raw.attend = async (socket, head) => {
-      await head;
-      socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
-    };
-    const connection = await stage.open();
-    connection.write(stage.head('GET /raw/one HTTP/1.1'));
-    await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
-    connection.close();
-    await cleanAfter();
-  });
-
-  it('never mixes what it sends too much into the answer to another request (standards: F21)', async () => {
+  it('never causes excess bytes to appear in the response to another request (standards: F21)', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
@@ -297,8 +297,8 @@ describe('an upstream that does not speak HTTP as it should', () => {
   }
 });
 
-describe('an upstream that is away', () => {
-  it('gives 502 without a word about where it is, and service when it is back', async () => {
+describe('an upstream that is down', () => {
+  it('causes a 502 that does not reveal its address and serves requests again after recovery', async () => {
     await stage.upstream.stop();
     const answer = await stage.send('GET /api/one HTTP/1.1');
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
@@ -308,7 +308,7 @@ describe('an upstream that is away', () => {
     expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
   });
 
-  it('gives 502 when its certificate is not to be trusted, and gets no byte of the request (standards: F30)', async () => {
+  it('causes a 502 when its certificate is untrusted and receives no byte of the request (standards: F30)', async () => {
     const seen: Buffer[] = [];
     const server = createTlsServer(
       selfSigned,
@@ -330,8 +330,8 @@ describe('an upstream that is away', () => {
   });
 });
 
-describe('the limits of time', () => {
-  it('give 504 when no answer begins in time', async () => {
+describe('the timeouts of a route', () => {
+  it('cause a 504 when no response begins in time', async () => {
     stage.upstream.respond(() => undefined);
     for (const [fields, body] of [
       [[], ''],
@@ -344,7 +344,7 @@ describe('the limits of time', () => {
     }
   });
 
-  it('do not cut an upload that takes longer, as long as bytes flow', async () => {
+  it('do not end a slow upload while bytes arrive', async () => {
     const connection = await stage.open();
     connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 1000'));
     for (let sent = 0; sent < 10; sent += 1) {
@@ -356,7 +356,7 @@ describe('the limits of time', () => {
     connection.close();
   });
 
-  it('cut an upload that stands still, small or large, and cancel the call', async () => {
+  it('end a stalled upload, small or large, and cancel the upstream call', async () => {
     for (const path of ['/hasty/one', '/hasty-raw/one']) {
       const connection = await stage.open();
       connection.write(stage.head(`POST ${path} HTTP/1.1`, 'Content-Length: 10') + 'xx');
@@ -369,7 +369,7 @@ describe('the limits of time', () => {
     expect(stage.raw.received).toEqual([]);
   });
 
-  it('cut an upload that only drips, and cancel the call (standards: F22)', async () => {
+  it('end an upload that is too slow and cancel the upstream call (standards: F22)', async () => {
     const before = stage.upstream.requests.length;
     const connection = await stage.open();
     connection.write(stage.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
@@ -383,7 +383,7 @@ describe('the limits of time', () => {
       .toEqual([true]);
   });
 
-  it('do not blame the client for an upstream that does not take its upload', async () => {
+  it('cause a 504 when the upstream stops reading the upload', async () => {
     stage.raw.attend = (socket) => void socket.pause();
     const connection = await stage.open();
     connection.write(stage.head('POST /hasty-raw/one HTTP/1.1', `Content-Length: ${160 * 1024 * 1024}`));
@@ -400,7 +400,7 @@ describe('the limits of time', () => {
     connection.close();
   });
 
-  it('cut an answer that stands still', async () => {
+  it('end a stalled response', async () => {
     stage.upstream.respond((_request, response) => void response.write('begun'));
     const connection = await stage.open();
     connection.write(stage.head('GET /hasty/one HTTP/1.1'));
@@ -409,7 +409,7 @@ describe('the limits of time', () => {
     connection.close();
   });
 
-  it('cut a client that has stopped reading, and cancel the call', async () => {
+  it('end the connection of a client that stops reading and cancel the upstream call', async () => {
     stage.upstream.respond(async (_request, response) => {
       const block = Buffer.alloc(1024 * 1024, 'x');
       while (!response.destroyed)
@@ -425,14 +425,14 @@ describe('the limits of time', () => {
     connection.close();
   });
 
-  it('do not cut a slow answer as long as bytes flow, nor any with `idle: 0s`', async () => {
+  it('do not end a slow response while bytes arrive, or any response with `idle: 0s`', async () => {
     stage.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 100));
     expect((await stage.send('GET /hasty/one HTTP/1.1')).body.toString()).toBe('abcdef');
     stage.upstream.respond(slowBody(['a', 'b'], 600));
     expect((await stage.send('GET /endless/one HTTP/1.1')).body.toString()).toBe('ab');
   });
 
-  it('leave the kept connection of a client alone afterwards', async () => {
+  it('do not end the keep-alive connection of a client after a completed request', async () => {
     const connection = await stage.open();
     connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
     expect((await connection.readResponse('POST')).status).toBe(200);

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 describe('a request to the development server', () => {
-  it('has its path and headers, and neither the session cookie nor another credential', async () => {
+  it('carries its path and header fields but no session cookie or other credential', async () => {
     const answer = await stage.send('GET /src/main.ts?t=1 HTTP/1.1', [
       'Authorization: Bearer attacker',
       'Proxy-Authorization: Basic YTpi',
@@ -48,7 +48,7 @@ describe('a request to the development server', () => {
     expect(JSON.stringify(request?.headers)).not.toContain(stage.ticket);
   });
 
-  it('has its body, and none of the credentials, also with Expect', async () => {
+  it('with Expect carries its body but no credential', async () => {
     const connection = await stage.open();
     const fields = ['Expect: 100-continue', 'Content-Length: 4', 'Authorization: Bearer attacker'];
     connection.write(stage.head('POST /__open-in-editor HTTP/1.1', ...fields));
@@ -61,7 +61,7 @@ describe('a request to the development server', () => {
     connection.close();
   });
 
-  it('is answered with what it says, compressed, large, an error or a redirect', async () => {
+  it('gets the response of the development server unchanged', async () => {
     devServer.respond(
       answering({ 'content-type': 'text/html', 'cache-control': 'no-cache', etag: 'W/"1"' }, 404),
     );
@@ -75,7 +75,7 @@ describe('a request to the development server', () => {
     expect((await stage.send('GET /large.js HTTP/1.1')).body).toHaveLength(5_000_000);
   });
 
-  it('is cut off when it is an event stream and the gateway stops', async () => {
+  it('for an event stream is cut off when the gateway stops', async () => {
     const other = await openStage({ config: { spa: { devServer: devServer.url } } });
     const stream = controlledStream();
     devServer.respond(stream.behaviour);
@@ -87,7 +87,7 @@ describe('a request to the development server', () => {
     await other.close();
   });
 
-  it('is one that no route and no endpoint of the gateway takes, and whose path is in order', async () => {
+  it('is forwarded only for a valid path outside the routes and endpoints of the gateway', async () => {
     for (const path of ['/api/one', '/auth/session', '/public/one']) await stage.send(`GET ${path} HTTP/1.1`);
     for (const path of ['/../x', '/%2e%2e/x', '//evil.example/x', '/a\\b', 'http://evil.example/']) {
       expect((await stage.send(`GET ${path} HTTP/1.1`)).status).toBe(400);
@@ -96,8 +96,8 @@ describe('a request to the development server', () => {
   });
 });
 
-describe('the socket of the development server', () => {
-  it('passes for a page of the own origin, without the session cookie', async () => {
+describe('a WebSocket to the development server', () => {
+  it('opens for a page of the same origin without the session cookie', async () => {
     const socket = await stage.agent.websocket('/?token=hot', { protocols: ['vite-hmr'] });
     expect(socket.protocol).toBe('vite-hmr');
     socket.send('ping');
@@ -110,7 +110,7 @@ describe('the socket of the development server', () => {
     await socket.closed;
   });
 
-  it('is closed with 1001 when the gateway stops, also one that opens at that moment', async () => {
+  it('closes with 1001 when the gateway stops, including one that opens while it stops', async () => {
     const other = await openStage({ config: { spa: { devServer: devServer.url } } });
     const before = await other.agent.websocket('/');
     other.gateway.gateway.drain();
@@ -120,7 +120,7 @@ describe('the socket of the development server', () => {
     await other.close();
   });
 
-  it('is in the log with what it was answered, like every request', async () => {
+  it('is logged like every request with its status', async () => {
     const answered = async (status: number) => {
       const lines = () =>
         stage.gateway
@@ -138,7 +138,7 @@ describe('the socket of the development server', () => {
   });
 
   it.each(['https://evil.example', 'null', undefined])(
-    'is refused to the Origin %s, before anything is dialled (standards: F24)',
+    'is rejected for the Origin %s before the gateway connects (standards: F24)',
     async (origin) => {
       const fields = origin === undefined ? [] : [`Origin: ${origin}`];
       const answer = await stage.send('GET / HTTP/1.1', [...fields, ...UPGRADE]);
@@ -147,7 +147,7 @@ describe('the socket of the development server', () => {
     },
   );
 
-  it('is refused for another protocol and for a path out of order', async () => {
+  it('is rejected for another protocol and for an invalid path', async () => {
     const own = `Origin: ${stage.gateway.url}`;
     for (const path of ['/../x', '//evil.example/', '/%2e%2e/']) {
       expect((await stage.send(`GET ${path} HTTP/1.1`, [own, ...UPGRADE])).status).toBe(400);
@@ -158,7 +158,7 @@ describe('the socket of the development server', () => {
   });
 });
 
-it('ends a socket that is open when the development server goes, without a word in the middle of it', async () => {
+it('a WebSocket to a development server that disconnects ends without additional bytes', async () => {
   const raw = await startRawUpstream(async (socket, head) => {
     const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(await head)?.[1];
     if (key === undefined) return void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
@@ -180,7 +180,7 @@ it('ends a socket that is open when the development server goes, without a word 
   await raw.close();
 });
 
-describe('a development server that is away', () => {
+describe('a development server that is down', () => {
   let raw: RawUpstream;
   let breaksOff = false;
 
@@ -199,7 +199,7 @@ describe('a development server that is away', () => {
     await raw.close();
   });
 
-  it('gives 502 that says so, to pages and sockets, and does not touch the API', async () => {
+  it('causes a 502 that names it for pages and WebSockets and does not affect the API', async () => {
     const own = `Origin: ${away.gateway.url}`;
     for (const state of ['breaking off', 'gone']) {
       if (state === 'gone') await raw.stop();
@@ -227,7 +227,7 @@ function lineOf(requestId: string): unknown {
   return line === undefined ? undefined : JSON.parse(line);
 }
 
-it('cuts an answer off that the development server does not finish', async () => {
+it('an incomplete response from the development server is cut off', async () => {
   const raw = await startRawUpstream(async (socket, head) => {
     const isWhole = !(await head).startsWith('GET /x ');
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${isWhole ? 4 : 1000}\r\n\r\npart`);

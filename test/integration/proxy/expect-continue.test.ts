@@ -22,7 +22,7 @@ beforeEach(() => stage.reset());
 
 afterAll(() => stage.close());
 
-it('asks for the body once the request has been let in, and passes it on without Expect', async () => {
+it('Expect: 100-continue is answered with 100 after the checks and the body is forwarded without Expect', async () => {
   for (const path of ['/api/one', '/streamed/one', '/public/one']) {
     const connection = await stage.open();
     connection.write(stage.head(`POST ${path} HTTP/1.1`, ...EXPECT, 'Authorization: Bearer attacker'));
@@ -39,7 +39,7 @@ it('asks for the body once the request has been let in, and passes it on without
   }
 });
 
-it('asks for a body in chunks as well, and not for one of no length', async () => {
+it('Expect: 100-continue is answered with 100 for a chunked body but not for a request without a body', async () => {
   const connection = await stage.open();
   connection.write(
     stage.head('POST /api/one HTTP/1.1', 'Expect: 100-continue', 'Transfer-Encoding: chunked'),
@@ -53,7 +53,7 @@ it('asks for a body in chunks as well, and not for one of no length', async () =
   connection.close();
 });
 
-it('takes a body that does not wait to be asked for', async () => {
+it('Expect: 100-continue with a body that is sent immediately is accepted', async () => {
   const connection = await stage.open();
   connection.write(stage.head('POST /api/one HTTP/1.1', ...EXPECT) + 'body');
   expect(await connection.readResponse('POST')).toMatchObject({ status: 200, interim: [{ status: 100 }] });
@@ -68,26 +68,29 @@ const FOREIGN = 'Origin: https://evil.example';
 
 it.each([
   ['without a session', 401, 'session_required', '/api/one', [SAME_ORIGIN]],
-  ['of another site', 403, 'csrf_rejected', '/api/one', ['Sec-Fetch-Site: cross-site']],
-  ['of a foreign Origin', 403, 'origin_rejected', '/api/one', [SAME_ORIGIN, FOREIGN]],
-  ['of a method that is not allowed', 405, 'method_not_allowed', '/reading/one', [SAME_ORIGIN]],
-  ['of a body that is too large', 413, 'body_too_large', '/small/one', [SAME_ORIGIN]],
-  ['for nothing', 404, 'not_found', '/nothing', [SAME_ORIGIN]],
-])('refuses a request %s without asking for its body', async (_what, status, code, path, fields) => {
-  const connection = await stage.open();
-  const cookie = status === 401 ? [] : [`Cookie: ${stage.ticket}`];
-  const head = [`POST ${path} HTTP/1.1`, `Host: ${stage.host}`, ...cookie, ...fields, ...EXPECT, '', ''];
-  connection.write(head.join('\r\n'));
-  const answer = await connection.readResponse('POST');
-  expect([answer.status, codeOf(answer), answer.interim]).toEqual([status, code, []]);
-  // What comes next could be the body or another request: nobody can tell.
-  expect(answer.header('connection')).toBe('close');
-  await connection.ended;
-  expect(stage.upstream.requests).toEqual([]);
-  connection.close();
-});
+  ['from another site', 403, 'csrf_rejected', '/api/one', ['Sec-Fetch-Site: cross-site']],
+  ['with a foreign Origin', 403, 'origin_rejected', '/api/one', [SAME_ORIGIN, FOREIGN]],
+  ['with a method that is not allowed', 405, 'method_not_allowed', '/reading/one', [SAME_ORIGIN]],
+  ['with a body that is too large', 413, 'body_too_large', '/small/one', [SAME_ORIGIN]],
+  ['for an unknown path', 404, 'not_found', '/nothing', [SAME_ORIGIN]],
+])(
+  'Expect: 100-continue on a request %s is answered with the error and without 100',
+  async (_what, status, code, path, fields) => {
+    const connection = await stage.open();
+    const cookie = status === 401 ? [] : [`Cookie: ${stage.ticket}`];
+    const head = [`POST ${path} HTTP/1.1`, `Host: ${stage.host}`, ...cookie, ...fields, ...EXPECT, '', ''];
+    connection.write(head.join('\r\n'));
+    const answer = await connection.readResponse('POST');
+    expect([answer.status, codeOf(answer), answer.interim]).toEqual([status, code, []]);
+    // What comes next could be the body or another request: nobody can tell.
+    expect(answer.header('connection')).toBe('close');
+    await connection.ended;
+    expect(stage.upstream.requests).toEqual([]);
+    connection.close();
+  },
+);
 
-it('does not hear an expectation of HTTP/1.0, whose client would take the invitation for the answer', async () => {
+it('Expect is ignored on an HTTP/1.0 request', async () => {
   for (const expectation of ['100-continue', 'miracles']) {
     const connection = await stage.open();
     connection.write(
@@ -99,7 +102,7 @@ it('does not hear an expectation of HTTP/1.0, whose client would take the invita
   }
 });
 
-it('refuses any other expectation', async () => {
+it('an Expect other than 100-continue gets a 417', async () => {
   const answer = await stage.send(
     'POST /api/one HTTP/1.1',
     ['Expect: miracles', 'Content-Length: 4'],
@@ -109,7 +112,7 @@ it('refuses any other expectation', async () => {
   expect(stage.upstream.requests).toEqual([]);
 });
 
-it('lets a client that was asked for its body read why it is not wanted after all', async () => {
+it('a client that received 100 can read the later error without a connection reset', async () => {
   stage.upstream.respond((request) => void request.socket.destroy());
   const connection = await stage.open();
   connection.write(
@@ -127,7 +130,7 @@ it('lets a client that was asked for its body read why it is not wanted after al
   connection.close();
 });
 
-it('passes on the answer of an upstream that refuses before it has read the body', async () => {
+it('an early response from the upstream is forwarded after 100', async () => {
   stage.upstream.respond(answerEarly(413));
   const connection = await stage.open();
   connection.write(

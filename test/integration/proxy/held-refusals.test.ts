@@ -43,24 +43,27 @@ async function callWhileHeld({ rig }: Stand, method: string, body?: string) {
   return answer;
 }
 
-describe('a refusal whose connection ends while it is decided on', () => {
+describe('an upstream 401 whose connection ends while the gateway refreshes the token', () => {
   it.each([
-    ['says that it has no body', ['Connection: close', 'Content-Length: 0'], '', finish],
-    ['says nothing of a body and has none', ['Connection: close'], '', finish],
-    ['ends with its connection', ['Connection: close'], 'no', finish],
+    ['has Content-Length 0', ['Connection: close', 'Content-Length: 0'], '', finish],
+    ['has no framing and no body', ['Connection: close'], '', finish],
+    ['has a body that ends with the connection', ['Connection: close'], 'no', finish],
     ['has a body of known length', ['Connection: close', 'Content-Length: 2'], 'no', finish],
-    ['ends unannounced, without a body', ['Content-Length: 0'], '', finish],
-    ['ends unannounced, with a body', ['Content-Length: 2'], 'no', finish],
-  ])('is the answer as it came when there is no other token and it %s', async (_what, fields, body, end) => {
-    const stand = await openStand(refusal(fields, body), end);
-    stand.rig.provider.faults.token = { status: 503, body: {} };
-    const answer = await callWhileHeld(stand, 'POST', 'body');
-    expect([answer.status, answer.text()]).toEqual([401, body]);
-    expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
-    expect(stand.raw.received).toHaveLength(1);
-  });
+    ['has no body and its connection ends without notice', ['Content-Length: 0'], '', finish],
+    ['has a body and its connection ends without notice', ['Content-Length: 2'], 'no', finish],
+  ])(
+    'is forwarded unchanged when no other token is available and it %s',
+    async (_what, fields, body, end) => {
+      const stand = await openStand(refusal(fields, body), end);
+      stand.rig.provider.faults.token = { status: 503, body: {} };
+      const answer = await callWhileHeld(stand, 'POST', 'body');
+      expect([answer.status, answer.text()]).toEqual([401, body]);
+      expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
+      expect(stand.raw.received).toHaveLength(1);
+    },
+  );
 
-  it('is the answer to a HEAD', async () => {
+  it('is forwarded as the response to a HEAD request', async () => {
     const stand = await openStand(refusal(['Content-Length: 2']), finish);
     stand.rig.provider.faults.token = { status: 503, body: {} };
     const answer = await callWhileHeld(stand, 'HEAD');
@@ -71,7 +74,7 @@ describe('a refusal whose connection ends while it is decided on', () => {
     ['announced', ['Connection: close', 'Content-Length: 2']],
     ['unannounced', ['Content-Length: 2']],
   ])(
-    'is 502 when its body is lost by an %s end, and none that looks whole (standards: F21)',
+    'becomes a 502 when its body is lost in an %s connection reset (standards: F21)',
     async (_what, fields) => {
       const stand = await openStand(refusal(fields, 'no'), reset);
       stand.rig.provider.faults.token = { status: 503, body: {} };
@@ -81,12 +84,12 @@ describe('a refusal whose connection ends while it is decided on', () => {
   );
 
   it.each([
-    ['in good order', ['Connection: close', 'Content-Length: 0'], '', finish],
+    ['cleanly', ['Connection: close', 'Content-Length: 0'], '', finish],
     ['unannounced', ['Content-Length: 0'], '', finish],
     ['by a reset', ['Content-Length: 2'], 'no', reset],
     ['in the middle of its body', ['Content-Length: 20'], 'no', reset],
   ])(
-    'ends %s, and the call is made once more with another token (standards: G8)',
+    'is replaced by the response to a replay with another token when the connection ends %s (standards: G8)',
     async (_what, fields, body, end) => {
       const stand = await openStand(refusal(fields, body), end);
       const answer = await callWhileHeld(stand, 'POST', 'body');

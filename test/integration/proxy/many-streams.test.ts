@@ -22,7 +22,7 @@ beforeEach(() => stage.reset());
 
 afterAll(() => stage.close());
 
-it('holds up nobody but its own upstream for a browser that does not read (standards: F22)', async () => {
+it('a browser that does not read stalls only its own upstream response (standards: F22)', async () => {
   const slow = largeBody(SLOW_BODY);
   const swift = largeBody(SWIFT_BODY);
   stage.upstream.respond((request, response, record) => {
@@ -45,7 +45,7 @@ it('holds up nobody but its own upstream for a browser that does not read (stand
   dawdler.close();
 });
 
-it(`brings ${STREAMS} event streams their own events, and ends each at the upstream when its browser goes`, async () => {
+it(`${STREAMS} concurrent event streams receive their own events and are cancelled upstream when the browser disconnects`, async () => {
   const upstreamSides = new Map<string, ServerResponse>();
   stage.upstream.respond((_request, response, { target }) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();

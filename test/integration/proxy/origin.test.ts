@@ -40,8 +40,8 @@ const foreign = [
   'http://127.0.0.1.evil.example',
 ];
 
-describe('a request to an API route passes', () => {
-  it('from a page of the own origin, with any method', async () => {
+describe('a request to an API route is accepted', () => {
+  it('from a page of the same origin with any method', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       for (const fields of [[SAME], [SAME, own(stage)]]) {
         expect((await send(stage, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
@@ -50,7 +50,7 @@ describe('a request to an API route passes', () => {
     }
   });
 
-  it('from the address bar, with a safe method only', async () => {
+  it('from the address bar only with a safe method', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
       expect((await send(stage, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
     }
@@ -62,7 +62,7 @@ describe('a request to an API route passes', () => {
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  it('from a client without fetch metadata that sends the static header', async () => {
+  it('from a client without fetch metadata that sends the CSRF header', async () => {
     for (const method of ['GET', 'POST', 'DELETE']) {
       expect((await send(stage, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
       expect(stage.received().bearer).toBeDefined();
@@ -70,7 +70,7 @@ describe('a request to an API route passes', () => {
   });
 });
 
-describe('a request to an API route is refused, and never reaches the upstream', () => {
+describe('a request to an API route is rejected and never reaches the upstream', () => {
   it.each([
     [['Sec-Fetch-Site: cross-site']],
     [['Sec-Fetch-Site: cross-site', HEADER]],
@@ -102,7 +102,7 @@ describe('a request to an API route is refused, and never reaches the upstream',
   });
 
   it.each(foreign)(
-    'with the Origin %s, whatever else it sends (standards: A10, A12, A13)',
+    'with the Origin %s regardless of its other fields (standards: A10, A12, A13)',
     async (origin) => {
       for (const fields of [[SAME], [HEADER], [SAME, HEADER], [NONE]]) {
         for (const method of ['GET', 'POST', 'OPTIONS']) {
@@ -116,12 +116,12 @@ describe('a request to an API route is refused, and never reaches the upstream',
     },
   );
 
-  it('before its session is looked at', async () => {
+  it('before its session is loaded', async () => {
     const cross = ['GET /api/one HTTP/1.1', `Host: ${stage.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
     expect((await rawRequest(stage.gateway.port, cross.join('\r\n'))).status).toBe(403);
   });
 
-  it('when it would become a service worker (standards: F12)', async () => {
+  it('when it fetches a service worker script (standards: F12)', async () => {
     for (const path of ['/api/worker.js', '/public/worker.js']) {
       const refused = await send(stage, `GET ${path} HTTP/1.1`, [
         SAME,
@@ -135,7 +135,7 @@ describe('a request to an API route is refused, and never reaches the upstream',
 });
 
 describe('with `csrf.mode: header`', () => {
-  it('every request carries the static header besides (standards: A11)', async () => {
+  it('every request needs the CSRF header in addition to same-origin metadata (standards: A11)', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
       for (const fields of [
         [SAME],
@@ -154,7 +154,7 @@ describe('with `csrf.mode: header`', () => {
     }
   });
 
-  it('the header alone does not let another site in', async () => {
+  it('the CSRF header does not admit a request from another site', async () => {
     for (const fields of [
       ['Sec-Fetch-Site: cross-site', HEADER],
       ['Sec-Fetch-Site: same-site', HEADER],
@@ -166,41 +166,44 @@ describe('with `csrf.mode: header`', () => {
   });
 });
 
-describe('CORS', () => {
-  it.each([...foreign, 'own'])('is never opened to %s (standards: A12)', async (origin) => {
-    const generous = {
-      'access-control-allow-origin': origin,
-      'access-control-allow-credentials': 'true',
-      'access-control-allow-methods': '*',
-      'access-control-allow-headers': '*',
-    };
-    stage.upstream.respond(answering(generous, 204));
-    for (const path of [
-      '/api/one',
-      '/optional/one',
-      '/public/one',
-      '/with-cookies/one',
-      '/auth/session',
-      '/nothing',
-    ]) {
-      const preflight = [
-        origin === 'own' ? own(stage) : `Origin: ${origin}`,
-        'Access-Control-Request-Method: PUT',
-        'Access-Control-Request-Headers: x-csrf',
-        'Sec-Fetch-Site: cross-site',
-      ];
-      const answer = await send(stage, `OPTIONS ${path} HTTP/1.1`, preflight);
-      expect(namesOf(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
-    }
-    // Only the route without a credential has asked its upstream.
-    expect(stage.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
-      ['/public/one', undefined],
-    ]);
-  });
+describe('the response to a CORS preflight', () => {
+  it.each([...foreign, 'own'])(
+    'contains no CORS header for the origin %s (standards: A12)',
+    async (origin) => {
+      const generous = {
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+        'access-control-allow-methods': '*',
+        'access-control-allow-headers': '*',
+      };
+      stage.upstream.respond(answering(generous, 204));
+      for (const path of [
+        '/api/one',
+        '/optional/one',
+        '/public/one',
+        '/with-cookies/one',
+        '/auth/session',
+        '/nothing',
+      ]) {
+        const preflight = [
+          origin === 'own' ? own(stage) : `Origin: ${origin}`,
+          'Access-Control-Request-Method: PUT',
+          'Access-Control-Request-Headers: x-csrf',
+          'Sec-Fetch-Site: cross-site',
+        ];
+        const answer = await send(stage, `OPTIONS ${path} HTTP/1.1`, preflight);
+        expect(namesOf(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      }
+      // Only the route without a credential has asked its upstream.
+      expect(stage.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
+        ['/public/one', undefined],
+      ]);
+    },
+  );
 });
 
 describe('a route without credentials', () => {
-  it('is for every site, and gets no token and no cookie', async () => {
+  it('accepts requests from every site and forwards no token or cookie', async () => {
     for (const fields of [[], ['Sec-Fetch-Site: cross-site'], [SAME], ['Origin: https://evil.example']]) {
       expect((await send(stage, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
       const { headers } = stage.received();
@@ -208,7 +211,7 @@ describe('a route without credentials', () => {
     }
   });
 
-  it('is like any other as soon as it gets a cookie', async () => {
+  it('applies the CSRF check as soon as it forwards a cookie', async () => {
     const cookie = 'Cookie: lang=de';
     expect(
       (await send(stage, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,

@@ -25,8 +25,8 @@ beforeEach(() => stage.reset());
 
 afterAll(() => stage.close());
 
-describe('what the upstream sees of a request', () => {
-  it('is one bearer token, where the request came from, and no cookie', async () => {
+describe('a request to the upstream', () => {
+  it('carries one bearer token, the forwarding fields and no cookie', async () => {
     const answer = await stage.send('GET /api/one?x=1 HTTP/1.1', [
       'Accept: application/json',
       'X-Custom: kept',
@@ -51,7 +51,7 @@ describe('what the upstream sees of a request', () => {
       .toMatchObject({ path: '/api/one', route: '/api', status: 200 });
   });
 
-  it('has no field that a client is not to say (standards: F3, F6, F9, A17, B16)', async () => {
+  it('carries no field that only the gateway may set (standards: F3, F6, F9, A17, B16)', async () => {
     await stage.send('GET /api/one HTTP/1.1', forbiddenFields);
     const { headers, header, bearer } = stage.received();
     expect(namesOf(headers).toSorted()).toEqual([
@@ -71,14 +71,14 @@ describe('what the upstream sees of a request', () => {
     expect(header('x-request-id')).not.toContain('chosen');
   });
 
-  it('has one Authorization when the client sent two', async () => {
+  it('carries one Authorization field when the client sends two', async () => {
     await stage.send('GET /api/one HTTP/1.1', ['Authorization: Bearer a', 'authorization: Bearer b']);
     const { headers, bearer } = stage.received();
     expect(valuesOf(headers, 'authorization')).toEqual([`Bearer ${bearer}`]);
     expect(stage.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
   });
 
-  it('has no Authorization on routes without a token, whatever the client sends (standards: F9)', async () => {
+  it('carries no Authorization field of the client on routes without a token (standards: F9)', async () => {
     for (const path of ['/public/one', '/optional/one']) {
       await rawRequest(
         stage.gateway.port,
@@ -91,7 +91,7 @@ describe('what the upstream sees of a request', () => {
   });
 
   it.each(ambiguousFields)(
-    'has no field whose name another server may read as another one: %s (standards: F7, F23)',
+    'carries no field whose name another server could read differently: %s (standards: F7, F23)',
     async (field) => {
       expect((await stage.send('GET /api/one HTTP/1.1', [field])).status).toBe(200);
       const [name = ''] = field.split(':');
@@ -99,7 +99,7 @@ describe('what the upstream sees of a request', () => {
     },
   );
 
-  it('lacks the fields that Connection names, whatever their case and in however many lines (standards: F1)', async () => {
+  it('drops the fields that Connection names in any case and over several lines (standards: F1)', async () => {
     await stage.send('GET /api/one HTTP/1.1', [
       'Connection: close, X-Custom',
       'Connection: ,,  x-SECOND ,',
@@ -115,7 +115,7 @@ describe('what the upstream sees of a request', () => {
     expect(valuesOf(headers, 'connection')).toEqual(['keep-alive']);
   });
 
-  it("keeps the gateway's own fields when Connection names them (standards: F2)", async () => {
+  it('keeps the fields of the gateway when Connection names them (standards: F2)', async () => {
     const nominated =
       'authorization, x-forwarded-for, x-forwarded-host, x-request-id, traceparent, cookie, host, content-length, transfer-encoding';
     await stage.send('POST /api/one HTTP/1.1', [`Connection: ${nominated}`, 'Content-Length: 4'], 'body');
@@ -131,7 +131,7 @@ describe('what the upstream sees of a request', () => {
     expect(namesOf(headers)).not.toContain('cookie');
   });
 
-  it('has repeated fields in their order, and bytes beyond ASCII as they came', async () => {
+  it('keeps repeated fields in order and non-ASCII bytes unchanged', async () => {
     await stage.send('GET /api/one HTTP/1.1', [
       'X-List: a',
       'X-Other: \xe9\xff',
@@ -145,7 +145,7 @@ describe('what the upstream sees of a request', () => {
     expect(valuesOf(headers, 'x-other')).toEqual(['\xe9\xff']);
   });
 
-  it('goes on with the trace of the client, or begins one', async () => {
+  it('continues the trace of the client or starts a new one', async () => {
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
     await stage.send('GET /api/one HTTP/1.1', [
       `traceparent: 00-${trace}-00f067aa0ba902b7-00`,
@@ -164,7 +164,7 @@ describe('what the upstream sees of a request', () => {
     ]);
   });
 
-  it('never has a token in its target (standards: B12)', async () => {
+  it('never carries the token in its target (standards: B12)', async () => {
     await stage.send('GET /api/one?access_token=mine HTTP/1.1');
     const { target, bearer } = stage.received();
     expect(target).toBe('/api/one?access_token=mine');
@@ -172,7 +172,7 @@ describe('what the upstream sees of a request', () => {
   });
 });
 
-it('names the client that a trusted proxy names, by the rightmost address that is no trusted one (standards: A22, F8)', async () => {
+it('X-Forwarded-For names the rightmost address that is not a trusted proxy (standards: A22, F8)', async () => {
   const behind = await openStage({ config: { trustProxy: ['127.0.0.1', '10.0.0.0/8'] } });
   for (const [said, expected] of [
     [['6.6.6.6, 203.0.113.9, 10.1.2.3'], '203.0.113.9'],
@@ -192,22 +192,22 @@ it('names the client that a trusted proxy names, by the rightmost address that i
   await behind.close();
 });
 
-describe('the cookies of a route', () => {
-  it('pass by their exact names, the session cookie never', async () => {
+describe('the cookies that a route forwards', () => {
+  it('are selected by exact name and never include the session cookie', async () => {
     const cookies = 'lang=de; theme=dark; LANG=en; langx=1; =lang=nameless; lang2; xlang=1';
     await stage.send('GET /cookies/one HTTP/1.1', [`Cookie: ${cookies}`, 'Cookie: lang="fr"']);
     const { headers } = stage.received();
     expect(valuesOf(headers, 'cookie')).toEqual(['lang=de; lang="fr"']);
   });
 
-  it('are no field at all when none may pass', async () => {
+  it('cause no Cookie field when none is selected', async () => {
     await stage.send('GET /cookies/one HTTP/1.1', ['Cookie: theme=dark']);
     expect(namesOf(stage.received().headers)).not.toContain('cookie');
   });
 });
 
-describe('the fields that a route sets and removes', () => {
-  it('are those of the configuration, in place of what the client or the gateway would have sent', async () => {
+describe('the header fields that a route sets and removes', () => {
+  it('replace what the client or the gateway would send', async () => {
     await stage.send('GET /fields/one HTTP/1.1', [
       'X-Api-Key: of the client',
       'X-Removed: 1',
@@ -221,7 +221,7 @@ describe('the fields that a route sets and removes', () => {
   });
 });
 
-it('lets no token reach the browser or the log', () => {
+it('no token reaches the browser or the log in these tests', () => {
   expect(stage.leaks()).toEqual([]);
 });
 

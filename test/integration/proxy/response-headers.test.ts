@@ -26,8 +26,8 @@ afterAll(() => stage.close());
 
 const get = (path: string) => stage.send(`GET ${path} HTTP/1.1`);
 
-describe('what the browser sees of an answer', () => {
-  it('has the fields of the upstream, repeated ones and bytes beyond ASCII included', async () => {
+describe('an upstream response in the browser', () => {
+  it('keeps its header fields including repeated ones and non-ASCII bytes', async () => {
     stage.upstream.respond(
       answering({
         'x-custom': '1',
@@ -48,7 +48,7 @@ describe('what the browser sees of an answer', () => {
     expect(valuesOf(answer.headers, 'date')).toHaveLength(1);
   });
 
-  it('has none that acts on the whole origin or tells about the upstream (standards: F11)', async () => {
+  it('has no field that affects the whole origin or reveals the upstream (standards: F11)', async () => {
     stage.upstream.respond(
       answering({
         'clear-site-data': '"*"',
@@ -89,7 +89,7 @@ describe('what the browser sees of an answer', () => {
     expect(answer.header('x-request-id')).toBe(stage.received().header('x-request-id'));
   });
 
-  it('cannot be a document that does anything (standards: F12)', async () => {
+  it('has a sandbox Content-Security-Policy and nosniff (standards: F12)', async () => {
     stage.upstream.respond(answering({ 'content-type': 'image/svg+xml' }));
     const answer = await get('/api/one');
     expect(valuesOf(answer.headers, 'x-content-type-options')).toEqual(['nosniff']);
@@ -98,7 +98,7 @@ describe('what the browser sees of an answer', () => {
     ]);
   });
 
-  it('lacks the fields that the upstream names in Connection, but not those of the gateway (standards: F1, F2)', async () => {
+  it('lacks the fields that Connection names but keeps those of the gateway (standards: F1, F2)', async () => {
     stage.upstream.respond(
       answering({
         connection: 'close, X-Internal, content-security-policy, x-request-id, cache-control, content-type',
@@ -116,7 +116,7 @@ describe('what the browser sees of an answer', () => {
     expect(answer.header('connection')).toBe('keep-alive');
   });
 
-  it('is the redirect itself: the gateway does not follow it (standards: F18)', async () => {
+  it('stays a redirect that the gateway does not follow (standards: F18)', async () => {
     for (const [code, location] of [
       [302, 'http://127.0.0.1:1/elsewhere'],
       [307, '/api/two'],
@@ -129,7 +129,7 @@ describe('what the browser sees of an answer', () => {
     }
   });
 
-  it('has the status and body of an error of the upstream', async () => {
+  it('keeps the status and body of an upstream error', async () => {
     for (const code of [400, 403, 404, 409, 418, 500, 503]) {
       stage.upstream.respond(status(code, { 'retry-after': '7' }, 'why'));
       const answer = await get('/api/one');
@@ -142,13 +142,13 @@ describe('what the browser sees of an answer', () => {
   });
 });
 
-describe('Set-Cookie of an upstream', () => {
-  it('never passes without being allowed (standards: F10)', async () => {
+describe('Set-Cookie from an upstream', () => {
+  it('is dropped unless the route allows it (standards: F10)', async () => {
     stage.upstream.respond(setCookie('coatcheck=evil', 'sid=1; Path=/', 'a=1; Domain=example.com'));
     expect(namesOf((await get('/api/one')).headers)).not.toContain('set-cookie');
   });
 
-  it('passes by its exact name, and without a Domain', async () => {
+  it('is forwarded for an exact name without a Domain attribute', async () => {
     stage.upstream.respond(
       setCookie(
         'lang=de; Path=/; Max-Age=9',
@@ -171,7 +171,7 @@ describe('Set-Cookie of an upstream', () => {
   });
 });
 
-describe('Cache-Control and Vary', () => {
+describe('Cache-Control and Vary of an upstream response', () => {
   it.each([
     [undefined, 'no-store'],
     ['', 'no-store'],
@@ -183,12 +183,12 @@ describe('Cache-Control and Vary', () => {
     ['private, no-cache', 'private, no-cache'],
     ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
     [['public, max-age=60', 's-maxage=600'], 'private, max-age=60'],
-  ])('are never for a shared cache: %j becomes %j (standards: F20)', async (said, expected) => {
+  ])('allow no shared caching: %j becomes %j (standards: F20)', async (said, expected) => {
     stage.upstream.respond(answering(said === undefined ? {} : { 'cache-control': said }));
     expect(valuesOf((await get('/api/one')).headers, 'cache-control')).toEqual([expected]);
   });
 
-  it('are not overruled by the fields that only shared caches read (standards: F20)', async () => {
+  it('are not overridden by fields that only shared caches read (standards: F20)', async () => {
     stage.upstream.respond(
       answering({
         'surrogate-control': 'max-age=600',
@@ -213,7 +213,7 @@ describe('Cache-Control and Vary', () => {
   });
 });
 
-describe('WWW-Authenticate of an upstream', () => {
+describe('WWW-Authenticate from an upstream', () => {
   it.each([
     ['Bearer error="insufficient_scope", scope="a"', ['Bearer error="insufficient_scope", scope="a"']],
     ['DPoP algs="ES256"', ['DPoP algs="ES256"']],
@@ -222,13 +222,13 @@ describe('WWW-Authenticate of an upstream', () => {
     ['Bearer, Basic realm="x"', []],
     ['Bearer realm="a", NTLM', []],
     [['Basic realm="x"', 'Bearer realm="a"', 'Digest realm="x"'], ['Bearer realm="a"']],
-  ])('never opens a dialogue of the browser: %j (standards: F11, F33)', async (said, expected) => {
+  ])('never opens the login dialog of the browser: %j (standards: F11, F33)', async (said, expected) => {
     stage.upstream.respond(answering({ 'www-authenticate': said }, 403));
     expect(valuesOf((await get('/api/one')).headers, 'www-authenticate')).toEqual(expected);
   });
 });
 
-it('sets and removes what the configuration says, in place of what the upstream or the gateway would have said', async () => {
+it('the configured response fields replace those of the upstream and the gateway', async () => {
   stage.upstream.respond(
     answering({
       'x-set': 'by the upstream',
@@ -243,11 +243,11 @@ it('sets and removes what the configuration says, in place of what the upstream 
   expect(namesOf(headers)).not.toContain('x-removed');
 });
 
-it('survives a field named like an inner part of an object (standards: F23)', async () => {
+it('an upstream response field named like an object property causes no error (standards: F23)', async () => {
   stage.upstream.respond(answering({ ['__proto__']: 'x', constructor: 'x' }));
   expect((await get('/api/one')).body.toString()).toBe('ok');
 });
 
-it('lets no token reach the browser or the log', () => {
+it('no token reaches the browser or the log in these tests', () => {
   expect(stage.leaks()).toEqual([]);
 });

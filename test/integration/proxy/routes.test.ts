@@ -39,7 +39,7 @@ async function arrival(target: string): Promise<[whose: 'own' | 'other', target:
   return request === undefined ? ['other', elsewhere?.target] : ['own', request.target];
 }
 
-describe('a request goes', () => {
+describe('a request is forwarded', () => {
   it.each([
     ['/api', 'own', '/api'],
     ['/api/v1/one', 'own', '/api/v1/one'],
@@ -51,7 +51,7 @@ describe('a request goes', () => {
     ['/api/v2-beta', 'own', '/api/v2-beta'],
     ['/api/v2/open/one', 'own', '/api/v2/open/one'],
     ['/api/v2/opener', 'other', '/api/v2/opener'],
-  ] as const)('by the most specific route, on segment borders: %s', async (target, whose, expected) => {
+  ] as const)('by the most specific route on segment boundaries: %s', async (target, whose, expected) => {
     expect(await arrival(target)).toEqual([whose, expected]);
   });
 
@@ -72,13 +72,13 @@ describe('a request goes', () => {
     ['/moved/deeper/one', 'other', '/deep/one'],
     ['/moved/deep', 'other', '/base/deep'],
   ] as const)(
-    'to its path, with the base of the upstream and without a stripped prefix: %s',
+    'to its path with the base path of the upstream and without a stripped prefix: %s',
     async (target, whose, expected) => {
       expect(await arrival(target)).toEqual([whose, expected]);
     },
   );
 
-  it('to one upstream never with the connection or the path of the other (standards: F31)', async () => {
+  it('to its own upstream without mixing connections or paths (standards: F31)', async () => {
     const targets = Array.from({ length: 40 }, (_, at) =>
       at % 2 === 0 ? `/api/one?${at}` : `/api/v2/one?${at}`,
     );
@@ -90,7 +90,7 @@ describe('a request goes', () => {
   });
 });
 
-describe('a session', () => {
+describe('the session check of a route', () => {
   const anonymous = (path: string, ...fields: string[]) =>
     rawRequest(
       stage.gateway.port,
@@ -99,7 +99,7 @@ describe('a session', () => {
       ),
     );
 
-  it('is required on a route as a rule: 401 with the login URL, and nothing of the upstream (standards: F33)', async () => {
+  it('requires a session by default and responds 401 with the login URL (standards: F33)', async () => {
     const answer = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
     expect([answer.status, codeOf(answer)]).toEqual([401, 'session_required']);
     expect(JSON.parse(answer.body.toString()).loginUrl).toBe('/auth/login');
@@ -111,12 +111,12 @@ describe('a session', () => {
 
   it.each([
     ['a forged cookie', 'Cookie: coatcheck=forged'],
-    ['another case', 'Cookie: COATCHECK=TICKET'],
-    ['no name', 'Cookie: =coatcheck=TICKET'],
-    ['two values', 'Cookie: coatcheck=TICKET; coatcheck=other'],
-    ['names of inner parts', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
-    ['ten thousand others', `Cookie: ${'a;'.repeat(5_000)}`],
-  ])('is not had with %s (standards: E9)', async (_what, field) => {
+    ['a cookie name in another case', 'Cookie: COATCHECK=TICKET'],
+    ['a cookie without a name', 'Cookie: =coatcheck=TICKET'],
+    ['two values of the session cookie', 'Cookie: coatcheck=TICKET; coatcheck=other'],
+    ['cookies named like object properties', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
+    ['ten thousand other cookies', `Cookie: ${'a;'.repeat(5_000)}`],
+  ])('rejects a request with %s (standards: E9)', async (_what, field) => {
     const answer = await anonymous(
       '/api/one',
       field.replace('TICKET', stage.ticket.slice('coatcheck='.length)),
@@ -125,7 +125,7 @@ describe('a session', () => {
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  it('is used where it is optional, and not missed', async () => {
+  it('uses an optional session when it exists and accepts requests without one', async () => {
     expect((await stage.send('GET /optional/one HTTP/1.1')).status).toBe(200);
     expect(stage.provider.isAccessTokenActive(stage.received().bearer ?? '')).toBe(true);
     for (const cookie of [[], ['Cookie: coatcheck=forged']]) {
@@ -134,12 +134,12 @@ describe('a session', () => {
     }
   });
 
-  it('is never shown to a route that wants none', async () => {
+  it('sends no token to a route without authentication', async () => {
     expect((await stage.send('GET /public/one HTTP/1.1')).status).toBe(200);
     expect(namesOf(stage.received().headers)).not.toContain('authorization');
   });
 
-  it('of one person is never used for another, right after or at the same time (standards: G25)', async () => {
+  it('never uses the token of one user for another request (standards: G25)', async () => {
     const tokens = new Set<string | undefined>();
     for (const answer of [
       stage.send('GET /api/one HTTP/1.1'),

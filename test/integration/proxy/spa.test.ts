@@ -59,8 +59,8 @@ function get(
   return rawRequest(stage.gateway.port, head.join('\r\n'));
 }
 
-describe('the app', () => {
-  it('is served by its files, to everybody', async () => {
+describe('the single-page app', () => {
+  it('is served from its files without a session', async () => {
     for (const [path, type, text] of [
       ['/', 'text/html; charset=utf-8', INDEX],
       ['/index.html', 'text/html; charset=utf-8', INDEX],
@@ -75,7 +75,7 @@ describe('the app', () => {
     }
   });
 
-  it('is shown at every path that a person goes to, and at nothing that a page only fetches', async () => {
+  it('is served at every path for a navigation but not for a fetch', async () => {
     for (const path of [
       '/settings',
       '/users/7?tab=1',
@@ -97,7 +97,7 @@ describe('the app', () => {
       expect((await get('/settings', { method })).status).toBe(404);
   });
 
-  it('is shown to browsers that send no fetch metadata, when they ask for a page', async () => {
+  it('is served to browsers without fetch metadata when they accept HTML', async () => {
     const ask = (accept: string) =>
       rawRequest(
         stage.gateway.port,
@@ -108,7 +108,7 @@ describe('the app', () => {
     expect((await ask('application/json')).status).toBe(404);
   });
 
-  it('never takes the place of an API or of the endpoints of the gateway', async () => {
+  it('never shadows an API route or an endpoint of the gateway', async () => {
     expect((await get('/api/one')).status).toBe(403);
     expect((await get('/api/one', { fields: ['Sec-Fetch-Site: same-origin'] })).status).toBe(401);
     expect((await get('/auth/session')).header('content-type')).toContain('json');
@@ -116,7 +116,7 @@ describe('the app', () => {
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  it('is asked for each time, but for files that carry a hash in their name', async () => {
+  it('is revalidated each time except for files with a hash in their name', async () => {
     const unhashed = ['/assets/plain.js', '/assets/my-logo-big.svg', '/runtime-BkY0aZ3f.json'];
     for (const path of ['/', '/settings', '/favicon.svg', ...unhashed]) {
       expect((await get(path)).header('cache-control')).toBe('no-cache');
@@ -125,7 +125,7 @@ describe('the app', () => {
     expect(hashed.header('cache-control')).toBe('public, max-age=31536000, immutable');
   });
 
-  it('is not sent again to a browser that has it', async () => {
+  it('is not sent again to a browser that has the current version', async () => {
     const etag = (await get('/')).header('etag') ?? '';
     const again = await get('/', { fields: [`If-None-Match: ${etag}`] });
     expect([again.status, again.body.length]).toEqual([304, 0]);
@@ -133,7 +133,7 @@ describe('the app', () => {
     expect([part.status, part.body.toString()]).toEqual([206, '<!doctype html>']);
   });
 
-  it('has headers that let nobody frame it and no plugin run, and sets no cookie', async () => {
+  it('has security headers against framing and plugins and sets no cookie', async () => {
     for (const path of ['/', '/settings', '/assets/plain.js']) {
       const answer = await get(path);
       expect(answer.header('content-security-policy')).toBe(
@@ -156,7 +156,7 @@ describe('the app', () => {
   });
 });
 
-describe('nothing outside of the folder', () => {
+describe('a path outside the app directory or to a hidden file', () => {
   it.each([
     '/../secret.txt',
     '/..%2fsecret.txt',
@@ -170,7 +170,7 @@ describe('nothing outside of the folder', () => {
     '/%00/../secret.txt',
     '/index.html%00.txt',
     '/index.html/../../secret.txt',
-  ])('is served: %s', async (path) => {
+  ])('is not served: %s', async (path) => {
     for (const mode of ['navigate', 'no-cors']) {
       const answer = await get(path, { mode });
       expect([400, 404]).toContain(answer.status);
@@ -178,13 +178,13 @@ describe('nothing outside of the folder', () => {
     }
   });
 
-  it('nor a hidden file in it', async () => {
+  it('is not served for a file whose name starts with a dot', async () => {
     expect((await get('/.env', { mode: 'no-cors' })).status).toBe(404);
     expect((await get('/.env')).body.toString()).not.toContain(SECRET);
   });
 });
 
-it('serves an app that is put in place later, and nothing but 404 before', async () => {
+it('the app directory can appear after the start and requests get 404 until then', async () => {
   const later = join(folder, 'later');
   const other = await openStage({ config: { spa: { directory: later } } });
   const ask = () => other.agent.navigate('/settings');

@@ -29,7 +29,7 @@ beforeEach(() => stage.reset());
 afterAll(() => stage.close());
 
 describe('backpressure', () => {
-  it('stops the upstream while the browser does not read, and goes on when it does (standards: F22)', async () => {
+  it('pauses the upstream while the browser does not read and resumes afterwards (standards: F22)', async () => {
     const large = largeBody(BODY);
     stage.upstream.respond(large.behaviour);
     const connection = await stage.open();
@@ -43,7 +43,7 @@ describe('backpressure', () => {
     connection.close();
   });
 
-  it('stops the browser while the upstream does not read, and goes on when it does (standards: F22)', async () => {
+  it('pauses the browser while the upstream does not read and resumes afterwards (standards: F22)', async () => {
     const gate = Promise.withResolvers<void>();
     stage.upstream.respond(async (_request, response, record) => {
       await gate.promise;
@@ -63,8 +63,8 @@ describe('backpressure', () => {
   });
 });
 
-describe('a stream', () => {
-  it('has its head, and each of its events, as soon as the upstream sends them', async () => {
+describe('a streamed response', () => {
+  it('forwards its header fields and each event as soon as the upstream sends them', async () => {
     const stream = controlledStream();
     stage.upstream.respond(stream.behaviour);
     const connection = await stage.open();
@@ -80,7 +80,7 @@ describe('a stream', () => {
     connection.close();
   });
 
-  it('flows both ways at once', async () => {
+  it('flows in both directions at once', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -95,12 +95,12 @@ describe('a stream', () => {
   });
 });
 
-describe('a browser that goes away', () => {
+describe('a browser that disconnects', () => {
   it.each([
     ['of known length', ['Content-Length: 1000'], ''],
-    ['in chunks', ['Transfer-Encoding: chunked'], '400\r\n'],
+    ['with chunks', ['Transfer-Encoding: chunked'], '400\r\n'],
     ['with trailers', ['Transfer-Encoding: chunked', 'Trailer: X-Sum'], '400\r\n'],
-  ])('cancels the call while it uploads a body %s', async (_what, fields, prefix) => {
+  ])('cancels the upstream call during the upload of a body %s', async (_what, fields, prefix) => {
     for (const how of ['reset', 'end'] as const) {
       const connection = await stage.open();
       connection.write(stage.head('POST /large/one HTTP/1.1', ...fields) + prefix + 'x'.repeat(100));
@@ -113,7 +113,7 @@ describe('a browser that goes away', () => {
     }
   });
 
-  it('cancels the call while it waits, and while it downloads', async () => {
+  it('cancels the upstream call before and during the response', async () => {
     for (const begun of [false, true]) {
       const { promise: came, resolve } = Promise.withResolvers<void>();
       stage.upstream.respond((_request, response) => {
@@ -131,7 +131,7 @@ describe('a browser that goes away', () => {
     }
   });
 
-  it('never reaches the upstream when it goes before a small body is whole', async () => {
+  it('causes no upstream call when it disconnects before a small body is complete', async () => {
     const connection = await stage.open();
     connection.write(stage.head('POST /api/one HTTP/1.1', 'Content-Length: 1000') + 'x'.repeat(100));
     await sleep(20);
@@ -142,9 +142,9 @@ describe('a browser that goes away', () => {
   });
 });
 
-describe('an upstream that breaks off', () => {
+describe('an upstream that closes the connection early', () => {
   it.each(['content-length', 'chunked'] as const)(
-    'gives a truncated answer, never one that looks whole (%s) (standards: F21)',
+    'causes a truncated response and never one that looks complete (%s) (standards: F21)',
     async (framing) => {
       stage.upstream.respond(cutMidBody(framing));
       const connection = await stage.open();
@@ -154,7 +154,7 @@ describe('an upstream that breaks off', () => {
     },
   );
 
-  it('gives a truncated answer even before the first byte of the body', async () => {
+  it('causes a truncated response even before the first byte of the body', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n', () => socket.resetAndDestroy());
@@ -165,7 +165,7 @@ describe('an upstream that breaks off', () => {
     connection.close();
   });
 
-  it('while the browser uploads gives 502, and the browser can read it', async () => {
+  it('causes a readable 502 during the upload', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.resetAndDestroy();
@@ -177,7 +177,7 @@ describe('an upstream that breaks off', () => {
     connection.close();
   });
 
-  it('before it takes a body that has come leaves nothing behind of the request (standards: F22)', async () => {
+  it('before it reads the request body leaves no timers behind (standards: F22)', async () => {
     const uploads = 30;
     const before = await openTimers();
     for (const length of Array.from({ length: uploads }, (_, at) => 70_000 + 2_500 * at)) {
@@ -189,10 +189,10 @@ describe('an upstream that breaks off', () => {
   });
 });
 
-describe('an early answer', () => {
+describe('an early response', () => {
   const upload = 8 * MEGABYTE;
 
-  it('of the gateway reaches a browser that still uploads, and the connection ends well', async () => {
+  it('from the gateway reaches a browser that is still uploading and closes the connection cleanly', async () => {
     const connection = await stage.open();
     connection.write(stage.head('POST /api/one HTTP/1.1', `Content-Length: ${2 * upload}`));
     connection.write(Buffer.alloc(upload, 'x'));
@@ -207,7 +207,7 @@ describe('an early answer', () => {
     );
   });
 
-  it('to a body in chunks that has grown too large reaches the browser', async () => {
+  it('to a chunked body that exceeds the limit reaches the browser', async () => {
     const connection = await stage.open();
     connection.write(stage.head('POST /api/one HTTP/1.1', 'Transfer-Encoding: chunked'));
     const chunk = Buffer.concat([
@@ -221,7 +221,7 @@ describe('an early answer', () => {
     expect(await endsWithoutReset(connection.socket, () => connection.write('0\r\n\r\n'))).toBe(true);
   });
 
-  it('of the upstream reaches a browser that still uploads, and the connection goes on', async () => {
+  it('from the upstream reaches a browser that is still uploading and keeps the connection open', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: 1\r\n\r\nno');
@@ -237,7 +237,7 @@ describe('an early answer', () => {
     connection.close();
   });
 
-  it('of the upstream to a body with trailers reaches the browser as well', async () => {
+  it('from the upstream to a body with trailers reaches the browser', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
@@ -253,7 +253,7 @@ describe('an early answer', () => {
     connection.close();
   });
 
-  it('of an upstream that has stopped reading lets the browser end what it has begun', async () => {
+  it('from an upstream that stopped reading lets the browser complete its upload', async () => {
     const gate = Promise.withResolvers<void>();
     stage.raw.attend = async (socket, head) => {
       await head;
@@ -271,7 +271,7 @@ describe('an early answer', () => {
     connection.close();
   });
 
-  it('of the gateway to a request without a body leaves the connection as it is', async () => {
+  it('from the gateway to a request without a body keeps the connection open', async () => {
     const connection = await stage.open();
     connection.write(`GET /api/one HTTP/1.1\r\nHost: ${stage.host}\r\nSec-Fetch-Site: cross-site\r\n\r\n`);
     const refused = await connection.readResponse();

@@ -64,26 +64,26 @@ describe.each([
     200,
   ],
   ['an upgrade', 'GET', ['Origin: OWN', ...UPGRADE], '', 403],
-] as const)('%s to an upstream by TLS', (_what, method, fields, body, status) => {
+] as const)('%s to an upstream over TLS', (_what, method, fields, body, status) => {
   const send = (path: string) => {
     seen.length = 0;
     const own = fields.map((field) => field.replace('OWN', stage.gateway.url));
     return stage.send(`${method} ${path} HTTP/1.1`, own, body);
   };
 
-  it('asks for the server by its name, and is let in when the certificate is for it (standards: F30)', async () => {
+  it('sends the server name and succeeds when the certificate matches (standards: F30)', async () => {
     expect((await send('/named/one')).status).toBe(status);
     expect(seen).toEqual([['localhost', '/named/one']]);
   });
 
-  it('gives 502 when the certificate is for another name, however trusted (standards: F30, B16)', async () => {
+  it('responds 502 when a trusted certificate is for another name (standards: F30, B16)', async () => {
     const answer = await send('/misnamed/one');
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
     expect(seen).toEqual([]);
   });
 });
 
-it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
+it('a WebSocket to an upstream over TLS carries bytes in both directions', async () => {
   const connection = await stage.open();
   connection.write(stage.head('GET /named/live HTTP/1.1', `Origin: ${stage.gateway.url}`, ...UPGRADE));
   expect((await connection.readResponse()).status).toBe(101);
@@ -94,7 +94,7 @@ it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
 });
 
 describe('an upstream that offers HTTP/2', () => {
-  it('is spoken to in HTTP/1.1, as every other', async () => {
+  it('receives HTTP/1.1 requests', async () => {
     for (const path of ['/both/one', '/both/two']) {
       const answer = await stage.send(`GET ${path} HTTP/1.1`);
       expect([answer.status, answer.body.toString()]).toEqual([200, '1.1']);

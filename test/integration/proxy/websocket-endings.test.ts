@@ -26,8 +26,8 @@ async function openEchoing(path = '/socket/live'): Promise<AgentWebSocket> {
   return socket;
 }
 
-describe('a WebSocket ends', () => {
-  it('with 1008 when its session ends by logout, and so does its call upstream (standards: F25)', async () => {
+describe('an open WebSocket', () => {
+  it('closes with 1008 on both sides when its session ends by logout (standards: F25)', async () => {
     stage = await openStage();
     const sockets = await Promise.all([openEchoing(), openEchoing()]);
     const upstreamEnds = stage.upstream.webSockets.map(
@@ -38,7 +38,7 @@ describe('a WebSocket ends', () => {
     await Promise.all(upstreamEnds);
   });
 
-  it('with 1008 when its session goes idle, and not before (standards: F25)', async () => {
+  it('closes with 1008 when its session reaches the idle limit and not before (standards: F25)', async () => {
     stage = await openStage({
       config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s' } },
     });
@@ -58,7 +58,7 @@ describe('a WebSocket ends', () => {
     expect(await closed).toBe(1008);
   });
 
-  it('with 1008 when its session has reached its absolute limit (standards: F25)', async () => {
+  it('closes with 1008 when its session reaches the absolute limit (standards: F25)', async () => {
     stage = await openStage({
       config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s', absoluteTimeout: '1s' } },
     });
@@ -66,7 +66,7 @@ describe('a WebSocket ends', () => {
     expect((await socket.closed).code).toBe(1008);
   });
 
-  it('with 1001 when the gateway drains, also one that opens at that moment', async () => {
+  it('closes with 1001 when the gateway drains, including one that opens during the drain', async () => {
     stage = await openStage();
     const socket = await openEchoing();
     stage.gateway.gateway.drain();
@@ -75,7 +75,7 @@ describe('a WebSocket ends', () => {
     expect((await late.closed).code).toBe(1001);
   });
 
-  it('on no account with the session of another person, nor without one', async () => {
+  it('stays open when the session of another user ends', async () => {
     stage = await openStage({ routes: [{ path: '/open', auth: 'none', websocket: true }] });
     const other = createUserAgent(stage.gateway.url);
     await other.signIn('/', { loginHint: 'bob' });
@@ -109,7 +109,7 @@ describe('with two gateways on one Redis', () => {
 
   afterEach(() => second.close());
 
-  it('a WebSocket on one ends with 1008 when the session ends on the other (standards: F25)', async () => {
+  it('a WebSocket at one closes with 1008 when its session ends at the other (standards: F25)', async () => {
     const elsewhere = createUserAgent(stage.gateway.url, {
       connect: { host: '127.0.0.1', port: second.port },
     });
@@ -163,7 +163,7 @@ describe('the close frame of the gateway', () => {
     return connection.pending();
   };
 
-  it('comes at once between two frames, and the connection ends in good order', async () => {
+  it('is sent immediately between two frames and the connection closes cleanly', async () => {
     upstreamSocket.write(frame('x'.repeat(300)));
     await connection.readUntil('x'.repeat(300));
     await signOut(stage);
@@ -172,7 +172,7 @@ describe('the close frame of the gateway', () => {
     connection.end();
   });
 
-  it('waits for the end of a frame under way, and nothing comes after it', async () => {
+  it('waits for the end of an unfinished frame and is the last frame', async () => {
     const whole = frame('y'.repeat(300));
     upstreamSocket.write(whole.subarray(0, 100));
     await expect.poll(() => connection.pending().length).toBe(100);
@@ -186,7 +186,7 @@ describe('the close frame of the gateway', () => {
     );
   });
 
-  it('is left out when a frame never ends: the connection is cut, and no byte is put into the frame', async () => {
+  it('is omitted when a frame never ends and no byte is inserted into the frame', async () => {
     const part = frame('z'.repeat(300)).subarray(0, 100);
     upstreamSocket.write(part);
     await expect.poll(() => connection.pending().length).toBe(100);
@@ -194,7 +194,7 @@ describe('the close frame of the gateway', () => {
     expect(await rest()).toEqual(part);
   });
 
-  it('reaches a browser that is behind with its reading', async () => {
+  it('reaches a browser that reads slowly', async () => {
     const message = frame('w'.repeat(60_000));
     connection.socket.pause();
     for (let sent = 0; sent < 100; sent += 1) upstreamSocket.write(message);
@@ -207,7 +207,7 @@ describe('the close frame of the gateway', () => {
   });
 });
 
-it('is never opened for a session that ends while the upstream makes up its mind', async () => {
+it('a WebSocket never opens when its session ends before the upstream accepts the upgrade', async () => {
   const gate = Promise.withResolvers<void>();
   const raw = await startRawUpstream(async (socket, head) => {
     await head;

@@ -39,14 +39,14 @@ afterAll(async () => {
 const habits: [string, (connection: RawConnection) => void][] = [
   ['never closes its side', () => undefined],
   [
-    'goes on sending',
+    'keeps sending',
     (connection) => {
       const timer = setInterval(() => connection.write(MASKED_FRAME), 50);
       connection.socket.once('close', () => clearInterval(timer));
     },
   ],
   [
-    'sends one thing more and closes its side',
+    'sends one more frame and closes its side',
     (connection) => {
       connection.write(MASKED_FRAME);
       connection.end();
@@ -80,10 +80,10 @@ async function leaveNothing(path: string, status: number) {
   await listener.stop();
 }
 
-describe(`no connection is left open by a client that ${habits.map(([name]) => name).join(', or ')},`, () => {
+describe(`no connection stays open for a client that ${habits.map(([name]) => name).join(', or ')},`, () => {
   it.concurrent.each([
-    ['when its upgrade is refused', '/nothing', 404],
-    ['when the upstream refuses its upgrade', '/raw/refusing', 403],
+    ['when the gateway rejects its upgrade', '/nothing', 404],
+    ['when the upstream rejects its upgrade', '/raw/refusing', 403],
     ['when the upstream ends its WebSocket', '/raw/ending', 101],
   ])('%s (standards: F22)', { timeout: 30_000 }, (_when, path, status) => leaveNothing(path, status));
 });

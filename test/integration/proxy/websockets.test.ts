@@ -49,8 +49,8 @@ async function ask(path: string, fields: readonly string[] = [own, ...UPGRADE], 
 const withoutTicket: Stage['head'] = (requestLine, ...fields) =>
   [requestLine, `Host: ${stage.host}`, ...fields, '', ''].join('\r\n');
 
-describe('an upgrade', () => {
-  it('carries the token and none of the credentials of the client (standards: F3, F9, F24)', async () => {
+describe('a WebSocket upgrade', () => {
+  it('carries the access token and no credential of the client (standards: F3, F9, F24)', async () => {
     const answer = await ask('/socket/live?x=1', [
       own,
       ...UPGRADE,
@@ -94,7 +94,7 @@ describe('an upgrade', () => {
     expect(valueOf(headers, 'sec-websocket-key')).toBe(KEY);
   });
 
-  it('is harmless with Expect, which other proxies trip over', async () => {
+  it('with Expect carries no credential of the client', async () => {
     await ask('/socket/live', [own, ...UPGRADE, 'Expect: 100-continue', 'Authorization: Bearer attacker']);
     const [request] = stage.upstream.upgrades;
     expect(namesOf(request?.headers ?? [])).not.toContain('cookie');
@@ -102,7 +102,7 @@ describe('an upgrade', () => {
     expect(request?.header('authorization')).not.toContain('attacker');
   });
 
-  it('keeps its own fields when Connection names them', async () => {
+  it('keeps the fields of the gateway when Connection names them', async () => {
     const fields = UPGRADE.filter((field) => !field.startsWith('Connection'));
     const nominated = 'Connection: Upgrade, Authorization, X-Forwarded-For, X-Custom, Sec-WebSocket-Protocol';
     expect((await ask('/socket/live', [own, ...fields, nominated, 'X-Custom: 1'])).status).toBe(101);
@@ -113,7 +113,7 @@ describe('an upgrade', () => {
     expect(request?.header('connection')).toBe('Upgrade');
   });
 
-  it('obeys the route: its prefix, fields and cookies', async () => {
+  it('applies the prefix, fields and cookies of its route', async () => {
     expect((await ask('/moved/live?x=1')).status).toBe(101);
     expect(stage.upstream.upgrades.pop()?.target).toBe('/live?x=1');
     await ask('/fields/live', [own, ...UPGRADE, 'Cookie: lang=de; theme=dark', 'X-Removed: 1', 'X-Set: 2']);
@@ -123,7 +123,7 @@ describe('an upgrade', () => {
     expect(request?.header('x-removed')).toBeUndefined();
   });
 
-  it('has a token only where the route wants one and there is a session', async () => {
+  it('carries a token only when the route uses one and a session exists', async () => {
     for (const [path, head, hasToken] of [
       ['/open/live', stage.head, false],
       ['/maybe/live', stage.head, true],
@@ -136,7 +136,7 @@ describe('an upgrade', () => {
     }
   });
 
-  it('is answered with the fields of the handshake and no other (standards: F10, F11)', async () => {
+  it('gets a response with only the handshake fields (standards: F10, F11)', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(
@@ -157,7 +157,7 @@ describe('an upgrade', () => {
   });
 });
 
-describe('an upgrade is refused, and nothing is dialled', () => {
+describe('an upgrade is rejected without contacting the upstream', () => {
   it.each([
     ['https://evil.example'],
     ['null'],
@@ -184,7 +184,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     expect(stage.raw.received).toEqual([]);
   });
 
-  it('with the request id in its field, as every answer has it', async () => {
+  it('with the request ID in a header field of the response', async () => {
     const unsafe = [own.replace('Origin', 'X-Other'), ...UPGRADE];
     for (const [path, fields] of [
       ['/nothing', [own, ...UPGRADE]],
@@ -197,7 +197,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     }
   });
 
-  it('for any other protocol (standards: F26)', async () => {
+  it('to any other protocol (standards: F26)', async () => {
     for (const upgrade of ['h2c', 'foo', 'websocket, h2c', 'h2c, websocket', 'TLS/1.0']) {
       const fields = [
         own,
@@ -228,7 +228,7 @@ describe('an upgrade is refused, and nothing is dialled', () => {
     expect(stage.raw.received).toEqual([]);
   });
 
-  it('on a route that has no sockets, and on none', async () => {
+  it('on a route without WebSockets and outside every route', async () => {
     for (const path of ['/api/live', '/public/live', '/nothing', '/auth/session', '/']) {
       const answer = await ask(path);
       expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found']);
@@ -266,22 +266,25 @@ describe('an upgrade is refused, and nothing is dialled', () => {
 });
 
 describe('an upstream that does not upgrade', () => {
-  it.each([401, 403, 404, 500, 200])('answers %i, and the client reads it', async (code) => {
-    stage.raw.attend = async (socket, head) => {
-      await head;
-      socket.end(
-        `HTTP/1.1 ${code} Why\r\nContent-Length: 3\r\nX-Why: 1\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nClear-Site-Data: "*"\r\nWWW-Authenticate: Basic\r\n\r\nwhy`,
-      );
-    };
-    const answer = await ask('/raw/live');
-    expect([answer.status, answer.header('x-why'), answer.body.toString()]).toEqual([code, '1', 'why']);
-    expect(answer.header('cache-control')).toBe('no-store');
-    for (const name of ['set-cookie', 'server', 'clear-site-data', 'www-authenticate']) {
-      expect(namesOf(answer.headers)).not.toContain(name);
-    }
-  });
+  it.each([401, 403, 404, 500, 200])(
+    'has its response with status %i forwarded to the client',
+    async (code) => {
+      stage.raw.attend = async (socket, head) => {
+        await head;
+        socket.end(
+          `HTTP/1.1 ${code} Why\r\nContent-Length: 3\r\nX-Why: 1\r\nSet-Cookie: coatcheck=evil\r\nServer: s\r\nClear-Site-Data: "*"\r\nWWW-Authenticate: Basic\r\n\r\nwhy`,
+        );
+      };
+      const answer = await ask('/raw/live');
+      expect([answer.status, answer.header('x-why'), answer.body.toString()]).toEqual([code, '1', 'why']);
+      expect(answer.header('cache-control')).toBe('no-store');
+      for (const name of ['set-cookie', 'server', 'clear-site-data', 'www-authenticate']) {
+        expect(namesOf(answer.headers)).not.toContain(name);
+      }
+    },
+  );
 
-  it('may answer in chunks', async () => {
+  it('has its chunked response forwarded to the client', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.end('HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n');
@@ -290,7 +293,7 @@ describe('an upstream that does not upgrade', () => {
     expect([answer.status, answer.body.toString()]).toEqual([403, 'no']);
   });
 
-  it('never gets what the client sent after the upgrade (standards: F26)', async () => {
+  it('never receives the bytes that the client sends after the upgrade request (standards: F26)', async () => {
     for (const code of [200, 403]) {
       stage.raw.attend = async (socket, head) => {
         await head;
@@ -306,14 +309,14 @@ describe('an upstream that does not upgrade', () => {
   });
 
   it.each([
-    ['is away', 502, undefined],
-    ['hangs up', 502, ''],
-    ['speaks no HTTP', 502, 'SSH-2.0\r\n\r\n'],
+    ['is down', 502, undefined],
+    ['closes the connection', 502, ''],
+    ['does not speak HTTP', 502, 'SSH-2.0\r\n\r\n'],
     ['switches to another protocol', 502, SWITCHING.replace('Upgrade: websocket', 'Upgrade: evil')],
-    ['has not understood the handshake', 502, SWITCHING.replace(ACCEPT, 'bm90IHRoZSByaWdodCBvbmU=')],
-    ['leaves out the handshake', 502, SWITCHING.replace(/Sec-WebSocket-Accept.*\r\n/, '')],
-    ['says nothing', 504, 'wait'],
-  ])('and %s gives %i, on the socket', async (_what, status, bytes) => {
+    ['sends a wrong handshake value', 502, SWITCHING.replace(ACCEPT, 'bm90IHRoZSByaWdodCBvbmU=')],
+    ['omits the handshake value', 502, SWITCHING.replace(/Sec-WebSocket-Accept.*\r\n/, '')],
+    ['does not respond', 504, 'wait'],
+  ])('and %s causes a response with status %i', async (_what, status, bytes) => {
     if (bytes === undefined) await stage.raw.stop();
     stage.raw.attend = async (socket, head) => {
       await head;
@@ -329,8 +332,8 @@ describe('an upstream that does not upgrade', () => {
   });
 });
 
-describe('an open socket', () => {
-  it('carries text, binary and large messages both ways, with subprotocol and compression', async () => {
+describe('an open WebSocket', () => {
+  it('carries text, binary and large messages in both directions with a subprotocol', async () => {
     const socket = await stage.agent.websocket('/socket/live', { protocols: ['chat'] });
     expect(socket.protocol).toBe('chat');
     socket.send('hello \u20ac');
@@ -345,7 +348,7 @@ describe('an open socket', () => {
     expect(await socket.closed).toEqual({ code: 4000, reason: 'done' });
   });
 
-  it('gets what came together with the 101', async () => {
+  it('receives bytes that arrive together with the 101', async () => {
     stage.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${SWITCHING}\r\n\x81\x05hello`, 'latin1');
@@ -357,7 +360,7 @@ describe('an open socket', () => {
     connection.close();
   });
 
-  it('passes on what the client sent too early, but not before the 101 (standards: F26)', async () => {
+  it('delays bytes that the client sends early until the 101 (standards: F26)', async () => {
     const gate = Promise.withResolvers<void>();
     stage.raw.attend = async (socket, head) => {
       await head;
@@ -375,7 +378,7 @@ describe('an open socket', () => {
     connection.close();
   });
 
-  it('holds back the upstream while the browser does not read', async () => {
+  it('pauses the upstream while the browser does not read', async () => {
     const total = 160 * 1024 * 1024;
     let written = 0;
     stage.raw.attend = async (socket, head) => {
@@ -416,7 +419,7 @@ describe('an open socket', () => {
     connection.close();
   });
 
-  it('ends on the other side when either side ends or breaks', async () => {
+  it('closes on the other side when one side closes or breaks', async () => {
     for (const end of ['end', 'resetAndDestroy'] as const) {
       const { promise: gone, resolve } = Promise.withResolvers<void>();
       stage.raw.attend = async (socket, head) => {
@@ -447,6 +450,6 @@ describe('an open socket', () => {
   });
 });
 
-it('lets no token reach the browser or the log', () => {
+it('no token reaches the browser or the log in these tests', () => {
   expect(stage.leaks()).toEqual([]);
 });

@@ -14,7 +14,7 @@ afterAll(() => redis.close());
 
 describeContractsOn('a cluster', () => redis);
 
-describe('while people call and their tokens are renewed, a cluster', () => {
+describe('a Redis Cluster during calls and refreshes', () => {
   let crowd: Crowd;
 
   beforeEach(async () => {
@@ -23,7 +23,7 @@ describe('while people call and their tokens are renewed, a cluster', () => {
 
   const locks = () => redis.keys('coatcheck:lock:*');
 
-  it('moves the slots of sessions and locks that are in use, and nobody notices', async () => {
+  it('moves the slots of active sessions and locks without a failed request', async () => {
     for (const session of await redis.keys('coatcheck:session:*')) {
       for (const key of [session, session.replace('session', 'lock')]) {
         const owner = await redis.ownerOf(key);
@@ -50,8 +50,8 @@ describe('while people call and their tokens are renewed, a cluster', () => {
 
   it.each([
     ['killed', async (primary: RedisServer) => primary.crash()],
-    ['frozen', async (primary: RedisServer) => primary.pause()],
-  ])('loses a primary that is %s, and nobody a session that its replica knows of', async (_what, strike) => {
+    ['paused', async (primary: RedisServer) => primary.pause()],
+  ])('loses no session that its replica has when a primary is %s', async (_what, strike) => {
     const refreshes = await crowd.holdRefreshes(locks);
     const primary = await busyPrimary();
     await redis.replicated(primary);
@@ -69,8 +69,8 @@ describe('while people call and their tokens are renewed, a cluster', () => {
   });
 });
 
-describe('a cluster that is made smaller', () => {
-  it('is heard by those who had listened to the node that was taken out', async () => {
+describe('a Redis Cluster that shrinks', () => {
+  it('still delivers messages to subscribers of the removed node', async () => {
     const small = await startRedisCluster();
     onTestFinished(() => small.close());
     const gateways = await gatherCrowd(small.url, 0);

@@ -35,7 +35,7 @@ export function describeGatewaysOn(at: () => string): void {
     return (await Promise.all(answers)).map(({ status }) => status);
   };
 
-  it('carries a session from sign-in through calls, refreshes and sign-out', async () => {
+  it('keep a session from sign-in through calls and refreshes to sign-out', async () => {
     for (let round = 0; round < 3; round += 1) {
       expect(await calls(here, 2)).toEqual([200, 200]);
       expect(await calls(there, 2)).toEqual([200, 200]);
@@ -51,7 +51,7 @@ export function describeGatewaysOn(at: () => string): void {
     expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
   });
 
-  it('renews a token once for all who wait at either gateway', async () => {
+  it('refresh an expired token once for concurrent requests at both', async () => {
     rig.advance(LIFE);
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
@@ -59,7 +59,7 @@ export function describeGatewaysOn(at: () => string): void {
     expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 
-  it('tells the other gateway of new tokens', async () => {
+  it('share new tokens with each other', async () => {
     await calls(there, 1);
     const before = lastBearer();
     await calls(here, 1);
@@ -72,7 +72,7 @@ export function describeGatewaysOn(at: () => string): void {
     expect(refreshes()).toBe(1);
   });
 
-  it('revokes at one gateway what the other could not (standards: D8)', async () => {
+  it('take over a failed revocation from each other (standards: D8)', async () => {
     rig.provider.faults.revoke = { status: 503 };
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     await rig.gateway.close();
@@ -84,7 +84,7 @@ export function describeGatewaysOn(at: () => string): void {
     );
   });
 
-  it('tells the other gateway of the end of a session, which closes its sockets', async () => {
+  it('tell each other about the end of a session and close its WebSockets', async () => {
     const socket = await there.websocket('/socket/live');
     expect(await calls(there, 1)).toEqual([200]);
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
@@ -92,7 +92,7 @@ export function describeGatewaysOn(at: () => string): void {
     expect(await calls(there, 1)).toEqual([401]);
   });
 
-  it('counts together how often a client comes to either of them', async () => {
+  it('share the rate limit of a client', async () => {
     const callback = async (agent: UserAgent) => (await agent.get('/auth/callback?state=x')).status;
     // The sign-in was the first of three; the other gateway has only ever seen two.
     expect([await callback(here), await callback(there), await callback(there)]).toEqual([400, 400, 429]);

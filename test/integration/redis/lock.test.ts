@@ -74,7 +74,7 @@ async function openWay(to: number) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-it('a lock whose release overtakes the answer that it is held is taken at once, and not after a sleep', async () => {
+it('a lock released before the reply to a failed acquisition arrives is acquired immediately', async () => {
   const holder = await locksAt(redis.port).acquire('a', Date.now() + 10_000);
   const way = await openWay(redis.port);
   const locks = locksAt(way.port);

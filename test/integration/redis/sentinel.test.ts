@@ -14,7 +14,7 @@ afterAll(() => redis.close());
 
 describeContractsOn('the primary that Sentinels name', () => redis);
 
-describe('while people call and their tokens are renewed', () => {
+describe('Redis with Sentinel during calls and refreshes', () => {
   let crowd: Crowd;
 
   beforeEach(async () => {
@@ -25,8 +25,8 @@ describe('while people call and their tokens are renewed', () => {
 
   it.each([
     ['killed', async (primary: RedisServer) => primary.crash()],
-    ['frozen', async (primary: RedisServer) => primary.pause()],
-  ])('a primary that is %s costs nobody a session that a replica knows of', async (_what, strike) => {
+    ['paused', async (primary: RedisServer) => primary.pause()],
+  ])('loses no session that a replica has when the primary is %s', async (_what, strike) => {
     const refreshes = await crowd.holdRefreshes(locks);
     const primary = await redis.replicated();
     await strike(primary);
@@ -43,7 +43,7 @@ describe('while people call and their tokens are renewed', () => {
     await until('no lock is left behind', async () => (await locks()).length === 0 || undefined);
   });
 
-  it('a Sentinel that is frozen keeps nobody from finding the primary', async () => {
+  it('finds the primary while one Sentinel is paused', async () => {
     const [first] = redis.sentinels;
     first?.pause();
     await (await redis.primary()).command('CLIENT', 'KILL', 'TYPE', 'normal');

@@ -32,8 +32,8 @@ function parametersOf(begun: { authorizationUrl: URL }): Record<string, string> 
   return Object.fromEntries(begun.authorizationUrl.searchParams);
 }
 
-describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () => {
-  it('oidcc-client-test: a code is redeemed, its ID token taken, its access token used', async () => {
+describe('oidcc-client-test, the basic flow (standards: A2, C4, C5, C11)', () => {
+  it('oidcc-client-test: redeems the code, accepts the ID token and uses the access token', async () => {
     await open();
     await stage.expectLogin();
     expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
@@ -41,7 +41,7 @@ describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () =
   });
 
   it.each(['client_secret_basic', 'client_secret_post'] as const)(
-    'oidcc-client-test-client-secret-basic: the client proves itself by %s (standards: A1)',
+    'oidcc-client-test-client-secret-basic: authenticates the client by %s (standards: A1)',
     async (authentication) => {
       await open({ config: { provider: { clientAuthentication: authentication } } });
       stage.provider.client.authentication = authentication;
@@ -51,20 +51,20 @@ describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () =
     },
   );
 
-  it('oidcc-client-test-nonce-unless-code-flow: a nonce is sent, in the code flow too (standards: C26)', async () => {
+  it('oidcc-client-test-nonce-unless-code-flow: sends a nonce in the code flow as well (standards: C26)', async () => {
     await open();
     const { nonce = '' } = parametersOf(await beginLogin(stage.agent));
     expect(nonce.length).toBeGreaterThanOrEqual(22);
     expect(nonce.length).toBeLessThanOrEqual(64);
   });
 
-  it('oidcc-client-test-scope-userinfo-claims: the scopes of claims are asked for as configured', async () => {
+  it('oidcc-client-test-scope-userinfo-claims: requests the configured scopes', async () => {
     const scopes = ['openid', 'profile', 'email', 'phone', 'address'];
     await open({ config: { provider: { scopes } } });
     expect(parametersOf(await beginLogin(stage.agent))['scope']).toBe(scopes.join(' '));
   });
 
-  it('oidcc-client-test-userinfo-*: the claims come from the ID token, and userinfo is not asked (standards: C19)', async () => {
+  it('oidcc-client-test-userinfo-*: takes the claims from the ID token without a userinfo request (standards: C19)', async () => {
     await open();
     await stage.expectLogin();
     expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({
@@ -73,7 +73,7 @@ describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () =
     expect(stage.provider.requests.map(({ endpoint }) => endpoint)).not.toContain('userinfo');
   });
 
-  it('oidcc-client-test-3rd-party-init-login: a login that another site begins ends at home (standards: C22)', async () => {
+  it('oidcc-client-test-3rd-party-init-login: completes a login begun by another site at / of the app (standards: C22)', async () => {
     await open();
     const query = new URLSearchParams({
       iss: stage.provider.issuer,
@@ -89,7 +89,7 @@ describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () =
     expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'carol' });
   });
 
-  it('oidcc-client-test-3rd-party-init-login: the issuer named cannot send anybody to another provider (standards: C22)', async () => {
+  it('oidcc-client-test-3rd-party-init-login: ignores an iss that names another provider (standards: C22)', async () => {
     await open();
     const begun = await beginLogin(stage.agent, '?iss=https%3A%2F%2Fevil.example');
     expect(begun.authorizationUrl.origin).toBe(stage.provider.issuer);
@@ -97,19 +97,19 @@ describe('oidcc-client-test, the way through (standards: A2, C4, C5, C11)', () =
 });
 
 describe('oidcc-client-test, the signature of an ID token (standards: C7, C8, C9)', () => {
-  it('oidcc-client-test-idtoken-sig-rs256: one by RS256 is taken', async () => {
+  it('oidcc-client-test-idtoken-sig-rs256: accepts a valid RS256 signature', async () => {
     await open();
     stage.provider.signWith('RS256');
     await stage.expectLogin();
   });
 
-  it('oidcc-client-test-idtoken-sig-none: one without a signature is refused', async () => {
+  it('oidcc-client-test-idtoken-sig-none: rejects an ID token without a signature', async () => {
     await open();
     stage.provider.signWith('none');
     await stage.expectRefusal(/"alg"/);
   });
 
-  it('oidcc-client-test-invalid-sig-rs256: a wrong one by RS256 is refused', async () => {
+  it('oidcc-client-test-invalid-sig-rs256: rejects an invalid RS256 signature', async () => {
     await open();
     stage.provider.patchTokenResponse = (json) => ({
       ...json,
@@ -118,7 +118,7 @@ describe('oidcc-client-test, the signature of an ID token (standards: C7, C8, C9
     await stage.expectRefusal(/signature/);
   });
 
-  it('oidcc-client-test-invalid-sig-es256: a wrong one by ES256 is refused, and the right one taken', async () => {
+  it('oidcc-client-test-invalid-sig-es256: rejects an invalid ES256 signature and accepts a valid one', async () => {
     await open({ metadata: { id_token_signing_alg_values_supported: ['ES256'] } });
     const key = createKey('ES256', 'e1');
     stage.publish(key.jwk);
@@ -129,17 +129,20 @@ describe('oidcc-client-test, the signature of an ID token (standards: C7, C8, C9
   });
 
   it.each([
-    ['a wrong one', (claims: JWTPayload) => withSignatureOfAnother(signByHmac(claims, 'x'))],
-    ['one', (claims: JWTPayload, secret: string) => signByHmac(claims, secret)],
-    ['one', (claims: JWTPayload, secret: string) => signByHmac(claims, secret, { kid: 'k1' })],
-  ])(
-    'oidcc-client-test-invalid-sig-hs256: %s by HS256 is refused, with the client secret too',
-    async (_what, make) => {
-      await open({ metadata: { id_token_signing_alg_values_supported: ['RS256', 'HS256'] } });
-      stage.mint((claims) => make(claims, stage.provider.client.secret));
-      await stage.expectRefusal(/"alg"/);
-    },
-  );
+    ['an invalid signature', (claims: JWTPayload) => withSignatureOfAnother(signByHmac(claims, 'x'))],
+    [
+      'a signature with the client secret',
+      (claims: JWTPayload, secret: string) => signByHmac(claims, secret),
+    ],
+    [
+      'a signature with the client secret',
+      (claims: JWTPayload, secret: string) => signByHmac(claims, secret, { kid: 'k1' }),
+    ],
+  ])('oidcc-client-test-invalid-sig-hs256: rejects %s by HS256', async (_what, make) => {
+    await open({ metadata: { id_token_signing_alg_values_supported: ['RS256', 'HS256'] } });
+    stage.mint((claims) => make(claims, stage.provider.client.secret));
+    await stage.expectRefusal(/"alg"/);
+  });
 });
 
 describe('oidcc-client-test, the claims of an ID token (standards: C4, C5, C10, C11, C12)', () => {
@@ -151,13 +154,13 @@ describe('oidcc-client-test, the claims of an ID token (standards: C4, C5, C10, 
     ['oidcc-client-test-missing-iat', /"iat"/, changed({ iat: undefined })],
     ['oidcc-client-test-nonce-invalid', /"nonce"/, changed({ nonce: 'other' })],
     ['oidcc-client-test-invalid-athash', /"at_hash"/, changed({ at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' })],
-  ])('%s: such an ID token is refused', async (_module, reason, patch) => {
+  ])('%s: rejects the ID token', async (_module, reason, patch) => {
     await open();
     stage.provider.patchIdToken = patch;
     await stage.expectRefusal(reason);
   });
 
-  it('oidcc-client-test-missing-athash: in the code flow an ID token needs none (standards: C13)', async () => {
+  it('oidcc-client-test-missing-athash: accepts an ID token without at_hash in the code flow (standards: C13)', async () => {
     await open();
     stage.provider.patchIdToken = changed({ at_hash: undefined });
     await stage.expectLogin();
@@ -165,7 +168,7 @@ describe('oidcc-client-test, the claims of an ID token (standards: C4, C5, C10, 
 });
 
 describe('oidcc-client-test, the keys of a provider (standards: C17, C18)', () => {
-  it('oidcc-client-test-kid-absent-single-jwks: the one key there is, is that of a token that names none', async () => {
+  it('oidcc-client-test-kid-absent-single-jwks: uses the only key for a token without a kid', async () => {
     await open();
     const key = createKey('RS256');
     stage.publish(key.jwk);
@@ -173,7 +176,7 @@ describe('oidcc-client-test, the keys of a provider (standards: C17, C18)', () =
     await stage.expectLogin();
   });
 
-  it('oidcc-client-test-kid-absent-multiple-jwks: each of several is tried', async () => {
+  it('oidcc-client-test-kid-absent-multiple-jwks: tries each key for a token without a kid', async () => {
     await open();
     const keys = [createKey('RS256', 'a'), createKey('RS256', 'b')] as const;
     stage.publish(keys[0].jwk, keys[1].jwk);
@@ -183,7 +186,7 @@ describe('oidcc-client-test, the keys of a provider (standards: C17, C18)', () =
     }
   });
 
-  it('oidcc-client-test-signing-key-rotation: a second login is verified by the key that came after the first', async () => {
+  it('oidcc-client-test-signing-key-rotation: verifies a second login with a key published after the first', async () => {
     await open();
     await stage.expectLogin();
     await stage.provider.swapKeys();
@@ -191,7 +194,7 @@ describe('oidcc-client-test, the keys of a provider (standards: C17, C18)', () =
     expect(stage.keyReads()).toBe(2);
   });
 
-  it('oidcc-client-test-signing-key-rotation-just-before-signing: so is one whose key came while it was under way', async () => {
+  it('oidcc-client-test-signing-key-rotation-just-before-signing: verifies a login with a key published during it', async () => {
     await open();
     await stage.expectLogin();
     const callback = await authorize(stage.agent, await beginLogin(stage.agent));
@@ -201,7 +204,7 @@ describe('oidcc-client-test, the keys of a provider (standards: C17, C18)', () =
 });
 
 describe('oidcc-client-test, discovery (standards: C1, B18)', () => {
-  it('oidcc-client-test-discovery-openid-config: the endpoints are those that the provider names', async () => {
+  it('oidcc-client-test-discovery-openid-config: uses the endpoints from the metadata', async () => {
     await open();
     const begun = await beginLogin(stage.agent);
     expect(begun.authorizationUrl.href).toContain(
@@ -211,7 +214,7 @@ describe('oidcc-client-test, discovery (standards: C1, B18)', () => {
     expect(stage.provider.requests[0]?.endpoint).toBe('discovery');
   });
 
-  it('oidcc-client-test-discovery-jwks-uri-keys: the keys are those at the jwks_uri that the provider names', async () => {
+  it('oidcc-client-test-discovery-jwks-uri-keys: uses the keys from the jwks_uri in the metadata', async () => {
     await open();
     const key = createKey('RS256', 'published');
     stage.publish(key.jwk);
@@ -219,7 +222,7 @@ describe('oidcc-client-test, discovery (standards: C1, B18)', () => {
     await stage.expectLogin();
   });
 
-  it('oidcc-client-test-discovery-issuer-mismatch: nobody is sent to a provider of another name', async () => {
+  it('oidcc-client-test-discovery-issuer-mismatch: redirects nobody to a provider with another issuer', async () => {
     await open({ metadata: { issuer: 'https://other.example' } });
     const answer = await stage.agent.get('/auth/login');
     expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
@@ -228,7 +231,7 @@ describe('oidcc-client-test, discovery (standards: C1, B18)', () => {
 });
 
 describe('oidcc-client-test, refresh (standards: C20)', () => {
-  it('oidcc-client-test-refresh-token: a refresh token is spent, and the new access token used', async () => {
+  it('oidcc-client-test-refresh-token: redeems the refresh token and uses the new access token', async () => {
     await open();
     await stage.expectLogin();
     stage.advance(301_000);
@@ -241,9 +244,9 @@ describe('oidcc-client-test, refresh (standards: C20)', () => {
   it.each([
     ['oidcc-client-test-refresh-token-invalid-issuer', { iss: 'https://other.example' }],
     ['oidcc-client-test-refresh-token-invalid-sub', { sub: 'mallory' }],
-    ['the same for azp', { azp: 'other' }],
-    ['the same for another audience besides', { aud: ['web', 'other'] }],
-  ])('%s: the session ends, and the new access token is not used', async (_module, claims) => {
+    ['a refreshed ID token with another azp', { azp: 'other' }],
+    ['a refreshed ID token with an additional audience', { aud: ['web', 'other'] }],
+  ])('%s: ends the session and never uses the new access token', async (_module, claims) => {
     await open();
     await stage.expectLogin();
     stage.provider.patchIdToken = (given) => ({ ...given, ...claims });
@@ -261,7 +264,7 @@ describe('oidcc-client-test, logout at the provider (standards: D4, D5)', () => 
     return chain.map(({ url }) => new URL(url));
   };
 
-  it('oidcc-client-test-rp-init-logout: the browser goes to the provider with a hint, and comes back', async () => {
+  it('oidcc-client-test-rp-init-logout: redirects the browser to the provider with a hint and back to the app', async () => {
     await open();
     const way = await logout();
     expect(way.map(({ pathname }) => pathname)).toEqual(['/auth/logout', '/end_session', '/']);
@@ -272,7 +275,7 @@ describe('oidcc-client-test, logout at the provider (standards: D4, D5)', () => 
   it.each([
     ['oidcc-client-test-rp-init-logout-no-state', '/'],
     ['oidcc-client-test-rp-init-logout-other-state', '/?state=other'],
-  ])('%s: whatever it comes back with, the session is over', async (_module, home) => {
+  ])('%s: the session is ended regardless of the state in the redirect', async (_module, home) => {
     await open();
     await logout();
     expect((await stage.agent.navigate(home)).response.status).toBeLessThan(500);
@@ -281,12 +284,12 @@ describe('oidcc-client-test, logout at the provider (standards: D4, D5)', () => 
 });
 
 describe('fapi2-security-profile-final-client-test', () => {
-  it('happy-path', async () => {
+  it('happy-path: signs in and calls an API', async () => {
     await open();
     await stage.expectLogin();
   });
 
-  it('refresh-token-test: a call answered by 401 is made again with a new token, twice', async () => {
+  it('refresh-token-test: replays a call after a 401 with a new token, twice', async () => {
     await open();
     await stage.expectLogin();
     for (const call of ['/api/two', '/api/three']) {
@@ -298,19 +301,22 @@ describe('fapi2-security-profile-final-client-test', () => {
     expect(stage.provider.books()).toMatchObject([{ spent: 1 }, { spent: 1 }, { spent: 0 }]);
   });
 
-  it('token-endpoint-response-without-expires_in', async () => {
+  it('token-endpoint-response-without-expires_in: accepts the token response', async () => {
     await open();
     stage.provider.patchTokenResponse = (json) => ({ ...json, expires_in: undefined });
     await stage.expectLogin();
   });
 
-  it.each(['bearer', 'BEARER', 'bEaReR'])('token-type-case-insensitivity: %s', async (type) => {
-    await open();
-    stage.provider.patchTokenResponse = (json) => ({ ...json, token_type: type });
-    await stage.expectLogin();
-  });
+  it.each(['bearer', 'BEARER', 'bEaReR'])(
+    'token-type-case-insensitivity: accepts the token_type %s',
+    async (type) => {
+      await open();
+      stage.provider.patchTokenResponse = (json) => ({ ...json, token_type: type });
+      await stage.expectLogin();
+    },
+  );
 
-  it('valid-aud-as-array', async () => {
+  it('valid-aud-as-array: accepts the ID token', async () => {
     await open();
     stage.provider.patchIdToken = changed({ aud: ['web'] });
     await stage.expectLogin();
@@ -332,13 +338,13 @@ describe('fapi2-security-profile-final-client-test', () => {
     await stage.expectRefusal(reason);
   });
 
-  it('invalid-null-alg', async () => {
+  it('invalid-null-alg: rejects the ID token', async () => {
     await open();
     stage.mint((claims) => `${unsignedJwt(claims, { alg: 'none' })}.`);
     await stage.expectRefusal(/"alg"/);
   });
 
-  it('invalid-alternate-alg: a good signature, by an algorithm that the provider does not announce', async () => {
+  it('invalid-alternate-alg: rejects a valid signature with an algorithm that the provider does not announce', async () => {
     await open();
     const key = createKey('ES256', 'e1');
     stage.publish(key.jwk);
@@ -354,7 +360,7 @@ describe('fapi2-security-profile-final-client-test', () => {
       (sent) => ({ ...sent, state: `${sent['state']}1` }),
     ],
     ['ensure-authorization-response-with-invalid-missing-state-fails', ({ state: _state, ...sent }) => sent],
-  ])('%s: the code is sent nowhere', async (_module, patch) => {
+  ])('%s: rejects the response and does not redeem the code', async (_module, patch) => {
     await open();
     stage.provider.patchAuthorizationResponse = patch;
     expect((await stage.login()).json()).toMatchObject({ status: 400, code: 'login_failed' });

@@ -20,7 +20,7 @@ async function openOtherProvider(): Promise<FakeProvider> {
 }
 
 describe('the iss of an authorization response (standards: B9)', () => {
-  it('is compared letter for letter: a host in capitals or another port is another issuer', async () => {
+  it('is compared exactly so that another letter case, host or port is rejected', async () => {
     const provider = await startFakeProvider();
     const issuer = `http://localhost:${provider.port}`;
     await open({ provider, metadata: { issuer }, config: { provider: { issuer } } });
@@ -43,7 +43,7 @@ describe('the iss of an authorization response (standards: B9)', () => {
     expect((await stage.login()).status).toBe(303);
   });
 
-  it('may be there once only, were both right', async () => {
+  it('is rejected when it appears twice even with the right value', async () => {
     await open();
     const callback = await authorize(stage.agent, await beginLogin(stage.agent));
     callback.searchParams.append('iss', stage.provider.issuer);
@@ -58,16 +58,19 @@ describe('the iss of an authorization response (standards: B9)', () => {
   it.each<[string, (sent: Record<string, string>) => Record<string, string>]>([
     ['of another provider', (sent) => ({ ...sent, iss: 'https://other.example' })],
     ['missing', ({ iss: _iss, ...sent }) => sent],
-  ])('counts for an error as well: one that is %s tells nobody anything', async (_what, patch) => {
-    await open();
-    stage.provider.user = undefined;
-    stage.provider.patchAuthorizationResponse = patch;
-    const answer = await stage.login();
-    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"iss"') });
-    expect(answer.text()).not.toContain('access_denied');
-  });
+  ])(
+    'is required in an error response as well: an error whose iss is %s is not reported',
+    async (_what, patch) => {
+      await open();
+      stage.provider.user = undefined;
+      stage.provider.patchAuthorizationResponse = patch;
+      const answer = await stage.login();
+      expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"iss"') });
+      expect(answer.text()).not.toContain('access_denied');
+    },
+  );
 
-  it('may be left out, or empty, by a provider that announces none (RFC 6749, section 3.1)', async () => {
+  it('can be missing or empty when the provider does not announce it (RFC 6749, section 3.1)', async () => {
     await open({ metadata: { authorization_response_iss_parameter_supported: undefined } });
     for (const iss of [undefined, '']) {
       stage.provider.patchAuthorizationResponse = ({ iss: _iss, ...sent }) => ({
@@ -79,8 +82,8 @@ describe('the iss of an authorization response (standards: B9)', () => {
   });
 });
 
-describe('two providers', () => {
-  it('have nothing of each other: the answer of one to a login at the other is sent to neither (standards: B8)', async () => {
+describe('a gateway with two providers in play', () => {
+  it('sends the code of the other provider to neither (standards: B8)', async () => {
     await open();
     const other = await openOtherProvider();
     other.client.redirectUris.push(`${stage.gateway.url}/auth/callback`);
@@ -95,7 +98,7 @@ describe('two providers', () => {
     expect([stage.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
   });
 
-  it('are told apart where one names the login page of the other as its own (standards: B10)', async () => {
+  it('rejects a provider that names the authorization endpoint of the other as its own (standards: B10)', async () => {
     const other = await openOtherProvider();
     await open({ metadata: { authorization_endpoint: other.metadata['authorization_endpoint'] } });
     other.client.redirectUris.push(`${stage.gateway.url}/auth/callback`);
@@ -104,7 +107,7 @@ describe('two providers', () => {
     expect(stage.provider.tokenCalls()).toBe(0);
   });
 
-  it('do not share a login, though their gateways share the secret that seals it (standards: B8)', async () => {
+  it('rejects a login that began at the other provider although both share the session secret (standards: B8)', async () => {
     await open({ metadata: { authorization_response_iss_parameter_supported: undefined } });
     const other = await openOtherProvider();
     delete other.metadata['authorization_response_iss_parameter_supported'];
@@ -123,7 +126,7 @@ describe('two providers', () => {
     expect((await stage.agent.get(callback.href)).status).toBe(303);
   });
 
-  it('may know two people by one e-mail address: they are two people (standards: C12)', async () => {
+  it('keeps two users with the same e-mail address separate (standards: C12)', async () => {
     await open();
     stage.provider.patchIdToken = (claims) => ({ ...claims, email: 'alice@example.test' });
     const mallory = stage.browser();

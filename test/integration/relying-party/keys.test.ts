@@ -17,13 +17,13 @@ function signWith(key: SigningKey, header: Record<string, unknown>, ...published
 }
 
 describe('the key that an ID token names (standards: C18)', () => {
-  it.each(['RS256', 'ES256'] as const)('is found among others, for %s', async (alg) => {
+  it.each(['RS256', 'ES256'] as const)('is found among several keys for %s', async (alg) => {
     const key = createKey(alg, 'right');
     signWith(key, {}, createKey('RS256', 'r').jwk, key.jwk, createKey('ES256', 'e').jwk);
     await stage.expectLogin();
   });
 
-  it('may be the name of two: either may have signed', async () => {
+  it('can match two published keys and either verifies the token', async () => {
     const twins = [createKey('RS256', 'twin'), createKey('RS256', 'twin')] as const;
     for (const twin of twins) {
       signWith(twin, {}, twins[0].jwk, twins[1].jwk);
@@ -31,7 +31,7 @@ describe('the key that an ID token names (standards: C18)', () => {
     }
   });
 
-  it('is not taken from keys of the same name that are for another use or algorithm', async () => {
+  it('is not confused with keys of the same kid for another use or algorithm', async () => {
     const key = createKey('RS256', 'k');
     const others = [
       { ...createKey('RS256', 'k').jwk, use: 'enc' },
@@ -50,7 +50,7 @@ describe('the key that an ID token names (standards: C18)', () => {
     ['for encryption only', { use: 'enc' }],
     ['for another algorithm only', { alg: 'RS384' }],
     ['for signing only', { key_ops: ['sign'] }],
-    ['of another kind', { kty: 'EC' }],
+    ['of another key type', { kty: 'EC' }],
   ])('is not used when it is %s', async (_what, change) => {
     const key = createKey('RS256', 'k');
     signWith(key, {}, { ...key.jwk, ...change });
@@ -58,14 +58,14 @@ describe('the key that an ID token names (standards: C18)', () => {
   });
 
   it.each([
-    ['a shared secret', { kty: 'oct', k: 'c2VjcmV0', kid: 'k' }],
+    ['a symmetric key', { kty: 'oct', k: 'c2VjcmV0', kid: 'k' }],
     ['nothing', undefined],
-  ])('is found nowhere when the provider publishes %s', async (_what, published) => {
+  ])('is not found when the provider publishes %s', async (_what, published) => {
     signWith(createKey('RS256', 'k'), {}, ...(published === undefined ? [] : [published]));
     await stage.expectRefusal(/no applicable key/);
   });
 
-  it('cannot be brought along, nor be fetched from where the token says (standards: C8)', async () => {
+  it('is never taken from the token or fetched from a URL in the token (standards: C8)', async () => {
     const key = createKey('RS256', 'mine');
     const url = `${stage.upstream.url}/keys`;
     signWith(key, { jku: url, x5u: url, jwk: key.jwk, kid: '../../keys' }, createKey('RS256', 'k').jwk);
@@ -74,19 +74,19 @@ describe('the key that an ID token names (standards: C18)', () => {
   });
 
   it.each([
-    ['an extension that must be understood', { crit: ['exp'], exp: 1 }],
+    ['a critical extension', { crit: ['exp'], exp: 1 }],
     ['an unencoded payload', { crit: ['b64'], b64: false }],
     ['no algorithm', { alg: undefined }],
-    ['an algorithm that is no text', { alg: ['RS256'] }],
-  ])('is of no use when the header has %s (standards: C8)', async (_what, header) => {
+    ['an algorithm that is not a string', { alg: ['RS256'] }],
+  ])('does not verify a token whose header has %s (standards: C8)', async (_what, header) => {
     const key = createKey('RS256', 'k');
     signWith(key, header, key.jwk);
-    await stage.expectRefusal(/^the ID token is refused/);
+    await stage.expectRefusal(/^the ID token is invalid/);
   });
 });
 
-describe('a new key (standards: C17)', () => {
-  it('is fetched at once, however short a time ago the keys were', async () => {
+describe('a newly published key (standards: C17)', () => {
+  it('is fetched immediately even shortly after the last fetch', async () => {
     for (const kid of ['first', 'second', 'third']) {
       const key = createKey('RS256', kid);
       signWith(key, {}, key.jwk);
@@ -95,8 +95,8 @@ describe('a new key (standards: C17)', () => {
     expect(stage.keyReads()).toBe(3);
   });
 
-  it.each([['the same name', 'same'] as const, ['no name', undefined] as const])(
-    'is fetched as well when it has %s',
+  it.each([['the same kid', 'same'] as const, ['no kid', undefined] as const])(
+    'is fetched when it has %s',
     async (_what, kid) => {
       for (let round = 0; round < 2; round += 1) {
         const key = createKey('RS256', kid);
@@ -107,7 +107,7 @@ describe('a new key (standards: C17)', () => {
     },
   );
 
-  it('is fetched for a refresh as well', async () => {
+  it('is fetched for a refresh', async () => {
     await stage.expectLogin();
     await stage.provider.swapKeys();
     stage.provider.patchIdToken = (claims) => ({ ...claims, name: 'Alice Renamed' });
@@ -118,7 +118,7 @@ describe('a new key (standards: C17)', () => {
     });
   });
 
-  it('is fetched once for all who sign in with it', async () => {
+  it('is fetched once for concurrent logins', async () => {
     await stage.expectLogin();
     await stage.provider.swapKeys();
     const browsers = Array.from({ length: 8 }, () => stage.browser());
@@ -126,7 +126,7 @@ describe('a new key (standards: C17)', () => {
     expect(stage.keyReads()).toBe(2);
   });
 
-  it('is not looked for again and again, when tokens name keys that there are not', async () => {
+  it('is fetched at a limited rate when tokens name unknown keys', async () => {
     const key = createKey('RS256', 'forged');
     let logins = 0;
     const statuses = new Map<number, number>();

@@ -65,15 +65,15 @@ async function openGateway(provider: FakeProvider, issuer: string) {
   return { ...rig, login };
 }
 
-describe('a provider behind TLS (standards: B16, C2)', () => {
-  it('signs people in when its certificate is good', async () => {
+describe('a provider with TLS (standards: B16, C2)', () => {
+  it('signs users in when its certificate is valid', async () => {
     const { provider, issuer } = await openSecureProvider(good);
     const { login, agent } = await openGateway(provider, issuer);
     expect((await login()).status).toBe(303);
     expect((await agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('is spoken to in HTTP/1.1, also where it offers HTTP/2', async () => {
+  it('receives HTTP/1.1 requests even when it offers HTTP/2', async () => {
     const { provider, issuer } = await openSecureProvider({ ...good, ALPNProtocols: ['h2', 'http/1.1'] });
     const { login } = await openGateway(provider, issuer);
     expect((await login()).status).toBe(303);
@@ -83,7 +83,7 @@ describe('a provider behind TLS (standards: B16, C2)', () => {
     ['signed by itself', selfSigned],
     ['over', { key: serverKey, cert: certificates.expired }],
     ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
-  ])('is not found while its certificate is %s, and gets no byte of a request', async (_what, identity) => {
+  ])('receives no request while its certificate is %s', async (_what, identity) => {
     const { provider, issuer, become } = await openSecureProvider(identity);
     const { agent, login } = await openGateway(provider, issuer);
     expect((await agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
@@ -96,17 +96,20 @@ describe('a provider behind TLS (standards: B16, C2)', () => {
     ['signed by itself', selfSigned],
     ['over', { key: serverKey, cert: certificates.expired }],
     ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
-  ])('gets no code, secret or refresh token once its certificate is %s', async (_what, identity) => {
-    const { provider, issuer, become } = await openSecureProvider(good);
-    const { login, agent, advance } = await openGateway(provider, issuer);
-    await login();
-    const before = provider.requests.length;
-    become(identity);
-    const second = await login();
-    expect(second.json()).toMatchObject({ code: 'provider_unavailable' });
-    advance(301_000);
-    expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'provider_unavailable' });
-    expect(provider.requests.slice(before).map(({ endpoint }) => endpoint)).toEqual(['authorize']);
-    become(good);
-  });
+  ])(
+    'receives no code, secret or refresh token after its certificate becomes %s',
+    async (_what, identity) => {
+      const { provider, issuer, become } = await openSecureProvider(good);
+      const { login, agent, advance } = await openGateway(provider, issuer);
+      await login();
+      const before = provider.requests.length;
+      become(identity);
+      const second = await login();
+      expect(second.json()).toMatchObject({ code: 'provider_unavailable' });
+      advance(301_000);
+      expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'provider_unavailable' });
+      expect(provider.requests.slice(before).map(({ endpoint }) => endpoint)).toEqual(['authorize']);
+      become(good);
+    },
+  );
 });

@@ -26,8 +26,8 @@ function requestsTo(...endpoints: string[]) {
   return stage.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
 }
 
-describe('what a day sends to the provider', () => {
-  it('comes from a client that proves itself, each time and in one way (standards: A1, B14)', async () => {
+describe('the requests to the provider from sign-in to sign-out', () => {
+  it('authenticate the client each time and by one method (standards: A1, B14)', async () => {
     await spendADay();
     const proven = requestsTo('token', 'revoke');
     expect(proven.map(({ endpoint }) => endpoint)).toEqual(['token', 'token', 'revoke']);
@@ -38,7 +38,7 @@ describe('what a day sends to the provider', () => {
     }
   });
 
-  it('is codes and refresh tokens: never a password, never a token by the front channel (standards: A2, B19)', async () => {
+  it('use only codes and refresh tokens as grants and return no token through the front channel (standards: A2, B19)', async () => {
     await spendADay();
     expect(requestsTo('token').map(({ form }) => form?.['grant_type'])).toEqual([
       'authorization_code',
@@ -47,14 +47,14 @@ describe('what a day sends to the provider', () => {
     expect(requestsTo('authorize').map(({ query }) => query['response_type'])).toEqual(['code']);
   });
 
-  it('is no password of a person, nor could be: the password grant is nowhere in the program (standards: B19)', async () => {
+  it('never use the password grant, which appears nowhere in the source (standards: B19)', async () => {
     const sources: string[] = [];
     for await (const path of glob('src/**/*.ts')) sources.push(await readFile(path, 'utf8'));
     expect(sources.length).toBeGreaterThan(50);
     expect(sources.join('\n')).not.toMatch(/grant_type['"]?\s*[,:=]\s*['"]password|grant_type=password/);
   });
 
-  it('has no token, secret or verifier in any address, nor has what the API gets (standards: B12)', async () => {
+  it('carry no token, secret or verifier in a URL, and neither do the requests to the API (standards: B12)', async () => {
     await spendADay();
     const secrets = stage.provider.secrets([
       'access_token',
@@ -71,8 +71,8 @@ describe('what a day sends to the provider', () => {
   });
 });
 
-describe('what a login is made of (standards: B4)', () => {
-  it('is its own: no state, nonce or challenge comes twice, and each has 128 bits and more', async () => {
+describe('the parameters of a login (standards: B4)', () => {
+  it('are unique per login and have at least 128 bits', async () => {
     const count = isLong ? 1_000 : 200;
     const seen = new Set<string>();
     for (let round = 0; round < count / 20; round += 1) {
@@ -88,7 +88,7 @@ describe('what a login is made of (standards: B4)', () => {
     expect(seen.size).toBe(3 * count);
   });
 
-  it('is not in the cookie for anybody to read or make, nor good for another browser', async () => {
+  it('are unreadable in the login cookie and valid only in the same browser', async () => {
     const begun = await beginLogin(stage.agent);
     const cookie = stage.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
     for (const name of ['state', 'nonce', 'code_challenge'])
@@ -102,7 +102,7 @@ describe('what a login is made of (standards: B4)', () => {
   });
 });
 
-describe('a gateway that could not keep a secret', () => {
+describe('a gateway with an insecure configuration', () => {
   const config = {
     baseUrl: 'https://app.example.test',
     provider: { type: 'oidc', issuer: 'https://login.example.test', clientId: 'web', clientSecret: 'x' },
@@ -110,7 +110,7 @@ describe('a gateway that could not keep a secret', () => {
     routes: [{ path: '/api', upstream: 'https://api.example.test' }],
   };
 
-  it('does not start: a client without credentials is no confidential client (standards: A1)', () => {
+  it('does not start without client credentials (standards: A1)', () => {
     expect(() => parseConfig(config)).not.toThrow();
     const { clientSecret: _secret, ...provider } = config.provider;
     expect(() => parseConfig({ ...config, provider })).toThrow(/provider\.clientSecret/);
@@ -120,7 +120,7 @@ describe('a gateway that could not keep a secret', () => {
     ['the browser', { baseUrl: 'http://app.example.test' }],
     ['the provider', { provider: { ...config.provider, issuer: 'http://login.example.test' } }],
     ['an API', { routes: [{ path: '/api', upstream: 'http://api.example.test' }] }],
-  ])('does not start: %s would speak plain text over a network (standards: B16, B20)', (_who, change) => {
+  ])('does not start when %s would use plain HTTP over a network (standards: B16, B20)', (_who, change) => {
     expect(() => parseConfig({ ...config, ...change })).toThrow(/expected https/);
   });
 });

@@ -59,7 +59,7 @@ describe.each([
   const idleTimeoutSeconds = () => rig.gateway.config.session.idleTimeout / 1000;
   const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
 
-  it('lives until it was idle for half an hour, by default (standards: E7)', async () => {
+  it('ends after half an hour of inactivity by default (standards: E7)', async () => {
     rig.advance(30 * MINUTE - 1);
     await use();
     rig.advance(30 * MINUTE - 1);
@@ -68,13 +68,13 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
-  describe('whose ID token says when it ends (session_expiry)', () => {
+  describe('whose ID token has a session_expiry', () => {
     const saying = (aheadMs: number | undefined) => {
       rig.provider.patchIdToken = (claims) =>
         aheadMs === undefined ? claims : { ...claims, session_expiry: (rig.now() + aheadMs) / 1000 };
     };
 
-    it('ends then, however much it is used (standards: D23)', async () => {
+    it('ends at that time regardless of activity (standards: D23)', async () => {
       saying(20 * MINUTE);
       await rig.agent.signIn();
       rig.advance(19 * MINUTE);
@@ -84,13 +84,13 @@ describe.each([
       expect(await call()).toBe(401);
     });
 
-    it('lives no longer than its own limits for that (standards: D23)', async () => {
+    it('still ends at its own limits when that time is later (standards: D23)', async () => {
       saying(100 * HOUR);
       await rig.agent.signIn();
       expect((await session())['expiresIn']).toBe((12 * HOUR) / 1000);
     });
 
-    it('does not begin when that has passed, and its tokens are revoked (standards: D23)', async () => {
+    it('does not start when that time has passed and its tokens are revoked (standards: D23)', async () => {
       saying(-1);
       const agent = rig.browser();
       await expect(agent.signIn()).rejects.toThrow('session_expiry');
@@ -101,7 +101,7 @@ describe.each([
       );
     });
 
-    it('ends earlier when that of a refresh says so, and never later (standards: D23)', async () => {
+    it('ends earlier when a refresh returns an earlier time and never later (standards: D23)', async () => {
       rig.provider.accessTokenLifetime = 300;
       saying(25 * MINUTE);
       await rig.agent.signIn();
@@ -116,7 +116,7 @@ describe.each([
     });
   });
 
-  it('is over after that, though its tokens are good: 401, no cookie, no call to the provider (standards: G23)', async () => {
+  it('gets 401 without a provider call after the idle limit although its tokens are valid (standards: G23)', async () => {
     rig.advance(30 * MINUTE);
     const before = rig.provider.tokenCalls();
     const replayed = rig.browser({ like: rig.agent });
@@ -131,14 +131,14 @@ describe.each([
     expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('is over for who asks about it as well, and the cookie goes', async () => {
+  it('is reported as ended by the session endpoint, which clears the cookie', async () => {
     rig.advance(30 * MINUTE);
     const answer = await rig.agent.fetch('/auth/session');
     expect(answer.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
     expect(answer.setCookies).toEqual([CLEARED]);
   });
 
-  it('is not kept alive by questions about it', async () => {
+  it('is not kept alive by requests to the session endpoint', async () => {
     for (let asked = 0; asked < 6; asked += 1) {
       rig.advance(5 * MINUTE - 1);
       expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
@@ -148,21 +148,21 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
-  it('is not kept alive by calls that carry no token', async () => {
+  it('is not kept alive by calls without a token', async () => {
     rig.advance(29 * MINUTE);
     expect(await call('/public/one')).toBe(401); // What the upstream says to a call without a token.
     rig.advance(2 * MINUTE);
     expect(await call()).toBe(401);
   });
 
-  it('is kept alive by calls of an optional route', async () => {
+  it('is kept alive by calls to an optional route', async () => {
     rig.advance(29 * MINUTE);
     await use('/optional/one');
     rig.advance(29 * MINUTE);
     await use();
   });
 
-  it('ends twelve hours after the login by default, however much it is used (standards: E8)', async () => {
+  it('ends twelve hours after the login by default regardless of activity (standards: E8)', async () => {
     for (let elapsed = 0; elapsed < 12 * HOUR - 20 * MINUTE; elapsed += 20 * MINUTE) {
       rig.advance(20 * MINUTE);
       await use();
@@ -171,7 +171,7 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
-  it('is not prolonged by a refresh, nor by a touch near its end (standards: E8)', async () => {
+  it('is not extended beyond the absolute limit by a refresh or a touch (standards: E8)', async () => {
     await reopen({ idleTimeout: '1h', absoluteTimeout: '1h' });
     rig.advance(HOUR - MINUTE);
     for (const { token } of rig.provider.families[0]?.accessTokens ?? [])
@@ -185,7 +185,7 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
-  it('has the limits of the configuration', async () => {
+  it('uses the configured limits', async () => {
     await reopen({ idleTimeout: '2m', absoluteTimeout: '5m' });
     rig.advance(119_999);
     await use();
@@ -195,7 +195,7 @@ describe.each([
     expect(await call()).toBe(401);
   });
 
-  it('ends with the life of its refresh token, where the provider tells it (standards: A19, G20)', async () => {
+  it('ends with the lifetime of its refresh token when the provider announces it (standards: A19, G20)', async () => {
     await rig.close();
     rig = await open();
     rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_expires_in: 60 });
@@ -215,7 +215,7 @@ describe.each([
     ['refresh_expires_in', 'never'],
     ['refresh_token_expires_in', null],
     ['refresh_token_expires_in', 1e12],
-  ])('has its usual limits when %s is %j (standards: G20)', async (name, value) => {
+  ])('keeps its usual limits when %s is %j (standards: G20)', async (name, value) => {
     await rig.close();
     rig = await open();
     rig.provider.patchTokenResponse = (json) => ({ ...json, [name]: value });

@@ -95,10 +95,10 @@ async function expectEnded(agent: UserAgent): Promise<void> {
 /** No cache, so that each request reads the record. */
 const uncached = { session: { cache: { maxAge: '0s' } } };
 
-describe('the store in Redis', () => {
+describe('the Redis store', () => {
   describeStoreContract(async () => openStore());
 
-  describe('the time to live of a record', () => {
+  describe('the TTL of a record', () => {
     const HOUR = 3_600_000;
     let store: SessionStore;
 
@@ -127,14 +127,14 @@ describe('the store in Redis', () => {
     it.each([
       ['idle limit', 0.5 * HOUR, 12 * HOUR, undefined, 0.5 * HOUR],
       ['absolute limit', 12 * HOUR, 2 * HOUR, undefined, 2 * HOUR],
-      ["end of its refresh token's life", 12 * HOUR, 24 * HOUR, HOUR, HOUR],
-      ['idle limit, with a refresh token that lives longer', HOUR, 12 * HOUR, 2 * HOUR, HOUR],
-    ])('is what is left to its %s (standards: E7, E8, A19)', async (_what, idle, absolute, refresh, ttl) => {
+      ['refresh token expiry', 12 * HOUR, 24 * HOUR, HOUR, HOUR],
+      ['idle limit when the refresh token expires later', HOUR, 12 * HOUR, 2 * HOUR, HOUR],
+    ])('is the time left to its %s (standards: E7, E8, A19)', async (_what, idle, absolute, refresh, ttl) => {
       await create(idle, absolute, refresh);
       await expectTtl(ttl);
     });
 
-    it('grows with the idle limit, but not beyond the absolute one', async () => {
+    it('grows with the idle limit but not beyond the absolute limit', async () => {
       await create(HOUR, 3 * HOUR);
       await store.touch('one', Date.now() + 2 * HOUR);
       await expectTtl(2 * HOUR);
@@ -153,7 +153,7 @@ describe('the store in Redis', () => {
       await expectTtl(0.5 * HOUR);
     });
 
-    it('is never lost: no write leaves a record without one', async () => {
+    it('is present after every write', async () => {
       const session = await create(HOUR, 12 * HOUR);
       await store.replace('one', renewed(session, 'access-2'), 1);
       await store.replace('one', renewed(session, 'access-3'), 1);
@@ -163,7 +163,7 @@ describe('the store in Redis', () => {
     });
   });
 
-  it('goes on when Redis has forgotten its scripts', async () => {
+  it('works after Redis has lost its scripts', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
     await store.create('one', sampleSession(), Date.now() + 60_000);
@@ -174,8 +174,8 @@ describe('the store in Redis', () => {
   });
 });
 
-describe('what Redis holds of a session (standards: E5)', () => {
-  it('shows nothing to who reads it: no token, no person, no ticket', async () => {
+describe('a session record in Redis (standards: E5)', () => {
+  it('reveals no token, user or session cookie', async () => {
     const { agent, gateway, provider, advance } = await openGateway();
     await agent.signIn();
     const seal = agent.cookies.get('coatcheck')?.value ?? '';
@@ -194,7 +194,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
     expect(gateway.logs()).not.toContain(seal);
   });
 
-  it('is of no use under another key: nobody becomes somebody else', async () => {
+  it('does not open under another key', async () => {
     const { agent, browser } = await openGateway({ config: uncached });
     await agent.signIn('/', { loginHint: 'alice' });
     const alices = await recordKey();
@@ -209,7 +209,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
   });
 
-  it('opens only as it was written: any flipped bit is a clean end', async () => {
+  it('ends the session cleanly when any bit is flipped or it is truncated', async () => {
     const { agent, gateway } = await openGateway({ config: uncached });
     await agent.signIn();
     const key = await recordKey();
@@ -246,7 +246,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
     }
   });
 
-  it('differs between any two writes of the same', async () => {
+  it('differs between any two writes of the same session', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
     const session = sampleSession();
@@ -262,7 +262,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
   });
 });
 
-describe('the indexes in Redis (standards: D17)', () => {
+describe('the indexes of sessions in Redis (standards: D17)', () => {
   const HOUR = 3_600_000;
   const issuer = 'https://login.example.test';
   const alice = { kind: 'subject', issuer, id: 'alice' } as const;
@@ -291,7 +291,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     return { wrap, hasCome: hasCome.promise, release: mayGo.resolve };
   };
 
-  it('live as long as the last session in them may, and go with the last one', async () => {
+  it('expire with the last session in them and are removed with it', async () => {
     const store = openStoreHere();
     await store.create('one', session(2 * HOUR), Date.now() + HOUR);
     await store.create('two', session(HOUR), Date.now() + HOUR);
@@ -306,7 +306,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await indexKeys()).toEqual([]);
   });
 
-  it('lose what has lapsed when a session begins', async () => {
+  it('drop expired entries when a session begins', async () => {
     const store = openStoreHere();
     await store.create('short', session(300), Date.now() + HOUR);
     await store.create('long', session(), Date.now() + HOUR);
@@ -317,7 +317,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await client.zcard(index)).toBe(2);
   });
 
-  it('lose what has ended by itself when they are read', async () => {
+  it('drop ended sessions when they are read', async () => {
     const store = openStoreHere();
     await store.create('idle', session(), Date.now() + 200);
     await store.create('used', session(), Date.now() + HOUR);
@@ -327,7 +327,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await client.zcard(index)).toBe(1);
   });
 
-  it('tell a reader of Redis nothing: their names are not hashes that could be tried out (standards: E5)', async () => {
+  it('reveal no subject, not even by hashing guesses (standards: E5)', async () => {
     const store = openStoreHere();
     await store.create('one', session(), Date.now() + HOUR);
     await store.putMarker(['end', 'subject', issuer, 'alice'], 'x', HOUR);
@@ -346,7 +346,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect([...texts, ...digests].filter((secret) => dump.includes(secret))).toEqual([]);
   });
 
-  it('are found by every secret that still reads, and by none that was removed (standards: E6)', async () => {
+  it('are found with every active secret and with no removed secret (standards: E6)', async () => {
     const second = 'the second secret, of 32 characters';
     await openStoreHere().create('old', session(), Date.now() + HOUR);
     const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
@@ -359,7 +359,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await indexKeys()).toEqual([]);
   });
 
-  it('keep what another process can open and this one cannot', async () => {
+  it('keep entries that only another process can open', async () => {
     const second = 'the second secret, of 32 characters';
     const other = openStoreHere({ secrets: [SESSION_SECRET, second] });
     await other.create('one', session(), Date.now() + HOUR);
@@ -371,7 +371,7 @@ describe('the indexes in Redis (standards: D17)', () => {
   });
 
   it.each([1, 2, 3, 4, 5])(
-    'hide no session when a process dies at step %i of a sign-in, and nothing stays for ever',
+    'hide no session and leave no key without TTL when a process dies at step %i of a sign-in',
     async (step) => {
       let steps = 0;
       const dying = openStoreHere({
@@ -396,7 +396,7 @@ describe('the indexes in Redis (standards: D17)', () => {
   );
 
   it.each(['before', 'after'])(
-    'cannot lose a session that begins while they are read, and is taken out %s it is written',
+    'keep a session that begins during a read which removes its entry %s the record is written',
     async (moment) => {
       const record = hold('create');
       const strike = hold('index');
@@ -417,7 +417,7 @@ describe('the indexes in Redis (standards: D17)', () => {
     },
   );
 
-  it('take no more room than a session may, all in all: 3.5 kB with tokens of 1.1 kB', async () => {
+  it('use at most 3.5 kB together with a session with tokens of 1.1 kB', async () => {
     const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const sign = (claims: Record<string, unknown>) => {
       const header = base64({ alg: 'RS256', typ: 'JWT', kid: 'k'.repeat(43) });
@@ -462,10 +462,10 @@ describe('the indexes in Redis (standards: D17)', () => {
 
 const [first, second] = [SESSION_SECRET, 'the second secret, of 32 characters'];
 
-describe('the rotation of secrets (standards: E6)', () => {
+describe('the rotation of session secrets (standards: E6)', () => {
   const keyIdOf = async (key: string) => (await client.hgetBuffer(key, 'e'))?.readUInt32BE(1);
 
-  it('ends nobody: what an old secret sealed is still read, and the new one writes', async () => {
+  it('ends no session: records under the old secret are read and new ones use the new secret', async () => {
     const rig = await openGateway({ config: uncached });
     const { agent, gateway } = rig;
     await agent.signIn();
@@ -485,7 +485,7 @@ describe('the rotation of secrets (standards: E6)', () => {
     expect((await finishLogin(other, login)).status).toBe(303);
   });
 
-  it('ends with the old secret what only that one sealed, and nothing else', async () => {
+  it('ends only the sessions sealed with the removed secret', async () => {
     const { agent, browser, gateway } = await openGateway();
     await agent.signIn();
     expect((await agent.fetch('/api/one')).status).toBe(200);
@@ -540,7 +540,7 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
   });
 });
 
-describe('two gateways on one Redis', () => {
+describe('two gateways with one Redis', () => {
   /** Only a message can drop what is cached for so long. */
   const cached = { session: { cache: { maxAge: '1h' } } };
   let rig: TestGateway;
@@ -570,7 +570,7 @@ describe('two gateways on one Redis', () => {
     return [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => id);
   };
 
-  it('both see at once what one of them changed', async () => {
+  it('both see a change by one of them at once', async () => {
     const [token] = bearers();
     rig.provider.revokeAccessToken(token ?? '');
     expect((await rig.agent.fetch('/api/refreshed')).status).toBe(200);
@@ -584,14 +584,14 @@ describe('two gateways on one Redis', () => {
     expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('both see at once what one of them ended', async () => {
+  it('both see the end of a session at once', async () => {
     await rig.agent.fetch('/auth/logout', { method: 'POST' });
     await vi.waitFor(async () => {
       expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     }, PATIENCE);
   });
 
-  it('serve nothing from memory while messages may be missed, and do so again when they cannot', async () => {
+  it('bypass the cache while their subscription is down and use it again afterwards', async () => {
     await client.call('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void client.call('ACL', 'SETUSER', 'default', '+subscribe'));
     await cutSubscriptions();
@@ -609,7 +609,7 @@ describe('two gateways on one Redis', () => {
     await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(0), PATIENCE);
   });
 
-  it('forget what they hold when their subscription was cut for a moment', async () => {
+  it('clear the cache after a short interruption of their subscription', async () => {
     const before = await subscriptions();
     await client.del(await recordKey());
     await cutSubscriptions();
@@ -623,7 +623,7 @@ describe('two gateways on one Redis', () => {
 });
 
 describe('the load on Redis', () => {
-  it('never scans, and a request that needs no write makes none', async () => {
+  it('includes no scan and no write for a request that needs none', async () => {
     const rig = await openGateway();
     await rig.agent.signIn();
     await client.config('RESETSTAT');

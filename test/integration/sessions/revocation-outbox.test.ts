@@ -46,13 +46,10 @@ const tokensOf = (taken: readonly PendingRevocation[]) =>
   taken.map(({ refreshToken }) => refreshToken).toSorted();
 
 describe.each([
-  [
-    'in the process',
-    (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options }),
-  ],
+  ['in memory', (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options })],
   ['in Redis', openRedisOutbox],
-])('an outbox %s', (_where, open) => {
-  it('gives a token to nobody else before the lease of its keeper is over, and then to one', async () => {
+])('a revocation outbox %s', (_where, open) => {
+  it('gives a token to one other caller only after the lease has expired', async () => {
     const outbox = open();
     const begunAtMs = Date.now();
     const kept = await outbox.keep('rt-✓');
@@ -67,7 +64,7 @@ describe.each([
     expect(await outbox.take(10)).toEqual([]);
   });
 
-  it('gives each token to one of many who ask at once', async () => {
+  it('gives each token to one of many concurrent callers', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
     const tokens = Array.from({ length: 60 }, (_, at) => `rt-${at}`).toSorted();
@@ -77,13 +74,13 @@ describe.each([
     expect(tokensOf(taken.flat())).toEqual(tokens);
   });
 
-  it('gives at most as many as are asked for', async () => {
+  it('gives at most the requested number of tokens', async () => {
     const outbox = open({ leaseMs: 0 });
     for (const token of ['one', 'two', 'three']) await outbox.keep(token);
     expect(await outbox.take(2)).toHaveLength(2);
   });
 
-  it('forgets what is through', async () => {
+  it('drops a token once it is revoked', async () => {
     const outbox = open();
     const kept = await outbox.keep('rt');
     await kept.forget();
@@ -91,7 +88,7 @@ describe.each([
     expect(await outbox.take(10)).toEqual([]);
   });
 
-  it('gives what was put back again from its time on', async () => {
+  it('gives a token that was put back from its retry time on', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
     const kept = await outbox.keep('rt');
@@ -107,14 +104,14 @@ describe.each([
 });
 
 describe('in Redis', () => {
-  it('a token cannot be read by who has the dump (standards: D8)', async () => {
+  it('the outbox reveals no token in a dump (standards: D8)', async () => {
     await openRedisOutbox().keep('canary-refresh-token');
     const dump = await redis.dump();
     expect(dump).toContain(`zset ttl=`);
     expect(dump).not.toContain('canary');
   });
 
-  it('one key holds all tokens, and goes a day after the last was kept', async () => {
+  it('the outbox uses one key that expires a day after the last token was added', async () => {
     const outbox = openRedisOutbox();
     const [first] = await Promise.all([outbox.keep('one'), outbox.keep('two')]);
     expect(await redis.command('KEYS', '*')).toEqual([KEY]);
@@ -125,7 +122,7 @@ describe('in Redis', () => {
     expect(await redis.command('ZCARD', KEY)).toBe(1);
   });
 
-  it('no more than a bounded number waits: the one that would wait longest is given up', async () => {
+  it('the outbox drops the token that would wait longest when it is full', async () => {
     const outbox = openRedisOutbox({ leaseMs: 0 });
     const now = Date.now();
     for (let at = 0; at < 50_000; at += 1_000) {
@@ -137,7 +134,7 @@ describe('in Redis', () => {
     expect(await redis.command('ZSCORE', KEY, 'x49999')).toBeNull();
   });
 
-  it('a token does not open with another time beside it', async () => {
+  it('the outbox opens no token whose time was changed', async () => {
     await openRedisOutbox().keep('rt');
     const [member] = (await redis.command('ZRANGE', KEY, 0, 0)) as [string];
     // Read again as bytes, since the reply above is text.
@@ -149,7 +146,7 @@ describe('in Redis', () => {
     expect(await openRedisOutbox().take(10)).toEqual([]);
   });
 
-  it('a token that was sealed by an unknown secret is left to who knows it, for a day', async () => {
+  it('the outbox leaves a token sealed with an unknown secret to other processes for a day', async () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET, SESSION_SECRET], clock });
@@ -163,7 +160,7 @@ describe('in Redis', () => {
     expect(await redis.command('EXISTS', KEY)).toBe(0);
   });
 
-  it('tokens that cannot be opened do not stand in the way of those that can', async () => {
+  it('the outbox returns readable tokens despite unreadable ones', async () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET], clock });
@@ -175,7 +172,7 @@ describe('in Redis', () => {
     expect(tokensOf(await ours.take(1))).toEqual(['rt']);
   });
 
-  it('nothing that was not put there by us is taken for a token, or stays', async () => {
+  it('the outbox drops entries that it did not write', async () => {
     await redis.command('ZADD', KEY, 0, 'short');
     await redis.command('ZADD', KEY, 0, Buffer.alloc(80));
     await redis.command('ZADD', KEY, 0, Buffer.alloc(80, 0xff));

@@ -28,12 +28,12 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   const isGone = (key: string) =>
     vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), PATIENCE);
 
-  describe('load', () => {
-    it('gives undefined for a key that was never used', async () => {
+  describe('loading a record', () => {
+    it('returns undefined for an unknown key', async () => {
       expect(await store.loadRecord('nobody')).toBeUndefined();
     });
 
-    it('gives a session as it was created, as its first version', async () => {
+    it('returns a session as it was created with version 1', async () => {
       const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
       const idleExpiresAtMs = later();
       await store.create('one', session, idleExpiresAtMs);
@@ -42,7 +42,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       );
     });
 
-    it('keeps sessions apart', async () => {
+    it('keeps sessions separate', async () => {
       await store.create('one', sampleSession({ subject: 'alice' }), later());
       await store.create('two', sampleSession({ subject: 'bob' }), later());
       expect((await store.loadRecord('one'))?.session.subject).toBe('alice');
@@ -51,14 +51,14 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await store.loadRecord('two')).toBeDefined();
     });
 
-    it('gives back tokens of any size', async () => {
+    it('returns tokens of any size', async () => {
       const session = renewed(sampleSession(), 'x'.repeat(200_000));
       await store.create('one', session, later());
       expect((await store.loadRecord('one'))?.session).toEqual(session);
     });
   });
 
-  describe('look', () => {
+  describe('loading a view', () => {
     const open = async () => {
       const session = sampleSession();
       await store.create('one', session, later());
@@ -68,7 +68,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     /** What requests need of a session, taken from all of it. */
     const lessOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
 
-    it('gives what requests need of a session, and no other secret of it', async () => {
+    it('returns only what requests need and no other secret of the session', async () => {
       const { session, seen } = await open();
       expect(seen).toEqual(await lessOf('one'));
       const { refreshToken = '', idToken = '' } = session.tokens;
@@ -81,7 +81,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(text).toContain(session.tokens.access['']?.value);
     });
 
-    it('sees every change, whatever was known before', async () => {
+    it('reflects every change regardless of the known version', async () => {
       const { session, seen } = await open();
       const further = Date.now() + 120_000;
       await store.touch('one', further);
@@ -93,7 +93,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(looked?.session.tokens.access['']?.value).toBe('access-2');
     });
 
-    it('gives undefined for one that has ended, whatever was known before', async () => {
+    it('returns undefined for an ended session regardless of the known version', async () => {
       const { seen } = await open();
       await store.remove('one');
       expect(await store.loadView('one', seen)).toBeUndefined();
@@ -101,8 +101,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('replace', () => {
-    it('writes the next version over the one expected, and leaves the idle limit', async () => {
+  describe('replacing a record', () => {
+    it('writes the next version over the expected one and keeps the idle limit', async () => {
       const session = sampleSession();
       const idleExpiresAtMs = later();
       await store.create('one', session, idleExpiresAtMs);
@@ -115,14 +115,17 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect((await store.loadRecord('one'))?.version).toBe(3);
     });
 
-    it.each([0, 2, 11])('changes nothing over version %i of a first one: conflict', async (version) => {
-      const session = sampleSession();
-      await store.create('one', session, later());
-      expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
-      expect(await store.loadRecord('one')).toMatchObject({ session, version: 1 });
-    });
+    it.each([0, 2, 11])(
+      'reports a conflict and changes nothing when the expected version is %i instead of 1',
+      async (version) => {
+        const session = sampleSession();
+        await store.create('one', session, later());
+        expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
+        expect(await store.loadRecord('one')).toMatchObject({ session, version: 1 });
+      },
+    );
 
-    it('has one winner among many who expect the same version', async () => {
+    it('succeeds for one of many callers that expect the same version', async () => {
       const session = sampleSession();
       await store.create('one', session, later());
       const results = await Promise.all(
@@ -135,7 +138,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       });
     });
 
-    it('does not bring back a session that has ended: gone', async () => {
+    it('reports gone for an ended session and does not restore it', async () => {
       const session = sampleSession();
       expect(await store.replace('one', session, 1)).toBe('gone');
       await store.create('one', session, later());
@@ -150,8 +153,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect.objectContaining({ access: { '': expect.objectContaining({ value }) } }) as unknown;
   });
 
-  describe('touch', () => {
-    it('moves the idle limit on, and nothing else', async () => {
+  describe('touching a session', () => {
+    it('extends only the idle limit', async () => {
       const session = sampleSession();
       await store.create('one', session, later());
       const further = Date.now() + 120_000;
@@ -161,14 +164,14 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       );
     });
 
-    it('never moves it back', async () => {
+    it('never shortens the idle limit', async () => {
       const idleExpiresAtMs = later();
       await store.create('one', sampleSession(), idleExpiresAtMs);
       expect(await store.touch('one', idleExpiresAtMs - 30_000)).toBe(true);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
     });
 
-    it('holds through a replacement', async () => {
+    it('keeps the new idle limit through a replacement', async () => {
       const session = sampleSession();
       await store.create('one', session, later());
       const further = Date.now() + 120_000;
@@ -177,7 +180,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(further);
     });
 
-    it('tells that a session has ended, and does not bring it back', async () => {
+    it('reports an ended session and does not restore it', async () => {
       expect(await store.touch('one', later())).toBe(false);
       await store.create('one', sampleSession(), later());
       await store.remove('one');
@@ -186,8 +189,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('remove', () => {
-    it('gives the session as it was last', async () => {
+  describe('removing a session', () => {
+    it('returns its last state', async () => {
       const session = sampleSession();
       const idleExpiresAtMs = later();
       await store.create('one', session, idleExpiresAtMs);
@@ -199,17 +202,17 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
-    it('gives it to exactly one of many', async () => {
+    it('returns the session to exactly one of many callers', async () => {
       await store.create('one', sampleSession(), later());
       const removed = await Promise.all(Array.from({ length: 20 }, () => store.remove('one')));
       expect(removed.filter((stored) => stored !== undefined)).toHaveLength(1);
     });
 
-    it('gives undefined for what is not there', async () => {
+    it('returns undefined for an unknown key', async () => {
       expect(await store.remove('nobody')).toBeUndefined();
     });
 
-    it('ends a race against a replacement either way, but never with a session that lives on', async () => {
+    it('leaves no session after a race with a replacement', async () => {
       const session = sampleSession();
       for (let round = 0; round < 20; round += 1) {
         const key = `key-${round}`;
@@ -223,20 +226,20 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   });
 
   describe('the end of a session', () => {
-    it('comes by itself at its idle limit', async () => {
+    it('comes at its idle limit', async () => {
       await store.create('one', sampleSession(), soon());
       await isGone('one');
       expect(await store.touch('one', later())).toBe(false);
       expect(await store.remove('one')).toBeUndefined();
     });
 
-    it('comes at its absolute limit, however far the idle limit was moved', async () => {
+    it('comes at its absolute limit regardless of the idle limit', async () => {
       await store.create('one', sampleSession({ absoluteExpiresAtMs: soon() }), later());
       await store.touch('one', Date.now() + 120_000);
       await isGone('one');
     });
 
-    it("comes with the known end of its refresh token's life", async () => {
+    it('comes at the announced expiry of its refresh token', async () => {
       const { tokens } = sampleSession();
       await store.create(
         'one',
@@ -247,7 +250,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await isGone('one');
     });
 
-    it('comes later when the idle limit is moved in time', async () => {
+    it('comes later when the idle limit is extended in time', async () => {
       const idleExpiresAtMs = soon(1_500);
       await store.create('one', sampleSession(), idleExpiresAtMs);
       await store.touch('one', later());
@@ -255,7 +258,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await store.loadRecord('one')).toBeDefined();
     });
 
-    it('comes later when a new refresh token lives longer', async () => {
+    it('comes later when a new refresh token expires later', async () => {
       const session = sampleSession();
       const refreshExpiresAtMs = soon(1_500);
       await store.create('one', { ...session, tokens: { ...session.tokens, refreshExpiresAtMs } }, later());
@@ -265,7 +268,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('ofOwner (standards: D17)', () => {
+  describe('finding the sessions of a subject or sid (standards: D17)', () => {
     const issuer = 'https://login.example.test';
     const person = (id: string) => ({ kind: 'subject', issuer, id }) as const;
     const atProvider = (id: string) => ({ kind: 'sid', issuer, id }) as const;
@@ -279,19 +282,19 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('b1', sampleSession({ subject: 'bob', providerSessionId: 's3' }), later());
     });
 
-    it('gives all sessions of a person, and none of anybody else', async () => {
+    it('returns all sessions of a user and no others', async () => {
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
       expect(await keysOf(person('bob'))).toEqual(['b1']);
       expect(await keysOf(person('nobody'))).toEqual([]);
     });
 
-    it('gives the sessions that began in one session of the provider', async () => {
+    it('returns the sessions that belong to one session at the provider', async () => {
       await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
       expect(await keysOf(atProvider('s1'))).toEqual(['a1', 'a4']);
       expect(await keysOf(atProvider('s3'))).toEqual(['b1']);
     });
 
-    it('keeps the people of one issuer apart from those of another', async () => {
+    it('keeps users of different issuers separate', async () => {
       const other = 'https://other.example.test';
       await store.create(
         'x1',
@@ -303,13 +306,13 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await keysOf({ kind: 'sid', issuer: other, id: 's1' })).toEqual(['x1']);
     });
 
-    it('takes no part of a name for another: not a sid for a subject, not an issuer that ends in one', async () => {
+    it('confuses neither a sid with a subject nor parts of the issuer with the subject', async () => {
       expect(await keysOf(person('s1'))).toEqual([]);
       expect(await keysOf(atProvider('alice'))).toEqual([]);
       expect(await keysOf({ kind: 'subject', issuer: `${issuer}a`, id: 'lice' })).toEqual([]);
     });
 
-    it('gives them as they are now', async () => {
+    it('returns their current state', async () => {
       const session = sampleSession({ subject: 'alice', providerSessionId: 's1' });
       await store.replace('a1', renewed(session, 'access-2'), 1);
       const further = Date.now() + 120_000;
@@ -319,13 +322,13 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(found).toMatchObject({ version: 2, idleExpiresAtMs: further });
     });
 
-    it('forgets those that were removed', async () => {
+    it('omits removed sessions', async () => {
       await store.remove('a1');
       expect(await keysOf(person('alice'))).toEqual(['a2', 'a3']);
       expect(await keysOf(atProvider('s1'))).toEqual([]);
     });
 
-    it('forgets those that ended by themselves', async () => {
+    it('omits expired sessions', async () => {
       await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's4' }), soon());
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3', 'a4']);
       await isGone('a4');
@@ -333,7 +336,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await keysOf(atProvider('s4'))).toEqual([]);
     });
 
-    it('finds each of many that begin while others look', async () => {
+    it('finds every session that begins during concurrent lookups', async () => {
       const keys = Array.from({ length: 30 }, (_, at) => `many-${String(at).padStart(2, '0')}`);
       const looks = keys.map(() => store.ofOwner(person('carol')));
       await Promise.all(keys.map((key) => store.create(key, sampleSession({ subject: 'carol' }), later())));
@@ -342,15 +345,15 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('a generation (standards: D24)', () => {
-    it('is the first at the start, which sessions say nothing of', async () => {
+  describe('the session generation (standards: D24)', () => {
+    it('is 0 at the start and absent from sessions', async () => {
       await store.create('one', sampleSession(), later());
       const stored = await store.loadRecord('one');
       expect(store.generation()).toBe(0);
       expect(stored?.session.generation).toBeUndefined();
     });
 
-    it('is another one each time, by which sessions of older ones are told', async () => {
+    it('increases with each revocation so that sessions of earlier generations are recognized', async () => {
       await store.create('one', sampleSession(), later());
       await store.beginGeneration();
       const second = store.generation();
@@ -362,7 +365,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect((await store.loadRecord('two'))?.session.generation).toBe(second);
     });
 
-    it('tells who listens that every session is concerned', async () => {
+    it('notifies listeners that every session is affected', async () => {
       const heard: (SessionChange | undefined)[] = [];
       await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
       store.onChange((change) => heard.push(change));
@@ -371,29 +374,29 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('a note', () => {
-    it('is kept on its subject, and on no other', async () => {
+  describe('a marker', () => {
+    it('belongs to exactly one list of names', async () => {
       await store.putMarker(['kind', 'a', 'bc'], 'text', 60_000);
       expect(await store.getMarker(['kind', 'a', 'bc'])).toBe('text');
       expect(await store.getMarker(['kind', 'ab', 'c'])).toBeUndefined();
       expect(await store.getMarker(['other', 'a', 'bc'])).toBeUndefined();
     });
 
-    it('gives way to a later one, and may say nothing', async () => {
+    it('is replaced by a later one and can be empty', async () => {
       await store.putMarker(['kind'], 'one', 60_000);
       await store.putMarker(['kind'], '', 60_000);
       expect(await store.getMarker(['kind'])).toBe('');
     });
 
-    it('is gone when its time is over', async () => {
+    it('expires after its lifetime', async () => {
       await store.putMarker(['kind'], 'text', 200);
       expect(await store.getMarker(['kind'])).toBe('text');
       await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), PATIENCE);
     });
   });
 
-  describe('onChange', () => {
-    it('tells of each change and each end with its version, in order for each session', async () => {
+  describe('a change listener', () => {
+    it('receives each change and each end with its version, in order per session', async () => {
       const heard: (SessionChange | undefined)[] = [];
       await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
       store.onChange((change) => heard.push(change));
@@ -416,8 +419,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('the store itself', () => {
-    it('says that it is there', async () => {
+  describe('a ping of the store', () => {
+    it('succeeds and marks the store as reachable', async () => {
       await store.ping();
       expect(store.wasReachable()).toBe(true);
     });

@@ -70,14 +70,14 @@ describe('the description of an error', () => {
       unreadable = error;
     }
     const described = JSON.stringify(describeError(new Error('parsing failed', { cause: unreadable })));
-    expect(described).toContain('a text could not be read');
+    expect(described).toContain('a text could not be parsed');
     expect(described + JSON.stringify(describeError(unreadable))).not.toContain('canary');
   });
 
   it('says of anything else that is thrown only what type it has', () => {
     for (const thrown of ['canary', { token: 'canary' }, 1, null, undefined])
       expect(JSON.stringify(describeError(thrown))).toMatch(
-        /^\{"type":"\w+","message":"a value that is no error/,
+        /^\{"type":"\w+","message":"a value other than an Error/,
       );
   });
 

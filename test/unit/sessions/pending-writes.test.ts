@@ -92,7 +92,7 @@ describe('a session that could not be written', () => {
     const { unsaved, stored, lines } = await openUnsaved();
     void unsaved.hold(stored, 1);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain('held in memory');
+    expect(lines[0]).toContain('keeping them in memory');
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
   });
 

@@ -155,7 +155,7 @@ describe('using a session', () => {
     store.isAway = true;
     expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
     await vi.advanceTimersByTimeAsync(0);
-    expect(lines.at(-1)).toContain('idle limit');
+    expect(lines.at(-1)).toContain('idle timeout');
   });
 
   it('only looks, where it is only asked about (E7)', async () => {

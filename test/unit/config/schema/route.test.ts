@@ -64,13 +64,13 @@ describe('a route', () => {
   it('refuses a path that another route has', () => {
     const routes = [route, { ...route, path: '/other' }, route];
     expect(problemsWith({ routes })).toEqual([
-      'routes[2].path: expected a path of its own; routes[0] has the same, got "/api"',
+      'routes[2].path: expected a unique path; routes[0] has the same, got "/api"',
     ]);
   });
 
   it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
     expect(routeProblems({ path })).toEqual([
-      expect.stringMatching(/^path: expected a path outside login\.prefix, which is the gateway's own/),
+      expect.stringMatching(/^path: expected a path outside login\.prefix, which the gateway reserves/),
     ]);
   });
 

@@ -51,7 +51,7 @@ describe('a private key', () => {
     const [problem = '', ...others] = problemsWith(withKey(written));
     expect(others).toEqual([]);
     expect(problem).toMatch(
-      /^provider\.privateKey: expected a private key .* got a string of \d+ characters$/,
+      /^provider\.privateKey: expected an unencrypted private key, .* got a string of \d+ characters$/,
     );
     for (const line of written.split('\n').filter((part) => part.length > 3)) {
       expect(problem).not.toContain(line);
@@ -65,6 +65,8 @@ describe('a private key', () => {
       cipher: 'aes-256-cbc',
       passphrase: 'open sesame',
     });
-    expect(problemsWith(withKey(String(locked)))).toEqual([expect.stringMatching(/that is not encrypted/)]);
+    expect(problemsWith(withKey(String(locked)))).toEqual([
+      expect.stringMatching(/expected an unencrypted private key/),
+    ]);
   });
 });
