@@ -1,10 +1,10 @@
 import { withTimeout } from './with-timeout.ts';
 
-/** One run of a function, for everybody who waits for its result. */
+/** One run of a function, shared by all callers that wait for its result. */
 export type Run<Result> = {
   /**
-   * Gives the result, or undefined once `timeoutMs` have passed since the run called `started`, or since now if that is
-   * later. A caller that gives up does not end the run: the others go on waiting.
+   * The result, or undefined once `timeoutMs` have passed since the run called `started`, or since now if that is later. A
+   * caller that gives up does not end the run: the others go on waiting.
    */
   waitFor(timeoutMs: number): Promise<Result | undefined>;
 };
@@ -13,8 +13,8 @@ export type Run<Result> = {
 export type SingleFlight<Result> = {
   isRunning(key: string): boolean;
   /**
-   * Joins the run of this key, or begins it. `fn` calls `started` when whatever it had to wait for is there, and never
-   * rejects.
+   * Joins the run of this key, or begins it. `fn` calls `started` once it no longer waits for something itself, such as a
+   * lock: from then on the time-outs count. It never rejects.
    */
   run(key: string, fn: (started: () => void) => Promise<Result>): Run<Result>;
   /** Settles when all current runs have ended. */
