@@ -69,7 +69,7 @@ it.each([
   // A date has no fraction of a second.
   ['as a date', () => carol, 1_000, () => new Date(Date.now() + 2_000).toUTCString()],
 ])(
-  'sends no refresh for as long as the Retry-After of the provider asks, given %s',
+  'the gateway sends no refresh before the Retry-After of the provider, given %s',
   async (_how, who, leastMs, retryAfter) => {
     const member = fleet.member(0);
     const visitor = who();
@@ -83,7 +83,7 @@ it.each([
   },
 );
 
-it('fails all waiting requests in every process after one refresh and its retry while the token endpoint hangs', async () => {
+it('all waiting requests in every process fail after one refresh and its retry while the token endpoint hangs', async () => {
   Object.assign(fleet.provider, { rotate: 'grace', graceMs: 60_000 });
   const gate = fleet.provider.faults.hold('token');
   const calls = fleet.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
@@ -95,7 +95,7 @@ it('fails all waiting requests in every process after one refresh and its retry 
   Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });
 });
 
-it('keeps every session while the provider rejects the client credentials', async () => {
+it('the gateway keeps every session while the provider rejects the client credentials', async () => {
   const { secret } = fleet.provider.client;
   fleet.provider.client.secret = 'another secret';
   const load = startLoad(fleet, [alice, alice]);
@@ -109,7 +109,7 @@ it('keeps every session while the provider rejects the client credentials', asyn
 });
 
 it(
-  'keeps every session in an outage, serves valid tokens, backs off from the provider and recovers by itself',
+  'the gateway keeps every session in an outage, serves valid tokens, backs off and recovers by itself',
   async () => {
     fleet.provider.accessTokenLifetime = 3_600;
     const residents = await fleet.signIn(visitorNames(20, 'resident'));

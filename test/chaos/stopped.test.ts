@@ -107,7 +107,7 @@ it('tokens that arrive while their process is suspended are stored when it resum
   expect(refreshes()).toBe(1);
 });
 
-it('suspending a process during a hundred refreshes spends only the tokens in calls to the provider twice', async () => {
+it('suspending a process during a hundred refreshes spends only the tokens of calls already in progress twice', async () => {
   // The provider rotates at once and answers later: what is under way at the stop has been spent.
   fleet.provider.faults.delayMs('token', 25);
   const first = visitors.map((visitor) => visitor.call(holder));

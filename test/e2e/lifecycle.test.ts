@@ -72,7 +72,7 @@ function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
 }
 
 describe('starting', () => {
-  it('continues and logs it while the provider and the store are down and becomes ready once both are up', async () => {
+  it('the gateway starts without the provider and the store, logs this and becomes ready once both are up', async () => {
     await Promise.all([stage.provider.stop(), stage.redis.stop()]);
     const program = await stage.start();
     expect(await readiness(program)).toEqual({ status: 503, failing: ['store', 'provider'] });
@@ -96,7 +96,7 @@ describe('starting', () => {
 
 describe('stopping', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'completes running requests and background refreshes on %s and accepts no new connections',
+    'the gateway completes running requests and background refreshes on %s and accepts no new connections',
     async (signal) => {
       const { provider, upstream } = stage;
       const slow = holdSlowRequests();
@@ -136,7 +136,7 @@ describe('stopping', () => {
     },
   );
 
-  it('does not wait for connections without a request and waits only briefly for unfinished upgrades', async () => {
+  it('the gateway does not wait for connections without a request and waits only briefly for unfinished upgrades', async () => {
     const silent = await listenOnLoopback(createServer());
     const upgrade = (path: string, port: number) =>
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://127.0.0.1:${port}\r\n` +
@@ -173,7 +173,7 @@ describe('stopping', () => {
     await silent.stop();
   });
 
-  it('treats two signals at once as one and stops immediately on a later signal', async () => {
+  it('the gateway treats two signals at once as one and stops immediately on a later signal', async () => {
     const slow = holdSlowRequests();
     const program = await stage.start();
     const agent = await stage.signedIn(program);
@@ -194,7 +194,7 @@ describe('stopping', () => {
   });
 
   it.each([1, 2])(
-    'does not wait for event streams, which the browser reopens elsewhere: %i worker(s)',
+    'the gateway does not wait for event streams, which the browser reopens elsewhere: %i worker(s)',
     async (workers) => {
       const program = await stage.start({ config: { workers, shutdownTimeout: '60s' } });
       const agent = await stage.signedIn(program);
@@ -214,7 +214,7 @@ describe('stopping', () => {
     },
   );
 
-  it('ends an event stream that begins after the signal', async () => {
+  it('the gateway ends an event stream that begins after the signal', async () => {
     const program = await stage.start({ config: { shutdownTimeout: '60s' } });
     const agent = await stage.signedIn(program);
     const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -235,7 +235,7 @@ describe('stopping', () => {
     expect(await program.exit).toEqual({ code: 0, signal: null });
   });
 
-  it('cuts off unfinished responses shortly before shutdownTimeout and exits with code 0', async () => {
+  it('the gateway cuts off unfinished responses shortly before shutdownTimeout and exits with code 0', async () => {
     const program = await stage.start({ config: { shutdownTimeout: '5s' } });
     const agent = await stage.signedIn(program);
     const [endless, posted] = [controlledStream('application/x-ndjson'), controlledStream()];
@@ -263,7 +263,7 @@ describe('stopping', () => {
     );
   });
 
-  it('stops after shutdownTimeout despite an unfinished request and logs that', async () => {
+  it('the gateway exits after shutdownTimeout despite an unfinished request and logs this', async () => {
     const slow = holdSlowRequests();
     const program = await stage.start({ config: { shutdownTimeout: '1s' } });
     const agent = await stage.signedIn(program);

@@ -65,7 +65,7 @@ describe('routes with their own scopes or resource', () => {
     expectBalance();
   });
 
-  it('are refreshed one at a time when all tokens expire at once so that no refresh token is lost', async () => {
+  it('refresh their tokens one at a time when all expire at once so that no refresh token is lost', async () => {
     const replica = await market.rig.replica();
     const elsewhere = market.rig.browser({ like: market.rig.agent, at: replica });
     for (let round = 0; round < 5; round += 1) {
@@ -120,7 +120,7 @@ describe('routes with their own scopes or resource', () => {
     },
   );
 
-  it('whose scope is not granted leave the refresh limit to other routes and send no request per call', async () => {
+  it('whose scope is not granted cause one token request for many calls and leave the refresh limit to other routes', async () => {
     const limited = await openMarket(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
     await limited.rig.agent.signIn();
     const answers = Array.from({ length: 100 }, () => limited.rig.agent.fetch('/admin/one'));

@@ -78,7 +78,7 @@ describe('while Redis is down', () => {
     expect((await visitor.get('/auth/login')).status).toBe(302);
   });
 
-  it('the gateway stays ready, logs the outage once and reports it in the metrics and in readyz', async () => {
+  it('the gateway stays ready, logs the outage once and reports it in /metrics and /readyz', async () => {
     await rig.agent.signIn();
     await redis.stop();
     for (let call = 0; call < 3; call += 1) await rig.agent.fetch('/api/one');
@@ -434,7 +434,7 @@ describe('the admin listener', () => {
     '/livez/',
     '/metrics/x',
     '/__proto__',
-  ])('responds 404 at %s without an admin token', async (path) => {
+  ])('responds 404 at %s when no admin token is configured', async (path) => {
     expect((await admin(path)).status).toBe(404);
   });
 

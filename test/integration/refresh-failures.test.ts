@@ -204,7 +204,7 @@ describe('a refresh that fails for another reason keeps the session (standards: 
     expect(Number((await call()).header('retry-after'))).toBe(3_600);
   });
 
-  it('and opens the circuit breaker when the token endpoint keeps failing', async () => {
+  it('and backs off when the token endpoint keeps failing', async () => {
     rig.provider.faults.token = { status: 500 };
     rig.advance(LIFE);
     for (let wave = 0; wave < 10; wave += 1) for (const answer of await calls(10)) await expectKept(answer);

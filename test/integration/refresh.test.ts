@@ -319,9 +319,9 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
   });
 
   it.each<[string, Record<string, unknown>]>([
-    ['is of another person', { sub: 'mallory' }],
-    ['is of nobody', { sub: undefined }],
-    ['is of another issuer', { iss: 'https://other.example' }],
+    ['is for another user', { sub: 'mallory' }],
+    ['has no subject', { sub: undefined }],
+    ['is from another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
     ['is for another client in addition', { aud: ['web', 'other'] }],
   ])('ends the session when it %s and its access token is never used', async (_what, claims) => {
@@ -349,8 +349,8 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
   );
 
   it.each<[string, Record<string, unknown>]>([
-    ['is of another person', { sub: 'mallory' }],
-    ['is of another issuer', { iss: 'https://other.example' }],
+    ['is for another user', { sub: 'mallory' }],
+    ['is from another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
   ])('ends the session when it %s even while the JWKS is unavailable', async (_what, claims) => {
     await rig.provider.swapKeys();

@@ -46,7 +46,7 @@ const CLIENTS = 300;
 
 describe('a client that sends slowly', () => {
   it(
-    'while sending the request head is cut off and does not delay other clients (standards: F22)',
+    'is cut off during the request head and does not delay other clients (standards: F22)',
     { timeout: 120_000 },
     async () => {
       const clients = await Promise.all(Array.from({ length: CLIENTS }, () => openRaw(port)));
@@ -67,7 +67,7 @@ describe('a client that sends slowly', () => {
     ['a sign-out', head('POST /auth/logout HTTP/1.1', 'X-CSRF: 1', 'Content-Length: 1000')],
     ['a session request', head('GET /auth/session HTTP/1.1', 'Transfer-Encoding: chunked') + '3e8\r\n'],
   ])(
-    'while sending a body that the endpoint does not read is cut off: %s (standards: F22)',
+    'is cut off during a body that the endpoint does not read: %s (standards: F22)',
     async (_what, request) => {
       const client: RawConnection = await openRaw(port);
       client.write(request);

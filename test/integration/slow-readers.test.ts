@@ -85,7 +85,7 @@ it('an idle stream that the client has read stays open', async () => {
   client.close();
 });
 
-it('a client is not cut off on a route without an idle timeout', async () => {
+it('a client that does not read stays connected on a route without an idle timeout', async () => {
   const { client, response } = await ask('/endless');
   await sleep(3 * STALL_MS);
   expect([response.destroyed, response.writableLength > 0]).toEqual([false, true]);

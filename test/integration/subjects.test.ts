@@ -144,7 +144,7 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
     PATIENCE_MS,
   );
 
-  it('causes no lost session and no refresh token that is presented twice in these tests', () => {
+  it('ends no session and causes no second use of a refresh token in these tests', () => {
     const { families } = market.provider;
     expect(families.filter(({ alive, reuses }) => !alive || reuses > 0)).toEqual([]);
     expect(market.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);

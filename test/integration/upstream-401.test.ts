@@ -192,7 +192,7 @@ describe('an upstream that rejects every token', () => {
   });
 });
 
-describe('the decision to replay a call with another token (standards: G9)', () => {
+describe('the response of an upstream (standards: G9)', () => {
   it.each<[string, number, string[]]>([
     ['a 401 without a challenge', 401, []],
     ['a 401 that asks for a bearer token', 401, ['Bearer']],
@@ -210,7 +210,7 @@ describe('the decision to replay a call with another token (standards: G9)', () 
       ['Basic realm="a, b", Bearer error="invalid_token"'],
     ],
     ['a 401 with invalid_token in a second field', 401, ['Negotiate', 'Bearer error="invalid_token"']],
-  ])('is positive for %s', async (_what, code, challenges) => {
+  ])('causes a replay with another token when it is %s', async (_what, code, challenges) => {
     const headers = challenges.length === 0 ? {} : { 'www-authenticate': challenges };
     rig.upstream.respond(inTurn(status(code, headers), echo));
     expect((await rig.agent.fetch('/api/one')).status).toBe(200);
@@ -232,7 +232,7 @@ describe('the decision to replay a call with another token (standards: G9)', () 
     ['a 403 with invalid_token', 403, ['Bearer error="invalid_token"']],
     ['a 407', 407, ['Bearer error="invalid_token"']],
     ['a 200 with a challenge', 200, ['Bearer error="invalid_token"']],
-  ])('is negative for %s, which is passed on', async (_what, code, challenges) => {
+  ])('is passed on when it is %s', async (_what, code, challenges) => {
     rig.upstream.respond(status(code, { 'www-authenticate': challenges }, 'as it is'));
     const answer = await rig.agent.fetch('/api/one');
     expect([answer.status, answer.text()]).toEqual([code, 'as it is']);
@@ -247,16 +247,19 @@ describe('the decision to replay a call with another token (standards: G9)', () 
       'together with other challenges',
       ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
     ],
-  ])('becomes a step-up response for insufficient_user_authentication %s', async (_what, challenges) => {
-    rig.upstream.respond(status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'));
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual([]);
-    expect(answer.text()).not.toContain('secret text');
-    expect(rig.upstream.requests).toHaveLength(1);
-    expect(refreshes()).toBe(0);
-    expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
-  });
+  ])(
+    'becomes a step-up response when it is a 401 with insufficient_user_authentication %s',
+    async (_what, challenges) => {
+      rig.upstream.respond(status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'));
+      const answer = await rig.agent.fetch('/api/one');
+      expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+      expect(answer.setCookies).toEqual([]);
+      expect(answer.text()).not.toContain('secret text');
+      expect(rig.upstream.requests).toHaveLength(1);
+      expect(refreshes()).toBe(0);
+      expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
+    },
+  );
 
   it('becomes a step-up response after a replay as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
@@ -270,7 +273,7 @@ describe('the decision to replay a call with another token (standards: G9)', () 
     expect((await rig.agent.fetch('/api/two')).status).toBe(200);
   });
 
-  it('becomes a step-up response for a call with trailers as well', async () => {
+  it('becomes a step-up response to a call with trailers as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
     rig.upstream.respond(status(401, { 'www-authenticate': challenge }, 'secret text of the upstream'));
     const url = new URL(rig.gateway.url);

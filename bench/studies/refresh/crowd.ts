@@ -55,7 +55,7 @@ export async function measureCrowd(stage: Stage, effort: Effort, processes: numb
     const early = await provider.ask('refreshes');
     for (const cookie of cookies) await crowd(stage, gateways, cookie);
     if ((await provider.ask('refreshes')) !== early)
-      throw new Error('the machine is too slow for this measurement');
+      throw new Error('the machine is too slow for this measurementment');
     await sleep(signedInMs + LIFETIME_SECONDS * 1000 - performance.now());
 
     await provider.ask('setTokenDelay', TOKEN_DELAY_MS);

@@ -134,7 +134,7 @@ describe.each([
     expect(provider.approvals.tooEarly()).toBe(0);
   });
 
-  it('polls less often after the provider responds slow_down (standards: H13)', async () => {
+  it('polls less often once the provider asks for it (standards: H13)', async () => {
     await begin();
     approval().wantsSlower = true;
     advance(1);
@@ -280,7 +280,7 @@ describe.each([
   });
 });
 
-describe('a sign-in on another device by OpenID CIBA with a request or ID token that is invalid', () => {
+describe('a sign-in by OpenID CIBA', () => {
   it.each([
     ['from another issuer', { iss: 'https://evil.example' }],
     ['for another client', { aud: 'other' }],

@@ -38,7 +38,7 @@ describe('sign-ins in one browser whose callback arrives without the session coo
     expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
   });
 
-  it('a sign-in that began without the login cookies ends the session that another attempt recorded (standards: E2)', async () => {
+  it('a sign-in begun from another site ends the session that another attempt recorded (standards: E2)', async () => {
     await rig.agent.signIn();
     const former = rig.browser({ like: rig.agent });
     await beginLogin(rig.agent);

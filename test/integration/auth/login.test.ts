@@ -117,7 +117,7 @@ describe('GET /auth/login without a navigation', () => {
   });
 
   it.each(['/auth', '/auth/', '/auth/login/', '/auth/Login', '/auth/none', '/auth/login.json'])(
-    'responds 404 at %s',
+    'a request to the unknown path %s gets a 404',
     async (path) => {
       const answer = await request(rig.gateway.url).get(path).expect(404);
       expect(JSON.parse(answer.text)).toMatchObject({ code: 'not_found' });
@@ -184,7 +184,7 @@ describe('returnTo (standards: B1)', () => {
     ['/%09/evil.example', '/%09/evil.example'],
     ['/@evil.example', '/@evil.example'],
     ['/x&scope=admin', '/x&scope=admin'],
-  ])('%s is the location to which the login redirects', async (returnTo, location) => {
+  ])('sends the browser to the path %s after the login', async (returnTo, location) => {
     const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
     const callback = await finishLogin(rig.agent, begun);
     expect(callback.header('location')).toBe(location);

@@ -142,7 +142,7 @@ describe('a refresh at the vendor', () => {
     [500, 'application/json', 503],
     [429, 'application/json', 503],
     [200, 'application/json', 503],
-  ])('with a response of status %d and type %s makes a call respond %d', async (status, type, expected) => {
+  ])('that returns status %d with type %s gives the call status %d', async (status, type, expected) => {
     stand = await openVendorStand({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
     const agent = stand.browser();
     await postLogin(agent);

@@ -177,7 +177,7 @@ describe('the connections to an upstream', () => {
     }
   });
 
-  it('can be closed as the next request is sent and a repeatable request is sent again', async () => {
+  it('can be closed while the next request is sent, which is then sent again if repeatable', async () => {
     await stage.raw.stop();
     await stage.raw.start();
     let connections = 0;
@@ -199,7 +199,7 @@ describe('the connections to an upstream', () => {
     expect(stage.raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
   });
 
-  it('never carry a request again that is not safe to repeat', async () => {
+  it('never carry a non-repeatable request twice', async () => {
     await stage.raw.stop();
     await stage.raw.start();
     stage.raw.attend = async (socket, head) => {

@@ -22,7 +22,7 @@ beforeEach(() => stage.reset());
 
 afterAll(() => stage.close());
 
-it('Expect: 100-continue is answered with 100 after the checks and the body is forwarded without Expect', async () => {
+it('Expect: 100-continue gets a 100 after the checks and the body is forwarded without Expect', async () => {
   for (const path of ['/api/one', '/streamed/one', '/public/one']) {
     const connection = await stage.open();
     connection.write(stage.head(`POST ${path} HTTP/1.1`, ...EXPECT, 'Authorization: Bearer attacker'));
@@ -39,7 +39,7 @@ it('Expect: 100-continue is answered with 100 after the checks and the body is f
   }
 });
 
-it('Expect: 100-continue is answered with 100 for a chunked body but not for a request without a body', async () => {
+it('Expect: 100-continue gets a 100 for a chunked body but not for a request without a body', async () => {
   const connection = await stage.open();
   connection.write(
     stage.head('POST /api/one HTTP/1.1', 'Expect: 100-continue', 'Transfer-Encoding: chunked'),
@@ -74,7 +74,7 @@ it.each([
   ['with a body that is too large', 413, 'body_too_large', '/small/one', [SAME_ORIGIN]],
   ['for an unknown path', 404, 'not_found', '/nothing', [SAME_ORIGIN]],
 ])(
-  'Expect: 100-continue on a request %s is answered with the error and without 100',
+  'Expect: 100-continue on a request %s gets the error without a 100',
   async (_what, status, code, path, fields) => {
     const connection = await stage.open();
     const cookie = status === 401 ? [] : [`Cookie: ${stage.ticket}`];

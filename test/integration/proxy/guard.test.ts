@@ -163,7 +163,7 @@ describe('the Host field', () => {
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  it('determines no redirect URI and no X-Forwarded-Host does either (standards: F8)', async () => {
+  it('and X-Forwarded-Host do not determine the redirect URI (standards: F8)', async () => {
     const forwarded = ['X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: https', 'X-Forwarded-Port: 1'];
     const login = await stage.send('GET /auth/login HTTP/1.1', [...forwarded, 'Sec-Fetch-Mode: navigate']);
     const location = new URL(login.header('location') ?? '');
@@ -223,7 +223,7 @@ describe('the framing of a request', () => {
     ['a field folded by a tab', ['X-A: a', '\tContent-Length: 4'], ''],
     ['two CRs at the end of a field', ['X-A: a\r'], ''],
     ['a CR before a field', ['\rX-A: a'], ''],
-    ['a LF before a field', ['\nX-A: a'], ''],
+    ['an LF before a field', ['\nX-A: a'], ''],
     ['a CR instead of a value', ['X-A:\rContent-Length: 30'], ''],
     ['a space in a name', ['X A: a'], ''],
     ['a non-ASCII letter in a name', ['X\xe9A: a'], ''],

@@ -75,7 +75,7 @@ describe('an open WebSocket', () => {
     expect((await late.closed).code).toBe(1001);
   });
 
-  it('stays open when the session of another user ends', async () => {
+  it('stays open when the session of another user ends or when it has no session', async () => {
     stage = await openStage({ routes: [{ path: '/open', auth: 'none', websocket: true }] });
     const other = createUserAgent(stage.gateway.url);
     await other.signIn('/', { loginHint: 'bob' });

@@ -333,7 +333,7 @@ describe('an upstream that does not upgrade', () => {
 });
 
 describe('an open WebSocket', () => {
-  it('carries text, binary and large messages in both directions with a subprotocol', async () => {
+  it('carries text, binary and large messages in both directions with a subprotocol and compression', async () => {
     const socket = await stage.agent.websocket('/socket/live', { protocols: ['chat'] });
     expect(socket.protocol).toBe('chat');
     socket.send('hello \u20ac');

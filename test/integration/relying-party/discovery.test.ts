@@ -115,8 +115,8 @@ describe('the provider metadata', () => {
   });
 });
 
-describe('a provider that is down (standards: C3)', () => {
-  it('at startup is found automatically later and users can then sign in', async () => {
+describe('a provider outage (standards: C3)', () => {
+  it('at startup ends automatically and users can then sign in', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
     await open({ provider });
@@ -126,7 +126,7 @@ describe('a provider that is down (standards: C3)', () => {
     await stage.expectLogin();
   });
 
-  it('after sign-ins does not end sessions with a valid access token', async () => {
+  it('after sign-ins ends no session with a valid access token', async () => {
     await open();
     await stage.expectLogin();
     await stage.provider.stop();
@@ -136,7 +136,7 @@ describe('a provider that is down (standards: C3)', () => {
     await stage.provider.start();
   });
 
-  it('only for its JWKS allows logins with the cached keys', async () => {
+  it('of only the JWKS endpoint allows logins with the cached keys', async () => {
     await open();
     await stage.expectLogin();
     stage.provider.faults.jwks = { status: 503 };

@@ -82,7 +82,7 @@ describe('the iss of an authorization response (standards: B9)', () => {
   });
 });
 
-describe('a gateway with two providers in play', () => {
+describe('the gateway with two providers', () => {
   it('sends the code of the other provider to neither (standards: B8)', async () => {
     await open();
     const other = await openOtherProvider();

@@ -80,9 +80,9 @@ describe('a provider with TLS (standards: B16, C2)', () => {
   });
 
   it.each<[string, Identity]>([
-    ['signed by itself', selfSigned],
-    ['over', { key: serverKey, cert: certificates.expired }],
-    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+    ['self-signed', selfSigned],
+    ['expired', { key: serverKey, cert: certificates.expired }],
+    ['for another host', { key: serverKey, cert: certificates.ofAnotherHost }],
   ])('receives no request while its certificate is %s', async (_what, identity) => {
     const { provider, issuer, become } = await openSecureProvider(identity);
     const { agent, login } = await openGateway(provider, issuer);
@@ -93,9 +93,9 @@ describe('a provider with TLS (standards: B16, C2)', () => {
   });
 
   it.each<[string, Identity]>([
-    ['signed by itself', selfSigned],
-    ['over', { key: serverKey, cert: certificates.expired }],
-    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+    ['self-signed', selfSigned],
+    ['expired', { key: serverKey, cert: certificates.expired }],
+    ['for another host', { key: serverKey, cert: certificates.ofAnotherHost }],
   ])(
     'receives no code, secret or refresh token after its certificate becomes %s',
     async (_what, identity) => {

@@ -375,7 +375,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   });
 
   describe('a marker', () => {
-    it('belongs to exactly one list of names', async () => {
+    it('is stored under exactly one list of names', async () => {
       await store.putMarker(['kind', 'a', 'bc'], 'text', 60_000);
       expect(await store.getMarker(['kind', 'a', 'bc'])).toBe('text');
       expect(await store.getMarker(['kind', 'ab', 'c'])).toBeUndefined();

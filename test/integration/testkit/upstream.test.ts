@@ -139,8 +139,8 @@ describe('the test upstream', () => {
   });
 
   it.each([
-    ['a cut body of known length', cutMidBody('content-length'), 'HTTP/1.1 200 OK'],
-    ['a cut body in chunks', cutMidBody('chunked'), 'HTTP/1.1 200 OK'],
+    ['a truncated body of known length', cutMidBody('content-length'), 'HTTP/1.1 200 OK'],
+    ['a truncated chunked body', cutMidBody('chunked'), 'HTTP/1.1 200 OK'],
     ['no response', hangUp, 'the connection ended before a whole response: ""'],
     ['bytes that are not HTTP', garbage('SSH-2.0-OpenSSH\r\n\r\n'), 'not a status line: "SSH-2.0-OpenSSH"'],
   ])('sends %s', async (_what, behaviour, seen) => {
