@@ -1,5 +1,5 @@
 import type { EndReason } from './end-reason.ts';
-import { isOver, ownersOf, type Owner, type Session, type SessionRecord } from './session.ts';
+import { isOver, ownersOf, type Owner, type SessionData, type SessionRecord } from './session.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
 
 /** The sessions of a person, or of one session at the provider. */
@@ -7,16 +7,16 @@ export type SessionsBySubject = {
   /** The living sessions of an owner, the oldest first. */
   list(owner: Owner): Promise<readonly SessionRecord[]>;
   /** Ends the living sessions of an owner, or those of them that are meant; gives how many there were. */
-  endOf(owner: Owner, reason: EndReason, isMeant?: (session: Session) => boolean): Promise<number>;
+  endOf(owner: Owner, reason: EndReason, isMeant?: (data: SessionData) => boolean): Promise<number>;
   /** The same, and refuses the sign-ins of the owner that are under way. */
-  endSignInsOf(owner: Owner, reason: EndReason, isMeant?: (session: Session) => boolean): Promise<number>;
+  endSignInsOf(owner: Owner, reason: EndReason, isMeant?: (data: SessionData) => boolean): Promise<number>;
   /**
    * Tells whether the sign-in of a session that has just been created is one of those that were to be refused. A logout
    * either finds the session, or is found here.
    */
-  isRefused(session: Session, beganAtMs: number): Promise<boolean>;
+  isRefused(data: SessionData, beganAtMs: number): Promise<boolean>;
   /** Ends the oldest sessions of a person beyond the limit. */
-  keepToLimit(session: Session): Promise<void>;
+  keepToLimit(data: SessionData): Promise<void>;
 };
 
 /** Longer than any sign-in is under way, in milliseconds. */
@@ -34,12 +34,12 @@ export function createSessionsBySubject(deps: {
   const list: SessionsBySubject['list'] = async (owner) => {
     const all = await store.ofOwner(owner);
     return all
-      .filter((stored) => !isOver(stored, clock(), store.generation()))
-      .toSorted((a, b) => a.session.createdAtMs - b.session.createdAtMs || a.key.localeCompare(b.key));
+      .filter((record) => !isOver(record, clock(), store.generation()))
+      .toSorted((a, b) => a.data.createdAtMs - b.data.createdAtMs || a.key.localeCompare(b.key));
   };
 
   const endOf: SessionsBySubject['endOf'] = async (owner, reason, isMeant = () => true) => {
-    const meant = (await list(owner)).filter(({ session }) => isMeant(session));
+    const meant = (await list(owner)).filter(({ data }) => isMeant(data));
     const endings = await Promise.all(meant.map(({ key }) => end(key, reason)));
     return endings.filter((ending) => ending !== undefined).length;
   };
@@ -54,8 +54,8 @@ export function createSessionsBySubject(deps: {
       return endOf(owner, reason, isMeant);
     },
 
-    async isRefused(session, beganAtMs) {
-      const ends = await Promise.all(ownersOf(session).map((owner) => store.getMarker(endNote(owner))));
+    async isRefused(data, beganAtMs) {
+      const ends = await Promise.all(ownersOf(data).map((owner) => store.getMarker(endNote(owner))));
       return ends.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 

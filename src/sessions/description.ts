@@ -11,13 +11,13 @@ export type SessionDescription = {
 };
 
 /** Describes a session. `idleTimeout` is in milliseconds. */
-export function describeSession(stored: SessionRecord, idleTimeout: number): SessionDescription {
-  const { key, session, idleExpiresAtMs } = stored;
+export function describeSession(record: SessionRecord, idleTimeout: number): SessionDescription {
+  const { key, data, idleExpiresAtMs } = record;
   return {
     id: key,
-    createdAt: isoOf(session.createdAtMs),
-    lastSeenAt: isoOf(Math.max(session.createdAtMs, idleExpiresAtMs - idleTimeout)),
-    expiresAt: isoOf(livesUntilMs(stored)),
+    createdAt: isoOf(data.createdAtMs),
+    lastSeenAt: isoOf(Math.max(data.createdAtMs, idleExpiresAtMs - idleTimeout)),
+    expiresAt: isoOf(livesUntilMs(record)),
   };
 }
 

@@ -5,7 +5,7 @@ import type { SessionStore } from './store/store.ts';
 /** Tells who keeps something open for a session, such as a socket, when the session has ended. */
 export type EndWatcher = {
   /** Calls `onEnd` once when the session ends, here, on another replica or by its limits; returns the way to stop. */
-  watch(stored: SessionView, onEnd: () => void): () => void;
+  watch(session: SessionView, onEnd: () => void): () => void;
 };
 
 /** The longest pause between two looks at a watched session, in milliseconds; also what a timer can hold. */
@@ -33,9 +33,9 @@ export function createEndWatcher(deps: { store: SessionStore; clock: () => numbe
   };
   const look = async (watch: Watch, known?: SessionView) => {
     try {
-      const stored = await store.loadView(watch.key, known);
-      if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
-      arm(watch, livesUntilMs(stored) - clock());
+      const session = await store.loadView(watch.key, known);
+      if (session === undefined || isOver(session, clock(), store.generation())) return end(watch);
+      arm(watch, livesUntilMs(session) - clock());
     } catch {
       armSoon(watch);
     }
@@ -57,18 +57,18 @@ export function createEndWatcher(deps: { store: SessionStore; clock: () => numbe
     }
   });
 
-  const begin = (stored: SessionView): Watch => {
-    const watch: Watch = { key: stored.key, listeners: new Set(), timer: undefined };
+  const begin = (session: SessionView): Watch => {
+    const watch: Watch = { key: session.key, listeners: new Set(), timer: undefined };
     watches.set(watch.key, watch);
     // SECURITY: it may have ended since it was read, and the message have come before anybody listened. Whoever joins a
     // watch later needs no look of its own: that message would have ended it.
-    void look(watch, stored);
+    void look(watch, session);
     return watch;
   };
 
   return {
-    watch(stored, onEnd) {
-      const watch = watches.get(stored.key) ?? begin(stored);
+    watch(session, onEnd) {
+      const watch = watches.get(session.key) ?? begin(session);
       watch.listeners.add(onEnd);
       return () => {
         watch.listeners.delete(onEnd);

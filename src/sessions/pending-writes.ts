@@ -1,7 +1,7 @@
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import { PENDING_WRITE_RETRY } from '../timing.ts';
-import { isOver, type Session, type SessionRecord } from './session.ts';
+import { isOver, type SessionData, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
 /** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
@@ -11,7 +11,7 @@ export type PendingWrites = {
   /** Forgets the state of a session that has ended; what was to be written finds it `gone`. */
   drop(key: string): void;
   /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
-  hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
+  hold(record: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
 
 export function createPendingWrites(deps: {
@@ -28,11 +28,11 @@ export function createPendingWrites(deps: {
   });
   const write = async (
     key: string,
-    session: Session,
+    data: SessionData,
     version: number,
   ): Promise<ReplaceResult | undefined> => {
     try {
-      return await store.replace(key, session, version);
+      return await store.replace(key, data, version);
     } catch {
       return undefined;
     }
@@ -42,20 +42,20 @@ export function createPendingWrites(deps: {
     get: (key) => held.get(key),
     drop: (key) => void held.delete(key),
 
-    async hold(stored, expectedVersion) {
-      held.set(stored.key, stored);
+    async hold(record, expectedVersion) {
+      held.set(record.key, record);
       log.warn('cannot write new tokens to the store; keeping them in memory until the store is back');
       try {
-        for (let failures = 1; !isOver(stored, clock(), store.generation()); failures += 1) {
+        for (let failures = 1; !isOver(record, clock(), store.generation()); failures += 1) {
           await new Promise((resolve) =>
             setTimeout(resolve, unjitteredBackoffMs(failures, PENDING_WRITE_RETRY)),
           );
-          const result = await write(stored.key, stored.session, expectedVersion);
+          const result = await write(record.key, record.data, expectedVersion);
           if (result !== undefined) return result;
         }
         return 'gone';
       } finally {
-        if (held.get(stored.key) === stored) held.delete(stored.key);
+        if (held.get(record.key) === record) held.delete(record.key);
       }
     },
   };

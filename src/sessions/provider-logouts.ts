@@ -1,5 +1,5 @@
 import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
-import type { Owner, Session } from './session.ts';
+import type { Owner, SessionData } from './session.ts';
 import type { Sessions } from './service.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
 
@@ -18,7 +18,7 @@ export function createProviderLogouts(deps: {
 
   return async function endByProvider(logout) {
     if ((await store.getMarker(noteOf(logout))) !== undefined) return 'used';
-    const isMeant = (session: Session) => isAbout(logout, session);
+    const isMeant = (data: SessionData) => isAbout(logout, data);
     const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', isMeant);
     // Not before: a provider whose request fails half-way may send it again.
     await store.putMarker(noteOf(logout), '', logout.validUntilMs - clock());
@@ -34,9 +34,9 @@ function ownerOf({ issuer, subject, sid }: ProviderLogout): Owner {
 }
 
 /** SECURITY: a token that comes late does not end what its person has begun since: both times are by the provider's clock. */
-function isAbout({ subject, issuedAtSeconds }: ProviderLogout, session: Session): boolean {
-  const { signedInAtSeconds = Math.floor(session.createdAtMs / 1000) } = session;
-  return (subject === undefined || session.subject === subject) && signedInAtSeconds <= issuedAtSeconds;
+function isAbout({ subject, issuedAtSeconds }: ProviderLogout, data: SessionData): boolean {
+  const { signedInAtSeconds = Math.floor(data.createdAtMs / 1000) } = data;
+  return (subject === undefined || data.subject === subject) && signedInAtSeconds <= issuedAtSeconds;
 }
 
 function noteOf({ issuer, tokenId }: ProviderLogout): MarkerSubject {

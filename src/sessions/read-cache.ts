@@ -8,7 +8,7 @@ export type ReadCache = {
   get(key: string): SessionView | undefined;
   /** Reads from the store; one read serves all who ask for the same session meanwhile. */
   load(key: string): Promise<SessionView | undefined>;
-  put(stored: SessionView): void;
+  put(session: SessionView): void;
   /** Notes how long a session that is held lives unless it is used; it stays as old as it was. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
@@ -19,7 +19,7 @@ const REMEMBERED_ENDS = 10_000;
 /** How long what may be served no more is kept for the store, in milliseconds: tokens nobody asks for do not lie about. */
 const KEPT_MS = 60_000;
 
-type Entry = { stored: SessionView; readAtMs: number };
+type Entry = { session: SessionView; readAtMs: number };
 type Read = { result: Promise<SessionView | undefined>; outdated: boolean };
 
 /**
@@ -42,8 +42,8 @@ export function createReadCache(deps: {
   const reads = new Map<string, Read>();
   const ended = createBoundedMap<string, true>({ maxEntries: REMEMBERED_ENDS });
 
-  const put = (stored: SessionView) => {
-    if (!ended.has(stored.key)) entries.set(stored.key, { stored, readAtMs: clock() });
+  const put = (session: SessionView) => {
+    if (!ended.has(session.key)) entries.set(session.key, { session, readAtMs: clock() });
   };
   const bury = (key: string) => {
     entries.delete(key);
@@ -59,7 +59,7 @@ export function createReadCache(deps: {
     const entry = entries.get(change.key);
     if (change.kind === 'ended') bury(change.key);
     // Our own writes come back as messages: they must not drop what is as new.
-    else if (entry !== undefined && entry.stored.version < change.version) entries.delete(change.key);
+    else if (entry !== undefined && entry.session.version < change.version) entries.delete(change.key);
     const read = reads.get(change.key);
     if (read !== undefined) read.outdated = true;
   });
@@ -69,7 +69,7 @@ export function createReadCache(deps: {
       const entry = entries.get(key);
       if (entry === undefined || !store.isSubscribed()) return undefined;
       // One that is too old is still of use to the store, which need not open the record again.
-      return clock() - entry.readAtMs < maxAge ? entry.stored : undefined;
+      return clock() - entry.readAtMs < maxAge ? entry.session : undefined;
     },
 
     load(key) {
@@ -78,11 +78,11 @@ export function createReadCache(deps: {
       const read: Read = {
         outdated: false,
         result: store
-          .loadView(key, entries.get(key)?.stored)
-          .then((stored) => {
-            if (stored === undefined) entries.delete(key);
-            else if (!read.outdated) put(stored);
-            return stored;
+          .loadView(key, entries.get(key)?.session)
+          .then((session) => {
+            if (session === undefined) entries.delete(key);
+            else if (!read.outdated) put(session);
+            return session;
           })
           .finally(() => {
             if (reads.get(key) === read) reads.delete(key);
@@ -95,7 +95,7 @@ export function createReadCache(deps: {
     put,
     touch(key, idleExpiresAtMs) {
       const entry = entries.get(key);
-      if (entry !== undefined) entry.stored = { ...entry.stored, idleExpiresAtMs };
+      if (entry !== undefined) entry.session = { ...entry.session, idleExpiresAtMs };
     },
     drop: entries.delete,
   };

@@ -16,7 +16,7 @@ import {
   sessionEndsAtMs,
   sessionRecord,
   type SessionView,
-  type Session,
+  type SessionData,
   type SessionRecord,
 } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
@@ -25,7 +25,7 @@ import type { PendingWrites } from './pending-writes.ts';
 
 /** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: Kind };
+  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
 
 /** How a sign-in came about. */
 export type SignInOrigin = {
@@ -51,7 +51,7 @@ export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'
    */
   start(signIn: SignIn, arrival?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
   /** Writes a changed session, if nobody else has changed or ended it since it was read. */
-  replace(old: SessionRecord, session: Session): Promise<Replacement>;
+  replace(old: SessionRecord, data: SessionData): Promise<Replacement>;
   /** Gives a refresh token back to the provider that belongs to no session any more. */
   revoke(refreshToken: string | undefined): void;
   /** Settles when nothing is left to be written or revoked. */
@@ -71,10 +71,10 @@ export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'
  * What became of a changed session. When the store is away the change is held in memory and counts as `replaced`, and
  * `saved` settles when it has been written or has lost its meaning.
  */
-export type Replacement = { result: ReplaceResult; stored: SessionRecord; saved: Promise<unknown> };
+export type Replacement = { result: ReplaceResult; record: SessionRecord; saved: Promise<unknown> };
 
 /** An ended session as it was; `revoked` settles with the first attempt to revoke its refresh token. */
-export type Ending = { session: Session; revoked: Promise<void> };
+export type Ending = { data: SessionData; revoked: Promise<void> };
 
 type SessionsDeps = {
   store: SessionStore;
@@ -121,7 +121,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     );
   };
 
-  const isEnded = (stored: SessionView) => isOver(stored, clock(), store.generation());
+  const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
 
   /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
   const follow = async <Kind extends SessionView>(
@@ -152,28 +152,28 @@ export function createSessions(deps: SessionsDeps): Sessions {
   ): Promise<SessionReading<Kind>> => {
     const known = held(key);
     // It may be older than another replica's touch: only the store may call a session idle.
-    if (known !== undefined && !isEnded(known)) return { kind: 'live', stored: known };
-    const stored = await load(key);
-    if (stored === undefined) return { kind: 'ended' };
-    if (!isEnded(stored)) return { kind: 'live', stored };
-    await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');
+    if (known !== undefined && !isEnded(known)) return { kind: 'live', session: known };
+    const session = await load(key);
+    if (session === undefined) return { kind: 'ended' };
+    if (!isEnded(session)) return { kind: 'live', session };
+    await end(session.key, isOutdated(session.data, store.generation()) ? 'admin' : 'expired');
     return { kind: 'ended' };
   };
   const inMemory = (key: string) => unsaved.get(key) ?? cache.get(key);
   const peek: Sessions['peek'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.load);
 
-  const touch = (stored: SessionView) => {
+  const touch = (session: SessionView) => {
     const idleExpiresAtMs = clock() + idleTimeout;
     const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
     // Of many requests at once the first touches, and the others find it done in the cache.
-    if (!isDue(stored.idleExpiresAtMs) || !isDue(cache.get(stored.key)?.idleExpiresAtMs)) return;
-    cache.touch(stored.key, idleExpiresAtMs);
-    store.touch(stored.key, idleExpiresAtMs).then(
+    if (!isDue(session.idleExpiresAtMs) || !isDue(cache.get(session.key)?.idleExpiresAtMs)) return;
+    cache.touch(session.key, idleExpiresAtMs);
+    store.touch(session.key, idleExpiresAtMs).then(
       (alive) => {
-        if (!alive) cache.drop(stored.key);
+        if (!alive) cache.drop(session.key);
       },
       (error: unknown) => {
-        cache.drop(stored.key);
+        cache.drop(session.key);
         log.debug({ err: error }, 'cannot extend the idle timeout of a session');
       },
     );
@@ -186,10 +186,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (removed === undefined) return undefined;
     metrics.sessionEnded(reason);
     log.info({ session: key, reason }, 'session ended');
-    const { refreshToken } = removed.session.tokens;
+    const { refreshToken } = removed.data.tokens;
     const isToRevoke = refreshToken !== undefined && !withoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
-    return { session: removed.session, revoked };
+    return { data: removed.data, revoked };
   };
 
   const owned = createSessionsBySubject({ store, end, maxPerUser: deps.maxPerUser, clock });
@@ -199,21 +199,21 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async touch(cookieHeader) {
       const reading = await peek(cookieHeader);
-      if (reading.kind === 'live') touch(reading.stored);
+      if (reading.kind === 'live') touch(reading.session);
       return reading;
     },
 
     load: (cookieHeader) => follow(cookieHeader, unsaved.get, store.loadRecord),
 
     async loadByKey(key) {
-      const stored = unsaved.get(key) ?? (await store.loadRecord(key));
-      return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
+      const record = unsaved.get(key) ?? (await store.loadRecord(key));
+      return record === undefined || isOutdated(record.data, store.generation()) ? undefined : record;
     },
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
       const now = clock();
       const { key, setCookie } = await tickets.issue();
-      const session: Session = {
+      const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
         providerSessionId: signIn.providerSessionId,
@@ -224,36 +224,35 @@ export function createSessions(deps: SessionsDeps): Sessions {
         createdAtMs: now,
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
-      if (sessionEndsAtMs(session) <= now)
+      if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
-      await store.create(key, session, now + idleTimeout);
+      await store.create(key, data, now + idleTimeout);
       // SECURITY: asked when the session can be found, and before anybody has its ticket.
-      if (await owned.isRefused(session, beganAtMs)) {
+      if (await owned.isRefused(data, beganAtMs)) {
         await store.remove(key);
         throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       metrics.sessionStarted();
       log.info({ session: key }, 'session started');
       for (const former of replaces) await end(former, 'replaced');
-      await owned.keepToLimit(session);
+      await owned.keepToLimit(data);
       return { key, setCookie };
     },
 
-    async replace(old, session) {
-      const stored = sessionRecord({ ...old, session, version: old.version + 1 });
-      if (isOutdated(session, store.generation()))
-        return { result: 'gone', stored, saved: Promise.resolve() };
+    async replace(old, data) {
+      const record = sessionRecord({ ...old, data, version: old.version + 1 });
+      if (isOutdated(data, store.generation())) return { result: 'gone', record, saved: Promise.resolve() };
       try {
-        const result = await store.replace(old.key, session, old.version);
-        if (result === 'replaced') cache.put(sessionView(stored));
+        const result = await store.replace(old.key, data, old.version);
+        if (result === 'replaced') cache.put(sessionView(record));
         else cache.drop(old.key);
-        return { result, stored, saved: Promise.resolve() };
+        return { result, record, saved: Promise.resolve() };
       } catch {
-        const saved = unsaved.hold(stored, old.version).then((result) => {
+        const saved = unsaved.hold(record, old.version).then((result) => {
           cache.drop(old.key);
-          if (result === 'gone') revoke(session.tokens.refreshToken);
+          if (result === 'gone') revoke(data.tokens.refreshToken);
         });
-        return { result: 'replaced', stored, saved: writes.track(saved) };
+        return { result: 'replaced', record, saved: writes.track(saved) };
       }
     },
 

@@ -2,7 +2,7 @@ import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
 
 /** A person signed in through one browser. Times are milliseconds since the epoch. */
-export type Session = {
+export type SessionData = {
   readonly issuer: string;
   /** Who it is, together with `issuer`; never an email address or a name. */
   readonly subject: string;
@@ -33,7 +33,7 @@ export type Session = {
 export type SessionView = {
   /** Its name, for the store, for its person and in the log: derived from its ticket one way, so that it opens nothing. */
   readonly key: string;
-  readonly session: Pick<Session, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
+  readonly data: Pick<SessionData, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
   /** Raised by every write of the session. */
   readonly version: number;
   /** When the session ends unless it is used. */
@@ -44,43 +44,43 @@ export type SessionView = {
   readonly isRenewable: boolean;
 };
 
-/** A session as the store holds it. */
-export type SessionRecord = SessionView & { readonly session: Session };
+/** A session as the store keeps it. */
+export type SessionRecord = SessionView & { readonly data: SessionData };
 
-/** Makes a stored session of what a store has of it. */
+/** Completes a record with what follows from its data. */
 export function sessionRecord(
-  given: Pick<SessionRecord, 'key' | 'session' | 'version' | 'idleExpiresAtMs'>,
+  given: Pick<SessionRecord, 'key' | 'data' | 'version' | 'idleExpiresAtMs'>,
 ): SessionRecord {
-  const { session } = given;
+  const { data } = given;
   return {
     ...given,
-    endsAtMs: sessionEndsAtMs(session),
-    isRenewable: session.tokens.refreshToken !== undefined,
+    endsAtMs: sessionEndsAtMs(data),
+    isRenewable: data.tokens.refreshToken !== undefined,
   };
 }
 
-/** Leaves out of a stored session what no request needs. */
-export function sessionView({ session, ...rest }: SessionRecord): SessionView {
-  const { generation, tokens } = session;
-  return { ...rest, session: { generation, tokens: { access: tokens.access } } };
+/** Strips a record down to what requests need. */
+export function sessionView({ data, ...rest }: SessionRecord): SessionView {
+  const { generation, tokens } = data;
+  return { ...rest, data: { generation, tokens: { access: tokens.access } } };
 }
 
 /**
  * When a session ends however much it is used: at its absolute limit, with its refresh token's known life, or when the newest
  * ID token says.
  */
-export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: Session): number {
+export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: SessionData): number {
   return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity, claimedEndMs(claims));
 }
 
 /** When an ID token says that the session ends that it is for, by the claim `session_expiry` of IPSIE. */
-export function claimedEndMs({ session_expiry: seconds }: Session['claims']): number {
+export function claimedEndMs({ session_expiry: seconds }: SessionData['claims']): number {
   return typeof seconds === 'number' ? seconds * 1000 : Infinity;
 }
 
 /** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
-export function isOver(stored: SessionView, nowMs: number, generation: number): boolean {
-  return nowMs >= livesUntilMs(stored) || isOutdated(stored.session, generation);
+export function isOver(session: SessionView, nowMs: number, generation: number): boolean {
+  return nowMs >= livesUntilMs(session) || isOutdated(session.data, generation);
 }
 
 /** When a session ends unless it is used, at its end at the latest. */
@@ -89,15 +89,15 @@ export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: SessionView): number
 }
 
 /** Tells whether a session was ended with all others of its generation. */
-export function isOutdated(session: SessionView['session'], generation: number): boolean {
-  return (session.generation ?? 0) < generation;
+export function isOutdated(data: SessionView['data'], generation: number): boolean {
+  return (data.generation ?? 0) < generation;
 }
 
 /** Whose sessions: those of one person at an issuer, or those that began in one session of the provider's (`sid`). */
 export type Owner = { readonly kind: 'subject' | 'sid'; readonly issuer: string; readonly id: string };
 
 /** Everybody whose session it is. */
-export function ownersOf({ issuer, subject, providerSessionId }: Session): Owner[] {
+export function ownersOf({ issuer, subject, providerSessionId }: SessionData): Owner[] {
   const person: Owner = { kind: 'subject', issuer, id: subject };
   return providerSessionId === undefined
     ? [person]

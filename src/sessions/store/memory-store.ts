@@ -22,7 +22,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
 
   const drop = (record: SessionRecord) => {
     records.delete(record.key);
-    for (const name of ownersOf(record.session).map(nameOfOwner)) {
+    for (const name of ownersOf(record.data).map(nameOfOwner)) {
       const keys = keysOf.get(name);
       keys?.delete(record.key);
       if (keys?.size === 0) keysOf.delete(name);
@@ -54,19 +54,19 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       const record = live(key);
       return record && sessionView(record);
     },
-    async create(key, session, idleExpiresAtMs) {
-      const stamped = generation === 0 ? session : { ...session, generation };
-      records.set(key, sessionRecord({ key, session: stamped, version: 1, idleExpiresAtMs }));
-      for (const name of ownersOf(session).map(nameOfOwner)) {
+    async create(key, data, idleExpiresAtMs) {
+      const stamped = generation === 0 ? data : { ...data, generation };
+      records.set(key, sessionRecord({ key, data: stamped, version: 1, idleExpiresAtMs }));
+      for (const name of ownersOf(data).map(nameOfOwner)) {
         keysOf.set(name, (keysOf.get(name) ?? new Set()).add(key));
       }
     },
-    async replace(key, session, expectedVersion) {
+    async replace(key, data, expectedVersion) {
       const record = live(key);
       if (record === undefined) return 'gone';
       if (record.version !== expectedVersion) return 'conflict';
       const version = expectedVersion + 1;
-      records.set(key, sessionRecord({ ...record, session, version }));
+      records.set(key, sessionRecord({ ...record, data, version }));
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },
@@ -85,7 +85,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     },
     async ofOwner(owner) {
       const keys = keysOf.get(nameOfOwner(owner)) ?? [];
-      return [...keys].map(live).filter((stored) => stored !== undefined);
+      return [...keys].map(live).filter((record) => record !== undefined);
     },
 
     async beginGeneration() {

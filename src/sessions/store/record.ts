@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { Envelopes } from '../../crypto/envelope.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
-import type { Session } from '../session.ts';
+import type { SessionData } from '../session.ts';
 
 /** Turns sessions into what the store may hold of them, and back. */
 export type RecordCodec = {
-  encode(session: Session, context: string): Buffer;
+  encode(data: SessionData, context: string): Buffer;
   /** Gives undefined for what was not written here, for this key, by a secret still known. */
-  decode(record: Buffer, context: string): Session | undefined;
+  decode(record: Buffer, context: string): SessionData | undefined;
 };
 
 const packed = z.union([z.string(), z.array(z.number())]);

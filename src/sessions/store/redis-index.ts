@@ -1,6 +1,6 @@
 import type { BlindIndex } from '../../crypto/blind-index.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { ownersOf, type Owner, type Session } from '../session.ts';
+import { ownersOf, type Owner, type SessionData } from '../session.ts';
 
 /** Which sessions an owner has, in Redis. */
 export type RedisIndex = {
@@ -8,11 +8,11 @@ export type RedisIndex = {
    * Enters a session that is about to be written under each of its owners. Entries lapse with the absolute limit of the
    * session, and the keys they are in with the last of them.
    */
-  enter(key: string, session: Session): Promise<void>;
+  enter(key: string, data: SessionData): Promise<void>;
   /** Enters it once more when it has been written: from now on an entry without a record is that of an ended session. */
-  confirm(key: string, session: Session): Promise<void>;
+  confirm(key: string, data: SessionData): Promise<void>;
   /** Takes a session out that has ended. */
-  leave(key: string, session: Session): Promise<void>;
+  leave(key: string, data: SessionData): Promise<void>;
   /** The entries of an owner. Some may be of sessions that have ended by themselves, or are about to be written. */
   entries(owner: Owner): Promise<readonly Entry[]>;
   /** Takes out the entry of a session that has no record, unless it has been confirmed meanwhile. */
@@ -50,19 +50,19 @@ export function createRedisIndex(deps: {
   const writtenAt = (owner: Owner) => keyOf(owner, blindIndex.name(aboutOf(owner)));
   const readAt = (owner: Owner) => blindIndex.names(aboutOf(owner)).map((name) => keyOf(owner, name));
 
-  const put = async (key: string, session: Session, endsAtMs: number) => {
+  const put = async (key: string, data: SessionData, endsAtMs: number) => {
     const args = [clock(), key, endsAtMs];
-    const indexes = ownersOf(session).map(writtenAt);
+    const indexes = ownersOf(data).map(writtenAt);
     await Promise.all(indexes.map((index) => redis.evaluate('index', enter, [index], args)));
   };
 
   return {
-    enter: (key, session) => put(key, session, session.absoluteExpiresAtMs),
+    enter: (key, data) => put(key, data, data.absoluteExpiresAtMs),
     // The score is another one now: whoever has seen the entry before the record cannot strike it any more.
-    confirm: (key, session) => put(key, session, session.absoluteExpiresAtMs + 1),
+    confirm: (key, data) => put(key, data, data.absoluteExpiresAtMs + 1),
 
-    async leave(key, session) {
-      const indexes = ownersOf(session).flatMap(readAt);
+    async leave(key, data) {
+      const indexes = ownersOf(data).flatMap(readAt);
       await Promise.all(indexes.map((index) => redis.run('index', (client) => client.zrem(index, key))));
     },
 

@@ -14,7 +14,7 @@ import {
   sessionEndsAtMs,
   sessionRecord,
   type SessionView,
-  type Session,
+  type SessionData,
   type SessionRecord,
 } from '../session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
@@ -81,7 +81,7 @@ const remove = createScript(`
 export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const { redis, codec, blindIndex, keyPrefix, clock, log } = deps;
   /** Of what was opened for requests, the digest of the envelope it was in. */
-  const digests = new WeakMap<SessionView['session'], string>();
+  const digests = new WeakMap<SessionView['data'], string>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
   const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
@@ -118,9 +118,9 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     [version, envelope, idle]: readonly unknown[],
   ): SessionRecord | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
-    const session = decode(envelope, key);
-    if (session !== undefined)
-      return sessionRecord({ key, session, version: Number(version), idleExpiresAtMs: Number(idle) });
+    const data = decode(envelope, key);
+    if (data !== undefined)
+      return sessionRecord({ key, data, version: Number(version), idleExpiresAtMs: Number(idle) });
     log.warn(
       { session: key },
       'a session record cannot be opened: it was changed, or not written by a gateway',
@@ -166,12 +166,12 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     const [version, envelope, idle] = fields;
     if (!Buffer.isBuffer(envelope)) return undefined;
     const digest = hash('sha256', envelope);
-    if (known !== undefined && digests.get(known.session) === digest)
+    if (known !== undefined && digests.get(known.data) === digest)
       return { ...known, version: Number(version), idleExpiresAtMs: Number(idle) };
-    const stored = openRecord(key, fields);
-    if (stored === undefined) return undefined;
-    const live = sessionView(stored);
-    digests.set(live.session, digest);
+    const record = openRecord(key, fields);
+    if (record === undefined) return undefined;
+    const live = sessionView(record);
+    digests.set(live.data, digest);
     return live;
   };
 
@@ -186,21 +186,21 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     loadRecord: async (key) => openRecord(key, await readFields(key)),
     loadView: async (key, known) => reopenRecord(key, await readFields(key), known),
 
-    async create(key, session, idleExpiresAtMs) {
+    async create(key, data, idleExpiresAtMs) {
       if (!isSubscribed()) await generation.learn();
-      const stamped = generation.known() === 0 ? session : { ...session, generation: generation.known() };
+      const stamped = generation.known() === 0 ? data : { ...data, generation: generation.known() };
       const name = recordKey(key);
-      const args = [clock(), codec.encode(stamped, name), idleExpiresAtMs, sessionEndsAtMs(session)];
+      const args = [clock(), codec.encode(stamped, name), idleExpiresAtMs, sessionEndsAtMs(data)];
       // SECURITY: the index comes first: a process that dies in between leaves no session that its owners do not find.
-      await index.enter(key, session);
+      await index.enter(key, data);
       await redis.evaluate('create', create, [name], args);
-      await index.confirm(key, session);
+      await index.confirm(key, data);
     },
 
-    async replace(key, session: Session, expectedVersion) {
+    async replace(key, data: SessionData, expectedVersion) {
       const name = recordKey(key);
-      const envelope = codec.encode(session, name);
-      const args = [clock(), envelope, sessionEndsAtMs(session), expectedVersion, changes, key];
+      const envelope = codec.encode(data, name);
+      const args = [clock(), envelope, sessionEndsAtMs(data), expectedVersion, changes, key];
       return readReplaceResult(await redis.evaluate('replace', replace, [name], args));
     },
 
@@ -212,14 +212,14 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       const fields = await redis.evaluate('remove', remove, [recordKey(key)], [changes, key]);
       const removed = openIfKnown(key, Array.isArray(fields) ? fields : []);
       // The session has ended, whatever becomes of its entries: those that stay lapse.
-      if (removed !== undefined) await index.leave(key, removed.session).catch(() => undefined);
+      if (removed !== undefined) await index.leave(key, removed.data).catch(() => undefined);
       return removed;
     },
 
     async ofOwner(owner) {
       const loaded = await Promise.all((await index.entries(owner)).map(loadEntry));
-      const found = loaded.filter((stored) => stored !== undefined);
-      return [...new Map(found.map((stored) => [stored.key, stored])).values()];
+      const found = loaded.filter((record) => record !== undefined);
+      return [...new Map(found.map((record) => [record.key, record])).values()];
     },
 
     beginGeneration: generation.begin,

@@ -1,4 +1,4 @@
-import type { SessionView, Owner, Session, SessionRecord } from '../session.ts';
+import type { SessionView, Owner, SessionData, SessionRecord } from '../session.ts';
 
 /** What became of a conditional write: another write was first (`conflict`), or the session has ended (`gone`). */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
@@ -18,9 +18,9 @@ export type SessionStore = {
   /** Reads what requests need. What was read before, if `known`, may be given again when nothing about it has changed. */
   loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
   /** Puts a session into the store, in the generation of now. From when it can be loaded it is found by its owners. */
-  create(key: string, session: Session, idleExpiresAtMs: number): Promise<void>;
+  create(key: string, data: SessionData, idleExpiresAtMs: number): Promise<void>;
   /** Writes a session over `expectedVersion` of itself, as `expectedVersion + 1`; otherwise changes nothing. */
-  replace(key: string, session: Session, expectedVersion: number): Promise<ReplaceResult>;
+  replace(key: string, data: SessionData, expectedVersion: number): Promise<ReplaceResult>;
   /** Moves the idle limit, never backwards; gives false when the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session and gives it, as it was in that moment, to exactly one of all who try. */

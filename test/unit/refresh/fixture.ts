@@ -124,7 +124,7 @@ export function openRefresher({
     metrics,
   });
   const begin: RefresherFixture['begin'] = async (ageMs) => {
-    const record = await sessionsRig.stored(await sessionsRig.signIn());
+    const record = await sessionsRig.recordOf(await sessionsRig.signIn());
     if (ageMs !== undefined) await vi.advanceTimersByTimeAsync(ageMs);
     return record;
   };
