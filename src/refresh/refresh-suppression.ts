@@ -1,6 +1,6 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { createSlidingWindow } from '../concurrency/sliding-window.ts';
-import type { Locks } from '../redis/lock.ts';
+import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionData } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';

@@ -4,7 +4,7 @@ import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Lease, Locks } from '../redis/lock.ts';
+import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';

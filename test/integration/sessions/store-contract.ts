@@ -134,7 +134,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
       expect(await store.loadRecord('one')).toMatchObject({
         version: 2,
-        session: renewedBy(results.indexOf('replaced')),
+        data: renewedBy(results.indexOf('replaced')),
       });
     });
 

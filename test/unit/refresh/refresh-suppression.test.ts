@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLocalLocks } from '../../../src/redis/lock.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import {
   createRefreshSuppression,

@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import type { Locks } from '../../../src/redis/lock.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import type { SessionData, SessionRecord } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
