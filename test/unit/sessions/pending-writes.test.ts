@@ -23,7 +23,7 @@ async function openUnsaved() {
 describe('a session that could not be written', () => {
   it('is held, and written as soon as the store is back (G16)', async () => {
     const { unsaved, store, record } = await openUnsaved();
-    const held = unsaved.hold(record, 1);
+    const held = unsaved.add(record, 1);
     expect(unsaved.get('k1')).toBe(record);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(unsaved.get('k1')).toBe(record);
@@ -36,7 +36,7 @@ describe('a session that could not be written', () => {
 
   it('is tried again after 50 ms, then after pauses that double up to a second (G16)', async () => {
     const { unsaved, store, record } = await openUnsaved();
-    void unsaved.hold(record, 1);
+    void unsaved.add(record, 1);
     const tries: number[] = [];
     for (let ms = 1; ms <= 4_550; ms += 1) {
       await vi.advanceTimersByTimeAsync(1);
@@ -47,7 +47,7 @@ describe('a session that could not be written', () => {
 
   it('is forgotten at once when its session has been ended, and found gone when it would be written (G14)', async () => {
     const { unsaved, store, record } = await openUnsaved();
-    const held = unsaved.hold(record, 1);
+    const held = unsaved.add(record, 1);
     store.isAway = false;
     await store.remove('k1');
     unsaved.drop('k1');
@@ -58,7 +58,7 @@ describe('a session that could not be written', () => {
 
   it('serves nobody any more once another process has ended its session (standards: D19)', async () => {
     const { unsaved, store, record } = await openUnsaved();
-    void unsaved.hold(record, 1);
+    void unsaved.add(record, 1);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
     expect(unsaved.get('k1')).toBe(record);
     store.announce({ kind: 'ended', key: 'k1', version: 1 });
@@ -69,7 +69,7 @@ describe('a session that could not be written', () => {
     'loses its meaning when the store then says "%s" (G14)',
     async (result) => {
       const { unsaved, store, record } = await openUnsaved();
-      const held = unsaved.hold(record, 1);
+      const held = unsaved.add(record, 1);
       store.isAway = false;
       if (result === 'gone') await store.remove('k1');
       else await store.replace('k1', sampleData(Date.now()), 1);
@@ -81,7 +81,7 @@ describe('a session that could not be written', () => {
 
   it('is given up when the session is over', async () => {
     const { unsaved, record } = await openUnsaved();
-    const held = unsaved.hold(record, 1);
+    const held = unsaved.add(record, 1);
     await vi.advanceTimersByTimeAsync(1_801_000);
     expect(await held).toBe('gone');
     expect(unsaved.get('k1')).toBeUndefined();
@@ -90,7 +90,7 @@ describe('a session that could not be written', () => {
 
   it('is said in the log, without any of its tokens (E23)', async () => {
     const { unsaved, record, lines } = await openUnsaved();
-    void unsaved.hold(record, 1);
+    void unsaved.add(record, 1);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('keeping them in memory');
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
@@ -98,10 +98,10 @@ describe('a session that could not be written', () => {
 
   it('does not take a newer one out of memory when it ends', async () => {
     const { unsaved, store, record } = await openUnsaved();
-    const first = unsaved.hold(record, 1);
+    const first = unsaved.add(record, 1);
     await vi.advanceTimersByTimeAsync(25);
     const newer = { ...record, version: 3 };
-    const second = unsaved.hold(newer, 2);
+    const second = unsaved.add(newer, 2);
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(25);
     expect(await first).toBe('replaced');

@@ -55,7 +55,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
     maxPerUser,
