@@ -142,7 +142,7 @@ export function createGateway(
 
     replaceSecrets(secrets) {
       keyRing.replace(secrets);
-      tickets.forget();
+      tickets.clearCache();
     },
 
     replaceClientCredentials(section) {

@@ -28,7 +28,7 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
     const start = async () => {
       // Those that the browser had when it began, and the one it still shows, if it shows any now.
       const shown = await sessions.peek(cookieHeader);
-      const former = new Set(shown.kind === 'live' ? [...replaces, shown.stored.key] : replaces);
+      const former = new Set(shown.kind === 'live' ? [...replaces, shown.session.key] : replaces);
       return sessions.start(signIn, { beganAtMs, replaces: former });
     };
     return start().catch((error: unknown) => {

@@ -95,7 +95,7 @@ export function createDecoupled(deps: {
       const pending = {
         id,
         expiresAtMs: clock() + lifeMs,
-        replaces: before.kind === 'live' ? before.stored.key : undefined,
+        replaces: before.kind === 'live' ? before.session.key : undefined,
       };
       await turns.open(nameOf(pending), intervalMs, lifeMs);
       response.setHeader('Set-Cookie', await cookie.keep(pending));
