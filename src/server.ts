@@ -72,7 +72,7 @@ export async function startServer(
       const closed = close(server);
       connections.drain();
       const lastPart = setTimeout(() => {
-        const answers = connections.cutOff();
+        const answers = connections.abortResponses();
         if (answers > 0)
           log.warn({ answers }, 'shutdownTimeout is almost over; closed the responses still in progress');
         // Requests that nothing has come of yet are waited for to the end, and this not put off until then.

@@ -67,7 +67,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         secure,
         clock,
       }),
-      turns: backends.turns,
+      pollSchedule: backends.pollSchedule,
       originPolicy,
       limitUser,
       timeoutMs: config.refresh.timeout,

@@ -21,8 +21,8 @@ import type { Core } from './core.ts';
 export type Backends = {
   readonly store: SessionStore;
   readonly locks: Locks;
-  readonly levels: RateCounters | undefined;
-  readonly turns: PollSchedule;
+  readonly rateCounters: RateCounters | undefined;
+  readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
 };
 
@@ -37,8 +37,8 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
     return {
       store: createMemoryStore({ clock }),
       locks: createLocalLocks(),
-      levels: undefined,
-      turns: createLocalPollSchedule(clock),
+      rateCounters: undefined,
+      pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
     };
   }
@@ -49,8 +49,8 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
-    levels: createRedisRateCounters({ redis, keyPrefix }),
-    turns: createRedisPollSchedule({ redis, keyPrefix }),
+    rateCounters: createRedisRateCounters({ redis, keyPrefix }),
+    pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),
     outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
   };
 }

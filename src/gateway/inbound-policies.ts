@@ -17,7 +17,11 @@ export type InboundPolicies = {
   readonly rateLimits: RateLimits;
 };
 
-export function createInboundPolicies(core: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
+export function createInboundPolicies(
+  core: Core,
+  { rateCounters }: Backends,
+  loginUrl: string,
+): InboundPolicies {
   const { config, log, metrics, clock } = core;
   return {
     guard: createGuard({
@@ -28,6 +32,6 @@ export function createInboundPolicies(core: Core, { levels }: Backends, loginUrl
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
     problems: createProblems({ secure: core.secure, loginUrl }),
-    rateLimits: createRateLimits({ levels, clock }),
+    rateLimits: createRateLimits({ rateCounters, clock }),
   };
 }
