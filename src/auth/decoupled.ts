@@ -93,13 +93,13 @@ export function createDecoupled(deps: {
       const before = await sessions.peek(request.headers.cookie);
       const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
       const intervalMs = Math.ceil(intervalSeconds * 1000);
-      const lifetimeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));
+      const lifeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));
       const pending = {
         id,
-        expiresAtMs: clock() + lifetimeMs,
+        expiresAtMs: clock() + lifeMs,
         replaces: before.kind === 'live' ? before.stored.key : undefined,
       };
-      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifeMs);
       response.setHeader('Set-Cookie', await cookie.keep(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },

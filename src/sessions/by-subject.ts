@@ -1,6 +1,7 @@
 import type { EndReason } from './end-reason.ts';
 import { isOver, ownersOf, type Owner, type Session, type SessionRecord } from './session.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
+import { SIGN_IN_REFUSAL_MS } from '../timing.ts';
 
 /** The sessions of a person, or of one session at the provider. */
 export type SessionsBySubject = {
@@ -18,9 +19,6 @@ export type SessionsBySubject = {
   /** Ends the oldest sessions of a person beyond the limit. */
   keepToLimit(session: Session): Promise<void>;
 };
-
-/** Longer than any sign-in is under way, in milliseconds. */
-const SIGN_IN_MS = 900_000;
 
 export function createSessionsBySubject(deps: {
   store: SessionStore;
@@ -50,7 +48,7 @@ export function createSessionsBySubject(deps: {
 
     async endSignInsOf(owner, reason, isMeant) {
       // SECURITY: noted before the sessions are looked for, so that none can slip through in between.
-      await store.putMarker(endNote(owner), String(clock()), SIGN_IN_MS);
+      await store.putMarker(endNote(owner), String(clock()), SIGN_IN_REFUSAL_MS);
       return endOf(owner, reason, isMeant);
     },
 
