@@ -7,7 +7,7 @@ import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema/schema.ts';
 import { applyV8Flags } from './performance/v8-flags.ts';
 import { createLogger, openDestination } from './observability/log.ts';
-import { partOf, start } from './workers/processes.ts';
+import { processRole, start } from './workers/processes.ts';
 
 /** Exit codes: sysexits' EX_CONFIG for a configuration that cannot be used. */
 const EXIT_CONFIG = 78;
@@ -61,8 +61,8 @@ async function report(config: Config, file: string): Promise<boolean> {
 
 async function run(config: Config, file: string): Promise<void> {
   applyV8Flags();
-  const part = partOf(config);
-  const log = createLogger(config.log, openDestination(config.log, { isShared: part !== 'all' }));
+  const role = processRole(config);
+  const log = createLogger(config.log, openDestination(config.log, { isShared: role !== 'all' }));
   const crash = (error: unknown) => {
     log.fatal({ err: error }, 'uncaught exception');
     exit(EXIT_FAILURE);
@@ -75,7 +75,7 @@ async function run(config: Config, file: string): Promise<void> {
   process.on('SIGHUP', () => void reload());
   process.on('SIGTERM', stop);
   // A terminal sends it to the workers too; when they stop is for the supervisor to say.
-  process.on('SIGINT', part === 'worker' ? () => undefined : stop);
+  process.on('SIGINT', role === 'worker' ? () => undefined : stop);
 
   const service = start(config, log);
   void service.abandoned.then(() => {
@@ -84,7 +84,7 @@ async function run(config: Config, file: string): Promise<void> {
   });
   try {
     const { url, adminUrl } = await service.listening;
-    if (part === 'worker') return;
+    if (role === 'worker') return;
     log.info({ url: adminUrl }, 'admin listening');
     log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
   } catch (error) {
