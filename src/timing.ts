@@ -55,7 +55,7 @@ export function outageThatNeedsGraceMs(lockTtlMs: number): number {
 
 /**
  * How long refreshes are waited for. `lockWaitMs`: a refresh for the lock of its session, which a killed holder keeps for
- * its lifetime, and a living one for a call of the token endpoint. `waitMs`: a request for a refresh that has the lock.
+ * its lifetime, and a living one for a call of the token endpoint. `waitMs`: a request, whatever the refresh waits for.
  */
 export function refreshWaits(refresh: { readonly lockTtl: number; readonly timeout: number }): {
   lockWaitMs: number;

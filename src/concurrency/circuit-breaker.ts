@@ -11,7 +11,7 @@ export type CircuitBreaker = {
 /** One call; report how it ended. */
 export type Attempt = {
   succeeded(): void;
-  /** With the pause that the endpoint asked for, if it did (`Retry-After`). */
+  /** With the pause that the endpoint asked for, if it did (`Retry-After`); at most 30 s of it count. */
   failed(retryAfterMs: number | undefined): void;
   /** Nothing was sent: the call says nothing about the endpoint. */
   cancel(): void;
@@ -20,6 +20,9 @@ export type Attempt = {
 /** How many failures in a row do not open the breaker yet. */
 const TOLERATED_FAILURES = 2;
 const PAUSES: BackoffRange = { firstMs: 500, longestMs: 10_000 };
+
+/** The longest pause that an endpoint can ask for, in milliseconds: one caller's limit must not stop everybody for an hour. */
+const LONGEST_RETRY_AFTER_MS = 30_000;
 
 /** The longest pause during a trial, in milliseconds: its outcome is known soon. */
 const TRIAL_MS = 1_000;
@@ -56,7 +59,8 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
           pausedUntilMs = 0;
           isOnTrial = false;
         },
-        failed(retryAfterMs = 0) {
+        failed(requestedMs = 0) {
+          const retryAfterMs = Math.min(requestedMs, LONGEST_RETRY_AFTER_MS);
           if (pausesAtStart !== pauses) {
             // Calls that were made together fail together: they count as one failure.
             pausedUntilMs = Math.max(pausedUntilMs, clock() + retryAfterMs);

@@ -2,21 +2,15 @@ import { withTimeout } from './with-timeout.ts';
 
 /** One run of a function, shared by all callers that wait for its result. */
 export type Run<Result> = {
-  /**
-   * The result, or undefined once `timeoutMs` have passed since the run called `started`, or since now if that is later. A
-   * caller that gives up does not end the run: the others go on waiting.
-   */
+  /** The result, or undefined after `timeoutMs`. A caller that gives up does not end the run: the others go on waiting. */
   waitFor(timeoutMs: number): Promise<Result | undefined>;
 };
 
 /** Runs a function once at a time for each key, however many callers ask for it meanwhile. */
 export type SingleFlight<Result> = {
   isRunning(key: string): boolean;
-  /**
-   * Joins the run of this key, or begins it. `fn` calls `started` once it no longer waits for something itself, such as a
-   * lock: from then on the time-outs count. It never rejects.
-   */
-  run(key: string, fn: (started: () => void) => Promise<Result>): Run<Result>;
+  /** Joins the run of this key, or begins it. `fn` never rejects. */
+  run(key: string, fn: () => Promise<Result>): Run<Result>;
   /** Settles when all current runs have ended. */
   settle(): Promise<void>;
 };
@@ -36,12 +30,10 @@ export function createSingleFlight<Result>(): SingleFlight<Result> {
     run(key, fn) {
       const current = runs.get(key);
       if (current !== undefined) return current;
-      const { promise: hasStarted, resolve: started } = Promise.withResolvers<void>();
-      const result = fn(started).finally(() => runs.delete(key));
+      const result = fn().finally(() => runs.delete(key));
       const run = {
         result,
         async waitFor(timeoutMs: number) {
-          await Promise.race([hasStarted, result]);
           for (let step = 0; step < STEPS; step += 1) {
             const value = await withTimeout(result, timeoutMs / STEPS);
             if (value !== undefined) return value;

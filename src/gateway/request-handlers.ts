@@ -8,7 +8,8 @@ import { createEventStreams } from '../proxy/response/event-streams.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
-import { createForwarders } from '../proxy/upstream/forwarder.ts';
+import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createRouteSlots } from '../proxy/upstream/connection-slots.ts';
 import { createUpstreams } from '../proxy/upstream/pools.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createTunnels } from '../proxy/websocket/tunnel.ts';
@@ -58,30 +59,33 @@ export function createRequestHandlers(
   const eventStreams = createEventStreams();
   const upgradeRelay = createUpgradeRelay({
     tunnels,
-    onAnswer: (status, context) => accessLog('GET', status, context),
+    onResponse: (status, context) => accessLog('GET', status, context),
   });
-  const forwarders = createForwarders({
+  const slots = createRouteSlots(routes.all);
+  const forwarder = createForwarder({
     routes,
     upstreams,
+    slots,
     refresher,
     metrics,
-    turn: createWriteBatch(),
+    writeBatch: createWriteBatch(),
     eventStreams,
     baseUrl,
   });
   const upgrades = createUpgrades({
     routes,
     originPolicy,
-    bearers: tokenResolver,
-    crowds: concurrencyLimit,
-    watches: endWatcher,
-    passages: upgradeRelay,
+    tokenResolver,
+    concurrencyLimit,
+    endWatcher,
+    slots,
+    relay: upgradeRelay,
     baseUrl,
   });
   const devServer =
     spa?.devServer === undefined
       ? undefined
-      : createDevServer({ origin: spa.devServer, originPolicy, passages: upgradeRelay, eventStreams });
+      : createDevServer({ origin: spa.devServer, originPolicy, relay: upgradeRelay, eventStreams });
   const files =
     spa?.directory === undefined ? undefined : createSpaFiles(spa.directory, createPageHeaders(secure));
 
@@ -89,10 +93,10 @@ export function createRequestHandlers(
     api: createApi({
       routes,
       originPolicy,
-      bearers: tokenResolver,
-      crowds: concurrencyLimit,
-      passages: forwarders,
-      longAnswers: createSessionBoundResponses(endWatcher),
+      tokenResolver,
+      concurrencyLimit,
+      forwarder,
+      sessionBound: createSessionBoundResponses(endWatcher),
       log,
     }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),

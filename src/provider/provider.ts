@@ -65,9 +65,9 @@ export type RefreshRequest = {
  * - `refreshed`: new tokens, sent for at `sentAtMs`;
  * - `rejected`: the refresh token is no longer good (`invalid_grant`);
  * - `identity_changed`: the answer's ID token is of another person, issuer or audience; its tokens must not be used;
- * - `misconfigured`: the provider refuses this client or this request: nothing is wrong with the session;
+ * - `misconfigured`: the provider refuses this client or this request, and says nothing about the session;
  * - `transient`: the provider could not answer now and the refresh token was not used;
- * - `ambiguous`: the request was sent and no usable answer came: the refresh token may have been used.
+ * - `ambiguous`: the request was sent and no usable response came: the refresh token may have been used.
  */
 export type RefreshOutcome =
   | {
@@ -80,7 +80,7 @@ export type RefreshOutcome =
   | { kind: 'identity_changed'; refreshToken: string | undefined; cause: unknown }
   | { kind: 'misconfigured'; error: string; cause: unknown }
   | { kind: 'transient'; retryAfterSeconds: number | undefined; cause: unknown }
-  | { kind: 'ambiguous'; cause: unknown };
+  | { kind: 'ambiguous'; retryAfterSeconds?: number | undefined; cause: unknown };
 
 /**
  * How a revocation ended; there is nothing else it can be.
@@ -93,7 +93,7 @@ export type RevocationOutcome =
   | { kind: 'refused'; cause: unknown }
   | { kind: 'failed'; retryAfterSeconds: number | undefined; cause: unknown };
 
-/** Whether the provider has been reached: `never` since the start, `up` or `down` by the last exchange. */
+/** Whether the provider has been reached: `unknown` since the start, `up` or `down` by the last exchange. */
 export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Signing in by a redirect to the provider and back. */

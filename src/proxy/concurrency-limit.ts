@@ -7,7 +7,7 @@ import type { Route } from './routes.ts';
 /** How many requests and WebSockets of one session, or of one address without one, are under way on a route. */
 export type ConcurrencyLimit = {
   /** Counts one in, and gives what counts it out. Throws `rate_limited` beyond `routes[].maxConcurrent`. */
-  enter(route: Route, credential: Credential | undefined, exchange: RequestContext): () => void;
+  enter(route: Route, credential: Credential | undefined, context: RequestContext): () => void;
 };
 
 const uncounted = () => undefined;

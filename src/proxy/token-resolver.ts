@@ -11,7 +11,7 @@ import type { Route } from './routes.ts';
 /** Finds the access token that a request to a route goes out with. */
 export type TokenResolver = {
   /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
-  resolve(request: IncomingMessage, route: Route, exchange: RequestContext): Promise<Credential | undefined>;
+  resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Credential | undefined>;
   /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
   clearSessionCookie(response: ServerResponse): void;
 };
@@ -24,11 +24,11 @@ export function createTokenResolver(deps: {
 }): TokenResolver {
   const { sessions, refresher, limits } = deps;
   return {
-    async resolve(request, route, exchange) {
+    async resolve(request, route, context) {
       const { config, audience } = route;
       const limit = limits(route);
       if (config.auth === 'none') {
-        await limit?.client(exchange);
+        await limit?.client(context);
         return undefined;
       }
       const reading = await sessions.touch(request.headers.cookie);
@@ -37,7 +37,7 @@ export function createTokenResolver(deps: {
         if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
         return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
       }
-      await limit?.client(exchange);
+      await limit?.client(context);
       if (config.auth === 'optional') return undefined;
       throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
     },

@@ -5,7 +5,8 @@ import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
-import { isAboutAudience, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
+import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
+import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
 
 /** A session's access token for an audience, to be sent with one request. */
 export type Credential = {
@@ -51,9 +52,17 @@ export function unavailable(
 
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted(cause?: unknown): GatewayError {
-  const detail = 'This request requires a scope or a resource that was not granted at sign-in.';
+  const detail = 'This request requires another sign-in: the provider does not grant it without one.';
   return new GatewayError('step_up_required', { detail, cause });
 }
+
+/** Errors that mean that the provider wants to see the person (OpenID Connect Core 1.0, section 3.1.2.6). */
+const needsInteraction: ReadonlySet<string> = new Set([
+  'interaction_required',
+  'login_required',
+  'consent_required',
+  'account_selection_required',
+]);
 
 /** An outcome of the token endpoint that brought no tokens. */
 export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' }>;
@@ -64,7 +73,7 @@ export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' }>
  */
 export function createFailureSettlement(deps: {
   sessions: Sessions;
-  suppression: { notGranted(key: string, audience: Audience): void };
+  suppression: Pick<RefreshSuppression, 'notGranted' | 'refusedByProvider'>;
   log: Logger;
 }): (
   record: SessionRecord,
@@ -86,6 +95,36 @@ export function createFailureSettlement(deps: {
     return expired('rejected');
   };
 
+  const cannotRefresh = (cause: unknown, retryAfterSeconds = 5) =>
+    unavailable('The identity provider cannot refresh the token now. Try again.', retryAfterSeconds * 1000, {
+      cause,
+    });
+
+  /** The provider refuses this one refresh. It is not repeated for a minute, and says nothing about other sessions. */
+  const settleRefusal = async (
+    record: SessionRecord,
+    audience: Audience,
+    { error, cause }: Extract<FailedRefresh, { kind: 'misconfigured' }>,
+  ) => {
+    if (audience.id !== '' || needsInteraction.has(error)) {
+      suppression.notGranted(record.key, audience);
+      return unavailableFor(notGranted(cause));
+    }
+    if (suppression.refusedByProvider(record.key) === 'ended') {
+      log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
+      await sessions.end(record.key, 'refresh_rejected');
+      return expired('rejected');
+    }
+    log.warn(
+      { session: record.key, error, err: cause },
+      'the provider refuses to refresh this session; keeping it',
+    );
+    return unavailable('The identity provider refuses to refresh the token.', REFUSED_MS, {
+      cause,
+      throttle: 'suppression',
+    });
+  };
+
   return async (record, audience, failure) => {
     const { cause } = failure;
     switch (failure.kind) {
@@ -97,17 +136,9 @@ export function createFailureSettlement(deps: {
         await sessions.end(record.key, 'identity_changed');
         return expired('rejected');
       case 'misconfigured':
-        if (audience.id !== '' && isAboutAudience(failure.error)) {
-          suppression.notGranted(record.key, audience);
-          return unavailableFor(notGranted(cause));
-        }
-        return unavailable('The identity provider cannot refresh the token now. Try again.', 5_000, {
-          cause,
-        });
+        return isAboutClient(failure.error) ? cannotRefresh(cause) : settleRefusal(record, audience, failure);
       case 'ambiguous':
-        return unavailable('The identity provider cannot refresh the token now. Try again.', 5_000, {
-          cause,
-        });
+        return cannotRefresh(cause, failure.retryAfterSeconds);
       case 'transient':
         return unavailable(
           'The identity provider cannot be reached to refresh the token. Try again.',

@@ -23,9 +23,22 @@ export type RefreshSuppression = {
   notGranted(key: string, audience: Audience): void;
   /** True for a minute after that: the person may grant it later. */
   wasNotGranted(key: string, audience: Audience): boolean;
+  /**
+   * Remembers that the provider refused the refresh token of one session with an error that names no reason. `ended` when it
+   * has done so several times, a minute apart, while it served others: the token is dead, whatever the provider calls it.
+   */
+  refusedByProvider(key: string): 'suppressed' | 'ended';
+  /** How long no refresh of a session should be tried after such a refusal, in milliseconds; 0 when one may be. */
+  refusedForMs(key: string): number;
+  /** The provider has served a refresh of some session. */
+  providerServed(): void;
 };
 
 const NOT_GRANTED_MS = 60_000;
+/** How long a refresh that the provider refused is not repeated, in milliseconds. */
+export const REFUSED_MS = 60_000;
+/** After how many such refusals, with refreshes of others between them, a session is taken for over. */
+const REFUSALS_UNTIL_ENDED = 3;
 /** How many refreshes that an upstream answers with another 401 a session may cause in a minute. */
 const REJECTIONS_PER_MINUTE = 3;
 /** How many rejections, and how many refusals of the provider, a process remembers. */
@@ -44,6 +57,10 @@ export function createRefreshSuppression(deps: {
     maxEntries: MAX_ENTRIES,
     isExpired: (atMs) => atMs <= clock() - NOT_GRANTED_MS,
   });
+  const refusals = createBoundedMap<string, { count: number; firstAtMs: number; lastAtMs: number }>({
+    maxEntries: MAX_ENTRIES,
+  });
+  let servedAtMs = -Infinity;
   const rejections = createSlidingWindow({ perMinute: REJECTIONS_PER_MINUTE, clock });
 
   const routeKey = ({ session }: Credential, route: string) => `${session.key} ${route}`;
@@ -75,6 +92,28 @@ export function createRefreshSuppression(deps: {
       rejectedTokens.get(routeKey(credential, route)) === credential.accessToken,
     recentRejections,
     isExhausted: (recent) => recent.length >= REJECTIONS_PER_MINUTE,
+    refusedByProvider(key) {
+      const nowMs = clock();
+      const known = refusals.get(key);
+      const refusal = {
+        count: (known?.count ?? 0) + 1,
+        firstAtMs: known?.firstAtMs ?? nowMs,
+        lastAtMs: nowMs,
+      };
+      if (refusal.count >= REFUSALS_UNTIL_ENDED && servedAtMs > refusal.firstAtMs) {
+        refusals.delete(key);
+        return 'ended';
+      }
+      refusals.set(key, refusal);
+      return 'suppressed';
+    },
+    refusedForMs(key) {
+      const refusal = refusals.get(key);
+      return refusal === undefined ? 0 : Math.max(0, refusal.lastAtMs + REFUSED_MS - clock());
+    },
+    providerServed() {
+      servedAtMs = clock();
+    },
     notGranted: (key, audience) => notGrantedAtMs.set(audienceKey(key, audience), clock()),
     wasNotGranted: (key, audience) => notGrantedAtMs.has(audienceKey(key, audience)),
   };

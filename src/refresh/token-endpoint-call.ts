@@ -58,15 +58,14 @@ export function createTokenEndpointCall(deps: {
       case 'identity_changed':
         return attempt.succeeded();
       case 'misconfigured':
-        // The provider works, and refuses what this one route asks for.
-        if (isAboutAudience(outcome.error)) return attempt.succeeded();
+        // The provider works, and refuses what this one session or route asks for.
+        if (!isAboutClient(outcome.error)) return attempt.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
           'the provider rejects this client; keeping the sessions. Check the client credentials and registration',
         );
         return attempt.failed(undefined);
       case 'ambiguous':
-        return attempt.failed(undefined);
       case 'transient':
         return attempt.failed(
           outcome.retryAfterSeconds === undefined ? undefined : outcome.retryAfterSeconds * 1000,
@@ -90,7 +89,7 @@ export function createTokenEndpointCall(deps: {
   };
 }
 
-/** Refusals of the scopes or the resource of a refresh (RFC 6749, section 5.2; RFC 8707, section 2), or missing consent. */
-export function isAboutAudience(error: string): boolean {
-  return error === 'invalid_scope' || error === 'invalid_target' || error === 'consent_required';
+/** Refusals that every session meets: of the client itself, or by something that does not speak OAuth. */
+export function isAboutClient(error: string): boolean {
+  return error === 'invalid_client' || error.startsWith('unexpected status');
 }

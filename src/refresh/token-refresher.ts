@@ -2,6 +2,7 @@ import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
 import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Lease, Locks } from '../redis/lock.ts';
@@ -71,7 +72,7 @@ export function createTokenRefresher(deps: {
   ahead: Ahead;
   /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
-  /** The longest wait of a request for a refresh that has the lock, in milliseconds. */
+  /** The longest wait of a request, in milliseconds; a refresh that waits for a lock or for the provider goes on. */
   waitMs: number;
   clock: () => number;
   log: Logger;
@@ -99,8 +100,8 @@ export function createTokenRefresher(deps: {
   const refresh = (session: SessionView, audience: Audience, cause: RefreshCause): Run<RefreshResult> => {
     const key = flightKey(session, audience);
     if (refreshes.isRunning(key)) metrics.refresh('joined');
-    return refreshes.run(key, async (started) => {
-      const result = await refreshUnderLock(session, audience, cause, started).catch(unavailableFor);
+    return refreshes.run(key, async () => {
+      const result = await refreshUnderLock(session, audience, cause).catch(unavailableFor);
       if (result.outcome !== undefined) metrics.refresh(result.outcome);
       return result;
     });
@@ -116,7 +117,6 @@ export function createTokenRefresher(deps: {
     session: SessionView,
     audience: Audience,
     cause: RefreshCause,
-    started: () => void,
   ): Promise<RefreshResult> => {
     const waitsSinceMs = clock();
     const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
@@ -125,7 +125,6 @@ export function createTokenRefresher(deps: {
       return unavailable('Another process could not refresh the token. Try again.', 1_000, {
         throttle: 'lock',
       });
-    started();
     let spending: Spending | undefined;
     try {
       const record = await sessions.loadByKey(session.key);
@@ -139,7 +138,7 @@ export function createTokenRefresher(deps: {
       const saved = Promise.resolve(spending?.saved);
       void backgroundTasks.track(saved.then(() => lease.release(spending?.lockOutcome)));
     }
-    return refreshUnderLock(session, audience, cause, started);
+    return refreshUnderLock(session, audience, cause);
   };
 
   /** Limits, call, merge, write: for a session that was read under its lock. */
@@ -159,6 +158,15 @@ export function createTokenRefresher(deps: {
     if (cause === 'rejected' && suppression.isExhausted(rejections)) {
       const throttle = 'suppression';
       return { result: unavailable('The API keeps rejecting refreshed tokens.', 1_000, { throttle }) };
+    }
+    const refusedForMs = suppression.refusedForMs(record.key);
+    if (refusedForMs > 0 && audience.id === '') {
+      const throttle = 'suppression';
+      return {
+        result: unavailable('The identity provider refuses to refresh the token.', refusedForMs, {
+          throttle,
+        }),
+      };
     }
     const retryInMs = sessionLimit.take(record.key, session.renewedAtMs);
     if (retryInMs > 0) {
@@ -185,6 +193,7 @@ export function createTokenRefresher(deps: {
       return hasFailed ? { result, lockOutcome: 'failed' } : { result };
     }
 
+    suppression.providerServed();
     const tokens = mergeRefreshResponse(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
     const written = await sessions.replace(record, {
       ...session,
@@ -228,7 +237,11 @@ export function createTokenRefresher(deps: {
       if (!session.isRenewable || suppression.wasRejected(rejected, route)) return undefined;
       if (suppression.wasNotGranted(session.key, audience)) return undefined;
       const result = await waitFor(refresh(session, audience, 'rejected'));
-      if (result.kind === 'unavailable') return undefined;
+      if (result.kind === 'unavailable') {
+        // While the provider or the store is away, a bare 401 would read as a sign-out.
+        if (isOutage(result.error)) throw result.error;
+        return undefined;
+      }
       const other = credentialOf(sessionOrThrow(result), audience);
       return other.accessToken === accessToken ? undefined : other;
     },
@@ -243,6 +256,14 @@ export function createTokenRefresher(deps: {
       await backgroundTasks.settle();
     },
   };
+}
+
+/** Throttles that follow from what this session or its API does: the upstream's own 401 says more than a 503. */
+const ownThrottles: ReadonlySet<string | undefined> = new Set(['suppression', 'session_limit']);
+
+function isOutage({ code, options }: GatewayError): boolean {
+  const isAway = code === 'provider_unavailable' || code === 'store_unavailable';
+  return isAway && !ownThrottles.has(options.throttle);
 }
 
 function flightKey(session: SessionView, audience: Audience): string {

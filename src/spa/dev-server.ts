@@ -48,12 +48,12 @@ const responsePolicy: ResponsePolicy = {
 export function createDevServer({
   origin,
   originPolicy,
-  passages,
+  relay,
   eventStreams,
 }: {
   origin: string;
   originPolicy: OriginPolicy;
-  passages: UpgradeRelay;
+  relay: UpgradeRelay;
   eventStreams: EventStreams;
 }): DevServer {
   const unreachable = (cause: unknown) =>
@@ -95,12 +95,10 @@ export function createDevServer({
         throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
       }
       const headers = withoutFields(request.rawHeaders, isWithheld);
-      const call = target.ask(request.url ?? '/', ['Host', host, ...headers]);
-      await passages
-        .open({ request, socket, early, exchange: context }, call, responsePolicy)
-        .catch((error: unknown) => {
-          throw unreachable(error);
-        });
+      const call = target.request(request.url ?? '/', ['Host', host, ...headers]);
+      await relay.open({ request, socket, early, context }, call, responsePolicy).catch((error: unknown) => {
+        throw unreachable(error);
+      });
       return true;
     },
   };

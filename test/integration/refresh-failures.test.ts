@@ -176,10 +176,25 @@ describe('a refresh that fails for another reason keeps the session (standards: 
   });
 
   it('and is retried so that a transient failure is not visible', async () => {
-    rig.provider.faults.token = { status: 503, times: 2 };
+    rig.provider.faults.token = { status: 429, times: 2 };
     rig.advance(LIFE);
     expect((await call()).status).toBe(200);
     expect(refreshes()).toBe(3);
+  });
+
+  it('and is sent once more, not twice, after a 504 of a proxy that may have come after the rotation', async () => {
+    rig.provider.faults.token = { status: 504, when: 'after', times: 5 };
+    rig.advance(LIFE);
+    await expectKept(await call());
+    expect(refreshes()).toBe(2);
+  });
+
+  it('and is tried again after 30 s, whatever Retry-After the provider sends', async () => {
+    rig.provider.faults.token = { status: 429, headers: { 'retry-after': '3600' }, times: 1 };
+    rig.advance(LIFE);
+    await expectKept(await call());
+    rig.advance(30_000);
+    expect((await call()).status).toBe(200);
   });
 
   it.each([

@@ -121,10 +121,11 @@ describe('an access token that an upstream rejects before its expiry (standards:
     expect(rig.upstream.requests.at(-1)?.bearer).toBe(issued()[1]);
   });
 
-  it('causes the 401 to be passed on and keeps the session when the refresh fails', async () => {
+  it('gets a 503 with Retry-After, not a bare 401, and keeps the session when the provider is away', async () => {
     await rig.provider.stop();
     const answer = await rig.agent.fetch('/api/one');
-    expect(answer.status).toBe(401);
+    expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
     expect(answer.setCookies).toEqual([]);
     await rig.provider.start();
     rig.advance(60_000);

@@ -59,6 +59,12 @@ export const clientKeys = {
   keyId: text('expected the key identifier registered at the provider')
     .exactOptional()
     .describe("The kid sent with private_key_jwt; by default the JWK's own, or none."),
+  rejectionErrors: z
+    .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
+    .prefault(['invalid_grant'])
+    .describe(
+      'The error codes of a refresh that mean that the session is over. Dex returns invalid_request for a dead refresh token.',
+    ),
   assertionAudience: oneOf(['issuer', 'token_endpoint'])
     .exactOptional()
     .describe('The audience of the private_key_jwt assertion; default issuer.'),

@@ -81,6 +81,11 @@ export const routeSchema = section({
     maxAge: duration()
       .prefault('1m')
       .describe('The age at which a connection is replaced, with a new DNS lookup; 0s means never.'),
+    reuse: oneOf(['all', 'bodiless'])
+      .prefault('all')
+      .describe(
+        'Which connections are used again: all; or bodiless, never after a request with a body, for upstreams that may leave a body unread.',
+      ),
   })
     .prefault({})
     .describe('The pool of connections to the upstream.'),

@@ -11,7 +11,7 @@ import { parseJson, subjectAt } from '../json-value.ts';
 import { probe } from '../probe.ts';
 import type { Provider, RefreshOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
-import { classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
+import { busyOutcome, classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
 import { readCredentialsResponse } from './response.ts';
 
 type CredentialsDeps = {
@@ -98,7 +98,7 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
       const { response, document, sentAtMs, answeredAtMs } = answered;
       const { status } = response;
       const cause = new Error(`the refresh endpoint returned ${status}`);
-      if (isBusy(status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
+      if (isBusy(status)) return busyOutcome(response, cause);
       // A page of HTML comes from something before the API, which knows nothing of the token.
       if (refusedRefreshes.has(status) && !isPage(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };

@@ -109,7 +109,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
         const json = await client.refreshTokenGrant(relation, refreshToken, forAudience(audience));
         return { kind: 'refreshed', answer: readTokenResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
-        return classifyRefreshFailure(cause);
+        return classifyRefreshFailure(cause, config.rejectionErrors);
       }
     },
 

@@ -120,7 +120,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
         // Of the token of the sign-in it would say that the session is over.
         if (audience.id !== '' && lacksConsent(cause))
           return { kind: 'misconfigured', error: 'consent_required', cause };
-        return classifyRefreshFailure(cause);
+        return classifyRefreshFailure(cause, config.rejectionErrors);
       }
     },
 

@@ -1,7 +1,7 @@
 import { trimWhitespace } from '../../fields/whitespace.ts';
 import { nameOf } from '../../sessions/cookie.ts';
 import type { RouteConfig } from '../../config/schema/schema.ts';
-import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
+import { hopByHop, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
 
 /** What the gateway says about a request to the upstream, whatever the client said. */
 export type UpstreamRequestMetadata = {
@@ -121,17 +121,6 @@ export function createRequestHeaderPolicy(
     kept.push(...sameForAll);
     return kept;
   };
-}
-
-/**
- * Makes the test of a client's trailer fields, by their names: what may not stand in the head of a request does not come
- * behind its body either.
- */
-export function createRequestTrailerPolicy(
-  route: Pick<RouteConfig, 'requestHeaders'>,
-): (name: string) => boolean {
-  const replaced = replacedBy(route);
-  return (name) => mayTrail(name.toLowerCase()) && mayPass(name.toLowerCase(), replaced);
 }
 
 function replacedBy({ requestHeaders }: Pick<RouteConfig, 'requestHeaders'>): ReadonlySet<string> {

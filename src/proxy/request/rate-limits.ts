@@ -9,7 +9,7 @@ export type RouteLimit = {
   /** Counts a request of a session. */
   session(stored: SessionView): Promise<void>;
   /** Counts a request that has no session, for the client it came from. */
-  client(exchange: RequestContext): Promise<void>;
+  client(context: RequestContext): Promise<void>;
 };
 
 /** Finds the limit of a route, if it has one. */

@@ -10,6 +10,13 @@ const refusal = (fields: readonly string[], body = '') =>
     '\r\n',
   );
 
+/** A response of the token endpoint that says nothing about the provider's health, and brings no token. */
+const NO_OTHER_TOKEN = {
+  status: 400,
+  body: { error: 'interaction_required' },
+  headers: { 'content-type': 'application/json' },
+};
+
 type End = (socket: Socket) => void;
 const finish: End = (socket) => void socket.end();
 const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 20);
@@ -55,7 +62,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
     'is forwarded unchanged when no other token is available and it %s',
     async (_what, fields, body, end) => {
       const stand = await openStand(refusal(fields, body), end);
-      stand.rig.provider.faults.token = { status: 503, body: {} };
+      stand.rig.provider.faults.token = NO_OTHER_TOKEN;
       const answer = await callWhileHeld(stand, 'POST', 'body');
       expect([answer.status, answer.text()]).toEqual([401, body]);
       expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
@@ -65,7 +72,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
 
   it('is forwarded as the response to a HEAD request', async () => {
     const stand = await openStand(refusal(['Content-Length: 2']), finish);
-    stand.rig.provider.faults.token = { status: 503, body: {} };
+    stand.rig.provider.faults.token = NO_OTHER_TOKEN;
     const answer = await callWhileHeld(stand, 'HEAD');
     expect([answer.status, answer.header('content-length')]).toEqual([401, '2']);
   });
@@ -77,7 +84,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
     'becomes a 502 when its body is lost in an %s connection reset (standards: F21)',
     async (_what, fields) => {
       const stand = await openStand(refusal(fields, 'no'), reset);
-      stand.rig.provider.faults.token = { status: 503, body: {} };
+      stand.rig.provider.faults.token = NO_OTHER_TOKEN;
       const answer = await callWhileHeld(stand, 'POST', 'body');
       expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
     },

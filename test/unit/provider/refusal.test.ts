@@ -65,8 +65,8 @@ describe('a refresh', () => {
     },
   );
 
-  it.each([408, 425, 429, 500, 502, 503])(
-    'that is answered %i is put off, as long as asked (G13)',
+  it.each([425, 429])(
+    'that gets a %i was not processed, and is put off as long as asked (G13)',
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'transient', retryAfterSeconds: 7 };
@@ -74,6 +74,22 @@ describe('a refresh', () => {
       expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(putOff);
     },
   );
+
+  it.each([408, 500, 502, 503, 504])(
+    'that gets a %i is ambiguous: a proxy may say so after the provider rotated the token (G13, G15)',
+    async (status) => {
+      const later = { 'Retry-After': '7' };
+      const ambiguous = { kind: 'ambiguous', retryAfterSeconds: 7 };
+      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
+      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(ambiguous);
+    },
+  );
+
+  it('is rejected by the error codes that the configuration names (G11)', async () => {
+    const dead = await refreshFailure(() => answer(400, { error: 'invalid_request' }));
+    const codes = ['invalid_grant', 'invalid_request'];
+    expect(classifyRefreshFailure(dead, codes)).toEqual({ kind: 'rejected', cause: dead });
+  });
 
   it.each([
     'ECONNREFUSED',

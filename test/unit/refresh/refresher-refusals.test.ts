@@ -39,13 +39,18 @@ describe('after an upstream has refused a token', () => {
     ['transient', failure.transient],
     ['ambiguous', failure.ambiguous],
     ['misconfigured', failure.misconfigured],
-  ])('gives none when the renewal is %s: the refusal is the answer', async (_kind, outcome) => {
-    const { begin, refresher, outcomes, store } = openRefresher({ retries: 0 });
-    const record = await begin();
-    outcomes.push(outcome);
-    expect(await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBeUndefined();
-    expect(await store.loadRecord(record.key)).toEqual(record);
-  });
+  ])(
+    'responds provider_unavailable when the refresh is %s: a bare 401 would read as a sign-out',
+    async (_kind, outcome) => {
+      const { begin, refresher, outcomes, store } = openRefresher({ retries: 0 });
+      const record = await begin();
+      outcomes.push(outcome);
+      expect(await codeOf(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBe(
+        'provider_unavailable',
+      );
+      expect(await store.loadRecord(record.key)).toEqual(record);
+    },
+  );
 
   it('throws when the renewal ends the session (G11)', async () => {
     const { begin, refresher, outcomes } = openRefresher();

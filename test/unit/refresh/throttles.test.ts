@@ -42,13 +42,14 @@ describe('the error of a request that a throttle turns away', () => {
     expect(await afterRefusal).toBeUndefined();
   });
 
-  it('names the lock that another process holds', async () => {
+  it('names the time-out of the wait for a lock that another process holds', async () => {
     const { begin, refresher, locks } = openRefresher();
     const record = await begin(EXPIRED_MS);
     await locks.acquire(record.key, Date.now() + 1_000);
     const throttle = throttleOf(refresher.fresh(record, signIn));
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await throttle).toBe('wait_timeout');
     await vi.advanceTimersByTimeAsync(LOCK_WAIT_MS);
-    expect(await throttle).toBe('lock');
   });
 
   it('names the time-out of the wait for a slow token endpoint', async () => {

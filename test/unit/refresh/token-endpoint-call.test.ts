@@ -104,8 +104,8 @@ describe('spending a refresh token', () => {
 
   it('is not even begun while the token endpoint is left alone (G13)', async () => {
     const { spend, calls, breaker } = openTokenEndpointCall();
-    breaker.begin().failed(60_000);
-    expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 60 });
+    breaker.begin().failed(20_000);
+    expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 20 });
     expect(calls).toEqual([]);
   });
 

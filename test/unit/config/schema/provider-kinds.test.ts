@@ -50,6 +50,7 @@ describe('a plain OAuth 2.0 server', () => {
       subject: ['user', 'id'],
       requestFormat: 'form',
       clientAuthentication: 'client_secret_basic',
+      rejectionErrors: ['invalid_grant'],
       scopes: [],
       authorizationParams: {},
     });

@@ -14,7 +14,7 @@ describe('a route', () => {
       scopes: [],
       resource: [],
       timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
-      connections: { max: 4_096, idle: 4_000, maxAge: 60_000 },
+      connections: { max: 4_096, idle: 4_000, maxAge: 60_000, reuse: 'all' },
       replayBody: 65_536,
       maxBody: 10_485_760,
       maxPerMinute: 0,
