@@ -17,7 +17,7 @@ import type { SessionStore } from '../sessions/store/store.ts';
 import { revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
 
-/** What all processes of a deployment share: in Redis, or in memory where there is one process. */
+/** The state shared by all processes of a deployment: in Redis, or in memory for a single process. */
 export type Backends = {
   readonly store: SessionStore;
   readonly locks: Locks;
@@ -26,7 +26,6 @@ export type Backends = {
   readonly outbox: RevocationOutbox | undefined;
 };
 
-/** Opens the store of the configuration. */
 export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {

@@ -8,7 +8,7 @@ import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** The checks that every request and upgrade meets first, and the responses to those that fail them. */
+/** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
   readonly guard: Guard;
   readonly accessLog: AccessLog;
