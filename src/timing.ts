@@ -25,6 +25,24 @@ const CONNECT_AND_WRITE_MS = 500;
 export const OUTAGE_GRACE_MS =
   REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs + CONNECT_AND_WRITE_MS;
 
+/** How long a login attempt lasts: the user may take this long at the provider. */
+export const LOGIN_LIFETIME_MS = 600_000;
+
+/**
+ * How long a back-channel logout or an administrator's request refuses the owner's sign-ins that started before it. Longer
+ * than an attempt lasts, with a margin for its token request and for the clocks of the replicas.
+ */
+export const SIGN_IN_REFUSAL_MS = LOGIN_LIFETIME_MS * 1.5;
+
+/** How long a readiness check waits for the store. Probes usually wait one second in all. */
+export const READINESS_CHECK_TIMEOUT_MS = 500;
+
+/** How long the supervisor waits for the snapshot of one worker, which includes its readiness check. */
+export const WORKER_SNAPSHOT_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.2;
+
+/** How long a worker waits for the supervisor to collect the snapshots of its peers. */
+export const PEER_SNAPSHOTS_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.6;
+
 /** A lock is renewed so often while it is held. */
 export function lockRenewalIntervalMs(lockTtlMs: number): number {
   return lockTtlMs / 3;

@@ -4,12 +4,12 @@ import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 
-/** How long a logout waits for the provider to revoke the token, in milliseconds; it is tried again behind it. */
+/** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;
 
 /**
- * `POST /logout`: ends the session here and its refresh token at the provider, takes the cookie back, and leads on to the
- * provider's own logout. A form is redirected there; a fetch is told where to go.
+ * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
+ * logout page. A form post gets a redirect; a `fetch` gets the URL as JSON.
  */
 export function createLogout(deps: {
   provider: Provider;
@@ -39,7 +39,7 @@ export function createLogout(deps: {
       response.end();
       return;
     }
-    // SECURITY: a page's script reads this answer: the provider finds the session by its own cookie, without the hint.
+    // SECURITY: page scripts can read this response, so it has no ID token hint; the provider uses its own cookie instead.
     const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
     response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
   };

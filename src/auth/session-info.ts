@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import { livesUntilMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
-/** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
+/** `GET /session`: returns who is signed in and for how long. Never extends the session and never returns a token. */
 export function createSessionInfo(deps: {
   sessions: Sessions;
   claims: readonly string[];

@@ -15,7 +15,7 @@ import { refreshWaits, revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** Sessions and the refresh of their tokens. */
+/** Sessions and their token refreshes. */
 export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;

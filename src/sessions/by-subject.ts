@@ -1,6 +1,7 @@
 import type { EndReason } from './end-reason.ts';
 import { isOver, ownersOf, type Owner, type SessionData, type SessionRecord } from './session.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
+import { SIGN_IN_REFUSAL_MS } from '../timing.ts';
 
 /** Lists and ends the sessions of an owner: a person, or a session at the provider. */
 export type SessionsBySubject = {
@@ -18,9 +19,6 @@ export type SessionsBySubject = {
   /** Ends the person's oldest sessions above the limit. */
   enforceLimit(data: SessionData): Promise<void>;
 };
-
-/** The lifetime of a logout marker, in milliseconds: longer than any sign-in takes. */
-const MARKER_TTL_MS = 900_000;
 
 export function createSessionsBySubject(deps: {
   store: SessionStore;
@@ -50,7 +48,7 @@ export function createSessionsBySubject(deps: {
 
     async endSignInsOf(owner, reason, matches) {
       // SECURITY: the marker is written before the lookup, so that no session can start unseen in between.
-      await store.putMarker(logoutMarker(owner), String(clock()), MARKER_TTL_MS);
+      await store.putMarker(logoutMarker(owner), String(clock()), SIGN_IN_REFUSAL_MS);
       return endOf(owner, reason, matches);
     },
 
