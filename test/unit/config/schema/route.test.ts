@@ -19,7 +19,7 @@ describe('a route', () => {
       maxBody: 10_485_760,
       maxPerMinute: 0,
       maxConcurrent: 0,
-      requestHeaders: { set: {}, remove: [] },
+      requestHeaders: { set: {}, remove: [], allow: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });
