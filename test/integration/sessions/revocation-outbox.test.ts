@@ -42,8 +42,8 @@ function openRedisOutbox(options: Options = {}): RevocationOutbox {
   return createRedisOutbox({ redis: connection, envelopes, keyPrefix: 'coatcheck:', leaseMs, clock, log });
 }
 
-const tokensOf = (taken: readonly PendingRevocation[]) =>
-  taken.map(({ refreshToken }) => refreshToken).toSorted();
+const tokensOf = (claimed: readonly PendingRevocation[]) =>
+  claimed.map(({ refreshToken }) => refreshToken).toSorted();
 
 describe.each([
   ['in memory', (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options })],
@@ -51,16 +51,16 @@ describe.each([
 ])('a revocation outbox %s', (_where, open) => {
   it('gives a token to one other caller only after the lease has expired', async () => {
     const outbox = open();
-    const begunAtMs = Date.now();
-    const kept = await outbox.add('rt-✓');
-    expect(kept.refreshToken).toBe('rt-✓');
-    const taken: PendingRevocation[] = [];
-    while (taken.length === 0) {
-      taken.push(...(await outbox.claim(10)));
+    const startedAtMs = Date.now();
+    const pending = await outbox.add('rt-✓');
+    expect(pending.refreshToken).toBe('rt-✓');
+    const claimed: PendingRevocation[] = [];
+    while (claimed.length === 0) {
+      claimed.push(...(await outbox.claim(10)));
       await sleep(5);
     }
-    expect(Date.now() - begunAtMs).toBeGreaterThanOrEqual(LEASE_MS);
-    expect(taken).toMatchObject([{ refreshToken: 'rt-✓', addedAtMs: kept.addedAtMs }]);
+    expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(LEASE_MS);
+    expect(claimed).toMatchObject([{ refreshToken: 'rt-✓', addedAtMs: pending.addedAtMs }]);
     expect(await outbox.claim(10)).toEqual([]);
   });
 
@@ -70,8 +70,8 @@ describe.each([
     const tokens = Array.from({ length: 60 }, (_, at) => `rt-${at}`).toSorted();
     await Promise.all(tokens.map((token) => outbox.add(token)));
     now += LEASE_MS;
-    const taken = await Promise.all(Array.from({ length: 30 }, () => outbox.claim(3)));
-    expect(tokensOf(taken.flat())).toEqual(tokens);
+    const claimed = await Promise.all(Array.from({ length: 30 }, () => outbox.claim(3)));
+    expect(tokensOf(claimed.flat())).toEqual(tokens);
   });
 
   it('gives at most the requested number of tokens', async () => {
@@ -82,8 +82,8 @@ describe.each([
 
   it('drops a token once it is revoked', async () => {
     const outbox = open();
-    const kept = await outbox.add('rt');
-    await kept.remove();
+    const pending = await outbox.add('rt');
+    await pending.remove();
     await sleep(LEASE_MS);
     expect(await outbox.claim(10)).toEqual([]);
   });
@@ -91,14 +91,14 @@ describe.each([
   it('gives a token that was put back from its retry time on', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
-    const kept = await outbox.add('rt');
-    await kept.reschedule(now + 5_000);
+    const pending = await outbox.add('rt');
+    await pending.reschedule(now + 5_000);
     now += 4_999;
     expect(await outbox.claim(10)).toEqual([]);
     now += 1;
-    const [taken] = await outbox.claim(10);
-    expect(taken?.refreshToken).toBe('rt');
-    await taken?.reschedule(now);
+    const [claimed] = await outbox.claim(10);
+    expect(claimed?.refreshToken).toBe('rt');
+    await claimed?.reschedule(now);
     expect(tokensOf(await outbox.claim(10))).toEqual(['rt']);
   });
 });
@@ -137,7 +137,7 @@ describe('in Redis', () => {
   it('the outbox opens no token whose time was changed', async () => {
     await openRedisOutbox().add('rt');
     const [member] = (await redis.command('ZRANGE', KEY, 0, 0)) as [string];
-    // Read again as bytes, since the reply above is text.
+    // Reads the member again as bytes, because the reply above is text.
     const bytes = Buffer.from((await redis.dump()).split('\n')[1] ?? '', 'latin1');
     expect(bytes.length).toBeGreaterThan(member.length / 3);
     bytes[7] = (bytes[7] ?? 0) ^ 1;

@@ -1,6 +1,6 @@
 import type { SessionData } from '../../../src/sessions/session.ts';
 
-/** A session that ends in an hour, with whatever a test gives it. */
+/** The data of a session that ends in an hour, with the given fields. */
 export function sampleData(given: Partial<SessionData> = {}): SessionData {
   const now = Date.now();
   return {
@@ -18,7 +18,7 @@ export function sampleData(given: Partial<SessionData> = {}): SessionData {
   };
 }
 
-/** The session with other tokens, as after a refresh. */
+/** The data with a new access token, as after a refresh. */
 export function renewed(data: SessionData, accessToken: string): SessionData {
   const access = { '': { value: accessToken, obtainedAtMs: Date.now() } };
   return { ...data, tokens: { ...data.tokens, access } };

@@ -10,10 +10,10 @@ import {
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { renewed, sampleData } from './sample.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 20 };
 
-/** What every kind of store must do. `open` gives an empty store, which is closed after the test. */
+/** The contract of every store. `open` gives an empty store, which is closed after the test. */
 export function describeStoreContract(open: () => Promise<SessionStore>): void {
   let store: SessionStore;
 
@@ -26,7 +26,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   const soon = (ms = 300) => Date.now() + ms;
   const later = () => Date.now() + 60_000;
   const isGone = (key: string) =>
-    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), PATIENCE);
+    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), POLLING);
 
   describe('loading a record', () => {
     it('returns undefined for an unknown key', async () => {
@@ -62,17 +62,17 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     const open = async () => {
       const data = sampleData();
       await store.create('one', data, later());
-      return { data, seen: (await store.loadView('one')) as SessionView };
+      return { data, view: (await store.loadView('one')) as SessionView };
     };
 
-    /** What requests need of a session, taken from all of it. */
-    const lessOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
+    /** The view that follows from the full record. */
+    const viewOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
 
     it('returns only what requests need and no other secret of the session', async () => {
-      const { data, seen } = await open();
-      expect(seen).toEqual(await lessOf('one'));
+      const { data, view } = await open();
+      expect(view).toEqual(await viewOf('one'));
       const { refreshToken = '', idToken = '' } = data.tokens;
-      const text = JSON.stringify(seen);
+      const text = JSON.stringify(view);
       expect([refreshToken, idToken, data.subject].map((secret) => text.includes(secret))).toEqual([
         false,
         false,
@@ -82,21 +82,21 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('reflects every change regardless of the known version', async () => {
-      const { data, seen } = await open();
+      const { data, view } = await open();
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      const touched = { ...seen, idleExpiresAtMs: further };
-      expect(await store.loadView('one', seen)).toEqual(touched);
+      const touched = { ...view, idleExpiresAtMs: further };
+      expect(await store.loadView('one', view)).toEqual(touched);
       await store.replace('one', renewed(data, 'access-2'), 1);
-      const looked = await store.loadView('one', touched);
-      expect(looked).toEqual(await lessOf('one'));
-      expect(looked?.data.tokens.access['']?.value).toBe('access-2');
+      const reloaded = await store.loadView('one', touched);
+      expect(reloaded).toEqual(await viewOf('one'));
+      expect(reloaded?.data.tokens.access['']?.value).toBe('access-2');
     });
 
     it('returns undefined for an ended session regardless of the known version', async () => {
-      const { seen } = await open();
+      const { view } = await open();
       await store.remove('one');
-      expect(await store.loadView('one', seen)).toBeUndefined();
+      expect(await store.loadView('one', view)).toBeUndefined();
       expect(await store.loadView('nobody')).toBeUndefined();
     });
   });
@@ -363,10 +363,10 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
     it('notifies listeners that every session is affected', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
       await store.beginGeneration();
-      await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENCE);
+      await vi.waitFor(() => expect(heard).toEqual([undefined]), POLLING);
     });
   });
 
@@ -387,14 +387,14 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     it('expires after its lifetime', async () => {
       await store.putMarker(['kind'], 'text', 200);
       expect(await store.getMarker(['kind'])).toBe('text');
-      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), PATIENCE);
+      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), POLLING);
     });
   });
 
   describe('a change listener', () => {
     it('receives each change and each end with its version, in order per session', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
       const data = sampleData();
       await store.create('one', data, later());
@@ -405,8 +405,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.remove('one');
       await store.create('two', data, later());
       await store.remove('two');
-      await vi.waitFor(() => expect(heard).toHaveLength(3), PATIENCE);
-      // What happens to two sessions may be told by two nodes of a cluster, of which neither waits for the other.
+      await vi.waitFor(() => expect(heard).toHaveLength(3), POLLING);
+      // In a cluster, messages about two sessions may come from two nodes, in any order.
       expect(heard.toSorted((a, b) => `${a?.key}`.localeCompare(`${b?.key}`))).toEqual([
         { kind: 'changed', key: 'one', version: 2 },
         { kind: 'ended', key: 'one', version: 2 },

@@ -7,7 +7,7 @@ import {
 } from '../../../src/refresh/refresh-suppression.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { createTestClock } from '../clock.ts';
-import { openSessions } from '../sessions/rig.ts';
+import { openSessions } from '../sessions/fixture.ts';
 import { sampleData, sampleRecord } from '../sessions/sample.ts';
 
 function openSuppression(clock = createTestClock()): RefreshSuppression {

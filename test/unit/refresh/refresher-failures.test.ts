@@ -87,10 +87,10 @@ describe('a refresh that cannot be had now', () => {
   it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
     const { begin, refresher, store, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    store.isAway = true;
+    store.isUnavailable = true;
     expect(await codeOf(refresher.fresh(record, signIn))).toBe('store_unavailable');
     expect(calls).toEqual([]);
-    store.isAway = false;
+    store.isUnavailable = false;
     expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
   });
 

@@ -94,7 +94,7 @@ describe('new tokens that cannot be written', () => {
   it('are used from memory, and nobody else may spend the old refresh token until they are (G16)', async () => {
     const { beginRefresh, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
-    store.isAway = true;
+    store.isUnavailable = true;
     respond(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-2');
 
@@ -103,7 +103,7 @@ describe('new tokens that cannot be written', () => {
     void other.then(() => (hasLock = true));
     await vi.advanceTimersByTimeAsync(30_000);
     expect(hasLock).toBe(false);
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(hasLock).toBe(true);
     expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');

@@ -18,20 +18,20 @@ async function openCache({ maxAge = 5_000, maxEntries = 100 } = {}) {
   return { cache, store, clock };
 }
 
-/** A store whose reads end when the test says so. */
+/** A cache whose reads from the store settle when the test resolves them. */
 async function openSlowCache() {
-  const rig = await openCache();
+  const base = await openCache();
   const reads: PromiseWithResolvers<ReturnType<typeof sampleRecord> | undefined>[] = [];
   const slow: TestStore = {
-    ...rig.store,
+    ...base.store,
     loadView() {
       const read = Promise.withResolvers<ReturnType<typeof sampleRecord> | undefined>();
       reads.push(read);
       return read.promise;
     },
   };
-  const cache = createReadCache({ store: slow, maxAge: 5_000, maxEntries: 100, clock: rig.clock.now });
-  return { cache, store: rig.store, reads, record: sampleRecord(rig.clock.now()) };
+  const cache = createReadCache({ store: slow, maxAge: 5_000, maxEntries: 100, clock: base.clock.now });
+  return { cache, store: base.store, reads, record: sampleRecord(base.clock.now()) };
 }
 
 describe('the read cache', () => {
@@ -43,7 +43,7 @@ describe('the read cache', () => {
     expect(cache.get('k1')).toBe(session);
     clock.advance(1);
     expect(cache.get('k1')).toBeUndefined();
-    expect(store.operations).toEqual(['look k1']);
+    expect(store.operations).toEqual(['loadView k1']);
   });
 
   it('gives what was written as it was put', async () => {
@@ -107,9 +107,9 @@ describe('the read cache', () => {
 
   it('passes an outage on and remembers nothing of it', async () => {
     const { cache, store } = await openCache();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(cache.load('k1')).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
+    store.isUnavailable = false;
     expect(await cache.load('k1')).toBeDefined();
   });
 });
@@ -149,9 +149,9 @@ describe('a change', () => {
   it('may go unheard, and nothing is served meanwhile', async () => {
     const { cache, store } = await openCache();
     const session = await cache.load('k1');
-    store.hears = false;
+    store.hasSubscription = false;
     expect(cache.get('k1')).toBeUndefined();
-    store.hears = true;
+    store.hasSubscription = true;
     expect(cache.get('k1')).toBe(session);
   });
 
@@ -168,11 +168,11 @@ describe('a change', () => {
 describe('a read', () => {
   it('serves all who ask for the same session meanwhile', async () => {
     const { cache, reads, record } = await openSlowCache();
-    const asked = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
+    const results = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
     expect(reads).toHaveLength(2);
     reads[0]?.resolve(record);
     reads[1]?.resolve(undefined);
-    expect(await Promise.all(asked)).toEqual([record, record, undefined]);
+    expect(await Promise.all(results)).toEqual([record, record, undefined]);
     void cache.load('k1');
     expect(reads).toHaveLength(3);
   });

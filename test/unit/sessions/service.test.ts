@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sessionView, type SessionData, type SessionRecord } from '../../../src/sessions/session.ts';
-import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './rig.ts';
+import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 const open = (options = {}) => openSessions(Date.now, options);
 
-/** The session with other tokens, as after a refresh. */
+/** The data with new tokens, as after a refresh. */
 function renewed({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
   return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
@@ -39,7 +39,7 @@ describe('a session that starts', () => {
 
   it('does not start when it cannot be stored', async () => {
     const { signIn, store, metrics } = open();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(signIn()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(0);
   });
@@ -68,7 +68,7 @@ describe('finding a session', () => {
     expect(store.operations).toEqual([]);
     const { setCookie } = await tickets.issue();
     expect(await sessions.peek(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
-    expect(store.operations).toEqual([expect.stringMatching(/^look /)]);
+    expect(store.operations).toEqual([expect.stringMatching(/^loadView /)]);
   });
 
   it('reads the store once for many requests', async () => {
@@ -83,10 +83,10 @@ describe('finding a session', () => {
   it('never takes an outage for an end (E24)', async () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(sessions.peek(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(sessions.touch(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
+    store.isUnavailable = false;
     expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
   });
 
@@ -152,7 +152,7 @@ describe('using a session', () => {
     const cookie = await signIn();
     await sessions.touch(cookie);
     await vi.advanceTimersByTimeAsync(60_000);
-    store.isAway = true;
+    store.isUnavailable = true;
     expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
     await vi.advanceTimersByTimeAsync(0);
     expect(lines.at(-1)).toContain('idle timeout');
@@ -206,12 +206,12 @@ describe('replacing a session', () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
-    store.isAway = true;
+    store.isUnavailable = true;
     const { result, saved } = await sessions.replace(old, renewed(old, '2'));
     expect(result).toBe('replaced');
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
     expect((await sessions.loadByKey(old.key))?.data.tokens.refreshToken).toBe('rt-2');
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
     expect(await store.loadRecord(old.key)).toMatchObject({
@@ -223,9 +223,9 @@ describe('replacing a session', () => {
   it('gives the held refresh token back when the session has ended meanwhile (G14)', async () => {
     const { sessions, store, signIn, recordOf, revoked } = open();
     const old = await recordOf(await signIn());
-    store.isAway = true;
+    store.isUnavailable = true;
     const { saved } = await sessions.replace(old, renewed(old, '2'));
-    store.isAway = false;
+    store.isUnavailable = false;
     await store.remove(old.key);
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
@@ -239,13 +239,13 @@ describe('settling', () => {
   it('waits until what is held has been written (G18)', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const old = await recordOf(await signIn());
-    store.isAway = true;
+    store.isUnavailable = true;
     await sessions.replace(old, renewed(old, '2'));
     let settled = false;
     const settling = sessions.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(settled).toBe(false);
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await settling;
     expect((await store.loadRecord(old.key))?.version).toBe(2);
@@ -292,9 +292,9 @@ describe('ending a session', () => {
     const { sessions, store, signIn, recordOf, revoked } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(sessions.end(key, 'logout')).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
+    store.isUnavailable = false;
     expect(await recordOf(cookie)).toMatchObject({ key });
     expect(revoked).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { createTickets } from '../../../src/sessions/ticket.ts';
 
 const secret = 'a-session-secret-of-32-characters';
 
-/** Tickets whose seals are counted as they are opened. */
+/** Tickets with a count of the opened seals. */
 function openTickets({ secure = true, remembered = 10 } = {}) {
   const keyRing = createKeyRing([secret]);
   const sealed = createSealedCookies(keyRing, 'session-cookie');
