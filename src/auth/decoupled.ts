@@ -100,7 +100,7 @@ export function createDecoupled(deps: {
         replaces: before.kind === 'live' ? before.stored.key : undefined,
       };
       await pollSchedule.open(scheduleName(pending), intervalMs, lifeMs);
-      response.setHeader('Set-Cookie', await cookie.keep(pending));
+      response.setHeader('Set-Cookie', await cookie.set(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },
 
@@ -114,7 +114,7 @@ export function createDecoupled(deps: {
       const outcome = await pollProvider(pending).catch((error: unknown) => {
         if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
         else if (isUnavailable(error)) throw error;
-        response.setHeader('Set-Cookie', cookie.drop());
+        response.setHeader('Set-Cookie', cookie.clear());
         throw error;
       });
       switch (outcome.kind) {
@@ -123,7 +123,7 @@ export function createDecoupled(deps: {
           response.status(202).json(stateBody(pending, outcome.intervalMs));
           return;
         case 'signed_in': {
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
           const browser = { cookieHeader: request.headers.cookie, replaces };
           const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
@@ -132,10 +132,10 @@ export function createDecoupled(deps: {
           return;
         }
         case 'denied':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw loginDenied();
         case 'expired':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw new GatewayError('login_expired', {
             detail: 'The sign-in has expired or is already complete. Start again.',
           });
