@@ -139,7 +139,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
 
     replaceSecrets(secrets) {
       keyRing.replace(secrets);
-      tickets.forget();
+      tickets.clearCache();
     },
 
     replaceClientCredentials(section) {

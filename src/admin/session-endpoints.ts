@@ -23,7 +23,7 @@ export function createSessionEndpoints(deps: {
           throw new GatewayError('bad_request', { detail: 'Name one subject in the query.' });
         const found = await sessions.list(ownerOf(subject));
         return respondJson(response, 200, {
-          sessions: found.map((stored) => ({ ...describeSession(stored, idleTimeout), subject })),
+          sessions: found.map((record) => ({ ...describeSession(record, idleTimeout), subject })),
         });
       },
 

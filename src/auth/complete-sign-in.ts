@@ -28,7 +28,7 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
     const start = async () => {
       // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
       const shown = await sessions.peek(cookieHeader);
-      const former = new Set(shown.kind === 'live' ? [...replaces, shown.stored.key] : replaces);
+      const former = new Set(shown.kind === 'live' ? [...replaces, shown.session.key] : replaces);
       return sessions.start(signIn, { beganAtMs, replaces: former });
     };
     return start().catch((error: unknown) => {

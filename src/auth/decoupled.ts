@@ -97,7 +97,7 @@ export function createDecoupled(deps: {
       const pending = {
         id,
         expiresAtMs: clock() + lifeMs,
-        replaces: before.kind === 'live' ? before.stored.key : undefined,
+        replaces: before.kind === 'live' ? before.session.key : undefined,
       };
       await pollSchedule.open(scheduleName(pending), intervalMs, lifeMs);
       response.setHeader('Set-Cookie', await cookie.set(pending));

@@ -35,7 +35,7 @@ export function createLogin(deps: {
       ...attempt,
       returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,
       startedAtMs: clock(),
-      replaces: before?.kind === 'live' ? before.stored.key : undefined,
+      replaces: before?.kind === 'live' ? before.session.key : undefined,
     };
     response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
     response.status(302).setHeader('Location', url.href);

@@ -24,7 +24,7 @@ export function createLogout(deps: {
   return async function logout(request, response) {
     originPolicy.checkForm(request);
     const reading = await sessions.peek(request.headers.cookie);
-    const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
+    const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
     // SECURITY: a form of another site brings no cookie, and must not take one away.
     if (reading.kind !== 'absent') {
       response.setHeader('Set-Cookie', sessions.clearCookie());
@@ -33,7 +33,7 @@ export function createLogout(deps: {
     if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
 
     if (isForm(request)) {
-      const idTokenHint = ended?.session.tokens.idToken;
+      const idTokenHint = ended?.data.tokens.idToken;
       const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
       response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
       response.end();

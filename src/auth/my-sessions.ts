@@ -25,9 +25,9 @@ export function createMySessions(deps: {
       const current = await currentOf(request, response);
       const mine = await sessions.list(ownerOf(current));
       response.json({
-        sessions: mine.map((stored) => ({
-          ...describeSession(stored, idleTimeout),
-          current: stored.key === current.key,
+        sessions: mine.map((record) => ({
+          ...describeSession(record, idleTimeout),
+          current: record.key === current.key,
         })),
       });
     },
@@ -60,7 +60,7 @@ export function createMySessions(deps: {
     const reading = await sessions.load(request.headers.cookie);
     switch (reading.kind) {
       case 'live':
-        return reading.stored;
+        return reading.session;
       case 'absent':
         throw sessionRequired();
       case 'ended':
@@ -70,6 +70,6 @@ export function createMySessions(deps: {
   }
 }
 
-function ownerOf({ session: { issuer, subject } }: SessionRecord): Owner {
+function ownerOf({ data: { issuer, subject } }: SessionRecord): Owner {
   return { kind: 'subject', issuer, id: subject };
 }

@@ -19,16 +19,16 @@ export function createSessionInfo(deps: {
       response.json({ authenticated: false, loginUrl });
       return;
     }
-    const { stored } = reading;
-    const { key, session: current, endsAtMs } = stored;
+    const { session } = reading;
+    const { key, data, endsAtMs } = session;
     const now = clock();
     response.json({
       authenticated: true,
-      subject: current.subject,
-      claims: pick(current.claims, claims),
+      subject: data.subject,
+      claims: pick(data.claims, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
-      idleExpiresIn: secondsUntil(livesUntilMs(stored), now),
+      idleExpiresIn: secondsUntil(livesUntilMs(session), now),
       loginUrl,
       logoutUrl,
     });

@@ -2,7 +2,9 @@ import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
-import { createLocalLocks, createRedisLocks, type Locks } from '../redis/lock.ts';
+import { createLocalLocks } from '../redis/lock/local-locks.ts';
+import type { Locks } from '../redis/lock/locks.ts';
+import { createRedisLocks } from '../redis/lock/redis-locks.ts';
 import {
   createLocalPollSchedule,
   createRedisPollSchedule,

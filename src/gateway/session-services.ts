@@ -44,7 +44,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
       clock,
       log,
     }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
-import { createRedisLocks } from '../../../src/redis/lock.ts';
+import { createRedisLocks } from '../../../src/redis/lock/redis-locks.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 let redis: RedisServer;

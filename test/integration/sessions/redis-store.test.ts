@@ -15,7 +15,7 @@ import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
-import { renewed, sampleSession } from './sample.ts';
+import { renewed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 
 const PREFIX = 'coatcheck:';
@@ -116,12 +116,12 @@ describe('the Redis store', () => {
     };
     const create = (idleMs: number, absoluteMs: number, refreshMs?: number) => {
       const now = Date.now();
-      const { tokens } = sampleSession();
-      const session = sampleSession({
+      const { tokens } = sampleData();
+      const data = sampleData({
         absoluteExpiresAtMs: now + absoluteMs,
         tokens: { ...tokens, ...(refreshMs && { refreshExpiresAtMs: now + refreshMs }) },
       });
-      return store.create('one', session, now + idleMs).then(() => session);
+      return store.create('one', data, now + idleMs).then(() => data);
     };
 
     it.each([
@@ -143,20 +143,20 @@ describe('the Redis store', () => {
     });
 
     it('follows the refresh token of each replacement', async () => {
-      const session = await create(2 * HOUR, 12 * HOUR, HOUR);
+      const data = await create(2 * HOUR, 12 * HOUR, HOUR);
       await expectTtl(HOUR);
-      const { refreshExpiresAtMs: _end, ...endless } = session.tokens;
-      await store.replace('one', { ...session, tokens: endless }, 1);
+      const { refreshExpiresAtMs: _end, ...endless } = data.tokens;
+      await store.replace('one', { ...data, tokens: endless }, 1);
       await expectTtl(2 * HOUR);
       const short = { ...endless, refreshExpiresAtMs: Date.now() + 0.5 * HOUR };
-      await store.replace('one', { ...session, tokens: short }, 2);
+      await store.replace('one', { ...data, tokens: short }, 2);
       await expectTtl(0.5 * HOUR);
     });
 
     it('is present after every write', async () => {
-      const session = await create(HOUR, 12 * HOUR);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      await store.replace('one', renewed(session, 'access-3'), 1);
+      const data = await create(HOUR, 12 * HOUR);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', renewed(data, 'access-3'), 1);
       await store.touch('one', Date.now() + 2 * HOUR);
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
@@ -166,7 +166,7 @@ describe('the Redis store', () => {
   it('works after Redis has lost its scripts', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
-    await store.create('one', sampleSession(), Date.now() + 60_000);
+    await store.create('one', sampleData(), Date.now() + 60_000);
     await client.script('FLUSH');
     expect(await store.touch('one', Date.now() + 120_000)).toBe(true);
     await client.script('FLUSH');
@@ -249,14 +249,14 @@ describe('a session record in Redis (standards: E5)', () => {
   it('differs between any two writes of the same session', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
-    const session = sampleSession();
+    const data = sampleData();
     const written = new Set<string>();
-    await store.create('one', session, Date.now() + 60_000);
+    await store.create('one', data, Date.now() + 60_000);
     for (let version = 1; version <= 10; version += 1) {
       const envelope = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
       // Past the version and the key id, which are the same, nothing may repeat: neither the iv nor what follows.
       written.add(envelope.subarray(5, 17).toString('hex')).add(envelope.subarray(17, 33).toString('hex'));
-      await store.replace('one', session, version);
+      await store.replace('one', data, version);
     }
     expect(written.size).toBe(20);
   });
@@ -267,8 +267,8 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
   const issuer = 'https://login.example.test';
   const alice = { kind: 'subject', issuer, id: 'alice' } as const;
   const atProvider = { kind: 'sid', issuer, id: 'sid-1' } as const;
-  const session = (absoluteMs = HOUR) =>
-    sampleSession({ providerSessionId: 'sid-1', absoluteExpiresAtMs: Date.now() + absoluteMs });
+  const newData = (absoluteMs = HOUR) =>
+    sampleData({ providerSessionId: 'sid-1', absoluteExpiresAtMs: Date.now() + absoluteMs });
   const indexKeys = async () =>
     [...(await client.keys(`${PREFIX}subject:*`)), ...(await client.keys(`${PREFIX}sid:*`))].toSorted(
       (a, b) => a.localeCompare(b),
@@ -293,8 +293,8 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
 
   it('expire with the last session in them and are removed with it', async () => {
     const store = openStoreHere();
-    await store.create('one', session(2 * HOUR), Date.now() + HOUR);
-    await store.create('two', session(HOUR), Date.now() + HOUR);
+    await store.create('one', newData(2 * HOUR), Date.now() + HOUR);
+    await store.create('two', newData(HOUR), Date.now() + HOUR);
     for (const key of await indexKeys()) {
       const ttl = await client.pttl(key);
       expect(ttl).toBeLessThanOrEqual(2 * HOUR + 1);
@@ -308,19 +308,19 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
 
   it('drop expired entries when a session begins', async () => {
     const store = openStoreHere();
-    await store.create('short', session(300), Date.now() + HOUR);
-    await store.create('long', session(), Date.now() + HOUR);
+    await store.create('short', newData(300), Date.now() + HOUR);
+    await store.create('long', newData(), Date.now() + HOUR);
     const [index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(2);
     await vi.waitFor(async () => expect(await store.loadRecord('short')).toBeUndefined(), PATIENCE);
-    await store.create('next', session(), Date.now() + HOUR);
+    await store.create('next', newData(), Date.now() + HOUR);
     expect(await client.zcard(index)).toBe(2);
   });
 
   it('drop ended sessions when they are read', async () => {
     const store = openStoreHere();
-    await store.create('idle', session(), Date.now() + 200);
-    await store.create('used', session(), Date.now() + HOUR);
+    await store.create('idle', newData(), Date.now() + 200);
+    await store.create('used', newData(), Date.now() + HOUR);
     await vi.waitFor(async () => expect(await store.loadRecord('idle')).toBeUndefined(), PATIENCE);
     expect(await store.ofOwner(alice)).toMatchObject([{ key: 'used' }]);
     const [, index = ''] = await indexKeys();
@@ -329,7 +329,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
 
   it('reveal no subject, not even by hashing guesses (standards: E5)', async () => {
     const store = openStoreHere();
-    await store.create('one', session(), Date.now() + HOUR);
+    await store.create('one', newData(), Date.now() + HOUR);
     await store.putMarker(['end', 'subject', issuer, 'alice'], 'x', HOUR);
     const dump = await redis.dump();
     const texts = [
@@ -348,9 +348,9 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
 
   it('are found with every active secret and with no removed secret (standards: E6)', async () => {
     const second = 'the second secret, of 32 characters';
-    await openStoreHere().create('old', session(), Date.now() + HOUR);
+    await openStoreHere().create('old', newData(), Date.now() + HOUR);
     const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
-    await both.create('new', session(), Date.now() + HOUR);
+    await both.create('new', newData(), Date.now() + HOUR);
     const keys = async (store: SessionStore) => (await store.ofOwner(alice)).map(({ key }) => key).toSorted();
     expect(await keys(both)).toEqual(['new', 'old']);
     expect(await keys(openStoreHere({ secrets: [second] }))).toEqual(['new']);
@@ -362,7 +362,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
   it('keep entries that only another process can open', async () => {
     const second = 'the second secret, of 32 characters';
     const other = openStoreHere({ secrets: [SESSION_SECRET, second] });
-    await other.create('one', session(), Date.now() + HOUR);
+    await other.create('one', newData(), Date.now() + HOUR);
     const record = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
     await client.hset(await recordKey(), 'e', Buffer.from(record).fill(0, 1, 5));
     expect(await other.ofOwner(alice)).toEqual([]);
@@ -385,7 +385,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
           },
         }),
       });
-      await expect(dying.create('one', session(), Date.now() + HOUR)).rejects.toThrow('dead');
+      await expect(dying.create('one', newData(), Date.now() + HOUR)).rejects.toThrow('dead');
       const store = openStoreHere();
       const isThere = (await store.loadRecord('one')) !== undefined;
       expect(isThere).toBe(step > 3);
@@ -400,7 +400,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     async (moment) => {
       const record = hold('create');
       const strike = hold('index');
-      const creating = openStoreHere({ wrap: record.wrap }).create('one', session(), Date.now() + HOUR);
+      const creating = openStoreHere({ wrap: record.wrap }).create('one', newData(), Date.now() + HOUR);
       await record.hasCome;
       // Who looks finds an entry without a record.
       const reading = openStoreHere({ wrap: strike.wrap }).ofOwner(alice);

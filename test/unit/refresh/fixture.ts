@@ -1,7 +1,8 @@
 import { vi } from 'vitest';
 import type { Logger } from '../../../src/observability/log.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
-import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
@@ -124,7 +125,7 @@ export function openRefresher({
     metrics,
   });
   const begin: RefresherFixture['begin'] = async (ageMs) => {
-    const record = await sessionsRig.stored(await sessionsRig.signIn());
+    const record = await sessionsRig.recordOf(await sessionsRig.signIn());
     if (ageMs !== undefined) await vi.advanceTimersByTimeAsync(ageMs);
     return record;
   };

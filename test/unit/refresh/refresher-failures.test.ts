@@ -32,8 +32,8 @@ describe('a rejected refresh', () => {
   it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
     const { beginRefresh, store, calls } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
-    const { session } = record;
-    await store.replace(record.key, { ...session, tokens: { ...session.tokens, refreshToken: 'rt-9' } }, 1);
+    const { data } = record;
+    await store.replace(record.key, { ...data, tokens: { ...data.tokens, refreshToken: 'rt-9' } }, 1);
     respond(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-3');
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);

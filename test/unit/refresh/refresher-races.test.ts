@@ -85,7 +85,7 @@ describe('a record that somebody else has written meanwhile', () => {
     await store.replace(record.key, withTokens(record, '9'), 1);
     respond(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-9');
-    expect((await store.loadRecord(record.key))?.session.tokens.access['']?.value).toBe('at-9');
+    expect((await store.loadRecord(record.key))?.data.tokens.access['']?.value).toBe('at-9');
     expect(await counted('failed')).toBe(1);
   });
 });
@@ -106,6 +106,6 @@ describe('new tokens that cannot be written', () => {
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(hasLock).toBe(true);
-    expect((await store.loadRecord(record.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
   });
 });

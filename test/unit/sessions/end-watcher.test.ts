@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEndWatcher } from '../../../src/sessions/end-watcher.ts';
-import { openTestStore, sampleSession, sampleStored } from './sample.ts';
+import { openTestStore, sampleData, sampleRecord } from './sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -9,17 +9,17 @@ afterEach(() => vi.useRealTimers());
 async function openWatches() {
   const store = openTestStore(Date.now);
   const watches = createEndWatcher({ store, clock: Date.now });
-  const stored = sampleStored(Date.now());
-  await store.create(stored.key, stored.session, stored.idleExpiresAtMs);
+  const record = sampleRecord(Date.now());
+  await store.create(record.key, record.data, record.idleExpiresAtMs);
   store.operations.length = 0;
-  return { store, watches, stored };
+  return { store, watches, record };
 }
 
 describe('a watch', () => {
   it('tells once when its session ends, here or in another process (D19)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     expect(onEnd).not.toHaveBeenCalled();
@@ -30,41 +30,41 @@ describe('a watch', () => {
   });
 
   it('tells everybody who watches the same session, but not who stops meanwhile', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const ended: string[] = [];
     const stopThird = { now: () => {} };
-    watches.watch(stored, () => ended.push('first'));
-    watches.watch(stored, () => {
+    watches.watch(record, () => ended.push('first'));
+    watches.watch(record, () => {
       ended.push('second');
       stopThird.now();
     });
-    stopThird.now = watches.watch(stored, () => ended.push('third'));
+    stopThird.now = watches.watch(record, () => ended.push('third'));
     store.announce({ kind: 'ended', key: 'k1', version: 1 });
     expect(ended).toEqual(['first', 'second']);
   });
 
   it('tells when its session had ended before anybody watched', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     await store.remove('k1');
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('tells once when the message comes while it looks', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     await store.remove('k1');
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('tells nobody who has stopped', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    const stop = watches.watch(stored, onEnd);
+    const stop = watches.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;
     stop();
@@ -76,9 +76,9 @@ describe('a watch', () => {
   });
 
   it('looks at a session once, however many watch it, and goes on until the last of them stops', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    const stops = [onEnd, onEnd, vi.fn()].map((each) => watches.watch(stored, () => each()));
+    const stops = [onEnd, onEnd, vi.fn()].map((each) => watches.watch(record, () => each()));
     await vi.advanceTimersByTimeAsync(0);
     expect(store.operations).toEqual(['look k1']);
     stops[0]?.();
@@ -89,10 +89,10 @@ describe('a watch', () => {
   });
 
   it('shows the store what was read just before, so that it need not be opened anew', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const look = vi.spyOn(store, 'loadView');
-    watches.watch(stored, () => {});
-    expect(look).toHaveBeenLastCalledWith('k1', stored);
+    watches.watch(record, () => {});
+    expect(look).toHaveBeenLastCalledWith('k1', record);
     await vi.advanceTimersByTimeAsync(0);
     await store.touch('k1', Date.now() + 3_000_000);
     await vi.advanceTimersByTimeAsync(1_800_000);
@@ -100,18 +100,18 @@ describe('a watch', () => {
   });
 
   it('tells nobody who stops while it looks', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     await store.remove('k1');
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd)();
+    watches.watch(record, onEnd)();
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(onEnd).not.toHaveBeenCalled();
   });
 
   it('tells when the session is idle too long (F25)', async () => {
-    const { watches, stored } = await openWatches();
+    const { watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(1_799_999);
     expect(onEnd).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
@@ -119,9 +119,9 @@ describe('a watch', () => {
   });
 
   it('goes on as long as the session is used, up to its absolute limit (F25)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     for (let minute = 0; minute < 59; minute += 1) {
       await vi.advanceTimersByTimeAsync(60_000);
       await store.touch('k1', Date.now() + 1_800_000);
@@ -132,9 +132,9 @@ describe('a watch', () => {
   });
 
   it('does not take an outage for an end, and looks again until the store answers (E24)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     await store.touch('k1', Date.now() + 3_000_000);
     await vi.advanceTimersByTimeAsync(1_700_000);
     store.isAway = true;
@@ -148,27 +148,27 @@ describe('a watch', () => {
   });
 
   it('looks for itself when messages may have been missed', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    watches.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(store.operations).toEqual(['look k1']);
     expect(onEnd).not.toHaveBeenCalled();
-    await store.replace('k1', sampleSession(Date.now(), { absoluteExpiresAtMs: Date.now() }), 1);
+    await store.replace('k1', sampleData(Date.now(), { absoluteExpiresAtMs: Date.now() }), 1);
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('does not look at all sessions in one moment when messages may have been missed', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, watches, record } = await openWatches();
     const keys = Array.from({ length: 100 }, (_, at) => `of-many-${at}`);
     for (const key of keys) {
-      await store.create(key, stored.session, stored.idleExpiresAtMs);
-      watches.watch({ ...stored, key }, () => {});
+      await store.create(key, record.data, record.idleExpiresAtMs);
+      watches.watch({ ...record, key }, () => {});
     }
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;

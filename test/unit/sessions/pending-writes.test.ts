@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog } from '../log-lines.ts';
-import { openTestStore, sampleSession, sampleStored } from './sample.ts';
+import { openTestStore, sampleData, sampleRecord } from './sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -11,32 +11,32 @@ async function openUnsaved() {
   const store = openTestStore(Date.now);
   const { log, lines } = collectLog();
   const unsaved = createPendingWrites({ store, clock: Date.now, log });
-  const before = sampleStored(Date.now());
-  await store.create(before.key, before.session, before.idleExpiresAtMs);
+  const before = sampleRecord(Date.now());
+  await store.create(before.key, before.data, before.idleExpiresAtMs);
   store.isAway = true;
   store.operations.length = 0;
-  const session = sampleSession(Date.now(), { subject: 'renewed' });
-  const stored = { ...before, session, version: 2 };
-  return { unsaved, store, stored, lines };
+  const data = sampleData(Date.now(), { subject: 'renewed' });
+  const record = { ...before, data, version: 2 };
+  return { unsaved, store, record, lines };
 }
 
 describe('a session that could not be written', () => {
   it('is held, and written as soon as the store is back (G16)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
-    expect(unsaved.get('k1')).toBe(stored);
+    const { unsaved, store, record } = await openUnsaved();
+    const held = unsaved.add(record, 1);
+    expect(unsaved.get('k1')).toBe(record);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(unsaved.get('k1')).toBe(stored);
+    expect(unsaved.get('k1')).toBe(record);
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await held).toBe('replaced');
     expect(unsaved.get('k1')).toBeUndefined();
-    expect((await store.loadRecord('k1'))?.session.subject).toBe('renewed');
+    expect((await store.loadRecord('k1'))?.data.subject).toBe('renewed');
   });
 
   it('is tried again after 50 ms, then after pauses that double up to a second (G16)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    void unsaved.hold(stored, 1);
+    const { unsaved, store, record } = await openUnsaved();
+    void unsaved.add(record, 1);
     const tries: number[] = [];
     for (let ms = 1; ms <= 4_550; ms += 1) {
       await vi.advanceTimersByTimeAsync(1);
@@ -46,8 +46,8 @@ describe('a session that could not be written', () => {
   });
 
   it('is forgotten at once when its session has been ended, and found gone when it would be written (G14)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
+    const { unsaved, store, record } = await openUnsaved();
+    const held = unsaved.add(record, 1);
     store.isAway = false;
     await store.remove('k1');
     unsaved.drop('k1');
@@ -57,10 +57,10 @@ describe('a session that could not be written', () => {
   });
 
   it('serves nobody any more once another process has ended its session (standards: D19)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    void unsaved.hold(stored, 1);
+    const { unsaved, store, record } = await openUnsaved();
+    void unsaved.add(record, 1);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
-    expect(unsaved.get('k1')).toBe(stored);
+    expect(unsaved.get('k1')).toBe(record);
     store.announce({ kind: 'ended', key: 'k1', version: 1 });
     expect(unsaved.get('k1')).toBeUndefined();
   });
@@ -68,11 +68,11 @@ describe('a session that could not be written', () => {
   it.each(['conflict', 'gone'] as const)(
     'loses its meaning when the store then says "%s" (G14)',
     async (result) => {
-      const { unsaved, store, stored } = await openUnsaved();
-      const held = unsaved.hold(stored, 1);
+      const { unsaved, store, record } = await openUnsaved();
+      const held = unsaved.add(record, 1);
       store.isAway = false;
       if (result === 'gone') await store.remove('k1');
-      else await store.replace('k1', sampleSession(Date.now()), 1);
+      else await store.replace('k1', sampleData(Date.now()), 1);
       await vi.advanceTimersByTimeAsync(1_000);
       expect(await held).toBe(result);
       expect(unsaved.get('k1')).toBeUndefined();
@@ -80,8 +80,8 @@ describe('a session that could not be written', () => {
   );
 
   it('is given up when the session is over', async () => {
-    const { unsaved, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
+    const { unsaved, record } = await openUnsaved();
+    const held = unsaved.add(record, 1);
     await vi.advanceTimersByTimeAsync(1_801_000);
     expect(await held).toBe('gone');
     expect(unsaved.get('k1')).toBeUndefined();
@@ -89,19 +89,19 @@ describe('a session that could not be written', () => {
   });
 
   it('is said in the log, without any of its tokens (E23)', async () => {
-    const { unsaved, stored, lines } = await openUnsaved();
-    void unsaved.hold(stored, 1);
+    const { unsaved, record, lines } = await openUnsaved();
+    void unsaved.add(record, 1);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('keeping them in memory');
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
   });
 
   it('does not take a newer one out of memory when it ends', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const first = unsaved.hold(stored, 1);
+    const { unsaved, store, record } = await openUnsaved();
+    const first = unsaved.add(record, 1);
     await vi.advanceTimersByTimeAsync(25);
-    const newer = { ...stored, version: 3 };
-    const second = unsaved.hold(newer, 2);
+    const newer = { ...record, version: 3 };
+    const second = unsaved.add(newer, 2);
     store.isAway = false;
     await vi.advanceTimersByTimeAsync(25);
     expect(await first).toBe('replaced');

@@ -23,8 +23,8 @@ export type SessionsRig = {
   readonly revoked: string[];
   /** Signs a person in; gives the Cookie header of that browser. */
   signIn(given?: Partial<SignIn>): Promise<string>;
-  /** The session that a Cookie header leads to; fails when there is none. */
-  stored(cookie: string): Promise<SessionRecord>;
+  /** The record of the session that a Cookie header names; fails when there is none. */
+  recordOf(cookie: string): Promise<SessionRecord>;
 };
 
 /** How long sessions live in the rig, in milliseconds. */
@@ -55,7 +55,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
     maxPerUser,
@@ -83,10 +83,10 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
       });
       return setCookie.slice(0, setCookie.indexOf(';'));
     },
-    async stored(cookie) {
+    async recordOf(cookie) {
       const reading = await sessions.load(cookie);
       if (reading.kind !== 'live') throw new Error(`the session is ${reading.kind}`);
-      return reading.stored;
+      return reading.session;
     },
   };
 }

@@ -1,10 +1,10 @@
-import { sessionRecord, type Session, type SessionRecord } from '../../../src/sessions/session.ts';
+import { sessionRecord, type SessionData, type SessionRecord } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 
 /** A session that began at `nowMs` and lives an hour, with an access token of five minutes. */
-export function sampleSession(nowMs: number, given: Partial<Session> = {}): Session {
+export function sampleData(nowMs: number, given: Partial<SessionData> = {}): SessionData {
   return {
     issuer: 'https://login.example.com',
     subject: 'ada',
@@ -21,10 +21,10 @@ export function sampleSession(nowMs: number, given: Partial<Session> = {}): Sess
 }
 
 /** A session as a store holds it: its first version, idle in half an hour. */
-export function sampleStored(nowMs: number, given: Partial<SessionRecord> = {}): SessionRecord {
+export function sampleRecord(nowMs: number, given: Partial<SessionRecord> = {}): SessionRecord {
   return sessionRecord({
     key: 'k1',
-    session: sampleSession(nowMs),
+    data: sampleData(nowMs),
     version: 1,
     idleExpiresAtMs: nowMs + 1_800_000,
     ...given,

@@ -163,7 +163,7 @@ describe('an opened ticket', () => {
     const { cookie } = await issue();
     await tickets.read(cookie);
     keyRing.replace(['another-secret-of-32-characters..']);
-    tickets.forget();
+    tickets.clearCache();
     expect(await tickets.read(cookie)).toMatchObject({ kind: 'unknown_key' });
   });
 });

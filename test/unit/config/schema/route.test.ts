@@ -68,6 +68,15 @@ describe('a route', () => {
     ]);
   });
 
+  it.each(['/API', '/api.', '/api:x'])(
+    'refuses the path %s beside /api, which an upstream may take for the same',
+    (path) => {
+      expect(problemsWith({ routes: [route, { ...route, path }] })).toEqual([
+        `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got "${path}"`,
+      ]);
+    },
+  );
+
   it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
     expect(routeProblems({ path })).toEqual([
       expect.stringMatching(/^path: expected a path outside login\.prefix, which the gateway reserves/),

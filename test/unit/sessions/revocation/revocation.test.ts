@@ -130,10 +130,10 @@ describe('a durable outbox', () => {
       return state.isAway ? Promise.reject(new Error('store_unavailable')) : result();
     };
     const durable: RevocationOutbox = {
-      keep: (token) => orFail('keep', () => local.keep(token)),
-      take: (count) => orFail('take', () => local.take(count)),
+      add: (token) => orFail('keep', () => local.add(token)),
+      claim: (count) => orFail('take', () => local.claim(count)),
     };
-    return { durable, state, asked, left: () => local.takeAll().map(({ refreshToken }) => refreshToken) };
+    return { durable, state, asked, left: () => local.claimAll().map(({ refreshToken }) => refreshToken) };
   };
 
   it('has a token before the provider is asked, and until it is through (standards: D8)', async () => {
@@ -151,7 +151,7 @@ describe('a durable outbox', () => {
 
   it('gives what another process left to this one, once its lease is over (standards: D8)', async () => {
     const { durable, left } = openDurable();
-    await durable.keep('rt');
+    await durable.add('rt');
     const { tokens } = openRevocations(durable);
     await vi.advanceTimersByTimeAsync(LEASE_MS - 3_000);
     expect(tokens()).toEqual([]);
