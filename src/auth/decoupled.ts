@@ -23,7 +23,7 @@ export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 /** How much `slow_down` lengthens the polling interval, in milliseconds (OpenID CIBA Core 1.0, section 11). */
 const SLOWER_BY_MS = 5_000;
 /** The longest lifetime of a pending sign-in, whatever the provider's `expires_in`, in milliseconds. */
-const MAX_LIFE_MS = 3_600_000;
+const MAX_LIFETIME_MS = 3_600_000;
 
 /**
  * `POST /decoupled` makes the provider ask the user for approval on another device. `GET /decoupled` returns the state: 202
@@ -93,13 +93,13 @@ export function createDecoupled(deps: {
       const before = await sessions.peek(request.headers.cookie);
       const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
       const intervalMs = Math.ceil(intervalSeconds * 1000);
-      const lifeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));
+      const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
       const pending = {
         id,
-        expiresAtMs: clock() + lifeMs,
+        expiresAtMs: clock() + lifetimeMs,
         replaces: before.kind === 'live' ? before.session.key : undefined,
       };
-      await pollSchedule.open(scheduleName(pending), intervalMs, lifeMs);
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
       response.setHeader('Set-Cookie', await cookie.set(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },
