@@ -72,9 +72,12 @@ export async function startServer(
       const closed = close(server);
       connections.drain();
       const abortTimer = setTimeout(() => {
-        const answers = connections.abortResponses();
-        if (answers > 0)
-          log.warn({ answers }, 'shutdownTimeout is almost over; closed the responses still in progress');
+        const aborted = connections.abortResponses();
+        if (aborted > 0)
+          log.warn(
+            { answers: aborted },
+            'shutdownTimeout is almost over; closed the responses still in progress',
+          );
         // Requests without a response may still run until the end; refreshes and revocations do not wait for them.
         void gateway.settle();
       }, config.shutdownTimeout * ABORT_RESPONSES_AFTER);

@@ -43,7 +43,7 @@ export function createCallback(deps: {
       throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
 
     const pending = await loginCookies.find(state, request.headers.cookie);
-    response.setHeader('Set-Cookie', loginCookies.drop(state, request.headers.cookie));
+    response.setHeader('Set-Cookie', loginCookies.clear(state, request.headers.cookie));
     if (pending === undefined) {
       throw loginRefused(
         'no pending login with this "state" in this browser; it has expired or is already complete: sign in again',
@@ -67,7 +67,7 @@ export function createCallback(deps: {
     response.appendHeader('Set-Cookie', setCookie);
     // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.
     for (const other of others)
-      response.appendHeader('Set-Cookie', await loginCookies.amend({ ...other, replaces: key }));
+      response.appendHeader('Set-Cookie', await loginCookies.update({ ...other, replaces: key }));
     response.status(303).setHeader('Location', pending.returnTo);
     response.end();
   };

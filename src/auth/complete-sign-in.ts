@@ -27,9 +27,9 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
     });
     const start = async () => {
       // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
-      const shown = await sessions.peek(cookieHeader);
-      const former = new Set(shown.kind === 'live' ? [...replaces, shown.session.key] : replaces);
-      return sessions.start(signIn, { beganAtMs, replaces: former });
+      const current = await sessions.peek(cookieHeader);
+      const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);
+      return sessions.start(signIn, { beganAtMs, replaces: earlier });
     };
     return start().catch((error: unknown) => {
       sessions.revoke(signIn.answer.refreshToken);

@@ -20,10 +20,10 @@ export type PendingApproval = {
 /** Binds a sign-in on another device to the browser that started it, by a sealed cookie. A new sign-in replaces it. */
 export type DecoupledCookie = {
   /** Returns the Set-Cookie value that stores it. */
-  keep(pending: PendingApproval): Promise<string>;
+  set(pending: PendingApproval): Promise<string>;
   find(cookieHeader: string | undefined): Promise<PendingApproval | undefined>;
   /** Returns the Set-Cookie value that clears the cookie. */
-  drop(): string;
+  clear(): string;
 };
 
 const pendingApproval = z.object({
@@ -43,7 +43,7 @@ export function createDecoupledCookie(deps: {
   const attributes: CookieAttributes = { secure, sameSite: 'strict' };
 
   return {
-    async keep(pending) {
+    async set(pending) {
       const maxAge = Math.max(1, Math.ceil((pending.expiresAtMs - clock()) / 1000));
       return writeCookie(name, await seals.seal({ ...pending }, 0), { ...attributes, maxAge });
     },
@@ -53,6 +53,6 @@ export function createDecoupledCookie(deps: {
         ? pendingApproval.safeParse(await seals.unseal(cookie.value)).data
         : undefined;
     },
-    drop: () => clearCookie(name, attributes),
+    clear: () => clearCookie(name, attributes),
   };
 }

@@ -23,7 +23,7 @@ export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 /** How much `slow_down` lengthens the polling interval, in milliseconds (OpenID CIBA Core 1.0, section 11). */
 const SLOWER_BY_MS = 5_000;
 /** The longest lifetime of a pending sign-in, whatever the provider's `expires_in`, in milliseconds. */
-const MAX_LIFE_MS = 3_600_000;
+const MAX_LIFETIME_MS = 3_600_000;
 
 /**
  * `POST /decoupled` makes the provider ask the user for approval on another device. `GET /decoupled` returns the state: 202
@@ -93,14 +93,14 @@ export function createDecoupled(deps: {
       const before = await sessions.peek(request.headers.cookie);
       const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
       const intervalMs = Math.ceil(intervalSeconds * 1000);
-      const lifeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));
+      const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
       const pending = {
         id,
-        expiresAtMs: clock() + lifeMs,
+        expiresAtMs: clock() + lifetimeMs,
         replaces: before.kind === 'live' ? before.session.key : undefined,
       };
-      await pollSchedule.open(scheduleName(pending), intervalMs, lifeMs);
-      response.setHeader('Set-Cookie', await cookie.keep(pending));
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
+      response.setHeader('Set-Cookie', await cookie.set(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },
 
@@ -114,7 +114,7 @@ export function createDecoupled(deps: {
       const outcome = await pollProvider(pending).catch((error: unknown) => {
         if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
         else if (isUnavailable(error)) throw error;
-        response.setHeader('Set-Cookie', cookie.drop());
+        response.setHeader('Set-Cookie', cookie.clear());
         throw error;
       });
       switch (outcome.kind) {
@@ -123,7 +123,7 @@ export function createDecoupled(deps: {
           response.status(202).json(stateBody(pending, outcome.intervalMs));
           return;
         case 'signed_in': {
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
           const browser = { cookieHeader: request.headers.cookie, replaces };
           const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
@@ -132,10 +132,10 @@ export function createDecoupled(deps: {
           return;
         }
         case 'denied':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw loginDenied();
         case 'expired':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw new GatewayError('login_expired', {
             detail: 'The sign-in has expired or is already complete. Start again.',
           });

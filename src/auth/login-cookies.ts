@@ -28,15 +28,15 @@ export type OtherLogin = Omit<PendingLogin, 'returnTo'> & { readonly returnTo?: 
 /** Binds each login attempt to the browser that started it, by a sealed cookie per attempt. */
 export type LoginCookies = {
   /** Returns the Set-Cookie values that store an attempt and clear the oldest ones beyond the limit. */
-  keep(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
+  set(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
   /** Returns the attempt with a callback's `state`, or undefined. */
   find(state: string, cookieHeader: string | undefined): Promise<PendingLogin | undefined>;
   /** Returns this browser's other pending attempts. */
   findOthers(state: string, cookieHeader: string | undefined): Promise<OtherLogin[]>;
   /** Returns the Set-Cookie value that stores a changed attempt until its original expiry. */
-  amend(login: OtherLogin): Promise<string>;
+  update(login: OtherLogin): Promise<string>;
   /** Returns the Set-Cookie values that clear the attempt with a `state`. */
-  drop(state: string, cookieHeader: string | undefined): string[];
+  clear(state: string, cookieHeader: string | undefined): string[];
 };
 
 /** How long an attempt lasts, in seconds. */
@@ -111,7 +111,7 @@ export function createLoginCookies(deps: {
   };
 
   return {
-    async keep(login, header) {
+    async set(login, header) {
       const setCookie = await sealLogin(await shorten(login));
       let attempts = 1;
       let totalLength = pairLength(setCookie);
@@ -144,8 +144,8 @@ export function createLoginCookies(deps: {
       return logins.flatMap((login) => (login === undefined || login.state === state ? [] : [login]));
     },
 
-    amend: sealLogin,
-    drop: (state, header) => cookieNamesOf(state, header).map((name) => clearCookie(name, attributes)),
+    update: sealLogin,
+    clear: (state, header) => cookieNamesOf(state, header).map((name) => clearCookie(name, attributes)),
   };
 }
 

@@ -37,7 +37,7 @@ export function createLogin(deps: {
       startedAtMs: clock(),
       replaces: before?.kind === 'live' ? before.session.key : undefined,
     };
-    response.setHeader('Set-Cookie', await loginCookies.keep(pending, request.headers.cookie));
+    response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
     response.status(302).setHeader('Location', url.href);
     response.end();
   };

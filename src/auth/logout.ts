@@ -25,7 +25,7 @@ export function createLogout(deps: {
     originPolicy.checkForm(request);
     const reading = await sessions.peek(request.headers.cookie);
     const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
-    // SECURITY: a form of another site brings no cookie, and must not take one away.
+    // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
     if (reading.kind !== 'absent') {
       response.setHeader('Set-Cookie', sessions.clearCookie());
       response.setHeader('Clear-Site-Data', '"cache"');

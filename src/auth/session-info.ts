@@ -25,7 +25,7 @@ export function createSessionInfo(deps: {
     response.json({
       authenticated: true,
       subject: data.subject,
-      claims: pick(data.claims, claims),
+      claims: pickClaims(data.claims, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
       idleExpiresIn: secondsUntil(livesUntilMs(session), now),
@@ -35,7 +35,10 @@ export function createSessionInfo(deps: {
   };
 }
 
-function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+function pickClaims(
+  claims: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, unknown> {
   return Object.fromEntries(
     names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
   );

@@ -24,7 +24,7 @@ const overlongUtf8 = /[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
  */
 export function parseTarget(url: string | undefined): Target {
   if (url === undefined || !allowed.test(url))
-    throw refuse('The request target is not a path on this server.');
+    throw reject('The request target is not a path on this server.');
   const queryAt = url.indexOf('?');
   const path = queryAt === -1 ? url : url.slice(0, queryAt);
   if (suspicious.test(path)) checkPath(path);
@@ -32,13 +32,13 @@ export function parseTarget(url: string | undefined): Target {
 }
 
 function checkPath(path: string): void {
-  if (path.startsWith('//')) throw refuse('The path begins with an empty segment.');
+  if (path.startsWith('//')) throw reject('The path begins with an empty segment.');
   let decoded = path;
   for (let round = 0; round < 3; round += 1) {
-    if (hasDotSegment(decoded)) throw refuse('The path contains a dot segment, plain or encoded.');
+    if (hasDotSegment(decoded)) throw reject('The path contains a dot segment, plain or encoded.');
     if (!decoded.includes('%')) return;
     decoded = decodeOnce(decoded, round === 0);
-    if (overlongUtf8.test(decoded)) throw refuse('The path contains an overlongUtf8 character encoding.');
+    if (overlongUtf8.test(decoded)) throw reject('The path contains an overlong character encoding.');
   }
 }
 
@@ -53,17 +53,17 @@ function hasDotSegment(path: string): boolean {
 /** Decodes each `%xx` to one character. Only the client's own encoding must be well formed, so only round one is strict. */
 function decodeOnce(path: string, strict: boolean): string {
   if (strict && /%(?![0-9A-Fa-f]{2})/.test(path))
-    throw refuse('The path contains a malformed percent-encoding.');
+    throw reject('The path contains a malformed percent-encoding.');
   return path.replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => {
     const code = Number.parseInt(hex, 16);
     // Control characters, DEL and the backslash.
     if (code < 0x20 || code === 0x7f || code === 0x5c) {
-      throw refuse('The path contains a forbidden encoded character.');
+      throw reject('The path contains a forbidden encoded character.');
     }
     return String.fromCharCode(code);
   });
 }
 
-function refuse(detail: string): GatewayError {
+function reject(detail: string): GatewayError {
   return new GatewayError('bad_request', { detail });
 }
