@@ -61,6 +61,11 @@ export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListene
   return function upgrade(request, socket, head) {
     const context = guard.open(request);
     socket.on('error', ignore);
+    // SECURITY: the response to an earlier request on this connection would be written into the WebSocket.
+    if (guard.isAwaitingResponse(socket)) {
+      accessLog(request.method, 400, context);
+      return void socket.destroy();
+    }
     handle(request, socket, head, context).catch((error: unknown) => refuse(request, socket, context, error));
   };
 }

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
+import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
 import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -22,8 +23,12 @@ export function createLogin(deps: {
   const { redirectLogin, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
 
   return async function login(request, response) {
-    const mode = request.headers['sec-fetch-mode'];
-    if (mode !== undefined && mode !== 'navigate') {
+    if (isPrefetch(request) || isFramed(request)) {
+      throw new GatewayError('bad_request', {
+        detail: 'Login starts in the top-level page only: not in a frame, and not for a prefetch.',
+      });
+    }
+    if (request.headers['sec-fetch-mode'] !== undefined && !isNavigation(request)) {
       throw new GatewayError('bad_request', {
         detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
       });

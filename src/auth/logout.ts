@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { isNavigation } from '../http/inbound/navigation.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 
@@ -46,7 +47,6 @@ export function createLogout(deps: {
 }
 
 function isForm(request: Request): boolean {
-  const mode = request.headers['sec-fetch-mode'];
-  if (mode !== undefined) return mode === 'navigate';
+  if (request.headers['sec-fetch-mode'] !== undefined) return isNavigation(request);
   return request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
 }

@@ -1,5 +1,6 @@
-import express, { Router, type Request, type RequestHandler } from 'express';
+import express, { Router, type RequestHandler } from 'express';
 import { relative, resolve } from 'node:path';
+import { isNavigation } from '../http/inbound/navigation.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import { isImmutableAsset } from './immutable-asset.ts';
@@ -27,15 +28,10 @@ export function createSpaFiles(directory: string, setHeaders: SecurityHeaders): 
     }),
   );
   router.use(function appRoute(request, response, next) {
-    if (!isNavigation(request)) return next();
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (!isRead || !isNavigation(request)) return next();
     response.setHeader('Cache-Control', 'no-cache');
     response.sendFile('index.html', { root, cacheControl: false }, (error) => error && next());
   });
   return router;
-}
-
-function isNavigation(request: Request): boolean {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
-  const mode = request.headers['sec-fetch-mode'];
-  return mode === undefined ? request.headers.accept?.includes('text/html') === true : mode === 'navigate';
 }

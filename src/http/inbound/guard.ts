@@ -13,7 +13,16 @@ export type Guard = {
   open(request: IncomingMessage): RequestContext;
   /** Checks a request and sets the context's target. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
   check(request: IncomingMessage, context: RequestContext): RequestContext;
+  /** Counts a request whose response is outstanding on its connection. False when there are too many (HTTP pipelining). */
+  beginResponse(socket: Socket): boolean;
+  /** The response has been sent. */
+  endResponse(socket: Socket): void;
+  /** Whether responses to earlier requests are outstanding on a connection. */
+  isAwaitingResponse(socket: Socket): boolean;
 };
+
+/** How many responses may be outstanding on one connection. Browsers do not pipeline; other clients use a few. */
+const MAX_OUTSTANDING_RESPONSES = 32;
 
 const unchecked = { path: '', query: '' };
 
@@ -24,6 +33,7 @@ export function createGuard(deps: {
 }): Guard {
   /** Connections that sent a malformed request: bytes that follow may belong to that request (request smuggling). */
   const poisonedSockets = new WeakSet<Socket>();
+  const outstanding = new WeakMap<Socket, number>();
 
   return {
     open: (request) => ({
@@ -51,6 +61,13 @@ export function createGuard(deps: {
         throw error;
       }
     },
+    beginResponse(socket) {
+      const count = (outstanding.get(socket) ?? 0) + 1;
+      outstanding.set(socket, count);
+      return count <= MAX_OUTSTANDING_RESPONSES;
+    },
+    endResponse: (socket) => void outstanding.set(socket, (outstanding.get(socket) ?? 1) - 1),
+    isAwaitingResponse: (socket) => (outstanding.get(socket) ?? 0) > 0,
   };
 }
 
@@ -82,6 +99,10 @@ export function createGuardMiddleware(guard: Guard): RequestHandler {
   return function checkRequest(request, response, next) {
     const context = guard.open(request);
     response.locals.context = context;
+    const { socket } = request;
+    // SECURITY: Node.js parses pipelined requests without a limit, and each waits in memory for those before it.
+    if (!guard.beginResponse(socket)) return void socket.destroy();
+    response.once('close', () => guard.endResponse(socket));
     // SECURITY: bytes after an upgrade offer may belong to the other protocol. Node.js 24 discards those that arrive in the
     // same chunk and parses later ones as a request.
     if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');

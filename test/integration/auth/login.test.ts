@@ -92,6 +92,26 @@ describe('GET /auth/login by a navigation', () => {
 });
 
 describe('GET /auth/login without a navigation', () => {
+  it.each([
+    ['in a frame', { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [
+      'as a prefetch',
+      { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-purpose': 'prefetch' },
+    ],
+  ])('starts no sign-in %s', async (_where, headers) => {
+    const response = await request(rig.gateway.url).get('/auth/login').set(headers).expect(400);
+    expect(response.headers).not.toHaveProperty('location');
+    expect(response.headers).not.toHaveProperty('set-cookie');
+  });
+
+  it('starts one for Firefox behind a service worker that passes navigations on', async () => {
+    const response = await request(rig.gateway.url)
+      .get('/auth/login')
+      .set({ 'sec-fetch-mode': 'same-origin', 'sec-fetch-dest': 'empty', accept: 'text/html,*/*' })
+      .expect(302);
+    expect(response.headers['location']).toContain('/authorize?');
+  });
+
   it.each(['cors', 'no-cors', 'same-origin', 'websocket'])(
     'is rejected for a fetch of mode %s with a detail that mentions navigation (standards: A21)',
     async (mode) => {

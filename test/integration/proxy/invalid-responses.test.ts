@@ -127,10 +127,33 @@ describe('connections.reuse: bodiless', () => {
   });
 });
 
-describe('an upgrade', () => {
-  const upgradeHead = (path: string) =>
-    stage.head(`GET ${path} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE);
+describe('pipelined requests on one connection', () => {
+  it('are cut off beyond 32 outstanding responses, and take no memory', async () => {
+    stage.raw.attend = () => undefined;
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/one HTTP/1.1').repeat(2_000));
+    await connection.ended;
+    expect(stage.raw.received.length).toBeLessThanOrEqual(32);
+  });
 
+  it('get no WebSocket behind a request that waits: its response would be written into the socket', async () => {
+    stage.raw.attend = () => undefined;
+    const connection = await stage.open();
+    connection.write(stage.head('GET /raw/slow HTTP/1.1'));
+    await expect
+      .poll(() => stage.raw.received.filter((bytes) => bytes.includes('/raw/slow')).length, PATIENCE)
+      .toBe(1);
+    connection.write(upgradeHead('/socket-raw/one'));
+    await connection.ended;
+    expect(connection.pending().toString()).not.toContain('101');
+    expect(stage.raw.received.filter((bytes) => bytes.includes('/socket-raw/'))).toEqual([]);
+  });
+});
+
+const upgradeHead = (path: string) =>
+  stage.head(`GET ${path} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE);
+
+describe('an upgrade', () => {
   it.each(['099', '100'])(
     'to which an upstream responds with %s is 502, and the upstream socket closes',
     async (status) => {
