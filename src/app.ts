@@ -1,7 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { GatewayError } from './errors.ts';
 
-/** The pieces of the pipeline, in the order in which a request meets them. */
+/** The handlers of the pipeline, in the order in which they run. */
 export type Pipeline = {
   accessLog: RequestHandler;
   guard: RequestHandler;
@@ -12,7 +12,7 @@ export type Pipeline = {
   problem: ErrorRequestHandler;
 };
 
-/** The way of a request through the gateway, on one screen. */
+/** The request pipeline: the first handler that responds ends it. */
 export function createApp(pipeline: Pipeline): Express {
   const app = express();
   app.disable('x-powered-by');

@@ -23,7 +23,7 @@ import type { Provider } from './provider/provider.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 import { createUpgradePipeline } from './upgrade-pipeline.ts';
 
-/** A whole gateway, without its listeners. */
+/** A complete gateway without listeners. */
 export type Gateway = {
   /** Handles the browser's requests; give it the server's `request` and `checkContinue` events. */
   app: RequestListener;
@@ -32,19 +32,19 @@ export type Gateway = {
    * protocol than WebSocket is refused instead of served over HTTP, and each request costs slightly more CPU.
    */
   serverOptions: ServerOptions;
-  /** Takes the server's `upgrade` events. */
+  /** Handles the server's `upgrade` events. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Handles the admin listener's requests. */
   admin: RequestListener;
-  /** The checks and metrics of this process, for the admin listener of its peer workers. */
+  /** Returns the checks and metrics of this process, for the admin listeners of its peer workers. */
   snapshot(): Promise<Snapshot>;
-  /** Replaces the session secrets: the first writes, all read, and sessions sealed with a removed one end. */
+  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end. */
   replaceSecrets(secrets: readonly string[]): void;
   /** Replaces the client credentials with those of this section. */
   replaceClientCredentials(provider: Config['provider']): void;
-  /** Begins to stop: reports not ready, closes WebSockets with 1001 and ends event streams. Requests are still served. */
+  /** Starts to drain: reports not ready, closes WebSockets with 1001 and ends event streams. Still serves requests. */
   drain(): void;
-  /** Finishes every refresh and revocation in flight; tries a failed revocation once more. */
+  /** Finishes every refresh and revocation in flight; retries a failed revocation once. */
   settle(): Promise<void>;
   /** Settles, then closes the connections to the store, the provider and the upstreams. */
   close(): Promise<void>;
@@ -52,18 +52,15 @@ export type Gateway = {
 
 type ServerOptions = ExpressClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
 
-/** What a gateway may be given besides its configuration. */
-type Surroundings = { log?: Logger; clock?: () => number; peers?: PeerWorkers };
+/** The dependencies that a caller may replace. */
+type Overrides = { log?: Logger; clock?: () => number; peers?: PeerWorkers };
 
 /**
- * The composition root: constructs every part and passes it what it needs. It handles no request. Parts are constructed in
- * this file and in the folder of its name only.
+ * The composition root: constructs every part and passes in its dependencies. It handles no requests. Only this file and
+ * the `gateway` folder construct parts.
  */
-export function createGateway(
-  config: Config,
-  { peers = noPeers, ...surroundings }: Surroundings = {},
-): Gateway {
-  const core = createCore(config, surroundings);
+export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
+  const core = createCore(config, overrides);
   const { log, clock, metrics, keyRing } = core;
   const { prefix } = config.login;
   const redirectUri = `${config.baseUrl}${prefix}/callback`;
@@ -142,7 +139,7 @@ export function createGateway(
 
     replaceSecrets(secrets) {
       keyRing.replace(secrets);
-      tickets.forget();
+      tickets.clearCache();
     },
 
     replaceClientCredentials(section) {
@@ -164,7 +161,7 @@ export function createGateway(
   };
 }
 
-/** Whether people sign in at the login endpoint: by redirect, or by user name and password. */
+/** True when users sign in at the login endpoint: by redirect, or with user name and password. */
 function hasLoginEndpoint({ redirectLogin, passwordLogin }: Provider): boolean {
   return redirectLogin !== undefined || passwordLogin !== undefined;
 }

@@ -11,11 +11,11 @@ import { respondJson, type Page, type Pages } from './page.ts';
 import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
 
 /**
- * The admin listener: liveness, readiness, metrics and the console for everybody who can reach it, `guarded` pages for callers
- * with the token. Without a token configured, the guarded pages do not exist. Never on the public listener.
+ * Handles the admin listener's requests: liveness, readiness, metrics and the console without authentication, and `guarded`
+ * pages for callers with the admin token. Without a configured token, the guarded pages do not exist.
  */
 export function createAdmin(deps: {
-  /** The checks and metrics of every process that serves. */
+  /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<readonly Snapshot[]>;
   guarded: Pages;
   token: string | undefined;
@@ -58,12 +58,12 @@ export function createAdmin(deps: {
         detail: 'Send the admin token: Authorization: Bearer <admin.token>.',
       });
     }
-    const run = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
-    if (run === undefined) {
+    const handler = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
+    if (handler === undefined) {
       const allow = allowedAt(page);
       throw new GatewayError('method_not_allowed', { detail: `This page takes ${allow.join(', ')}.`, allow });
     }
-    await run(response, new URLSearchParams(query));
+    await handler(response, new URLSearchParams(query));
   };
 
   const respondWithProblem = (error: unknown, response: ServerResponse, requestId: string) => {
@@ -82,7 +82,7 @@ export function createAdmin(deps: {
     response.once('close', () => {
       const durationMs = clock() - startedAtMs;
       const line = { requestId, method: request.method, path, status: response.statusCode, durationMs };
-      // Probes and scrapes come every few seconds: they are in the log at debug.
+      // Probes and scrapes arrive every few seconds, so they are logged at debug.
       log[open[path] === undefined ? 'info' : 'debug'](line, 'admin request');
     });
     serve(request, response, path, query).catch((error: unknown) =>

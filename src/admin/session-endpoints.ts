@@ -5,10 +5,10 @@ import type { Owner } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { respondJson, type Pages } from './page.ts';
 
-/** Session administration: list and end the sessions of a person, end one session, end every session. */
+/** Session administration: list or end a user's sessions, end one session, or end every session. */
 export function createSessionEndpoints(deps: {
   sessions: Sessions;
-  /** The issuer that signs people in. */
+  /** The issuer of the subjects in queries. */
   issuer: string;
   idleTimeout: number;
 }): Pages {
@@ -23,7 +23,7 @@ export function createSessionEndpoints(deps: {
           throw new GatewayError('bad_request', { detail: 'Name one subject in the query.' });
         const found = await sessions.list(ownerOf(subject));
         return respondJson(response, 200, {
-          sessions: found.map((stored) => ({ ...describeSession(stored, idleTimeout), subject })),
+          sessions: found.map((record) => ({ ...describeSession(record, idleTimeout), subject })),
         });
       },
 

@@ -8,8 +8,8 @@ import type { LoginCookies } from './login-cookies.ts';
 import type { ReturnTo } from './return-to.ts';
 
 /**
- * `GET /login`: sends a navigation to the provider, and remembers in a sealed cookie what its callback will need.
- * A fetch is refused: it could not follow to another origin, and must navigate instead.
+ * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a
+ * `fetch`, which cannot follow the redirect to another origin.
  */
 export function createLogin(deps: {
   redirectLogin: RedirectLogin;
@@ -35,15 +35,15 @@ export function createLogin(deps: {
       ...attempt,
       returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,
       startedAtMs: clock(),
-      replaces: before?.kind === 'live' ? before.stored.key : undefined,
+      replaces: before?.kind === 'live' ? before.session.key : undefined,
     };
-    response.setHeader('Set-Cookie', await loginCookies.keep(pending, request.headers.cookie));
+    response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
     response.status(302).setHeader('Location', url.href);
     response.end();
   };
 }
 
-/** SECURITY: nothing else of the query reaches the provider (CVE-2025-67716). */
+/** SECURITY: no other query parameter reaches the provider (CVE-2025-67716). */
 function readHints(query: URLSearchParams): LoginHints {
   const loginHint = onlyValue(query, 'login_hint');
   return {

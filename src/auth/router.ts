@@ -4,35 +4,34 @@ import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import type { MySessions } from './my-sessions.ts';
 
-/** What answers at a path: a handler, or a limit and the handler behind it. */
+/** A handler, or a rate limit followed by a handler. */
 type Handlers = RequestHandler | RequestHandler[];
 
-/** The gateway's own endpoints. Which ways of signing in there are is for the provider to say. */
+/** The gateway's own endpoints. The provider's kind decides which sign-in endpoints exist. */
 export type AuthHandlers = {
-  /** Signing in by redirect: `GET /login` and `GET /callback`. */
+  /** Sign-in by redirect: `GET /login` and `GET /callback`. */
   login?: Handlers | undefined;
   callback?: Handlers | undefined;
-  /** Signing in by user name and password: `POST /login`. */
+  /** Sign-in with user name and password: `POST /login`. */
   passwordLogin?: Handlers | undefined;
-  /** Signing in on another device: `POST /decoupled` and `GET /decoupled`. */
+  /** Sign-in on another device: `POST /decoupled` and `GET /decoupled`. */
   beginDecoupled?: Handlers | undefined;
   pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
   logout: RequestHandler;
-  /** What an OpenID provider calls, or has the browser call, when it has ended a sign-in. */
+  /** The logout notifications of an OpenID provider, sent directly or through the browser. */
   backchannelLogout?: Handlers | undefined;
   frontchannelLogout?: Handlers | undefined;
   mySessions: MySessions;
 };
 
-/** The handlers at one path, by method. */
 type Methods = {
   get?: Handlers | undefined;
   post?: Handlers | undefined;
   delete?: Handlers | undefined;
 };
 
-/** Routes the gateway's own endpoints below their prefix; everything else there is `not_found`. */
+/** Routes the gateway's own endpoints. Any other path below the prefix gets `not_found`. */
 export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHeaders): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.use(function prepareResponse(_request, response, next) {
@@ -49,7 +48,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
     if (get) route.get(get);
     if (post) route.post(post);
     if (remove) route.delete(remove);
-    route.all(refuseMethod(allow));
+    route.all(rejectMethod(allow));
   };
   serve('/login', { get: handlers.login, post: handlers.passwordLogin });
   serve('/callback', { get: handlers.callback });
@@ -60,15 +59,15 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });
   serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
-  router.use(refuseBadEncoding);
+  router.use(rejectBadEncoding);
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'This endpoint does not exist.' });
   });
   return router;
 }
 
-/** Express decodes the parameters of a path, and throws where their encoding is malformed (`%ff`). */
-const refuseBadEncoding: ErrorRequestHandler = (error, _request, _response, next) => {
+/** Express decodes path parameters and throws a URIError when their encoding is malformed (`%ff`). */
+const rejectBadEncoding: ErrorRequestHandler = (error, _request, _response, next) => {
   next(
     error instanceof URIError
       ? new GatewayError('bad_request', {
@@ -79,7 +78,7 @@ const refuseBadEncoding: ErrorRequestHandler = (error, _request, _response, next
   );
 };
 
-function refuseMethod(allow: readonly string[]): RequestHandler {
+function rejectMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {
     throw new GatewayError('method_not_allowed', {
       detail: `This endpoint accepts ${allow.join(', ')}.`,

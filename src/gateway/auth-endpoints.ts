@@ -34,7 +34,7 @@ type Deps = {
   redirectUri: string;
 };
 
-/** The endpoints below `login.prefix`, as far as the provider's kind uses them. */
+/** Creates the endpoints below `login.prefix` that the provider's kind uses. */
 export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
   const { config, keyRing, secure, clock, log } = core;
@@ -67,7 +67,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         secure,
         clock,
       }),
-      turns: backends.turns,
+      pollSchedule: backends.pollSchedule,
       originPolicy,
       limitUser,
       timeoutMs: config.refresh.timeout,

@@ -8,7 +8,7 @@ import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** The checks that every request and upgrade meets first, and the responses to those that fail them. */
+/** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
   readonly guard: Guard;
   readonly accessLog: AccessLog;
@@ -17,7 +17,11 @@ export type InboundPolicies = {
   readonly rateLimits: RateLimits;
 };
 
-export function createInboundPolicies(core: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
+export function createInboundPolicies(
+  core: Core,
+  { rateCounters }: Backends,
+  loginUrl: string,
+): InboundPolicies {
   const { config, log, metrics, clock } = core;
   return {
     guard: createGuard({
@@ -28,6 +32,6 @@ export function createInboundPolicies(core: Core, { levels }: Backends, loginUrl
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
     problems: createProblems({ secure: core.secure, loginUrl }),
-    rateLimits: createRateLimits({ levels, clock }),
+    rateLimits: createRateLimits({ rateCounters, clock }),
   };
 }

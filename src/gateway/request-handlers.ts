@@ -23,13 +23,13 @@ import type { Core } from './core.ts';
 import type { InboundPolicies } from './inbound-policies.ts';
 import type { SessionServices } from './session-services.ts';
 
-/** The handlers of API requests, of upgrades and of the app's own files, for the two pipelines. */
+/** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
   readonly api: RequestHandler;
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
-  /** Closes WebSockets with 1001 and ends event streams: browsers open both again elsewhere. */
+  /** Closes WebSockets with 1001 and ends event streams, so that browsers reconnect to another replica. */
   drain(): void;
   /** Closes the connections to the upstreams. */
   close(): Promise<void>;

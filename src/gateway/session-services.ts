@@ -15,7 +15,7 @@ import { refreshWaits, revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** Sessions and the refresh of their tokens. */
+/** Sessions and their token refreshes. */
 export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
@@ -44,7 +44,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
       clock,
       log,
     }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,

@@ -3,7 +3,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from './inbound/request-context.ts';
 
-/** Counts and logs a request once its response has ended. No query string, header or body is in the line. */
+/** Counts and logs one finished request. The log line never contains a query string, a header or a body. */
 export type AccessLog = (method: string | undefined, status: number, context: RequestContext) => void;
 
 export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: () => number }): AccessLog {
@@ -16,16 +16,16 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   };
 }
 
-/** The status that nginx made usual for a request whose connection ended before its response began. */
-const CLIENT_HAS_GONE = 499;
+/** nginx's status for a request whose client disconnected before the response started. */
+const CLIENT_CLOSED_REQUEST = 499;
 
-/** Runs before the guard, so that requests the guard refuses are counted too. */
+/** Runs before the guard, so that requests the guard rejects are counted too. */
 export function createAccessLogMiddleware(accessLog: AccessLog): RequestHandler {
   return function logRequest(request, response, next) {
     response.once('close', () => {
       const { context } = response.locals;
       if (context === undefined) return;
-      accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_HAS_GONE, context);
+      accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST, context);
     });
     next();
   };

@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
 
-/** The gateway's meters. Each call is cheap enough for every request; names and labels are part of the public contract. */
+/** The gateway's metrics. Each call is cheap enough for every request. Metric names and labels are public contract. */
 export type Metrics = {
   registry: Registry;
   request(route: string, method: string, status: number, seconds: number): void;
@@ -20,7 +20,7 @@ export type Metrics = {
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Makes the meters in a registry of their own, so that two gateways in one process do not share figures. */
+/** Creates the metrics in their own registry, so that two gateways in one process do not share counts. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -93,8 +93,8 @@ export function createMetrics(): Metrics {
     registers,
   });
 
-  const countRequest = remembering((route, method, status) => requests.labels(route, method, status));
-  const timeRequest = remembering((route) => durations.labels(route));
+  const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
+  const timeRequest = cachedByLabels((route) => durations.labels(route));
 
   return {
     registry,
@@ -114,8 +114,8 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** Remembers the child of each label set: prom-client 15 hashes the labels anew on every call. The label sets are few. */
-function remembering<Child>(make: (a: string, b: string, c: string) => Child) {
+/** Caches the child metric of each label set: prom-client 15 hashes the labels on every call. There are few label sets. */
+function cachedByLabels<Child>(make: (a: string, b: string, c: string) => Child) {
   const children = new Map<string, Child>();
   return (a: string, b: string, c: string): Child => {
     const key = `${a}\n${b}\n${c}`;

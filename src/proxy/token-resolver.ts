@@ -33,9 +33,9 @@ export function createTokenResolver(deps: {
       }
       const reading = await sessions.touch(request.headers.cookie);
       if (reading.kind === 'live') {
-        await limit?.session(reading.stored);
-        if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
-        return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
+        await limit?.session(reading.session);
+        if (config.auth === 'required') return refresher.fresh(reading.session, audience);
+        return refresher.fresh(reading.session, audience).catch(anonymousWhenExpired);
       }
       await limit?.client(context);
       if (config.auth === 'optional') return undefined;

@@ -89,7 +89,7 @@ export function createFailureSettlement(deps: {
     if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
       return refreshed(current, 'reused');
     // The session has another refresh token by now, which the provider has not rejected.
-    if (current.session.tokens.refreshToken !== record.session.tokens.refreshToken) return undefined;
+    if (current.data.tokens.refreshToken !== record.data.tokens.refreshToken) return undefined;
     log.warn({ err: cause }, 'the provider rejected the refresh token; ending the session');
     await sessions.end(record.key, 'refresh_rejected');
     return expired('rejected');
@@ -150,8 +150,8 @@ export function createFailureSettlement(deps: {
 }
 
 /** The access token that a session has for an audience, however fresh. */
-export function accessTokenOf({ session }: SessionView, audience: Audience): string | undefined {
-  return session.tokens.access[audience.id]?.value;
+export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
+  return data.tokens.access[audience.id]?.value;
 }
 
 /** The credential of a session that is known to have a token for the audience. */

@@ -1,8 +1,8 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { createSlidingWindow } from '../concurrency/sliding-window.ts';
-import type { Locks } from '../redis/lock.ts';
+import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
-import type { Session } from '../sessions/session.ts';
+import type { SessionData } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { Credential } from './refresh-result.ts';
 
@@ -16,7 +16,7 @@ export type RefreshSuppression = {
   /** True for the very token that the upstream of the route has rejected. */
   wasRejected(credential: Credential, route: string): boolean;
   /** When, in the last minute, an upstream rejected a refreshed token of the session, in any process. */
-  recentRejections(session: Session): readonly number[];
+  recentRejections(data: SessionData): readonly number[];
   /** True when that many rejections allow no further refresh for now. */
   isExhausted(recentRejections: readonly number[]): boolean;
   /** Remembers that the provider grants a session no token for an audience. */
@@ -65,7 +65,7 @@ export function createRefreshSuppression(deps: {
 
   const routeKey = ({ session }: Credential, route: string) => `${session.key} ${route}`;
   const audienceKey = (key: string, audience: Audience) => `${key} ${audience.id}`;
-  const recentRejections = ({ refusedAtMs }: Session) => rejections.recent(refusedAtMs);
+  const recentRejections = ({ refusedAtMs }: SessionData) => rejections.recent(refusedAtMs);
 
   /** Counts each token once, whichever request reports it first. Under the lock, as every write of a record. */
   const countInRecord = async ({ session, audience }: Credential) => {
@@ -74,10 +74,10 @@ export function createRefreshSuppression(deps: {
     try {
       const record = await sessions.loadByKey(session.key);
       if (record === undefined) return;
-      const refusedAtMs = recentRejections(record.session);
-      const { obtainedAtMs = 0 } = session.session.tokens.access[audience.id] ?? {};
+      const refusedAtMs = recentRejections(record.data);
+      const { obtainedAtMs = 0 } = session.data.tokens.access[audience.id] ?? {};
       if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
-      await sessions.replace(record, { ...record.session, refusedAtMs: [...refusedAtMs, clock()] });
+      await sessions.replace(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
     } finally {
       await lease.release();
     }

@@ -5,7 +5,7 @@ import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Lease, Locks } from '../redis/lock.ts';
+import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
@@ -84,8 +84,8 @@ export function createTokenRefresher(deps: {
   const backgroundTasks = createTaskTracker();
 
   /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
-  const freshnessIn = ({ session }: SessionView, audience: Audience): Freshness => {
-    const token = session.tokens.access[audience.id];
+  const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {
+    const token = data.tokens.access[audience.id];
     return token === undefined ? 'expired' : freshnessOf(token, clock(), deps.ahead);
   };
 
@@ -148,13 +148,13 @@ export function createTokenRefresher(deps: {
     cause: RefreshCause,
     lease: Lease,
   ): Promise<Spending> => {
-    const { session } = record;
-    const { refreshToken } = session.tokens;
+    const { data } = record;
+    const { refreshToken } = data.tokens;
     if (refreshToken === undefined) {
       await sessions.end(record.key, 'expired');
       return { result: expired(undefined) };
     }
-    const rejections = suppression.recentRejections(session);
+    const rejections = suppression.recentRejections(data);
     if (cause === 'rejected' && suppression.isExhausted(rejections)) {
       const throttle = 'suppression';
       return { result: unavailable('The API keeps rejecting refreshed tokens.', 1_000, { throttle }) };
@@ -168,7 +168,7 @@ export function createTokenRefresher(deps: {
         }),
       };
     }
-    const retryInMs = sessionLimit.take(record.key, session.renewedAtMs);
+    const retryInMs = sessionLimit.take(record.key, data.renewedAtMs);
     if (retryInMs > 0) {
       const throttle = 'session_limit';
       return {
@@ -180,8 +180,8 @@ export function createTokenRefresher(deps: {
 
     const outcome = await callTokenEndpoint({
       refreshToken,
-      subject: session.subject,
-      flow: session.flow,
+      subject: data.subject,
+      flow: data.flow,
       audience,
       maySend: lease.isHeld,
     });
@@ -194,17 +194,17 @@ export function createTokenRefresher(deps: {
     }
 
     suppression.providerServed();
-    const tokens = mergeRefreshResponse(session.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.answer, outcome.sentAtMs);
     const written = await sessions.replace(record, {
-      ...session,
+      ...data,
       tokens,
-      claims: outcome.claims ?? session.claims,
+      claims: outcome.claims ?? data.claims,
       refusedAtMs: rejections,
-      renewedAtMs: [...sessionLimit.recent(session.renewedAtMs), outcome.sentAtMs],
+      renewedAtMs: [...sessionLimit.recent(data.renewedAtMs), outcome.sentAtMs],
     });
     switch (written.result) {
       case 'replaced':
-        return { result: refreshed(written.stored, 'refreshed'), saved: written.saved };
+        return { result: refreshed(written.record, 'refreshed'), saved: written.saved };
       case 'gone':
         // Signed out meanwhile: the session does not come back, and nobody needs its new tokens.
         sessions.revoke(tokens.refreshToken);

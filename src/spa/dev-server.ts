@@ -11,27 +11,27 @@ import { createUpgradeTarget } from '../proxy/websocket/upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from '../proxy/websocket/relay.ts';
 import { asksForWebSocket } from '../proxy/websocket/handshake.ts';
 
-/** The app's development server: its pages, its assets and its hot-reload socket. */
+/** The proxy to the app's development server: pages, assets and the hot-reload WebSocket. */
 export type DevServer = {
   handler: RequestHandler;
-  /** Passes on an upgrade that a page of this origin asks for. Throws `bad_request` when it is not one to WebSocket. */
+  /** Forwards an upgrade from the app's own origin. Throws `bad_request` when it is not a WebSocket upgrade. */
   upgrade(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<true>;
 };
 
-/** Fields that a development server has no business with: the ticket above all. */
+/** Fields withheld from the development server, above all the cookie with the ticket. */
 const withheld = ['cookie', 'authorization', 'proxy-authorization', 'expect'] as const;
 
-/** Fields that the library would pass on, and that ask for another protocol. */
-const offering = ['connection', 'upgrade', 'http2-settings'] as const;
+/** Fields of an upgrade offer, which the library would forward. */
+const upgradeFields = ['connection', 'upgrade', 'http2-settings'] as const;
 
-/** How long a development server may take, which builds what it is asked for, in milliseconds. */
+/** Time-outs, in milliseconds. A development server builds files on request, so `headers` is long. */
 const TIMEOUT = { connect: 5_000, headers: 60_000 };
 
 const isHopByHop = (name: string) => hopByHop.includes(name);
-const ofTheCall: readonly string[] = [...hopByHop, ...withheld, 'host'];
-const isWithheld = (name: string) => ofTheCall.includes(name);
+const notForwarded: readonly string[] = [...hopByHop, ...withheld, 'host'];
+const isWithheld = (name: string) => notForwarded.includes(name);
 
-/** What it answers to an upgrade passes in its own words. */
+/** Forwards the development server's responses to upgrades without adding security headers. */
 const responsePolicy: ResponsePolicy = {
   switched: ({ rawHeaders }) => [
     'Connection',
@@ -44,7 +44,7 @@ const responsePolicy: ResponsePolicy = {
   idleMs: 0,
 };
 
-/** Proxies to a development server by http-proxy-middleware 4, which is shown a request without the ticket. */
+/** Proxies with http-proxy-middleware 4, which never sees the withheld fields. */
 export function createDevServer({
   origin,
   originPolicy,
@@ -61,14 +61,14 @@ export function createDevServer({
       detail: `The development server at ${origin} cannot be reached. Is it running?`,
       cause,
     });
-  const refused = new WeakMap<IncomingMessage, (error: unknown) => void>();
+  const errorHandlers = new WeakMap<IncomingMessage, (error: unknown) => void>();
   const proxy = createProxyMiddleware<IncomingMessage, ServerResponse>({
     target: origin,
     changeOrigin: true,
     on: {
       proxyRes: ({ headers }, _request, response) => eventStreams.follow(response, headers['content-type']),
       error: (cause, request, target) => {
-        if ('writeHead' in target) refused.get(request)?.(unreachable(cause));
+        if ('writeHead' in target) errorHandlers.get(request)?.(unreachable(cause));
         else target.destroy();
       },
     },
@@ -79,12 +79,13 @@ export function createDevServer({
   return {
     handler: async function devServer(request, response, next) {
       requestContextOf(response).route = 'spa';
-      // The client has been told nothing yet, and the library would wait for its body with it.
+      // The library waits for the body, which this client sends only after 100 Continue.
       if (request.headers.expect !== undefined) response.writeContinue();
       for (const name of withheld) delete request.headers[name];
-      if (request.headers.upgrade !== undefined) for (const name of offering) delete request.headers[name];
-      refused.set(request, next);
-      // The library calls on with its own error as well: the one above has been told what it means.
+      if (request.headers.upgrade !== undefined)
+        for (const name of upgradeFields) delete request.headers[name];
+      errorHandlers.set(request, next);
+      // The library also passes its error to this callback; the `error` handler above has already handled it.
       await proxy(request, response, () => undefined);
     },
     async upgrade(request, socket, early, context) {

@@ -5,8 +5,8 @@ import type { SecurityHeaders } from '../http/security-headers.ts';
 import { isImmutableAsset } from './immutable-asset.ts';
 
 /**
- * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
- * stays missing. Files with a hash in their name, below `/assets/`, may be cached for ever; pages are always asked for.
+ * Serves the app's built files. A navigation to any other path gets `index.html` for client-side routing; other requests
+ * for missing files get 404. Hashed files below `/assets/` are cached as immutable; pages are revalidated every time.
  */
 export function createSpaFiles(directory: string, setHeaders: SecurityHeaders): RequestHandler {
   const root = resolve(directory);
@@ -21,8 +21,8 @@ export function createSpaFiles(directory: string, setHeaders: SecurityHeaders): 
       index: 'index.html',
       redirect: false,
       setHeaders(response, path) {
-        const isForEver = isImmutableAsset(relative(root, path));
-        response.setHeader('Cache-Control', isForEver ? 'public, max-age=31536000, immutable' : 'no-cache');
+        const isImmutable = isImmutableAsset(relative(root, path));
+        response.setHeader('Cache-Control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     }),
   );

@@ -35,7 +35,7 @@ beforeAll(async () => {
   ticket = valueOf(issued.setCookie);
   ticketKey = issued.key;
   const attempt = { issuer: 'https://login.example.com', state: STATE, nonce: 'n', codeVerifier: 'v' };
-  const [line = ''] = await loginCookies.keep({ ...attempt, returnTo: '/', startedAtMs: 999_000 }, undefined);
+  const [line = ''] = await loginCookies.set({ ...attempt, returnTo: '/', startedAtMs: 999_000 }, undefined);
   login = { name: line.slice(0, line.indexOf('=')), value: valueOf(line) };
   const foreign = createSealedCookies(
     createKeyRing(['another-secret-of-32-characters...']),
@@ -135,7 +135,7 @@ describe('a fuzzed Cookie header', () => {
             assert.ok(header.includes(login.value));
           }
           if (found !== undefined) assert.equal(state, STATE);
-          for (const line of loginCookies.drop(state, header)) assert.match(line, /^[^\s;,="]+=; Path=\/; /);
+          for (const line of loginCookies.clear(state, header)) assert.match(line, /^[^\s;,="]+=; Path=\/; /);
         },
       ),
       extent({ short: 1_000, long: 100_000 }),

@@ -1,15 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { refreshSchema } from '../../src/config/schema/refresh.ts';
 import {
+  LOGIN_LIFETIME_MS,
   lockRenewalIntervalMs,
   OUTAGE_GRACE_MS,
   outageThatNeedsGraceMs,
+  PEER_SNAPSHOTS_TIMEOUT_MS,
   PENDING_WRITE_RETRY,
+  READINESS_CHECK_TIMEOUT_MS,
   RECONNECT_GRACE_MS,
   REDIS_COMMAND_TIMEOUT_MS,
   REDIS_RECONNECT,
   refreshWaits,
   revocationLeaseMs,
+  SIGN_IN_REFUSAL_MS,
+  WORKER_SNAPSHOT_TIMEOUT_MS,
 } from '../../src/timing.ts';
 
 const defaults = refreshSchema.parse({});
@@ -60,6 +65,29 @@ describe('the lock of a session', () => {
     expect(lockWaitMs).toBe(refresh.lockTtl + refresh.timeout);
     expect(lockWaitMs).toBeGreaterThan(refresh.lockTtl);
     expect(waitMs).toBe(refresh.timeout);
+  });
+});
+
+describe('the time for which a logout refuses earlier sign-ins', () => {
+  it('is longer than a login attempt lasts, so that no attempt outlives the refusal', () => {
+    expect(SIGN_IN_REFUSAL_MS).toBeGreaterThan(LOGIN_LIFETIME_MS);
+    expect(SIGN_IN_REFUSAL_MS).toBe(900_000);
+  });
+});
+
+describe('the time-out of a worker snapshot', () => {
+  it('is longer than the readiness check that the snapshot includes', () => {
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeGreaterThan(READINESS_CHECK_TIMEOUT_MS);
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBe(600);
+  });
+
+  it('is shorter than the wait for all peers, so that one slow worker does not hide the others', () => {
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeLessThan(PEER_SNAPSHOTS_TIMEOUT_MS);
+    expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBe(800);
+  });
+
+  it('leaves a probe that waits one second time to read the response', () => {
+    expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBeLessThan(1_000);
   });
 });
 

@@ -110,6 +110,11 @@ export const routeSchema = section({
       .prefault({})
       .describe('Header fields to add or replace in requests to the upstream.'),
     remove: headerNames().prefault([]).describe('Header fields to drop from requests to the upstream.'),
+    allow: headerNames()
+      .prefault([])
+      .describe(
+        'When not empty, the only header fields of a client that pass, besides the usual content fields.',
+      ),
   })
     .prefault({})
     .describe('Changes to the header fields of requests to the upstream.'),

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Finding, KeyPath } from '../diagnostics/finding.ts';
-import { isUnder } from '../values/path.ts';
+import { foldPath, isUnder } from '../values/path.ts';
 import { oauth2Endpoints, oneTokenOfVendors, providerUrls } from './provider-rules.ts';
 import type { sections } from './sections.ts';
 import { isInsecure } from '../values/url.ts';
@@ -114,8 +114,11 @@ function* separateListeners({ listen, admin }: Config, sound: IsValid): Iterable
 
 function* distinctPaths(config: Config, sound: IsValid): Iterable<Finding> {
   const paths = [...soundOfRoutes(config, sound, 'path')];
-  for (const { index, first } of repeats(paths.map(({ value }) => value))) {
-    const message = `expected a unique path; routes[${paths[first]?.index}] has the same`;
+  for (const { index, first } of repeats(paths.map(({ value }) => foldPath(value)))) {
+    const isSame = paths[index]?.value === paths[first]?.value;
+    const message = `expected a unique path; routes[${paths[first]?.index}] has ${
+      isSame ? 'the same' : 'one that differs only in letter case, or in trailing dots'
+    }`;
     yield { path: ['routes', paths[index]?.index ?? index, 'path'], message };
   }
 }

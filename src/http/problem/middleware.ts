@@ -5,7 +5,7 @@ import { createRequestId } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
 import type { Problems } from './problem.ts';
 
-/** Responds to the errors of the whole pipeline. The cause is logged and not sent. */
+/** Turns an error of the pipeline into a problem response. Logs the error's cause and never sends it. */
 export function createProblemMiddleware(deps: { problems: Problems; log: Logger }): ErrorRequestHandler {
   const { problems, log } = deps;
   return function respondWithProblem(error, request, response, _next) {
@@ -15,13 +15,13 @@ export function createProblemMiddleware(deps: { problems: Problems; log: Logger 
     const problem = problems(error, requestId);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.status(problem.status);
-    // SECURITY: where one request was malformed nobody can say where the next one begins (RFC 9112, section 11.2).
+    // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).
     if (error instanceof GatewayError && error.code === 'bad_request')
       response.setHeader('Connection', 'close');
     if (!isSending(request)) return void response.end(problem.body);
-    // What is left of a body nobody wants would have to be read before the connection could be used again.
+    // The connection could be reused only after the gateway had read the rest of the unwanted body.
     response.setHeader('Connection', 'close');
-    // A client that waits to be asked for its body has not begun.
+    // A client that waits for 100 Continue has not sent any of its body.
     if (request.headers.expect !== undefined) return void response.end(problem.body);
     response.setHeader('Content-Length', Buffer.byteLength(problem.body));
     response.write(problem.body);
@@ -30,7 +30,7 @@ export function createProblemMiddleware(deps: { problems: Problems; log: Logger 
   };
 }
 
-/** Logs what an operator must know: our own faults and others' outages loudly, what clients get wrong at debug. */
+/** Logs an unexpected error at error, outages and failed logins at warn, and client errors at debug. */
 export function logProblem(log: Logger, error: unknown, requestId: string): void {
   if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
   else if (error.status >= 500) {

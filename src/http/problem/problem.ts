@@ -2,15 +2,15 @@ import { STATUS_CODES } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 import { inertHeaders } from '../security-headers.ts';
 
-/** An error as a response: a problem document (RFC 9457) and all of its header fields. */
+/** A problem response (RFC 9457), complete with all header fields. */
 export type Problem = { status: number; headers: Record<string, string>; body: string };
 
-/** Makes the response to an error. */
+/** Builds the response to an error. */
 export type Problems = (error: unknown, requestId: string) => Problem;
 
 /**
- * The one place where errors become responses, on both listeners and on refused upgrades. An error that is no
- * {@link GatewayError} says nothing about itself.
+ * The only place that turns errors into responses, for both listeners and rejected upgrades. An error that is not a
+ * {@link GatewayError} becomes `internal_error` without any detail.
  */
 export function createProblems(deps: { secure: boolean; loginUrl: string | undefined }): Problems {
   const { secure, loginUrl } = deps;
@@ -35,7 +35,7 @@ export function createProblems(deps: { secure: boolean; loginUrl: string | undef
   };
 }
 
-/** SECURITY: a reason may carry text from a URL: nothing in it may read as markup, whatever type a client takes it for. */
+/** SECURITY: a reason may contain text from a URL. Escaped, it is never markup, even if a client sniffs another type. */
 function escapeMarkup(json: string): string {
   return json.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 }

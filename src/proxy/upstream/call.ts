@@ -152,33 +152,22 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       },
       onResponseEnd(_current, trailers) {
         releaseSlot();
-        switch (states.current()) {
-          case 'held':
-            heldEnd = { trailers };
-            return;
-          case 'passing':
-            try {
-              return end(trailers);
-            } catch (error) {
-              return fail(error);
-            }
-          default:
-            return;
+        const state = states.current();
+        if (state === 'held') heldEnd = { trailers };
+        if (state !== 'passing') return;
+        try {
+          end(trailers);
+        } catch (error) {
+          fail(error);
         }
       },
       onResponseError(_current, error) {
         releaseSlot();
-        switch (states.current()) {
-          // What the held head asks for, another token, can be had without the rest of the response.
-          case 'held':
-            heldEnd = { error };
-            return;
-          // SECURITY: with a part of a response there is no trying again; whatever it was, it was not HTTP.
-          case 'started':
-            return fail(explainBrokenResponse(error));
-          default:
-            return fail(error);
-        }
+        const state = states.current();
+        // What the held head asks for, another token, can be had without the rest of the response.
+        if (state === 'held') heldEnd = { error };
+        // SECURITY: with a part of a response there is no trying again; whatever it was, it was not HTTP.
+        else fail(state === 'started' ? explainBrokenResponse(error) : error);
       },
     };
     const send = () => {

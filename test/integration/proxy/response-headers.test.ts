@@ -78,6 +78,7 @@ describe('an upstream response in the browser', () => {
       'cache-control',
       'connection',
       'content-security-policy',
+      'cross-origin-resource-policy',
       'date',
       'keep-alive',
       'transfer-encoding',

@@ -2,16 +2,16 @@ import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
-/** The life of the access tokens here, in milliseconds. */
-const LIFE = 300_000;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 20_000, interval: 50 };
+/** The lifetime of the access tokens, in milliseconds. */
+const TOKEN_LIFETIME_MS = 300_000;
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 20_000, interval: 50 };
 
 /**
- * What two gateways do on one Redis, however that is built. `at` gives its address, as in `session.store`. Nothing leaves
- * their caches by age: what one of them does the other hears of by a message, or not at all.
+ * The behaviour of two gateways on any Redis deployment. `at` gives its address, as in `session.store`. No cache entry
+ * expires, so that a gateway learns of the other's changes only from messages.
  */
-export function describeGatewaysOn(at: () => string): void {
+export function describeGatewayContract(at: () => string): void {
   let rig: TestGateway;
   let here: UserAgent;
   let there: UserAgent;
@@ -31,15 +31,15 @@ export function describeGatewaysOn(at: () => string): void {
   const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
   const lastBearer = () => rig.upstream.requests.at(-1)?.bearer;
   const calls = async (agent: UserAgent, count: number) => {
-    const answers = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
-    return (await Promise.all(answers)).map(({ status }) => status);
+    const responses = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
+    return (await Promise.all(responses)).map(({ status }) => status);
   };
 
   it('keep a session from sign-in through calls and refreshes to sign-out', async () => {
     for (let round = 0; round < 3; round += 1) {
       expect(await calls(here, 2)).toEqual([200, 200]);
       expect(await calls(there, 2)).toEqual([200, 200]);
-      rig.advance(LIFE);
+      rig.advance(TOKEN_LIFETIME_MS);
     }
     expect(refreshes()).toBe(2);
     expect((await here.fetch('/auth/session')).json()).toMatchObject({
@@ -52,7 +52,7 @@ export function describeGatewaysOn(at: () => string): void {
   });
 
   it('refresh an expired token once for concurrent requests at both', async () => {
-    rig.advance(LIFE);
+    rig.advance(TOKEN_LIFETIME_MS);
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
     expect(refreshes()).toBe(1);
@@ -63,12 +63,12 @@ export function describeGatewaysOn(at: () => string): void {
     await calls(there, 1);
     const before = lastBearer();
     await calls(here, 1);
-    rig.advance(LIFE * 0.9);
+    rig.advance(TOKEN_LIFETIME_MS * 0.9);
     await calls(here, 1);
     await vi.waitFor(async () => {
       await calls(there, 1);
       expect(lastBearer()).not.toBe(before);
-    }, PATIENCE);
+    }, POLLING);
     expect(refreshes()).toBe(1);
   });
 
@@ -80,7 +80,7 @@ export function describeGatewaysOn(at: () => string): void {
     delete rig.provider.faults.revoke;
     await vi.waitFor(
       () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
-      PATIENCE,
+      POLLING,
     );
   });
 

@@ -4,8 +4,8 @@ import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 5 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 5 };
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
@@ -29,7 +29,7 @@ describe.each([
 
   afterEach(() => rig.close());
 
-  /** Opens a rig whose clock stands still, with access tokens that outlive the test and no cache before the store. */
+  /** Opens a gateway with a stopped clock, long-lived access tokens and no read cache. */
   async function open(session: Record<string, unknown> = {}): Promise<TestGateway> {
     const opened = await openRig({
       store: store(),
@@ -48,13 +48,13 @@ describe.each([
 
   const session = async () => (await rig.agent.fetch('/auth/session')).json() as Record<string, number>;
   const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
-  /** Makes a call, and waits until it shows as a use of the session: that is written behind it. */
+  /** Makes a call and waits until it has extended the idle limit, which happens after the response. */
   const use = async (path?: string) => {
     expect(await call(path)).toBe(200);
     await vi.waitFor(async () => {
       const { expiresIn = 0, idleExpiresIn } = await session();
       expect(idleExpiresIn).toBeGreaterThanOrEqual(Math.min(expiresIn, idleTimeoutSeconds()));
-    }, PATIENCE);
+    }, POLLING);
   };
   const idleTimeoutSeconds = () => rig.gateway.config.session.idleTimeout / 1000;
   const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
@@ -97,7 +97,7 @@ describe.each([
       expect(agent.cookies.all()).toEqual([]);
       await vi.waitFor(
         () => expect(rig.provider.families.at(-1)).toMatchObject({ endedBecause: 'revoked' }),
-        PATIENCE,
+        POLLING,
       );
     });
 
@@ -120,10 +120,10 @@ describe.each([
     rig.advance(30 * MINUTE);
     const before = rig.provider.tokenCalls();
     const replayed = rig.browser({ like: rig.agent });
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.status).toBe(401);
-    expect(answer.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+    const response = await rig.agent.fetch('/api/one');
+    expect(response.status).toBe(401);
+    expect(response.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual([CLEARED]);
     expect(rig.agent.cookies.all()).toEqual([]);
     expect(rig.upstream.requests).toEqual([]);
     expect(rig.provider.tokenCalls()).toBe(before);
@@ -133,9 +133,9 @@ describe.each([
 
   it('is reported as ended by the session endpoint, which clears the cookie', async () => {
     rig.advance(30 * MINUTE);
-    const answer = await rig.agent.fetch('/auth/session');
-    expect(answer.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+    const response = await rig.agent.fetch('/auth/session');
+    expect(response.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual([CLEARED]);
   });
 
   it('is not kept alive by requests to the session endpoint', async () => {
@@ -150,7 +150,7 @@ describe.each([
 
   it('is not kept alive by calls without a token', async () => {
     rig.advance(29 * MINUTE);
-    expect(await call('/public/one')).toBe(401); // What the upstream says to a call without a token.
+    expect(await call('/public/one')).toBe(401); // The upstream's response to a call without a token.
     rig.advance(2 * MINUTE);
     expect(await call()).toBe(401);
   });

@@ -8,12 +8,12 @@ import {
   type SessionRecord,
 } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
-import { renewed, sampleSession } from './sample.ts';
+import { renewed, sampleData } from './sample.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 20 };
 
-/** What every kind of store must do. `open` gives an empty store, which is closed after the test. */
+/** The contract of every store. `open` gives an empty store, which is closed after the test. */
 export function describeStoreContract(open: () => Promise<SessionStore>): void {
   let store: SessionStore;
 
@@ -26,7 +26,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   const soon = (ms = 300) => Date.now() + ms;
   const later = () => Date.now() + 60_000;
   const isGone = (key: string) =>
-    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), PATIENCE);
+    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), POLLING);
 
   describe('loading a record', () => {
     it('returns undefined for an unknown key', async () => {
@@ -34,116 +34,116 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('returns a session as it was created with version 1', async () => {
-      const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
+      const data = sampleData({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
+      await store.create('one', data, idleExpiresAtMs);
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data, version: 1, idleExpiresAtMs }),
       );
     });
 
     it('keeps sessions separate', async () => {
-      await store.create('one', sampleSession({ subject: 'alice' }), later());
-      await store.create('two', sampleSession({ subject: 'bob' }), later());
-      expect((await store.loadRecord('one'))?.session.subject).toBe('alice');
-      expect((await store.loadRecord('two'))?.session.subject).toBe('bob');
+      await store.create('one', sampleData({ subject: 'alice' }), later());
+      await store.create('two', sampleData({ subject: 'bob' }), later());
+      expect((await store.loadRecord('one'))?.data.subject).toBe('alice');
+      expect((await store.loadRecord('two'))?.data.subject).toBe('bob');
       await store.remove('one');
       expect(await store.loadRecord('two')).toBeDefined();
     });
 
     it('returns tokens of any size', async () => {
-      const session = renewed(sampleSession(), 'x'.repeat(200_000));
-      await store.create('one', session, later());
-      expect((await store.loadRecord('one'))?.session).toEqual(session);
+      const data = renewed(sampleData(), 'x'.repeat(200_000));
+      await store.create('one', data, later());
+      expect((await store.loadRecord('one'))?.data).toEqual(data);
     });
   });
 
   describe('loading a view', () => {
     const open = async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
-      return { session, seen: (await store.loadView('one')) as SessionView };
+      const data = sampleData();
+      await store.create('one', data, later());
+      return { data, view: (await store.loadView('one')) as SessionView };
     };
 
-    /** What requests need of a session, taken from all of it. */
-    const lessOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
+    /** The view that follows from the full record. */
+    const viewOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
 
     it('returns only what requests need and no other secret of the session', async () => {
-      const { session, seen } = await open();
-      expect(seen).toEqual(await lessOf('one'));
-      const { refreshToken = '', idToken = '' } = session.tokens;
-      const text = JSON.stringify(seen);
-      expect([refreshToken, idToken, session.subject].map((secret) => text.includes(secret))).toEqual([
+      const { data, view } = await open();
+      expect(view).toEqual(await viewOf('one'));
+      const { refreshToken = '', idToken = '' } = data.tokens;
+      const text = JSON.stringify(view);
+      expect([refreshToken, idToken, data.subject].map((secret) => text.includes(secret))).toEqual([
         false,
         false,
         false,
       ]);
-      expect(text).toContain(session.tokens.access['']?.value);
+      expect(text).toContain(data.tokens.access['']?.value);
     });
 
     it('reflects every change regardless of the known version', async () => {
-      const { session, seen } = await open();
+      const { data, view } = await open();
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      const touched = { ...seen, idleExpiresAtMs: further };
-      expect(await store.loadView('one', seen)).toEqual(touched);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      const looked = await store.loadView('one', touched);
-      expect(looked).toEqual(await lessOf('one'));
-      expect(looked?.session.tokens.access['']?.value).toBe('access-2');
+      const touched = { ...view, idleExpiresAtMs: further };
+      expect(await store.loadView('one', view)).toEqual(touched);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      const reloaded = await store.loadView('one', touched);
+      expect(reloaded).toEqual(await viewOf('one'));
+      expect(reloaded?.data.tokens.access['']?.value).toBe('access-2');
     });
 
     it('returns undefined for an ended session regardless of the known version', async () => {
-      const { seen } = await open();
+      const { view } = await open();
       await store.remove('one');
-      expect(await store.loadView('one', seen)).toBeUndefined();
+      expect(await store.loadView('one', view)).toBeUndefined();
       expect(await store.loadView('nobody')).toBeUndefined();
     });
   });
 
   describe('replacing a record', () => {
     it('writes the next version over the expected one and keeps the idle limit', async () => {
-      const session = sampleSession();
+      const data = sampleData();
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
-      const second = renewed(session, 'access-2');
+      await store.create('one', data, idleExpiresAtMs);
+      const second = renewed(data, 'access-2');
       expect(await store.replace('one', second, 1)).toBe('replaced');
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
       );
-      expect(await store.replace('one', renewed(session, 'access-3'), 2)).toBe('replaced');
+      expect(await store.replace('one', renewed(data, 'access-3'), 2)).toBe('replaced');
       expect((await store.loadRecord('one'))?.version).toBe(3);
     });
 
     it.each([0, 2, 11])(
       'reports a conflict and changes nothing when the expected version is %i instead of 1',
       async (version) => {
-        const session = sampleSession();
-        await store.create('one', session, later());
-        expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
-        expect(await store.loadRecord('one')).toMatchObject({ session, version: 1 });
+        const data = sampleData();
+        await store.create('one', data, later());
+        expect(await store.replace('one', renewed(data, 'access-2'), version)).toBe('conflict');
+        expect(await store.loadRecord('one')).toMatchObject({ data, version: 1 });
       },
     );
 
     it('succeeds for one of many callers that expect the same version', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+      const data = sampleData();
+      await store.create('one', data, later());
       const results = await Promise.all(
-        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(session, `access-of-${at}`), 1)),
+        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(data, `access-of-${at}`), 1)),
       );
       expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
       expect(await store.loadRecord('one')).toMatchObject({
         version: 2,
-        session: renewedBy(results.indexOf('replaced')),
+        data: renewedBy(results.indexOf('replaced')),
       });
     });
 
     it('reports gone for an ended session and does not restore it', async () => {
-      const session = sampleSession();
-      expect(await store.replace('one', session, 1)).toBe('gone');
-      await store.create('one', session, later());
+      const data = sampleData();
+      expect(await store.replace('one', data, 1)).toBe('gone');
+      await store.create('one', data, later());
       await store.remove('one');
-      expect(await store.replace('one', session, 1)).toBe('gone');
+      expect(await store.replace('one', data, 1)).toBe('gone');
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
@@ -155,34 +155,34 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
   describe('touching a session', () => {
     it('extends only the idle limit', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+      const data = sampleData();
+      await store.create('one', data, later());
       const further = Date.now() + 120_000;
       expect(await store.touch('one', further)).toBe(true);
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs: further }),
+        sessionRecord({ key: 'one', data, version: 1, idleExpiresAtMs: further }),
       );
     });
 
     it('never shortens the idle limit', async () => {
       const idleExpiresAtMs = later();
-      await store.create('one', sampleSession(), idleExpiresAtMs);
+      await store.create('one', sampleData(), idleExpiresAtMs);
       expect(await store.touch('one', idleExpiresAtMs - 30_000)).toBe(true);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
     });
 
     it('keeps the new idle limit through a replacement', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+      const data = sampleData();
+      await store.create('one', data, later());
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      await store.replace('one', renewed(session, 'access-2'), 1);
+      await store.replace('one', renewed(data, 'access-2'), 1);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(further);
     });
 
     it('reports an ended session and does not restore it', async () => {
       expect(await store.touch('one', later())).toBe(false);
-      await store.create('one', sampleSession(), later());
+      await store.create('one', sampleData(), later());
       await store.remove('one');
       expect(await store.touch('one', later())).toBe(false);
       expect(await store.loadRecord('one')).toBeUndefined();
@@ -191,21 +191,21 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
   describe('removing a session', () => {
     it('returns its last state', async () => {
-      const session = sampleSession();
+      const data = sampleData();
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
-      const second = renewed(session, 'access-2');
+      await store.create('one', data, idleExpiresAtMs);
+      const second = renewed(data, 'access-2');
       await store.replace('one', second, 1);
       expect(await store.remove('one')).toEqual(
-        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
       );
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
     it('returns the session to exactly one of many callers', async () => {
-      await store.create('one', sampleSession(), later());
+      await store.create('one', sampleData(), later());
       const removed = await Promise.all(Array.from({ length: 20 }, () => store.remove('one')));
-      expect(removed.filter((stored) => stored !== undefined)).toHaveLength(1);
+      expect(removed.filter((record) => record !== undefined)).toHaveLength(1);
     });
 
     it('returns undefined for an unknown key', async () => {
@@ -213,11 +213,11 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('leaves no session after a race with a replacement', async () => {
-      const session = sampleSession();
+      const data = sampleData();
       for (let round = 0; round < 20; round += 1) {
         const key = `key-${round}`;
-        await store.create(key, session, later());
-        const writes = [store.replace(key, renewed(session, 'access-2'), 1), store.remove(key)] as const;
+        await store.create(key, data, later());
+        const writes = [store.replace(key, renewed(data, 'access-2'), 1), store.remove(key)] as const;
         const [result, removed] = await Promise.all(round % 2 === 0 ? writes : [...writes].reverse());
         expect([result, removed]).toContainEqual(expect.objectContaining({ key }));
         expect(await store.loadRecord(key)).toBeUndefined();
@@ -227,42 +227,38 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
   describe('the end of a session', () => {
     it('comes at its idle limit', async () => {
-      await store.create('one', sampleSession(), soon());
+      await store.create('one', sampleData(), soon());
       await isGone('one');
       expect(await store.touch('one', later())).toBe(false);
       expect(await store.remove('one')).toBeUndefined();
     });
 
     it('comes at its absolute limit regardless of the idle limit', async () => {
-      await store.create('one', sampleSession({ absoluteExpiresAtMs: soon() }), later());
+      await store.create('one', sampleData({ absoluteExpiresAtMs: soon() }), later());
       await store.touch('one', Date.now() + 120_000);
       await isGone('one');
     });
 
     it('comes at the announced expiry of its refresh token', async () => {
-      const { tokens } = sampleSession();
-      await store.create(
-        'one',
-        sampleSession({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }),
-        later(),
-      );
+      const { tokens } = sampleData();
+      await store.create('one', sampleData({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }), later());
       expect(await store.loadRecord('one')).toBeDefined();
       await isGone('one');
     });
 
     it('comes later when the idle limit is extended in time', async () => {
       const idleExpiresAtMs = soon(1_500);
-      await store.create('one', sampleSession(), idleExpiresAtMs);
+      await store.create('one', sampleData(), idleExpiresAtMs);
       await store.touch('one', later());
       await sleep(idleExpiresAtMs - Date.now() + 100);
       expect(await store.loadRecord('one')).toBeDefined();
     });
 
     it('comes later when a new refresh token expires later', async () => {
-      const session = sampleSession();
+      const data = sampleData();
       const refreshExpiresAtMs = soon(1_500);
-      await store.create('one', { ...session, tokens: { ...session.tokens, refreshExpiresAtMs } }, later());
-      await store.replace('one', renewed(session, 'access-2'), 1);
+      await store.create('one', { ...data, tokens: { ...data.tokens, refreshExpiresAtMs } }, later());
+      await store.replace('one', renewed(data, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
       expect(await store.loadRecord('one')).toBeDefined();
     });
@@ -276,10 +272,10 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       (await store.ofOwner(owner)).map(({ key }) => key).toSorted((a, b) => a.localeCompare(b));
 
     beforeEach(async () => {
-      await store.create('a1', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
-      await store.create('a2', sampleSession({ subject: 'alice', providerSessionId: 's2' }), later());
-      await store.create('a3', sampleSession({ subject: 'alice' }), later());
-      await store.create('b1', sampleSession({ subject: 'bob', providerSessionId: 's3' }), later());
+      await store.create('a1', sampleData({ subject: 'alice', providerSessionId: 's1' }), later());
+      await store.create('a2', sampleData({ subject: 'alice', providerSessionId: 's2' }), later());
+      await store.create('a3', sampleData({ subject: 'alice' }), later());
+      await store.create('b1', sampleData({ subject: 'bob', providerSessionId: 's3' }), later());
     });
 
     it('returns all sessions of a user and no others', async () => {
@@ -289,7 +285,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('returns the sessions that belong to one session at the provider', async () => {
-      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
+      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's1' }), later());
       expect(await keysOf(atProvider('s1'))).toEqual(['a1', 'a4']);
       expect(await keysOf(atProvider('s3'))).toEqual(['b1']);
     });
@@ -298,7 +294,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const other = 'https://other.example.test';
       await store.create(
         'x1',
-        sampleSession({ issuer: other, subject: 'alice', providerSessionId: 's1' }),
+        sampleData({ issuer: other, subject: 'alice', providerSessionId: 's1' }),
         later(),
       );
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
@@ -313,8 +309,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('returns their current state', async () => {
-      const session = sampleSession({ subject: 'alice', providerSessionId: 's1' });
-      await store.replace('a1', renewed(session, 'access-2'), 1);
+      const data = sampleData({ subject: 'alice', providerSessionId: 's1' });
+      await store.replace('a1', renewed(data, 'access-2'), 1);
       const further = Date.now() + 120_000;
       await store.touch('a1', further);
       const [found] = await store.ofOwner(atProvider('s1'));
@@ -329,7 +325,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('omits expired sessions', async () => {
-      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's4' }), soon());
+      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's4' }), soon());
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3', 'a4']);
       await isGone('a4');
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
@@ -339,7 +335,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     it('finds every session that begins during concurrent lookups', async () => {
       const keys = Array.from({ length: 30 }, (_, at) => `many-${String(at).padStart(2, '0')}`);
       const looks = keys.map(() => store.ofOwner(person('carol')));
-      await Promise.all(keys.map((key) => store.create(key, sampleSession({ subject: 'carol' }), later())));
+      await Promise.all(keys.map((key) => store.create(key, sampleData({ subject: 'carol' }), later())));
       await Promise.all(looks);
       expect(await keysOf(person('carol'))).toEqual(keys);
     });
@@ -347,30 +343,30 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
   describe('the session generation (standards: D24)', () => {
     it('is 0 at the start and absent from sessions', async () => {
-      await store.create('one', sampleSession(), later());
-      const stored = await store.loadRecord('one');
+      await store.create('one', sampleData(), later());
+      const record = await store.loadRecord('one');
       expect(store.generation()).toBe(0);
-      expect(stored?.session.generation).toBeUndefined();
+      expect(record?.data.generation).toBeUndefined();
     });
 
     it('increases with each revocation so that sessions of earlier generations are recognized', async () => {
-      await store.create('one', sampleSession(), later());
+      await store.create('one', sampleData(), later());
       await store.beginGeneration();
       const second = store.generation();
-      await store.create('two', sampleSession(), later());
+      await store.create('two', sampleData(), later());
       await store.beginGeneration();
       expect(second).toBeGreaterThan(0);
       expect(store.generation()).toBeGreaterThan(second);
-      expect((await store.loadRecord('one'))?.session.generation).toBeUndefined();
-      expect((await store.loadRecord('two'))?.session.generation).toBe(second);
+      expect((await store.loadRecord('one'))?.data.generation).toBeUndefined();
+      expect((await store.loadRecord('two'))?.data.generation).toBe(second);
     });
 
     it('notifies listeners that every session is affected', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
       await store.beginGeneration();
-      await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENCE);
+      await vi.waitFor(() => expect(heard).toEqual([undefined]), POLLING);
     });
   });
 
@@ -391,26 +387,26 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     it('expires after its lifetime', async () => {
       await store.putMarker(['kind'], 'text', 200);
       expect(await store.getMarker(['kind'])).toBe('text');
-      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), PATIENCE);
+      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), POLLING);
     });
   });
 
   describe('a change listener', () => {
     it('receives each change and each end with its version, in order per session', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
-      const session = sampleSession();
-      await store.create('one', session, later());
+      const data = sampleData();
+      await store.create('one', data, later());
       await store.touch('one', Date.now() + 120_000);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      await store.replace('one', session, 1);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', data, 1);
       await store.remove('one');
       await store.remove('one');
-      await store.create('two', session, later());
+      await store.create('two', data, later());
       await store.remove('two');
-      await vi.waitFor(() => expect(heard).toHaveLength(3), PATIENCE);
-      // What happens to two sessions may be told by two nodes of a cluster, of which neither waits for the other.
+      await vi.waitFor(() => expect(heard).toHaveLength(3), POLLING);
+      // In a cluster, messages about two sessions may come from two nodes, in any order.
       expect(heard.toSorted((a, b) => `${a?.key}`.localeCompare(`${b?.key}`))).toEqual([
         { kind: 'changed', key: 'one', version: 2 },
         { kind: 'ended', key: 'one', version: 2 },

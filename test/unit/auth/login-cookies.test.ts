@@ -40,7 +40,7 @@ function openBrowser({ secure = true } = {}) {
       startedAtMs: clock.now(),
       ...given,
     };
-    const lines = await cookies.keep(login, header());
+    const lines = await cookies.set(login, header());
     store(lines);
     return { login, lines };
   };
@@ -119,7 +119,7 @@ describe('a login that begins', () => {
     const logins = [await begin('s1'), await begin('s2'), await begin('s3')].map(({ login }) => login);
     for (const login of logins.toReversed()) {
       expect(await cookies.find(login.state, header())).toEqual(login);
-      store(cookies.drop(login.state, header()));
+      store(cookies.clear(login.state, header()));
     }
     expect(header()).toBe('');
   });
@@ -143,7 +143,7 @@ describe('a login that begins', () => {
     const { login } = await begin('s1');
     const names = [...jar.keys()];
     clock.advance(240_000);
-    const line = await cookies.amend({ ...login, replaces: 'k2' });
+    const line = await cookies.update({ ...login, replaces: 'k2' });
     expect(line).toMatch(/; Max-Age=360; HttpOnly; Secure; SameSite=Lax$/);
     store([line]);
     expect([...jar.keys()]).toEqual(names);
@@ -245,13 +245,13 @@ describe('a login that was begun', () => {
     const { cookies, begin, header } = openBrowser();
     await begin('s1');
     await begin('s2');
-    const lines = cookies.drop('s1', header());
+    const lines = cookies.clear('s1', header());
     expect(lines).toEqual([
       expect.stringMatching(
         /^__Host-Http-coatcheck-login-\S+=; Path=\/; Max-Age=0; HttpOnly; Secure; SameSite=Lax$/,
       ),
     ]);
-    expect(cookies.drop('s3', header())).toEqual([]);
-    expect(cookies.drop('s1', undefined)).toEqual([]);
+    expect(cookies.clear('s3', header())).toEqual([]);
+    expect(cookies.clear('s1', undefined)).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 import { vi } from 'vitest';
 import type { Logger } from '../../../src/observability/log.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/provider/provider.ts';
-import { createLocalLocks, type Locks } from '../../../src/redis/lock.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
@@ -11,7 +12,7 @@ import { createRefreshSuppression } from '../../../src/refresh/refresh-suppressi
 import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { collectLog } from '../log-lines.ts';
-import { meter, openSessions, type SessionsRig } from '../sessions/rig.ts';
+import { meter, openSessions, type SessionsFixture } from '../sessions/fixture.ts';
 import { EXPIRED_MS, signIn } from './requests.ts';
 
 /** A provider that responds to refreshes as a test says. */
@@ -71,7 +72,7 @@ export type PendingRefresh = {
   readonly respond: (outcome: RefreshOutcome) => void;
 };
 
-export type RefresherFixture = SessionsRig &
+export type RefresherFixture = SessionsFixture &
   ScriptedProvider & {
     readonly refresher: TokenRefresher;
     readonly locks: Locks;
@@ -96,8 +97,8 @@ export function openRefresher({
   maxPerMinute = 30,
   locks = createLocalLocks(),
 }: Settings = {}): RefresherFixture {
-  const sessionsRig = openSessions(Date.now);
-  const { sessions, metrics } = sessionsRig;
+  const sessionsFixture = openSessions(Date.now);
+  const { sessions, metrics } = sessionsFixture;
   const scripted = scriptProvider();
   const { log, lines } = collectLog();
   const breaker = createCircuitBreaker(Date.now);
@@ -124,12 +125,12 @@ export function openRefresher({
     metrics,
   });
   const begin: RefresherFixture['begin'] = async (ageMs) => {
-    const record = await sessionsRig.stored(await sessionsRig.signIn());
+    const record = await sessionsFixture.recordOf(await sessionsFixture.signIn());
     if (ageMs !== undefined) await vi.advanceTimersByTimeAsync(ageMs);
     return record;
   };
   return {
-    ...sessionsRig,
+    ...sessionsFixture,
     ...scripted,
     refresher,
     locks,

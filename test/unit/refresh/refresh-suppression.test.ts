@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLocalLocks } from '../../../src/redis/lock.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import {
   createRefreshSuppression,
@@ -7,8 +7,8 @@ import {
 } from '../../../src/refresh/refresh-suppression.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { createTestClock } from '../clock.ts';
-import { openSessions } from '../sessions/rig.ts';
-import { sampleSession, sampleStored } from '../sessions/sample.ts';
+import { openSessions } from '../sessions/fixture.ts';
+import { sampleData, sampleRecord } from '../sessions/sample.ts';
 
 function openSuppression(clock = createTestClock()): RefreshSuppression {
   const { sessions } = openSessions(clock.now);
@@ -21,7 +21,7 @@ function openSuppression(clock = createTestClock()): RefreshSuppression {
 }
 
 const credential = (key: string, accessToken: string): Credential => ({
-  session: sampleStored(0, { key }),
+  session: sampleRecord(0, { key }),
   audience: createAudience([], []),
   accessToken,
 });
@@ -58,9 +58,9 @@ describe('renewals in vain', () => {
     const clock = createTestClock();
     const suppression = openSuppression(clock);
     const refusedAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
-    const session = sampleSession(clock.now(), { refusedAtMs });
-    expect(suppression.recentRejections(session)).toEqual(refusedAtMs.slice(0, 3));
-    expect(suppression.recentRejections(sampleSession(clock.now()))).toEqual([]);
+    const data = sampleData(clock.now(), { refusedAtMs });
+    expect(suppression.recentRejections(data)).toEqual(refusedAtMs.slice(0, 3));
+    expect(suppression.recentRejections(sampleData(clock.now()))).toEqual([]);
   });
 
   it('are too many at three', () => {

@@ -32,8 +32,8 @@ describe('a rejected refresh', () => {
   it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
     const { beginRefresh, store, calls } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
-    const { session } = record;
-    await store.replace(record.key, { ...session, tokens: { ...session.tokens, refreshToken: 'rt-9' } }, 1);
+    const { data } = record;
+    await store.replace(record.key, { ...data, tokens: { ...data.tokens, refreshToken: 'rt-9' } }, 1);
     respond(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-3');
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);
@@ -87,10 +87,10 @@ describe('a refresh that cannot be had now', () => {
   it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
     const { begin, refresher, store, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    store.isAway = true;
+    store.isUnavailable = true;
     expect(await codeOf(refresher.fresh(record, signIn))).toBe('store_unavailable');
     expect(calls).toEqual([]);
-    store.isAway = false;
+    store.isUnavailable = false;
     expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
   });
 

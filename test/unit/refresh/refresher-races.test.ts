@@ -85,7 +85,7 @@ describe('a record that somebody else has written meanwhile', () => {
     await store.replace(record.key, withTokens(record, '9'), 1);
     respond(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-9');
-    expect((await store.loadRecord(record.key))?.session.tokens.access['']?.value).toBe('at-9');
+    expect((await store.loadRecord(record.key))?.data.tokens.access['']?.value).toBe('at-9');
     expect(await counted('failed')).toBe(1);
   });
 });
@@ -94,7 +94,7 @@ describe('new tokens that cannot be written', () => {
   it('are used from memory, and nobody else may spend the old refresh token until they are (G16)', async () => {
     const { beginRefresh, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
-    store.isAway = true;
+    store.isUnavailable = true;
     respond(refreshed(2));
     expect((await run(waiting)).accessToken).toBe('at-2');
 
@@ -103,9 +103,9 @@ describe('new tokens that cannot be written', () => {
     void other.then(() => (hasLock = true));
     await vi.advanceTimersByTimeAsync(30_000);
     expect(hasLock).toBe(false);
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(hasLock).toBe(true);
-    expect((await store.loadRecord(record.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
   });
 });

@@ -29,7 +29,7 @@ describe('after an upstream has refused a token', () => {
   });
 
   it('gives none when the session has no refresh token, and keeps it', async () => {
-    const { signIn: start, stored: readSession, refresher, store } = openRefresher();
+    const { signIn: start, recordOf: readSession, refresher, store } = openRefresher();
     const record = await readSession(await start({ answer: { accessToken: 'at-1' } }));
     expect(await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBeUndefined();
     expect(await store.loadRecord(record.key)).toBeDefined();
@@ -92,7 +92,7 @@ describe('after an upstream has refused a token', () => {
       refresher.refusedAgain(current, `/route-${round}`);
       await run(refresher.settle());
     }
-    expect((await store.loadRecord(current.session.key))?.session.refusedAtMs).toHaveLength(3);
+    expect((await store.loadRecord(current.session.key))?.data.refusedAtMs).toHaveLength(3);
     expect(await run(refresher.afterRefusal(current, '/another'))).toBeUndefined();
     expect(calls).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -103,6 +103,6 @@ describe('after an upstream has refused a token', () => {
     const { begin, refresher, store } = openRefresher();
     const record = await begin();
     await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
-    expect((await store.loadRecord(record.key))?.session.refusedAtMs ?? []).toEqual([]);
+    expect((await store.loadRecord(record.key))?.data.refusedAtMs ?? []).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
-import type { Locks } from '../../../src/redis/lock.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
 import type { Credential } from '../../../src/refresh/refresh-result.ts';
-import type { Session, SessionRecord } from '../../../src/sessions/session.ts';
+import type { SessionData, SessionRecord } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 
 /** The audience of the sign-in, and that of one route. */
@@ -32,9 +32,9 @@ export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 /** The session as another process would write it, with tokens of its own. */
-export function withTokens({ session }: SessionRecord, name: string): Session {
+export function withTokens({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
-  return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
+  return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
 /** Locks of which the first lapses at once, as in a process that is stopped. */

@@ -29,7 +29,7 @@ describe('a token near its end', () => {
     expect(calls).toHaveLength(1);
     respond(refreshed(2));
     await refresher.settle();
-    expect((await store.loadRecord(record.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
+    expect((await store.loadRecord(record.key))?.data.tokens).toMatchObject({ refreshToken: 'rt-2' });
     expect(await counted('refreshed')).toBe(1);
     expect(await counted('joined')).toBe(0);
   });
@@ -77,7 +77,7 @@ describe('a token that is over', () => {
     expect(await store.loadView(record.key)).toEqual(renewed);
     expect(await store.loadRecord(record.key)).toMatchObject({
       version: 2,
-      session: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
+      data: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
     });
   });
 
@@ -94,7 +94,7 @@ describe('a token that is over', () => {
   it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    const claims = async () => (await store.loadRecord(record.key))?.session.claims;
+    const claims = async () => (await store.loadRecord(record.key))?.data.claims;
     outcomes.push(refreshed(2, { claims: { sub: 'ada', role: 'none' } }));
     const { session: second } = await run(refresher.fresh(record, signIn));
     expect(await claims()).toEqual({ sub: 'ada', role: 'none' });
@@ -113,11 +113,11 @@ describe('a token that is over', () => {
     respond(refreshed(2));
     expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
     expect(calls).toHaveLength(1);
-    expect((await store.loadRecord(record.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
   });
 
   it('ends a session that has no refresh token', async () => {
-    const { signIn: start, stored: readSession, refresher, calls, store } = openRefresher();
+    const { signIn: start, recordOf: readSession, refresher, calls, store } = openRefresher();
     const record = await readSession(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     expect(await codeOf(refresher.fresh(record, signIn))).toBe('session_expired');
@@ -159,7 +159,7 @@ describe('settling', () => {
     respond(refreshed(2));
     await settling;
     await waiting;
-    expect((await store.loadRecord(record.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
     expect(await locks.acquire(record.key, Date.now())).toBeDefined();
   });
 });

@@ -6,7 +6,7 @@ import { createTickets } from '../../../src/sessions/ticket.ts';
 
 const secret = 'a-session-secret-of-32-characters';
 
-/** Tickets whose seals are counted as they are opened. */
+/** Tickets with a count of the opened seals. */
 function openTickets({ secure = true, remembered = 10 } = {}) {
   const keyRing = createKeyRing([secret]);
   const sealed = createSealedCookies(keyRing, 'session-cookie');
@@ -163,7 +163,7 @@ describe('an opened ticket', () => {
     const { cookie } = await issue();
     await tickets.read(cookie);
     keyRing.replace(['another-secret-of-32-characters..']);
-    tickets.forget();
+    tickets.clearCache();
     expect(await tickets.read(cookie)).toMatchObject({ kind: 'unknown_key' });
   });
 });

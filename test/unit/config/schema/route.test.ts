@@ -19,7 +19,7 @@ describe('a route', () => {
       maxBody: 10_485_760,
       maxPerMinute: 0,
       maxConcurrent: 0,
-      requestHeaders: { set: {}, remove: [] },
+      requestHeaders: { set: {}, remove: [], allow: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });
@@ -67,6 +67,15 @@ describe('a route', () => {
       'routes[2].path: expected a unique path; routes[0] has the same, got "/api"',
     ]);
   });
+
+  it.each(['/API', '/api.', '/api:x'])(
+    'refuses the path %s beside /api, which an upstream may take for the same',
+    (path) => {
+      expect(problemsWith({ routes: [route, { ...route, path }] })).toEqual([
+        `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got "${path}"`,
+      ]);
+    },
+  );
 
   it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
     expect(routeProblems({ path })).toEqual([

@@ -8,54 +8,54 @@ import { tallyOf } from '../../../testkit/tally.ts';
 import { until } from '../../../testkit/until.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
-/** People who call the API without end, each at two gateways in turn, while time flies and their tokens are renewed. */
-export type Crowd = {
+/** Signed-in users who call the API continuously, at two gateways in turn, while a fast clock makes their tokens expire. */
+export type ContinuousLoad = {
   readonly rig: TestGateway;
-  /** How often which status was answered so far. */
-  tally(): Record<string, number>;
-  /** Resolves when so many more calls have been answered. */
-  calls(count: number): Promise<void>;
+  /** The number of responses so far, by status. */
+  statusCounts(): Record<string, number>;
+  /** Resolves after `count` more responses. */
+  waitForCalls(count: number): Promise<void>;
   /**
-   * Holds back what the provider answers to refreshes. Resolves when some are held, and no other one is under way: no new
-   * token is on its way to the store then.
+   * Holds the provider's responses to refreshes. Resolves once some are held and no other refresh is in progress, so that no
+   * new token is on its way to the store.
    */
   holdRefreshes(locks: () => Promise<string[]>): Promise<{ release(): void }>;
-  /** Resolves when everybody was served at both gateways, and has had a token renewed, since it was called. */
-  served(): Promise<void>;
-  /** Resolves when each gateway has heard of the end of a session at the other one. */
-  heard(): Promise<void>;
-  /** The refresh tokens that the provider was shown more than once. */
-  spentTwice(): string[];
-  /** Who has no living grant at the provider any more, by name. */
-  lost(): string[];
-  /** How many operations of the gateways on their store failed. */
+  /** Resolves once both gateways have served every user, and every user's token has been refreshed, since this call. */
+  waitUntilServed(): Promise<void>;
+  /** Resolves once each gateway has received a message about a session that ended at the other one. */
+  waitForMessages(): Promise<void>;
+  /** The refresh tokens that were presented to the provider more than once. */
+  reusedRefreshTokens(): string[];
+  /** The names of the users whose grant at the provider has ended. */
+  lostGrants(): string[];
+  /** The number of failed store operations at both gateways. */
   storeErrors(): Promise<number>;
-  /** Lets the people come to rest; the gateways stay. */
-  rest(): Promise<void>;
+  /** Stops the calls and the clock; the gateways stay open. */
+  stop(): Promise<void>;
 };
 
-/** The life of the access tokens, in seconds. A tenth of it passes at each step of the time. */
-const LIFE = 300;
+/** The lifetime of the access tokens, in seconds. Each step of the clock is a tenth of it. */
+const TOKEN_LIFETIME = 300;
 const STEP_MS = 200;
-/** Nothing leaves the caches by age, and nobody is signed out by a limit. */
+/** No cache entry expires, and no session reaches a limit. */
 const CONFIG = {
   session: { cache: { maxAge: '1h' }, idleTimeout: '300d', absoluteTimeout: '365d' },
 };
 
-/** Signs people in at two gateways on one store, and lets them begin, until the test ends. Resolves when all were served. */
-export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
+/** Signs users in at two gateways on one store and starts their calls. Resolves once all of them have been served. */
+export async function startContinuousLoad(store: string, size = 8): Promise<ContinuousLoad> {
   const rig = await openTestRig({
     store,
     config: CONFIG,
-    provider: await startFakeProvider({ accessTokenLifetime: LIFE }),
+    provider: await startFakeProvider({ accessTokenLifetime: TOKEN_LIFETIME }),
   });
-  // The time of the gateways runs ahead of the machine's, which is the provider's.
+  // The clock of the gateways runs ahead of the provider's, which is the machine's.
   rig.provider.patchIdToken = (claims) => {
     const iat = Math.floor(rig.now() / 1000);
-    return { ...claims, iat, exp: iat + LIFE };
+    return { ...claims, iat, exp: iat + TOKEN_LIFETIME };
   };
   const gateways = [rig.gateway, await rig.replica()];
-  /** Signs somebody in at the first of two gateways, and gives a browser at each. */
+  /** Signs a user in at the first of two gateways; gives a browser at each. */
   const signIn = async (name: string, [first = rig.gateway, second = first] = gateways) => {
     const browser = rig.browser({ at: first });
     await browser.signIn('/', { loginHint: name });
@@ -67,11 +67,11 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
 
   const isOfPerson = ({ grant }: Family) => people.some(({ name }) => name === grant.subject);
   const statuses: number[] = [];
-  /** When the latest call that was served had begun. */
+  /** When the last successful call of each browser began. */
   const servedAtMs = new Map<UserAgent, number>();
-  let isOver = false;
+  let isStopped = false;
   const keepCalling = async ({ name, browsers }: (typeof people)[number]) => {
-    while (!isOver) {
+    while (!isStopped) {
       for (const browser of browsers) {
         const beganAtMs = Date.now();
         const { status } = await browser.fetch(`/api/${name}`);
@@ -81,24 +81,24 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
       }
     }
   };
-  const allCalls = Promise.all(people.map(keepCalling));
-  const time = setInterval(() => rig.advance((LIFE * 1000) / 10), STEP_MS);
-  const rest = async () => {
-    isOver = true;
-    clearInterval(time);
-    await allCalls;
+  const callers = Promise.all(people.map(keepCalling));
+  const clockTimer = setInterval(() => rig.advance((TOKEN_LIFETIME * 1000) / 10), STEP_MS);
+  const stop = async () => {
+    isStopped = true;
+    clearInterval(clockTimer);
+    await callers;
   };
-  onTestFinished(rest);
+  onTestFinished(stop);
 
-  const crowd: Crowd = {
+  const load: ContinuousLoad = {
     rig,
-    rest,
-    tally: () => tallyOf(statuses),
-    calls: async (count) => {
-      const enough = statuses.length + count;
-      await until(`${count} more calls are answered`, async () => statuses.length >= enough || undefined);
+    stop,
+    statusCounts: () => tallyOf(statuses),
+    waitForCalls: async (count) => {
+      const target = statuses.length + count;
+      await until(`${count} more calls are answered`, async () => statuses.length >= target || undefined);
     },
-    spentTwice: () =>
+    reusedRefreshTokens: () =>
       rig.provider
         .books()
         .filter(({ presented }) => presented > 1)
@@ -109,28 +109,30 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
       const counts = [...lines.matchAll(/^coatcheck_store_errors_total\{.*\} (\d+)$/gm)];
       return counts.reduce((sum, [, count]) => sum + Number(count), 0);
     },
-    lost: () =>
+    lostGrants: () =>
       rig.provider.families
         .filter((family) => isOfPerson(family) && !family.alive)
         .map(({ grant }) => grant.subject),
 
     holdRefreshes: async (locks) => {
-      const gate = rig.provider.faults.hold('token', 'after');
-      await gate.waiting(2);
+      const held = rig.provider.faults.hold('token', 'after');
+      await held.waiting(2);
       await until('every lock is that of a refresh that is held', async () => {
-        const held = rig.provider.requests.filter(({ endpoint, status }) => endpoint === 'token' && !status);
-        return (await locks()).length === held.length || undefined;
+        const pending = rig.provider.requests.filter(
+          ({ endpoint, status }) => endpoint === 'token' && !status,
+        );
+        return (await locks()).length === pending.length || undefined;
       });
-      return gate;
+      return held;
     },
 
-    served: async () => {
-      const sinceMs = Date.now();
+    waitUntilServed: async () => {
+      const calledAtMs = Date.now();
       const families = rig.provider.families.filter(isOfPerson);
       const issued = families.map(({ refreshTokens }) => refreshTokens.length);
       await until('everybody is served at both gateways', async () => {
         const browsers = people.flatMap((person) => person.browsers);
-        return browsers.every((browser) => (servedAtMs.get(browser) ?? 0) >= sinceMs) || undefined;
+        return browsers.every((browser) => (servedAtMs.get(browser) ?? 0) >= calledAtMs) || undefined;
       });
       await until('everybody has had a token renewed', async () => {
         return (
@@ -139,7 +141,7 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
       });
     },
 
-    heard: async () => {
+    waitForMessages: async () => {
       for (const order of [gateways, gateways.toReversed()]) {
         await until('the end of a session is heard', async () => {
           const [here, there] = await signIn('messenger', order);
@@ -151,6 +153,6 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
       }
     },
   };
-  await crowd.served();
-  return crowd;
+  await load.waitUntilServed();
+  return load;
 }

@@ -1,17 +1,17 @@
 import { afterEach, describe } from 'vitest';
 import { describeStoreContract } from '../sessions/store-contract.ts';
-import { describeGatewaysOn } from './gateway-contract.ts';
-import { openStoreAt } from './store-at.ts';
+import { describeGatewayContract } from './gateway-contract.ts';
+import { openStoreAt } from './open-store.ts';
 
 /** Several Redis servers behind one address. */
 type Deployment = {
   readonly url: string;
-  /** Empties all of them. */
+  /** Deletes all keys on every server. */
   flush(): Promise<unknown>;
 };
 
-/** What a store and two gateways do on one server, they do on `what`. */
-export function describeContractsOn(what: string, redis: () => Deployment): void {
+/** Runs the store contract and the gateway contract on a deployment. */
+export function describeDeploymentContract(what: string, redis: () => Deployment): void {
   describe(`the store on ${what}`, () => {
     afterEach(() => redis().flush());
     describeStoreContract(async () => openStoreAt(redis().url));
@@ -19,6 +19,6 @@ export function describeContractsOn(what: string, redis: () => Deployment): void
 
   describe(`two gateways on ${what}`, () => {
     afterEach(() => redis().flush());
-    describeGatewaysOn(() => redis().url);
+    describeGatewayContract(() => redis().url);
   });
 }

@@ -11,28 +11,28 @@ import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog, type LogLines } from '../log-lines.ts';
 import { openTestStore, type TestStore } from './sample.ts';
 
-/** The sessions of a gateway on a store in memory. */
-export type SessionsRig = {
+/** The session service of a gateway with a memory store. */
+export type SessionsFixture = {
   readonly sessions: Sessions;
   readonly store: TestStore;
   readonly tickets: Tickets;
   readonly keyRing: KeyRing;
   readonly metrics: Metrics;
   readonly lines: LogLines['lines'];
-  /** The refresh tokens revoked so far, in order. */
+  /** The revoked refresh tokens, in order. */
   readonly revoked: string[];
-  /** Signs a person in; gives the Cookie header of that browser. */
+  /** Signs a person in; gives the Cookie header of the browser. */
   signIn(given?: Partial<SignIn>): Promise<string>;
-  /** The session that a Cookie header leads to; fails when there is none. */
-  stored(cookie: string): Promise<SessionRecord>;
+  /** The record of the session that a Cookie header names; throws if there is none. */
+  recordOf(cookie: string): Promise<SessionRecord>;
 };
 
-/** How long sessions live in the rig, in milliseconds. */
+/** The limits of the sessions, in milliseconds. */
 export const IDLE_MS = 1_800_000;
 export const ABSOLUTE_MS = 43_200_000;
 
-/** Opens the sessions of a gateway with a clock of the test's. */
-export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser = 0 } = {}): SessionsRig {
+/** `clock` is the clock of the test. */
+export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser = 0 } = {}): SessionsFixture {
   const store = openTestStore(clock);
   const { log, lines } = collectLog();
   const metrics = createMetrics();
@@ -55,7 +55,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
     maxPerUser,
@@ -83,15 +83,15 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
       });
       return setCookie.slice(0, setCookie.indexOf(';'));
     },
-    async stored(cookie) {
+    async recordOf(cookie) {
       const reading = await sessions.load(cookie);
       if (reading.kind !== 'live') throw new Error(`the session is ${reading.kind}`);
-      return reading.stored;
+      return reading.session;
     },
   };
 }
 
-/** The value of one meter with these labels. */
+/** The value of a metric with the given labels. */
 export async function meter(
   metrics: Metrics,
   name: string,

@@ -10,10 +10,10 @@ import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 
-/** Opens the store that a value of `session.store` names. */
+/** Opens the store at a `session.store` address. */
 export function openStoreAt(url: string): SessionStore {
   const address = storeAddress.parse(url);
-  if (address.kind === 'memory') throw new Error('this store is in no Redis');
+  if (address.kind === 'memory') throw new Error('the address is not a Redis address');
   const log = createLogger({ level: 'fatal', format: 'json' });
   const redis = createRedisConnection({ address, log, metrics: createMetrics() });
   const keyRing = createKeyRing([SESSION_SECRET]);
