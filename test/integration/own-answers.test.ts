@@ -3,28 +3,28 @@ import { valuesOf } from '../../testkit/header-list.ts';
 import { beginLogin } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import type { RawResponse } from '../../testkit/raw-response.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];
 const OWN = ['Sec-Fetch-Site: same-origin'];
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** The session cookie, as in a Cookie field. */
 let ticket: string;
 
 beforeAll(async () => {
-  rig = await openRig({ baseUrl: `https://${HOST}` });
-  await rig.agent.signIn();
-  ticket = `__Host-Http-coatcheck=${rig.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
+  testGateway = await openTestGateway({ baseUrl: `https://${HOST}` });
+  await testGateway.agent.signIn();
+  ticket = `__Host-Http-coatcheck=${testGateway.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
 });
 
-afterAll(() => rig.close());
+afterAll(() => testGateway.close());
 
 function send(requestLine: string, fields: readonly string[] = [], host = HOST): Promise<RawResponse> {
   const head = [`${requestLine} HTTP/1.1`, `Host: ${host}`, ...fields, '', ''];
-  return rawRequest(rig.gateway.port, head.join('\r\n'));
+  return rawRequest(testGateway.gateway.port, head.join('\r\n'));
 }
 
 /** An answer of every kind that the gateway gives by itself. */
@@ -161,9 +161,9 @@ it('the log stays one JSON line per entry whatever a request contains (standards
     await send(`GET ${target}`, [`User-Agent: ${forged}`, `Referer: ${forged}`, `X-Request-Id: ${forged}`]);
   }
   await send('GET /', [], `${HOST}"${forged}`);
-  await beginLogin(rig.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
-  const lines = rig.gateway.logs().split('\n').slice(0, -1);
+  await beginLogin(testGateway.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
+  const lines = testGateway.gateway.logs().split('\n').slice(0, -1);
   expect(lines.length).toBeGreaterThan(4);
   for (const line of lines) expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' });
-  expect(rig.gateway.logs()).not.toContain('\u2028');
+  expect(testGateway.gateway.logs()).not.toContain('\u2028');
 });

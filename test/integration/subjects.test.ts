@@ -26,9 +26,9 @@ const mixUps: string[] = [];
 beforeAll(async () => {
   redis = await startRedis();
   market = await openMarket(redis.url);
-  ports = [market.rig.gateway.port, (await market.rig.replica()).port];
+  ports = [market.testGateway.gateway.port, (await market.testGateway.replica()).port];
   for (let at = 0; at < PEOPLE; at += 1) {
-    const browser = market.rig.browser();
+    const browser = market.testGateway.browser();
     await browser.signIn('/', { loginHint: `person-${at}` });
     people.push({ name: `person-${at}`, cookie: `coatcheck=${browser.cookies.get('coatcheck')?.value}` });
     browser.close();
@@ -48,7 +48,11 @@ afterAll(async () => {
 
 /** Calls the API of a route at one of the gateways, and notes whatever is not the answer to just this call. */
 async function call({ name, cookie }: Person, path: string, at: number, by = agent): Promise<void> {
-  const headers = { host: new URL(market.rig.gateway.url).host, cookie, 'sec-fetch-site': 'same-origin' };
+  const headers = {
+    host: new URL(market.testGateway.gateway.url).host,
+    cookie,
+    'sec-fetch-site': 'same-origin',
+  };
   const target = `${path}/${name}`;
   const outgoing = request({ port: ports[at % ports.length], agent: by, path: target, headers });
   const answered = once(outgoing, 'response');
@@ -80,14 +84,14 @@ const refreshes = () => market.provider.tokenCalls({ grant: 'refresh_token' });
 
 describe(`the access token of an API call, with ${PEOPLE} users at two gateways (standards: G25)`, () => {
   it('belongs to the caller when all tokens expire and all call at once (CVE-2025-67490)', async () => {
-    market.rig.advance(LIFE);
+    market.testGateway.advance(LIFE);
     await callAtOnce(API.path);
     expect(mixUps).toEqual([]);
     expect(refreshes()).toBe(PEOPLE);
   });
 
   it('belongs to the caller and the route when all routes are called at once (CVE-2025-26620)', async () => {
-    market.rig.advance(LIFE);
+    market.testGateway.advance(LIFE);
     await callAtOnce(...PATHS);
     expect(mixUps).toEqual([]);
     expect(market.strays).toEqual([]);
@@ -108,7 +112,7 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
       for (const [at, person] of people.entries()) await call(person, BILLING.path, at, single);
     };
     await takeTurns();
-    market.rig.advance(LIFE);
+    market.testGateway.advance(LIFE);
     await takeTurns();
     revokeTokensOf(3);
     await takeTurns();
@@ -123,10 +127,11 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
       const before = refreshes();
       let made = 0;
       const interfere = () => {
-        if (made % (CALLS / 4) === 0) market.rig.advance(LIFE);
+        if (made % (CALLS / 4) === 0) market.testGateway.advance(LIFE);
         if (made % (CALLS / 20) === 0) revokeTokensOf(7, made / (CALLS / 20));
         // A long run would fill the memory with its records.
-        for (const { requests } of [market.rig.upstream, market.orders, market.billing]) requests.splice(0);
+        for (const { requests } of [market.testGateway.upstream, market.orders, market.billing])
+          requests.splice(0);
       };
       const keepCalling = async (person: Person, at: number) => {
         for (let turn = 0; turn < CALLS / PEOPLE; turn += 1) {

@@ -5,7 +5,7 @@ import { type Stage, codeOf, namesOf, openStage, sha256 } from '../integration/p
 import { valuesOf } from '../../testkit/header-list.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import { startRedis } from '../../testkit/redis-server.ts';
-import { openRig } from '../../testkit/test-gateway.ts';
+import { openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 let stage: Stage;
@@ -245,20 +245,22 @@ describe('a request header field', () => {
 
 it('concurrent requests at two replicas spend a refresh token once (CVE-2026-1035, CVE-2026-53517, CVE-2026-50631; standards: G6)', async () => {
   const redis = await startRedis();
-  const rig = await openRig({ store: redis.url });
-  const replica = await rig.replica();
-  await rig.agent.signIn();
-  const elsewhere = rig.browser({ like: rig.agent, at: replica });
+  const testGateway = await openTestGateway({ store: redis.url });
+  const replica = await testGateway.replica();
+  await testGateway.agent.signIn();
+  const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
   for (let round = 1; round <= 3; round += 1) {
-    rig.advance(300_000);
+    testGateway.advance(300_000);
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? rig.agent : elsewhere).fetch(`/api/${at}`)),
+      Array.from({ length: 30 }, (_, at) =>
+        (at % 2 === 0 ? testGateway.agent : elsewhere).fetch(`/api/${at}`),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(30).fill(200));
-    expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(round);
+    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(round);
   }
-  expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
-  expect(rig.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);
-  await rig.close();
+  expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+  expect(testGateway.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);
+  await testGateway.close();
   await redis.close();
 });

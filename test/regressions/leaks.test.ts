@@ -7,8 +7,8 @@ import { type Stage, answering, codeOf, namesOf, openStage } from '../integratio
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
-import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { openTestGatewayForEachTest } from '../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { redirect } from '../../testkit/upstream/behaviours.ts';
 
@@ -138,18 +138,18 @@ describe('a redirect from the provider', () => {
     'by its %s endpoint is not followed and sends no secret elsewhere (CVE-2026-111756, CVE-2026-120415; standards: F18)',
     async (endpoint) => {
       const elsewhere = await startUpstream();
-      const rig = await openRig();
-      if (endpoint === 'revoke') await rig.agent.signIn();
-      rig.provider.faults[endpoint] = {
+      const testGateway = await openTestGateway();
+      if (endpoint === 'revoke') await testGateway.agent.signIn();
+      testGateway.provider.faults[endpoint] = {
         status: 307,
         headers: { location: `${elsewhere.url}/steal` },
         body: {},
       };
-      if (endpoint === 'revoke') await rig.agent.fetch('/auth/logout', { method: 'POST' });
-      else await rig.agent.navigate('/auth/login', { from: 'page' }).catch(() => undefined);
+      if (endpoint === 'revoke') await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+      else await testGateway.agent.navigate('/auth/login', { from: 'page' }).catch(() => undefined);
       expect(elsewhere.requests).toEqual([]);
-      expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
-      await rig.close();
+      expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
+      await testGateway.close();
       await elsewhere.close();
     },
   );
@@ -157,14 +157,14 @@ describe('a redirect from the provider', () => {
 
 describe('a sealed value', () => {
   let redis: RedisServer;
-  let rig: TestGateway;
+  let testGateway: TestGateway;
 
-  openTestRigs((opened) => ({ redis, rig } = opened));
+  openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
   it('differs each time in salt, initialization vector and ciphertext (CVE-2021-32791; standards: E5)', async () => {
     const tickets = new Set<string>();
     for (let time = 0; time < 8; time += 1) {
-      const agent = rig.browser();
+      const agent = testGateway.browser();
       await agent.signIn();
       const seal = agent.cookies.get('coatcheck')?.value ?? '';
       // Salt, initialisation vector and ciphertext each.
@@ -177,8 +177,8 @@ describe('a sealed value', () => {
   });
 
   it('that was tampered with gets the same response whichever bit changed (CVE-2026-47775; standards: E5)', async () => {
-    await rig.agent.signIn();
-    const seal = rig.agent.cookies.get('coatcheck')?.value ?? '';
+    await testGateway.agent.signIn();
+    const seal = testGateway.agent.cookies.get('coatcheck')?.value ?? '';
     const answers = new Set<string>();
     const parts = seal.split('*');
     for (const [at, part] of parts.entries()) {
@@ -186,7 +186,7 @@ describe('a sealed value', () => {
         if (part === '') continue;
         const turned = (part[place] === 'A' ? 'B' : 'A') + part.slice(place + 1);
         const forged = parts.with(at, part.slice(0, place) + turned).join('*');
-        const agent = rig.browser();
+        const agent = testGateway.browser();
         agent.setCookie(`coatcheck=${forged}; Path=/`);
         const answer = await agent.fetch('/api/one');
         const { requestId: _own, ...problem } = answer.json() as Record<string, unknown>;
@@ -195,7 +195,7 @@ describe('a sealed value', () => {
     }
     expect(answers.size).toBe(1);
     expect([...answers].join()).toContain('session_expired');
-    expect(rig.upstream.requests).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
   });
 
   it('is never decompressed because a compressed ID token is rejected unopened (GHSA-hhhv-q57g-882q; standards: C27)', async () => {
@@ -207,10 +207,10 @@ describe('a sealed value', () => {
       Buffer.from(JSON.stringify(header)).toString('base64url'),
       ...bomb.split('.').slice(1),
     ].join('.');
-    rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
-    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
+    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
     expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
-    expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+    expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
   });
 });

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeAll(async () => {
-  rig = await openRig({ config: { admin: { token: TOKEN } } });
+  testGateway = await openTestGateway({ config: { admin: { token: TOKEN } } });
 });
 
-afterAll(() => rig.close());
+afterAll(() => testGateway.close());
 
-const ask = (method: string, path = '/') => fetch(`${rig.gateway.adminUrl}${path}`, { method });
+const ask = (method: string, path = '/') => fetch(`${testGateway.gateway.adminUrl}${path}`, { method });
 
 describe('the admin console', () => {
   it('has a Content-Security-Policy that allows only its own script and style (standards: E22)', async () => {
@@ -66,7 +66,7 @@ describe('the admin console', () => {
   });
 
   it('is not served on the public listener', async () => {
-    const answer = await rig.browser().navigate('/');
+    const answer = await testGateway.browser().navigate('/');
     expect(answer.response).toMatchObject({ status: 404 });
   });
 });

@@ -6,7 +6,7 @@ import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openStand } from '../../../testkit/providers/stand.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
@@ -14,7 +14,7 @@ const LIFE = 300_000;
 async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<TestGateway> {
   const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
   const method = { clientAuthentication: provider.client.authentication };
-  const rig = await openRig({ provider, config: { provider: { ...method, ...section } } });
+  const rig = await openTestGateway({ provider, config: { provider: { ...method, ...section } } });
   onTestFinished(() => rig.close());
   return rig;
 }

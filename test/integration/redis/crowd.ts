@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/families.ts';
-import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import { tallyOf } from '../../../testkit/tally.ts';
 import { until } from '../../../testkit/until.ts';
@@ -44,7 +44,7 @@ const CONFIG = {
 
 /** Signs people in at two gateways on one store, and lets them begin, until the test ends. Resolves when all were served. */
 export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
-  const rig = await openTestRig({
+  const rig = await openTestGatewayForTest({
     store,
     config: CONFIG,
     provider: await startFakeProvider({ accessTokenLifetime: LIFE }),

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -17,7 +17,7 @@ export function describeGatewaysOn(at: () => string): void {
   let there: UserAgent;
 
   beforeEach(async () => {
-    rig = await openRig({
+    rig = await openTestGateway({
       store: at(),
       config: { session: { cache: { maxAge: '1h' } }, rateLimit: { callback: 3 } },
     });
