@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { startChildProcess } from '../testkit/child-process.ts';
 import { freePort } from '../testkit/free-port.ts';
 import { createUserAgent } from '../testkit/user-agent.ts';
-import type { Part } from './part.ts';
-import type { ProviderShape } from './parts/provider.ts';
+import type { Part } from './worker.ts';
+import type { ProviderShape } from './workers/provider.ts';
 
 /** Coatcheck as it is built, in processes of its own. */
 export type Coatcheck = {

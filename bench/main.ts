@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { styleText } from 'node:util';
 import { type Command, readCommand, usage } from './arguments.ts';
-import { createClosing } from './closing.ts';
+import { createClosing } from './cleanup.ts';
 import { writePage } from './report/page.ts';
 import { renderText } from './report/text.ts';
 import { circumstances, readResults, writeResults } from './results.ts';

@@ -1,4 +1,4 @@
-import type { Closing } from './closing.ts';
+import type { Closing } from './cleanup.ts';
 import type { Report } from './report/report.ts';
 
 /** How much is done for the figures. */

@@ -1,8 +1,8 @@
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Agent, createServer } from 'node:http';
-import { partOptions, servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
+import { partOptions, servePart } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** http-proxy-middleware alone behind Express, with kept-alive connections: no session, and one token for everybody. */

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import { servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
+import { servePart } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
 import { ANSWER } from '../workload.ts';
 
 /** The floor: `node:http` answers by itself what the API would. Nothing that stands on it can cost less. */

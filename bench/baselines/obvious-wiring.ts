@@ -5,8 +5,8 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Redis } from 'ioredis';
 import { getIronSession, sealData } from 'iron-session';
 import { Agent, createServer, type IncomingMessage } from 'node:http';
-import { partOptions, servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
+import { partOptions, servePart } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** A request whose session has been found. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import type { Closing } from '../closing.ts';
-import { openStage, type Stage } from '../stage.ts';
-import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import type { Closing } from '../cleanup.ts';
+import { openStage, type Stage } from '../fixture.ts';
+import { type Contender, type ContenderId, contenders } from './candidates.ts';
 import { type Figures, noSamples, type Samples, summarise } from './figures.ts';
 import { kinds, type LoadKind, takeSample } from './sample.ts';
 

@@ -1,5 +1,5 @@
 import { addUp, median } from '../statistics.ts';
-import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import { type Contender, type ContenderId, contenders } from './candidates.ts';
 import type { KindId, Sample } from './sample.ts';
 
 /** All samples of one contender, one a round. */

@@ -1,8 +1,8 @@
 import type { LoadReport } from '../load/load.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../fixture.ts';
 import { readUsage } from '../usage.ts';
 import { ANSWER, type Method } from '../workload.ts';
-import type { Contender } from './contenders.ts';
+import type { Contender } from './candidates.ts';
 
 /** A way of loading a contender. */
 export type LoadKind = { method: Method; connections: number };

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../part-process.ts';
+import { servePart } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { type Connection, type Outcome, openConnection } from './connection.ts';
 

@@ -1,8 +1,8 @@
 import type { BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
+import { startPart } from '../worker.ts';
 import { megabytes, number, times, withRatio } from '../report/quantity.ts';
 import { type Report, tellErrors } from '../report/report.ts';
-import { openStage, type Stage } from '../stage.ts';
+import { openStage, type Stage } from '../fixture.ts';
 import { addUp } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 import { readUsage } from '../usage.ts';

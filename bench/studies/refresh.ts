@@ -1,9 +1,9 @@
 import { number, quantity, times, withRatio } from '../report/quantity.ts';
 import { type Report, tellErrors } from '../report/report.ts';
-import { openStage } from '../stage.ts';
+import { openStage } from '../fixture.ts';
 import type { Study } from '../study.ts';
 import { measureAhead, type RefreshAhead, SHORT_SECONDS } from './refresh/ahead.ts';
-import { CROWD, type Crowd, measureCrowd, TOKEN_DELAY_MS } from './refresh/crowd.ts';
+import { CROWD, type Crowd, measureCrowd, TOKEN_DELAY_MS } from './refresh/concurrent-requests.ts';
 
 /** What was measured of renewals. */
 type RefreshFigures = { ahead: RefreshAhead; crowds: Crowd[]; tokenDelayMs: number; deadFamilies: number };

@@ -1,5 +1,5 @@
 import { type Comparison, compare } from '../comparison/comparison.ts';
-import { type ContenderId, contenders } from '../comparison/contenders.ts';
+import { type ContenderId, contenders } from '../comparison/candidates.ts';
 import type { Figures } from '../comparison/figures.ts';
 import type { KindId } from '../comparison/sample.ts';
 import { megabytes, number, quantity, shareOf, times, withRatio } from '../report/quantity.ts';

@@ -1,12 +1,12 @@
 import { startRedis } from '../../testkit/redis-server.ts';
-import type { TokenSizes } from '../parts/provider.ts';
+import type { TokenSizes } from '../workers/provider.ts';
 import { scanningCommands } from '../redis/statistics.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
 import { type Report, tellErrors } from '../report/report.ts';
-import { openStage } from '../stage.ts';
+import { openStage } from '../fixture.ts';
 import { addUp } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
-import { kindOf, openCity, populate, weighJson } from './sessions/city.ts';
+import { kindOf, openCity, populate, weighJson } from './sessions/populated-gateway.ts';
 import { compareCosts, type Cost } from './sessions/costs.ts';
 import type { Phase } from './sessions/phases.ts';
 import { visit } from './sessions/visits.ts';

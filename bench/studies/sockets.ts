@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openLongStage } from '../long-stage.ts';
+import { openLongStage } from '../stream-fixture.ts';
 import { watchMemory } from '../memory-watch.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
 import type { Report } from '../report/report.ts';

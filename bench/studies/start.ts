@@ -1,7 +1,7 @@
 import type { BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
+import { startPart } from '../worker.ts';
 import { quantity, withRatio } from '../report/quantity.ts';
-import { openStage } from '../stage.ts';
+import { openStage } from '../fixture.ts';
 import { median } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 

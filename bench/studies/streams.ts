@@ -1,9 +1,9 @@
-import { openLongStage } from '../long-stage.ts';
+import { openLongStage } from '../stream-fixture.ts';
 import { kilobytes, megabytes, number, quantity, times, withRatio } from '../report/quantity.ts';
 import type { Report } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
-import { type Bulk, measureBulks } from './streams/bulks.ts';
-import { type Dawdlers, measureDawdlers, SLOW_BYTES } from './streams/dawdlers.ts';
+import { type Bulk, measureBulks } from './streams/large-bodies.ts';
+import { type Dawdlers, measureDawdlers, SLOW_BYTES } from './streams/slow-readers.ts';
 import { type Events, measureEvents } from './streams/events.ts';
 
 /** What was measured of one passage. */

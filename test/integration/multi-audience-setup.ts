@@ -16,7 +16,7 @@ export const BILLING = {
 export const API = { path: '/api', audience: 'https://api.example.test' };
 
 /** A gateway with routes of three audiences, each to an API of its own that tells whose the token is. */
-export type Market = {
+export type MultiAudienceSetup = {
   testGateway: TestGateway;
   provider: FakeProvider;
   orders: Upstream;
@@ -27,7 +27,10 @@ export type Market = {
 };
 
 /** Opens a gateway, with further routes to the API of the tokens of the sign-in. */
-export async function openMarket(store: string, routes: Record<string, unknown>[] = []): Promise<Market> {
+export async function openMultiAudienceSetup(
+  store: string,
+  routes: Record<string, unknown>[] = [],
+): Promise<MultiAudienceSetup> {
   const resources = [...ORDERS.resource, ...BILLING.resource];
   const provider = await startFakeProvider({ resources });
   const [orders, billing] = await Promise.all([startUpstream(), startUpstream()]);

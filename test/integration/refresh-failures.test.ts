@@ -156,7 +156,7 @@ describe('a refresh that fails for another reason keeps the session (standards: 
       testGateway.advance(PAUSE);
       expect((await call()).status).toBe(200);
       expect(refreshes()).toBe(failed + 1);
-      expect(testGateway.provider.books()).toMatchObject([
+      expect(testGateway.provider.tokenLedger()).toMatchObject([
         { spent: 1, reuses: 0 },
         { spent: 0, familyAlive: true },
       ]);
@@ -237,7 +237,10 @@ describe('a refresh with an unknown outcome (standards: G15)', () => {
     testGateway.provider.faults.dropBefore('token');
     testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
-    expect(testGateway.provider.books()).toMatchObject([{ spent: 1, reuses: 0 }, { familyAlive: true }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([
+      { spent: 1, reuses: 0 },
+      { familyAlive: true },
+    ]);
   });
 
   it('is retried once and succeeds within the grace period of the provider', async () => {

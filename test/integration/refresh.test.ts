@@ -129,7 +129,7 @@ describe('an expired access token', () => {
     const asked = testGateway.provider.requests.filter(({ endpoint }) => endpoint === 'token').at(-1);
     expect(asked?.form).toEqual({
       grant_type: 'refresh_token',
-      refresh_token: testGateway.provider.books()[0]?.token,
+      refresh_token: testGateway.provider.tokenLedger()[0]?.token,
     });
     expect(asked?.authorization).toMatch(/^Basic /);
     expect(asked?.headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/);
@@ -199,8 +199,8 @@ describe('a refresh token (standards: G2)', () => {
     }
     expect(bearers()).toEqual(issued().slice(1));
     expect(new Set(bearers()).size).toBe(20);
-    const books = testGateway.provider.books();
-    expect(books.map(({ presented, reuses, familyAlive }) => [presented, reuses, familyAlive])).toEqual(
+    const tokenLedger = testGateway.provider.tokenLedger();
+    expect(tokenLedger.map(({ presented, reuses, familyAlive }) => [presented, reuses, familyAlive])).toEqual(
       tokens === 1 ? [[20, 0, true]] : [...times(20, [1, 0, true]), [0, 0, true]],
     );
   });
@@ -337,7 +337,9 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
       PATIENCE,
     );
     const revoked = testGateway.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
-    expect(revoked.map(({ form }) => form?.['token'])).toContain(testGateway.provider.books()[1]?.token);
+    expect(revoked.map(({ form }) => form?.['token'])).toContain(
+      testGateway.provider.tokenLedger()[1]?.token,
+    );
     expect(await metric('sessions_ended_total{reason="identity_changed"}')).toBe(1);
   });
 
@@ -378,7 +380,7 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({
       claims: { name: 'Alice Example' },
     });
-    expect(testGateway.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 });
 
@@ -404,7 +406,7 @@ describe('a logout during a refresh (standards: G14)', () => {
       testGateway.provider.requests
         .filter(({ endpoint }) => endpoint === 'revoke')
         .map(({ form }) => form?.['token']);
-    const [oldToken, newToken] = testGateway.provider.books().map(({ token }) => token);
+    const [oldToken, newToken] = testGateway.provider.tokenLedger().map(({ token }) => token);
     await vi.waitFor(() => expect(revoked()).toEqual([oldToken, newToken]), PATIENCE);
     expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     expect((await replayed.fetch('/api/two')).status).toBe(401);
@@ -428,7 +430,10 @@ describe('two gateways on one Redis', () => {
       expect(refreshes()).toBe(round);
       expect(bearers()).toEqual(times(100, issued()[round]));
     }
-    expect(testGateway.provider.books()).toMatchObject([...times(3, { spent: 1, reuses: 0 }), { spent: 0 }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([
+      ...times(3, { spent: 1, reuses: 0 }),
+      { spent: 0 },
+    ]);
     const reused = (gateway: RunningGateway) => metric('refresh_total{outcome="reused"}', gateway);
     expect((await reused(testGateway.gateway)) + (await reused(replica))).toBe(3);
   });

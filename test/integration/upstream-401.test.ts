@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../testkit/test-gateway.ts';
-import { type Behaviour, echo, inTurn, requireToken, status } from '../../testkit/upstream/behaviours.ts';
+import { type Behaviour, echo, inSequence, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -105,7 +105,7 @@ describe('an access token that an upstream rejects before its expiry (standards:
       await gate.promise;
       await strict(request, response, record);
     };
-    testGateway.upstream.respond(inTurn(slow, strict));
+    testGateway.upstream.respond(inSequence(slow, strict));
     const late = testGateway.agent.fetch('/api/late');
     await vi.waitFor(() => expect(testGateway.upstream.requests).toHaveLength(1), PATIENCE);
     expect((await testGateway.agent.fetch('/api/early')).status).toBe(200);
@@ -224,7 +224,7 @@ describe('the response of an upstream (standards: G9)', () => {
     ['a 401 with invalid_token in a second field', 401, ['Negotiate', 'Bearer error="invalid_token"']],
   ])('causes a replay with another token when it is %s', async (_what, code, challenges) => {
     const headers = challenges.length === 0 ? {} : { 'www-authenticate': challenges };
-    testGateway.upstream.respond(inTurn(status(code, headers), echo));
+    testGateway.upstream.respond(inSequence(status(code, headers), echo));
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
     expect(bearers()).toEqual(issued());
@@ -278,14 +278,14 @@ describe('the response of an upstream (standards: G9)', () => {
   it('becomes a step-up response after a replay as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
     testGateway.upstream.respond(
-      inTurn(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })),
+      inSequence(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })),
     );
     const answer = await testGateway.agent.fetch('/api/one');
     expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
     expect(bearers()).toEqual(issued());
     expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
     // The token was good: the next call that is refused may have another.
-    testGateway.upstream.respond(inTurn(status(401, INVALID_TOKEN), echo));
+    testGateway.upstream.respond(inSequence(status(401, INVALID_TOKEN), echo));
     expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
   });
 

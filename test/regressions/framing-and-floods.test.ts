@@ -260,7 +260,7 @@ it('concurrent requests at two replicas spend a refresh token once (CVE-2026-103
     expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(round);
   }
   expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
-  expect(testGateway.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);
+  expect(testGateway.provider.tokenLedger().filter(({ presented }) => presented > 1)).toEqual([]);
   await testGateway.close();
   await redis.close();
 });

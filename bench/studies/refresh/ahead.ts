@@ -1,5 +1,5 @@
 import { takeSample } from '../../comparison/sample.ts';
-import type { Stage } from '../../stage.ts';
+import type { Stage } from '../../fixture.ts';
 import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { requestText } from '../../workload.ts';

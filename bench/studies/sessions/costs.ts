@@ -1,10 +1,10 @@
 import { takeSample } from '../../comparison/sample.ts';
-import type { Stage } from '../../stage.ts';
+import type { Stage } from '../../fixture.ts';
 import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';
 import { requestText } from '../../workload.ts';
-import type { City } from './city.ts';
+import type { City } from './populated-gateway.ts';
 
 /** What a request costs with so many sessions in Redis, each request reading its own. */
 export type Cost = { cpuMicros: number; redisMicros: number; p50: number; p99: number };

@@ -1,6 +1,6 @@
 import { readStatistics, resetStatistics } from '../../redis/statistics.ts';
 import { readUsage } from '../../usage.ts';
-import type { City } from './city.ts';
+import type { City } from './populated-gateway.ts';
 
 /** Something that happened to many sessions. */
 export type Phase = {

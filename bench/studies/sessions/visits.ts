@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coatcheck } from '../../coatcheck.ts';
 import { number } from '../../report/quantity.ts';
-import type { Stage } from '../../stage.ts';
+import type { Stage } from '../../fixture.ts';
 import { addUp } from '../../statistics.ts';
 import type { Effort } from '../../study.ts';
 import { ANSWER, requestText } from '../../workload.ts';
-import type { City } from './city.ts';
+import type { City } from './populated-gateway.ts';
 import { measurePhase, type Phase } from './phases.ts';
 
 /** What many people did, one thing after the other. */

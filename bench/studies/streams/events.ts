@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LongStage, Passage } from '../../long-stage.ts';
+import type { LongStage, Passage } from '../../stream-fixture.ts';
 import { type MemoryCourse, watchMemory } from '../../memory-watch.ts';
-import type { EventReport } from '../../parts/browsers.ts';
+import type { EventReport } from '../../workers/browsers.ts';
 import { number } from '../../report/quantity.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';

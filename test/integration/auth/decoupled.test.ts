@@ -350,9 +350,9 @@ describe('a sign-in at a bank', () => {
       const answer = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
       expect(answer.status).toBe(400);
       expect(answer.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
-      const isOver = async () => bank.books().every(({ familyAlive }) => !familyAlive) || undefined;
+      const isOver = async () => bank.tokenLedger().every(({ familyAlive }) => !familyAlive) || undefined;
       await until('the tokens are given back', isOver);
-      expect(bank.books()).toHaveLength(1);
+      expect(bank.tokenLedger()).toHaveLength(1);
     },
   );
 });

@@ -21,7 +21,7 @@ function revocations({ provider } = testGateway) {
 }
 
 function refreshTokens({ provider } = testGateway): string[] {
-  return provider.books().map(({ token }) => token);
+  return provider.tokenLedger().map(({ token }) => token);
 }
 
 describe('POST /auth/logout by a fetch', () => {

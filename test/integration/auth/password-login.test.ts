@@ -1,15 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
-import { type VendorStand, openVendorStand, postLogin } from '../../../testkit/providers/vendor-stand.ts';
-import { tallyOf } from '../../../testkit/tally.ts';
+import {
+  type VendorFixture,
+  openVendorFixture,
+  postLogin,
+} from '../../../testkit/providers/vendor-fixture.ts';
+import { countOccurrences } from '../../../testkit/count-occurrences.ts';
 
 const ALICE = { username: 'alice', password: ACCOUNTS['alice'] ?? '' };
-let stand: VendorStand;
+let stand: VendorFixture;
 
 describe('POST /auth/login with a password', () => {
   beforeEach(async () => {
-    stand = await openVendorStand();
+    stand = await openVendorFixture();
   });
   afterEach(() => stand.close());
   const loginsAsked = () => stand.vendor.tokenCalls({ grant: 'password' });
@@ -207,7 +211,7 @@ describe('POST /auth/login with Redis', () => {
   });
 
   it('counts attempts per address and per user name across replicas', async () => {
-    stand = await openVendorStand({
+    stand = await openVendorFixture({
       store: redis.url,
       config: { rateLimit: { attempts: 20, attemptsPerUser: 5 } },
     });
@@ -216,15 +220,15 @@ describe('POST /auth/login with Redis', () => {
       (await postLogin(browsers[n % 2] ?? stand.browser(), { username, password: 'wrong' })).status;
     const oneUser: number[] = [];
     for (let n = 0; n < 10; n += 1) oneUser.push(await attempt(n, 'alice'));
-    expect(tallyOf(oneUser)).toEqual({ 401: 5, 429: 5 });
+    expect(countOccurrences(oneUser)).toEqual({ 401: 5, 429: 5 });
     const manyUsers: number[] = [];
     for (let n = 0; n < 20; n += 1) manyUsers.push(await attempt(n, `user-${n}`));
-    expect(tallyOf(manyUsers)).toEqual({ 401: 10, 429: 10 });
+    expect(countOccurrences(manyUsers)).toEqual({ 401: 10, 429: 10 });
     expect(stand.vendor.tokenCalls({ grant: 'password' })).toBe(15);
   });
 
   it('never stores the password in Redis, logs, metrics or responses', async () => {
-    stand = await openVendorStand({ store: redis.url });
+    stand = await openVendorFixture({ store: redis.url });
     stand.vendor.lifeSeconds = 600;
     const agent = stand.browser();
     await postLogin(agent);

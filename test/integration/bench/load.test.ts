@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoadShape } from '../../../bench/load/load.ts';
-import { type Part, startPart } from '../../../bench/part.ts';
+import { type Part, startPart } from '../../../bench/worker.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 
 const EXPECTED = 'as expected';

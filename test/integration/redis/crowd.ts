@@ -4,7 +4,7 @@ import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/families.ts';
 import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
-import { tallyOf } from '../../../testkit/tally.ts';
+import { countOccurrences } from '../../../testkit/count-occurrences.ts';
 import { until } from '../../../testkit/until.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
@@ -93,14 +93,14 @@ export async function gatherCrowd(store: string, size = 8): Promise<Crowd> {
   const crowd: Crowd = {
     rig,
     rest,
-    tally: () => tallyOf(statuses),
+    tally: () => countOccurrences(statuses),
     calls: async (count) => {
       const enough = statuses.length + count;
       await until(`${count} more calls are answered`, async () => statuses.length >= enough || undefined);
     },
     spentTwice: () =>
       rig.provider
-        .books()
+        .tokenLedger()
         .filter(({ presented }) => presented > 1)
         .map(({ token }) => token),
     storeErrors: async () => {

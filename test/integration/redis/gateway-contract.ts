@@ -56,7 +56,7 @@ export function describeGatewaysOn(at: () => string): void {
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
     expect(refreshes()).toBe(1);
-    expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+    expect(rig.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 
   it('share new tokens with each other', async () => {

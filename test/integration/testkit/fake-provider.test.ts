@@ -122,7 +122,7 @@ describe('a refresh at the fake provider', () => {
   it('in mode strict returns a new token each time and records each use', async () => {
     let { refresh_token: token } = await signIn();
     for (let round = 0; round < 3; round += 1) ({ refresh_token: token } = await refresh(token));
-    expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+    expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
       [1, 1],
       [1, 1],
       [1, 1],
@@ -290,7 +290,7 @@ describe('a fault of the fake provider', () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropAfterProcessing('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
     await expect(refresh(token)).rejects.toMatchObject({ error: 'invalid_grant' });
   });
 
@@ -298,7 +298,7 @@ describe('a fault of the fake provider', () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropBefore('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.presented).toBe(0);
+    expect(provider.tokenLedger()[0]?.presented).toBe(0);
     await expect(refresh(token)).resolves.toHaveProperty('access_token');
   });
 
@@ -307,7 +307,7 @@ describe('a fault of the fake provider', () => {
     const headers = { 'content-type': 'application/json' };
     provider.faults.token = { status: 200, headers, body: '{"access_token":', when: 'after', times: 1 };
     await expect(refresh(token)).rejects.toMatchObject({ code: 'OAUTH_PARSE_ERROR' });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
   });
 
   it('can hold the response after processing the request', async () => {
@@ -315,7 +315,7 @@ describe('a fault of the fake provider', () => {
     const hold = provider.faults.hold('token', 'after');
     const answer = refresh(token);
     await hold.waiting();
-    expect(provider.books()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
+    expect(provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
     hold.release();
     await expect(answer).resolves.toHaveProperty('access_token');
   });

@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { servePart } from '../part-process.ts';
+import { servePart } from '../worker-process.ts';
 import { ANSWER } from '../workload.ts';
 import { listen } from './listen.ts';
 

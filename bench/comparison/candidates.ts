@@ -1,6 +1,6 @@
 import type { BaselineOptions, BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
-import type { Stage } from '../stage.ts';
+import { startPart } from '../worker.ts';
+import type { Stage } from '../fixture.ts';
 import { type Method, requestText } from '../workload.ts';
 
 /** A program that answers the measured requests. */

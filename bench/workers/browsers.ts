@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../part-process.ts';
+import { servePart } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { requestHead, type Target } from '../workload.ts';
 

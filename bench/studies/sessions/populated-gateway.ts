@@ -3,7 +3,7 @@ import { ACCESS_TOKEN } from '../../baselines/baseline.ts';
 import type { Coatcheck } from '../../coatcheck.ts';
 import { listKeys, multiply } from '../../redis/copies.ts';
 import { usedMemory } from '../../redis/statistics.ts';
-import type { Stage } from '../../stage.ts';
+import type { Stage } from '../../fixture.ts';
 
 /** A gateway with a Redis of its own, in which people are signed in. */
 export type City = {

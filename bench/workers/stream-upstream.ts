@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { servePart } from '../part-process.ts';
+import { servePart } from '../worker-process.ts';
 import { ANSWER } from '../workload.ts';
 import { listen } from './listen.ts';
 

@@ -1,9 +1,9 @@
 import type { BaselineShape } from './baselines/baseline.ts';
-import type { Closing } from './closing.ts';
-import { type Part, startPart } from './part.ts';
-import type { BrowsersShape } from './parts/browsers.ts';
-import type { StreamUpstreamShape } from './parts/stream-upstream.ts';
-import { openStage, type Stage } from './stage.ts';
+import type { Closing } from './cleanup.ts';
+import { type Part, startPart } from './worker.ts';
+import type { BrowsersShape } from './workers/browsers.ts';
+import type { StreamUpstreamShape } from './workers/stream-upstream.ts';
+import { openStage, type Stage } from './fixture.ts';
 
 /** A program before the API of long answers, and somebody who is signed in there. */
 export type Passage = {

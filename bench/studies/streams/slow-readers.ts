@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LongStage, Passage } from '../../long-stage.ts';
+import type { LongStage, Passage } from '../../stream-fixture.ts';
 import { median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { ANSWER, requestText } from '../../workload.ts';

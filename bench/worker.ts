@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Question, Statement } from './part-process.ts';
+import type { Question, Statement } from './worker-process.ts';
 
 /** What a part says when it is ready, and what it can be asked. */
 export type PartShape = { hello: unknown; answers: Record<string, (argument: never) => unknown> };

@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '../testkit/redis-server.ts';
-import type { Closing } from './closing.ts';
+import type { Closing } from './cleanup.ts';
 import { type Coatcheck, type CoatcheckOptions, startCoatcheck } from './coatcheck.ts';
 import type { LoadShape } from './load/load.ts';
-import { type Part, startPart } from './part.ts';
-import type { ProviderShape } from './parts/provider.ts';
-import type { UpstreamShape } from './parts/upstream.ts';
+import { type Part, startPart } from './worker.ts';
+import type { ProviderShape } from './workers/provider.ts';
+import type { UpstreamShape } from './workers/upstream.ts';
 import { openTemporaryDirectory } from './temporary-directory.ts';
 
 /** What every measurement needs, each in a process of its own, outside of what is measured. */

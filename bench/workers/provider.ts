@@ -1,5 +1,5 @@
 import { startFakeProvider } from '../../testkit/fake-provider.ts';
-import { servePart } from '../part-process.ts';
+import { servePart } from '../worker-process.ts';
 
 /** The lengths of the tokens that were issued last, in bytes. */
 export type TokenSizes = { access: number; id: number };

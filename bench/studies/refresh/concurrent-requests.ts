@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coatcheck } from '../../coatcheck.ts';
 import type { LoadReport } from '../../load/load.ts';
-import type { Stage } from '../../stage.ts';
+import type { Stage } from '../../fixture.ts';
 import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { ANSWER, requestText } from '../../workload.ts';

@@ -1,4 +1,4 @@
-import type { LongStage, Passage } from '../../long-stage.ts';
+import type { LongStage, Passage } from '../../stream-fixture.ts';
 import { type MemoryCourse, watchMemory } from '../../memory-watch.ts';
 import { megabytes } from '../../report/quantity.ts';
 import type { Effort } from '../../study.ts';
