@@ -6,7 +6,7 @@ import { studies, type StudyId } from './studies.ts';
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'page' }
-  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say' | 'closing'>);
+  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say' | 'cleanup'>);
 
 /** What can be asked for. */
 export const usage = `usage: npm run bench -- [SUBJECT…] [--quick | --long] [--only CASE[,CASE…]]

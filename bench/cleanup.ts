@@ -2,35 +2,35 @@
 type Opened = { close(): Promise<void> };
 
 /** What has been opened and must be closed, whatever happens in between. */
-export type Closing = Opened & {
+export type Cleanup = Opened & {
   /** Remembers to close what a promise opens, and gives it. */
   open<T extends Opened>(opening: Promise<T>): Promise<T>;
   /** Starts a closing of its own, which this one closes too. */
-  nested(): Closing;
+  nested(): Cleanup;
 };
 
 /** Starts with nothing open. What was opened last is closed first, and everything once. */
-export function createClosing(): Closing {
+export function createCleanup(): Cleanup {
   const opened: Opened[] = [];
   let closed = false;
 
   return {
     open: async (opening) => {
-      const part = await opening;
-      if (closed) await part.close();
-      else opened.push(part);
-      return part;
+      const resource = await opening;
+      if (closed) await resource.close();
+      else opened.push(resource);
+      return resource;
     },
 
     nested: () => {
-      const closing = createClosing();
-      opened.push(closing);
-      return closing;
+      const cleanup = createCleanup();
+      opened.push(cleanup);
+      return cleanup;
     },
 
     close: async () => {
       closed = true;
-      for (const part of opened.splice(0).reverse()) await part.close();
+      for (const resource of opened.splice(0).reverse()) await resource.close();
     },
   };
 }

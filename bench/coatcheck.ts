@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { startChildProcess } from '../testkit/child-process.ts';
 import { freePort } from '../testkit/free-port.ts';
 import { createUserAgent } from '../testkit/user-agent.ts';
-import type { Part } from './worker.ts';
+import type { Worker } from './worker.ts';
 import type { ProviderShape } from './workers/provider.ts';
 
 /** Coatcheck as it is built, in processes of its own. */
@@ -26,7 +26,7 @@ export type Coatcheck = {
 
 /** How one is started. `config` holds keys of the configuration file that differ from those of the benchmark. */
 export type CoatcheckOptions = {
-  provider: Part<ProviderShape>;
+  provider: Worker<ProviderShape>;
   /** Where its configuration file is put. */
   directory: string;
   upstream: string;
@@ -46,8 +46,8 @@ const SESSION_SECRET = 'a-secret-that-only-the-benchmark-knows';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 15_000;
-const LOOK_EVERY_MS = 5;
-const SIGN_INS_AT_ONCE = 8;
+const POLL_INTERVAL_MS = 5;
+const MAX_CONCURRENT_SIGN_INS = 8;
 
 /**
  * Starts the built program with a configuration file of its own, and waits until it is ready. Its log goes where logs
@@ -88,7 +88,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
   const admin = `http://127.0.0.1:${adminPort}`;
   while (!(await isReady(admin))) {
     if (!ended && performance.now() - startedMs < START_TIMEOUT_MS) {
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_INTERVAL_MS);
       continue;
     }
     const { code, signal } = await child.terminate(0);
@@ -107,7 +107,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
       const work = async () => {
         for (const [at, name] of queue) cookies[at] = await signIn(baseUrl, port, name);
       };
-      await Promise.all(Array.from({ length: SIGN_INS_AT_ONCE }, work));
+      await Promise.all(Array.from({ length: MAX_CONCURRENT_SIGN_INS }, work));
       return cookies;
     },
 

@@ -1,12 +1,12 @@
 import type { BaselineShape } from './baselines/baseline.ts';
-import type { Closing } from './cleanup.ts';
-import { type Part, startPart } from './worker.ts';
+import type { Cleanup } from './cleanup.ts';
+import { type Worker, startWorker } from './worker.ts';
 import type { BrowsersShape } from './workers/browsers.ts';
 import type { StreamUpstreamShape } from './workers/stream-upstream.ts';
-import { openStage, type Stage } from './fixture.ts';
+import { openFixture, type Fixture } from './fixture.ts';
 
 /** A program before the API of long answers, and somebody who is signed in there. */
-export type Passage = {
+export type MeasuredProxy = {
   readonly title: string;
   readonly pid: number;
   readonly port: number;
@@ -14,31 +14,31 @@ export type Passage = {
 };
 
 /** A stage for what lasts: streams, large bodies, WebSockets. */
-export type LongStage = Stage & {
-  readonly browsers: Part<BrowsersShape>;
-  readonly api: Part<StreamUpstreamShape>;
+export type StreamFixture = Fixture & {
+  readonly browsers: Worker<BrowsersShape>;
+  readonly api: Worker<StreamUpstreamShape>;
   /** http-proxy-middleware alone, and Coatcheck. */
-  readonly passages: readonly [Passage, Passage];
+  readonly proxies: readonly [MeasuredProxy, MeasuredProxy];
 };
 
 /** Opens such a stage. */
-export async function openLongStage(closing: Closing): Promise<LongStage> {
-  const stage = await openStage(closing);
-  const browsers = await stage.open(startPart<BrowsersShape>('parts/browsers.ts'));
-  const api = await stage.open(startPart<StreamUpstreamShape>('parts/stream-upstream.ts'));
+export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture> {
+  const fixture = await openFixture(cleanup);
+  const browsers = await fixture.open(startWorker<BrowsersShape>('workers/browsers.ts'));
+  const api = await fixture.open(startWorker<StreamUpstreamShape>('workers/stream-upstream.ts'));
   const upstream = `http://127.0.0.1:${api.hello.port}`;
-  const options = { upstream, redisUrl: stage.redis.url };
-  const proxy = await stage.open(startPart<BaselineShape>('baselines/http-proxy-middleware.ts', options));
+  const options = { upstream, redisUrl: fixture.redis.url };
+  const proxy = await fixture.open(startWorker<BaselineShape>('baselines/http-proxy-middleware.ts', options));
   // Each stream has a connection of its own to the API, and bodies are larger than an API usually takes.
   const route = { maxBody: 0, websocket: true, connections: { max: 2000 } };
-  const gateway = await stage.coatcheck({ keyPrefix: 'long:', upstream, route });
+  const gateway = await fixture.coatcheck({ keyPrefix: 'long:', upstream, route });
   const [cookie = ''] = await gateway.signIn(['person']);
   const { pid, port } = gateway;
   return {
-    ...stage,
+    ...fixture,
     browsers,
     api,
-    passages: [
+    proxies: [
       { title: 'http-proxy-middleware alone', pid: proxy.pid, ...proxy.hello },
       { title: 'Coatcheck', pid, port, cookie },
     ],

@@ -1,4 +1,4 @@
-import type { Closing } from './cleanup.ts';
+import type { Cleanup } from './cleanup.ts';
 import type { Report } from './report/report.ts';
 
 /** How much is done for the figures. */
@@ -10,7 +10,7 @@ export type Effort = {
   /** Told how far it is. */
   readonly say: (line: string) => void;
   /** Closes what is open when the run ends early. */
-  readonly closing: Closing;
+  readonly cleanup: Cleanup;
 };
 
 /** One subject of the benchmark: how it is measured, and how what was measured is told. */

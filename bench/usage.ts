@@ -10,7 +10,7 @@ export type Usage = {
 };
 
 /** Linux counts in hundredths of a second towards programs, whatever it counts in by itself (USER_HZ). */
-const MICROS_A_TICK = 10_000;
+const MICROSECONDS_PER_TICK = 10_000;
 
 /**
  * Reads what a process and those of its descendants that run the same program have used (proc(5)). What else hangs
@@ -42,7 +42,7 @@ function readProcess(pid: number): Usage {
   const bytes = (field: string) =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
   return {
-    cpuMicros: (Number(stat[11]) + Number(stat[12])) * MICROS_A_TICK,
+    cpuMicros: (Number(stat[11]) + Number(stat[12])) * MICROSECONDS_PER_TICK,
     residentBytes: bytes('VmRSS'),
     residentPeakBytes: bytes('VmHWM'),
   };

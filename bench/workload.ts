@@ -1,5 +1,5 @@
 /** What the API answers to every request: 0.5 kB of JSON. */
-export const ANSWER = JSON.stringify({
+export const RESPONSE_BODY = JSON.stringify({
   items: Array.from({ length: 8 }, (_, id) => ({
     id,
     name: `item ${id}`,
@@ -9,7 +9,7 @@ export const ANSWER = JSON.stringify({
 }).padEnd(512);
 
 /** What is posted: as much. */
-const POSTED = ANSWER;
+const POSTED = RESPONSE_BODY;
 
 /** The methods that are measured. */
 export type Method = 'GET' | 'POST';
@@ -17,7 +17,7 @@ export type Method = 'GET' | 'POST';
 /** Where a request goes, and who sends it. */
 export type Target = { port: number; cookie: string; path?: string };
 
-/** A request of a page's script, as a browser sends it, for every contender the same but for its address and ticket. */
+/** A request of a page's script, as a browser sends it, for every candidate the same but for its address and ticket. */
 export function requestText(method: Method, target: Target): string {
   if (method === 'GET') return requestHead('GET', target);
   const fields = [`Content-Length: ${POSTED.length}`, 'Content-Type: application/json'];

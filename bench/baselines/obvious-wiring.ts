@@ -5,7 +5,7 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Redis } from 'ioredis';
 import { getIronSession, sealData } from 'iron-session';
 import { Agent, createServer, type IncomingMessage } from 'node:http';
-import { partOptions, servePart } from '../worker-process.ts';
+import { workerOptions, serveWorker } from '../worker-process.ts';
 import { listen } from '../workers/listen.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
@@ -16,7 +16,7 @@ type Authenticated = IncomingMessage & { accessToken?: string };
  * The obvious wiring of the same packages: for each request helmet, getIronSession, a read of the tokens in Redis, and
  * http-proxy-middleware. It renews nothing, and has no protection against requests of other sites.
  */
-const { upstream, redisUrl } = partOptions<BaselineOptions>();
+const { upstream, redisUrl } = workerOptions<BaselineOptions>();
 const redis = new Redis(redisUrl);
 const seal = { cookieName: 'session', password: randomBytes(32).toString('base64url') };
 
@@ -48,4 +48,4 @@ const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'refresh', idToken: AC
 await redis.set(`obvious:${id}`, JSON.stringify(tokens));
 const cookie = `${seal.cookieName}=${await sealData({ id }, seal)}`;
 
-servePart({ port: await listen(createServer(app)), cookie }, {});
+serveWorker({ port: await listen(createServer(app)), cookie }, {});

@@ -1,8 +1,8 @@
 import { addUp, median } from '../statistics.ts';
-import { type Contender, type ContenderId, contenders } from './candidates.ts';
+import { type Candidate, type CandidateId, candidates } from './candidates.ts';
 import type { KindId, Sample } from './sample.ts';
 
-/** All samples of one contender, one a round. */
+/** All samples of one candidate, one a round. */
 export type Samples = Record<KindId, Sample[]>;
 
 /** Starts with none. */
@@ -23,9 +23,9 @@ const measures = {
 };
 type MeasureName = keyof typeof measures;
 
-/** The figures of one contender. Ratios are medians of the ratios within each round. */
+/** The figures of one candidate. Ratios are medians of the ratios within each round. */
 export type Figures = Record<KindId, LoadFigures> & {
-  id: ContenderId;
+  id: CandidateId;
   title: string;
   forwards: boolean;
   errors: Record<string, number>;
@@ -38,15 +38,15 @@ export type Figures = Record<KindId, LoadFigures> & {
   /** Times `node:http` answering by itself. */
   toFloor: Record<KindId, Record<MeasureName, number>> & { memory: number };
   /** CPU per request of a GET, times that of others. */
-  toOthers: { [Id in ContenderId]?: number };
+  toOthers: { [Id in CandidateId]?: number };
 };
 
 /** In shares of whose cost that of others is told. */
-const OTHERS: readonly ContenderId[] = ['http-proxy-middleware', 'obvious-wiring'];
+const OTHERS: readonly CandidateId[] = ['http-proxy-middleware', 'obvious-wiring'];
 
-/** Makes the figures of a contender from all samples of all contenders. */
-export function summarise({ id, forwards }: Contender, all: ReadonlyMap<ContenderId, Samples>): Figures {
-  const samplesOf = (of: ContenderId) => all.get(of) ?? noSamples();
+/** Makes the figures of a candidate from all samples of all candidates. */
+export function summarise({ id, forwards }: Candidate, all: ReadonlyMap<CandidateId, Samples>): Figures {
+  const samplesOf = (of: CandidateId) => all.get(of) ?? noSamples();
   const own = samplesOf(id);
   const floor = samplesOf('node-http');
   const direct = samplesOf('upstream').single;
@@ -60,7 +60,7 @@ export function summarise({ id, forwards }: Contender, all: ReadonlyMap<Contende
   const others = OTHERS.filter((other) => all.has(other) && other !== id);
   return {
     id,
-    title: contenders[id].title,
+    title: candidates[id].title,
     forwards,
     get: loadFigures(own.get),
     post: loadFigures(own.post),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../worker-process.ts';
+import { serveWorker } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { type Connection, type Outcome, openConnection } from './connection.ts';
 
@@ -24,17 +24,17 @@ export type LoadReport = {
   p50: number;
   p99: number;
   max: number;
-  /** How busy this process was: near 1, it is the load and not the contender that was measured. */
+  /** How busy this process was: near 1, it is the load and not the candidate that was measured. */
   busy: number;
 };
 
 export type LoadShape = {
   hello: null;
-  answers: { run(load: Load): Promise<LoadReport> };
+  commands: { run(load: Load): Promise<LoadReport> };
 };
 
 /** How long an answer may take before it counts as an error, in milliseconds. */
-const PATIENCE_MS = 15_000;
+const RESPONSE_TIMEOUT_MS = 15_000;
 /** How long a connection that cannot be opened is left alone, in milliseconds. */
 const PAUSE_MS = 20;
 
@@ -48,17 +48,17 @@ async function run(load: Load): Promise<LoadReport> {
     else errors[outcome] = (errors[outcome] ?? 0) + 1;
   };
   const plan = createPlan(load, requests);
-  const lanes = await Promise.all(
-    Array.from({ length: load.connections }, () => openLane({ port: load.port, expected, note })),
+  const connections = await Promise.all(
+    Array.from({ length: load.connections }, () => openLoadConnection({ port: load.port, expected, note })),
   );
 
   const before = process.cpuUsage();
   const startedMs = performance.now();
   plan.start(startedMs);
-  await Promise.all(lanes.map((lane) => lane.drive(plan.next)));
+  await Promise.all(connections.map((connection) => connection.drive(plan.next)));
   const elapsedMs = performance.now() - startedMs;
   const { user, system } = process.cpuUsage(before);
-  for (const lane of lanes) lane.close();
+  for (const connection of connections) connection.close();
 
   const sorted = Float64Array.from(latencies).sort();
   return {
@@ -89,7 +89,7 @@ function createPlan(load: Load, requests: readonly Buffer[]) {
 }
 
 /** A place for one request at a time, with a connection that is opened again when it ends. */
-async function openLane(options: {
+async function openLoadConnection(options: {
   port: number;
   expected: Buffer;
   note: (outcome: Outcome, latencyMs: number) => void;
@@ -116,7 +116,7 @@ async function openLane(options: {
       new Promise<void>((resolve) => {
         let sentMs = Infinity;
         const watch = setInterval(() => {
-          if (performance.now() - sentMs < PATIENCE_MS) return;
+          if (performance.now() - sentMs < RESPONSE_TIMEOUT_MS) return;
           connection?.close();
           connection = undefined;
           settle('no response');
@@ -154,4 +154,4 @@ async function openLane(options: {
   };
 }
 
-servePart(null, { run });
+serveWorker(null, { run });

@@ -10,7 +10,7 @@ const copy = `
   end`;
 
 const TTL_MS = 12 * 3600 * 1000;
-const COPIES_A_CALL = 20_000;
+const COPIES_PER_CALL = 20_000;
 
 /** Every key that is there. */
 export async function listKeys(redis: RedisServer): Promise<Set<string>> {
@@ -21,10 +21,10 @@ export async function listKeys(redis: RedisServer): Promise<Set<string>> {
  * Copies some keys so many times, under names of the same length. What the copies hold can be of no use, since a record
  * opens under its own name only: they are there to be many, and weigh what the originals weigh.
  */
-export async function multiply(redis: RedisServer, keys: readonly string[], times: number): Promise<void> {
+export async function copyKeys(redis: RedisServer, keys: readonly string[], times: number): Promise<void> {
   const dumped = await Promise.all(keys.map((key) => dump(redis, key)));
-  for (let first = 0; first < times; first += COPIES_A_CALL) {
-    const last = Math.min(times, first + COPIES_A_CALL) - 1;
+  for (let first = 0; first < times; first += COPIES_PER_CALL) {
+    const last = Math.min(times, first + COPIES_PER_CALL) - 1;
     await redis.command('EVAL', copy, keys.length, ...keys, first, last, TTL_MS, ...dumped);
   }
 }

@@ -11,6 +11,6 @@ export type Report = {
 };
 
 /** Tells counted errors, one line a kind. */
-export function tellErrors(where: string, errors: Readonly<Record<string, number>>): string[] {
+export function errorLines(where: string, errors: Readonly<Record<string, number>>): string[] {
   return Object.entries(errors).map(([what, count]) => `${where}: ${count} × ${what}`);
 }

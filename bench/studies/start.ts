@@ -1,7 +1,7 @@
 import type { BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../worker.ts';
+import { startWorker } from '../worker.ts';
 import { quantity, withRatio } from '../report/quantity.ts';
-import { openStage } from '../fixture.ts';
+import { openFixture } from '../fixture.ts';
 import { median } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 
@@ -15,17 +15,17 @@ export const start: Study<StartTimes> = {
 
   async measure(effort) {
     const rounds = byLength(effort, { quick: 3, usual: 11, long: 31 });
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
       const coatcheckMs: number[] = [];
       const nodeHttpMs: number[] = [];
       for (let round = 0; round < rounds; round += 1) {
-        const gateway = await stage.coatcheck({ keyPrefix: 'start:' });
+        const gateway = await fixture.coatcheck({ keyPrefix: 'start:' });
         coatcheckMs.push(gateway.readyAfterMs);
         await gateway.close();
 
         const startedMs = performance.now();
-        const server = await stage.open(startPart<BaselineShape>('baselines/node-http.ts'));
+        const server = await fixture.open(startWorker<BaselineShape>('baselines/node-http.ts'));
         nodeHttpMs.push(performance.now() - startedMs);
         await server.close();
       }
@@ -38,7 +38,7 @@ export const start: Study<StartTimes> = {
         ratio: median(ratios),
       };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../worker-process.ts';
+import { serveWorker } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { requestHead, type Target } from '../workload.ts';
 
@@ -10,13 +10,13 @@ export type EventReport = { received: number; p50: number; p99: number };
 
 export type BrowsersShape = {
   hello: null;
-  answers: {
+  commands: {
     /** Downloads so many bytes as fast as it can, and gives how many came. */
     download(options: Target & { bytes: number }): Promise<number>;
     /** Uploads so many bytes as fast as it can, and gives how many arrived, by the answer. */
     upload(options: Target & { bytes: number }): Promise<number>;
     /** Begins downloads of which it reads very little, and gives how many there are. */
-    dawdle(options: Target & { count: number; bytes: number }): Promise<number>;
+    readSlowly(options: Target & { count: number; bytes: number }): Promise<number>;
     /** Opens streams of events, and gives how many there are. */
     openEvents(options: Target & { count: number }): Promise<number>;
     /** What came over them since the last question. */
@@ -24,14 +24,14 @@ export type BrowsersShape = {
     /** Opens WebSockets, over which nothing is said, and gives how many there are. */
     openSockets(options: Target & { count: number }): Promise<number>;
     /** Cuts every connection. */
-    leave(): void;
+    disconnect(): void;
   };
 };
 
 const BLOCK = Buffer.alloc(65_536, 'y');
 const HEAD_END = '\r\n\r\n';
-const OPENED_AT_ONCE = 50;
-const PATIENCE_MS = 15_000;
+const MAX_CONCURRENT_OPENS = 50;
+const RESPONSE_TIMEOUT_MS = 15_000;
 
 const open = new Set<Socket>();
 const delays: number[] = [];
@@ -48,7 +48,7 @@ async function dial({ port }: Target): Promise<Socket> {
 /** Sends a header section, and gives what came after that of the answer, which must have this status. */
 async function ask(socket: Socket, head: string, status: number): Promise<Buffer> {
   socket.write(head);
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
   let bytes = Buffer.alloc(0);
   for (;;) {
     const [chunk] = (await once(socket, 'data', { signal })) as [Buffer];
@@ -85,7 +85,7 @@ async function upload({ bytes, ...target }: Target & { bytes: number }): Promise
   return Number(text.toString());
 }
 
-async function dawdle({
+async function readSlowly({
   count,
   bytes,
   ...target
@@ -146,21 +146,21 @@ async function times(count: number, work: () => Promise<void>): Promise<number> 
       );
     }
   };
-  await Promise.all(Array.from({ length: OPENED_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: MAX_CONCURRENT_OPENS }, worker));
   return done;
 }
 
-servePart(null, {
+serveWorker(null, {
   download,
   upload,
-  dawdle,
+  readSlowly,
   openEvents,
   openSockets,
   events: () => {
     const sorted = Float64Array.from(delays.splice(0)).sort();
     return { received: sorted.length, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
   },
-  leave: () => {
+  disconnect: () => {
     for (const socket of open) socket.destroy();
   },
-} satisfies BrowsersShape['answers']);
+} satisfies BrowsersShape['commands']);

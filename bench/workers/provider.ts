@@ -1,5 +1,5 @@
 import { startFakeProvider } from '../../testkit/fake-provider.ts';
-import { servePart } from '../worker-process.ts';
+import { serveWorker } from '../worker-process.ts';
 
 /** The lengths of the tokens that were issued last, in bytes. */
 export type TokenSizes = { access: number; id: number };
@@ -9,7 +9,7 @@ export type ProviderClient = { issuer: string; clientId: string; clientSecret: s
 
 export type ProviderShape = {
   hello: ProviderClient;
-  answers: {
+  commands: {
     /** Registers the redirect URI of a gateway. */
     register(baseUrl: string): void;
     /** How long the access tokens live that are issued from now on, in seconds. */
@@ -39,11 +39,11 @@ const provider = await startFakeProvider({
 const { issuer, client } = provider;
 const hello: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
 
-servePart(hello, {
+serveWorker(hello, {
   register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
   setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
   setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),
   tokenSizes: () => sizes,
   refreshes: () => provider.tokenCalls({ grant: 'refresh_token' }),
   deadFamilies: () => provider.families.filter(({ alive }) => !alive).length,
-} satisfies ProviderShape['answers']);
+} satisfies ProviderShape['commands']);

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { servePart } from '../worker-process.ts';
-import { ANSWER } from '../workload.ts';
+import { serveWorker } from '../worker-process.ts';
+import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
 export type StreamUpstreamShape = {
   hello: { port: number };
-  answers: {
+  commands: {
     /** Sends an event over every open stream of events; it tells when it was sent, in milliseconds since the epoch. */
     emit(): void;
     /** How many bytes the system has taken of each download since the last question, in order of their beginning. */
@@ -47,8 +47,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       return undefined;
     default:
       request.resume();
-      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': ANSWER.length });
-      response.end(ANSWER);
+      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': RESPONSE_BODY.length });
+      response.end(RESPONSE_BODY);
   }
 }
 
@@ -68,9 +68,9 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   response.end(text);
 }
 
-servePart({ port: await listen(server) }, {
+serveWorker({ port: await listen(server) }, {
   emit: () => {
     for (const response of streams) response.write(`data: ${Date.now()}\n\n`);
   },
   sentBytes: () => downloads.splice(0).map((socket) => socket.bytesWritten - socket.writableLength),
-} satisfies StreamUpstreamShape['answers']);
+} satisfies StreamUpstreamShape['commands']);

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
-import { servePart } from '../worker-process.ts';
-import { ANSWER } from '../workload.ts';
+import { serveWorker } from '../worker-process.ts';
+import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
 /** How many requests came with a bearer token, and how many without. */
@@ -8,7 +8,7 @@ export type Calls = { withToken: number; withoutToken: number };
 
 export type UpstreamShape = {
   hello: { port: number };
-  answers: { calls(): Calls };
+  commands: { calls(): Calls };
 };
 
 /**
@@ -17,7 +17,7 @@ export type UpstreamShape = {
  */
 const answer = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n` +
-    `Date: ${new Date().toUTCString()}\r\nContent-Length: ${ANSWER.length}\r\n\r\n${ANSWER}`,
+    `Date: ${new Date().toUTCString()}\r\nContent-Length: ${RESPONSE_BODY.length}\r\n\r\n${RESPONSE_BODY}`,
 );
 const HEAD_END = '\r\n\r\n';
 const calls: Calls = { withToken: 0, withoutToken: 0 };
@@ -56,4 +56,4 @@ function readHead(head: string): number {
 }
 
 const port = await listen(createServer(serve));
-servePart({ port }, { calls: () => calls });
+serveWorker({ port }, { calls: () => calls });

@@ -1,6 +1,6 @@
 import { readStatistics, resetStatistics } from '../../redis/statistics.ts';
 import { readUsage } from '../../usage.ts';
-import type { City } from './populated-gateway.ts';
+import type { PopulatedGateway } from './populated-gateway.ts';
 
 /** Something that happened to many sessions. */
 export type Phase = {
@@ -17,7 +17,7 @@ export type Phase = {
 
 /** Measures what the gateway and Redis do while something is done for so many sessions. */
 export async function measurePhase<T>(
-  { gateway, redis }: City,
+  { gateway, redis }: PopulatedGateway,
   what: string,
   count: number,
   work: () => Promise<T>,

@@ -1,12 +1,12 @@
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { ACCESS_TOKEN } from '../../baselines/baseline.ts';
 import type { Coatcheck } from '../../coatcheck.ts';
-import { listKeys, multiply } from '../../redis/copies.ts';
+import { listKeys, copyKeys } from '../../redis/copies.ts';
 import { usedMemory } from '../../redis/statistics.ts';
-import type { Stage } from '../../fixture.ts';
+import type { Fixture } from '../../fixture.ts';
 
 /** A gateway with a Redis of its own, in which people are signed in. */
-export type City = {
+export type PopulatedGateway = {
   gateway: Coatcheck;
   redis: RedisServer;
   cookies: string[];
@@ -20,14 +20,14 @@ const PEOPLE = 256;
 const IDLE_TIMEOUT = '6m';
 
 /** Starts a gateway, and signs people in. */
-export async function openCity(stage: Stage, redis: RedisServer): Promise<City> {
-  const gateway = await stage.coatcheck({
-    keyPrefix: 'city:',
+export async function openPopulatedGateway(fixture: Fixture, redis: RedisServer): Promise<PopulatedGateway> {
+  const gateway = await fixture.coatcheck({
+    keyPrefix: 'many:',
     redisUrl: redis.url,
     session: { cache: { maxAge: '0s' }, idleTimeout: IDLE_TIMEOUT },
     config: { rateLimit: { login: 0, callback: 0 } },
   });
-  const cookies = await gateway.signIn(Array.from({ length: PEOPLE - 1 }, (_, at) => `citizen-${at}`));
+  const cookies = await gateway.signIn(Array.from({ length: PEOPLE - 1 }, (_, at) => `person-${at}`));
   const before = await listKeys(redis);
   cookies.push(...(await gateway.signIn(['the last person'])));
   const left = [...(await listKeys(redis))].filter((key) => !before.has(key));
@@ -42,19 +42,19 @@ export function kindOf(key: string): string {
 }
 
 /** Makes as many sessions as are wanted, and gives the memory that each takes, in bytes. */
-export async function populate({ redis, pattern }: City, count: number): Promise<number> {
+export async function populate({ redis, pattern }: PopulatedGateway, count: number): Promise<number> {
   const copies = count - PEOPLE;
   const before = await usedMemory(redis);
-  await multiply(redis, pattern, copies);
+  await copyKeys(redis, pattern, copies);
   return ((await usedMemory(redis)) - before) / copies;
 }
 
 /** The memory of a key that holds tokens of the same size as JSON, in bytes: what the obvious wiring keeps. */
-export async function weighJson(redis: RedisServer, count: number): Promise<number> {
+export async function measureJsonBytes(redis: RedisServer, count: number): Promise<number> {
   const key = `session:${'x'.repeat(43)}`;
   const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'x'.repeat(43), idToken: ACCESS_TOKEN };
   await redis.command('SET', key, JSON.stringify(tokens), 'EX', 3600);
   const before = await usedMemory(redis);
-  await multiply(redis, [key], count);
+  await copyKeys(redis, [key], count);
   return ((await usedMemory(redis)) - before) / count;
 }

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LongStage, Passage } from '../../stream-fixture.ts';
+import type { StreamFixture, MeasuredProxy } from '../../stream-fixture.ts';
 import { median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
-import { ANSWER, requestText } from '../../workload.ts';
+import { RESPONSE_BODY, requestText } from '../../workload.ts';
 
 /** Requests of others while some read hardly anything of what they asked for. */
-export type Dawdlers = {
+export type SlowReaders = {
   count: number;
   /** What the API could send of each large answer meanwhile, in bytes: the rest waits there. */
   sentBytes: number;
-  p99Ms: { without: number; beside: number };
+  p99Ms: { without: number; withSlowReaders: number };
   ratio: number;
 };
 
@@ -17,52 +17,52 @@ export type Dawdlers = {
 export const SLOW_BYTES = 1024 ** 3;
 
 /** Measures requests without slow readers and beside them, in turn. */
-export async function measureDawdlers(
-  { browsers, api, load }: LongStage,
-  passage: Passage,
+export async function measureSlowReaders(
+  { browsers, api, load }: StreamFixture,
+  proxy: MeasuredProxy,
   effort: Effort,
   errors: string[],
-): Promise<Dawdlers> {
+): Promise<SlowReaders> {
   const { rounds, seconds, count } = byLength(effort, {
     quick: { rounds: 3, seconds: 2, count: 16 },
     usual: { rounds: 7, seconds: 4, count: 16 },
     long: { rounds: 15, seconds: 10, count: 64 },
   });
   const measure = async () => {
-    const requests = [requestText('GET', passage)];
+    const requests = [requestText('GET', proxy)];
     const report = await load.ask('run', {
-      port: passage.port,
+      port: proxy.port,
       connections: 8,
       requests,
-      expected: ANSWER,
+      expected: RESPONSE_BODY,
       seconds,
     });
     for (const [what, times] of Object.entries(report.errors)) {
-      errors.push(`${passage.title}, with slow readers: ${times} × ${what}`);
+      errors.push(`${proxy.title}, with slow readers: ${times} × ${what}`);
     }
     return report.p99;
   };
   const without: number[] = [];
-  const beside: number[] = [];
+  const withSlowReaders: number[] = [];
   let sent: number[] = [];
   await measure();
   await api.ask('sentBytes');
   for (let round = 0; round < rounds; round += 1) {
     without.push(await measure());
-    const begun = await browsers.ask('dawdle', { ...passage, count, bytes: SLOW_BYTES });
-    if (begun !== count) errors.push(`${passage.title}: of ${count} slow readers ${begun} had a response`);
+    const begun = await browsers.ask('readSlowly', { ...proxy, count, bytes: SLOW_BYTES });
+    if (begun !== count) errors.push(`${proxy.title}: of ${count} slow readers ${begun} had a response`);
     // Until every buffer on the way is full.
     await sleep(2000);
-    beside.push(await measure());
+    withSlowReaders.push(await measure());
     sent = await api.ask('sentBytes');
-    await browsers.ask('leave');
+    await browsers.ask('disconnect');
     await sleep(500);
   }
-  effort.say(`${passage.title}: p99 with slow readers ${median(beside).toFixed(2)} ms`);
+  effort.say(`${proxy.title}: p99 with slow readers ${median(withSlowReaders).toFixed(2)} ms`);
   return {
     count,
     sentBytes: Math.max(...sent),
-    p99Ms: { without: median(without), beside: median(beside) },
-    ratio: median(beside.map((ms, round) => ms / (without[round] ?? NaN))),
+    p99Ms: { without: median(without), withSlowReaders: median(withSlowReaders) },
+    ratio: median(withSlowReaders.map((ms, round) => ms / (without[round] ?? NaN))),
   };
 }

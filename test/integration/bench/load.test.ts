@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoadShape } from '../../../bench/load/load.ts';
-import { type Part, startPart } from '../../../bench/worker.ts';
+import { type Worker, startWorker } from '../../../bench/worker.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 
 const EXPECTED = 'as expected';
 const answer = (body: string, status = '200 OK') =>
   `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
-let load: Part<LoadShape>;
+let load: Worker<LoadShape>;
 
 beforeAll(async () => {
-  load = await startPart<LoadShape>('load/load.ts');
+  load = await startWorker<LoadShape>('load/load.ts');
 });
 
 afterAll(() => load.close());
 
 /** Loads a server that answers its first request in the first way, its second in the second, and so on. */
-async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
-  const remaining = [...answers];
+async function loadServer(commands: readonly ((socket: Socket) => void)[]) {
+  const remaining = [...commands];
   const server = await startRawUpstream((socket) => {
     socket.on('data', () => remaining.shift()?.(socket));
   });
@@ -28,7 +28,7 @@ async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
       connections: 1,
       requests: ['GET / HTTP/1.1\r\n\r\n'],
       expected: EXPECTED,
-      count: answers.length,
+      count: commands.length,
     });
   } finally {
     await server.close();
