@@ -118,11 +118,11 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
     },
 
     endSessionsOf: async (subject) => {
-      const answer = await fetch(`${admin}/sessions?${new URLSearchParams({ subject })}`, {
+      const response = await fetch(`${admin}/sessions?${new URLSearchParams({ subject })}`, {
         method: 'DELETE',
         headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
       });
-      await answer.arrayBuffer();
+      await response.arrayBuffer();
     },
 
     close: async () => {

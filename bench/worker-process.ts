@@ -18,7 +18,7 @@ export function workerOptions<T>(): T {
 /** Says that the part is ready, and answers questions from then on. */
 export function serveWorker(hello: unknown, commands: Record<string, (argument: never) => unknown>): void {
   const say = (statement: WorkerMessage) => process.send?.(statement);
-  const answer = async ({ id, name, argument }: WorkerRequest) => {
+  const respond = async ({ id, name, argument }: WorkerRequest) => {
     try {
       const find = commands[name] as ((argument: unknown) => unknown) | undefined;
       if (find === undefined) throw new Error(`unknown command ${name}`);
@@ -27,6 +27,6 @@ export function serveWorker(hello: unknown, commands: Record<string, (argument: 
       say({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
   };
-  process.on('message', (question: WorkerRequest) => void answer(question));
+  process.on('message', (question: WorkerRequest) => void respond(question));
   say({ hello });
 }

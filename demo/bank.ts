@@ -24,7 +24,7 @@ export async function startBank(options: DemoProviderOptions): Promise<DemoProvi
   const codes = new Map<string, { subject: string; challenge: string }>();
   const credentials = `Basic ${Buffer.from(`${clientId}:${encode(clientSecret)}`).toString('base64')}`;
 
-  const answer = ({ accessToken, refreshToken, lifetime }: TokenPair) => ({
+  const toResponse = ({ accessToken, refreshToken, lifetime }: TokenPair) => ({
     token_type: 'BEARER',
     access_token: accessToken,
     expires_in: lifetime,
@@ -57,7 +57,7 @@ export async function startBank(options: DemoProviderOptions): Promise<DemoProvi
       ? await tokenIssuer.open(found.subject)
       : await tokenIssuer.spend(String(refreshToken));
     if (pair === undefined) res.status(400).json({ error: 'invalid_grant' });
-    else res.json(answer(pair));
+    else res.json(toResponse(pair));
   });
   app.post('/v3/authorize/revoke', authenticate, express.json(), (req, res) => {
     tokenIssuer.revoke(String(req.body?.token));

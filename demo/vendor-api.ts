@@ -25,7 +25,7 @@ export async function startVendorApi({
     lifetime: accessTokenTtl,
   });
 
-  const answer = ({ accessToken, refreshToken, lifetime, subject }: TokenPair) => ({
+  const toResponse = ({ accessToken, refreshToken, lifetime, subject }: TokenPair) => ({
     token: accessToken,
     tokenLifetime: lifetime,
     tokenExpiration: new Date(Date.now() + lifetime * 1000).toISOString(),
@@ -42,12 +42,12 @@ export async function startVendorApi({
       res.status(401).json({ message: 'wrong user name or password' });
       return;
     }
-    res.json(answer(await tokenIssuer.open(person.sub)));
+    res.json(toResponse(await tokenIssuer.open(person.sub)));
   });
   app.post('/auth/refresh', async (req, res) => {
     const pair = await tokenIssuer.spend(String(req.body?.refreshToken));
     if (pair === undefined) res.status(401).json({ message: 'the refresh token is not valid' });
-    else res.json(answer(pair));
+    else res.json(toResponse(pair));
   });
   app.get('/jwks', (_req, res) => void res.json(tokenIssuer.keys));
 

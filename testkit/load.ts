@@ -7,7 +7,7 @@ export type LoadResponse = ClusterResponse & { visitor: Visitor; member: Member 
 /** People who go on calling. */
 export type Load = {
   /** Every answer so far, in the order in which they came. */
-  readonly answers: readonly LoadResponse[];
+  readonly responses: readonly LoadResponse[];
   /** Settles when the calls under way have been answered. */
   stop(): Promise<void>;
 };
@@ -17,7 +17,7 @@ const PAUSE_MS = 80;
 
 /** Lets visitors call, each one call after the other and through the processes in turn, until their sessions end. */
 export function startLoad(cluster: GatewayCluster, visitors: readonly Visitor[]): Load {
-  const answers: LoadResponse[] = [];
+  const responses: LoadResponse[] = [];
   let goesOn = true;
 
   const callAgainAndAgain = async (visitor: Visitor, at: number) => {
@@ -25,16 +25,16 @@ export function startLoad(cluster: GatewayCluster, visitors: readonly Visitor[])
     await sleep((PAUSE_MS * at) / visitors.length);
     for (let turn = at; goesOn; turn += 1) {
       const member = cluster.member(turn % cluster.members.length);
-      const answer = await visitor.call(member);
-      answers.push({ ...answer, visitor, member });
-      if (answer.code === 'session_expired') return;
+      const response = await visitor.call(member);
+      responses.push({ ...response, visitor, member });
+      if (response.code === 'session_expired') return;
       await sleep(PAUSE_MS);
     }
   };
   const calling = Promise.all(visitors.map(callAgainAndAgain));
 
   return {
-    answers,
+    responses,
     stop: async () => {
       goesOn = false;
       await calling;

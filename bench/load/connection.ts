@@ -47,16 +47,16 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
   const read = (chunk: Buffer) => {
     if (!underWay) return end('a response without a request');
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    const answer = readAnswer(bytes, expected);
-    if (answer === undefined) {
+    const response = readResponse(bytes, expected);
+    if (response === undefined) {
       // The chunk's memory is about to be read into again.
       held = held.length === 0 ? Buffer.from(chunk) : bytes;
       return;
     }
     held = NOTHING;
-    if (answer.bytes !== bytes.length)
-      return end(answer.bytes === 0 ? answer.outcome : 'more than one response');
-    settle(answer.outcome);
+    if (response.bytes !== bytes.length)
+      return end(response.bytes === 0 ? response.outcome : 'more than one response');
+    settle(response.outcome);
   };
   const socket = connect({
     port,
@@ -91,7 +91,7 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
 }
 
 /** Reads one answer; undefined while it is not whole. `bytes` is 0 when nobody can tell where it ends. */
-function readAnswer(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes: number } | undefined {
+function readResponse(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes: number } | undefined {
   const headEnd = bytes.indexOf(HEAD_END);
   if (headEnd === -1) return undefined;
   const head = bytes.toString('latin1', 0, headEnd);

@@ -76,11 +76,11 @@ async function download({ bytes, ...target }: Target & { bytes: number }): Promi
 async function upload({ bytes, ...target }: Target & { bytes: number }): Promise<number> {
   const socket = await dial(target);
   const fields = [`Content-Length: ${bytes}`, `Origin: http://127.0.0.1:${target.port}`];
-  const answer = ask(socket, requestHead('POST', { ...target, path: '/api/upload' }, fields), 200);
+  const response = ask(socket, requestHead('POST', { ...target, path: '/api/upload' }, fields), 200);
   for (let left = bytes; left > 0 && !socket.destroyed; left -= BLOCK.length) {
     if (!socket.write(BLOCK.subarray(0, Math.min(left, BLOCK.length)))) await once(socket, 'drain');
   }
-  const text = await answer;
+  const text = await response;
   socket.destroy();
   return Number(text.toString());
 }

@@ -30,10 +30,10 @@ const provider = await startFakeProvider({
   accessTokenLifetime: 3600,
   // Makes an access token of 1.1 kB, which the ID token is by itself.
   audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),
-  patchTokenResponse: (answer) => {
-    sizes.access = String(answer['access_token']).length;
-    sizes.id = String(answer['id_token']).length;
-    return answer;
+  patchTokenResponse: (response) => {
+    sizes.access = String(response['access_token']).length;
+    sizes.id = String(response['id_token']).length;
+    return response;
   },
 });
 const { issuer, client } = provider;

@@ -15,7 +15,7 @@ export type UpstreamShape = {
  * The API: it answers every request with the same bytes, and does as little as HTTP allows, so that what is measured is
  * not waiting for it. It reads where a request ends, so that several may come at once and bodies in any pieces.
  */
-const answer = Buffer.from(
+const response = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n` +
     `Date: ${new Date().toUTCString()}\r\nContent-Length: ${RESPONSE_BODY.length}\r\n\r\n${RESPONSE_BODY}`,
 );
@@ -39,7 +39,7 @@ function serve(socket: Socket): void {
       bodyLeft = readHead(bytes.toString('latin1', 0, headEnd));
       bytes = bytes.subarray(headEnd + HEAD_END.length);
       // The answer may overtake the rest of a body that nobody looks at.
-      socket.write(answer);
+      socket.write(response);
     }
     held = bytes;
   });

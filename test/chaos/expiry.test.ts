@@ -33,8 +33,8 @@ async function callAtOnce(visitors: readonly Visitor[], rounds: number) {
   const calls = Array.from({ length: rounds }, (_, round) =>
     visitors.map((visitor, at) => visitor.call(cluster.member((at + round) % PROCESSES))),
   );
-  const answers = await Promise.all(calls.flat());
-  return countOccurrences(answers.map(({ status }) => status));
+  const responses = await Promise.all(calls.flat());
+  return countOccurrences(responses.map(({ status }) => status));
 }
 
 describe('four processes with a provider that allows each refresh token one use', () => {

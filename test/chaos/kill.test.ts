@@ -68,12 +68,12 @@ async function replaceAtRandom(times: number, dismiss: (victim: Member) => Promi
 
 /** Calls once with each session through each process. */
 async function callAll(): Promise<LoadResponse['status'][]> {
-  const answers = visitors.flatMap((visitor) => cluster.members.map((member) => visitor.call(member)));
-  return (await Promise.all(answers)).map(({ status }) => status);
+  const responses = visitors.flatMap((visitor) => cluster.members.map((member) => visitor.call(member)));
+  return (await Promise.all(responses)).map(({ status }) => status);
 }
 
 function report(what: string, load: Load): void {
-  const statuses = countOccurrences(load.answers.map(({ status }) => status));
+  const statuses = countOccurrences(load.responses.map(({ status }) => status));
   console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; answers`, statuses);
 }
 
@@ -111,13 +111,13 @@ it(
     expect(written).toEqual(visitors.map(({ name }) => spentBy(name)));
 
     // Who lost a session was told so, and the cookie taken back; everybody else was served.
-    const ended = load.answers.filter(({ status }) => status === 401);
+    const ended = load.responses.filter(({ status }) => status === 401);
     expect(ended.map(({ visitor }) => visitor.name).filter((name) => !lost.includes(name))).toEqual([]);
     for (const { code, headers } of ended) {
       expect(code).toBe('session_expired');
       expect(headers['set-cookie']).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
     }
-    const others = load.answers.filter(({ status }) => status !== 200 && status !== 401);
+    const others = load.responses.filter(({ status }) => status !== 200 && status !== 401);
     expect(
       others.filter(({ status, member }) => status !== 503 && (status !== 'cut' || member.isServing)),
     ).toEqual([]);
@@ -153,7 +153,7 @@ it(
     // A connection that is kept open may be closed in the moment in which it is used again.
     const isInOrder = ({ status, member }: LoadResponse) =>
       status === 200 || (status === 'cut' && !member.isServing);
-    expect(load.answers.filter((answer) => !isInOrder(answer))).toEqual([]);
+    expect(load.responses.filter((response) => !isInOrder(response))).toEqual([]);
     expect(countOccurrences(await callAll())).toEqual({ 200: visitors.length * cluster.members.length });
     // What is still held is in use, and not left behind: it goes before it could lapse.
     await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), {

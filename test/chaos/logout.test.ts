@@ -37,9 +37,9 @@ const byPage = async (visitor: Visitor, at: Member) => (await visitor.post(at, '
 /** Has the provider say that it has ended the sign-ins of a person. */
 const byProvider = async ({ name }: Visitor, { program }: Member) => {
   const caller = createUserAgent(BASE_URL, { connect: { host: '127.0.0.1', port: program.port } });
-  const answer = await postLogoutToken(caller, await logoutToken(cluster.provider, { sub: name }));
+  const response = await postLogoutToken(caller, await logoutToken(cluster.provider, { sub: name }));
   caller.close();
-  return answer.status;
+  return response.status;
 };
 
 it.each([

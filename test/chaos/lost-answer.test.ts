@@ -31,16 +31,16 @@ async function callAtOnce(visitor: Visitor) {
 
 it('a lost token response is recovered within the grace period of the provider and every request succeeds', async () => {
   Object.assign(cluster.provider, { rotate: 'grace', graceMs: 30_000 });
-  const answers = await callAtOnce(alice);
-  expect(countOccurrences(answers.map(({ status }) => status))).toEqual({ 200: 40 });
+  const responses = await callAtOnce(alice);
+  expect(countOccurrences(responses.map(({ status }) => status))).toEqual({ 200: 40 });
   expect(refreshes()).toBe(2);
   expect(familyOf(alice)).toMatchObject({ alive: true, reuses: 0 });
 });
 
 it('a lost token response ends the session cleanly after one retry when each refresh token allows one use', async () => {
   Object.assign(cluster.provider, { rotate: 'strict', graceMs: 0 });
-  const answers = await callAtOnce(bob);
-  for (const { status, code, headers } of answers) {
+  const responses = await callAtOnce(bob);
+  for (const { status, code, headers } of responses) {
     expect({ status, code }).toEqual({ status: 401, code: 'session_expired' });
     expect(headers['set-cookie']).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
   }

@@ -74,8 +74,8 @@ it.each([
     const member = cluster.member(0);
     const visitor = who();
     cluster.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
-    for (const answer of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
-      expectKept(answer);
+    for (const response of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
+      expectKept(response);
     await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
     const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
     expect(others).toEqual([]);
@@ -87,7 +87,7 @@ it('all waiting requests in every process fail after one refresh and its retry w
   Object.assign(cluster.provider, { rotate: 'grace', graceMs: 60_000 });
   const gate = cluster.provider.faults.hold('token');
   const calls = cluster.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
-  for (const answer of await Promise.all(calls)) expectKept(answer);
+  for (const response of await Promise.all(calls)) expectKept(response);
   // One further call, since the response to the first may have been lost on its way; none by the other process. Requests do
   // not wait for it longer than refresh.timeout.
   await vi.waitFor(() => expect(refreshes()).toHaveLength(2), PATIENCE);
@@ -102,8 +102,8 @@ it('the gateway keeps every session while the provider rejects the client creden
   const load = startLoad(cluster, [alice, alice]);
   await sleep(isLong ? 60_000 : 1_000);
   await load.stop();
-  expect(load.answers.length).toBeGreaterThan(0);
-  for (const answer of load.answers) expectKept(answer);
+  expect(load.responses.length).toBeGreaterThan(0);
+  for (const response of load.responses) expectKept(response);
 
   cluster.provider.client.secret = secret;
   await expectServed(alice);
@@ -131,11 +131,11 @@ it(
     await cluster.provider.start();
     for (const guest of guests) await expectServed(guest);
     await load.stop();
-    const statuses = countOccurrences(load.answers.map(({ status }) => status));
+    const statuses = countOccurrences(load.responses.map(({ status }) => status));
     console.log(`${OUTAGE_MS} ms without a token endpoint: asked at`, asked, 'ms; answers', statuses);
 
-    const unserved = load.answers.filter(({ status }) => status !== 200);
-    for (const answer of unserved) expectKept(answer);
+    const unserved = load.responses.filter(({ status }) => status !== 200);
+    for (const response of unserved) expectKept(response);
     expect(unserved.filter(({ visitor }) => residents.includes(visitor))).toEqual([]);
     expect(statuses['503']).toBeGreaterThan(0);
     // Those that are borne and those under way with the last of them, and then one for each pause.

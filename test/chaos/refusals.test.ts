@@ -29,7 +29,9 @@ it('fifty requests with a token that was revoked before its expiry cause one ref
   const calls = Array.from({ length: 50 }, (_, at) =>
     cluster.members.slice(at % 2, (at % 2) + 1).map((member) => alice.call(member, `/api/${at}/`)),
   ).flat();
-  expect(countOccurrences((await Promise.all(calls)).map((answer) => answer.status))).toEqual({ 200: 50 });
+  expect(countOccurrences((await Promise.all(calls)).map((response) => response.status))).toEqual({
+    200: 50,
+  });
   expect(refreshes()).toBe(1);
   const sent = countOccurrences(cluster.upstream.requests.map(({ target }) => target));
   expect(Object.keys(sent)).toHaveLength(50);
@@ -44,10 +46,10 @@ it('an API that rejects every token causes a few refreshes a minute and its 401 
   await load.stop();
   cluster.upstream.respond(requireToken(cluster.provider.isAccessTokenActive, status(200)));
 
-  expect(load.answers.length).toBeGreaterThan(100);
-  for (const answer of load.answers) {
-    expect(answer).toMatchObject({ status: 401, code: undefined });
-    expect(answer.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
+  expect(load.responses.length).toBeGreaterThan(100);
+  for (const response of load.responses) {
+    expect(response).toMatchObject({ status: 401, code: undefined });
+    expect(response.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   }
   // One for each renewal in vain that is granted a minute, and one for each process that had begun before it knew.
   expect(refreshes()).toBeGreaterThanOrEqual(1);

@@ -41,8 +41,8 @@ afterAll(async () => {
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 const calls = (visitor: Visitor, at: Member) => Array.from({ length: 10 }, () => visitor.call(at));
-const statuses = async (answers: Promise<{ status: number | 'cut' }>[]) =>
-  countOccurrences((await Promise.all(answers)).map(({ status }) => status));
+const statuses = async (responses: Promise<{ status: number | 'cut' }>[]) =>
+  countOccurrences((await Promise.all(responses)).map(({ status }) => status));
 const records = async () => (await cluster.redis.dump()).split('\n').filter((line) => !line.includes('ttl='));
 const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);

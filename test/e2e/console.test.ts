@@ -101,10 +101,10 @@ describe('the admin console in a browser', () => {
     await page.getByRole('button', { name: 'End every session' }).click();
     expect(await page.locator('dialog').isVisible()).toBe(false);
     await page.getByLabel('Admin token').fill(TOKEN);
-    for (const answer of ['Cancel', 'End every session']) {
+    for (const button of ['Cancel', 'End every session']) {
       expect(await statusOf(agent)).toBe(200);
       await page.getByRole('button', { name: 'End every session' }).click();
-      await page.locator('dialog').getByRole('button', { name: answer }).click();
+      await page.locator('dialog').getByRole('button', { name: button }).click();
     }
     await expect.poll(() => textOf('#outcome')).toBe('All sessions ended.');
     expect(await statusOf(agent)).toBe(401);

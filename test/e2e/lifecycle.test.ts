@@ -64,8 +64,8 @@ const open = (agent: UserAgent, path: string, method = 'GET') =>
   agent.open(path, { method, headers: { 'x-csrf': '1' } });
 
 /** What came of a request that may be cut off before anybody waits for it. */
-function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
-  return answer.then(
+function fateOf(response: Promise<unknown>): Promise<'answered' | 'cut off'> {
+  return response.then(
     () => 'answered',
     () => 'cut off',
   );
@@ -113,7 +113,7 @@ describe('stopping', () => {
           return provider.tokenCalls({ grant: 'refresh_token' });
         }, patiently)
         .toBe(1);
-      const answer = agent.fetch('/api/slow');
+      const response = agent.fetch('/api/slow');
       await slow.arrived;
 
       program.signal(signal);
@@ -121,8 +121,8 @@ describe('stopping', () => {
       expect(await readiness(program)).toEqual({ status: 503, failing: ['draining'] });
       await expect(openRaw(program.port)).rejects.toThrow('ECONNREFUSED');
       slow.release();
-      expect(await answer).toMatchObject({ status: 200 });
-      expect((await answer).header('connection')).toBe('close');
+      expect(await response).toMatchObject({ status: 200 });
+      expect((await response).header('connection')).toBe('close');
       expect(await Promise.race([program.exit, sleep(1_500, 'running')])).toBe('running');
       refresh.release();
       expect(await program.exit).toEqual({ code: 0, signal: null });
@@ -202,14 +202,14 @@ describe('stopping', () => {
       fixture.upstream.respond(early.behaviour);
       const [first, second] = [await open(agent, '/api/events'), await open(agent, '/api/events')];
       const slow = holdSlowRequests();
-      const answer = agent.fetch('/api/slow');
+      const response = agent.fetch('/api/slow');
       await slow.arrived;
 
       program.signal('SIGTERM');
       await Promise.all([first, second].map(({ body }) => expect(finished(body)).rejects.toThrow('aborted')));
       expect(await Promise.race([program.exit, sleep(500, 'running')])).toBe('running');
       slow.release();
-      expect(await answer).toMatchObject({ status: 200 });
+      expect(await response).toMatchObject({ status: 200 });
       expect(await program.exit).toEqual({ code: 0, signal: null });
     },
   );

@@ -23,9 +23,9 @@ it('two processes share a sign-in and end its session on both at once', async ()
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   // The message that closes the socket is the one that empties the cache: no lifetime has to pass.
   expect(await socket.closed).toMatchObject({ code: 1008 });
-  const answer = await elsewhere.fetch('/api/two');
-  expect(answer.status).toBe(401);
-  expect(answer.json()).toMatchObject({ code: 'session_expired' });
+  const response = await elsewhere.fetch('/api/two');
+  expect(response.status).toBe(401);
+  expect(response.json()).toMatchObject({ code: 'session_expired' });
   expect(fixture.upstream.requests.map(({ target }) => target)).toEqual(['/api/one']);
 });
 
@@ -41,8 +41,8 @@ it('two processes refresh an expired token once for a hundred concurrent request
     .toBe(false);
 
   const agents = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? agent : elsewhere));
-  const answers = await Promise.all(agents.map((each, index) => each.fetch(`/api/${index}`)));
-  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  const responses = await Promise.all(agents.map((each, index) => each.fetch(`/api/${index}`)));
+  expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
   expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
     [1, 1],

@@ -81,10 +81,10 @@ describe('a gateway with several workers', () => {
     await expect
       .poll(() => fixture.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE)
       .toBe(false);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       browsersOf(alice, 100).map((browser, at) => browser.fetch(`/api/${at}`)),
     );
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
     expect(fixture.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 

@@ -60,11 +60,11 @@ async function ask(at: number, { text, isWhole }: Probe): Promise<Outcome> {
 }
 
 /** What an answer may not be, whatever was asked. */
-function assertHarmless(answer: RawResponse): void {
-  assert.ok(answer.status < 500, `answered by ${answer.status}`);
-  if (answer.header('content-type') !== 'application/problem+json' || answer.body.length === 0) return;
-  const problem = JSON.parse(answer.body.toString()) as { status: number; code: string };
-  assert.equal(problem.status, answer.status);
+function assertHarmless(response: RawResponse): void {
+  assert.ok(response.status < 500, `answered by ${response.status}`);
+  if (response.header('content-type') !== 'application/problem+json' || response.body.length === 0) return;
+  const problem = JSON.parse(response.body.toString()) as { status: number; code: string };
+  assert.equal(problem.status, response.status);
   assert.match(problem.code, /^[a-z_]+$/);
 }
 

@@ -77,12 +77,12 @@ describe('routes with their own scopes or resource', () => {
     const elsewhere = setup.testGateway.browser({ like: setup.testGateway.agent, at: replica });
     for (let round = 0; round < 5; round += 1) {
       const before = refreshes();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         [setup.testGateway.agent, elsewhere, setup.testGateway.agent, elsewhere].flatMap((agent) =>
           [API, ORDERS, BILLING].map(({ path }) => call(`${path}/round-${round}`, agent)),
         ),
       );
-      expect(answers).toEqual(Array(12).fill(200));
+      expect(responses).toEqual(Array(12).fill(200));
       // At first the token of the sign-in is good for one of them.
       expect(refreshes() - before).toBe(round === 0 ? 2 : 3);
       expect(new Set(lastTokens()).size).toBe(3);
@@ -130,8 +130,10 @@ describe('routes with their own scopes or resource', () => {
   it('whose scope is not granted cause one token request for many calls and leave the refresh limit to other routes', async () => {
     const limited = await openMultiAudienceSetup(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
     await limited.testGateway.agent.signIn();
-    const answers = Array.from({ length: 100 }, () => limited.testGateway.agent.fetch('/admin/one'));
-    expect(countOccurrences((await Promise.all(answers)).map(({ status }) => status))).toEqual({ 401: 100 });
+    const responses = Array.from({ length: 100 }, () => limited.testGateway.agent.fetch('/admin/one'));
+    expect(countOccurrences((await Promise.all(responses)).map(({ status }) => status))).toEqual({
+      401: 100,
+    });
     for (let more = 0; more < 50; more += 1) await limited.testGateway.agent.fetch('/admin/one');
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
     limited.testGateway.advance(LIFE);
@@ -147,9 +149,9 @@ describe('routes with their own scopes or resource', () => {
     const challenge = 'Bearer error="insufficient_scope", scope="admin"';
     setup.testGateway.upstream.respond(status(403, { 'www-authenticate': challenge }));
     for (let round = 0; round < 5; round += 1) {
-      const answer = await setup.testGateway.agent.fetch('/reports/one');
-      expect(answer.status).toBe(403);
-      expect(answer.header('www-authenticate')).toBe(challenge);
+      const response = await setup.testGateway.agent.fetch('/reports/one');
+      expect(response.status).toBe(403);
+      expect(response.header('www-authenticate')).toBe(challenge);
     }
     const { bearer = '' } = setup.testGateway.upstream.requests.at(-1) ?? {};
     expect(decodeJwt(bearer)['scope']).toBe('orders.read');
@@ -161,10 +163,10 @@ describe('routes with their own scopes or resource', () => {
     await callAll();
     setup.provider.invalidateSession({ user: 'alice' });
     setup.testGateway.advance(LIFE);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       [API, ORDERS, BILLING].map(({ path }) => setup.testGateway.agent.fetch(`${path}/x`)),
     );
-    for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'session_expired' });
+    for (const response of responses) expect(response.json()).toMatchObject({ code: 'session_expired' });
     expect(await call('/orders/one')).toBe(401);
   });
 });

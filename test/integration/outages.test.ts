@@ -16,8 +16,8 @@ let redis: RedisServer;
 let testGateway: TestGateway;
 
 async function admin(path: string, { adminUrl }: RunningGateway = testGateway.gateway) {
-  const answer = await fetch(adminUrl + path);
-  return { status: answer.status, text: await answer.text() };
+  const response = await fetch(adminUrl + path);
+  return { status: response.status, text: await response.text() };
 }
 
 /** The checks of `/readyz`, by name, and whether they make the gateway ready. */
@@ -28,12 +28,12 @@ async function readiness(gateway?: RunningGateway) {
 }
 
 /** Expects an outage to be told as one: try again, and keep the cookie. */
-function expectUnavailable(answer: AgentResponse, code: string): void {
-  expect(answer.status).toBe(503);
-  expect(answer.header('content-type')).toBe('application/problem+json');
-  expect(answer.json()).toMatchObject({ status: 503, code });
-  expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
-  expect(answer.setCookies).toEqual([]);
+function expectUnavailable(response: AgentResponse, code: string): void {
+  expect(response.status).toBe(503);
+  expect(response.header('content-type')).toBe('application/problem+json');
+  expect(response.json()).toMatchObject({ status: 503, code });
+  expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+  expect(response.setCookies).toEqual([]);
 }
 
 /** Expects calls to be served again after a while, without a new sign-in. */
@@ -114,9 +114,9 @@ describe('while Redis is down', () => {
   it('a callback gets 503 and the gateway revokes the tokens that it cannot store', async () => {
     const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     await redis.stop();
-    const answer = await testGateway.agent.get(callback.href);
-    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
-    expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
+    const response = await testGateway.agent.get(callback.href);
+    expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
     expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
     await vi.waitFor(
       () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
@@ -250,10 +250,10 @@ describe('while the provider is down', () => {
 
     it('sessions with an expired token get 503 with Retry-After and continue after recovery', async () => {
       testGateway.advance(300_000);
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 10 }, (_, at) => testGateway.agent.fetch(`/api/${at}`)),
       );
-      for (const answer of answers) expectUnavailable(answer, 'provider_unavailable');
+      for (const response of responses) expectUnavailable(response, 'provider_unavailable');
       expect(testGateway.upstream.requests).toEqual([]);
       expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
 
@@ -266,9 +266,9 @@ describe('while the provider is down', () => {
     });
 
     it('a logout succeeds and returns the logout URL of the provider', async () => {
-      const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-      expect(answer.status).toBe(200);
-      expect(answer.json()).toMatchObject({
+      const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+      expect(response.status).toBe(200);
+      expect(response.json()).toMatchObject({
         logoutUrl: expect.stringContaining(testGateway.provider.issuer),
       });
       expect((await testGateway.agent.fetch('/api/one')).status).toBe(401);
@@ -284,9 +284,9 @@ describe('while the provider is down', () => {
       const visitor = testGateway.browser();
       const callback = await authorize(visitor, await beginLogin(visitor));
       await testGateway.provider.stop();
-      const answer = await visitor.get(callback.href);
-      expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-      expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
+      const response = await visitor.get(callback.href);
+      expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+      expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
       await testGateway.provider.start();
       await visitor.signIn();
     });
@@ -302,11 +302,11 @@ describe('while an upstream fails', () => {
   it('calls get 502 without its address while it is down, the session is kept and calls succeed after recovery', async () => {
     await testGateway.upstream.stop();
     for (const path of ['/api/one', '/public/one']) {
-      const answer = await testGateway.agent.fetch(path);
-      expect(answer.status).toBe(502);
-      expect(answer.json()).toMatchObject({ code: 'upstream_unreachable' });
-      expect(answer.setCookies).toEqual([]);
-      expect(answer.text()).not.toContain(`${testGateway.upstream.port}`);
+      const response = await testGateway.agent.fetch(path);
+      expect(response.status).toBe(502);
+      expect(response.json()).toMatchObject({ code: 'upstream_unreachable' });
+      expect(response.setCookies).toEqual([]);
+      expect(response.text()).not.toContain(`${testGateway.upstream.port}`);
     }
     expect(await readiness()).toMatchObject({ status: 200 });
     await testGateway.upstream.start();
@@ -315,8 +315,8 @@ describe('while an upstream fails', () => {
 
   it('calls get 502 and are not repeated when it closes the connection without a response', async () => {
     testGateway.upstream.respond(hangUp);
-    const answer = await testGateway.agent.fetch('/api/one', { method: 'POST', body: 'x' });
-    expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
+    const response = await testGateway.agent.fetch('/api/one', { method: 'POST', body: 'x' });
+    expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
     // What may have been done is not done a second time.
     expect(testGateway.upstream.requests).toHaveLength(1);
   });
@@ -325,8 +325,8 @@ describe('while an upstream fails', () => {
     testGateway = await openTestGatewayForTest({ routes: [{ path: '/api', timeout: { headers: '300ms' } }] });
     await testGateway.agent.signIn();
     testGateway.upstream.respond(slowHeaders(10_000));
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 504, code: 'upstream_timeout' });
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 504, code: 'upstream_timeout' });
     const [received] = testGateway.upstream.requests;
     await received?.over;
     expect(received?.aborted).toBe(true);
@@ -369,9 +369,9 @@ describe('the admin listener', () => {
   });
 
   it('exposes every documented metric before the first request', async () => {
-    const answer = await fetch(`${testGateway.gateway.adminUrl}/metrics`);
-    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
-    const types = [...(await answer.text()).matchAll(/^# TYPE coatcheck_(\w+) (\w+)$/gm)];
+    const response = await fetch(`${testGateway.gateway.adminUrl}/metrics`);
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const types = [...(await response.text()).matchAll(/^# TYPE coatcheck_(\w+) (\w+)$/gm)];
     const kinds = Object.fromEntries(types.map(([, name, kind]) => [name, kind]));
     expect(kinds).toMatchObject({
       http_requests_total: 'counter',
@@ -450,8 +450,8 @@ describe('the admin listener', () => {
   it.each(['/livez', '/readyz', '/metrics', '/sessions'])(
     'is the only listener that serves %s (standards: F32)',
     async (path) => {
-      const answer = await testGateway.agent.get(path);
-      expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });
+      const response = await testGateway.agent.get(path);
+      expect(response.json()).toMatchObject({ status: 404, code: 'not_found' });
     },
   );
 });

@@ -38,19 +38,19 @@ const json = (
 });
 
 /** Expects to be told to try again, with the session and its cookie kept. */
-async function expectKept(answer: AgentResponse): Promise<void> {
-  expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-  expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
-  expect(answer.setCookies).toEqual([]);
+async function expectKept(response: AgentResponse): Promise<void> {
+  expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+  expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+  expect(response.setCookies).toEqual([]);
   expect(testGateway.upstream.requests).toEqual([]);
   expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
 }
 
 /** Expects the end of the session, told cleanly. */
-function expectEnded(answer: AgentResponse): void {
-  expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
-  expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
-  expect(answer.header('www-authenticate')).toBeUndefined();
+function expectEnded(response: AgentResponse): void {
+  expect(response.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
+  expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+  expect(response.header('www-authenticate')).toBeUndefined();
 }
 
 describe('a refresh token that the provider rejects (standards: G11, A19)', () => {
@@ -70,10 +70,10 @@ describe('a refresh token that the provider rejects (standards: G11, A19)', () =
     testGateway.advance(LIFE);
     const gate = testGateway.provider.faults.hold('token');
     const tabs = Array.from({ length: 20 }, () => testGateway.browser({ like: testGateway.agent }));
-    const answers = tabs.map((tab) => tab.fetch('/api/one'));
+    const responses = tabs.map((tab) => tab.fetch('/api/one'));
     await gate.waiting();
     gate.release();
-    for (const answer of await Promise.all(answers)) expectEnded(answer);
+    for (const response of await Promise.all(responses)) expectEnded(response);
     expect(refreshes()).toBe(1);
     expect(testGateway.provider.requests.filter(({ endpoint }) => endpoint === 'revoke')).toEqual([]);
   });
@@ -147,7 +147,7 @@ describe('a refresh that fails for another reason keeps the session (standards: 
     async (_what, fault) => {
       testGateway.provider.faults.token = fault;
       testGateway.advance(LIFE);
-      for (const answer of await calls(5)) await expectKept(answer);
+      for (const response of await calls(5)) await expectKept(response);
       const failed = refreshes();
       expect(failed).toBeGreaterThanOrEqual(1);
       expect(failed).toBeLessThanOrEqual(3);
@@ -205,10 +205,10 @@ describe('a refresh that fails for another reason keeps the session (standards: 
   ])('and is not repeated before the Retry-After of the provider given %s', async (_how, retryAfter) => {
     testGateway.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
     testGateway.advance(LIFE);
-    const answer = await call();
-    await expectKept(answer);
-    expect(Number(answer.header('retry-after'))).toBeGreaterThan(15);
-    expect(Number(answer.header('retry-after'))).toBeLessThanOrEqual(30);
+    const response = await call();
+    await expectKept(response);
+    expect(Number(response.header('retry-after'))).toBeGreaterThan(15);
+    expect(Number(response.header('retry-after'))).toBeLessThanOrEqual(30);
     for (const next of await calls(10)) await expectKept(next);
     expect(refreshes()).toBe(1);
     testGateway.advance(30_000);
@@ -224,7 +224,8 @@ describe('a refresh that fails for another reason keeps the session (standards: 
   it('and backs off when the token endpoint keeps failing', async () => {
     testGateway.provider.faults.token = { status: 500 };
     testGateway.advance(LIFE);
-    for (let wave = 0; wave < 10; wave += 1) for (const answer of await calls(10)) await expectKept(answer);
+    for (let wave = 0; wave < 10; wave += 1)
+      for (const response of await calls(10)) await expectKept(response);
     expect(refreshes()).toBe(3);
     testGateway.advance(PAUSE);
     await expectKept(await call());
@@ -281,7 +282,7 @@ describe('a refresh that exceeds its timeout (standards: G24)', () => {
 
   it('causes a 503, keeps the session and lets a later call succeed', async () => {
     const gate = testGateway.provider.faults.hold('token');
-    for (const answer of await calls(10)) await expectKept(answer);
+    for (const response of await calls(10)) await expectKept(response);
     expect(refreshes()).toBe(1);
     gate.release();
     await vi.waitFor(async () => expect((await call()).status).toBe(200), PATIENCE);

@@ -112,12 +112,12 @@ describe('an expired access token', () => {
   it('is refreshed once for all waiting requests (standards: G6)', async () => {
     testGateway.advance(LIFE);
     const gate = testGateway.provider.faults.hold('token');
-    const answers = calls(50);
+    const responses = calls(50);
     await gate.waiting();
     await vi.waitFor(async () => expect(await metric('refresh_total{outcome="joined"}')).toBe(49), PATIENCE);
     expect(testGateway.upstream.requests).toEqual([]);
     gate.release();
-    expect(await answers).toEqual(times(50, 200));
+    expect(await responses).toEqual(times(50, 200));
     expect(refreshes()).toBe(1);
     expect(bearers()).toEqual(times(50, issued()[1]));
     expect(await metric('refresh_total{outcome="refreshed"}')).toBe(1);
@@ -213,9 +213,9 @@ describe('a refresh token (standards: G2)', () => {
     testGateway.advance(LIFE * 0.9);
     expect(await call()).toBe(200);
     testGateway.advance(LIFE * 0.1);
-    const answer = await testGateway.agent.fetch('/api/two');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(answer.setCookies).toHaveLength(1);
+    const response = await testGateway.agent.fetch('/api/two');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toHaveLength(1);
     expect(refreshes()).toBe(0);
   });
 });
@@ -307,8 +307,8 @@ describe('the lifetime of an access token', () => {
       status(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }, 'no'),
     );
     for (let each = 0; each < 5; each += 1) {
-      const answer = await testGateway.agent.fetch('/api/one');
-      expect([answer.status, answer.text()]).toEqual([403, 'no']);
+      const response = await testGateway.agent.fetch('/api/one');
+      expect([response.status, response.text()]).toEqual([403, 'no']);
     }
     expect(refreshes()).toBe(1);
   });
@@ -328,9 +328,9 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     ['is for another client in addition', { aud: ['web', 'other'] }],
   ])('ends the session when it %s and its access token is never used', async (_what, claims) => {
     testGateway.provider.patchIdToken = (given) => ({ ...given, ...claims });
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(answer.setCookies).toHaveLength(1);
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toHaveLength(1);
     expect(testGateway.upstream.requests).toEqual([]);
     await vi.waitFor(
       () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
@@ -399,8 +399,8 @@ describe('a logout during a refresh (standards: G14)', () => {
     const replayed = testGateway.browser({ like: testGateway.agent });
     gate.release();
 
-    const answer = await waiting;
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    const response = await waiting;
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
     expect(testGateway.upstream.requests).toEqual([]);
     const revoked = () =>
       testGateway.provider.requests
@@ -425,8 +425,8 @@ describe('two gateways on one Redis', () => {
       testGateway.upstream.requests.length = 0;
       testGateway.advance(LIFE);
       const agents = times(50, [testGateway.agent, elsewhere]).flat();
-      const answers = await Promise.all(agents.map((agent, at) => agent.fetch(`/api/${at}`)));
-      expect(answers.map((answer) => answer.status)).toEqual(times(100, 200));
+      const responses = await Promise.all(agents.map((agent, at) => agent.fetch(`/api/${at}`)));
+      expect(responses.map((response) => response.status)).toEqual(times(100, 200));
       expect(refreshes()).toBe(round);
       expect(bearers()).toEqual(times(100, issued()[round]));
     }

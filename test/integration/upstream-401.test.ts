@@ -43,8 +43,8 @@ describe('an access token that an upstream rejects before its expiry (standards:
   beforeEach(revokeToken);
 
   it('is refreshed once and the call is replayed with the new token', async () => {
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.status).toBe(200);
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.status).toBe(200);
     expect(bearers()).toEqual(issued());
     expect(refreshes()).toBe(1);
     expect(await metric('upstream_401_total{action="replayed"}')).toBe(1);
@@ -58,8 +58,8 @@ describe('an access token that an upstream rejects before its expiry (standards:
       const body = bytes(10_000);
       // Without a length Node's client would send the body of a DELETE unframed.
       const headers = { 'content-type': 'application/octet-stream', 'content-length': `${body.length}` };
-      const answer = await testGateway.agent.fetch('/api/one', { method, headers, body });
-      expect(answer.status).toBe(200);
+      const response = await testGateway.agent.fetch('/api/one', { method, headers, body });
+      expect(response.status).toBe(200);
       expect(
         testGateway.upstream.requests.map((received) => [
           received.method,
@@ -75,11 +75,11 @@ describe('an access token that an upstream rejects before its expiry (standards:
 
   it('causes a replay with a short body of unknown length', async () => {
     const body = bytes(10_000);
-    const answer = await testGateway.agent.fetch('/api/one', {
+    const response = await testGateway.agent.fetch('/api/one', {
       method: 'POST',
       body: Readable.from([body.subarray(0, 7), body.subarray(7)]),
     });
-    expect(answer.status).toBe(200);
+    expect(response.status).toBe(200);
     expect(testGateway.upstream.requests.map(({ bodySha256 }) => bodySha256)).toEqual([
       sha256(body),
       sha256(body),
@@ -88,8 +88,8 @@ describe('an access token that an upstream rejects before its expiry (standards:
 
   it('is refreshed once for fifty calls, each of which is sent at most twice', async () => {
     const paths = Array.from({ length: 50 }, (_, at) => `/api/${at}`);
-    const answers = await Promise.all(paths.map((path) => testGateway.agent.fetch(path)));
-    expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill(200));
+    const responses = await Promise.all(paths.map((path) => testGateway.agent.fetch(path)));
+    expect(responses.map((response) => response.status)).toEqual(Array(50).fill(200));
     expect(refreshes()).toBe(1);
     for (const path of paths) {
       const made = testGateway.upstream.requests.filter(({ target }) => target === path);
@@ -116,9 +116,9 @@ describe('an access token that an upstream rejects before its expiry (standards:
   });
 
   it('is refreshed in the background when the body is too large to replay and the 401 is passed on (standards: G10)', async () => {
-    const answer = await testGateway.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) });
-    expect(answer.status).toBe(401);
-    expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
+    const response = await testGateway.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) });
+    expect(response.status).toBe(401);
+    expect(response.header('www-authenticate')).toBe('Bearer error="invalid_token"');
     expect(testGateway.upstream.requests).toHaveLength(1);
     await vi.waitFor(async () => {
       expect(await metric('refresh_total{outcome="refreshed"}')).toBe(1);
@@ -132,10 +132,10 @@ describe('an access token that an upstream rejects before its expiry (standards:
 
   it('gets a 503 with Retry-After, not a bare 401, and keeps the session when the provider is away', async () => {
     await testGateway.provider.stop();
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-    expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
-    expect(answer.setCookies).toEqual([]);
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(response.setCookies).toEqual([]);
     await testGateway.provider.start();
     testGateway.advance(60_000);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
@@ -143,16 +143,16 @@ describe('an access token that an upstream rejects before its expiry (standards:
 
   it('ends the session when the provider rejects the refresh token', async () => {
     testGateway.provider.invalidateSession({ user: 'alice' });
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
-    expect(answer.header('www-authenticate')).toBeUndefined();
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+    expect(response.header('www-authenticate')).toBeUndefined();
     expect(testGateway.agent.cookies.all()).toEqual([]);
   });
 
   it('is not refreshed on a route without a token', async () => {
-    const answer = await testGateway.agent.fetch('/public/one');
-    expect(answer.status).toBe(401);
+    const response = await testGateway.agent.fetch('/public/one');
+    expect(response.status).toBe(401);
     expect((await testGateway.browser().fetch('/optional/one')).status).toBe(401);
     expect(refreshes()).toBe(0);
   });
@@ -162,10 +162,10 @@ describe('an upstream that rejects every token', () => {
   it('causes one refresh instead of one per call and its own 401 is passed on', async () => {
     testGateway.upstream.respond(status(401, { ...INVALID_TOKEN, 'content-type': 'text/plain' }, 'never'));
     for (let each = 0; each < 20; each += 1) {
-      const answer = await testGateway.agent.fetch('/api/one');
-      expect([answer.status, answer.text()]).toEqual([401, 'never']);
-      expect(answer.header('content-type')).toBe('text/plain');
-      expect(answer.setCookies).toEqual([]);
+      const response = await testGateway.agent.fetch('/api/one');
+      expect([response.status, response.text()]).toEqual([401, 'never']);
+      expect(response.header('content-type')).toBe('text/plain');
+      expect(response.setCookies).toEqual([]);
     }
     expect(refreshes()).toBe(1);
     expect(testGateway.upstream.requests).toHaveLength(21);
@@ -175,10 +175,12 @@ describe('an upstream that rejects every token', () => {
   it('causes few refreshes with concurrent calls and expiring tokens', async () => {
     testGateway.upstream.respond(status(401, INVALID_TOKEN, 'never'));
     for (let round = 0; round < 5; round += 1) {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, at) => testGateway.agent.fetch(`/api/${at}`)),
       );
-      expect(answers.map((answer) => [answer.status, answer.text()])).toEqual(Array(20).fill([401, 'never']));
+      expect(responses.map((response) => [response.status, response.text()])).toEqual(
+        Array(20).fill([401, 'never']),
+      );
       testGateway.advance(10_000);
     }
     expect(refreshes()).toBeLessThanOrEqual(3);
@@ -246,9 +248,9 @@ describe('the response of an upstream (standards: G9)', () => {
     ['a 200 with a challenge', 200, ['Bearer error="invalid_token"']],
   ])('is passed on when it is %s', async (_what, code, challenges) => {
     testGateway.upstream.respond(status(code, { 'www-authenticate': challenges }, 'as it is'));
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect([answer.status, answer.text()]).toEqual([code, 'as it is']);
-    expect(answer.header('www-authenticate') ?? '').not.toMatch(/Basic|Negotiate/i);
+    const response = await testGateway.agent.fetch('/api/one');
+    expect([response.status, response.text()]).toEqual([code, 'as it is']);
+    expect(response.header('www-authenticate') ?? '').not.toMatch(/Basic|Negotiate/i);
     expect(testGateway.upstream.requests).toHaveLength(1);
     expect(refreshes()).toBe(0);
   });
@@ -265,10 +267,14 @@ describe('the response of an upstream (standards: G9)', () => {
       testGateway.upstream.respond(
         status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'),
       );
-      const answer = await testGateway.agent.fetch('/api/one');
-      expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-      expect(answer.setCookies).toEqual([]);
-      expect(answer.text()).not.toContain('secret text');
+      const response = await testGateway.agent.fetch('/api/one');
+      expect(response.json()).toMatchObject({
+        status: 401,
+        code: 'step_up_required',
+        loginUrl: '/auth/login',
+      });
+      expect(response.setCookies).toEqual([]);
+      expect(response.text()).not.toContain('secret text');
       expect(testGateway.upstream.requests).toHaveLength(1);
       expect(refreshes()).toBe(0);
       expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
@@ -280,8 +286,8 @@ describe('the response of an upstream (standards: G9)', () => {
     testGateway.upstream.respond(
       inSequence(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })),
     );
-    const answer = await testGateway.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
     expect(bearers()).toEqual(issued());
     expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
     // The token was good: the next call that is refused may have another.
@@ -303,7 +309,7 @@ describe('the response of an upstream (standards: G9)', () => {
       'Transfer-Encoding: chunked',
       'Trailer: X-Sum',
     ].join('\r\n');
-    const answer = await rawRequest(testGateway.gateway.port, `${head}\r\n\r\n0\r\nX-Sum: 1\r\n\r\n`);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 401, code: 'step_up_required' });
+    const response = await rawRequest(testGateway.gateway.port, `${head}\r\n\r\n0\r\nX-Sum: 1\r\n\r\n`);
+    expect(JSON.parse(response.body.toString())).toMatchObject({ status: 401, code: 'step_up_required' });
   });
 });

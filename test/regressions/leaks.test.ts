@@ -79,8 +79,8 @@ describe('a credential', () => {
     for (const code of [301, 302, 303, 307, 308]) {
       for (const location of [`${elsewhere.url}/steal`, `//127.0.0.1:${elsewhere.port}/steal`]) {
         stage.upstream.respond(redirect(location, code));
-        const answer = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
-        expect([answer.status, answer.header('location')]).toEqual([code, location]);
+        const response = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
+        expect([response.status, response.header('location')]).toEqual([code, location]);
         expect(stage.received().target).toBe('/api/one');
       }
     }
@@ -97,8 +97,8 @@ describe('a credential', () => {
     const listener = await listenOnLoopback(server);
     const upstream = `https://127.0.0.1:${listener.port}`;
     const other = await openStage({ routes: [{ path: '/tls', upstream, websocket: true }] });
-    const answer = await other.send('GET /tls/one HTTP/1.1');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    const response = await other.send('GET /tls/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     const upgrade = [
       'Connection: Upgrade',
       'Upgrade: websocket',
@@ -124,9 +124,9 @@ describe('a credential', () => {
       '/env',
       '/',
     ]) {
-      const answer = await closed.send(`GET ${path} HTTP/1.1`);
-      expect(answer.status).toBe(404);
-      expect(answer.body.toString()).not.toMatch(/process_|coatcheck_|heap/);
+      const response = await closed.send(`GET ${path} HTTP/1.1`);
+      expect(response.status).toBe(404);
+      expect(response.body.toString()).not.toMatch(/process_|coatcheck_|heap/);
     }
     expect((await fetch(`${closed.gateway.adminUrl}/metrics`)).status).toBe(200);
     await closed.close();
@@ -179,7 +179,7 @@ describe('a sealed value', () => {
   it('that was tampered with gets the same response whichever bit changed (CVE-2026-47775; standards: E5)', async () => {
     await testGateway.agent.signIn();
     const seal = testGateway.agent.cookies.get('coatcheck')?.value ?? '';
-    const answers = new Set<string>();
+    const responses = new Set<string>();
     const parts = seal.split('*');
     for (const [at, part] of parts.entries()) {
       for (const place of [0, part.length >> 1, part.length - 1]) {
@@ -188,13 +188,13 @@ describe('a sealed value', () => {
         const forged = parts.with(at, part.slice(0, place) + turned).join('*');
         const agent = testGateway.browser();
         agent.setCookie(`coatcheck=${forged}; Path=/`);
-        const answer = await agent.fetch('/api/one');
-        const { requestId: _own, ...problem } = answer.json() as Record<string, unknown>;
-        answers.add(JSON.stringify([answer.status, problem, answer.setCookies]));
+        const response = await agent.fetch('/api/one');
+        const { requestId: _own, ...problem } = response.json() as Record<string, unknown>;
+        responses.add(JSON.stringify([response.status, problem, response.setCookies]));
       }
     }
-    expect(answers.size).toBe(1);
-    expect([...answers].join()).toContain('session_expired');
+    expect(responses.size).toBe(1);
+    expect([...responses].join()).toContain('session_expired');
     expect(testGateway.upstream.requests).toEqual([]);
   });
 

@@ -25,9 +25,9 @@ async function answerOfProvider(agent = testGateway.agent, query?: string): Prom
 }
 
 /** Expects that a callback signed nobody in, and that no code was redeemed for it. */
-async function expectRefused(answer: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
-  expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
-  expect(answer.header('location')).toBeUndefined();
+async function expectRefused(response: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
+  expect(response.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
+  expect(response.header('location')).toBeUndefined();
   expect(testGateway.provider.tokenCalls()).toBe(0);
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
 }
@@ -41,8 +41,8 @@ describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: an altered authorizat
 
   it('a login whose authorization request lost its nonce starts no session (standards: C11)', async () => {
     testGateway.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
-    const answer = await login(testGateway.agent);
-    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
+    const response = await login(testGateway.agent);
+    expect(response.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
@@ -170,16 +170,18 @@ describe.each([
       callback.searchParams.set(name, markup);
       if (name === 'error_description' || name === 'error_uri')
         callback.searchParams.set('error', 'server_error');
-      const answer = await testGateway.agent.get(callback.href);
-      expect(answer.text()).not.toMatch(/[<>]/);
+      const response = await testGateway.agent.get(callback.href);
+      expect(response.text()).not.toMatch(/[<>]/);
       // What is of no meaning here is passed over, and the login ends without a body.
-      expect(answer.header('content-type') ?? 'no body').toMatch(/^(?:no body|application\/problem\+json)$/);
+      expect(response.header('content-type') ?? 'no body').toMatch(
+        /^(?:no body|application\/problem\+json)$/,
+      );
     }
     for (const path of ['login?returnTo', 'login?login_hint', 'callback?state', 'callback?error', 'none?x']) {
-      const answer = await testGateway.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
-      expect(answer.text()).not.toContain('<');
-      expect(answer.header('x-content-type-options')).toBe('nosniff');
-      expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+      const response = await testGateway.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
+      expect(response.text()).not.toContain('<');
+      expect(response.header('x-content-type-options')).toBe('nosniff');
+      expect(response.header('content-security-policy')).toContain("default-src 'none'");
     }
   });
 });
@@ -220,9 +222,9 @@ describe('CVE-2023-27496, Envoy: a callback without a state that crashes the pro
     '?&&&',
   ])('rejects a callback with the query %j and completes the next login (standards: C29)', async (query) => {
     const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\n\r\n`;
-    const answer = await rawRequest(testGateway.gateway.port, head);
-    expect(answer.status).toBe(400);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({
+    const response = await rawRequest(testGateway.gateway.port, head);
+    expect(response.status).toBe(400);
+    expect(JSON.parse(response.body.toString())).toMatchObject({
       code: expect.stringMatching(/login_failed|bad_request/),
     });
     await testGateway.agent.signIn();
@@ -253,8 +255,8 @@ describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not ve
     for (let at = 0; at < seal.length; at += 16) {
       const other = seal[at] === 'A' ? 'B' : 'A';
       const forged = `${cookie?.name}=${seal.slice(0, at)}${other}${seal.slice(at + 1)}`;
-      const answer = await testGateway.browser().get(callback.href, { headers: { cookie: forged } });
-      expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+      const response = await testGateway.browser().get(callback.href, { headers: { cookie: forged } });
+      expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     }
     expect(testGateway.provider.tokenCalls()).toBe(0);
     expect((await testGateway.agent.get(callback.href)).status).toBe(303);

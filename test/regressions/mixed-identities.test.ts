@@ -50,8 +50,8 @@ describe('the access token of another user', () => {
     const mixed = await Promise.all(
       people.flatMap(({ name, agent }) =>
         paths.map(async (path) => {
-          const answer = (await agent.fetch(`${path}/${name}`)).text();
-          return answer === `${path}/${name} ${name}` ? [] : [answer];
+          const response = (await agent.fetch(`${path}/${name}`)).text();
+          return response === `${path}/${name} ${name}` ? [] : [response];
         }),
       ),
     );
@@ -177,11 +177,11 @@ describe('the response to another user', () => {
 
   /** Asks the gateway through the shared cache, as whoever has this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
-    const answer = await request(stage.gateway.url + path, {
+    const response = await request(stage.gateway.url + path, {
       dispatcher: cache,
       headers: { cookie, 'sec-fetch-site': 'same-origin', ...headers },
     });
-    return { ...answer, text: await answer.body.text() };
+    return { ...response, text: await response.body.text() };
   };
 
   const signIn = async (name: string) => {
@@ -256,10 +256,10 @@ describe('the response to another user', () => {
   });
 
   it('is not returned when two routes map to the same upstream path (CVE-2026-16158; standards: F31)', async () => {
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) => stage.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
     );
-    expect(answers.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
+    expect(responses.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
       Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? '/b/c' : '/c')),
     );
     expect(other.requests.splice(0).map(({ target }) => target)).toEqual(Array(10).fill('/b/c'));

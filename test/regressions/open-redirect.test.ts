@@ -117,10 +117,10 @@ describe('CVE-2022-24794 (GHSA-7p99-3798-f85c), express-openid-connect', () => {
     'a request for %s gets a 400 without a redirect',
     async (target) => {
       const head = `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\nConnection: close\r\n\r\n`;
-      const answer = await rawRequest(testGateway.gateway.port, head);
-      expect(answer.status).toBe(400);
-      expect(answer.raw.toString('latin1')).not.toMatch(/^location:/im);
-      expect(answer.body.toString()).not.toContain('evil.example');
+      const response = await rawRequest(testGateway.gateway.port, head);
+      expect(response.status).toBe(400);
+      expect(response.raw.toString('latin1')).not.toMatch(/^location:/im);
+      expect(response.body.toString()).not.toContain('evil.example');
     },
   );
 });

@@ -88,8 +88,8 @@ describe('a session that has ended', () => {
     const other = await openTestGateway({ baseUrl: 'https://app.example.test' });
     await other.agent.signIn();
     const copy = other.browser({ like: other.agent });
-    const answer = await other.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(answer.setCookies).toEqual([
+    const response = await other.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(response.setCookies).toEqual([
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
     expect(other.agent.cookies.all()).toEqual([]);
@@ -159,12 +159,12 @@ it('an unsigned logout token ends no session (CVE-2026-18569; standards: D10)', 
     const signed = `${part({ alg, typ: 'logout+jwt' })}.${claims}`;
     const mac = createHmac('sha256', client.secret).update(signed).digest('base64url');
     for (const token of [`${signed}.`, `${signed}.${mac}`]) {
-      const answer = await testGateway.browser().post('/auth/backchannel-logout', {
+      const response = await testGateway.browser().post('/auth/backchannel-logout', {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body: new URLSearchParams({ logout_token: token }).toString(),
       });
-      expect(answer.status).toBeGreaterThanOrEqual(400);
-      expect(answer.status).toBeLessThan(500);
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(response.status).toBeLessThan(500);
     }
   }
   expect(await call(testGateway.agent)).toBe(200);
@@ -196,8 +196,8 @@ it('no endpoint refreshes tokens in exchange for an access token (CVE-2026-82469
     const stranger = testGateway.browser();
     stranger.setCookie(`coatcheck=${token}; Path=/`);
     const headers = { authorization: `Bearer ${token}`, 'x-csrf': '1' };
-    const answer = await stranger.post(path, { headers, body: `refresh_token=${token}` });
-    expect([404, 405]).toContain(answer.status);
+    const response = await stranger.post(path, { headers, body: `refresh_token=${token}` });
+    expect([404, 405]).toContain(response.status);
     expect(await call(stranger)).toBe(401);
   }
   expect(testGateway.provider.tokenCalls()).toBe(before);

@@ -98,12 +98,12 @@ export function createFaults(): FaultLine {
       await gates.get(`before ${endpoint}`)?.arrive();
       if (takeDrop(endpoint, 'before')) return 'dropped';
       const refusal = takeFault(endpoint, 'before');
-      const answer = refusal ?? (await work());
+      const response = refusal ?? (await work());
       await gates.get(`after ${endpoint}`)?.arrive();
       const delay = delays.get(endpoint) ?? 0;
       if (delay > 0) await sleep(delay, undefined, { ref: false });
       if (takeDrop(endpoint, 'after')) return 'dropped';
-      return takeFault(endpoint, 'after') ?? answer;
+      return takeFault(endpoint, 'after') ?? response;
     },
   };
 }

@@ -69,14 +69,14 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
     throw new Refusal(400, { error: 'invalid_request', error_description: `${name} is missing` });
   };
   const tokensOf = ({ accessToken, refreshToken, subject }: TokenPair): EndpointResponse => {
-    const answer = {
+    const response = {
       token_type: 'BEARER',
       access_token: accessToken,
       expires_in: bank.lifeSeconds,
       refresh_token: refreshToken,
       user_id: `customer-${subject}`,
     };
-    return { status: 200, body: bank.patch?.(answer) ?? answer };
+    return { status: 200, body: bank.patch?.(response) ?? response };
   };
 
   const authorize = ({ query }: EndpointRequest): EndpointResponse => {

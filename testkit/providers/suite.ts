@@ -56,8 +56,8 @@ export function describeProvider(kind: ProviderKind): void {
 
     it('refreshes once for a crowd, and spends no refresh token twice', async () => {
       expire();
-      const answers = await Promise.all(Array.from({ length: 20 }, () => statusOf()));
-      expect(countOccurrences(answers)).toEqual({ 200: 20 });
+      const responses = await Promise.all(Array.from({ length: 20 }, () => statusOf()));
+      expect(countOccurrences(responses)).toEqual({ 200: 20 });
       expect(fixture.refreshes()).toBe(1);
       expect(new Set(bearers()).size).toBe(1);
     });

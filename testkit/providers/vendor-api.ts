@@ -39,7 +39,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
   const answerWith = ({ accessToken, refreshToken, subject }: TokenPair) => {
     const datedAt = clock() + vendor.clockOffsetMs;
     refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
-    const answer = {
+    const response = {
       token: accessToken,
       tokenExpiration: new Date(datedAt + vendor.lifeSeconds * 1000).toISOString(),
       tokenLifetime: vendor.lifeSeconds,
@@ -47,7 +47,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
       refreshTokenExpiration: new Date(datedAt + vendor.refreshLifeSeconds * 1000).toISOString(),
       user: { id: `user-${subject}`, name: subject },
     };
-    return { status: 200, body: vendor.patch?.(answer) ?? answer };
+    return { status: 200, body: vendor.patch?.(response) ?? response };
   };
 
   const server = await startEndpointServer(

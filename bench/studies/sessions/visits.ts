@@ -74,9 +74,9 @@ async function forEachConcurrently<T>(list: readonly T[], work: (one: T) => Prom
 }
 
 async function signOut({ port, baseUrl }: Coatcheck, cookie: string): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${port}/auth/logout`, {
+  const response = await fetch(`http://127.0.0.1:${port}/auth/logout`, {
     method: 'POST',
     headers: { cookie, origin: baseUrl, 'x-csrf': '1' },
   });
-  await answer.arrayBuffer();
+  await response.arrayBuffer();
 }

@@ -31,14 +31,14 @@ async function ask(
   path: string,
   { authorization = `Bearer ${TOKEN}`, at = testGateway.gateway } = {},
 ) {
-  const answer = await fetch(`${at.adminUrl}${path}`, {
+  const response = await fetch(`${at.adminUrl}${path}`, {
     method,
     headers: authorization === '' ? {} : { authorization },
   });
-  const text = await answer.text();
+  const text = await response.text();
   return {
-    status: answer.status,
-    headers: answer.headers,
+    status: response.status,
+    headers: response.headers,
     body: JSON.parse(text) as Record<string, unknown>,
   };
 }
@@ -74,10 +74,10 @@ describe('session administration on the admin listener', () => {
   ])('responds 401 when the admin token is %s', async (_what, authorization) => {
     const agent = await signedIn();
     for (const [method, path] of requests) {
-      const answer = await ask(method, path, { authorization });
-      expect(answer.status).toBe(401);
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      const response = await ask(method, path, { authorization });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      expect(response.headers.get('cache-control')).toBe('no-store');
     }
     expect(await statusOf(agent)).toBe(200);
   });

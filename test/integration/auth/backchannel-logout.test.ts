@@ -72,11 +72,11 @@ describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
     const phone = await signedIn();
     const sid = sidOf(alice);
     const laptop = await signedIn();
-    const answer = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.setCookies).toEqual([]);
-    expect(answer.text()).toBe('');
+    const response = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.setCookies).toEqual([]);
+    expect(response.text()).toBe('');
     expect((await phone.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
     expect(await statusOf(laptop)).toBe(200);
     await vi.waitFor(() => expect(familiesOf(alice)[0]).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
@@ -196,10 +196,10 @@ describe('an invalid logout token or request ends no session', () => {
     ['that is malformed', () => 'x.y.z'],
   ])('responds 400 for a logout token %s', async (_what, make) => {
     const agent = await signedIn();
-    const answer = await post(await make());
-    expect(answer.status).toBe(400);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    const response = await post(await make());
+    expect(response.status).toBe(400);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(await statusOf(agent)).toBe(200);
     expect(testGateway.gateway.logs()).toContain('logout token rejected');
     expect((await post(await signed({}))).status).toBe(200);
@@ -215,10 +215,10 @@ describe('an invalid logout token or request ends no session', () => {
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, 'logout_token=a&logout_token=b'],
     ['POST', 413, { 'content-type': 'application/x-www-form-urlencoded' }, 'x'.repeat(1_000_000)],
   ])('responds to %s with %i, given %o (standards: D9, D21)', async (method, status, headers, body) => {
-    const answer = await first.request('/auth/backchannel-logout', { method, headers, body });
-    expect(answer.status).toBe(status);
-    expect(answer.header('allow')).toBe(status === 405 ? 'POST' : undefined);
-    expect(answer.header('cache-control')).toBe('no-store');
+    const response = await first.request('/auth/backchannel-logout', { method, headers, body });
+    expect(response.status).toBe(status);
+    expect(response.header('allow')).toBe(status === 405 ? 'POST' : undefined);
+    expect(response.header('cache-control')).toBe('no-store');
   });
 
   it('a flood of tokens with unknown keys causes few JWKS fetches and blocks no login (standards: C17, D21)', async () => {
@@ -229,8 +229,8 @@ describe('an invalid logout token or request ends no session', () => {
       const unknown = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${at}` });
       return `${Buffer.from(unknown).toString('base64url')}.${payload}.${signature}`;
     });
-    const answers = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
+    const responses = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([400]));
     expect(reads()).toBeLessThanOrEqual(12);
     // What the flood has used up is not what a login needs.
     await agent.signIn();
@@ -257,9 +257,9 @@ describe('a repeated or late logout token (standards: D16)', () => {
     expect((await postLogoutToken(first, token)).status).toBe(200);
     const anew = await signedIn();
     for (const replica of [first, second]) {
-      const answer = await postLogoutToken(replica, token);
-      expect(answer.status).toBe(400);
-      expect((answer.json() as { detail: string }).detail).toContain('already used');
+      const response = await postLogoutToken(replica, token);
+      expect(response.status).toBe(400);
+      expect((response.json() as { detail: string }).detail).toContain('already used');
     }
     expect(await statusOf(anew)).toBe(200);
   });
@@ -279,8 +279,8 @@ describe('a repeated or late logout token (standards: D16)', () => {
     const token = await tokenFor({ sub: alice });
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
-    const answer = await postLogoutToken(first, token);
-    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    const response = await postLogoutToken(first, token);
+    expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
     await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
     expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, token)).status).toBe(200);
@@ -301,8 +301,8 @@ describe('a logout token during a sign-in (standards: D20)', () => {
     expect((await postLogoutToken(second, await tokenFor(about()))).status).toBe(200);
     gate.release();
 
-    const answer = await callback;
-    expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    const response = await callback;
+    expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     expect(agent.cookies.all()).toEqual([]);
     expect(await records()).toEqual([]);
     await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));

@@ -25,8 +25,8 @@ function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentRespons
 }
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-const expectRefused = (answer: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
-  expectRefusal(answer, reason, { agent, redis });
+const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
+  expectRefusal(response, reason, { agent, redis });
 const tokenCalls = () => testGateway.provider.tokenCalls();
 
 describe('GET /auth/callback after a login', () => {
@@ -173,9 +173,9 @@ describe('concurrent logins in one browser (standards: C28)', () => {
     for (const returnTo of ['/first', '/second', '/third']) {
       tabs.push(await beginLogin(testGateway.agent, `?returnTo=${returnTo}`));
     }
-    const answers = [];
-    for (const tab of tabs.toReversed()) answers.push(await finishLogin(testGateway.agent, tab));
-    expect(answers.map((answer) => [answer.status, answer.header('location')])).toEqual([
+    const responses = [];
+    for (const tab of tabs.toReversed()) responses.push(await finishLogin(testGateway.agent, tab));
+    expect(responses.map((response) => [response.status, response.header('location')])).toEqual([
       [303, '/third'],
       [303, '/second'],
       [303, '/first'],
@@ -213,8 +213,8 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     const callback = await authorize(testGateway.agent, attacker);
     const victim = testGateway.browser();
     await beginLogin(victim);
-    const answer = await sendCallback(victim, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(victim, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('in this browser'),
     });
@@ -240,8 +240,8 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     const [one, two] = [await beginLogin(testGateway.agent), await beginLogin(testGateway.agent)];
     const callback = await authorize(testGateway.agent, one);
     callback.searchParams.set('state', two.authorizationUrl.searchParams.get('state') ?? '');
-    const answer = await sendCallback(testGateway.agent, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('invalid_grant'),
     });
@@ -252,8 +252,8 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     const state = callback.searchParams.get('state') ?? '';
     callback.searchParams.set('state', `${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`);
-    const answer = await sendCallback(testGateway.agent, callback);
-    expect(answer.json()).toMatchObject({ code: 'login_failed' });
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({ code: 'login_failed' });
     expect(tokenCalls()).toBe(0);
   });
 
@@ -274,8 +274,8 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     const session = elsewhere.cookies.get('coatcheck')?.value ?? '';
     const before = tokenCalls();
     const cookie = `${own?.name}=${forge(own?.value ?? '', others?.value ?? '', session)}`;
-    const answer = await testGateway.agent.get(callback.href, { headers: { cookie } });
-    expect(answer.json()).toMatchObject({
+    const response = await testGateway.agent.get(callback.href, { headers: { cookie } });
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('in this browser'),
     });
@@ -296,20 +296,20 @@ describe('a callback that is not a valid authorization response (standards: C24,
     ['very long', `?code=${'x'.repeat(12_000)}&state=y`, /in this browser/],
     ['not UTF-8', '?code=%ff&state=%fe', /in this browser/],
   ])('is rejected when it is %s', async (_what, query, reason) => {
-    const answer = await request(testGateway.gateway.url).get(`/auth/callback${query}`).expect(400);
-    expect(JSON.parse(answer.text)).toMatchObject({
+    const response = await request(testGateway.gateway.url).get(`/auth/callback${query}`).expect(400);
+    expect(JSON.parse(response.text)).toMatchObject({
       code: 'login_failed',
       reason: expect.stringMatching(reason),
     });
-    expect(answer.headers).not.toHaveProperty('set-cookie');
+    expect(response.headers).not.toHaveProperty('set-cookie');
     expect(tokenCalls()).toBe(0);
   });
 
   it.each(['state', 'code', 'iss', 'error'])('is rejected when it has two values for %s', async (name) => {
     const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     for (const value of ['x', 'x']) callback.searchParams.append(name, value);
-    const answer = await sendCallback(testGateway.agent, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining(`more than one "${name}"`),
     });
@@ -352,11 +352,11 @@ describe('a callback that is not a valid authorization response (standards: C24,
   });
 
   it('gets a 405 when it is a POST', async () => {
-    const answer = await request(testGateway.gateway.url)
+    const response = await request(testGateway.gateway.url)
       .post('/auth/callback')
       .type('form')
       .send('code=x&state=y')
       .expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(response.headers['allow']).toBe('GET, HEAD');
   });
 });

@@ -40,8 +40,8 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
   it('ends the session named by iss and sid without its cookie (standards: D22)', async () => {
     const other = testGateway.browser();
     await other.signIn();
-    const answer = await frame({ iss: testGateway.provider.issuer, sid });
-    expect(answer.status).toBe(200);
+    const response = await frame({ iss: testGateway.provider.issuer, sid });
+    expect(response.status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
     expect(await statusOf(other)).toBe(200);
     await vi.waitFor(
@@ -82,22 +82,22 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     async (_what, query) => {
       const effective = await frame({ iss: testGateway.provider.issuer, sid: 'nobody' });
       for (const from of [testGateway.browser(), agent]) {
-        const answer = await frame(query(), from);
-        expect([answer.status, answer.text(), answer.setCookies]).toEqual([200, '', []]);
-        expect(answer.header('content-security-policy')).toBe(effective.header('content-security-policy'));
+        const response = await frame(query(), from);
+        expect([response.status, response.text(), response.setCookies]).toEqual([200, '', []]);
+        expect(response.header('content-security-policy')).toBe(effective.header('content-security-policy'));
       }
       expect(await statusOf(agent)).toBe(200);
     },
   );
 
   it('serves an empty document that only the provider may frame and no cache stores (standards: D22)', async () => {
-    const answer = await frame({ iss: testGateway.provider.issuer, sid });
-    expect(answer.header('content-security-policy')).toBe(
+    const response = await frame({ iss: testGateway.provider.issuer, sid });
+    expect(response.header('content-security-policy')).toBe(
       `default-src 'none';frame-ancestors ${testGateway.provider.issuer}`,
     );
-    expect(answer.header('x-frame-options')).toBeUndefined();
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('x-frame-options')).toBeUndefined();
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.header('x-content-type-options')).toBe('nosniff');
     const usual = await testGateway.browser().get('/auth/session');
     expect(usual.header('content-security-policy')).toContain("frame-ancestors 'none'");
     expect(usual.header('x-frame-options')).toBe('DENY');
@@ -115,9 +115,9 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
   });
 
   it('rejects other methods with 405', async () => {
-    const answer = await testGateway
+    const response = await testGateway
       .browser()
       .post('/auth/frontchannel-logout', { headers: { 'x-csrf': '1' } });
-    expect([answer.status, answer.header('allow')]).toEqual([405, 'GET, HEAD']);
+    expect([response.status, response.header('allow')]).toEqual([405, 'GET, HEAD']);
   });
 });

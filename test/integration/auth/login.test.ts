@@ -97,33 +97,36 @@ describe('GET /auth/login without a navigation', () => {
   it.each(['cors', 'no-cors', 'same-origin', 'websocket'])(
     'is rejected for a fetch of mode %s with a detail that mentions navigation (standards: A21)',
     async (mode) => {
-      const answer = await request(testGateway.gateway.url)
+      const response = await request(testGateway.gateway.url)
         .get('/auth/login')
         .set('sec-fetch-mode', mode)
         .expect(400);
-      expect(answer.headers['content-type']).toBe('application/problem+json');
-      expect(JSON.parse(answer.text)).toMatchObject({
+      expect(response.headers['content-type']).toBe('application/problem+json');
+      expect(JSON.parse(response.text)).toMatchObject({
         status: 400,
         code: 'bad_request',
         detail: expect.stringContaining('navigation'),
       });
-      expect(answer.headers).not.toHaveProperty('location');
-      expect(answer.headers).not.toHaveProperty('set-cookie');
+      expect(response.headers).not.toHaveProperty('location');
+      expect(response.headers).not.toHaveProperty('set-cookie');
     },
   );
 
   it('rejects other methods with 405 and lists the allowed methods', async () => {
-    const answer = await request(testGateway.gateway.url).post('/auth/login').set('X-CSRF', '1').expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
-    expect(JSON.parse(answer.text)).toMatchObject({ code: 'method_not_allowed' });
+    const response = await request(testGateway.gateway.url)
+      .post('/auth/login')
+      .set('X-CSRF', '1')
+      .expect(405);
+    expect(response.headers['allow']).toBe('GET, HEAD');
+    expect(JSON.parse(response.text)).toMatchObject({ code: 'method_not_allowed' });
   });
 
   it.each(['/auth', '/auth/', '/auth/login/', '/auth/Login', '/auth/none', '/auth/login.json'])(
     'a request to the unknown path %s gets a 404',
     async (path) => {
-      const answer = await request(testGateway.gateway.url).get(path).expect(404);
-      expect(JSON.parse(answer.text)).toMatchObject({ code: 'not_found' });
-      expect(answer.headers['cache-control']).toBe('no-store');
+      const response = await request(testGateway.gateway.url).get(path).expect(404);
+      expect(JSON.parse(response.text)).toMatchObject({ code: 'not_found' });
+      expect(response.headers['cache-control']).toBe('no-store');
     },
   );
 });
@@ -165,7 +168,7 @@ describe('the authorization request of a login', () => {
     expect(forged.status).toBe(421);
     expect(JSON.parse(forged.body.toString())).toMatchObject({ code: 'wrong_host' });
 
-    const answer = await request(url)
+    const response = await request(url)
       .get('/auth/login')
       .set({
         'X-Forwarded-Host': 'evil.example',
@@ -173,7 +176,7 @@ describe('the authorization request of a login', () => {
         Forwarded: 'host=evil.example',
       })
       .expect(302);
-    const redirectUri = new URL(answer.headers['location'] ?? '').searchParams.get('redirect_uri');
+    const redirectUri = new URL(response.headers['location'] ?? '').searchParams.get('redirect_uri');
     expect(redirectUri).toBe(`${url}/auth/callback`);
   });
 });
@@ -304,10 +307,10 @@ describe('a login before the gateway has reached the provider', () => {
     const provider = await startFakeProvider();
     await provider.stop();
     const other = await openTestGatewayForTest({ provider });
-    const answer = await request(other.gateway.url).get('/auth/login').expect(503);
-    expect(JSON.parse(answer.text)).toMatchObject({ code: 'provider_unavailable' });
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
-    expect(answer.headers).not.toHaveProperty('set-cookie');
+    const response = await request(other.gateway.url).get('/auth/login').expect(503);
+    expect(JSON.parse(response.text)).toMatchObject({ code: 'provider_unavailable' });
+    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
+    expect(response.headers).not.toHaveProperty('set-cookie');
 
     await provider.start();
     await other.agent.signIn();

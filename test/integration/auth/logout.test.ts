@@ -28,11 +28,11 @@ describe('POST /auth/logout by a fetch', () => {
   it('ends the session, revokes its refresh token and clears the cookie (standards: D1, D3, D7)', async () => {
     await testGateway.agent.signIn();
     const replayed = testGateway.browser({ like: testGateway.agent });
-    const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.setCookies).toEqual([CLEARED]);
-    expect(answer.header('clear-site-data')).toBe('"cache"');
+    const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.setCookies).toEqual([CLEARED]);
+    expect(response.header('clear-site-data')).toBe('"cache"');
     expect(testGateway.agent.cookies.all()).toEqual([]);
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
 
@@ -92,8 +92,8 @@ describe('POST /auth/logout by a fetch', () => {
   it('ends the session once for concurrent requests', async () => {
     await testGateway.agent.signIn();
     const tabs = Array.from({ length: 10 }, () => testGateway.browser({ like: testGateway.agent }));
-    const answers = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
-    expect(answers.map(({ status, setCookies }) => [status, setCookies])).toEqual(
+    const responses = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
+    expect(responses.map(({ status, setCookies }) => [status, setCookies])).toEqual(
       Array(10).fill([200, [CLEARED]]),
     );
     expect(revocations()).toHaveLength(1);
@@ -107,20 +107,20 @@ describe('POST /auth/logout by a fetch', () => {
   ])(
     'returns the start page as logout URL %s and sends no request to the provider',
     async (_what, cookie, cleared) => {
-      const answer = await request(testGateway.gateway.url)
+      const response = await request(testGateway.gateway.url)
         .post('/auth/logout')
         .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
         .expect(200);
-      expect(answer.body).toEqual({ logoutUrl: '/' });
-      expect(answer.headers['set-cookie']).toEqual(cleared);
-      expect(answer.headers['clear-site-data']).toBe(cleared && '"cache"');
+      expect(response.body).toEqual({ logoutUrl: '/' });
+      expect(response.headers['set-cookie']).toEqual(cleared);
+      expect(response.headers['clear-site-data']).toBe(cleared && '"cache"');
       expect(revocations()).toEqual([]);
     },
   );
 
   it('from a form of another site behind a service worker, which brings no cookie, takes none away (standards: A10, D2)', async () => {
     await testGateway.agent.signIn();
-    const answer = await request(testGateway.gateway.url)
+    const response = await request(testGateway.gateway.url)
       .post('/auth/logout')
       .set({
         Origin: testGateway.gateway.url,
@@ -130,8 +130,8 @@ describe('POST /auth/logout by a fetch', () => {
       })
       .type('form')
       .send('a=1');
-    expect(answer.headers).not.toHaveProperty('set-cookie');
-    expect(answer.headers).not.toHaveProperty('clear-site-data');
+    expect(response.headers).not.toHaveProperty('set-cookie');
+    expect(response.headers).not.toHaveProperty('clear-site-data');
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 });
@@ -170,13 +170,13 @@ describe('POST /auth/logout by a form', () => {
   });
 
   it('is recognized by its content type when the browser sends no fetch metadata', async () => {
-    const answer = await request(testGateway.gateway.url)
+    const response = await request(testGateway.gateway.url)
       .post('/auth/logout')
       .set('X-CSRF', '1')
       .type('form')
       .send('a=b')
       .expect(303);
-    expect(answer.headers['location']).toBe('/');
+    expect(response.headers['location']).toBe('/');
   });
 
   it('redirects to the start page when the provider has no end-session endpoint (standards: D6)', async () => {
@@ -208,9 +208,9 @@ describe('POST /auth/logout by a form', () => {
 describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
   it.each(['GET', 'HEAD'])('gets a 405 with %s and ends no session', async (method) => {
     await testGateway.agent.signIn();
-    const answer = await testGateway.agent.request('/auth/logout', { method });
-    expect(answer.status).toBe(405);
-    expect(answer.header('allow')).toBe('POST');
+    const response = await testGateway.agent.request('/auth/logout', { method });
+    expect(response.status).toBe(405);
+    expect(response.header('allow')).toBe('POST');
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
@@ -246,10 +246,10 @@ describe('a logout request that does not come from a page of this origin (standa
     ],
   ])('gets a 403 when it is %s and ends no session', async (_what, headers, code) => {
     await testGateway.agent.signIn();
-    const answer = await testGateway.agent.post('/auth/logout', { headers });
-    expect(answer.status).toBe(403);
-    expect(answer.json()).toMatchObject({ code });
-    expect(answer.setCookies).toEqual([]);
+    const response = await testGateway.agent.post('/auth/logout', { headers });
+    expect(response.status).toBe(403);
+    expect(response.json()).toMatchObject({ code });
+    expect(response.setCookies).toEqual([]);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(revocations()).toEqual([]);
   });
@@ -271,9 +271,9 @@ describe('a logout during a failure of the provider', () => {
       await testGateway.agent.signIn();
       const tab = testGateway.browser({ like: testGateway.agent });
       fail();
-      const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-      expect(answer.status).toBe(200);
-      expect(answer.setCookies).toEqual([CLEARED]);
+      const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+      expect(response.status).toBe(200);
+      expect(response.setCookies).toEqual([CLEARED]);
       expect((await tab.fetch('/api/one')).status).toBe(401);
       expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
       await vi.waitFor(

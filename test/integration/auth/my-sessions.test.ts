@@ -46,10 +46,10 @@ describe('GET /auth/sessions (standards: E19)', () => {
     const phone = await signedIn();
     const laptop = await signedIn();
     await signedIn('bob');
-    const answer = await laptop.fetch('/auth/sessions');
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    const { sessions } = answer.json() as { sessions: Listed[] };
+    const response = await laptop.fetch('/auth/sessions');
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    const { sessions } = response.json() as { sessions: Listed[] };
     expect(sessions).toEqual([
       {
         id: await idOf(phone),
@@ -92,8 +92,8 @@ describe('GET /auth/sessions (standards: E19)', () => {
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     other.advance(500_000);
-    const answer = await agent.fetch('/auth/sessions');
-    for (const secret of other.provider.secrets()) expect(answer.text()).not.toContain(secret);
+    const response = await agent.fetch('/auth/sessions');
+    for (const secret of other.provider.secrets()) expect(response.text()).not.toContain(secret);
     other.advance(150_000);
     expect((await agent.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
@@ -115,9 +115,9 @@ describe('GET /auth/sessions (standards: E19)', () => {
       code: 'session_required',
     });
     nobody.setCookie('coatcheck=nonsense; Path=/');
-    const answer = await nobody.fetch('/auth/sessions');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+    const response = await nobody.fetch('/auth/sessions');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toEqual([CLEARED]);
   });
 });
 
@@ -140,8 +140,8 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
     const laptop = await signedIn();
     const elsewhere = testGateway.browser({ like: phone, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
-    const answer = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
-    expect([answer.status, answer.text(), answer.setCookies]).toEqual([204, '', []]);
+    const response = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
+    expect([response.status, response.text(), response.setCookies]).toEqual([204, '', []]);
     expect(await statusOf(phone)).toBe(401);
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
     expect(await statusOf(laptop)).toBe(200);
@@ -153,8 +153,8 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
 
   it('clears the cookie when it ends the current session', async () => {
     const agent = await signedIn();
-    const answer = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
-    expect([answer.status, answer.setCookies]).toEqual([204, [CLEARED]]);
+    const response = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
+    expect([response.status, response.setCookies]).toEqual([204, [CLEARED]]);
   });
 
   it('responds 404 for the session of another user, an ended session and an unknown ID', async () => {
@@ -164,8 +164,8 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
     await gone.fetch('/auth/logout', { method: 'POST' });
     const agent = await signedIn();
     for (const id of [await idOf(bob), goneId, 'nonsense', 'x'.repeat(500), '__proto__']) {
-      const answer = await remove(agent, `/auth/sessions/${id}`);
-      expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });
+      const response = await remove(agent, `/auth/sessions/${id}`);
+      expect(response.json()).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await statusOf(bob)).toBe(200);
     expect(await statusOf(agent)).toBe(200);

@@ -18,8 +18,8 @@ let testGateway: TestGateway;
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-const expectRefused = (answer: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
-  expectRefusal(answer, reason, { agent, redis });
+const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
+  expectRefusal(response, reason, { agent, redis });
 const tokenCalls = () => testGateway.provider.tokenCalls();
 
 describe('an authorization response (standards: B8, B9)', () => {
@@ -83,13 +83,13 @@ describe('an authorization response (standards: B8, B9)', () => {
       error_description: `"><img src=x onerror=alert(1)> & \u0000\u001b[31m ünïcode ${'x'.repeat(1_000)}`,
       error_uri: 'https://evil.example/',
     });
-    const answer = await login(testGateway.agent);
-    await expectRefused(answer, /^the provider returned <script>/);
-    expect(answer.text()).not.toMatch(/[<>&]/);
-    expect(answer.text()).not.toContain('evil.example');
-    expect(answer.text().length).toBeLessThan(1_000);
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+    const response = await login(testGateway.agent);
+    await expectRefused(response, /^the provider returned <script>/);
+    expect(response.text()).not.toMatch(/[<>&]/);
+    expect(response.text()).not.toContain('evil.example');
+    expect(response.text().length).toBeLessThan(1_000);
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('content-security-policy')).toContain("default-src 'none'");
     expect(tokenCalls()).toBe(0);
   });
 
@@ -192,9 +192,9 @@ describe('the ID token of a login', () => {
 
   it('is treated as an outage with 503 while the JWKS cannot be fetched', async () => {
     testGateway.provider.faults.jwks = { status: 503 };
-    const answer = await login(testGateway.agent);
-    expect(answer.status).toBe(503);
-    expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
+    const response = await login(testGateway.agent);
+    expect(response.status).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'provider_unavailable' });
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
     testGateway.provider.faults.clear();
     expect((await login(testGateway.agent)).status).toBe(303);
@@ -259,9 +259,9 @@ describe('the token response to a login', () => {
     ],
   ])('is reported to the developer when it %s', async (_what, fault, reason) => {
     testGateway.provider.faults.token = fault;
-    const answer = await login(testGateway.agent);
-    await expectRefused(answer, reason);
-    expect(answer.text()).not.toMatch(/[<>&]/);
+    const response = await login(testGateway.agent);
+    await expectRefused(response, reason);
+    expect(response.text()).not.toMatch(/[<>&]/);
   });
 
   it.each([
@@ -270,10 +270,10 @@ describe('the token response to a login', () => {
     ['is 429', { status: 429 }],
   ])('is treated as an outage with 503 and Retry-After when its status %s', async (_what, fault) => {
     testGateway.provider.faults.token = fault;
-    const answer = await login(testGateway.agent);
-    expect(answer.status).toBe(503);
-    expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
-    expect(Number(answer.header('retry-after'))).toBeGreaterThan(0);
+    const response = await login(testGateway.agent);
+    expect(response.status).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'provider_unavailable' });
+    expect(Number(response.header('retry-after'))).toBeGreaterThan(0);
     expect(testGateway.agent.cookies.all()).toEqual([]);
   });
 

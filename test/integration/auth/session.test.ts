@@ -17,8 +17,12 @@ openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** What `GET /auth/session` says to whoever sends these header fields and nothing else. */
 async function sessionOf(headers: Record<string, string> = {}, { gateway } = testGateway) {
-  const answer = await request(gateway.url).get('/auth/session').set(headers);
-  return { status: answer.status, headers: answer.headers, body: answer.body as Record<string, unknown> };
+  const response = await request(gateway.url).get('/auth/session').set(headers);
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: response.body as Record<string, unknown>,
+  };
 }
 
 /** The seal in a new session's cookie. */
@@ -43,11 +47,11 @@ describe('GET /auth/session without a session (standards: A20)', () => {
   });
 
   it('rejects other methods with 405', async () => {
-    const answer = await request(testGateway.gateway.url)
+    const response = await request(testGateway.gateway.url)
       .delete('/auth/session')
       .set('X-CSRF', '1')
       .expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(response.headers['allow']).toBe('GET, HEAD');
   });
 });
 
@@ -60,9 +64,9 @@ describe('GET /auth/session of a signed-in user', () => {
       },
     });
     await other.agent.signIn();
-    const answer = await other.agent.fetch('/auth/session');
-    expect(answer.header('cache-control')).toBe('no-store');
-    const body = answer.json() as Record<string, number>;
+    const response = await other.agent.fetch('/auth/session');
+    expect(response.header('cache-control')).toBe('no-store');
+    const body = response.json() as Record<string, number>;
     expect(body).toEqual({
       authenticated: true,
       subject: 'alice',
@@ -90,9 +94,9 @@ describe('GET /auth/session of a signed-in user', () => {
       config: { session: { claims: ['preferred_username', 'absent', 'toString', '__proto__'] } },
     });
     await other.agent.signIn();
-    const answer = await other.agent.fetch('/auth/session');
-    expect(answer.json()).toMatchObject({ subject: 'alice' });
-    expect(JSON.stringify((answer.json() as { claims: unknown }).claims)).toBe(
+    const response = await other.agent.fetch('/auth/session');
+    expect(response.json()).toMatchObject({ subject: 'alice' });
+    expect(JSON.stringify((response.json() as { claims: unknown }).claims)).toBe(
       '{"preferred_username":"alice"}',
     );
   });
@@ -108,16 +112,16 @@ describe('GET /auth/session of a signed-in user', () => {
 
   it('responds to HEAD without setting a cookie', async () => {
     await testGateway.agent.signIn();
-    const answer = await testGateway.agent.fetch('/auth/session', { method: 'HEAD' });
-    expect(answer.status).toBe(200);
-    expect(answer.setCookies).toEqual([]);
+    const response = await testGateway.agent.fetch('/auth/session', { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(response.setCookies).toEqual([]);
   });
 
   it('does not extend the session, in contrast to an API call', async () => {
     await testGateway.agent.signIn();
     const idleExpiresIn = async () => {
-      const answer = await testGateway.agent.fetch('/auth/session');
-      return (answer.json() as { idleExpiresIn: number }).idleExpiresIn;
+      const response = await testGateway.agent.fetch('/auth/session');
+      return (response.json() as { idleExpiresIn: number }).idleExpiresIn;
     };
     testGateway.advance(20 * 60_000);
     expect(await idleExpiresIn()).toBeLessThanOrEqual(600);
@@ -149,13 +153,13 @@ describe('GET /auth/session of a signed-in user', () => {
 
   it('never rotates the cookie during concurrent calls (standards: E11, E12)', async () => {
     const seal = await sealOf();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 50 }, (_, call) =>
         testGateway.agent.fetch(call % 5 === 0 ? '/auth/session' : `/api/${call}`),
       ),
     );
-    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
-    expect(answers.flatMap(({ setCookies }) => setCookies)).toEqual([]);
+    expect(responses.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(responses.flatMap(({ setCookies }) => setCookies)).toEqual([]);
     expect(testGateway.agent.cookies.get('coatcheck')?.value).toBe(seal);
   });
 });
@@ -209,10 +213,10 @@ describe('an invalid session cookie', () => {
 
   it('is cleared with the same attributes as it was set with on https (standards: D3)', async () => {
     const other = await openTestGatewayForTest({ baseUrl: 'https://app.example.test' });
-    const answer = await request(`http://127.0.0.1:${other.gateway.port}`)
+    const response = await request(`http://127.0.0.1:${other.gateway.port}`)
       .get('/auth/session')
       .set({ host: 'app.example.test', cookie: '__Host-Http-coatcheck=nonsense' });
-    expect(answer.headers['set-cookie']).toEqual([
+    expect(response.headers['set-cookie']).toEqual([
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
   });

@@ -68,8 +68,8 @@ describe('a sign-in at the fake provider', () => {
   ])('is rejected by redirect when %s is %j', async (name, value, error) => {
     const { url } = await authorizationRequest();
     url.searchParams.set(name, value);
-    const answer = await fetch(url, { redirect: 'manual' });
-    const location = new URL(answer.headers.get('location') ?? '');
+    const response = await fetch(url, { redirect: 'manual' });
+    const location = new URL(response.headers.get('location') ?? '');
     expect(location.searchParams.get('error')).toBe(error);
     expect(location.searchParams.get('iss')).toBe(provider.issuer);
   });
@@ -108,13 +108,13 @@ describe('a sign-in at the fake provider', () => {
   });
 
   it('is rejected when the token request is not form-encoded', async () => {
-    const answer = await fetch(`${provider.issuer}/token`, {
+    const response = await fetch(`${provider.issuer}/token`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"grant_type":"refresh_token"}',
     });
-    expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({ error: 'invalid_request' });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: 'invalid_request' });
   });
 });
 
@@ -261,8 +261,8 @@ describe('the end of a token or session at the fake provider', () => {
       post_logout_redirect_uri: returnTo,
       state: 'the-state',
     });
-    const answer = await fetch(url, { redirect: 'manual' });
-    expect(answer.headers.get('location')).toBe(`${returnTo}?state=the-state`);
+    const response = await fetch(url, { redirect: 'manual' });
+    expect(response.headers.get('location')).toBe(`${returnTo}?state=the-state`);
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'session ended' }]);
     url.searchParams.set('post_logout_redirect_uri', 'http://elsewhere.example.test/');
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(400);
@@ -313,11 +313,11 @@ describe('a fault of the fake provider', () => {
   it('can hold the response after processing the request', async () => {
     const { refresh_token: token } = await signIn();
     const hold = provider.faults.hold('token', 'after');
-    const answer = refresh(token);
+    const response = refresh(token);
     await hold.waiting();
     expect(provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
     hold.release();
-    await expect(answer).resolves.toHaveProperty('access_token');
+    await expect(response).resolves.toHaveProperty('access_token');
   });
 
   it('can stop the provider for a while', async () => {
@@ -420,8 +420,8 @@ async function authorizationRequest(more: Record<string, string> = {}) {
 }
 
 async function authorize(url: URL): Promise<URL> {
-  const answer = await fetch(url, { redirect: 'manual' });
-  return new URL(answer.headers.get('location') ?? '');
+  const response = await fetch(url, { redirect: 'manual' });
+  return new URL(response.headers.get('location') ?? '');
 }
 
 async function signIn(more?: Record<string, string>) {
