@@ -1,15 +1,15 @@
-/** Something that is open. */
+/** A resource that must be closed. */
 type Opened = { close(): Promise<void> };
 
-/** What has been opened and must be closed, whatever happens in between. */
+/** Collects open resources and closes them all, also after an error. */
 export type Cleanup = Opened & {
-  /** Remembers to close what a promise opens, and gives it. */
+  /** Waits for the resource, registers it for closing, and returns it. */
   open<T extends Opened>(opening: Promise<T>): Promise<T>;
-  /** Starts a closing of its own, which this one closes too. */
+  /** Creates a nested cleanup, which this one closes as well. */
   nested(): Cleanup;
 };
 
-/** Starts with nothing open. What was opened last is closed first, and everything once. */
+/** Closes resources in reverse order of opening, each once. */
 export function createCleanup(): Cleanup {
   const opened: Opened[] = [];
   let closed = false;

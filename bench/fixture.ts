@@ -7,21 +7,21 @@ import type { ProviderShape } from './workers/provider.ts';
 import type { UpstreamShape } from './workers/upstream.ts';
 import { openTemporaryDirectory } from './temporary-directory.ts';
 
-/** What every measurement needs, each in a process of its own, outside of what is measured. */
+/** The processes that every study needs; each is separate from the measured program. */
 export type Fixture = Cleanup & {
   readonly load: Worker<LoadShape>;
   readonly upstream: Worker<UpstreamShape>;
   readonly upstreamUrl: string;
   readonly provider: Worker<ProviderShape>;
   readonly redis: RedisServer;
-  /** Starts a gateway before the upstream of this stage and with its Redis, unless it is given others. */
+  /** Starts a gateway with this fixture's upstream and Redis, unless others are given. */
   coatcheck(
     options: Omit<CoatcheckOptions, 'provider' | 'directory' | 'redisUrl' | 'upstream'> &
       Partial<Pick<CoatcheckOptions, 'redisUrl' | 'upstream'>>,
   ): Promise<Coatcheck>;
 };
 
-/** Opens a stage, which `closing` closes unless it has been closed before. */
+/** Opens a fixture; `cleanup` closes it unless it is closed earlier. */
 export async function openFixture(cleanup: Cleanup): Promise<Fixture> {
   const own = cleanup.nested();
   const directory = await own.open(openTemporaryDirectory());

@@ -17,7 +17,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   await obey(command);
 } catch (error) {
-  // What was under way when a signal came has failed for that reason.
+  // After a signal, pending work fails because of it.
   if (!stopping) fail(error);
 } finally {
   await cleanup.close();
@@ -69,7 +69,7 @@ function say(line: string): void {
   console.log(`${styleText('dim', `${seconds.toFixed(0).padStart(4)} s`)}  ${line}`);
 }
 
-/** Ends every process that was started; a second signal does not wait for them, and they end by themselves. */
+/** Stops every started process. A second signal exits at once; the processes then end by themselves. */
 async function stop(signal: NodeJS.Signals): Promise<void> {
   const code = 128 + constants.signals[signal];
   if (stopping) process.exit(code);

@@ -1,11 +1,11 @@
 import { readUsage } from './usage.ts';
 
-/** How the memory of a program went, in bytes. */
+/** Resident memory of a program over time, in bytes. */
 export type MemoryChange = { before: number; peak: number; after: number };
 
 const POLL_INTERVAL_MS = 50;
 
-/** Watches the resident memory of a program while something is done. */
+/** Samples the resident memory of a program while `work` runs. */
 export async function watchMemory<T>(
   pid: number,
   work: () => Promise<T>,
@@ -17,7 +17,7 @@ export async function watchMemory<T>(
     try {
       peak = Math.max(peak, look());
     } catch {
-      // It has ended, which whoever talks to it finds out and says better.
+      // The program has ended; its caller reports that better.
     }
   }, POLL_INTERVAL_MS);
   try {

@@ -5,7 +5,7 @@ import type { BrowsersShape } from './workers/browsers.ts';
 import type { StreamUpstreamShape } from './workers/stream-upstream.ts';
 import { openFixture, type Fixture } from './fixture.ts';
 
-/** A program before the API of long answers, and somebody who is signed in there. */
+/** A proxy in front of the streaming API, with the cookie of a signed-in user. */
 export type MeasuredProxy = {
   readonly title: string;
   readonly pid: number;
@@ -13,7 +13,7 @@ export type MeasuredProxy = {
   readonly cookie: string;
 };
 
-/** A stage for what lasts: streams, large bodies, WebSockets. */
+/** A fixture for streams, large bodies and WebSockets. */
 export type StreamFixture = Fixture & {
   readonly browsers: Worker<BrowsersShape>;
   readonly api: Worker<StreamUpstreamShape>;
@@ -21,7 +21,7 @@ export type StreamFixture = Fixture & {
   readonly proxies: readonly [MeasuredProxy, MeasuredProxy];
 };
 
-/** Opens such a stage. */
+/** Opens a stream fixture. */
 export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture> {
   const fixture = await openFixture(cleanup);
   const browsers = await fixture.open(startWorker<BrowsersShape>('workers/browsers.ts'));
@@ -29,7 +29,7 @@ export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture
   const upstream = `http://127.0.0.1:${api.hello.port}`;
   const options = { upstream, redisUrl: fixture.redis.url };
   const proxy = await fixture.open(startWorker<BaselineShape>('baselines/http-proxy-middleware.ts', options));
-  // Each stream has a connection of its own to the API, and bodies are larger than an API usually takes.
+  // Each stream has its own connection to the API, and bodies exceed the default limit.
   const route = { maxBody: 0, websocket: true, connections: { max: 2000 } };
   const gateway = await fixture.coatcheck({ keyPrefix: 'long:', upstream, route });
   const [cookie = ''] = await gateway.signIn(['person']);

@@ -1,21 +1,21 @@
-/** A question to a part: by its number the answer finds its way back. */
+/** A request to a worker; the reply carries the same id. */
 export type WorkerRequest = { id: number; name: string; argument: unknown };
-/** What a part says: once that it is ready, and then its answers. */
+/** A message from a worker: first that it is ready, then replies. */
 export type WorkerMessage =
   { hello: unknown } | { id: number; value: unknown } | { id: number; error: string };
 
-// Whoever imports this is a part, and ends with the process that started it, however that one ends. Signals such as that
-// of Ctrl-C reach both, and are left to that one.
+// A script that imports this module is a worker and ends with its parent, however the parent ends. Signals such as that
+// of Ctrl-C reach both processes; the parent handles them.
 process.on('disconnect', () => process.exit());
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 if (!process.connected) process.exit();
 
-/** The options with which the part was started. */
+/** The options that the parent passed. */
 export function workerOptions<T>(): T {
   return JSON.parse(process.argv[2] ?? 'null') as T;
 }
 
-/** Says that the part is ready, and answers questions from then on. */
+/** Reports that the worker is ready and serves commands from then on. */
 export function serveWorker(hello: unknown, commands: Record<string, (argument: never) => unknown>): void {
   const say = (statement: WorkerMessage) => process.send?.(statement);
   const respond = async ({ id, name, argument }: WorkerRequest) => {

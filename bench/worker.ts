@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { WorkerRequest, WorkerMessage } from './worker-process.ts';
 
-/** What a part says when it is ready, and what it can be asked. */
+/** The ready message of a worker, and its commands. */
 export type WorkerShape = { hello: unknown; commands: Record<string, (argument: never) => unknown> };
 
-/** A script of this directory in a process of its own. */
+/** A script of this directory, running in its own process. */
 export type Worker<Shape extends WorkerShape> = {
   readonly pid: number;
   readonly hello: Shape['hello'];
-  /** Asks it something; rejects when the answer is an error or the process has ended. */
+  /** Runs a command; rejects when the command fails or the process has ended. */
   ask<Name extends keyof Shape['commands'] & string>(
     name: Name,
     ...argument: Parameters<Shape['commands'][Name]>

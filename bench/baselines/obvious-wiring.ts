@@ -14,7 +14,7 @@ type Authenticated = IncomingMessage & { accessToken?: string };
 
 /**
  * The obvious wiring of the same packages: for each request helmet, getIronSession, a read of the tokens in Redis, and
- * http-proxy-middleware. It renews nothing, and has no protection against requests of other sites.
+ * http-proxy-middleware. It refreshes no tokens and has no protection against cross-site requests.
  */
 const { upstream, redisUrl } = workerOptions<BaselineOptions>();
 const redis = new Redis(redisUrl);
@@ -42,7 +42,7 @@ app.use(
   }),
 );
 
-// As a sign-in would leave it.
+// The session that a sign-in would create.
 const id = randomBytes(32).toString('base64url');
 const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'refresh', idToken: ACCESS_TOKEN };
 await redis.set(`obvious:${id}`, JSON.stringify(tokens));

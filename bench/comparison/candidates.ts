@@ -3,18 +3,18 @@ import { startWorker } from '../worker.ts';
 import type { Fixture } from '../fixture.ts';
 import { type Method, requestText } from '../workload.ts';
 
-/** A program that answers the measured requests. */
+/** A program under measurement. */
 export type Candidate = {
   readonly id: CandidateId;
   readonly pid: number;
   readonly port: number;
-  /** Requests of people who are signed in, if there is such a thing here. */
+  /** The request texts, with the cookies of signed-in users where the candidate has sessions. */
   requests(method: Method): string[];
-  /** Whether each request must arrive at the API, with a token. */
+  /** Whether each request must reach the API with a token. */
   readonly forwards: boolean;
 };
 
-/** What is measured, in the order in which it is shown. */
+/** The candidates, in the order of the report. */
 export const candidates = {
   upstream: { title: 'the API, called directly', open: openUpstream },
   'node-http': { title: 'node:http responding by itself', open: openBaseline('node-http') },
@@ -38,7 +38,7 @@ export type CandidateId = keyof typeof candidates;
 /** Starts a candidate. */
 type Opener = (fixture: Fixture) => Promise<Omit<Candidate, 'id'>>;
 
-/** How many people are signed in, each with a session and a cookie of their own. */
+/** How many users are signed in, each with their own session. */
 const PEOPLE = 32;
 
 async function openUpstream({ upstream }: Fixture): Promise<Omit<Candidate, 'id'>> {

@@ -8,21 +8,21 @@ import { kinds, type LoadKind, takeSample } from './sample.ts';
 /** How often and how long each candidate is measured. */
 export type Extent = { rounds: number; seconds: number };
 
-/** What came of the comparison. */
+/** The result of a comparison. */
 export type Comparison = Extent & {
-  /** Of the machine. */
+  /** CPU cores of the machine. */
   cores: number;
   figures: Figures[];
 };
 
-/** So long that the compiler has seen everything. */
+/** Long enough for V8 to optimize the hot code. */
 const WARM_UP_SECONDS = 2;
-/** So long that what was put away while others had their turn is back: V8 gives up most of its young generation. */
+/** Restores the state that V8 drops while idle: it shrinks its young generation. */
 const LEAD_IN_SECONDS = 1;
 
 /**
- * Measures all candidates side by side: all run all the time, and in each round each has its turn, so that whatever else
- * the machine does meanwhile falls on all of them.
+ * Measures all candidates side by side: all of them keep running, and each is loaded once per round, so that other load
+ * on the machine affects all of them.
  */
 export async function compare(options: {
   extent: Extent;
@@ -40,7 +40,7 @@ export async function compare(options: {
       await loadBeforehand(fixture, candidate, kinds.post, WARM_UP_SECONDS);
     }
     for (let round = 0; round < extent.rounds; round += 1) {
-      // Each round begins with another one: nobody is always measured after the same neighbour.
+      // Rotate the order, so that no candidate always follows the same one.
       const first = round % turns.length;
       for (const { candidate, samples } of [...turns.slice(first), ...turns.slice(0, first)]) {
         const line = await takeTurn(fixture, candidate, samples, extent);

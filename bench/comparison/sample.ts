@@ -4,17 +4,17 @@ import { readUsage } from '../usage.ts';
 import { RESPONSE_BODY, type Method } from '../workload.ts';
 import type { Candidate } from './candidates.ts';
 
-/** A way of loading a candidate. */
+/** A kind of load. */
 export type LoadKind = { method: Method; connections: number };
 
-/** The ways in which every candidate is loaded. */
+/** The kinds of load that every candidate gets. */
 export const kinds = {
   get: { method: 'GET', connections: 32 },
   post: { method: 'POST', connections: 32 },
   single: { method: 'GET', connections: 1 },
 } as const satisfies Record<string, LoadKind>;
 
-/** The short name of a way of loading. */
+/** The short name of a kind of load. */
 export type KindId = keyof typeof kinds;
 
 /** One measurement of one candidate. */
@@ -22,11 +22,11 @@ export type Sample = Omit<LoadReport, 'seconds' | 'max'> & {
   /** User and system time of all the candidate's processes for each request, in microseconds. */
   cpuMicros: number;
   perSecond: number;
-  /** The most memory the candidate's processes ever had, together. */
+  /** Peak resident memory of the candidate's processes, summed. */
   residentPeakBytes: number;
 };
 
-/** Loads a candidate for some seconds. What it had under way is finished before its time is read. */
+/** Loads a candidate for some seconds. All requests are finished before the CPU time is read. */
 export async function takeSample(
   { load, upstream }: Fixture,
   candidate: Omit<Candidate, 'id'>,

@@ -8,14 +8,14 @@ import { byLength, type Study } from '../study.ts';
 import { readUsage } from '../usage.ts';
 import { RESPONSE_BODY, requestText } from '../workload.ts';
 
-/** The memory of a program after so many requests, in bytes. */
+/** Resident memory after a number of requests, in bytes. */
 type MemorySample = { requests: number; residentBytes: number };
 type MemorySeries = { title: string; samples: MemorySample[]; residentPeakBytes: number };
 type MemoryFigures = { sessions: number; series: MemorySeries[]; errors: Record<string, number> };
 
 const SAMPLES = 10;
 
-/** What a process holds on to as requests become many. */
+/** Shows whether memory grows with the number of requests. */
 export const memory: Study<MemoryFigures> = {
   title: 'Resident memory with many sessions in the read cache, over a growing number of requests',
   cases: [],
@@ -98,7 +98,7 @@ function memoryCell(bytes = NaN, floor = NaN): string {
   return withRatio(megabytes(bytes), bytes / floor);
 }
 
-/** A gateway whose cache keeps everybody for as long as this takes. */
+/** A gateway whose read cache keeps all sessions during the study. */
 function openGateway(fixture: Fixture) {
   return fixture.coatcheck({
     keyPrefix: 'memory:',

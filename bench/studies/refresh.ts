@@ -10,7 +10,7 @@ import {
   TOKEN_DELAY_MS,
 } from './refresh/concurrent-requests.ts';
 
-/** What was measured of renewals. */
+/** The figures of refreshes. */
 type RefreshFigures = {
   ahead: RefreshAhead;
   concurrentRequests: ConcurrentRequests[];
@@ -18,7 +18,7 @@ type RefreshFigures = {
   deadFamilies: number;
 };
 
-/** What people notice of tokens that are renewed. */
+/** Measures what users notice of token refreshes. */
 export const refresh: Study<RefreshFigures> = {
   title: 'Requests while tokens are refreshed, and concurrent requests with an expired token',
   cases: [],

@@ -6,10 +6,10 @@ import { megabytes, number, quantity, shareOf, times, withRatio } from '../repor
 import { type Report, type Table, errorLines } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
 
-/** Needed by every other case: the one is what they are compared with, the other what they stand before. */
+/** Always measured: the API behind the candidates, and the baseline of every ratio. */
 const ALWAYS: readonly CandidateId[] = ['upstream', 'node-http'];
 
-/** What a request costs, beside the floor and beside what else one might have built. */
+/** Measures the cost of a request, compared with `node:http` and with other solutions. */
 export const requests: Study<Comparison> = {
   title: 'CPU time, rate, latency and memory of requests, compared with node:http and the obvious wiring',
   cases: Object.keys(candidates),

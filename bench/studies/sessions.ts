@@ -11,7 +11,7 @@ import { compareCosts, type Cost } from './sessions/costs.ts';
 import type { Phase } from './sessions/phases.ts';
 import { visit } from './sessions/visits.ts';
 
-/** What was measured of many sessions. */
+/** The figures of many sessions. */
 type SessionFigures = {
   few: { sessions: number; cost: Cost };
   many: { sessions: number; cost: Cost };
@@ -25,7 +25,7 @@ type SessionFigures = {
 
 const FEW = 1_000;
 
-/** What happens as sessions become many. */
+/** Measures how cost and memory grow with the number of sessions. */
 export const sessions: Study<SessionFigures> = {
   title: 'A million sessions: CPU per request, memory, and Redis commands',
   cases: [],

@@ -6,11 +6,11 @@ import type { Report } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
 import { readUsage } from '../usage.ts';
 
-/** Many WebSockets over which nothing is said. */
+/** The cost of idle WebSockets. */
 type Idle = { title: string; count: number; bytesEach: number; cpuMicrosEach: number };
 type SocketFigures = { figures: Idle[]; errors: string[] };
 
-/** What idle WebSockets cost. */
+/** Measures the cost of idle WebSockets. */
 export const sockets: Study<SocketFigures> = {
   title: 'Idle WebSockets: memory, and the CPU time to open one',
   cases: [],
@@ -24,7 +24,7 @@ export const sockets: Study<SocketFigures> = {
       for (const proxy of fixture.proxies) {
         const { pid, title } = proxy;
         const { browsers } = fixture;
-        // What the first ones of all make the process take is no cost of one more.
+        // Warm up: the first sockets cost more than later ones.
         await browsers.ask('openSockets', { ...proxy, count: 200 });
         await browsers.ask('disconnect');
         await sleep(1000);

@@ -5,10 +5,10 @@ import { openFixture } from '../fixture.ts';
 import { median } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 
-/** From the start of a process until it is ready, in milliseconds, beside a bare server. */
+/** Time from start to ready, in milliseconds, compared with a bare server. */
 type StartTimes = { rounds: number; coatcheckMs: number; nodeHttpMs: number; ratio: number };
 
-/** How soon a process that was started is of use. */
+/** Measures how soon a started process is ready. */
 export const start: Study<StartTimes> = {
   title: 'Time from start to ready',
   cases: [],

@@ -6,12 +6,12 @@ import { type LargeBody, measureLargeBodies } from './streams/large-bodies.ts';
 import { type SlowReaders, measureSlowReaders, SLOW_BYTES } from './streams/slow-readers.ts';
 import { type Events, measureEvents } from './streams/events.ts';
 
-/** What was measured of one proxy. */
+/** The figures of one proxy. */
 type Figures = { title: string; largeBodies: LargeBody[]; events: Events; slowReaders: SlowReaders };
-/** What was measured of streams. */
+/** The figures of both proxies. */
 type StreamFigures = { bytes: number; figures: Figures[]; errors: string[] };
 
-/** What streams of all kinds cost, and whom they disturb. */
+/** Measures the cost of streams and their effect on other requests. */
 export const streams: Study<StreamFigures> = {
   title: 'Large bodies in constant memory, event streams, and slow readers',
   cases: [],

@@ -5,23 +5,23 @@ import { serveWorker } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { requestHead, type Target } from '../workload.ts';
 
-/** How events came: how many in all, and how long after they were sent, in milliseconds. */
+/** The number of received events, and their delay in milliseconds. */
 export type EventReport = { received: number; p50: number; p99: number };
 
 export type BrowsersShape = {
   hello: null;
   commands: {
-    /** Downloads so many bytes as fast as it can, and gives how many came. */
+    /** Downloads bytes at full speed and returns the number received. */
     download(options: Target & { bytes: number }): Promise<number>;
-    /** Uploads so many bytes as fast as it can, and gives how many arrived, by the answer. */
+    /** Uploads bytes at full speed and returns the number that arrived, according to the response. */
     upload(options: Target & { bytes: number }): Promise<number>;
-    /** Begins downloads of which it reads very little, and gives how many there are. */
+    /** Starts downloads, reads them very slowly, and returns how many started. */
     readSlowly(options: Target & { count: number; bytes: number }): Promise<number>;
-    /** Opens streams of events, and gives how many there are. */
+    /** Opens event streams and returns how many are open. */
     openEvents(options: Target & { count: number }): Promise<number>;
-    /** What came over them since the last question. */
+    /** The events received since the last call. */
     events(): EventReport;
-    /** Opens WebSockets, over which nothing is said, and gives how many there are. */
+    /** Opens idle WebSockets and returns how many are open. */
     openSockets(options: Target & { count: number }): Promise<number>;
     /** Cuts every connection. */
     disconnect(): void;
@@ -45,7 +45,7 @@ async function dial({ port }: Target): Promise<Socket> {
   return socket;
 }
 
-/** Sends a header section, and gives what came after that of the answer, which must have this status. */
+/** Sends a request head and returns the first bytes of the response body; the status must match. */
 async function ask(socket: Socket, head: string, status: number): Promise<Buffer> {
   socket.write(head);
   const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
@@ -98,7 +98,7 @@ async function readSlowly({
   });
 }
 
-/** Takes what lies in the buffer, ten times a second. */
+/** Reads the socket's buffer ten times a second. */
 async function readSometimes(socket: Socket): Promise<void> {
   while (!socket.destroyed) {
     await sleep(100);
@@ -134,7 +134,7 @@ async function openSockets({ count, ...target }: Target & { count: number }): Pr
   });
 }
 
-/** Does something so many times, some of them at once, and gives how often that went well. */
+/** Runs `work` `count` times, some concurrently, and returns how often it succeeded. */
 async function times(count: number, work: () => Promise<void>): Promise<number> {
   let begun = 0;
   let done = 0;

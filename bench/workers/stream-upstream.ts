@@ -8,16 +8,16 @@ import { listen } from './listen.ts';
 export type StreamUpstreamShape = {
   hello: { port: number };
   commands: {
-    /** Sends an event over every open stream of events; it tells when it was sent, in milliseconds since the epoch. */
+    /** Sends an event over every open event stream, with the time it was sent, in milliseconds since the epoch. */
     emit(): void;
-    /** How many bytes the system has taken of each download since the last question, in order of their beginning. */
+    /** The bytes of each download that the system accepted since the last call, in order of start. */
     sentBytes(): number[];
   };
 };
 
 const BLOCK = Buffer.alloc(65_536, 'y');
 
-/** An API of long answers: `/api/download/BYTES`, `/api/upload`, `/api/events`, WebSockets, and short ones elsewhere. */
+/** A streaming API: `/api/download/BYTES`, `/api/upload`, `/api/events`, WebSockets, and short responses on other paths. */
 const streams = new Set<ServerResponse>();
 const downloads: IncomingMessage['socket'][] = [];
 
@@ -40,7 +40,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       return receive(request, response);
     case 'events':
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-      // http-proxy-middleware passes no header section on before there is something to go with it.
+      // http-proxy-middleware forwards the response head only with the first bytes of the body.
       response.write(': welcome\n\n');
       streams.add(response);
       response.once('close', () => streams.delete(response));

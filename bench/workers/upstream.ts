@@ -3,7 +3,7 @@ import { serveWorker } from '../worker-process.ts';
 import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
-/** How many requests came with a bearer token, and how many without. */
+/** The number of requests with and without a bearer token. */
 export type Calls = { withToken: number; withoutToken: number };
 
 export type UpstreamShape = {
@@ -12,8 +12,8 @@ export type UpstreamShape = {
 };
 
 /**
- * The API: it answers every request with the same bytes, and does as little as HTTP allows, so that what is measured is
- * not waiting for it. It reads where a request ends, so that several may come at once and bodies in any pieces.
+ * The API: it sends the same bytes for every request and does as little work as HTTP allows, so that it is not the
+ * bottleneck. It finds the end of each request, so it accepts pipelined requests and split bodies.
  */
 const response = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n` +
@@ -38,14 +38,14 @@ function serve(socket: Socket): void {
       if (headEnd === -1) break;
       bodyLeft = readHead(bytes.toString('latin1', 0, headEnd));
       bytes = bytes.subarray(headEnd + HEAD_END.length);
-      // The answer may overtake the rest of a body that nobody looks at.
+      // The response may be sent before the rest of the unread body arrives.
       socket.write(response);
     }
     held = bytes;
   });
 }
 
-/** Counts a request, and gives the length of its body. */
+/** Counts a request and returns the length of its body. */
 function readHead(head: string): number {
   if (/\r\nauthorization: Bearer \S/i.test(head)) calls.withToken += 1;
   else calls.withoutToken += 1;

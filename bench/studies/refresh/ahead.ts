@@ -4,7 +4,7 @@ import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { requestText } from '../../workload.ts';
 
-/** Requests while tokens are renewed behind them, beside requests whose tokens live long. */
+/** Requests during refreshes ahead of expiry, compared with requests with long-lived tokens. */
 export type RefreshAhead = {
   rounds: number;
   seconds: number;
@@ -17,14 +17,14 @@ export type RefreshAhead = {
   errors: Record<string, number>;
 };
 
-/** How long tokens live that are renewed all the time. */
+/** Lifetime of the tokens that are refreshed all the time. */
 export const SHORT_SECONDS = 10;
 const LONG_SECONDS = 3600;
 const PEOPLE = 64;
 
 type LoadFigures = { p50: number; p99: number; errors: Record<string, number> };
 
-/** Measures requests of people whose tokens live long beside those of people whose tokens do not, in turn. */
+/** Measures requests with long-lived and with short-lived tokens, alternately. */
 export async function measureAhead(fixture: Fixture, effort: Effort): Promise<RefreshAhead> {
   const { rounds, seconds } = byLength(effort, {
     quick: { rounds: 3, seconds: 4 },
@@ -40,7 +40,7 @@ export async function measureAhead(fixture: Fixture, effort: Effort): Promise<Re
     return { pid, port, requests: () => texts, forwards: true };
   };
   const kind = { method: 'GET', connections: 32 } as const;
-  // The renewals to come are those of the second: its lifetime is the one that stays.
+  // The lifetime set last also applies to refreshed tokens, so the short-lived ones come second.
   const withoutRefresh = await open('withoutRefresh', LONG_SECONDS);
   const withRefresh = await open('withRefresh', SHORT_SECONDS);
   const samples = { withoutRefresh: [], withRefresh: [] } as Record<
@@ -54,7 +54,7 @@ export async function measureAhead(fixture: Fixture, effort: Effort): Promise<Re
       ['withRefresh', withRefresh],
     ] as const;
     for (const [name, candidate] of round % 2 === 0 ? turns : turns.toReversed()) {
-      // Nobody was there while the other had its turn: what is over by then is renewed before the measured time.
+      // Tokens expired while the other gateway was measured: refresh them before the measured time.
       await takeSample(fixture, candidate, kind, 2);
       const before = await fixture.provider.ask('refreshes');
       const sample = await takeSample(fixture, candidate, kind, seconds);

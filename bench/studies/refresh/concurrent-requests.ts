@@ -6,20 +6,20 @@ import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { RESPONSE_BODY, requestText } from '../../workload.ts';
 
-/** Requests of one session that all come when its token is over, through one process or several. */
+/** Concurrent requests of one session with an expired token, through one or more processes. */
 export type ConcurrentRequests = {
   processes: number;
   rounds: number;
-  /** In any round. */
+  /** Token calls per round. */
   tokenCalls: { fewest: number; most: number };
-  /** Of the slowest request of a round, in milliseconds. */
+  /** The slowest request of each round, in milliseconds. */
   slowestMs: { median: number; max: number };
-  /** The same requests with a token that lives, in milliseconds. */
+  /** The median of the slowest request with a valid token, in milliseconds. */
   validTokenSlowestMs: number;
   errors: Record<string, number>;
 };
 
-/** How many requests come at once. */
+/** The number of concurrent requests. */
 export const CONCURRENT_REQUESTS = 32;
 /** How long the token endpoint takes, in milliseconds. */
 export const TOKEN_DELAY_MS = 50;
@@ -27,7 +27,7 @@ const SESSIONS_PER_BATCH = 8;
 const LIFETIME_SECONDS = 5;
 const LONG_SECONDS = 3600;
 
-/** Measures concurrent requests whose token is over, and the same concurrent requests with a token that lives. */
+/** Measures concurrent requests with an expired token, and the same with a valid token. */
 export async function measureConcurrentRequests(
   fixture: Fixture,
   effort: Effort,
@@ -41,7 +41,7 @@ export async function measureConcurrentRequests(
   while (gateways.length < processes) {
     gateways.push(await fixture.coatcheck({ keyPrefix, baseUrl: first.baseUrl }));
   }
-  // Everything that a process does for the first time happens to somebody else.
+  // Warm up every process with another session.
   const [guide = ''] = await first.signIn(['guide']);
   for (let time = 0; time < 20; time += 1) await sendConcurrently(fixture, gateways, guide);
 
@@ -55,7 +55,7 @@ export async function measureConcurrentRequests(
     );
     const signedInMs = performance.now();
     await provider.ask('setLifetime', LONG_SECONDS);
-    // They have been here before: only their tokens will be over.
+    // Let every process see the sessions once, so that only their tokens are expired later.
     const early = await provider.ask('refreshes');
     for (const cookie of cookies) await sendConcurrently(fixture, gateways, cookie);
     if ((await provider.ask('refreshes')) !== early)
@@ -87,7 +87,7 @@ export async function measureConcurrentRequests(
   };
 }
 
-/** Sends requests of one session all at once, shared out among the processes. */
+/** Sends concurrent requests of one session, spread over the processes. */
 async function sendConcurrently(
   fixture: Fixture,
   gateways: readonly Coatcheck[],

@@ -6,13 +6,13 @@ import { readUsage } from '../../usage.ts';
 import { requestText } from '../../workload.ts';
 import type { PopulatedGateway } from './populated-gateway.ts';
 
-/** What a request costs with so many sessions in Redis, each request reading its own. */
+/** The cost of a request that reads its session from Redis. */
 export type Cost = { cpuMicros: number; redisMicros: number; p50: number; p99: number };
 
-/** What requests cost in two cities; ratios are medians of the ratios within each round. */
+/** The cost with few and with many sessions. Each ratio is the median of the ratios per round. */
 export type Costs = { few: Cost; many: Cost; ratio: Cost; errors: Record<string, number> };
 
-/** Measures requests in two cities side by side, in turn. */
+/** Measures requests with few and with many sessions, alternately. */
 export async function compareCosts(
   fixture: Fixture,
   effort: Effort,

@@ -5,21 +5,21 @@ import { listKeys, copyKeys } from '../../redis/copies.ts';
 import { usedMemory } from '../../redis/statistics.ts';
 import type { Fixture } from '../../fixture.ts';
 
-/** A gateway with a Redis of its own, in which people are signed in. */
+/** A gateway with its own Redis and signed-in users. */
 export type PopulatedGateway = {
   gateway: Coatcheck;
   redis: RedisServer;
   cookies: string[];
-  /** The keys that one more sign-in leaves in Redis: the record, and its indexes. */
+  /** The keys that one sign-in creates in Redis: the record and its indexes. */
   pattern: string[];
 };
 
-/** How many people are signed in. */
+/** The number of signed-in users. */
 const PEOPLE = 256;
-/** Whoever is seen a twentieth of that later is written down again: 18 s. */
+/** The gateway writes a used session again after a twentieth of this time: 18 s. */
 const IDLE_TIMEOUT = '6m';
 
-/** Starts a gateway, and signs people in. */
+/** Starts a gateway and signs users in. */
 export async function openPopulatedGateway(fixture: Fixture, redis: RedisServer): Promise<PopulatedGateway> {
   const gateway = await fixture.coatcheck({
     keyPrefix: 'many:',
@@ -32,16 +32,16 @@ export async function openPopulatedGateway(fixture: Fixture, redis: RedisServer)
   cookies.push(...(await gateway.signIn(['the last person'])));
   const left = [...(await listKeys(redis))].filter((key) => !before.has(key));
   const lives = await Promise.all(left.map(async (key) => Number(await redis.command('PTTL', key))));
-  // What lives for seconds only, such as a lock, is no part of a session.
+  // Keys with a TTL of seconds, such as locks, do not belong to the session.
   return { gateway, redis, cookies, pattern: left.filter((_, at) => (lives[at] ?? 0) > 60_000) };
 }
 
-/** The kind of a key: its name without what is random in it. */
+/** The kind of a key: its name without prefix and random part. */
 export function kindOf(key: string): string {
   return key.split(':').slice(1, -1).join(':');
 }
 
-/** Makes as many sessions as are wanted, and gives the memory that each takes, in bytes. */
+/** Creates sessions up to `count` and returns the memory per session, in bytes. */
 export async function populate({ redis, pattern }: PopulatedGateway, count: number): Promise<number> {
   const copies = count - PEOPLE;
   const before = await usedMemory(redis);
@@ -49,7 +49,7 @@ export async function populate({ redis, pattern }: PopulatedGateway, count: numb
   return ((await usedMemory(redis)) - before) / copies;
 }
 
-/** The memory of a key that holds tokens of the same size as JSON, in bytes: what the obvious wiring keeps. */
+/** The memory of a key with tokens of the same size as plain JSON, in bytes, as the obvious wiring stores them. */
 export async function measureJsonBytes(redis: RedisServer, count: number): Promise<number> {
   const key = `session:${'x'.repeat(43)}`;
   const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'x'.repeat(43), idToken: ACCESS_TOKEN };

@@ -8,14 +8,14 @@ import { RESPONSE_BODY, requestText } from '../../workload.ts';
 import type { PopulatedGateway } from './populated-gateway.ts';
 import { measurePhase, type Phase } from './phases.ts';
 
-/** What many people did, one thing after the other. */
+/** The phases of the visit, in order. */
 export type Visits = { phases: Phase[]; errors: Record<string, number> };
 
-/** Longer than a session stays as it is that is used all the time. */
+/** Long enough that the next use of a session is written to Redis. */
 const UNTIL_TOUCHED_MS = 20_000;
 const MAX_CONCURRENT = 8;
 
-/** Lets many people sign in, come back, and be signed out, half of them by an administrator and half by themselves. */
+/** Signs many users in, lets them come back, and signs them out: half through the admin API, half by their own request. */
 export async function visit(
   fixture: Fixture,
   effort: Effort,
@@ -64,7 +64,7 @@ export async function visit(
   return { phases, errors: addUp(errors) };
 }
 
-/** Does something for each of many, a few at a time. */
+/** Runs `work` for every item, a few at a time. */
 async function forEachConcurrently<T>(list: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
   const queue = list.values();
   const worker = async () => {

@@ -6,10 +6,10 @@ import { number } from '../../report/quantity.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';
 
-/** Many streams of events at once. */
+/** The figures of concurrent event streams. */
 export type Events = EventReport & { streams: number; sent: number; cpuMicros: number; memory: MemoryChange };
 
-/** Measures streams over each of which come two events a second. What does not arrive is among the errors. */
+/** Measures event streams with two events per second each. Lost events are added to `errors`. */
 export async function measureEvents(
   { browsers, api }: StreamFixture,
   proxy: MeasuredProxy,

@@ -4,7 +4,7 @@ import { megabytes } from '../../report/quantity.ts';
 import type { Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';
 
-/** A large body on its way. */
+/** The figures of one large body. */
 export type LargeBody = {
   what: 'download' | 'upload';
   bytes: number;
@@ -13,10 +13,10 @@ export type LargeBody = {
   memory: MemoryChange;
 };
 
-/** Before the measured body: what the first large one of all makes a process take is no growth. */
+/** Size of a warm-up body, so that first-time allocations do not count as growth. */
 const FIRST_BYTES = 64 * 1024 ** 2;
 
-/** Measures a download and an upload. What does not arrive is among the errors. */
+/** Measures a download and an upload. Missing bytes are added to `errors`. */
 export async function measureLargeBodies(
   { browsers }: StreamFixture,
   proxy: MeasuredProxy,

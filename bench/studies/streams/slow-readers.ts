@@ -4,19 +4,19 @@ import { median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { RESPONSE_BODY, requestText } from '../../workload.ts';
 
-/** Requests of others while some read hardly anything of what they asked for. */
+/** Requests of other clients while slow clients hardly read their responses. */
 export type SlowReaders = {
   count: number;
-  /** What the API could send of each large answer meanwhile, in bytes: the rest waits there. */
+  /** The bytes of a large response that the API could send meanwhile; backpressure holds the rest back. */
   sentBytes: number;
   p99Ms: { without: number; withSlowReaders: number };
   ratio: number;
 };
 
-/** Far more than the buffers between the two ends can hold. */
+/** Far more than all buffers on the path can hold. */
 export const SLOW_BYTES = 1024 ** 3;
 
-/** Measures requests without slow readers and beside them, in turn. */
+/** Measures requests without and with slow readers, alternately. */
 export async function measureSlowReaders(
   { browsers, api, load }: StreamFixture,
   proxy: MeasuredProxy,
@@ -51,7 +51,7 @@ export async function measureSlowReaders(
     without.push(await measure());
     const begun = await browsers.ask('readSlowly', { ...proxy, count, bytes: SLOW_BYTES });
     if (begun !== count) errors.push(`${proxy.title}: of ${count} slow readers ${begun} had a response`);
-    // Until every buffer on the way is full.
+    // Wait until every buffer on the path is full.
     await sleep(2000);
     withSlowReaders.push(await measure());
     sent = await api.ask('sentBytes');
