@@ -2,13 +2,13 @@ import { parseArgs } from 'node:util';
 import type { Effort } from './study.ts';
 import { studies, type StudyId } from './studies.ts';
 
-/** What was asked for on the command line. */
+/** The parsed command line. */
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'page' }
-  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say' | 'closing'>);
+  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say' | 'cleanup'>);
 
-/** What can be asked for. */
+/** The help text. */
 export const usage = `usage: npm run bench -- [SUBJECT…] [--quick | --long] [--only CASE[,CASE…]]
 
 subjects (default: requests):

@@ -43,10 +43,10 @@ function createApp(bearer: Bearer): express.Express {
   const notes = createNotes();
 
   /** A handler for callers with a good token; its answer says which token that was. */
-  function serve(answer: (caller: Caller, req: express.Request) => object): express.RequestHandler {
+  function serve(createBody: (caller: Caller, req: express.Request) => object): express.RequestHandler {
     return async (req, res) => {
       const caller = await bearer.verify(req.headers.authorization);
-      res.json({ ...answer(caller, req), token: caller.token });
+      res.json({ ...createBody(caller, req), token: caller.token });
     };
   }
 

@@ -17,7 +17,7 @@ export interface Device {
 }
 
 /** Creates the device, at `/device`; `answer` gets what the person said to a question. */
-export function createDevice(answer: (id: string, isApproved: boolean) => Promise<void>): Device {
+export function createDevice(decide: (id: string, isApproved: boolean) => Promise<void>): Device {
   const questions = new Map<string, Question>();
   const routes = express.Router();
   routes.get('/device', (_req, res) => {
@@ -26,7 +26,7 @@ export function createDevice(answer: (id: string, isApproved: boolean) => Promis
   });
   routes.post('/device', express.urlencoded({ extended: false }), async (req, res) => {
     const id = String(req.body?.id);
-    if (questions.delete(id)) await answer(id, req.body.answer === 'yes');
+    if (questions.delete(id)) await decide(id, req.body.answer === 'yes');
     res.redirect(303, '/device');
   });
   return {

@@ -25,8 +25,8 @@ async function findFreePort(): Promise<number> {
 
 async function findObstacle(port: number): Promise<string | undefined> {
   // `localhost` may mean either address: whoever answers on one of them would answer in the gateway's place.
-  const answers = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
-  if (answers.includes(true)) return 'is in use';
+  const responses = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
+  if (responses.includes(true)) return 'is in use';
   const server = createServer().listen(port, '127.0.0.1');
   try {
     await once(server, 'listening');

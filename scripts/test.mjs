@@ -9,23 +9,23 @@ import { attachNode, tool } from './runtime.mjs';
  * docs/security/ names did not run and pass.
  */
 export async function test(progress, args, env) {
-  const folder = mkdtempSync(join(tmpdir(), 'coatcheck-tally-'));
-  const tallyFile = join(folder, 'tally.json');
+  const folder = mkdtempSync(join(tmpdir(), 'coatcheck-test-counts-'));
+  const countsFile = join(folder, 'counts.json');
   try {
-    const reporters = ['--reporter=default', '--reporter=./scripts/tally.mjs'];
+    const reporters = ['--reporter=default', '--reporter=./scripts/count-reporter.mjs'];
     const code = await attachNode(tool('vitest', 'run', ...reporters, ...args), {
       ...env,
-      TALLY_FILE: tallyFile,
+      TEST_COUNTS_FILE: countsFile,
     });
-    return report(progress, code, readTally(tallyFile), args);
+    return report(progress, code, readCounts(countsFile), args);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function report(progress, code, { passed, failed, skipped, unshown }, args) {
+function report(progress, code, { passed, failed, skipped, unproven }, args) {
   const chosen = args.some(choosesByName);
-  const claims = args.length === 0 ? unshown : [];
+  const claims = args.length === 0 ? unproven : [];
   const complete = passed + failed > 0 && (skipped.length === 0 || chosen) && claims.length === 0;
   if (passed + failed === 0) {
     progress.say('✗ no test ran');
@@ -40,12 +40,12 @@ function report(progress, code, { passed, failed, skipped, unshown }, args) {
 }
 
 /** The counts, all nought if vitest ended before it wrote them. */
-function readTally(file) {
+function readCounts(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
-    return { passed: 0, failed: 0, skipped: [], unshown: [] };
+    return { passed: 0, failed: 0, skipped: [], unproven: [] };
   }
 }
 

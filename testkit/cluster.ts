@@ -18,7 +18,7 @@ export type Member = {
 };
 
 /** What came of a request; `cut` when the connection ended before the answer did. */
-export type Answer = {
+export type ClusterResponse = {
   status: number | 'cut';
   headers: IncomingHttpHeaders;
   body: string;
@@ -30,10 +30,10 @@ export type Answer = {
 export type Visitor = {
   readonly name: string;
   /** Calls the API, at a path that ends in the visitor's name. */
-  call(at: Member, path?: string): Promise<Answer>;
+  call(at: Member, path?: string): Promise<ClusterResponse>;
   /** Asks an endpoint of the gateway's own. */
-  get(at: Member, path: string): Promise<Answer>;
-  post(at: Member, path: string): Promise<Answer>;
+  get(at: Member, path: string): Promise<ClusterResponse>;
+  post(at: Member, path: string): Promise<ClusterResponse>;
 };
 
 /** Built gateways in processes of their own, behind one base URL and on one Redis, with all that is around them. */
@@ -67,7 +67,7 @@ export type GatewayCluster = {
   close(): Promise<void>;
 };
 
-export type FleetOptions = {
+export type GatewayClusterOptions = {
   size: number;
   provider?: FakeProviderOptions;
   lockTtlMs?: number;
@@ -85,7 +85,7 @@ const LOCK_TTL_MS = 2_000;
 const SIGN_INS_AT_ONCE = 8;
 
 /** Starts a fleet. */
-export async function openFleet(options: FleetOptions): Promise<GatewayCluster> {
+export async function openGatewayCluster(options: GatewayClusterOptions): Promise<GatewayCluster> {
   const [provider, upstream, redis] = await Promise.all([
     startFakeProvider(options.provider),
     startUpstream(),
@@ -118,7 +118,7 @@ export async function openFleet(options: FleetOptions): Promise<GatewayCluster> 
     return member.program.exit;
   };
 
-  const send = async (at: Member, method: string, path: string, cookie: string): Promise<Answer> => {
+  const send = async (at: Member, method: string, path: string, cookie: string): Promise<ClusterResponse> => {
     const { host, origin } = new URL(BASE_URL);
     const headers = {
       host,

@@ -4,7 +4,7 @@ import { createAuthorize } from './fake-provider/authorize.ts';
 import { createClientAuthentication } from './fake-provider/client-authentication.ts';
 import { createCodes } from './fake-provider/codes.ts';
 import { createEndSession } from './fake-provider/end-session.ts';
-import { type Family, type RefreshTokenBook, createFamilies } from './fake-provider/families.ts';
+import { type Family, type LedgerEntry, createFamilies } from './fake-provider/families.ts';
 import { type Faults, createFaults } from './fake-provider/faults.ts';
 import { createHandler } from './fake-provider/handler.ts';
 import { createIssuance } from './fake-provider/issuance.ts';
@@ -35,7 +35,7 @@ export type FakeProvider = ProviderSettings & {
   /** All tokens by the sign-in they descend from. */
   readonly families: readonly Family[];
   /** Every refresh token issued, how often it was sent and spent, and how its family fares. */
-  books(): RefreshTokenBook[];
+  tokenLedger(): LedgerEntry[];
   /** Every secret issued or received, or those of some kinds. A browser rightly sees `code` and `id_token`. */
   secrets(kinds?: readonly SecretKind[]): string[];
 
@@ -135,7 +135,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
       return traffic.maxConcurrent('token');
     },
     families: families.all,
-    books: () => families.books(),
+    tokenLedger: () => families.tokenLedger(),
     secrets: (kinds) => secrets.list(kinds),
     faults: faultLine.faults,
     signWith: (how) => signer.signIdTokensWith(how),

@@ -69,7 +69,7 @@ export function isNamed(test: RunTest, { file, titles }: Evidence): boolean {
 }
 
 /** The named tests that a run has not shown: none of that name ran, or one of them failed. */
-export function unshown(requirements: readonly Requirement[], tests: readonly RunTest[]): string[] {
+export function unproven(requirements: readonly Requirement[], tests: readonly RunTest[]): string[] {
   const named = new Map(requirements.flatMap(({ evidence }) => evidence).map((each) => [nameOf(each), each]));
   return [...named].flatMap(([name, evidence]) => {
     const found = tests.filter((test) => isNamed(test, evidence));

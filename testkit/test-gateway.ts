@@ -27,14 +27,14 @@ export type TestGateway = {
 };
 
 /** What differs from the usual gateway; a provider that is given is closed with the rest. */
-export type RigOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'provider'>> & {
+export type TestGatewayOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'provider'>> & {
   provider?: FakeProvider;
-  /** Routes in place of the usual ones, all to the upstream of the rig. */
+  /** Routes in place of the usual ones, all to the upstream of the test gateway. */
   routes?: Record<string, unknown>[];
 };
 
-/** Opens a rig. */
-export async function openRig({ routes, ...options }: RigOptions = {}): Promise<TestGateway> {
+/** Opens a test gateway. */
+export async function openTestGateway({ routes, ...options }: TestGatewayOptions = {}): Promise<TestGateway> {
   const [provider, upstream] = await Promise.all([options.provider ?? startFakeProvider(), startUpstream()]);
   upstream.respond(requireToken(provider.isAccessTokenActive));
   const config = {

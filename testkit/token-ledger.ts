@@ -1,5 +1,5 @@
 import type { FakeProvider } from './fake-provider.ts';
-import type { RefreshTokenBook } from './fake-provider/families.ts';
+import type { LedgerEntry } from './fake-provider/families.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What a run came to, by the books of the provider and the requests that reached the API. */
@@ -9,7 +9,7 @@ export type Balance = {
   /** How many of them were spent. */
   spent: number;
   /** Those that were sent to the provider more than once. */
-  repeated: RefreshTokenBook[];
+  repeated: LedgerEntry[];
   /** Who has no living grant at the provider any more, by name. */
   lost: string[];
   /** Requests that reached the API with a token of somebody else than their path names. */
@@ -18,7 +18,7 @@ export type Balance = {
 
 /** Balances the books of a run in which everybody called paths that end in their own name. */
 export function balance({ provider, upstream }: { provider: FakeProvider; upstream: Upstream }): Balance {
-  const books = provider.books();
+  const tokenLedger = provider.tokenLedger();
   const owners = new Map(
     provider.families.flatMap(({ accessTokens, grant }) =>
       accessTokens.map(({ token }) => [token, grant.subject] as const),
@@ -32,9 +32,9 @@ export function balance({ provider, upstream }: { provider: FakeProvider; upstre
     provider.families.filter(({ alive: lives }) => lives).map(({ grant }) => grant.subject),
   );
   return {
-    issued: books.length,
-    spent: books.filter(({ spent }) => spent > 0).length,
-    repeated: books.filter(({ presented }) => presented > 1),
+    issued: tokenLedger.length,
+    spent: tokenLedger.filter(({ spent }) => spent > 0).length,
+    repeated: tokenLedger.filter(({ presented }) => presented > 1),
     lost: [...new Set(provider.families.map(({ grant }) => grant.subject))].filter(
       (name) => !alive.has(name),
     ),

@@ -10,8 +10,8 @@ export async function until<T>(what: string, ask: () => Promise<T | undefined>):
   let cause: unknown;
   while (Date.now() < deadlineMs) {
     try {
-      const answer = await ask();
-      if (answer !== undefined) return answer;
+      const result = await ask();
+      if (result !== undefined) return result;
     } catch (error) {
       cause = error;
     }

@@ -10,7 +10,7 @@ const ROW_HEIGHT = 46;
 const BAR_HEIGHT = 13;
 const TOP = 92;
 
-/** Draws what a request costs each contender, in shares of what it costs `node:http`, as an SVG. */
+/** Draws the CPU cost per request of each candidate, relative to `node:http`, as an SVG. */
 export function drawComparison({ figures }: Comparison): string {
   const shown = figures.filter(({ id }) => id !== 'upstream');
   const largest = Math.max(

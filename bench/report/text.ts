@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { Report, Table } from './report.ts';
 
-/** Writes a report as text for a terminal; errors last, where they are seen. */
+/** Formats a report for a terminal; errors come last, where they are visible. */
 export function renderText({ tables, statements, errors }: Report): string {
   return [
     ...tables.map(renderTable),

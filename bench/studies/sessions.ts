@@ -1,17 +1,17 @@
 import { startRedis } from '../../testkit/redis-server.ts';
-import type { TokenSizes } from '../parts/provider.ts';
+import type { TokenSizes } from '../workers/provider.ts';
 import { scanningCommands } from '../redis/statistics.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
-import { type Report, tellErrors } from '../report/report.ts';
-import { openStage } from '../stage.ts';
+import { type Report, errorLines } from '../report/report.ts';
+import { openFixture } from '../fixture.ts';
 import { addUp } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
-import { kindOf, openCity, populate, weighJson } from './sessions/city.ts';
+import { kindOf, openPopulatedGateway, populate, measureJsonBytes } from './sessions/populated-gateway.ts';
 import { compareCosts, type Cost } from './sessions/costs.ts';
 import type { Phase } from './sessions/phases.ts';
 import { visit } from './sessions/visits.ts';
 
-/** What was measured of many sessions. */
+/** The figures of many sessions. */
 type SessionFigures = {
   few: { sessions: number; cost: Cost };
   many: { sessions: number; cost: Cost };
@@ -25,7 +25,7 @@ type SessionFigures = {
 
 const FEW = 1_000;
 
-/** What happens as sessions become many. */
+/** Measures how cost and memory grow with the number of sessions. */
 export const sessions: Study<SessionFigures> = {
   title: 'A million sessions: CPU per request, memory, and Redis commands',
   cases: [],
@@ -36,23 +36,23 @@ export const sessions: Study<SessionFigures> = {
       usual: { count: 1_000_000, visitors: 10_000 },
       long: { count: 1_000_000, visitors: 10_000 },
     });
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
-      const few = await openCity(stage, stage.redis);
-      const many = await openCity(stage, await stage.open(startRedis()));
-      const jsonBytes = await weighJson(await stage.open(startRedis()), visitors);
+      const few = await openPopulatedGateway(fixture, fixture.redis);
+      const many = await openPopulatedGateway(fixture, await fixture.open(startRedis()));
+      const jsonBytes = await measureJsonBytes(await fixture.open(startRedis()), visitors);
       await populate(few, FEW);
       const bytesASession = await populate(many, count);
       effort.say(`${number(count)} sessions are in Redis, ${kilobytes(bytesASession, 2)} each`);
 
-      const costs = await compareCosts(stage, effort, few, many);
-      const { phases, errors } = await visit(stage, effort, many, visitors);
+      const costs = await compareCosts(fixture, effort, few, many);
+      const { phases, errors } = await visit(fixture, effort, many, visitors);
       return {
         few: { sessions: FEW, cost: costs.few },
         many: { sessions: count, cost: costs.many },
         ratio: costs.ratio,
         memory: {
-          tokens: await stage.provider.ask('tokenSizes'),
+          tokens: await fixture.provider.ask('tokenSizes'),
           keys: many.pattern.map(kindOf),
           bytesASession,
           bytesAsJson: jsonBytes,
@@ -62,7 +62,7 @@ export const sessions: Study<SessionFigures> = {
         errors: addUp([costs.errors, errors]),
       };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
@@ -107,7 +107,7 @@ export const sessions: Study<SessionFigures> = {
         ? 'No command scans the keyspace.'
         : `Commands that scan: ${scanning.join(', ')}.`,
     ],
-    errors: [...tellErrors('sessions', errors), ...scanning.map((name) => `${name} was called, which scans`)],
+    errors: [...errorLines('sessions', errors), ...scanning.map((name) => `${name} was called, which scans`)],
   }),
 };
 

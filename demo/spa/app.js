@@ -1,6 +1,6 @@
 import { createCalls } from './calls.js';
 import { createClient } from './coatcheck/index.js';
-import { openDesk } from './desk.js';
+import { openSignedInPage } from './signed-in-page.js';
 import { at, mark, notify, onClick } from './page.js';
 import { offerSignIn } from './sign-in.js';
 
@@ -9,7 +9,7 @@ const calls = createCalls(gateway);
 
 try {
   const session = await gateway.session();
-  if (session.authenticated) openDesk(session, gateway, calls);
+  if (session.authenticated) openSignedInPage(session, gateway, calls);
   else welcome();
 } catch (error) {
   notify(`The gateway returned an unexpected response. ${error.message}`, 'Try again', () =>

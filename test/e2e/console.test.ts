@@ -3,22 +3,22 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { startChromium } from '../../testkit/chromium.ts';
 import type { Program } from '../../testkit/program.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';
 /** How long a figure may take to show, in milliseconds: the page looks every five seconds. */
 const PATIENCE = { timeout: 20_000 };
 
-let stage: Stage;
+let fixture: Fixture;
 let program: Program;
 let browser: Browser;
 let page: Page;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  stage = await setStage();
+  fixture = await openFixture();
   [program, browser] = await Promise.all([
-    stage.start({ config: { admin: { listen: '127.0.0.1:0', token: TOKEN } } }),
+    fixture.start({ config: { admin: { listen: '127.0.0.1:0', token: TOKEN } } }),
     startChromium(),
   ]);
 });
@@ -29,7 +29,7 @@ beforeEach(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await stage.close();
+  await fixture.close();
 });
 
 /** Opens the console of a program, in a browser that has seen nothing yet. */
@@ -59,10 +59,10 @@ describe('the admin console in a browser', () => {
     await expect.poll(() => textOf('#readiness')).toBe('Ready');
     expect(await textOf('#needs')).toMatch(/store check\s+reachable[^]*provider up\s+yes/);
     expect(await textOf('#refreshes')).toContain('none');
-    const agent = await stage.signedIn(program, 'carol');
+    const agent = await fixture.signedIn(program, 'carol');
     expect(await statusOf(agent)).toBe(200);
-    await stage.provider.stop();
-    onTestFinished(() => stage.provider.start());
+    await fixture.provider.stop();
+    onTestFinished(() => fixture.provider.start());
     await agent.fetch('/auth/logout', { method: 'POST' });
     await expect.poll(() => textOf('#needs'), PATIENCE).toMatch(/provider up\s+no/);
     expect(await textOf('#sessions')).toMatch(/started\s+1\s+ended: logout\s+1/);
@@ -70,7 +70,7 @@ describe('the admin console in a browser', () => {
   });
 
   it('lists the sessions of a user and ends them one by one or together with the right admin token', async () => {
-    const [one, two] = [await stage.signedIn(program), await stage.signedIn(program)];
+    const [one, two] = [await fixture.signedIn(program), await fixture.signedIn(program)];
     const [id, other] = [await idOf(one), await idOf(two)];
     await list('alice', 'another-token-than-the-configured-one');
     await expect.poll(() => textOf('#outcome')).toBe('The admin token is wrong.');
@@ -91,20 +91,20 @@ describe('the admin console in a browser', () => {
 
   it('shows a subject that contains HTML as plain text', async () => {
     const name = '<img src=x onerror=alert(1)>';
-    await stage.signedIn(program, name);
+    await fixture.signedIn(program, name);
     await list(name);
     await expect.poll(() => textOf('#found caption')).toBe(`Sessions of ${name}`);
   });
 
   it('ends every session only after confirmation', async () => {
-    const agent = await stage.signedIn(program);
+    const agent = await fixture.signedIn(program);
     await page.getByRole('button', { name: 'End every session' }).click();
     expect(await page.locator('dialog').isVisible()).toBe(false);
     await page.getByLabel('Admin token').fill(TOKEN);
-    for (const answer of ['Cancel', 'End every session']) {
+    for (const button of ['Cancel', 'End every session']) {
       expect(await statusOf(agent)).toBe(200);
       await page.getByRole('button', { name: 'End every session' }).click();
-      await page.locator('dialog').getByRole('button', { name: answer }).click();
+      await page.locator('dialog').getByRole('button', { name: button }).click();
     }
     await expect.poll(() => textOf('#outcome')).toBe('All sessions ended.');
     expect(await statusOf(agent)).toBe(401);
@@ -123,7 +123,7 @@ describe('the admin console in a browser', () => {
   });
 
   it('offers no session administration when no admin token is configured', async () => {
-    const other = await stage.start();
+    const other = await fixture.start();
     const opened = await open(other);
     await expect.poll(() => opened.locator('#readiness').innerText()).toBe('Ready');
     expect(await opened.getByRole('heading', { name: 'Session administration' }).isVisible()).toBe(false);

@@ -208,7 +208,7 @@ describe.each([
         Promise.all(
           ['/api/one', '/public/one', '/auth/session', '/auth/login', '/'].map((path) =>
             fetch(app + path, { credentials: 'include' }).then(
-              (answer) => answer.text(),
+              (response) => response.text(),
               () => 'refused',
             ),
           ),

@@ -4,24 +4,24 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Program, runProgram } from '../../testkit/program.ts';
 import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 const WORKERS = 3;
 const PATIENCE = { timeout: 15_000 };
 
-let stage: Stage;
+let fixture: Fixture;
 let program: Program;
 
 beforeEach(async () => {
-  stage = await setStage();
-  program = await stage.start({ config: { workers: WORKERS } });
+  fixture = await openFixture();
+  program = await fixture.start({ config: { workers: WORKERS } });
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Browsers of one person on connections of their own: one after the other they come to each worker in turn. */
 function browsersOf(person: UserAgent, count: number): UserAgent[] {
-  return Array.from({ length: count }, () => stage.browser(program, { like: person }));
+  return Array.from({ length: count }, () => fixture.browser(program, { like: person }));
 }
 
 /** The children that run the program too; another one watches over it for the tests. */
@@ -53,7 +53,7 @@ const requestLines = () =>
 
 describe('a gateway with several workers', () => {
   it('serves one port and reports the metrics and the readiness of all workers', async () => {
-    const alice = await stage.signedIn(program);
+    const alice = await fixture.signedIn(program);
     const calls = 5 * WORKERS;
     for (const browser of browsersOf(alice, calls))
       expect((await browser.fetch('/api/one')).status).toBe(200);
@@ -74,39 +74,41 @@ describe('a gateway with several workers', () => {
   });
 
   it('refreshes an expired token once for a hundred requests across all workers', async () => {
-    stage.provider.accessTokenLifetime = 1;
-    const alice = await stage.signedIn(program);
-    stage.provider.accessTokenLifetime = 300;
-    const [expiring] = stage.provider.families[0]?.accessTokens ?? [];
-    await expect.poll(() => stage.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE).toBe(false);
-    const answers = await Promise.all(
+    fixture.provider.accessTokenLifetime = 1;
+    const alice = await fixture.signedIn(program);
+    fixture.provider.accessTokenLifetime = 300;
+    const [expiring] = fixture.provider.families[0]?.accessTokens ?? [];
+    await expect
+      .poll(() => fixture.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE)
+      .toBe(false);
+    const responses = await Promise.all(
       browsersOf(alice, 100).map((browser, at) => browser.fetch(`/api/${at}`)),
     );
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    expect(stage.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
+    expect(fixture.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
   it('finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
-    stage.provider.accessTokenLifetime = 1;
+    fixture.provider.accessTokenLifetime = 1;
     const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
-    const people = await Promise.all(names.map((name) => stage.signedIn(program, name)));
-    stage.provider.accessTokenLifetime = 300;
+    const people = await Promise.all(names.map((name) => fixture.signedIn(program, name)));
+    fixture.provider.accessTokenLifetime = 300;
     const workers = await workersOf(program);
     await expect
       .poll(
         () =>
-          stage.provider.families.some(({ accessTokens }) =>
-            accessTokens.some(({ token }) => stage.provider.isAccessTokenActive(token)),
+          fixture.provider.families.some(({ accessTokens }) =>
+            accessTokens.some(({ token }) => fixture.provider.isAccessTokenActive(token)),
           ),
         PATIENCE,
       )
       .toBe(false);
 
     // The provider has rotated every refresh token, and its responses are on their way.
-    const held = stage.provider.faults.hold('token', 'after');
+    const held = fixture.provider.faults.hold('token', 'after');
     const calls = people.map((person) => person.fetch('/api/one').catch(() => undefined));
     await expect
-      .poll(() => stage.provider.tokenCalls({ grant: 'refresh_token' }), PATIENCE)
+      .poll(() => fixture.provider.tokenCalls({ grant: 'refresh_token' }), PATIENCE)
       .toBe(people.length);
     program.killAlone();
     await expect.poll(() => isRunning(program.pid), PATIENCE).toBe(false);
@@ -114,16 +116,16 @@ describe('a gateway with several workers', () => {
     await Promise.all(calls);
     await expect.poll(() => workers.filter(isRunning), PATIENCE).toEqual([]);
 
-    const successor = await stage.start({ replicaOf: program });
+    const successor = await fixture.start({ replicaOf: program });
     for (const person of people) {
-      const browser = stage.browser(successor, { like: person });
+      const browser = fixture.browser(successor, { like: person });
       expect((await browser.fetch('/api/two')).status).toBe(200);
     }
-    expect(stage.provider.families.map(({ alive }) => alive)).toEqual(people.map(() => true));
+    expect(fixture.provider.families.map(({ alive }) => alive)).toEqual(people.map(() => true));
   });
 
   it('replaces a killed worker while the other workers continue', async () => {
-    const alice = await stage.signedIn(program);
+    const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
     const held: Behaviour = async (_request, response) => {
@@ -131,7 +133,7 @@ describe('a gateway with several workers', () => {
       await gate.promise;
       response.end('done');
     };
-    stage.upstream.respond(held);
+    fixture.upstream.respond(held);
     const calls = browsersOf(alice, 4 * WORKERS).map((browser) =>
       browser.fetch('/api/slow').then(
         ({ status }) => status,
@@ -152,7 +154,7 @@ describe('a gateway with several workers', () => {
     // A connection that the dead worker held is lost; the others are served to the end.
     expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(WORKERS);
 
-    stage.upstream.respond(async (_request, response) => void response.end('done'));
+    fixture.upstream.respond(async (_request, response) => void response.end('done'));
     await expect.poll(async () => (await workersOf(program)).length, PATIENCE).toBe(WORKERS);
     expect(await workersOf(program)).not.toContain(victim);
     for (const browser of browsersOf(alice, 4 * WORKERS))
@@ -161,10 +163,10 @@ describe('a gateway with several workers', () => {
   });
 
   it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
-    const alice = await stage.signedIn(program);
+    const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
-    stage.upstream.respond(async (_request, response) => {
+    fixture.upstream.respond(async (_request, response) => {
       arrived += 1;
       await gate.promise;
       response.end('done');
@@ -185,7 +187,7 @@ describe('a gateway with several workers', () => {
       import cluster from 'node:cluster';
       if (cluster.worker?.id > ${WORKERS}) await new Promise((go) => setTimeout(go, 3000));
     `);
-    program = await stage.start({
+    program = await fixture.start({
       config: { workers: WORKERS },
       env: { NODE_OPTIONS: `--import=data:text/javascript,${module}` },
     });
@@ -232,8 +234,8 @@ baseUrl: http://127.0.0.1:${port}
 listen: 127.0.0.1:${port}
 admin: { listen: '127.0.0.1:0' }
 workers: 2
-provider: { type: oidc, issuer: '${stage.provider.issuer}', clientId: web, clientSecret: secret }
-session: { store: '${stage.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
+provider: { type: oidc, issuer: '${fixture.provider.issuer}', clientId: web, clientSecret: secret }
+session: { store: '${fixture.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
 `);
   taken.close();
   expect(code).toBe(1);

@@ -3,32 +3,32 @@ import { valuesOf } from '../../testkit/header-list.ts';
 import { beginLogin } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import type { RawResponse } from '../../testkit/raw-response.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];
 const OWN = ['Sec-Fetch-Site: same-origin'];
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** The session cookie, as in a Cookie field. */
 let ticket: string;
 
 beforeAll(async () => {
-  rig = await openRig({ baseUrl: `https://${HOST}` });
-  await rig.agent.signIn();
-  ticket = `__Host-Http-coatcheck=${rig.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
+  testGateway = await openTestGateway({ baseUrl: `https://${HOST}` });
+  await testGateway.agent.signIn();
+  ticket = `__Host-Http-coatcheck=${testGateway.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
 });
 
-afterAll(() => rig.close());
+afterAll(() => testGateway.close());
 
 function send(requestLine: string, fields: readonly string[] = [], host = HOST): Promise<RawResponse> {
   const head = [`${requestLine} HTTP/1.1`, `Host: ${host}`, ...fields, '', ''];
-  return rawRequest(rig.gateway.port, head.join('\r\n'));
+  return rawRequest(testGateway.gateway.port, head.join('\r\n'));
 }
 
 /** An answer of every kind that the gateway gives by itself. */
-const answers: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
+const responses: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
   ['a login by navigation', 302, () => send('GET /auth/login', NAVIGATION)],
   ['a login by fetch', 400, () => send('GET /auth/login', ['Sec-Fetch-Mode: cors'])],
   ['an invalid callback', 400, () => send('GET /auth/callback', NAVIGATION)],
@@ -57,36 +57,36 @@ const answers: [what: string, status: number, ask: () => Promise<RawResponse>][]
   ['a TRACE request', 405, () => send('TRACE /')],
 ];
 
-describe.each(answers)('the response to %s', (_what, status, ask) => {
-  let answer: RawResponse;
+describe.each(responses)('the response to %s', (_what, status, ask) => {
+  let response: RawResponse;
 
   beforeAll(async () => {
-    answer = await ask();
+    response = await ask();
   });
 
   it('has Cache-Control no-store (standards: E21)', () => {
-    expect(answer.status).toBe(status);
-    expect(valuesOf(answer.headers, 'cache-control')).toEqual(['no-store']);
+    expect(response.status).toBe(status);
+    expect(valuesOf(response.headers, 'cache-control')).toEqual(['no-store']);
   });
 
   it('has the security headers (standards: E22)', () => {
-    const policy = answer.header('content-security-policy') ?? '';
+    const policy = response.header('content-security-policy') ?? '';
     expect(policy.split('; ')).toEqual(
       expect.arrayContaining(["default-src 'none'", "frame-ancestors 'none'"]),
     );
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    expect(answer.header('x-frame-options')).toBe('DENY');
-    expect(answer.header('referrer-policy')).toBe('no-referrer');
-    expect(answer.header('strict-transport-security')).toBe('max-age=63072000');
-    expect(answer.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
-    const told = answer.headers.map(([name]) => name.toLowerCase());
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('x-frame-options')).toBe('DENY');
+    expect(response.header('referrer-policy')).toBe('no-referrer');
+    expect(response.header('strict-transport-security')).toBe('max-age=63072000');
+    expect(response.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    const told = response.headers.map(([name]) => name.toLowerCase());
     expect(
       told.filter((name) => /^(?:server|x-powered-by|www-authenticate|access-control-.*)$/.test(name)),
     ).toEqual([]);
   });
 
   it('sets each cookie at most once, for this host only, Secure and HttpOnly (standards: A4–A8, E10, E11)', () => {
-    const lines = valuesOf(answer.headers, 'set-cookie');
+    const lines = valuesOf(response.headers, 'set-cookie');
     const names = lines.map((line) => line.split('=', 1)[0]);
     expect(new Set(names).size).toBe(names.length);
     for (const line of lines) {
@@ -107,16 +107,16 @@ it('the response to a rejected upgrade has Cache-Control no-store (standards: E2
     [400, () => send('GET /socket/../live', [origin, ...UPGRADE])],
     [421, () => send('GET /socket/live', [origin, ...UPGRADE], 'evil.example')],
   ] as const) {
-    const answer = await ask();
-    expect(answer.status).toBe(status);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    expect(answer.header('content-type')).toBe('application/problem+json');
-    expect(answer.header('content-security-policy')).toBe(
+    const response = await ask();
+    expect(response.status).toBe(status);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('content-type')).toBe('application/problem+json');
+    expect(response.header('content-security-policy')).toBe(
       "default-src 'none'; frame-ancestors 'none'; sandbox",
     );
-    expect(answer.header('strict-transport-security')).toBe('max-age=63072000');
-    expect(answer.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(response.header('strict-transport-security')).toBe('max-age=63072000');
+    expect(response.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   }
 });
 
@@ -161,9 +161,9 @@ it('the log stays one JSON line per entry whatever a request contains (standards
     await send(`GET ${target}`, [`User-Agent: ${forged}`, `Referer: ${forged}`, `X-Request-Id: ${forged}`]);
   }
   await send('GET /', [], `${HOST}"${forged}`);
-  await beginLogin(rig.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
-  const lines = rig.gateway.logs().split('\n').slice(0, -1);
+  await beginLogin(testGateway.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
+  const lines = testGateway.gateway.logs().split('\n').slice(0, -1);
   expect(lines.length).toBeGreaterThan(4);
   for (const line of lines) expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' });
-  expect(rig.gateway.logs()).not.toContain('\u2028');
+  expect(testGateway.gateway.logs()).not.toContain('\u2028');
 });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Fault } from '../../testkit/fake-provider/faults.ts';
-import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
+import type { TestGateway, TestGatewayOptions } from '../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 
 /** The life of the access tokens here, in milliseconds. */
@@ -11,21 +11,21 @@ const PAUSE = 60_000;
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-/** Opens the rig of a test, with somebody signed in. */
-async function open(options: RigOptions = {}): Promise<TestGateway> {
-  const opened = await openTestRig(options);
+/** Opens the test gateway of a test, with somebody signed in. */
+async function open(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const opened = await openTestGatewayForTest(options);
   await opened.agent.signIn();
   return opened;
 }
 
 beforeEach(async () => {
-  rig = await open();
+  testGateway = await open();
 });
 
-const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
-const call = (path = '/api/one') => rig.agent.fetch(path);
+const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
+const call = (path = '/api/one') => testGateway.agent.fetch(path);
 const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
 const json = (
   code: number,
@@ -38,70 +38,72 @@ const json = (
 });
 
 /** Expects to be told to try again, with the session and its cookie kept. */
-async function expectKept(answer: AgentResponse): Promise<void> {
-  expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-  expect(answer.header('retry-after')).toMatch(/^[1-9]\d*$/);
-  expect(answer.setCookies).toEqual([]);
-  expect(rig.upstream.requests).toEqual([]);
-  expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+async function expectKept(response: AgentResponse): Promise<void> {
+  expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+  expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+  expect(response.setCookies).toEqual([]);
+  expect(testGateway.upstream.requests).toEqual([]);
+  expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
 }
 
 /** Expects the end of the session, told cleanly. */
-function expectEnded(answer: AgentResponse): void {
-  expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
-  expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
-  expect(answer.header('www-authenticate')).toBeUndefined();
+function expectEnded(response: AgentResponse): void {
+  expect(response.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
+  expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+  expect(response.header('www-authenticate')).toBeUndefined();
 }
 
 describe('a refresh token that the provider rejects (standards: G11, A19)', () => {
   it('ends the session, clears the cookie and responds 401 session_expired', async () => {
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE);
-    const replayed = rig.browser({ like: rig.agent });
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE);
+    const replayed = testGateway.browser({ like: testGateway.agent });
     expectEnded(await call());
     expectEnded(await replayed.fetch('/api/one'));
     expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
-    expect(rig.upstream.requests).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
     expect(refreshes()).toBe(1);
   });
 
   it('ends the session for all waiting requests with one token request and no revocation', async () => {
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE);
-    const gate = rig.provider.faults.hold('token');
-    const tabs = Array.from({ length: 20 }, () => rig.browser({ like: rig.agent }));
-    const answers = tabs.map((tab) => tab.fetch('/api/one'));
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE);
+    const gate = testGateway.provider.faults.hold('token');
+    const tabs = Array.from({ length: 20 }, () => testGateway.browser({ like: testGateway.agent }));
+    const responses = tabs.map((tab) => tab.fetch('/api/one'));
     await gate.waiting();
     gate.release();
-    for (const answer of await Promise.all(answers)) expectEnded(answer);
+    for (const response of await Promise.all(responses)) expectEnded(response);
     expect(refreshes()).toBe(1);
-    expect(rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke')).toEqual([]);
+    expect(testGateway.provider.requests.filter(({ endpoint }) => endpoint === 'revoke')).toEqual([]);
   });
 
   it('ends no other session', async () => {
-    const bob = rig.browser();
+    const bob = testGateway.browser();
     await bob.signIn('/', { loginHint: 'bob' });
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE);
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE);
     expectEnded(await call());
     expect((await bob.fetch('/api/one')).status).toBe(200);
   });
 
   it('ends the session in the background while the access token is valid so that only the next call fails', async () => {
-    rig.upstream.respond((_request, response) => void response.end());
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE * 0.85);
+    testGateway.upstream.respond((_request, response) => void response.end());
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE * 0.85);
     expect((await call()).status).toBe(200);
     await vi.waitFor(
-      async () => expectEnded(await rig.browser({ like: rig.agent }).fetch('/api/two')),
+      async () => expectEnded(await testGateway.browser({ like: testGateway.agent }).fetch('/api/two')),
       PATIENCE,
     );
   });
 
   it('makes the call anonymous on an optional route', async () => {
-    rig.upstream.respond((_request, response, record) => void response.end(record.bearer ?? 'anonymous'));
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE);
+    testGateway.upstream.respond(
+      (_request, response, record) => void response.end(record.bearer ?? 'anonymous'),
+    );
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE);
     expect((await call('/optional/one')).text()).toBe('anonymous');
   });
 });
@@ -143,18 +145,18 @@ describe('a refresh that fails for another reason keeps the session (standards: 
   it.each([...misconfigured, ...transient, ...malformed])(
     'and responds 503 until recovery when the token endpoint %s',
     async (_what, fault) => {
-      rig.provider.faults.token = fault;
-      rig.advance(LIFE);
-      for (const answer of await calls(5)) await expectKept(answer);
+      testGateway.provider.faults.token = fault;
+      testGateway.advance(LIFE);
+      for (const response of await calls(5)) await expectKept(response);
       const failed = refreshes();
       expect(failed).toBeGreaterThanOrEqual(1);
       expect(failed).toBeLessThanOrEqual(3);
 
-      rig.provider.faults.clear();
-      rig.advance(PAUSE);
+      testGateway.provider.faults.clear();
+      testGateway.advance(PAUSE);
       expect((await call()).status).toBe(200);
       expect(refreshes()).toBe(failed + 1);
-      expect(rig.provider.books()).toMatchObject([
+      expect(testGateway.provider.tokenLedger()).toMatchObject([
         { spent: 1, reuses: 0 },
         { spent: 0, familyAlive: true },
       ]);
@@ -162,38 +164,38 @@ describe('a refresh that fails for another reason keeps the session (standards: 
   );
 
   it.each(misconfigured)('and is not retried when the token endpoint %s', async (_what, fault) => {
-    rig.provider.faults.token = fault;
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = fault;
+    testGateway.advance(LIFE);
     await expectKept(await call());
     expect(refreshes()).toBe(1);
   });
 
   it('and logs an error when the provider rejects the client', async () => {
-    rig.provider.faults.token = json(401, { error: 'invalid_client' });
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = json(401, { error: 'invalid_client' });
+    testGateway.advance(LIFE);
     await expectKept(await call());
-    expect(rig.gateway.logs()).toMatch(/"level":"error".*"error":"invalid_client"/);
+    expect(testGateway.gateway.logs()).toMatch(/"level":"error".*"error":"invalid_client"/);
   });
 
   it('and is retried so that a transient failure is not visible', async () => {
-    rig.provider.faults.token = { status: 429, times: 2 };
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = { status: 429, times: 2 };
+    testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
     expect(refreshes()).toBe(3);
   });
 
   it('and is sent once more, not twice, after a 504 of a proxy that may have come after the rotation', async () => {
-    rig.provider.faults.token = { status: 504, when: 'after', times: 5 };
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = { status: 504, when: 'after', times: 5 };
+    testGateway.advance(LIFE);
     await expectKept(await call());
     expect(refreshes()).toBe(2);
   });
 
   it('and is tried again after 30 s, whatever Retry-After the provider sends', async () => {
-    rig.provider.faults.token = { status: 429, headers: { 'retry-after': '3600' }, times: 1 };
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = { status: 429, headers: { 'retry-after': '3600' }, times: 1 };
+    testGateway.advance(LIFE);
     await expectKept(await call());
-    rig.advance(30_000);
+    testGateway.advance(30_000);
     expect((await call()).status).toBe(200);
   });
 
@@ -201,30 +203,31 @@ describe('a refresh that fails for another reason keeps the session (standards: 
     ['in seconds', () => '30'],
     ['as a date', () => new Date(Date.now() + 30_000).toUTCString()],
   ])('and is not repeated before the Retry-After of the provider given %s', async (_how, retryAfter) => {
-    rig.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
-    rig.advance(LIFE);
-    const answer = await call();
-    await expectKept(answer);
-    expect(Number(answer.header('retry-after'))).toBeGreaterThan(15);
-    expect(Number(answer.header('retry-after'))).toBeLessThanOrEqual(30);
+    testGateway.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
+    testGateway.advance(LIFE);
+    const response = await call();
+    await expectKept(response);
+    expect(Number(response.header('retry-after'))).toBeGreaterThan(15);
+    expect(Number(response.header('retry-after'))).toBeLessThanOrEqual(30);
     for (const next of await calls(10)) await expectKept(next);
     expect(refreshes()).toBe(1);
-    rig.advance(30_000);
+    testGateway.advance(30_000);
     expect((await call()).status).toBe(200);
   });
 
   it('and limits Retry-After to one hour', async () => {
-    rig.provider.faults.token = { status: 503, headers: { 'retry-after': '99999999' }, times: 1 };
-    rig.advance(LIFE);
+    testGateway.provider.faults.token = { status: 503, headers: { 'retry-after': '99999999' }, times: 1 };
+    testGateway.advance(LIFE);
     expect(Number((await call()).header('retry-after'))).toBe(3_600);
   });
 
   it('and backs off when the token endpoint keeps failing', async () => {
-    rig.provider.faults.token = { status: 500 };
-    rig.advance(LIFE);
-    for (let wave = 0; wave < 10; wave += 1) for (const answer of await calls(10)) await expectKept(answer);
+    testGateway.provider.faults.token = { status: 500 };
+    testGateway.advance(LIFE);
+    for (let wave = 0; wave < 10; wave += 1)
+      for (const response of await calls(10)) await expectKept(response);
     expect(refreshes()).toBe(3);
-    rig.advance(PAUSE);
+    testGateway.advance(PAUSE);
     await expectKept(await call());
     expect(refreshes()).toBeLessThanOrEqual(4);
   });
@@ -232,36 +235,39 @@ describe('a refresh that fails for another reason keeps the session (standards: 
 
 describe('a refresh with an unknown outcome (standards: G15)', () => {
   it('is retried once and succeeds when the provider has not processed the request', async () => {
-    rig.provider.faults.dropBefore('token');
-    rig.advance(LIFE);
+    testGateway.provider.faults.dropBefore('token');
+    testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
-    expect(rig.provider.books()).toMatchObject([{ spent: 1, reuses: 0 }, { familyAlive: true }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([
+      { spent: 1, reuses: 0 },
+      { familyAlive: true },
+    ]);
   });
 
   it('is retried once and succeeds within the grace period of the provider', async () => {
-    Object.assign(rig.provider, { rotate: 'grace', graceMs: 60_000 });
-    rig.provider.faults.dropAfterProcessing('token');
-    rig.advance(LIFE);
+    Object.assign(testGateway.provider, { rotate: 'grace', graceMs: 60_000 });
+    testGateway.provider.faults.dropAfterProcessing('token');
+    testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
     expect(refreshes()).toBe(2);
-    rig.advance(LIFE);
+    testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
-    expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 
   it('ends the session cleanly when each refresh token allows one use', async () => {
-    rig.provider.faults.dropAfterProcessing('token');
-    rig.advance(LIFE);
+    testGateway.provider.faults.dropAfterProcessing('token');
+    testGateway.advance(LIFE);
     expectEnded(await call());
     expect(refreshes()).toBe(2);
-    expect(rig.provider.families).toMatchObject([{ alive: false, reuses: 1 }]);
-    await rig.agent.signIn();
+    expect(testGateway.provider.families).toMatchObject([{ alive: false, reuses: 1 }]);
+    await testGateway.agent.signIn();
     expect((await call()).status).toBe(200);
   });
 
   it('is retried only once', async () => {
-    rig.provider.faults.dropBefore('token', 100);
-    rig.advance(LIFE);
+    testGateway.provider.faults.dropBefore('token', 100);
+    testGateway.advance(LIFE);
     await expectKept(await call());
     expect(refreshes()).toBe(2);
   });
@@ -269,41 +275,41 @@ describe('a refresh with an unknown outcome (standards: G15)', () => {
 
 describe('a refresh that exceeds its timeout (standards: G24)', () => {
   beforeEach(async () => {
-    rig = await open({ config: { refresh: { timeout: '250ms', retries: 0 } } });
-    Object.assign(rig.provider, { rotate: 'grace', graceMs: 60_000 });
-    rig.advance(LIFE);
+    testGateway = await open({ config: { refresh: { timeout: '250ms', retries: 0 } } });
+    Object.assign(testGateway.provider, { rotate: 'grace', graceMs: 60_000 });
+    testGateway.advance(LIFE);
   });
 
   it('causes a 503, keeps the session and lets a later call succeed', async () => {
-    const gate = rig.provider.faults.hold('token');
-    for (const answer of await calls(10)) await expectKept(answer);
+    const gate = testGateway.provider.faults.hold('token');
+    for (const response of await calls(10)) await expectKept(response);
     expect(refreshes()).toBe(1);
     gate.release();
     await vi.waitFor(async () => expect((await call()).status).toBe(200), PATIENCE);
-    expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 
   it('causes a 503 when the token response arrives too slowly', async () => {
-    rig.provider.faults.delayMs('token', 5_000);
+    testGateway.provider.faults.delayMs('token', 5_000);
     await expectKept(await call());
-    rig.provider.faults.delayMs('token', 0);
+    testGateway.provider.faults.delayMs('token', 0);
     await vi.waitFor(async () => expect((await call()).status).toBe(200), PATIENCE);
   });
 });
 
 describe('refresh.maxPerMinute', () => {
   it('limits the refreshes of one session and allows more a minute later', async () => {
-    rig = await open({ config: { refresh: { maxPerMinute: 3 } } });
-    rig.provider.accessTokenLifetime = 2;
-    rig.advance(LIFE);
+    testGateway = await open({ config: { refresh: { maxPerMinute: 3 } } });
+    testGateway.provider.accessTokenLifetime = 2;
+    testGateway.advance(LIFE);
     const statuses = [];
     for (let each = 0; each < 6; each += 1) {
       statuses.push((await call()).status);
-      rig.advance(2_000);
+      testGateway.advance(2_000);
     }
     expect(statuses).toEqual([200, 200, 200, 503, 503, 503]);
     expect(refreshes()).toBe(3);
-    rig.advance(60_000);
+    testGateway.advance(60_000);
     expect((await call()).status).toBe(200);
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
@@ -12,7 +12,7 @@ let alice: UserAgent;
 let others: UserAgent[];
 
 beforeEach(async () => {
-  gateway = await openTestRig({
+  gateway = await openTestGatewayForTest({
     config: { provider: { rejectionErrors: ['invalid_grant', 'token_inactive'] } },
   });
   alice = gateway.browser();
@@ -96,7 +96,7 @@ describe('a session for which the provider wants to see the person', () => {
 
 describe('a route whose resource the provider does not know', () => {
   it('gets step_up_required for its own calls, and takes no refresh from others', async () => {
-    const market = await openTestRig({
+    const market = await openTestGatewayForTest({
       routes: [{ path: '/api' }, { path: '/wrong', resource: ['https://wrong.example.test'] }],
     });
     await market.agent.signIn();

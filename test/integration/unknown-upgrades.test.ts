@@ -62,8 +62,8 @@ describe('a request that offers an upgrade to a protocol other than WebSocket', 
     'is handled as if it did not: %s (RFC 9110, section 7.8)',
     async (offer) => {
       const fields = H2C.map((field) => field.replace('h2c', offer));
-      const answer = await rawRequest(port, head('GET /public/one HTTP/1.1', ...fields));
-      expect([answer.status, answer.header('connection')]).toEqual([200, 'close']);
+      const response = await rawRequest(port, head('GET /public/one HTTP/1.1', ...fields));
+      expect([response.status, response.header('connection')]).toEqual([200, 'close']);
       expectPlain(upstream, '/public/one');
       const session = head('GET /auth/session HTTP/1.1', 'X-CSRF: 1', ...fields);
       expect((await rawRequest(port, session)).status).toBe(200);
@@ -99,8 +99,8 @@ describe('a request that offers an upgrade to a protocol other than WebSocket', 
       (request, socket: Socket, early) => gateway.upgrade(request, socket, early),
     );
     const listener = await listenOnLoopback(own);
-    const answer = await rawRequest(listener.port, head('GET /public/one HTTP/1.1', ...H2C));
-    expect([answer.status, answer.header('connection')]).toEqual([200, 'close']);
+    const response = await rawRequest(listener.port, head('GET /public/one HTTP/1.1', ...H2C));
+    expect([response.status, response.header('connection')]).toEqual([200, 'close']);
     await listener.stop();
     await gateway.close();
   });

@@ -5,7 +5,7 @@ import { type Stage, codeOf, namesOf, openStage, sha256 } from '../integration/p
 import { valuesOf } from '../../testkit/header-list.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import { startRedis } from '../../testkit/redis-server.ts';
-import { openRig } from '../../testkit/test-gateway.ts';
+import { openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 let stage: Stage;
@@ -86,8 +86,8 @@ describe('a smuggled request inside another request', () => {
       await head;
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\nok');
     };
-    const answer = await stage.send('GET /raw/one HTTP/1.1');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
+    const response = await stage.send('GET /raw/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
   });
 
   it('is not read from the bytes after an upgrade request that the upstream refuses (CVE-2026-2833; standards: F26)', async () => {
@@ -133,8 +133,8 @@ describe('an upgrade request', () => {
     'has its Origin compared with the base URL instead of the host in its target: %s (CVE-2026-126344 / GHSA-7v5p-43qr-wch5; standards: F24)',
     async (target) => {
       for (const origin of ['http://evil.example', 'https://evil.example']) {
-        const answer = await stage.send(`GET ${target} HTTP/1.1`, [`Origin: ${origin}`, ...UPGRADE]);
-        expect(answer.status).toBe(400);
+        const response = await stage.send(`GET ${target} HTTP/1.1`, [`Origin: ${origin}`, ...UPGRADE]);
+        expect(response.status).toBe(400);
       }
       expect(
         (await stage.send('GET /socket/live HTTP/1.1', ['Origin: http://evil.example', ...UPGRADE])).status,
@@ -149,8 +149,11 @@ describe('an upgrade request', () => {
       const connection = await stage.open();
       connection.write(stage.head(`GET ${target} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE));
       connection.reset();
-      const answer = await stage.send(`GET ${target} HTTP/1.1`, [`Origin: ${stage.gateway.url}`, ...UPGRADE]);
-      expect([101, 400, 404, 502]).toContain(answer.status);
+      const response = await stage.send(`GET ${target} HTTP/1.1`, [
+        `Origin: ${stage.gateway.url}`,
+        ...UPGRADE,
+      ]);
+      expect([101, 400, 404, 502]).toContain(response.status);
     }
     expect(stage.gateway.logs()).not.toContain('unexpected error');
     await expectService();
@@ -175,8 +178,12 @@ describe('a request body', () => {
         const fields =
           framing === 'length' ? [`Content-Length: ${body.length}`] : ['Transfer-Encoding: chunked'];
         const sent = framing === 'length' ? body : `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
-        const answer = await stage.send('POST /api/one HTTP/1.1', [`Content-Type: ${type}`, ...fields], sent);
-        expect(answer.status).toBe(200);
+        const response = await stage.send(
+          'POST /api/one HTTP/1.1',
+          [`Content-Type: ${type}`, ...fields],
+          sent,
+        );
+        expect(response.status).toBe(200);
         const request = stage.received();
         expect([request.bodySha256, request.header('content-type')]).toEqual([sha256(body), type]);
       }
@@ -245,20 +252,22 @@ describe('a request header field', () => {
 
 it('concurrent requests at two replicas spend a refresh token once (CVE-2026-1035, CVE-2026-53517, CVE-2026-50631; standards: G6)', async () => {
   const redis = await startRedis();
-  const rig = await openRig({ store: redis.url });
-  const replica = await rig.replica();
-  await rig.agent.signIn();
-  const elsewhere = rig.browser({ like: rig.agent, at: replica });
+  const testGateway = await openTestGateway({ store: redis.url });
+  const replica = await testGateway.replica();
+  await testGateway.agent.signIn();
+  const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
   for (let round = 1; round <= 3; round += 1) {
-    rig.advance(300_000);
-    const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? rig.agent : elsewhere).fetch(`/api/${at}`)),
+    testGateway.advance(300_000);
+    const responses = await Promise.all(
+      Array.from({ length: 30 }, (_, at) =>
+        (at % 2 === 0 ? testGateway.agent : elsewhere).fetch(`/api/${at}`),
+      ),
     );
-    expect(answers.map(({ status }) => status)).toEqual(Array(30).fill(200));
-    expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(round);
+    expect(responses.map(({ status }) => status)).toEqual(Array(30).fill(200));
+    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(round);
   }
-  expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
-  expect(rig.provider.books().filter(({ presented }) => presented > 1)).toEqual([]);
-  await rig.close();
+  expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+  expect(testGateway.provider.tokenLedger().filter(({ presented }) => presented > 1)).toEqual([]);
+  await testGateway.close();
   await redis.close();
 });

@@ -253,8 +253,8 @@ describe('the path of a request to one route', () => {
   ])(
     'is rejected on an upgrade when it could leave its route: %s (CVE-2026-15631; standards: F13, F24)',
     async (path) => {
-      const answer = await stage.send(`GET ${path} HTTP/1.1`, [`Origin: ${stage.gateway.url}`, ...UPGRADE]);
-      expect(answer.status).toBe(400);
+      const response = await stage.send(`GET ${path} HTTP/1.1`, [`Origin: ${stage.gateway.url}`, ...UPGRADE]);
+      expect(response.status).toBe(400);
       expect(stage.upstream.upgrades).toEqual([]);
       expect(admin.upgrades).toEqual([]);
     },

@@ -7,8 +7,8 @@ import { type Stage, answering, codeOf, namesOf, openStage } from '../integratio
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
-import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { openTestGatewayForEachTest } from '../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { redirect } from '../../testkit/upstream/behaviours.ts';
 
@@ -79,8 +79,8 @@ describe('a credential', () => {
     for (const code of [301, 302, 303, 307, 308]) {
       for (const location of [`${elsewhere.url}/steal`, `//127.0.0.1:${elsewhere.port}/steal`]) {
         stage.upstream.respond(redirect(location, code));
-        const answer = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
-        expect([answer.status, answer.header('location')]).toEqual([code, location]);
+        const response = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
+        expect([response.status, response.header('location')]).toEqual([code, location]);
         expect(stage.received().target).toBe('/api/one');
       }
     }
@@ -97,8 +97,8 @@ describe('a credential', () => {
     const listener = await listenOnLoopback(server);
     const upstream = `https://127.0.0.1:${listener.port}`;
     const other = await openStage({ routes: [{ path: '/tls', upstream, websocket: true }] });
-    const answer = await other.send('GET /tls/one HTTP/1.1');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    const response = await other.send('GET /tls/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     const upgrade = [
       'Connection: Upgrade',
       'Upgrade: websocket',
@@ -124,9 +124,9 @@ describe('a credential', () => {
       '/env',
       '/',
     ]) {
-      const answer = await closed.send(`GET ${path} HTTP/1.1`);
-      expect(answer.status).toBe(404);
-      expect(answer.body.toString()).not.toMatch(/process_|coatcheck_|heap/);
+      const response = await closed.send(`GET ${path} HTTP/1.1`);
+      expect(response.status).toBe(404);
+      expect(response.body.toString()).not.toMatch(/process_|coatcheck_|heap/);
     }
     expect((await fetch(`${closed.gateway.adminUrl}/metrics`)).status).toBe(200);
     await closed.close();
@@ -138,18 +138,18 @@ describe('a redirect from the provider', () => {
     'by its %s endpoint is not followed and sends no secret elsewhere (CVE-2026-111756, CVE-2026-120415; standards: F18)',
     async (endpoint) => {
       const elsewhere = await startUpstream();
-      const rig = await openRig();
-      if (endpoint === 'revoke') await rig.agent.signIn();
-      rig.provider.faults[endpoint] = {
+      const testGateway = await openTestGateway();
+      if (endpoint === 'revoke') await testGateway.agent.signIn();
+      testGateway.provider.faults[endpoint] = {
         status: 307,
         headers: { location: `${elsewhere.url}/steal` },
         body: {},
       };
-      if (endpoint === 'revoke') await rig.agent.fetch('/auth/logout', { method: 'POST' });
-      else await rig.agent.navigate('/auth/login', { from: 'page' }).catch(() => undefined);
+      if (endpoint === 'revoke') await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+      else await testGateway.agent.navigate('/auth/login', { from: 'page' }).catch(() => undefined);
       expect(elsewhere.requests).toEqual([]);
-      expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
-      await rig.close();
+      expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
+      await testGateway.close();
       await elsewhere.close();
     },
   );
@@ -157,14 +157,14 @@ describe('a redirect from the provider', () => {
 
 describe('a sealed value', () => {
   let redis: RedisServer;
-  let rig: TestGateway;
+  let testGateway: TestGateway;
 
-  openTestRigs((opened) => ({ redis, rig } = opened));
+  openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
   it('differs each time in salt, initialization vector and ciphertext (CVE-2021-32791; standards: E5)', async () => {
     const tickets = new Set<string>();
     for (let time = 0; time < 8; time += 1) {
-      const agent = rig.browser();
+      const agent = testGateway.browser();
       await agent.signIn();
       const seal = agent.cookies.get('coatcheck')?.value ?? '';
       // Salt, initialisation vector and ciphertext each.
@@ -177,25 +177,25 @@ describe('a sealed value', () => {
   });
 
   it('that was tampered with gets the same response whichever bit changed (CVE-2026-47775; standards: E5)', async () => {
-    await rig.agent.signIn();
-    const seal = rig.agent.cookies.get('coatcheck')?.value ?? '';
-    const answers = new Set<string>();
+    await testGateway.agent.signIn();
+    const seal = testGateway.agent.cookies.get('coatcheck')?.value ?? '';
+    const responses = new Set<string>();
     const parts = seal.split('*');
     for (const [at, part] of parts.entries()) {
       for (const place of [0, part.length >> 1, part.length - 1]) {
         if (part === '') continue;
         const turned = (part[place] === 'A' ? 'B' : 'A') + part.slice(place + 1);
         const forged = parts.with(at, part.slice(0, place) + turned).join('*');
-        const agent = rig.browser();
+        const agent = testGateway.browser();
         agent.setCookie(`coatcheck=${forged}; Path=/`);
-        const answer = await agent.fetch('/api/one');
-        const { requestId: _own, ...problem } = answer.json() as Record<string, unknown>;
-        answers.add(JSON.stringify([answer.status, problem, answer.setCookies]));
+        const response = await agent.fetch('/api/one');
+        const { requestId: _own, ...problem } = response.json() as Record<string, unknown>;
+        responses.add(JSON.stringify([response.status, problem, response.setCookies]));
       }
     }
-    expect(answers.size).toBe(1);
-    expect([...answers].join()).toContain('session_expired');
-    expect(rig.upstream.requests).toEqual([]);
+    expect(responses.size).toBe(1);
+    expect([...responses].join()).toContain('session_expired');
+    expect(testGateway.upstream.requests).toEqual([]);
   });
 
   it('is never decompressed because a compressed ID token is rejected unopened (GHSA-hhhv-q57g-882q; standards: C27)', async () => {
@@ -207,10 +207,10 @@ describe('a sealed value', () => {
       Buffer.from(JSON.stringify(header)).toString('base64url'),
       ...bomb.split('.').slice(1),
     ].join('.');
-    rig.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
-    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
+    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
     expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
-    expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+    expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { startGateway } from '../../testkit/gateway.ts';
 import { authorize, beginLogin, login } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
@@ -11,24 +11,24 @@ import type { UserAgent } from '../../testkit/user-agent.ts';
  * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.
  */
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeEach(async () => {
-  rig = await openRig();
+  testGateway = await openTestGateway();
 });
 
-afterEach(() => rig.close());
+afterEach(() => testGateway.close());
 
 /** Begins a login and gives the callback that the provider answers with. */
-async function answerOfProvider(agent = rig.agent, query?: string): Promise<URL> {
+async function answerOfProvider(agent = testGateway.agent, query?: string): Promise<URL> {
   return authorize(agent, await beginLogin(agent, query));
 }
 
 /** Expects that a callback signed nobody in, and that no code was redeemed for it. */
-async function expectRefused(answer: AgentResponse, agent: UserAgent = rig.agent): Promise<void> {
-  expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
-  expect(answer.header('location')).toBeUndefined();
-  expect(rig.provider.tokenCalls()).toBe(0);
+async function expectRefused(response: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
+  expect(response.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
+  expect(response.header('location')).toBeUndefined();
+  expect(testGateway.provider.tokenCalls()).toBe(0);
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
 }
 
@@ -36,25 +36,25 @@ describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: an altered authorizat
   it('a login whose authorization request lost its state starts no session (standards: B2)', async () => {
     const callback = await answerOfProvider();
     callback.searchParams.delete('state');
-    await expectRefused(await rig.agent.get(callback.href));
+    await expectRefused(await testGateway.agent.get(callback.href));
   });
 
   it('a login whose authorization request lost its nonce starts no session (standards: C11)', async () => {
-    rig.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
-    const answer = await login(rig.agent);
-    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    testGateway.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
+    const response = await login(testGateway.agent);
+    expect(response.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
   it.each(['code_challenge', 'nonce', 'state'])(
     'a login whose authorization request carries the %s of another browser starts no session (standards: B3, B4)',
     async (name) => {
-      const [own, others] = [await beginLogin(rig.agent), await beginLogin(rig.browser())];
+      const [own, others] = [await beginLogin(testGateway.agent), await beginLogin(testGateway.browser())];
       const altered = new URL(own.authorizationUrl);
       altered.searchParams.set(name, others.authorizationUrl.searchParams.get(name) ?? '');
-      const callback = await authorize(rig.agent, { ...own, authorizationUrl: altered });
-      expect((await rig.agent.get(callback.href)).json()).toMatchObject({ code: 'login_failed' });
-      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+      const callback = await authorize(testGateway.agent, { ...own, authorizationUrl: altered });
+      expect((await testGateway.agent.get(callback.href)).json()).toMatchObject({ code: 'login_failed' });
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     },
   );
 });
@@ -64,11 +64,15 @@ describe('CVE-2026-73419, Auth.js: a login that begins with one provider and fin
     const other = await startFakeProvider();
     onTestFinished(() => other.close());
     other.metadata['authorization_response_iss_parameter_supported'] = false;
-    const gateway = await startGateway({ provider: other, upstream: rig.upstream, baseUrl: rig.gateway.url });
+    const gateway = await startGateway({
+      provider: other,
+      upstream: testGateway.upstream,
+      baseUrl: testGateway.gateway.url,
+    });
     onTestFinished(() => gateway.close());
     const callback = await answerOfProvider();
     callback.searchParams.delete('iss');
-    const victim = rig.browser({ like: rig.agent, at: gateway });
+    const victim = testGateway.browser({ like: testGateway.agent, at: gateway });
     await expectRefused(await victim.get(callback.href), victim);
     expect(other.tokenCalls()).toBe(0);
   });
@@ -100,15 +104,15 @@ describe.each([
     'rejects a callback whose state %s although the browser has begun a login (standards: B2)',
     async (_what, change) => {
       const callback = await answerOfProvider();
-      change(callback, await answerOfProvider(rig.browser(), '?login_hint=mallory'));
-      await expectRefused(await rig.agent.get(callback.href));
+      change(callback, await answerOfProvider(testGateway.browser(), '?login_hint=mallory'));
+      await expectRefused(await testGateway.agent.get(callback.href));
     },
   );
 
   it('rejects a complete authorization response of an attacker and signs nobody in (standards: B2, E16)', async () => {
-    const attackers = await answerOfProvider(rig.browser(), '?login_hint=mallory');
-    await beginLogin(rig.agent);
-    await expectRefused(await rig.agent.get(attackers.href));
+    const attackers = await answerOfProvider(testGateway.browser(), '?login_hint=mallory');
+    await beginLogin(testGateway.agent);
+    await expectRefused(await testGateway.agent.get(attackers.href));
   });
 });
 
@@ -116,20 +120,20 @@ describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
   it.each(['access_token', 'id_token', 'token', 'response'])(
     'is rejected with "%s" in place of the code and in addition to it (standards: C24)',
     async (name) => {
-      await rig.browser().signIn();
-      const stolen = rig.provider.secrets(['access_token']).at(-1) ?? '';
-      const before = rig.provider.tokenCalls();
+      await testGateway.browser().signIn();
+      const stolen = testGateway.provider.secrets(['access_token']).at(-1) ?? '';
+      const before = testGateway.provider.tokenCalls();
       for (const keepsCode of [false, true]) {
         const callback = await answerOfProvider();
         if (!keepsCode) callback.searchParams.delete('code');
         callback.searchParams.set(name, stolen);
-        expect((await rig.agent.get(callback.href)).json()).toMatchObject({
+        expect((await testGateway.agent.get(callback.href)).json()).toMatchObject({
           status: 400,
           code: 'login_failed',
         });
       }
-      expect(rig.provider.tokenCalls()).toBe(before);
-      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+      expect(testGateway.provider.tokenCalls()).toBe(before);
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     },
   );
 });
@@ -142,9 +146,9 @@ describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters injecte
     'login_hint=a%26scope%3Dadmin',
     'prompt=none%26scope%3Dadmin',
   ])('the authorization request contains no injected value from the login query %s', async (query) => {
-    const { searchParams } = (await beginLogin(rig.agent, `?${query}`)).authorizationUrl;
+    const { searchParams } = (await beginLogin(testGateway.agent, `?${query}`)).authorizationUrl;
     expect(searchParams.getAll('scope')).toEqual(['openid profile email offline_access']);
-    expect(searchParams.getAll('redirect_uri')).toEqual([`${rig.gateway.url}/auth/callback`]);
+    expect(searchParams.getAll('redirect_uri')).toEqual([`${testGateway.gateway.url}/auth/callback`]);
     expect(searchParams.getAll('client_id')).toEqual(['web']);
     expect(searchParams.getAll('response_type')).toEqual(['code']);
     expect([...searchParams.keys()]).not.toContain('acr_values');
@@ -166,16 +170,18 @@ describe.each([
       callback.searchParams.set(name, markup);
       if (name === 'error_description' || name === 'error_uri')
         callback.searchParams.set('error', 'server_error');
-      const answer = await rig.agent.get(callback.href);
-      expect(answer.text()).not.toMatch(/[<>]/);
+      const response = await testGateway.agent.get(callback.href);
+      expect(response.text()).not.toMatch(/[<>]/);
       // What is of no meaning here is passed over, and the login ends without a body.
-      expect(answer.header('content-type') ?? 'no body').toMatch(/^(?:no body|application\/problem\+json)$/);
+      expect(response.header('content-type') ?? 'no body').toMatch(
+        /^(?:no body|application\/problem\+json)$/,
+      );
     }
     for (const path of ['login?returnTo', 'login?login_hint', 'callback?state', 'callback?error', 'none?x']) {
-      const answer = await rig.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
-      expect(answer.text()).not.toContain('<');
-      expect(answer.header('x-content-type-options')).toBe('nosniff');
-      expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+      const response = await testGateway.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
+      expect(response.text()).not.toContain('<');
+      expect(response.header('x-content-type-options')).toBe('nosniff');
+      expect(response.header('content-security-policy')).toContain("default-src 'none'");
     }
   });
 });
@@ -193,7 +199,7 @@ describe('CVE-2022-31093, next-auth: a malformed return URL that throws and leav
     '\u{1f600}',
   ])('a login with the returnTo %j completes and redirects to a path of the app', async (returnTo) => {
     for (const value of [encodeURIComponent(returnTo), returnTo.replace(/[^\x21-\x7e]/g, '%ff')]) {
-      const callback = await login(rig.agent, `?returnTo=${value}`);
+      const callback = await login(testGateway.agent, `?returnTo=${value}`);
       expect(callback.status).toBe(303);
       expect(callback.header('location')).toMatch(/^\/(?:%+)?$/);
     }
@@ -215,13 +221,13 @@ describe('CVE-2023-27496, Envoy: a callback without a state that crashes the pro
     '?error=',
     '?&&&',
   ])('rejects a callback with the query %j and completes the next login (standards: C29)', async (query) => {
-    const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\n\r\n`;
-    const answer = await rawRequest(rig.gateway.port, head);
-    expect(answer.status).toBe(400);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({
+    const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\n\r\n`;
+    const response = await rawRequest(testGateway.gateway.port, head);
+    expect(response.status).toBe(400);
+    expect(JSON.parse(response.body.toString())).toMatchObject({
       code: expect.stringMatching(/login_failed|bad_request/),
     });
-    await rig.agent.signIn();
+    await testGateway.agent.signIn();
   });
 });
 
@@ -229,13 +235,13 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected cont
   it.each(['navigate', 'cors'])(
     'the 401 for a request in mode %s contains nothing from the API (standards: A21, F33)',
     async (mode) => {
-      rig.upstream.respond((_request, response) => void response.end('canary of the API'));
-      const answer = await rig.agent.get('/api/one', {
+      testGateway.upstream.respond((_request, response) => void response.end('canary of the API'));
+      const answer = await testGateway.agent.get('/api/one', {
         headers: { 'sec-fetch-mode': mode, 'sec-fetch-site': 'same-origin' },
       });
       expect(answer.json()).toMatchObject({ status: 401, code: 'session_required', loginUrl: '/auth/login' });
-      expect(rig.agent.received()).not.toContain('canary of the API');
-      expect(rig.upstream.requests).toEqual([]);
+      expect(testGateway.agent.received()).not.toContain('canary of the API');
+      expect(testGateway.upstream.requests).toEqual([]);
     },
   );
 });
@@ -243,16 +249,16 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected cont
 describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not verified', () => {
   it('rejects a login cookie in which any character was changed (standards: B7)', async () => {
     const callback = await answerOfProvider();
-    const [cookie] = rig.agent.cookies.all();
+    const [cookie] = testGateway.agent.cookies.all();
     const seal = cookie?.value ?? '';
     // Every 16th character: all parts of a seal are longer than that.
     for (let at = 0; at < seal.length; at += 16) {
       const other = seal[at] === 'A' ? 'B' : 'A';
       const forged = `${cookie?.name}=${seal.slice(0, at)}${other}${seal.slice(at + 1)}`;
-      const answer = await rig.browser().get(callback.href, { headers: { cookie: forged } });
-      expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+      const response = await testGateway.browser().get(callback.href, { headers: { cookie: forged } });
+      expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     }
-    expect(rig.provider.tokenCalls()).toBe(0);
-    expect((await rig.agent.get(callback.href)).status).toBe(303);
+    expect(testGateway.provider.tokenCalls()).toBe(0);
+    expect((await testGateway.agent.get(callback.href)).status).toBe(303);
   });
 });

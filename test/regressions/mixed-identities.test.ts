@@ -4,50 +4,54 @@ import { parseConfig } from '../../src/config/load.ts';
 import { type Stage, answering, openStage } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { requireToken } from '../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
 
 describe('the access token of another user', () => {
   const PEOPLE = 30;
-  let rig: TestGateway;
+  let testGateway: TestGateway;
   let orders: Upstream;
   let people: { name: string; agent: UserAgent }[];
 
   beforeAll(async () => {
     orders = await startUpstream();
-    rig = await openRig({
+    testGateway = await openTestGateway({
       config: { provider: { scopes: ['openid', 'email', 'offline_access', 'orders.read'] } },
       routes: [{ path: '/api' }, { path: '/orders', upstream: orders.url, scopes: ['orders.read'] }],
     });
-    for (const { respond } of [rig.upstream, orders]) {
+    for (const { respond } of [testGateway.upstream, orders]) {
       respond(
-        requireToken(rig.provider.isAccessTokenActive, (_request, response, { target, bearer }) => {
+        requireToken(testGateway.provider.isAccessTokenActive, (_request, response, { target, bearer }) => {
           response.end(`${target} ${subjectOf(bearer)}`);
         }),
       );
     }
-    people = Array.from({ length: PEOPLE }, (_, at) => ({ name: `person-${at}`, agent: rig.browser() }));
+    people = Array.from({ length: PEOPLE }, (_, at) => ({
+      name: `person-${at}`,
+      agent: testGateway.browser(),
+    }));
     for (const { name, agent } of people) await agent.signIn('/', { loginHint: name });
   });
 
   afterAll(async () => {
-    await rig.close();
+    await testGateway.close();
     await orders.close();
   });
 
   /** Whose an access token is, in the provider's books. */
   const subjectOf = (bearer: string | undefined) =>
-    rig.provider.families.find(({ accessTokens }) => accessTokens.some(({ token }) => token === bearer))
-      ?.grant.subject;
+    testGateway.provider.families.find(({ accessTokens }) =>
+      accessTokens.some(({ token }) => token === bearer),
+    )?.grant.subject;
 
   const callAtOnce = async (...paths: string[]) => {
     const mixed = await Promise.all(
       people.flatMap(({ name, agent }) =>
         paths.map(async (path) => {
-          const answer = (await agent.fetch(`${path}/${name}`)).text();
-          return answer === `${path}/${name} ${name}` ? [] : [answer];
+          const response = (await agent.fetch(`${path}/${name}`)).text();
+          return response === `${path}/${name} ${name}` ? [] : [response];
         }),
       ),
     );
@@ -55,22 +59,22 @@ describe('the access token of another user', () => {
   };
 
   it('is never sent with a request when all tokens are refreshed at once over one connection pool (CVE-2025-67490, CVE-2024-51987 / GHSA-7mr7-4f54-vcx5)', async () => {
-    rig.advance(300_000);
+    testGateway.advance(300_000);
     await callAtOnce('/api');
   });
 
   it('is never sent with a replayed request (CVE-2026-40155 / GHSA-xq8m-7c5p-c2r6)', async () => {
-    for (const { accessTokens } of rig.provider.families.filter((_, at) => at % 2 === 0)) {
-      for (const { token } of accessTokens) rig.provider.revokeAccessToken(token);
+    for (const { accessTokens } of testGateway.provider.families.filter((_, at) => at % 2 === 0)) {
+      for (const { token } of accessTokens) testGateway.provider.revokeAccessToken(token);
     }
     await callAtOnce('/api');
   });
 
   it('is never used for another scope that is requested at the same time (CVE-2025-26620 / GHSA-qxj7-2x7w-3mpp)', async () => {
-    rig.advance(300_000);
+    testGateway.advance(300_000);
     await callAtOnce('/api', '/orders');
     const tokensAt = ({ requests }: Upstream) => requests.map(({ bearer }) => bearer);
-    expect(tokensAt(orders).filter((token) => tokensAt(rig.upstream).includes(token))).toEqual([]);
+    expect(tokensAt(orders).filter((token) => tokensAt(testGateway.upstream).includes(token))).toEqual([]);
   });
 
   it('is never sent with a request without a session right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
@@ -87,53 +91,56 @@ describe('the access token of another user', () => {
 });
 
 describe('the identity of a user', () => {
-  let rig: TestGateway;
+  let testGateway: TestGateway;
 
   beforeEach(async () => {
-    rig = await openRig();
+    testGateway = await openTestGateway();
   });
-  afterEach(() => rig.close());
+  afterEach(() => testGateway.close());
 
-  const session = async (agent = rig.agent) => (await agent.fetch('/auth/session')).json();
+  const session = async (agent = testGateway.agent) => (await agent.fetch('/auth/session')).json();
 
   it('is determined by issuer and subject instead of the e-mail address (CVE-2022-31107 / GHSA-mx47-6497-3fv2)', async () => {
-    rig.provider.patchIdToken = (claims) => ({
+    testGateway.provider.patchIdToken = (claims) => ({
       ...claims,
       email: 'same@example.test',
       preferred_username: 'same',
     });
-    const other = rig.browser();
-    await rig.agent.signIn('/', { loginHint: 'alice' });
+    const other = testGateway.browser();
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
     await other.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'alice', claims: { email: 'same@example.test' } });
     expect(await session(other)).toMatchObject({
       subject: 'mallory',
       claims: { email: 'same@example.test' },
     });
-    await rig.agent.fetch('/api/one');
+    await testGateway.agent.fetch('/api/one');
     await other.fetch('/api/one');
-    expect(new Set(rig.upstream.requests.map(({ bearer }) => bearer)).size).toBe(2);
+    expect(new Set(testGateway.upstream.requests.map(({ bearer }) => bearer)).size).toBe(2);
   });
 
   it('grants nothing based on the e-mail domain (CVE-2026-40574 / GHSA-c5c4-8r6x-56w3)', async () => {
-    rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'mallory@evil.example@corp.example' });
-    await rig.agent.signIn('/', { loginHint: 'mallory' });
+    testGateway.provider.patchIdToken = (claims) => ({
+      ...claims,
+      email: 'mallory@evil.example@corp.example',
+    });
+    await testGateway.agent.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'mallory' });
     // There is no rule by addresses that could be passed: a configuration that asks for one is refused.
     const config = { login: { emailDomains: ['corp.example'] } };
     const asked = gatewayConfig(
-      { provider: rig.provider, upstream: rig.upstream, config },
-      rig.gateway.url,
+      { provider: testGateway.provider, upstream: testGateway.upstream, config },
+      testGateway.gateway.url,
       '127.0.0.1:0',
     );
     expect(() => parseConfig(asked)).toThrow('login.emailDomains');
   });
 
   it('is updated at each refresh (CVE-2021-41230 / GHSA-j6wp-3859-vxfg)', async () => {
-    await rig.agent.signIn();
-    rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'after@example.test' });
-    rig.advance(300_000);
-    await rig.agent.fetch('/api/one');
+    await testGateway.agent.signIn();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, email: 'after@example.test' });
+    testGateway.advance(300_000);
+    await testGateway.agent.fetch('/api/one');
     expect(await session()).toMatchObject({ claims: { email: 'after@example.test' } });
   });
 });
@@ -170,11 +177,11 @@ describe('the response to another user', () => {
 
   /** Asks the gateway through the shared cache, as whoever has this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
-    const answer = await request(stage.gateway.url + path, {
+    const response = await request(stage.gateway.url + path, {
       dispatcher: cache,
       headers: { cookie, 'sec-fetch-site': 'same-origin', ...headers },
     });
-    return { ...answer, text: await answer.body.text() };
+    return { ...response, text: await response.body.text() };
   };
 
   const signIn = async (name: string) => {
@@ -249,10 +256,10 @@ describe('the response to another user', () => {
   });
 
   it('is not returned when two routes map to the same upstream path (CVE-2026-16158; standards: F31)', async () => {
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) => stage.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
     );
-    expect(answers.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
+    expect(responses.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
       Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? '/b/c' : '/c')),
     );
     expect(other.requests.splice(0).map(({ target }) => target)).toEqual(Array(10).fill('/b/c'));

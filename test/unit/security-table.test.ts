@@ -8,7 +8,7 @@ import {
   nameOf,
   readRequirements,
   readSecurityPages,
-  unshown,
+  unproven,
 } from '../../testkit/security-table.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -93,12 +93,12 @@ describe('a test that is named on the page', () => {
   it('is shown when all of that name have passed, and at least one has run', () => {
     const page = readRequirements('| A1 | x | met | | `a.test.ts` › a group<br>› takes %i of "%s" |');
     expect(page).toMatchObject([{ ids: ['A1'], state: 'met' }]);
-    expect(unshown(page, [test])).toEqual([]);
-    expect(unshown(page, [test, { ...test, passed: false }])).toEqual([
+    expect(unproven(page, [test])).toEqual([]);
+    expect(unproven(page, [test, { ...test, passed: false }])).toEqual([
       'a.test.ts › a group',
       'a.test.ts › takes %i of "%s"',
     ]);
-    expect(unshown(page, [{ ...test, titles: ['a group'] }])).toEqual(['a.test.ts › takes %i of "%s"']);
+    expect(unproven(page, [{ ...test, titles: ['a group'] }])).toEqual(['a.test.ts › takes %i of "%s"']);
   });
 });
 

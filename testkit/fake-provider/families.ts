@@ -1,4 +1,4 @@
-import type { Parameters } from './exchange.ts';
+import type { Parameters } from './messages.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
 
@@ -46,7 +46,7 @@ export type Family = {
 };
 
 /** One line of the books: a refresh token and the family it belongs to. */
-export type RefreshTokenBook = RefreshTokenEntry & { family: string; familyAlive: boolean; reuses: number };
+export type LedgerEntry = RefreshTokenEntry & { family: string; familyAlive: boolean; reuses: number };
 
 /** A refresh token found by its value. */
 export type Presented = { family: Family; entry: RefreshTokenEntry };
@@ -71,7 +71,7 @@ export type Families = {
   revoke(token: string): void;
   /** The family of an access token that is good now: not expired, not revoked, its family alive. */
   ofActive(accessToken: string): Family | undefined;
-  books(): RefreshTokenBook[];
+  tokenLedger(): LedgerEntry[];
 };
 
 /** Opens empty books. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
@@ -164,7 +164,7 @@ export function createFamilies(
       return found.family.alive || settings.accessTokens === 'outlive' ? found.family : undefined;
     },
 
-    books: () =>
+    tokenLedger: () =>
       all.flatMap(({ id, alive, reuses, refreshTokens: entries }) =>
         entries.map((entry) => ({ ...entry, family: id, familyAlive: alive, reuses })),
       ),

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProviderAnswer } from './exchange.ts';
+import type { ProviderResponse } from './messages.ts';
 import type { Endpoint } from './metadata.ts';
 
 /** Before a request is processed (nothing has happened yet), or after (only the answer is wanting). */
 export type Moment = 'before' | 'after';
 
 /** An answer given in place of the right one. */
-export type Fault = ProviderAnswer & {
+export type Fault = ProviderResponse & {
   /** For the next so many requests; for all when absent. */
   times?: number;
   /** `before` (the default) answers without processing; `after` processes first, and so may rotate. */
@@ -38,13 +38,13 @@ export type Faults = {
 };
 
 /** What comes of a request: an answer, or a connection that is cut. */
-export type Outcome = ProviderAnswer | 'dropped';
+export type Outcome = ProviderResponse | 'dropped';
 
 /** The faults, and the way through them. */
 export type FaultLine = {
   readonly faults: Faults;
   /** Takes one request to `endpoint` through the faults around `work`. */
-  pass(endpoint: Endpoint, work: () => Promise<ProviderAnswer>): Promise<Outcome>;
+  pass(endpoint: Endpoint, work: () => Promise<ProviderResponse>): Promise<Outcome>;
 };
 
 type Gate = Hold & { arrive(): Promise<void> };
@@ -98,12 +98,12 @@ export function createFaults(): FaultLine {
       await gates.get(`before ${endpoint}`)?.arrive();
       if (takeDrop(endpoint, 'before')) return 'dropped';
       const refusal = takeFault(endpoint, 'before');
-      const answer = refusal ?? (await work());
+      const response = refusal ?? (await work());
       await gates.get(`after ${endpoint}`)?.arrive();
       const delay = delays.get(endpoint) ?? 0;
       if (delay > 0) await sleep(delay, undefined, { ref: false });
       if (takeDrop(endpoint, 'after')) return 'dropped';
-      return takeFault(endpoint, 'after') ?? answer;
+      return takeFault(endpoint, 'after') ?? response;
     },
   };
 }

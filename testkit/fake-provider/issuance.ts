@@ -1,5 +1,5 @@
 import type { Families, Family } from './families.ts';
-import { claimsAbout } from './people.ts';
+import { claimsAbout } from './person-claims.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProviderSettings } from './settings.ts';
 import type { Signer } from './signer.ts';

@@ -1,5 +1,5 @@
 import type { JWK, JWTPayload } from 'jose';
-import type { Parameters } from './exchange.ts';
+import type { Parameters } from './messages.ts';
 import type { Grant } from './families.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
@@ -27,7 +27,7 @@ export type Client = {
 };
 
 /** What only some providers do. Each function stands for the good custom when absent. */
-export type ProviderHabits = {
+export type ProviderBehavior = {
   /** Whether access tokens end with the grant they came from, or outlive it, as JWTs that nobody asks about do. */
   accessTokens: 'end' | 'outlive';
   /** Throws a ProtocolError for what this provider does not take in an authorization request. */
@@ -49,7 +49,7 @@ export type ProviderHabits = {
 };
 
 /** Everything a test may change while the fake provider runs. */
-export type ProviderSettings = ProviderHabits & {
+export type ProviderSettings = ProviderBehavior & {
   client: Client;
   /** Who is signed in at the provider, when the request has no `login_hint`; nobody if undefined. */
   user: string | undefined;

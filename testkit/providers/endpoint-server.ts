@@ -14,7 +14,7 @@ export type EndpointRequest = {
 };
 
 /** Its answer; an object is sent as JSON. */
-export type EndpointAnswer = {
+export type EndpointResponse = {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body?: object | string;
@@ -23,7 +23,7 @@ export type EndpointAnswer = {
 /** A refusal, thrown by an endpoint, that is its answer. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  readonly answer: EndpointAnswer;
+  readonly answer: EndpointResponse;
 
   constructor(status: number, body: object, headers: Record<string, string> = {}) {
     super(`${status} ${JSON.stringify(body)}`);
@@ -37,7 +37,7 @@ export type EndpointServer = {
   /** Every request to an endpoint, in order. */
   readonly requests: EndpointRequest[];
   /** Answers in place of the endpoint, when it gives an answer. */
-  fault: ((request: EndpointRequest) => EndpointAnswer | undefined) | undefined;
+  fault: ((request: EndpointRequest) => EndpointResponse | undefined) | undefined;
   stop(): Promise<void>;
   start(): Promise<void>;
 };
@@ -47,14 +47,14 @@ export async function startEndpointServer(
   clock: () => number,
   endpoints: (
     url: string,
-  ) => Record<string, (request: EndpointRequest) => EndpointAnswer | Promise<EndpointAnswer>>,
+  ) => Record<string, (request: EndpointRequest) => EndpointResponse | Promise<EndpointResponse>>,
 ): Promise<EndpointServer> {
   const server = createServer();
   const loopback = await listenOnLoopback(server);
   const url = `http://127.0.0.1:${loopback.port}`;
   const table = endpoints(url);
 
-  const answerTo = async (request: EndpointRequest): Promise<EndpointAnswer> => {
+  const answerTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
     const endpoint = table[`${request.method} ${request.path}`];
     if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);

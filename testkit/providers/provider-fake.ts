@@ -1,4 +1,4 @@
-import type { RefreshTokenBook } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/families.ts';
 import type { UserAgent } from '../user-agent.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 
@@ -13,7 +13,7 @@ export type ProviderFake = {
   /** How many token requests came, of one `grant_type` or of all. */
   tokenCalls(filter?: { grant?: string }): number;
   /** Every refresh token issued, how often it was sent and spent, and how its family fares. */
-  books(): RefreshTokenBook[];
+  tokenLedger(): LedgerEntry[];
   /** Sends a refresh token as who stole it would, with all that the client itself sends; gives the status. */
   replay(refreshToken: string): Promise<number>;
   /** Cuts every connection and closes the port: the provider is away. */

@@ -27,7 +27,7 @@ export function status(code: number, headers: OutgoingHttpHeaders = {}, body = '
 }
 
 /** Answers before the body is read. */
-export function answerEarly(code: number): Behaviour {
+export function respondEarly(code: number): Behaviour {
   return (_request, response) => {
     response.writeHead(code).end();
   };
@@ -43,7 +43,7 @@ export function requireToken(isValid: (token: string) => boolean, next: Behaviou
 }
 
 /** Answers the first request by the first behaviour, and so on; the last one stays. */
-export function inTurn(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
+export function inSequence(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
   let turn = 0;
   return (request, response, record) => {
     const behaviour = behaviours[Math.min(turn, behaviours.length - 1)] ?? echo;

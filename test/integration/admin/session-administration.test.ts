@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -9,19 +9,19 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 const TOKEN = 'canary-admin-token.of_the~tests';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url, config: { admin: { token: TOKEN } } });
-  replica = await rig.replica();
+  testGateway = await openTestGateway({ store: redis.url, config: { admin: { token: TOKEN } } });
+  replica = await testGateway.replica();
 });
 
 afterEach(() => redis.command('FLUSHALL'));
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
@@ -29,22 +29,22 @@ afterAll(async () => {
 async function ask(
   method: string,
   path: string,
-  { authorization = `Bearer ${TOKEN}`, at = rig.gateway } = {},
+  { authorization = `Bearer ${TOKEN}`, at = testGateway.gateway } = {},
 ) {
-  const answer = await fetch(`${at.adminUrl}${path}`, {
+  const response = await fetch(`${at.adminUrl}${path}`, {
     method,
     headers: authorization === '' ? {} : { authorization },
   });
-  const text = await answer.text();
+  const text = await response.text();
   return {
-    status: answer.status,
-    headers: answer.headers,
+    status: response.status,
+    headers: response.headers,
     body: JSON.parse(text) as Record<string, unknown>,
   };
 }
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = 'alice', from = rig): Promise<UserAgent> {
+async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
@@ -54,7 +54,7 @@ const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).sta
 const idOf = async (agent: UserAgent) =>
   ((await agent.fetch('/auth/session')).json() as { sessionId: string }).sessionId;
 const revoked = (name: string) =>
-  rig.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
+  testGateway.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
 
 describe('session administration on the admin listener', () => {
   const requests = [
@@ -74,16 +74,16 @@ describe('session administration on the admin listener', () => {
   ])('responds 401 when the admin token is %s', async (_what, authorization) => {
     const agent = await signedIn();
     for (const [method, path] of requests) {
-      const answer = await ask(method, path, { authorization });
-      expect(answer.status).toBe(401);
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      const response = await ask(method, path, { authorization });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      expect(response.headers.get('cache-control')).toBe('no-store');
     }
     expect(await statusOf(agent)).toBe(200);
   });
 
   it('responds 404 when no admin token is configured', async () => {
-    const other = await openRig();
+    const other = await openTestGateway();
     onTestFinished(() => other.close());
     for (const [method, path] of requests)
       expect((await ask(method, path, { at: other.gateway })).status).toBe(404);
@@ -107,7 +107,7 @@ describe('session administration on the admin listener', () => {
   it('never logs the admin token (standards: E23)', async () => {
     await ask('GET', '/sessions?subject=alice');
     await ask('GET', '/sessions?subject=alice', { authorization: `Bearer ${TOKEN}x` });
-    expect(rig.gateway.logs()).not.toContain(TOKEN);
+    expect(testGateway.gateway.logs()).not.toContain(TOKEN);
   });
 
   it('responds 503 when the session store is down', async () => {
@@ -123,7 +123,7 @@ describe('session administration on the admin listener', () => {
 describe('the sessions of a user on the admin listener', () => {
   it('are listed across replicas without tokens', async () => {
     const one = await signedIn();
-    const two = rig.browser({ at: replica });
+    const two = testGateway.browser({ at: replica });
     await two.signIn('/', { loginHint: 'alice' });
     await signedIn('bob');
     const { status, body } = await ask('GET', '/sessions?subject=alice');
@@ -156,7 +156,7 @@ describe('the sessions of a user on the admin listener', () => {
   });
 
   it('include none from a sign-in that is in progress during the request (standards: D24)', async () => {
-    const agent = rig.browser();
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, '?login_hint=alice');
     await ask('DELETE', '/sessions?subject=alice');
     expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
@@ -170,7 +170,7 @@ describe('the sessions of a user on the admin listener', () => {
     expect(await statusOf(one)).toBe(401);
     expect(await statusOf(two)).toBe(200);
     expect((await ask('DELETE', path)).status).toBe(404);
-    const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+    const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
     expect(metrics).toContain('sessions_ended_total{reason="admin"}');
   });
 });
@@ -179,7 +179,7 @@ describe('revoking all sessions (standards: D24)', () => {
   it('ends every session on every replica, cached or not, without writing to the sessions', async () => {
     const people = ['gina', 'hans', 'ivan'];
     const agents = await Promise.all(people.map((name) => signedIn(name)));
-    const elsewhere = agents.map((agent) => rig.browser({ like: agent, at: replica }));
+    const elsewhere = agents.map((agent) => testGateway.browser({ like: agent, at: replica }));
     for (const agent of [...agents, ...elsewhere]) expect(await statusOf(agent)).toBe(200);
     await redis.command('CONFIG', 'RESETSTAT');
     expect((await ask('POST', '/sessions/revoke-all')).status).toBe(200);
@@ -197,23 +197,23 @@ describe('revoking all sessions (standards: D24)', () => {
 
   it('allows new sign-ins after each revocation', async () => {
     for (let round = 0; round < 3; round += 1) {
-      await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? rig.gateway : replica });
+      await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? testGateway.gateway : replica });
       const agent = await signedIn();
       expect(await statusOf(agent)).toBe(200);
-      expect(await statusOf(rig.browser({ like: agent, at: replica }))).toBe(200);
+      expect(await statusOf(testGateway.browser({ like: agent, at: replica }))).toBe(200);
     }
   });
 
   it('also applies to a gateway that starts later', async () => {
     const agent = await signedIn();
     await ask('POST', '/sessions/revoke-all');
-    const late = await rig.replica();
-    expect(await statusOf(rig.browser({ like: agent, at: late }))).toBe(401);
+    const late = await testGateway.replica();
+    expect(await statusOf(testGateway.browser({ like: agent, at: late }))).toBe(401);
   });
 
   it('also applies to a gateway that missed the message', async () => {
     const agent = await signedIn();
-    const elsewhere = rig.browser({ like: agent, at: replica });
+    const elsewhere = testGateway.browser({ like: agent, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
     await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
@@ -227,10 +227,10 @@ describe('revoking all sessions (standards: D24)', () => {
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await ask('POST', '/sessions/revoke-all');
-    const agent = rig.browser({ at: replica });
+    const agent = testGateway.browser({ at: replica });
     await agent.signIn();
     expect(await statusOf(agent)).toBe(200);
-    expect(await statusOf(rig.browser({ like: agent }))).toBe(200);
+    expect(await statusOf(testGateway.browser({ like: agent }))).toBe(200);
   });
 
   it('closes open WebSockets', async () => {
@@ -244,9 +244,9 @@ describe('revoking all sessions (standards: D24)', () => {
 
   it('prevents a running refresh from restoring a session and revokes its new tokens (standards: G14)', async () => {
     const agent = await signedIn('dave');
-    const [family] = rig.provider.families.filter(({ grant }) => grant.subject === 'dave');
-    rig.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
-    const gate = rig.provider.faults.hold('token', 'after');
+    const [family] = testGateway.provider.families.filter(({ grant }) => grant.subject === 'dave');
+    testGateway.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
+    const gate = testGateway.provider.faults.hold('token', 'after');
     const call = agent.fetch('/api/one');
     await gate.waiting();
     await ask('POST', '/sessions/revoke-all');
@@ -257,7 +257,7 @@ describe('revoking all sessions (standards: D24)', () => {
   });
 
   it('also works with the memory store', async () => {
-    const other = await openRig({ config: { admin: { token: TOKEN } } });
+    const other = await openTestGateway({ config: { admin: { token: TOKEN } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     await ask('POST', '/sessions/revoke-all', { at: other.gateway });

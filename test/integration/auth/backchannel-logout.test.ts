@@ -4,15 +4,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** The provider, as seen by each of two gateways on one Redis. */
 let first: UserAgent;
 let second: UserAgent;
@@ -23,9 +23,9 @@ let tests = 0;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url });
-  first = rig.browser();
-  second = rig.browser({ at: await rig.replica() });
+  testGateway = await openTestGateway({ store: redis.url });
+  first = testGateway.browser();
+  second = testGateway.browser({ at: await testGateway.replica() });
 });
 
 beforeEach(() => {
@@ -35,45 +35,48 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  rig.provider.faults.clear();
+  testGateway.provider.faults.clear();
   await redis.command('FLUSHALL');
 });
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
-/** Opens a rig besides the usual one, for the test alone. */
-const openOther = (options: RigOptions = {}) => openTestRig({ store: redis.url, ...options });
+/** Opens a test gateway besides the usual one, for the test alone. */
+const openOther = (options: TestGatewayOptions = {}) =>
+  openTestGatewayForTest({ store: redis.url, ...options });
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = alice, from = rig): Promise<UserAgent> {
+async function signedIn(name = alice, from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
 }
 
 /** What the provider has in its books of a person, by sign-in. */
-const familiesOf = (name: string, { provider } = rig) =>
+const familiesOf = (name: string, { provider } = testGateway) =>
   provider.families.filter(({ grant }) => grant.subject === name);
-const sidOf = (name: string, from = rig) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
-const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(rig.provider, about);
+const sidOf = (name: string, from = testGateway) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
+const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(testGateway.provider, about);
 const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
 const records = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
 const revoked = () =>
-  rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke').map(({ form }) => form?.['token']);
+  testGateway.provider.requests
+    .filter(({ endpoint }) => endpoint === 'revoke')
+    .map(({ form }) => form?.['token']);
 
 describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
   it('with a sid ends only the session with that sid (standards: D17, D18)', async () => {
     const phone = await signedIn();
     const sid = sidOf(alice);
     const laptop = await signedIn();
-    const answer = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.setCookies).toEqual([]);
-    expect(answer.text()).toBe('');
+    const response = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.setCookies).toEqual([]);
+    expect(response.text()).toBe('');
     expect((await phone.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
     expect(await statusOf(laptop)).toBe(200);
     await vi.waitFor(() => expect(familiesOf(alice)[0]).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
@@ -83,7 +86,7 @@ describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
   it('with only a sub ends every session of that user on every replica and no other session (standards: D17)', async () => {
     const mine = await Promise.all([signedIn(), signedIn(), signedIn()]);
     const others = await signedIn(bob);
-    const elsewhere = mine.map((agent) => rig.browser({ like: agent, at: rig.gateway }));
+    const elsewhere = mine.map((agent) => testGateway.browser({ like: agent, at: testGateway.gateway }));
     for (const agent of elsewhere) expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, await tokenFor({ sub: alice }))).status).toBe(200);
     for (const agent of [...mine, ...elsewhere]) {
@@ -95,7 +98,7 @@ describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
 
   it('with only a sid needs no sub (standards: D12)', async () => {
     const ended = async () => {
-      const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+      const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
       return Number(/ended_total\{reason="backchannel_logout"\} (\d+)/.exec(metrics)?.[1] ?? 0);
     };
     const before = await ended();
@@ -146,7 +149,7 @@ describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
   it('signed with a newly published key is accepted (standards: C17)', async () => {
     const agent = await signedIn();
     await postLogoutToken(first, await tokenFor({ sub: 'nobody' }));
-    await rig.provider.swapKeys();
+    await testGateway.provider.swapKeys();
     expect((await postLogoutToken(first, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
   });
@@ -155,10 +158,10 @@ describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
 describe('an invalid logout token or request ends no session', () => {
   const post = (token: string) => postLogoutToken(first, token);
   const claims = (patch: JWTPayload = {}) => ({
-    ...logoutClaims(rig.provider, { sub: alice, sid: sidOf(alice) }),
+    ...logoutClaims(testGateway.provider, { sub: alice, sid: sidOf(alice) }),
     ...patch,
   });
-  const signed = (patch: JWTPayload, typ = 'logout+jwt') => rig.provider.sign(claims(patch), typ);
+  const signed = (patch: JWTPayload, typ = 'logout+jwt') => testGateway.provider.sign(claims(patch), typ);
   const seconds = () => Math.floor(Date.now() / 1000);
   const header = (alg: string) => ({ alg, typ: 'logout+jwt' });
   const byHmac = (secret: string) =>
@@ -166,9 +169,12 @@ describe('an invalid logout token or request ends no session', () => {
 
   it.each<[string, () => Promise<string> | string]>([
     ['without a signature (alg-none; D10, CVE-2026-18569)', () => new UnsecuredJWT(claims()).encode()],
-    ['signed by HMAC with the client secret (wrong-alg; D10)', () => byHmac(rig.provider.client.secret)],
+    [
+      'signed by HMAC with the client secret (wrong-alg; D10)',
+      () => byHmac(testGateway.provider.client.secret),
+    ],
     ['with a modified signature (D10)', async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20))],
-    ['from another issuer (wrong-iss; D11)', () => signed({ iss: `${rig.provider.issuer}/` })],
+    ['from another issuer (wrong-iss; D11)', () => signed({ iss: `${testGateway.provider.issuer}/` })],
     ['for another client (wrong-aud; D11)', () => signed({ aud: 'other' })],
     ['with an additional audience (D11)', () => signed({ aud: ['web', 'other'] })],
     ['that has expired (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
@@ -181,21 +187,21 @@ describe('an invalid logout token or request ends no session', () => {
     ['without a jti (D16)', () => signed({ jti: undefined as never })],
     ['of type JWT (D15)', () => signed({}, 'JWT')],
     ['of the access token type (D15)', () => signed({}, 'at+jwt')],
-    ['that is an ID token (D14)', () => rig.provider.secrets(['id_token']).at(-1) ?? ''],
+    ['that is an ID token (D14)', () => testGateway.provider.secrets(['id_token']).at(-1) ?? ''],
     [
       'that is an access token',
-      () => rig.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
+      () => testGateway.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
     ],
     ['that is empty', () => ''],
     ['that is malformed', () => 'x.y.z'],
   ])('responds 400 for a logout token %s', async (_what, make) => {
     const agent = await signedIn();
-    const answer = await post(await make());
-    expect(answer.status).toBe(400);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    const response = await post(await make());
+    expect(response.status).toBe(400);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(await statusOf(agent)).toBe(200);
-    expect(rig.gateway.logs()).toContain('logout token rejected');
+    expect(testGateway.gateway.logs()).toContain('logout token rejected');
     expect((await post(await signed({}))).status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
   });
@@ -209,10 +215,10 @@ describe('an invalid logout token or request ends no session', () => {
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, 'logout_token=a&logout_token=b'],
     ['POST', 413, { 'content-type': 'application/x-www-form-urlencoded' }, 'x'.repeat(1_000_000)],
   ])('responds to %s with %i, given %o (standards: D9, D21)', async (method, status, headers, body) => {
-    const answer = await first.request('/auth/backchannel-logout', { method, headers, body });
-    expect(answer.status).toBe(status);
-    expect(answer.header('allow')).toBe(status === 405 ? 'POST' : undefined);
-    expect(answer.header('cache-control')).toBe('no-store');
+    const response = await first.request('/auth/backchannel-logout', { method, headers, body });
+    expect(response.status).toBe(status);
+    expect(response.header('allow')).toBe(status === 405 ? 'POST' : undefined);
+    expect(response.header('cache-control')).toBe('no-store');
   });
 
   it('a flood of tokens with unknown keys causes few JWKS fetches and blocks no login (standards: C17, D21)', async () => {
@@ -223,8 +229,8 @@ describe('an invalid logout token or request ends no session', () => {
       const unknown = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${at}` });
       return `${Buffer.from(unknown).toString('base64url')}.${payload}.${signature}`;
     });
-    const answers = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
+    const responses = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([400]));
     expect(reads()).toBeLessThanOrEqual(12);
     // What the flood has used up is not what a login needs.
     await agent.signIn();
@@ -251,9 +257,9 @@ describe('a repeated or late logout token (standards: D16)', () => {
     expect((await postLogoutToken(first, token)).status).toBe(200);
     const anew = await signedIn();
     for (const replica of [first, second]) {
-      const answer = await postLogoutToken(replica, token);
-      expect(answer.status).toBe(400);
-      expect((answer.json() as { detail: string }).detail).toContain('already used');
+      const response = await postLogoutToken(replica, token);
+      expect(response.status).toBe(400);
+      expect((response.json() as { detail: string }).detail).toContain('already used');
     }
     expect(await statusOf(anew)).toBe(200);
   });
@@ -261,8 +267,10 @@ describe('a repeated or late logout token (standards: D16)', () => {
   it('ends only sessions that began before it was issued when it arrives late', async () => {
     const agent = await signedIn();
     const iat = Math.floor(Date.now() / 1000) - 60;
-    const claims = { ...logoutClaims(rig.provider, { sub: alice }), iat };
-    expect((await postLogoutToken(first, await rig.provider.sign(claims, 'logout+jwt'))).status).toBe(200);
+    const claims = { ...logoutClaims(testGateway.provider, { sub: alice }), iat };
+    expect((await postLogoutToken(first, await testGateway.provider.sign(claims, 'logout+jwt'))).status).toBe(
+      200,
+    );
     expect(await statusOf(agent)).toBe(200);
   });
 
@@ -271,8 +279,8 @@ describe('a repeated or late logout token (standards: D16)', () => {
     const token = await tokenFor({ sub: alice });
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
-    const answer = await postLogoutToken(first, token);
-    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    const response = await postLogoutToken(first, token);
+    expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
     await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
     expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, token)).status).toBe(200);
@@ -285,23 +293,23 @@ describe('a logout token during a sign-in (standards: D20)', () => {
     ['its sid', () => ({ sid: sidOf(alice) })],
     ['its sub', () => ({ sub: alice })],
   ])('prevents the session while the code is exchanged, identified by %s', async (_what, about) => {
-    const agent = rig.browser();
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
-    const gate = rig.provider.faults.hold('token', 'after');
+    const gate = testGateway.provider.faults.hold('token', 'after');
     const callback = finishLogin(agent, login);
     await gate.waiting();
     expect((await postLogoutToken(second, await tokenFor(about()))).status).toBe(200);
     gate.release();
 
-    const answer = await callback;
-    expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    const response = await callback;
+    expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     expect(agent.cookies.all()).toEqual([]);
     expect(await records()).toEqual([]);
     await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));
   });
 
   it('prevents the session while the user is still at the provider and allows the next sign-in', async () => {
-    const agent = rig.browser();
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
     expect((await postLogoutToken(first, await tokenFor({ sub: alice }))).status).toBe(200);
     expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
@@ -311,7 +319,7 @@ describe('a logout token during a sign-in (standards: D20)', () => {
   });
 
   it('for another user does not affect the sign-in', async () => {
-    const agent = rig.browser();
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${bob}`);
     await postLogoutToken(first, await tokenFor({ sub: alice }));
     expect((await finishLogin(agent, login)).status).toBe(303);
@@ -320,7 +328,7 @@ describe('a logout token during a sign-in (standards: D20)', () => {
   it('leaves no session regardless of their order (standards: D20)', async () => {
     for (let round = 0; round < 8; round += 1) {
       const name = `${alice}-${round}`;
-      const agent = rig.browser();
+      const agent = testGateway.browser();
       const login = await beginLogin(agent, `?login_hint=${name}`);
       const callback = finishLogin(agent, login);
       if (round % 2 === 1) await sleep(round * 2);
@@ -337,8 +345,8 @@ describe('a logout token during a refresh (standards: D19, G14)', () => {
     'ends the session and revokes all issued tokens when it arrives %s the provider processes the refresh',
     async (moment) => {
       const agent = await signedIn();
-      rig.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
-      const gate = rig.provider.faults.hold('token', moment);
+      testGateway.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
+      const gate = testGateway.provider.faults.hold('token', moment);
       const call = agent.fetch('/api/one');
       await gate.waiting();
       expect((await postLogoutToken(second, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);

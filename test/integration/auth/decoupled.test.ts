@@ -114,9 +114,9 @@ describe.each([
     expect((await poll(stranger)).status).toBe(404);
     for (const value of [id, encodeURIComponent(JSON.stringify({ id, expiresAtMs: clock() + 60_000 }))]) {
       stranger.setCookie(`coatcheck-decoupled=${value}; Path=/`);
-      const answer = await stranger.fetch(`/auth/decoupled?auth_req_id=${id}&code=${id}`);
-      expect(answer.status).toBe(404);
-      expect(answer.setCookies).toEqual([]);
+      const response = await stranger.fetch(`/auth/decoupled?auth_req_id=${id}&code=${id}`);
+      expect(response.status).toBe(404);
+      expect(response.setCookies).toEqual([]);
     }
     expect(asked()).toBe(0);
     expect(agent.received()).not.toContain(id);
@@ -126,8 +126,8 @@ describe.each([
   it('polls the provider once per interval however often the browser polls (standards: H13)', async () => {
     await begin();
     for (let at = 0; at < 20; at += 1) {
-      const answers = await Promise.all([poll(), poll(), poll()]);
-      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
+      const responses = await Promise.all([poll(), poll(), poll()]);
+      expect(responses.map(({ status }) => status)).toEqual([202, 202, 202]);
       advance(0.25);
     }
     expect(asked()).toBe(4);
@@ -167,11 +167,11 @@ describe.each([
       await begin();
       approval().state = state;
       advance(1);
-      const answer = await poll();
-      expect(answer.status).toBe(status);
-      expect(answer.header('content-type')).toBe('application/problem+json');
-      expect(answer.json()).toMatchObject({ code });
-      expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; .*Max-Age=0/)]);
+      const response = await poll();
+      expect(response.status).toBe(status);
+      expect(response.header('content-type')).toBe('application/problem+json');
+      expect(response.json()).toMatchObject({ code });
+      expect(response.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; .*Max-Age=0/)]);
       expect(await session()).toMatchObject({ authenticated: false });
       expect((await poll()).status).toBe(404);
       expect(asked()).toBe(1);
@@ -195,8 +195,8 @@ describe.each([
     const kept = browser();
     kept.setCookie(cookie);
     advance(10);
-    const answer = await poll(kept);
-    expect(answer.status).toBe(410);
+    const response = await poll(kept);
+    expect(response.status).toBe(410);
     expect(asked()).toBe(1);
   });
 
@@ -231,13 +231,13 @@ describe.each([
   });
 
   it('is rejected for a user the provider does not know', async () => {
-    const answer = await begin({ login_hint: 'nobody' });
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({
+    const response = await begin({ login_hint: 'nobody' });
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('unknown_user_id'),
     });
-    expect(answer.setCookies).toEqual([]);
+    expect(response.setCookies).toEqual([]);
   });
 
   it.each([
@@ -255,9 +255,9 @@ describe.each([
     { login_hint: 'x'.repeat(257) },
     { binding_message: ['x'] },
   ])('is rejected with the body %j', async (body) => {
-    const answer = await begin(body);
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    const response = await begin(body);
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(provider.approvals.all).toHaveLength(0);
   });
 
@@ -293,19 +293,19 @@ describe('a sign-in by OpenID CIBA', () => {
     await begin();
     approval().state = 'approved';
     advance(1);
-    const answer = await poll();
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({ code: 'login_failed' });
-    expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; /)]);
+    const response = await poll();
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ code: 'login_failed' });
+    expect(response.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; /)]);
     expect(await session()).toMatchObject({ authenticated: false });
     expect((await poll()).status).toBe(404);
   });
 
   it('is rejected without a login_hint', async () => {
     await start(await startCibaProvider(clock));
-    const answer = await begin({});
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({
+    const response = await begin({});
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('invalid_request'),
     });
@@ -347,12 +347,12 @@ describe('a sign-in at a bank', () => {
           return poll();
         },
       };
-      const answer = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
-      expect(answer.status).toBe(400);
-      expect(answer.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
-      const isOver = async () => bank.books().every(({ familyAlive }) => !familyAlive) || undefined;
+      const response = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
+      expect(response.status).toBe(400);
+      expect(response.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
+      const isOver = async () => bank.tokenLedger().every(({ familyAlive }) => !familyAlive) || undefined;
       await until('the tokens are given back', isOver);
-      expect(bank.books()).toHaveLength(1);
+      expect(bank.tokenLedger()).toHaveLength(1);
     },
   );
 });
@@ -382,8 +382,8 @@ describe('a sign-in on another device with Redis and replicas', () => {
     there.setCookie(begun.setCookies[0] ?? '');
     const until = Date.now() + 1_400;
     while (Date.now() < until) {
-      const answers = await Promise.all([poll(), poll(there)]);
-      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+      const responses = await Promise.all([poll(), poll(there)]);
+      expect(responses.map(({ status }) => status)).toEqual([202, 202]);
       await sleep(20);
     }
     expect(asked()).toBeGreaterThan(1);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -10,24 +10,24 @@ const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 type Listed = { id: string; createdAt: string; lastSeenAt: string; expiresAt: string; current: boolean };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url });
-  replica = await rig.replica();
+  testGateway = await openTestGateway({ store: redis.url });
+  replica = await testGateway.replica();
 });
 
 afterEach(() => redis.command('FLUSHALL'));
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = 'alice', from = rig): Promise<UserAgent> {
+async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
@@ -46,10 +46,10 @@ describe('GET /auth/sessions (standards: E19)', () => {
     const phone = await signedIn();
     const laptop = await signedIn();
     await signedIn('bob');
-    const answer = await laptop.fetch('/auth/sessions');
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    const { sessions } = answer.json() as { sessions: Listed[] };
+    const response = await laptop.fetch('/auth/sessions');
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    const { sessions } = response.json() as { sessions: Listed[] };
     expect(sessions).toEqual([
       {
         id: await idOf(phone),
@@ -64,7 +64,7 @@ describe('GET /auth/sessions (standards: E19)', () => {
   });
 
   it('shows when each session began, was last used and expires', async () => {
-    const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
+    const other = await openTestGateway({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     other.stopClock();
     const agent = await signedIn('alice', other);
@@ -88,12 +88,12 @@ describe('GET /auth/sessions (standards: E19)', () => {
   });
 
   it('does not extend the session and shows no token', async () => {
-    const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
+    const other = await openTestGateway({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     other.advance(500_000);
-    const answer = await agent.fetch('/auth/sessions');
-    for (const secret of other.provider.secrets()) expect(answer.text()).not.toContain(secret);
+    const response = await agent.fetch('/auth/sessions');
+    for (const secret of other.provider.secrets()) expect(response.text()).not.toContain(secret);
     other.advance(150_000);
     expect((await agent.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
@@ -109,15 +109,15 @@ describe('GET /auth/sessions (standards: E19)', () => {
   });
 
   it('responds 401 without a session and clears an invalid cookie', async () => {
-    const nobody = rig.browser();
+    const nobody = testGateway.browser();
     expect((await nobody.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
       code: 'session_required',
     });
     nobody.setCookie('coatcheck=nonsense; Path=/');
-    const answer = await nobody.fetch('/auth/sessions');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+    const response = await nobody.fetch('/auth/sessions');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toEqual([CLEARED]);
   });
 });
 
@@ -126,11 +126,11 @@ describe('a session ID in the list', () => {
     const agent = await signedIn();
     const [listed] = await listOf(agent);
     expect(listed?.id).toBe(await idOf(agent));
-    const thief = rig.browser();
+    const thief = testGateway.browser();
     thief.setCookie(`coatcheck=${listed?.id}; Path=/`);
     expect(await statusOf(thief)).toBe(401);
     expect((await thief.fetch(`/api/one?sid=${listed?.id}`)).status).toBe(401);
-    expect(rig.gateway.logs()).toContain(`"session":"${listed?.id}"`);
+    expect(testGateway.gateway.logs()).toContain(`"session":"${listed?.id}"`);
   });
 });
 
@@ -138,23 +138,23 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
   it('ends another session of the user on every replica and revokes its refresh token', async () => {
     const phone = await signedIn();
     const laptop = await signedIn();
-    const elsewhere = rig.browser({ like: phone, at: replica });
+    const elsewhere = testGateway.browser({ like: phone, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
-    const answer = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
-    expect([answer.status, answer.text(), answer.setCookies]).toEqual([204, '', []]);
+    const response = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
+    expect([response.status, response.text(), response.setCookies]).toEqual([204, '', []]);
     expect(await statusOf(phone)).toBe(401);
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
     expect(await statusOf(laptop)).toBe(200);
     await vi.waitFor(
-      () => expect(rig.provider.families.at(-2)).toMatchObject({ endedBecause: 'revoked' }),
+      () => expect(testGateway.provider.families.at(-2)).toMatchObject({ endedBecause: 'revoked' }),
       PATIENCE,
     );
   });
 
   it('clears the cookie when it ends the current session', async () => {
     const agent = await signedIn();
-    const answer = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
-    expect([answer.status, answer.setCookies]).toEqual([204, [CLEARED]]);
+    const response = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
+    expect([response.status, response.setCookies]).toEqual([204, [CLEARED]]);
   });
 
   it('responds 404 for the session of another user, an ended session and an unknown ID', async () => {
@@ -164,8 +164,8 @@ describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
     await gone.fetch('/auth/logout', { method: 'POST' });
     const agent = await signedIn();
     for (const id of [await idOf(bob), goneId, 'nonsense', 'x'.repeat(500), '__proto__']) {
-      const answer = await remove(agent, `/auth/sessions/${id}`);
-      expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });
+      const response = await remove(agent, `/auth/sessions/${id}`);
+      expect(response.json()).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await statusOf(bob)).toBe(200);
     expect(await statusOf(agent)).toBe(200);
@@ -207,7 +207,7 @@ describe('a request to end sessions from another origin (standards: A10, D2)', (
   });
 
   it('requires the CSRF header when csrf.mode is header', async () => {
-    const other = await openRig({ config: { csrf: { mode: 'header' } } });
+    const other = await openTestGateway({ config: { csrf: { mode: 'header' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     expect((await remove(agent, '/auth/sessions')).status).toBe(403);
@@ -218,7 +218,7 @@ describe('a request to end sessions from another origin (standards: A10, D2)', (
 describe('session.maxPerUser (standards: E18)', () => {
   const limited = (maxPerUser: number) => ({ config: { session: { maxPerUser } } });
   const openLimited = async (maxPerUser: number) => {
-    const other = await openRig({ store: redis.url, ...limited(maxPerUser) });
+    const other = await openTestGateway({ store: redis.url, ...limited(maxPerUser) });
     onTestFinished(() => other.close());
     return other;
   };

@@ -4,20 +4,23 @@ import { describe, expect, it } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { login } from '../../../testkit/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForTest,
+  openTestGatewayForEachTest,
+} from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-const expectRefused = (answer: AgentResponse, reason: RegExp, agent = rig.agent) =>
-  expectRefusal(answer, reason, { agent, redis });
-const tokenCalls = () => rig.provider.tokenCalls();
+const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
+  expectRefusal(response, reason, { agent, redis });
+const tokenCalls = () => testGateway.provider.tokenCalls();
 
 describe('an authorization response (standards: B8, B9)', () => {
   it.each([
@@ -27,21 +30,24 @@ describe('an authorization response (standards: B8, B9)', () => {
     ['belongs to another provider', () => 'https://other.example'],
     ['is empty', () => ''],
   ])('is rejected when its iss %s and its code is not redeemed', async (_what, change) => {
-    rig.provider.patchAuthorizationResponse = ({ iss = '', ...rest }) => ({ ...rest, iss: change(iss) });
-    await expectRefused(await login(rig.agent), /"iss"/);
+    testGateway.provider.patchAuthorizationResponse = ({ iss = '', ...rest }) => ({
+      ...rest,
+      iss: change(iss),
+    });
+    await expectRefused(await login(testGateway.agent), /"iss"/);
     expect(tokenCalls()).toBe(0);
   });
 
   it('is rejected without an iss when the provider announces the parameter', async () => {
-    rig.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
-    await expectRefused(await login(rig.agent), /"iss" \(issuer\) missing/);
+    testGateway.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
+    await expectRefused(await login(testGateway.agent), /"iss" \(issuer\) missing/);
     expect(tokenCalls()).toBe(0);
   });
 
   it('is accepted without an iss when the provider does not announce it, but rejected with a wrong iss', async () => {
     const provider = await startFakeProvider();
     provider.metadata['authorization_response_iss_parameter_supported'] = false;
-    const other = await openTestRig({ provider, store: redis.url });
+    const other = await openTestGatewayForTest({ provider, store: redis.url });
     provider.patchAuthorizationResponse = (response) => ({ ...response, iss: 'https://other.example' });
     await expectRefused(await login(other.agent), /"iss"/, other.agent);
     expect(provider.tokenCalls()).toBe(0);
@@ -53,43 +59,43 @@ describe('an authorization response (standards: B8, B9)', () => {
   });
 
   it('with an error reports the error to the developer', async () => {
-    rig.provider.user = undefined;
+    testGateway.provider.user = undefined;
     await expectRefused(
-      await login(rig.agent),
+      await login(testGateway.agent),
       /^the provider returned access_denied \(the person went away\)$/,
     );
-    await expectRefused(await login(rig.agent, '?prompt=none'), /login_required/);
-    expect(rig.gateway.logs()).toContain('login failed');
+    await expectRefused(await login(testGateway.agent, '?prompt=none'), /login_required/);
+    expect(testGateway.gateway.logs()).toContain('login failed');
   });
 
   it('with an error is rejected when its iss is wrong', async () => {
-    rig.provider.user = undefined;
-    rig.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
-    await expectRefused(await login(rig.agent), /"iss" \(issuer\) missing/);
+    testGateway.provider.user = undefined;
+    testGateway.provider.patchAuthorizationResponse = ({ iss: _iss, ...rest }) => rest;
+    await expectRefused(await login(testGateway.agent), /"iss" \(issuer\) missing/);
   });
 
   it('with markup in its error produces a response without markup (standards: C23)', async () => {
     const markup = '<script>alert(1)</script>';
-    rig.provider.patchAuthorizationResponse = ({ state = '', iss = '' }) => ({
+    testGateway.provider.patchAuthorizationResponse = ({ state = '', iss = '' }) => ({
       state,
       iss,
       error: markup,
       error_description: `"><img src=x onerror=alert(1)> & \u0000\u001b[31m ünïcode ${'x'.repeat(1_000)}`,
       error_uri: 'https://evil.example/',
     });
-    const answer = await login(rig.agent);
-    await expectRefused(answer, /^the provider returned <script>/);
-    expect(answer.text()).not.toMatch(/[<>&]/);
-    expect(answer.text()).not.toContain('evil.example');
-    expect(answer.text().length).toBeLessThan(1_000);
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+    const response = await login(testGateway.agent);
+    await expectRefused(response, /^the provider returned <script>/);
+    expect(response.text()).not.toMatch(/[<>&]/);
+    expect(response.text()).not.toContain('evil.example');
+    expect(response.text().length).toBeLessThan(1_000);
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('content-security-policy')).toContain("default-src 'none'");
     expect(tokenCalls()).toBe(0);
   });
 
   it('with an error and a code is treated as an error', async () => {
-    rig.provider.patchAuthorizationResponse = (response) => ({ ...response, error: 'access_denied' });
-    await expectRefused(await login(rig.agent), /access_denied/);
+    testGateway.provider.patchAuthorizationResponse = (response) => ({ ...response, error: 'access_denied' });
+    await expectRefused(await login(testGateway.agent), /access_denied/);
     expect(tokenCalls()).toBe(0);
   });
 });
@@ -129,9 +135,9 @@ describe('the ID token of a login', () => {
     ['C12', 'sub is missing', /"sub"/, claims(() => ({ sub: undefined }))],
     ['C12', 'sub is a number', /"sub"/, claims(() => ({ sub: 5 }))],
   ])('is rejected when %s: %s (standards: B5)', async (_row, _what, reason, patch) => {
-    rig.provider.patchIdToken = patch;
-    await expectRefused(await login(rig.agent), reason);
-    expect(rig.provider.requests.map(({ endpoint }) => endpoint)).not.toContain('userinfo');
+    testGateway.provider.patchIdToken = patch;
+    await expectRefused(await login(testGateway.agent), reason);
+    expect(testGateway.provider.requests.map(({ endpoint }) => endpoint)).not.toContain('userinfo');
   });
 
   it.each([
@@ -139,59 +145,59 @@ describe('the ID token of a login', () => {
     ['is signed by HMAC with the public key', 'HS256', /"alg"/],
     ['is signed by a key the provider does not publish', 'other-key', /signature/],
   ] as const)('is rejected when it %s (standards: C7, C8)', async (_what, how, reason) => {
-    rig.provider.signWith(how);
-    await expectRefused(await login(rig.agent), reason);
+    testGateway.provider.signWith(how);
+    await expectRefused(await login(testGateway.agent), reason);
   });
 
   it.each(['none', 'None', 'nOnE', 'RS512', 'ES256', ''])(
     'is rejected when its header names the algorithm "%s" (standards: C8)',
     async (alg) => {
-      rig.provider.patchTokenResponse = (json) => ({
+      testGateway.provider.patchTokenResponse = (json) => ({
         ...json,
         id_token: withHeader(json['id_token'], { alg }),
       });
-      await expectRefused(await login(rig.agent), /"alg"/);
+      await expectRefused(await login(testGateway.agent), /"alg"/);
     },
   );
 
   it('is rejected when it contains or references its own key, which is not fetched (standards: C8)', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const url = `${rig.upstream.url}/keys`;
+    const url = `${testGateway.upstream.url}/keys`;
     const jwk = publicKey.export({ format: 'jwk' });
-    rig.provider.patchTokenResponse = (json) => {
+    testGateway.provider.patchTokenResponse = (json) => {
       const unsigned = withHeader(json['id_token'], { alg: 'RS256', jku: url, x5u: url, jwk });
       const signature = sign('RSA-SHA256', Buffer.from(unsigned.slice(0, -1)), privateKey);
       return { ...json, id_token: unsigned + signature.toString('base64url') };
     };
-    await expectRefused(await login(rig.agent), /signature/);
-    expect(rig.upstream.requests).toEqual([]);
+    await expectRefused(await login(testGateway.agent), /signature/);
+    expect(testGateway.upstream.requests).toEqual([]);
   });
 
   it('is accepted with a single audience in a list (standards: C5)', async () => {
-    rig.provider.patchIdToken = claims(() => ({ aud: ['web'] }));
-    expect((await login(rig.agent)).status).toBe(303);
+    testGateway.provider.patchIdToken = claims(() => ({ aud: ['web'] }));
+    expect((await login(testGateway.agent)).status).toBe(303);
   });
 
   it('is accepted with this client as azp (standards: C6)', async () => {
-    rig.provider.patchIdToken = claims(() => ({ azp: 'web' }));
-    expect((await login(rig.agent)).status).toBe(303);
+    testGateway.provider.patchIdToken = claims(() => ({ azp: 'web' }));
+    expect((await login(testGateway.agent)).status).toBe(303);
   });
 
   it('is accepted with a clock difference of a few seconds (standards: C10)', async () => {
-    rig.provider.clockOffsetMs = 15_000;
-    expect((await login(rig.agent)).status).toBe(303);
-    rig.provider.clockOffsetMs = -15_000;
-    expect((await login(rig.agent)).status).toBe(303);
+    testGateway.provider.clockOffsetMs = 15_000;
+    expect((await login(testGateway.agent)).status).toBe(303);
+    testGateway.provider.clockOffsetMs = -15_000;
+    expect((await login(testGateway.agent)).status).toBe(303);
   });
 
   it('is treated as an outage with 503 while the JWKS cannot be fetched', async () => {
-    rig.provider.faults.jwks = { status: 503 };
-    const answer = await login(rig.agent);
-    expect(answer.status).toBe(503);
-    expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
+    testGateway.provider.faults.jwks = { status: 503 };
+    const response = await login(testGateway.agent);
+    expect(response.status).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'provider_unavailable' });
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
-    rig.provider.faults.clear();
-    expect((await login(rig.agent)).status).toBe(303);
+    testGateway.provider.faults.clear();
+    expect((await login(testGateway.agent)).status).toBe(303);
   });
 });
 
@@ -210,8 +216,8 @@ describe('the token response to a login', () => {
   it.each(['BEARER', 'bearer', 'Bearer'])(
     'is accepted with the token_type %s (standards: C15)',
     async (type) => {
-      rig.provider.patchTokenResponse = (given) => ({ ...given, token_type: type });
-      expect((await login(rig.agent)).status).toBe(303);
+      testGateway.provider.patchTokenResponse = (given) => ({ ...given, token_type: type });
+      expect((await login(testGateway.agent)).status).toBe(303);
     },
   );
 
@@ -226,8 +232,8 @@ describe('the token response to a login', () => {
       (given: object) => ({ ...given, id_token: 'a.b.c' }),
     ],
   ])('is rejected when it %s (standards: C15)', async (_what, reason, patch) => {
-    rig.provider.patchTokenResponse = patch;
-    await expectRefused(await login(rig.agent), reason);
+    testGateway.provider.patchTokenResponse = patch;
+    await expectRefused(await login(testGateway.agent), reason);
   });
 
   it.each([
@@ -252,10 +258,10 @@ describe('the token response to a login', () => {
       /clientSecret/,
     ],
   ])('is reported to the developer when it %s', async (_what, fault, reason) => {
-    rig.provider.faults.token = fault;
-    const answer = await login(rig.agent);
-    await expectRefused(answer, reason);
-    expect(answer.text()).not.toMatch(/[<>&]/);
+    testGateway.provider.faults.token = fault;
+    const response = await login(testGateway.agent);
+    await expectRefused(response, reason);
+    expect(response.text()).not.toMatch(/[<>&]/);
   });
 
   it.each([
@@ -263,18 +269,18 @@ describe('the token response to a login', () => {
     ['is 503', { status: 503, headers: { 'retry-after': '7' } }],
     ['is 429', { status: 429 }],
   ])('is treated as an outage with 503 and Retry-After when its status %s', async (_what, fault) => {
-    rig.provider.faults.token = fault;
-    const answer = await login(rig.agent);
-    expect(answer.status).toBe(503);
-    expect(answer.json()).toMatchObject({ code: 'provider_unavailable' });
-    expect(Number(answer.header('retry-after'))).toBeGreaterThan(0);
-    expect(rig.agent.cookies.all()).toEqual([]);
+    testGateway.provider.faults.token = fault;
+    const response = await login(testGateway.agent);
+    expect(response.status).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'provider_unavailable' });
+    expect(Number(response.header('retry-after'))).toBeGreaterThan(0);
+    expect(testGateway.agent.cookies.all()).toEqual([]);
   });
 
   it('is treated as an outage when it never arrives', async () => {
-    rig.provider.faults.dropBefore('token');
-    expect((await login(rig.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
-    const other = await openTestRig({ config: { refresh: { timeout: '200ms' } } });
+    testGateway.provider.faults.dropBefore('token');
+    expect((await login(testGateway.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
+    const other = await openTestGatewayForTest({ config: { refresh: { timeout: '200ms' } } });
     other.provider.faults.hold('token');
     expect((await login(other.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
   });

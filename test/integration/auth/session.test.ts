@@ -2,24 +2,31 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForTest,
+  openTestGatewayForEachTest,
+} from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** What `GET /auth/session` says to whoever sends these header fields and nothing else. */
-async function sessionOf(headers: Record<string, string> = {}, { gateway } = rig) {
-  const answer = await request(gateway.url).get('/auth/session').set(headers);
-  return { status: answer.status, headers: answer.headers, body: answer.body as Record<string, unknown> };
+async function sessionOf(headers: Record<string, string> = {}, { gateway } = testGateway) {
+  const response = await request(gateway.url).get('/auth/session').set(headers);
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: response.body as Record<string, unknown>,
+  };
 }
 
 /** The seal in a new session's cookie. */
-async function sealOf({ agent } = rig): Promise<string> {
+async function sealOf({ agent } = testGateway): Promise<string> {
   await agent.signIn();
   return agent.cookies.get('coatcheck')?.value ?? '';
 }
@@ -35,28 +42,31 @@ describe('GET /auth/session without a session (standards: A20)', () => {
   });
 
   it('works without the store', async () => {
-    const asked = await openTestRig({ store: 'redis://127.0.0.1:1/0' });
+    const asked = await openTestGatewayForTest({ store: 'redis://127.0.0.1:1/0' });
     expect((await sessionOf({}, asked)).body).toEqual({ authenticated: false, loginUrl: '/auth/login' });
   });
 
   it('rejects other methods with 405', async () => {
-    const answer = await request(rig.gateway.url).delete('/auth/session').set('X-CSRF', '1').expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
+    const response = await request(testGateway.gateway.url)
+      .delete('/auth/session')
+      .set('X-CSRF', '1')
+      .expect(405);
+    expect(response.headers['allow']).toBe('GET, HEAD');
   });
 });
 
 describe('GET /auth/session of a signed-in user', () => {
   it('returns the subject, the lifetimes and the URLs (standards: A20)', async () => {
-    const other = await openTestRig({
+    const other = await openTestGatewayForTest({
       config: {
         session: { idleTimeout: '10m', absoluteTimeout: '2h' },
         login: { postLogoutReturnTo: '/bye' },
       },
     });
     await other.agent.signIn();
-    const answer = await other.agent.fetch('/auth/session');
-    expect(answer.header('cache-control')).toBe('no-store');
-    const body = answer.json() as Record<string, number>;
+    const response = await other.agent.fetch('/auth/session');
+    expect(response.header('cache-control')).toBe('no-store');
+    const body = response.json() as Record<string, number>;
     expect(body).toEqual({
       authenticated: true,
       subject: 'alice',
@@ -80,51 +90,51 @@ describe('GET /auth/session of a signed-in user', () => {
   });
 
   it('shows only the configured claims', async () => {
-    const other = await openTestRig({
+    const other = await openTestGatewayForTest({
       config: { session: { claims: ['preferred_username', 'absent', 'toString', '__proto__'] } },
     });
     await other.agent.signIn();
-    const answer = await other.agent.fetch('/auth/session');
-    expect(answer.json()).toMatchObject({ subject: 'alice' });
-    expect(JSON.stringify((answer.json() as { claims: unknown }).claims)).toBe(
+    const response = await other.agent.fetch('/auth/session');
+    expect(response.json()).toMatchObject({ subject: 'alice' });
+    expect(JSON.stringify((response.json() as { claims: unknown }).claims)).toBe(
       '{"preferred_username":"alice"}',
     );
   });
 
   it('shows no token, session cookie or store key (standards: A3)', async () => {
     const seal = await sealOf();
-    const text = (await rig.agent.fetch('/auth/session')).text();
-    const secrets = rig.provider.secrets(['access_token', 'refresh_token', 'id_token', 'code']);
+    const text = (await testGateway.agent.fetch('/auth/session')).text();
+    const secrets = testGateway.provider.secrets(['access_token', 'refresh_token', 'id_token', 'code']);
     const keys = (await redis.dump()).match(/(?<=session:)\S+/g) ?? [];
     expect(keys).toHaveLength(1);
     for (const secret of [...secrets, ...keys, seal]) expect(text).not.toContain(secret);
   });
 
   it('responds to HEAD without setting a cookie', async () => {
-    await rig.agent.signIn();
-    const answer = await rig.agent.fetch('/auth/session', { method: 'HEAD' });
-    expect(answer.status).toBe(200);
-    expect(answer.setCookies).toEqual([]);
+    await testGateway.agent.signIn();
+    const response = await testGateway.agent.fetch('/auth/session', { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(response.setCookies).toEqual([]);
   });
 
   it('does not extend the session, in contrast to an API call', async () => {
-    await rig.agent.signIn();
+    await testGateway.agent.signIn();
     const idleExpiresIn = async () => {
-      const answer = await rig.agent.fetch('/auth/session');
-      return (answer.json() as { idleExpiresIn: number }).idleExpiresIn;
+      const response = await testGateway.agent.fetch('/auth/session');
+      return (response.json() as { idleExpiresIn: number }).idleExpiresIn;
     };
-    rig.advance(20 * 60_000);
+    testGateway.advance(20 * 60_000);
     expect(await idleExpiresIn()).toBeLessThanOrEqual(600);
     expect(await idleExpiresIn()).toBeLessThanOrEqual(600);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(await idleExpiresIn()).toBeGreaterThan(1_700);
   });
 
   it('shows the new user after a sign-in as another user in another tab (standards: E15)', async () => {
-    await rig.agent.signIn('/', { loginHint: 'alice' });
-    const before = (await rig.agent.fetch('/auth/session')).json();
-    await rig.agent.signIn('/', { loginHint: 'bob' });
-    const after = (await rig.agent.fetch('/auth/session')).json();
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
+    const before = (await testGateway.agent.fetch('/auth/session')).json();
+    await testGateway.agent.signIn('/', { loginHint: 'bob' });
+    const after = (await testGateway.agent.fetch('/auth/session')).json();
     expect(before).toMatchObject({ subject: 'alice' });
     expect(after).toMatchObject({ subject: 'bob' });
     const ids = [before, after].map((session) => (session as { sessionId: string }).sessionId);
@@ -132,25 +142,25 @@ describe('GET /auth/session of a signed-in user', () => {
   });
 
   it('shows the claims of the newest ID token immediately after a refresh (standards: C21)', async () => {
-    await rig.agent.signIn();
-    rig.provider.patchIdToken = (claims) => ({ ...claims, name: 'Alice Newname' });
-    rig.advance(300_000);
-    await rig.agent.fetch('/api/one');
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({
+    await testGateway.agent.signIn();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, name: 'Alice Newname' });
+    testGateway.advance(300_000);
+    await testGateway.agent.fetch('/api/one');
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({
       claims: { name: 'Alice Newname' },
     });
   });
 
   it('never rotates the cookie during concurrent calls (standards: E11, E12)', async () => {
     const seal = await sealOf();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 50 }, (_, call) =>
-        rig.agent.fetch(call % 5 === 0 ? '/auth/session' : `/api/${call}`),
+        testGateway.agent.fetch(call % 5 === 0 ? '/auth/session' : `/api/${call}`),
       ),
     );
-    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
-    expect(answers.flatMap(({ setCookies }) => setCookies)).toEqual([]);
-    expect(rig.agent.cookies.get('coatcheck')?.value).toBe(seal);
+    expect(responses.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(responses.flatMap(({ setCookies }) => setCookies)).toEqual([]);
+    expect(testGateway.agent.cookies.get('coatcheck')?.value).toBe(seal);
   });
 });
 
@@ -169,13 +179,13 @@ describe('an invalid session cookie', () => {
     expect(body).toEqual({ authenticated: false, loginUrl: '/auth/login' });
     expect(headers['set-cookie']).toEqual([CLEARED]);
 
-    const call = await request(rig.gateway.url)
+    const call = await request(testGateway.gateway.url)
       .get('/api/one')
       .set({ cookie: `coatcheck=${value}`, 'X-CSRF': '1' })
       .expect(401);
     expect(JSON.parse(call.text)).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
     expect(call.headers['set-cookie']).toEqual([CLEARED]);
-    expect(rig.upstream.requests).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
   });
 
@@ -191,7 +201,7 @@ describe('an invalid session cookie', () => {
   });
 
   it('is rejected and cleared when a gateway with another secret sealed it', async () => {
-    const other = await openTestRig({
+    const other = await openTestGatewayForTest({
       config: { session: { secrets: ['another secret, of another deployment'] } },
     });
     const seal = await sealOf(other);
@@ -202,11 +212,11 @@ describe('an invalid session cookie', () => {
   });
 
   it('is cleared with the same attributes as it was set with on https (standards: D3)', async () => {
-    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
-    const answer = await request(`http://127.0.0.1:${other.gateway.port}`)
+    const other = await openTestGatewayForTest({ baseUrl: 'https://app.example.test' });
+    const response = await request(`http://127.0.0.1:${other.gateway.port}`)
       .get('/auth/session')
       .set({ host: 'app.example.test', cookie: '__Host-Http-coatcheck=nonsense' });
-    expect(answer.headers['set-cookie']).toEqual([
+    expect(response.headers['set-cookie']).toEqual([
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
   });
@@ -259,7 +269,7 @@ describe('a Cookie header (standards: E9)', () => {
     const { headers, body } = await sessionOf({ cookie: write(seal) });
     expect(body).toMatchObject({ authenticated: false });
     expect(headers).not.toHaveProperty('set-cookie');
-    const call = await request(rig.gateway.url)
+    const call = await request(testGateway.gateway.url)
       .get('/api/one')
       .set({ cookie: write(seal), 'X-CSRF': '1' })
       .expect(401);
@@ -272,11 +282,11 @@ describe('a Cookie header (standards: E9)', () => {
     'ignores a cookie whose name begins with the byte %j, which browsers keep (Hono, GHSA-r5rp-j6wh-rvv4; standards: E9)',
     async (byte) => {
       const own = await sealOf();
-      const planted = await sealOf({ ...rig, agent: rig.browser() });
+      const planted = await sealOf({ ...testGateway, agent: testGateway.browser() });
       const send = async (cookie: string) => {
-        const head = `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n`;
+        const head = `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\nConnection: close\r\n`;
         const response = await rawRequest(
-          rig.gateway.port,
+          testGateway.gateway.port,
           Buffer.from(`${head}Cookie: ${cookie}\r\n\r\n`, 'latin1'),
         );
         return JSON.parse(response.body.toString()) as Record<string, unknown>;
@@ -290,16 +300,16 @@ describe('a Cookie header (standards: E9)', () => {
 
   it('larger than the header limit gets a 431 and the next request succeeds', async () => {
     const seal = await sealOf();
-    const head = `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n`;
+    const head = `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\nConnection: close\r\n`;
     const flood = `${head}Cookie: ${'a=1; '.repeat(10_000)}coatcheck=${seal}\r\n\r\n`;
-    expect((await rawRequest(rig.gateway.port, flood)).status).toBe(431);
+    expect((await rawRequest(testGateway.gateway.port, flood)).status).toBe(431);
     expect((await sessionOf({ cookie: `coatcheck=${seal}` })).body).toMatchObject({ authenticated: true });
   });
 
   it('with a control character gets a 400', async () => {
-    const connection = await openRaw(rig.gateway.port);
+    const connection = await openRaw(testGateway.gateway.port);
     connection.write(
-      `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\nCookie: a=\x00\r\n\r\n`,
+      `GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\nCookie: a=\x00\r\n\r\n`,
     );
     expect((await connection.readResponse()).status).toBe(400);
     connection.close();
@@ -316,13 +326,13 @@ describe('a session cookie value outside its cookie (standards: E4)', () => {
       query?: string;
       headers?: Record<string, string>;
     };
-    const session = await request(rig.gateway.url).get(`/auth/session${query}`).set(headers);
+    const session = await request(testGateway.gateway.url).get(`/auth/session${query}`).set(headers);
     expect(session.body).toEqual({ authenticated: false, loginUrl: '/auth/login' });
-    const call = await request(rig.gateway.url)
+    const call = await request(testGateway.gateway.url)
       .get(`/api/one${query}`)
       .set({ ...headers, 'X-CSRF': '1' })
       .expect(401);
     expect(JSON.parse(call.text)).toMatchObject({ code: 'session_required', loginUrl: '/auth/login' });
-    expect(rig.upstream.requests).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
   });
 });

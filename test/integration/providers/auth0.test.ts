@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { OVERLAP_MS, startAuth0 } from '../../../testkit/providers/auth0.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -17,7 +17,7 @@ const LIFE = 86_400_000;
 
 async function open() {
   const auth0 = await startAuth0();
-  const stand = await openStand({
+  const stand = await openProviderFixture({
     open: async (clock) => Object.assign(auth0, { clockOffsetMs: clock() - Date.now() }),
   });
   onTestFinished(() => stand.close());
@@ -30,13 +30,13 @@ it('Auth0 accepts a refresh token twice within its overlap period after a lost r
   stand.advance(LIFE);
   auth0.faults.dropAfterProcessing('token');
   expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  expect(auth0.books().map(({ spent }) => spent)).toEqual([2, 0, 0]);
+  expect(auth0.tokenLedger().map(({ spent }) => spent)).toEqual([2, 0, 0]);
   expect(auth0.families).toMatchObject([{ alive: true, reuses: 0 }]);
 });
 
 it('Auth0 rejects a reused refresh token with status 403 and the gateway ends the session', async () => {
   const { auth0, stand } = await open();
-  const stolen = stand.fake.books()[0]?.token ?? '';
+  const stolen = stand.fake.tokenLedger()[0]?.token ?? '';
   await stand.fake.replay(stolen);
   auth0.clockOffsetMs += OVERLAP_MS + 1;
   stand.advance(LIFE);

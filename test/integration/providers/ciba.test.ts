@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errors } from '../../../demo/oidc.ts';
 import { type CibaProvider, startCibaProvider } from '../../../testkit/providers/ciba.ts';
 import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { type Stand, openStand } from '../../../testkit/providers/stand.ts';
+import { type ProviderFixture, openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
@@ -37,7 +37,7 @@ describeProvider({
 });
 
 describe('OpenID CIBA with oidc-provider', () => {
-  let stand: Stand;
+  let stand: ProviderFixture;
   let real: RealProvider;
   let asked: { id: string; accountId: string; bindingMessage: unknown } | undefined;
 
@@ -74,7 +74,7 @@ describe('OpenID CIBA with oidc-provider', () => {
           },
         },
       }));
-    stand = await openStand({ open });
+    stand = await openProviderFixture({ open });
   });
   afterEach(() => stand.close());
 
@@ -106,7 +106,7 @@ describe('OpenID CIBA with oidc-provider', () => {
     expect(stand.refreshes()).toBe(3);
     expect(real.tokenCalls({ grant: CIBA })).toBe(2);
     await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(real.books().some(({ familyAlive }) => familyAlive)).toBe(false);
+    expect(real.tokenLedger().some(({ familyAlive }) => familyAlive)).toBe(false);
   });
 
   it('ends with 403 when the user denies the request', async () => {

@@ -5,8 +5,8 @@ import { type Client, settingsWith } from '../../../testkit/fake-provider/settin
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
@@ -14,7 +14,7 @@ const LIFE = 300_000;
 async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<TestGateway> {
   const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
   const method = { clientAuthentication: provider.client.authentication };
-  const rig = await openRig({ provider, config: { provider: { ...method, ...section } } });
+  const rig = await openTestGateway({ provider, config: { provider: { ...method, ...section } } });
   onTestFinished(() => rig.close());
   return rig;
 }
@@ -168,7 +168,7 @@ describe('oidc-provider accepts the client authentication', () => {
   it.each(kinds)('by %s %o on code, refresh and revocation requests', async (method, metadata, key) => {
     const isKey = 'kind' in key;
     const section = isKey ? { privateKey: jwk(key.kind, { alg: key.alg, kid: 'key-1' }) } : {};
-    const stand = await openStand(
+    const stand = await openProviderFixture(
       {
         open: (clock) =>
           startRealProvider({
@@ -188,6 +188,6 @@ describe('oidc-provider accepts the client authentication', () => {
     stand.advance(LIFE);
     expect((await stand.agent.fetch('/api/one')).status).toBe(200);
     await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(stand.fake.books().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
+    expect(stand.fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { startCognito } from '../../../testkit/providers/cognito.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -16,7 +16,7 @@ describeProvider({
 it.each([false, true])(
   'a logout leads to the Cognito logout page whether Cognito announces an end-session endpoint (%s) or not',
   async (announcesLogout) => {
-    const stand = await openStand({ open: (clock) => startCognito(clock, { announcesLogout }) });
+    const stand = await openProviderFixture({ open: (clock) => startCognito(clock, { announcesLogout }) });
     onTestFinished(() => stand.close());
     await stand.signIn();
     const answer = await stand.agent.fetch('/auth/logout', { method: 'POST' });

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
 import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
 import { OTHER_SCOPE, SCOPE, startEntra } from '../../../testkit/providers/entra.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -18,7 +18,7 @@ describeProvider({
 /** A gateway with a second and a third API, which have scopes of their own. */
 async function open() {
   const entra = await startEntra();
-  const stand = await openStand(
+  const stand = await openProviderFixture(
     { open: async () => entra },
     {
       routes: [
@@ -50,7 +50,7 @@ it('Entra ID issues a token per API by its scopes without a resource parameter',
   expect((await call('/orders/one')).answer.status).toBe(200);
   expect((await call('/api/one')).answer.status).toBe(200);
   // An answer without a refresh token leaves the one before in use.
-  expect(entra.books().map(({ spent }) => spent)).toEqual([3, 0]);
+  expect(entra.tokenLedger().map(({ spent }) => spent)).toEqual([3, 0]);
 });
 
 it('Entra ID rejects scopes without consent with invalid_grant and the session is kept', async () => {
@@ -79,7 +79,7 @@ it('the session ends when Entra ID reports that consent for the sign-in was with
 it('a multi-tenant Entra ID issuer is rejected because the metadata issuer differs', async () => {
   const entra = await startEntra();
   Object.assign(entra.metadata, { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' });
-  const stand = await openStand({ open: async () => entra });
+  const stand = await openProviderFixture({ open: async () => entra });
   onTestFinished(() => stand.close());
   expect((await stand.agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
   expect(stand.gateway.logs()).toContain('but the provider publishes');

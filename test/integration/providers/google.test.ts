@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { beginLogin } from '../../../testkit/login-steps.ts';
 import { startGoogle } from '../../../testkit/providers/google.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -15,7 +15,7 @@ describeProvider({
 });
 
 it('the login request to Google carries access_type and prompt and only scopes that Google knows', async () => {
-  const stand = await openStand({ open: startGoogle });
+  const stand = await openProviderFixture({ open: startGoogle });
   onTestFinished(() => stand.close());
   const { authorizationUrl } = await beginLogin(stand.agent);
   expect(Object.fromEntries(authorizationUrl.searchParams)).toMatchObject({
@@ -26,7 +26,7 @@ it('the login request to Google carries access_type and prompt and only scopes t
 });
 
 it('Google issues no refresh token without access_type offline and the session ends with its access token', async () => {
-  const stand = await openStand(
+  const stand = await openProviderFixture(
     { open: startGoogle },
     { config: { provider: { authorizationParams: { access_type: 'online' } } } },
   );
@@ -39,11 +39,11 @@ it('Google issues no refresh token without access_type offline and the session e
 });
 
 it('Google issues a refresh token at a second sign-in because of prompt=consent', async () => {
-  const stand = await openStand({ open: startGoogle });
+  const stand = await openProviderFixture({ open: startGoogle });
   onTestFinished(() => stand.close());
   await stand.signIn();
   await stand.signIn();
   stand.advance(3_599_000);
   expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  expect(stand.fake.books()).toHaveLength(2);
+  expect(stand.fake.tokenLedger()).toHaveLength(2);
 });

@@ -1,7 +1,7 @@
 import { UnsecuredJWT } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
 import { SSO_IDLE, startKeycloak } from '../../../testkit/providers/keycloak.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 const keycloak = { lifeMs: 300_000, signOut: 'there', revokes: true } as const;
@@ -23,7 +23,7 @@ describeProvider({
 });
 
 it('the session ends without a refresh request when the Keycloak SSO session has idled out', async () => {
-  const stand = await openStand({ open: startKeycloak });
+  const stand = await openProviderFixture({ open: startKeycloak });
   onTestFinished(() => stand.close());
   await stand.signIn();
   stand.advance(SSO_IDLE * 1000 - 1000);
@@ -35,7 +35,7 @@ it('the session ends without a refresh request when the Keycloak SSO session has
 
 it('a refresh_expires_in of 0 for an offline token of Keycloak sets no session limit', async () => {
   const scopes = ['openid', 'offline_access'];
-  const stand = await openStand({ open: startKeycloak }, { config: { provider: { scopes } } });
+  const stand = await openProviderFixture({ open: startKeycloak }, { config: { provider: { scopes } } });
   onTestFinished(() => stand.close());
   await stand.signIn();
   stand.advance(SSO_IDLE * 2000);
@@ -49,7 +49,7 @@ it('refresh tokens of Keycloak that are JWTs are treated as opaque', async () =>
       .setExpirationTime(0)
       .setNotBefore('10y')
       .encode();
-  const stand = await openStand({ open: async () => keycloak });
+  const stand = await openProviderFixture({ open: async () => keycloak });
   onTestFinished(() => stand.close());
   await stand.signIn();
   for (let round = 0; round < 3; round += 1) {

@@ -1,7 +1,7 @@
 import type { Configuration } from 'oidc-provider';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { createUserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -19,7 +19,7 @@ it('a logout at oidc-provider ends the session of that browser only (rp-backchan
       }),
   };
   let issuer = '';
-  const stand = await openStand({
+  const stand = await openProviderFixture({
     async open(clock) {
       const provider = await startRealProvider({ clock, configuration });
       ({ issuer } = provider);

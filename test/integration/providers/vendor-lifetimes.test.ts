@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { extent } from '../../../testkit/fuzz.ts';
-import { type VendorStand, openVendorStand, postLogin } from '../../../testkit/providers/vendor-stand.ts';
+import {
+  type VendorFixture,
+  openVendorFixture,
+  postLogin,
+} from '../../../testkit/providers/vendor-fixture.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 const DAY_MS = 86_400_000;
-let stand: VendorStand;
+let stand: VendorFixture;
 let redis: RedisServer | undefined;
 
 afterEach(async () => {
@@ -26,7 +30,7 @@ describe('a vendor token with a lifetime and an expiry timestamp', () => {
   ])(
     'is refreshed by its lifetime on the gateway clock when the vendor clock is %s',
     async (_how, offsetMs) => {
-      stand = await openVendorStand();
+      stand = await openVendorFixture();
       stand.vendor.clockOffsetMs = offsetMs;
       stand.vendor.lifeSeconds = 1_000;
       const agent = stand.browser();
@@ -49,7 +53,7 @@ describe('a vendor token with only an expiry timestamp', () => {
     ['a day behind', -DAY_MS],
     ['right', 0],
   ])('is refreshed at its expiry when the vendor clock is %s', async (_how, offsetMs) => {
-    stand = await openVendorStand();
+    stand = await openVendorFixture();
     stand.vendor.clockOffsetMs = offsetMs;
     stand.vendor.lifeSeconds = 1_000;
     stand.vendor.patch = withoutLifetime;
@@ -72,7 +76,7 @@ describe('a vendor token with only an expiry timestamp', () => {
       (ms: number) => new Date(ms).toISOString().replace('Z', ''),
     ],
   ])('is read with the timestamp written as %s', async (_how, write) => {
-    stand = await openVendorStand();
+    stand = await openVendorFixture();
     stand.vendor.lifeSeconds = 1_000;
     stand.vendor.patch = (answer) => ({
       ...withoutLifetime(answer),
@@ -93,7 +97,7 @@ describe('a vendor refresh token with an expiry timestamp', () => {
   it.each([0, DAY_MS, -DAY_MS])(
     'ends the session at its expiry with the vendor clock off by %d ms (standards: A19)',
     async (offsetMs) => {
-      stand = await openVendorStand();
+      stand = await openVendorFixture();
       stand.vendor.clockOffsetMs = offsetMs;
       stand.vendor.refreshLifeSeconds = 900;
       const agent = stand.browser();
@@ -108,7 +112,7 @@ describe('a vendor refresh token with an expiry timestamp', () => {
   );
 
   it('extends the session with the expiry of each new refresh token', async () => {
-    stand = await openVendorStand();
+    stand = await openVendorFixture();
     stand.vendor.refreshLifeSeconds = 900;
     stand.vendor.lifeSeconds = 600;
     const agent = stand.browser();
@@ -123,7 +127,7 @@ describe('a vendor refresh token with an expiry timestamp', () => {
 
 describe('a refresh at the vendor', () => {
   it('that returns the tokens of another user ends the session and no request uses the tokens', async () => {
-    stand = await openVendorStand();
+    stand = await openVendorFixture();
     const agent = stand.browser();
     await postLogin(agent);
     stand.vendor.patch = (answer) => ({ ...answer, user: { id: 'user-mallory' } });
@@ -143,7 +147,7 @@ describe('a refresh at the vendor', () => {
     [429, 'application/json', 503],
     [200, 'application/json', 503],
   ])('that returns status %d with type %s gives the call status %d', async (status, type, expected) => {
-    stand = await openVendorStand({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
+    stand = await openVendorFixture({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
     const agent = stand.browser();
     await postLogin(agent);
     stand.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
@@ -190,7 +194,7 @@ describe('a vendor with any token lifetime and any clock', () => {
         end,
         fc.integer({ min: -DAY_MS, max: DAY_MS }),
         async (life, ends, offsetMs) => {
-          stand = await openVendorStand({
+          stand = await openVendorFixture({
             store: redis?.url ?? '',
             config: {
               refresh: { maxPerMinute: PER_MINUTE },

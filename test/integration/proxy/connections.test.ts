@@ -8,7 +8,7 @@ import { parseConfig } from '../../../src/config/load.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../src/proxy/upstream/pools.ts';
 import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
-import { inTurn, status } from '../../../testkit/upstream/behaviours.ts';
+import { inSequence, status } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream, slowBody } from '../../../testkit/upstream/streams.ts';
 import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
@@ -88,7 +88,7 @@ describe('the connections to an upstream', () => {
 
   it('need only one for a call and its replay with another token', async () => {
     const refused = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }, 'no');
-    stage.upstream.respond(inTurn(refused, answering({})));
+    stage.upstream.respond(inSequence(refused, answering({})));
     expect((await stage.send('GET /single/one HTTP/1.1')).status).toBe(200);
   });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { valuesOf } from '../../../testkit/header-list.ts';
-import { answerEarly } from '../../../testkit/upstream/behaviours.ts';
+import { respondEarly } from '../../../testkit/upstream/behaviours.ts';
 import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
@@ -131,7 +131,7 @@ it('a client that received 100 can read the later error without a connection res
 });
 
 it('an early response from the upstream is forwarded after 100', async () => {
-  stage.upstream.respond(answerEarly(413));
+  stage.upstream.respond(respondEarly(413));
   const connection = await stage.open();
   connection.write(
     stage.head('POST /streamed/one HTTP/1.1', 'Expect: 100-continue', 'Content-Length: 1000000'),

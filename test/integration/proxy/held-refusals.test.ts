@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
 /** A 401 that asks for another token, with what else stands in its head, and the body. */
 const refusal = (fields: readonly string[], body = '') =>
@@ -31,7 +31,7 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
     socket.write(isRefused ? bytes : 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
     (isRefused ? end : finish)(socket);
   });
-  const rig = await openRig({ routes: [{ path: '/api', upstream: raw.url }] });
+  const rig = await openTestGateway({ routes: [{ path: '/api', upstream: raw.url }] });
   onTestFinished(async () => {
     await rig.close();
     await raw.close();

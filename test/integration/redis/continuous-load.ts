@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/families.ts';
-import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
-import { tallyOf } from '../../../testkit/tally.ts';
+import { countOccurrences } from '../../../testkit/count-occurrences.ts';
 import { until } from '../../../testkit/until.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
@@ -44,7 +44,7 @@ const CONFIG = {
 
 /** Signs users in at two gateways on one store and starts their calls. Resolves once all of them have been served. */
 export async function startContinuousLoad(store: string, size = 8): Promise<ContinuousLoad> {
-  const rig = await openTestRig({
+  const rig = await openTestGatewayForTest({
     store,
     config: CONFIG,
     provider: await startFakeProvider({ accessTokenLifetime: TOKEN_LIFETIME }),
@@ -93,14 +93,14 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
   const load: ContinuousLoad = {
     rig,
     stop,
-    statusCounts: () => tallyOf(statuses),
+    statusCounts: () => countOccurrences(statuses),
     waitForCalls: async (count) => {
       const target = statuses.length + count;
       await until(`${count} more calls are answered`, async () => statuses.length >= target || undefined);
     },
     reusedRefreshTokens: () =>
       rig.provider
-        .books()
+        .tokenLedger()
         .filter(({ presented }) => presented > 1)
         .map(({ token }) => token),
     storeErrors: async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** The lifetime of the access tokens, in milliseconds. */
@@ -17,7 +17,7 @@ export function describeGatewayContract(at: () => string): void {
   let there: UserAgent;
 
   beforeEach(async () => {
-    rig = await openRig({
+    rig = await openTestGateway({
       store: at(),
       config: { session: { cache: { maxAge: '1h' } }, rateLimit: { callback: 3 } },
     });
@@ -56,7 +56,7 @@ export function describeGatewayContract(at: () => string): void {
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
     expect(refreshes()).toBe(1);
-    expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+    expect(rig.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 
   it('share new tokens with each other', async () => {

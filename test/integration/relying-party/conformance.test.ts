@@ -298,7 +298,7 @@ describe('fapi2-security-profile-final-client-test', () => {
     }
     expect(stage.upstream.requests.map(({ status }) => status)).toEqual([200, 401, 200, 401, 200]);
     expect(new Set(stage.upstream.requests.map(({ bearer }) => bearer)).size).toBe(3);
-    expect(stage.provider.books()).toMatchObject([{ spent: 1 }, { spent: 1 }, { spent: 0 }]);
+    expect(stage.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 1 }, { spent: 0 }]);
   });
 
   it('token-endpoint-response-without-expires_in: accepts the token response', async () => {

@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { login } from '../../../testkit/login-steps.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
@@ -26,12 +26,12 @@ export type Stage = TestGateway & {
 };
 
 /** What a gateway starts with: `metadata` changes what the provider says of itself; what is undefined goes. */
-export type StageOptions = RigOptions & { metadata?: Record<string, unknown> };
+export type StageOptions = TestGatewayOptions & { metadata?: Record<string, unknown> };
 
 export async function openStage({ metadata = {}, ...options }: StageOptions = {}): Promise<Stage> {
   const provider = options.provider ?? (await startFakeProvider());
   Object.assign(provider.metadata, metadata);
-  const rig = await openRig({ ...options, provider });
+  const rig = await openTestGateway({ ...options, provider });
 
   return {
     ...rig,

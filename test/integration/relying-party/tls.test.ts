@@ -4,7 +4,7 @@ import { createServer, getCACertificates, setDefaultCACertificates } from 'node:
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
-import { openRig } from '../../../testkit/test-gateway.ts';
+import { openTestGateway } from '../../../testkit/test-gateway.ts';
 import { selfSigned } from '../proxy/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
 
@@ -53,7 +53,7 @@ async function openSecureProvider(identity: Identity) {
 }
 
 async function openGateway(provider: FakeProvider, issuer: string) {
-  const rig = await openRig({ provider, config: { provider: { issuer } } });
+  const rig = await openTestGateway({ provider, config: { provider: { issuer } } });
   onTestFinished(() => rig.close());
   /** Signs in; the browser of the tests reaches the provider without TLS. */
   const login = async () => {

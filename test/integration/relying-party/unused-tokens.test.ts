@@ -20,7 +20,7 @@ afterAll(() => redis.close());
 
 /** Expects that the tokens of the login before were given back, and that nothing is left of it anywhere. */
 async function expectGivenBack(): Promise<void> {
-  const [book] = stage.provider.books();
+  const [book] = stage.provider.tokenLedger();
   await vi.waitFor(() => {
     const revoked = stage.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
     expect(revoked.map(({ form }) => form)).toMatchObject([

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -31,7 +31,7 @@ describe.each([
 
   /** Opens a gateway with a stopped clock, long-lived access tokens and no read cache. */
   async function open(session: Record<string, unknown> = {}): Promise<TestGateway> {
-    const opened = await openRig({
+    const opened = await openTestGateway({
       store: store(),
       config: { session: { cache: { maxAge: '0s' }, ...session } },
     });

@@ -13,7 +13,7 @@ import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { renewed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
@@ -72,8 +72,8 @@ function openStoreHere(options?: StoreOptions): SessionStore {
 }
 
 /** Opens a gateway on the Redis of this file, which closes after the test. */
-async function openGateway(options: RigOptions = {}): Promise<TestGateway> {
-  const rig = await openRig({ store: redis.url, ...options });
+async function openGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const rig = await openTestGateway({ store: redis.url, ...options });
   onTestFinished(() => rig.close());
   return rig;
 }

@@ -68,8 +68,8 @@ describe('a sign-in at the fake provider', () => {
   ])('is rejected by redirect when %s is %j', async (name, value, error) => {
     const { url } = await authorizationRequest();
     url.searchParams.set(name, value);
-    const answer = await fetch(url, { redirect: 'manual' });
-    const location = new URL(answer.headers.get('location') ?? '');
+    const response = await fetch(url, { redirect: 'manual' });
+    const location = new URL(response.headers.get('location') ?? '');
     expect(location.searchParams.get('error')).toBe(error);
     expect(location.searchParams.get('iss')).toBe(provider.issuer);
   });
@@ -108,13 +108,13 @@ describe('a sign-in at the fake provider', () => {
   });
 
   it('is rejected when the token request is not form-encoded', async () => {
-    const answer = await fetch(`${provider.issuer}/token`, {
+    const response = await fetch(`${provider.issuer}/token`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"grant_type":"refresh_token"}',
     });
-    expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({ error: 'invalid_request' });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: 'invalid_request' });
   });
 });
 
@@ -122,7 +122,7 @@ describe('a refresh at the fake provider', () => {
   it('in mode strict returns a new token each time and records each use', async () => {
     let { refresh_token: token } = await signIn();
     for (let round = 0; round < 3; round += 1) ({ refresh_token: token } = await refresh(token));
-    expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+    expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
       [1, 1],
       [1, 1],
       [1, 1],
@@ -261,8 +261,8 @@ describe('the end of a token or session at the fake provider', () => {
       post_logout_redirect_uri: returnTo,
       state: 'the-state',
     });
-    const answer = await fetch(url, { redirect: 'manual' });
-    expect(answer.headers.get('location')).toBe(`${returnTo}?state=the-state`);
+    const response = await fetch(url, { redirect: 'manual' });
+    expect(response.headers.get('location')).toBe(`${returnTo}?state=the-state`);
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'session ended' }]);
     url.searchParams.set('post_logout_redirect_uri', 'http://elsewhere.example.test/');
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(400);
@@ -290,7 +290,7 @@ describe('a fault of the fake provider', () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropAfterProcessing('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
     await expect(refresh(token)).rejects.toMatchObject({ error: 'invalid_grant' });
   });
 
@@ -298,7 +298,7 @@ describe('a fault of the fake provider', () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropBefore('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.presented).toBe(0);
+    expect(provider.tokenLedger()[0]?.presented).toBe(0);
     await expect(refresh(token)).resolves.toHaveProperty('access_token');
   });
 
@@ -307,17 +307,17 @@ describe('a fault of the fake provider', () => {
     const headers = { 'content-type': 'application/json' };
     provider.faults.token = { status: 200, headers, body: '{"access_token":', when: 'after', times: 1 };
     await expect(refresh(token)).rejects.toMatchObject({ code: 'OAUTH_PARSE_ERROR' });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
   });
 
   it('can hold the response after processing the request', async () => {
     const { refresh_token: token } = await signIn();
     const hold = provider.faults.hold('token', 'after');
-    const answer = refresh(token);
+    const response = refresh(token);
     await hold.waiting();
-    expect(provider.books()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
+    expect(provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
     hold.release();
-    await expect(answer).resolves.toHaveProperty('access_token');
+    await expect(response).resolves.toHaveProperty('access_token');
   });
 
   it('can stop the provider for a while', async () => {
@@ -420,8 +420,8 @@ async function authorizationRequest(more: Record<string, string> = {}) {
 }
 
 async function authorize(url: URL): Promise<URL> {
-  const answer = await fetch(url, { redirect: 'manual' });
-  return new URL(answer.headers.get('location') ?? '');
+  const response = await fetch(url, { redirect: 'manual' });
+  return new URL(response.headers.get('location') ?? '');
 }
 
 async function signIn(more?: Record<string, string>) {

@@ -34,7 +34,7 @@ it('the test gateway serves a user from sign-in through a call and a refresh', a
   provider.revokeAccessToken(token);
   expect((await agent.fetch('/api/two')).status).toBe(200);
   expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
-  expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+  expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
     [1, 1],
     [0, 0],
   ]);

@@ -5,9 +5,9 @@ import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import {
-  answerEarly,
+  respondEarly,
   earlyHints,
-  inTurn,
+  inSequence,
   redirect,
   requireToken,
   setCookie,
@@ -94,7 +94,7 @@ describe('the test upstream', () => {
     connection.close();
     expect(upstream.requests[0]?.bodyBytes).toBe(4);
 
-    upstream.respond(answerEarly(413));
+    upstream.respond(respondEarly(413));
     expect(await rawRequest(upstream.port, head)).toMatchObject({ status: 413, interim: [] });
   });
 
@@ -111,7 +111,7 @@ describe('the test upstream', () => {
 
   it('responds with each of the predefined behaviours', async () => {
     upstream.respond(
-      inTurn(
+      inSequence(
         status(503, { 'retry-after': '7' }, 'away'),
         redirect('/b'),
         setCookie('a=1', 'b=2'),

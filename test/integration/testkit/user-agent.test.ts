@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { inTurn, redirect, setCookie, status, trailers } from '../../../testkit/upstream/behaviours.ts';
+import { inSequence, redirect, setCookie, status, trailers } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream } from '../../../testkit/upstream/streams.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
 
@@ -20,7 +20,7 @@ afterEach(async () => {
 
 describe('the test user agent', () => {
   it('stores cookies and sends them back', async () => {
-    app.respond(inTurn(setCookie('a=1; Path=/', 'b=2; Path=/other'), setCookie('a=; Path=/; Max-Age=0')));
+    app.respond(inSequence(setCookie('a=1; Path=/', 'b=2; Path=/other'), setCookie('a=; Path=/; Max-Age=0')));
     await agent.get('/');
     await agent.get('/');
     await agent.get('/');
@@ -89,7 +89,7 @@ describe('the test user agent', () => {
   });
 
   it('turns a form post into GET on 303 and repeats it on 307', async () => {
-    app.respond(inTurn(redirect('/b', 307), redirect('/c', 303), status(200)));
+    app.respond(inSequence(redirect('/b', 307), redirect('/c', 303), status(200)));
     await agent.navigate('/a', { from: 'page', form: { name: 'value' } });
     expect(app.requests.map(({ method, target, bodyBytes }) => [method, target, bodyBytes])).toEqual([
       ['POST', '/a', 10],
@@ -123,7 +123,7 @@ describe('a sign-in of the test user agent', () => {
     }).toString();
     agent.setCookie('strict=1; Path=/; SameSite=Strict');
     agent.setCookie('lax=1; Path=/; SameSite=Lax');
-    app.respond(inTurn(redirect(login.href), redirect('/page', 303), status(200)));
+    app.respond(inSequence(redirect(login.href), redirect('/page', 303), status(200)));
 
     const { response, chain } = await agent.signIn('/page');
     expect(response.url).toBe(`${app.url}/page`);
@@ -144,7 +144,7 @@ describe('a sign-in of the test user agent', () => {
   });
 
   it('fails with the response when the callback rejects it', async () => {
-    app.respond(inTurn(redirect('/auth/callback'), status(400, {}, 'login_failed')));
+    app.respond(inSequence(redirect('/auth/callback'), status(400, {}, 'login_failed')));
     await expect(agent.signIn()).rejects.toThrow(/400 .*\n {2}login_failed/);
   });
 });

@@ -29,8 +29,8 @@ describe('a log line', () => {
 
   it('has of an error its kind, text, code and stack alone, and of its causes the same (E23)', () => {
     const { log, lines } = collectLog();
-    const answer = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
-    const failed = Object.assign(new TypeError('it failed', { cause: answer }), {
+    const response = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
+    const failed = Object.assign(new TypeError('it failed', { cause: response }), {
       code: 'E_FAILED',
       command: { name: 'set', args: ['key', 'canary-2'] },
       response: new Response('canary-3', { headers: { 'Set-Cookie': 'canary-4' } }),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 
-/** Binds a server (of node:net or node:http) to a free port of 127.0.0.1, which it gives. */
+/** Binds a server (node:net or node:http) to a free port of 127.0.0.1 and returns the port. */
 export async function listen(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -5,7 +5,7 @@ import { type UserAgent, createUserAgent } from '../user-agent.ts';
 import type { ProviderFake, ProviderKind } from './provider-fake.ts';
 
 /** A gateway between one kind of token server, an API and a browser, all on one clock that the test moves. */
-export type Stand = {
+export type ProviderFixture = {
   readonly fake: ProviderFake;
   /** Accepts the access tokens that the provider holds active, and echoes. */
   readonly upstream: Upstream;
@@ -21,16 +21,16 @@ export type Stand = {
 };
 
 /** What differs from the usual configuration, over which `config` is merged; routes lead to the API. */
-export type StandOptions = { config?: Record<string, unknown>; routes?: Record<string, unknown>[] };
+export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?: Record<string, unknown>[] };
 
 /**
  * Starts everything for one kind of token server. Sessions have no limit of their own, since access tokens of some kinds
  * live for a day.
  */
-export async function openStand(
+export async function openProviderFixture(
   kind: Pick<ProviderKind, 'open' | 'signIn'>,
-  { config, routes }: StandOptions = {},
-): Promise<Stand> {
+  { config, routes }: ProviderFixtureOptions = {},
+): Promise<ProviderFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
   const [fake, upstream] = await Promise.all([kind.open(clock), startUpstream()]);
@@ -59,7 +59,7 @@ export async function openStand(
     signIn: async () => {
       await (kind.signIn ?? ((browser) => browser.signIn()))(agent, fake);
     },
-    spent: () => fake.books().map(({ spent }) => spent),
+    spent: () => fake.tokenLedger().map(({ spent }) => spent),
     refreshes: () => fake.tokenCalls({ grant: 'refresh_token' }),
     close: async () => {
       agent.close();

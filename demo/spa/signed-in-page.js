@@ -8,7 +8,7 @@ import { createTimeline } from './timeline.js';
 import { createTokens } from './tokens.js';
 
 /** Opens the page of someone who is signed in. */
-export function openDesk(session, gateway, calls) {
+export function openSignedInPage(session, gateway, calls) {
   const tokens = createTokens({ lifetime: 30, renewedWithin: 8, colours: 6 });
   const stream = createStream(() => calls.call('/api/time'), 200);
   const timeline = createTimeline(at('timeline'), { tokens, isMoving: stream.isRunning, failed: hasFailed });

@@ -1,25 +1,25 @@
 import { startFakeProvider } from '../../testkit/fake-provider.ts';
-import { servePart } from '../part-process.ts';
+import { serveWorker } from '../worker-process.ts';
 
-/** The lengths of the tokens that were issued last, in bytes. */
+/** The lengths of the latest tokens, in bytes. */
 export type TokenSizes = { access: number; id: number };
 
-/** The client that every gateway of the benchmark is. */
+/** The OAuth client that all gateways of the benchmark share. */
 export type ProviderClient = { issuer: string; clientId: string; clientSecret: string };
 
 export type ProviderShape = {
   hello: ProviderClient;
-  answers: {
+  commands: {
     /** Registers the redirect URI of a gateway. */
     register(baseUrl: string): void;
-    /** How long the access tokens live that are issued from now on, in seconds. */
+    /** Sets the lifetime of access tokens issued from now on, in seconds. */
     setLifetime(seconds: number): void;
     /** How long the token endpoint takes, in milliseconds. */
     setTokenDelay(ms: number): void;
-    /** How many refreshes were asked for so far. */
+    /** The number of refresh requests so far. */
     refreshes(): number;
     tokenSizes(): TokenSizes;
-    /** How many families of tokens are dead, because a refresh token was used twice or for another reason. */
+    /** The number of revoked token families, such as after the reuse of a refresh token. */
     deadFamilies(): number;
   };
 };
@@ -28,22 +28,22 @@ const sizes: TokenSizes = { access: 0, id: 0 };
 
 const provider = await startFakeProvider({
   accessTokenLifetime: 3600,
-  // Makes an access token of 1.1 kB, which the ID token is by itself.
+  // Pads the access token to 1.1 kB, the size of the ID token.
   audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),
-  patchTokenResponse: (answer) => {
-    sizes.access = String(answer['access_token']).length;
-    sizes.id = String(answer['id_token']).length;
-    return answer;
+  patchTokenResponse: (response) => {
+    sizes.access = String(response['access_token']).length;
+    sizes.id = String(response['id_token']).length;
+    return response;
   },
 });
 const { issuer, client } = provider;
 const hello: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
 
-servePart(hello, {
+serveWorker(hello, {
   register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
   setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
   setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),
   tokenSizes: () => sizes,
   refreshes: () => provider.tokenCalls({ grant: 'refresh_token' }),
   deadFamilies: () => provider.families.filter(({ alive }) => !alive).length,
-} satisfies ProviderShape['answers']);
+} satisfies ProviderShape['commands']);

@@ -1,21 +1,21 @@
 import type { BaselineOptions, BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
-import type { Stage } from '../stage.ts';
+import { startWorker } from '../worker.ts';
+import type { Fixture } from '../fixture.ts';
 import { type Method, requestText } from '../workload.ts';
 
-/** A program that answers the measured requests. */
-export type Contender = {
-  readonly id: ContenderId;
+/** A program under measurement. */
+export type Candidate = {
+  readonly id: CandidateId;
   readonly pid: number;
   readonly port: number;
-  /** Requests of people who are signed in, if there is such a thing here. */
+  /** The request texts, with the cookies of signed-in users where the candidate has sessions. */
   requests(method: Method): string[];
-  /** Whether each request must arrive at the API, with a token. */
+  /** Whether each request must reach the API with a token. */
   readonly forwards: boolean;
 };
 
-/** What is measured, in the order in which it is shown. */
-export const contenders = {
+/** The candidates, in the order of the report. */
+export const candidates = {
   upstream: { title: 'the API, called directly', open: openUpstream },
   'node-http': { title: 'node:http responding by itself', open: openBaseline('node-http') },
   coatcheck: { title: 'Coatcheck', open: openCoatcheck() },
@@ -32,16 +32,16 @@ export const contenders = {
   'obvious-wiring': { title: 'the obvious wiring', open: openBaseline('obvious-wiring') },
 } as const satisfies Record<string, { title: string; open: Opener }>;
 
-/** The short name of a contender. */
-export type ContenderId = keyof typeof contenders;
+/** The short name of a candidate. */
+export type CandidateId = keyof typeof candidates;
 
-/** Starts a contender. */
-type Opener = (stage: Stage) => Promise<Omit<Contender, 'id'>>;
+/** Starts a candidate. */
+type Opener = (fixture: Fixture) => Promise<Omit<Candidate, 'id'>>;
 
-/** How many people are signed in, each with a session and a cookie of their own. */
+/** How many users are signed in, each with their own session. */
 const PEOPLE = 32;
 
-async function openUpstream({ upstream }: Stage): Promise<Omit<Contender, 'id'>> {
+async function openUpstream({ upstream }: Fixture): Promise<Omit<Candidate, 'id'>> {
   const { port } = upstream.hello;
   return {
     pid: upstream.pid,
@@ -52,12 +52,12 @@ async function openUpstream({ upstream }: Stage): Promise<Omit<Contender, 'id'>>
 }
 
 function openBaseline(name: string): Opener {
-  return async (stage) => {
-    const options: BaselineOptions = { upstream: stage.upstreamUrl, redisUrl: stage.redis.url };
-    const part = await stage.open(startPart<BaselineShape>(`baselines/${name}.ts`, options));
-    const { port, cookie } = part.hello;
+  return async (fixture) => {
+    const options: BaselineOptions = { upstream: fixture.upstreamUrl, redisUrl: fixture.redis.url };
+    const worker = await fixture.open(startWorker<BaselineShape>(`baselines/${name}.ts`, options));
+    const { port, cookie } = worker.hello;
     return {
-      pid: part.pid,
+      pid: worker.pid,
       port,
       requests: (method) => [requestText(method, { port, cookie })],
       forwards: name !== 'node-http',
@@ -66,8 +66,8 @@ function openBaseline(name: string): Opener {
 }
 
 function openCoatcheck({ cacheMaxAge = '5s', workers = 1 } = {}): Opener {
-  return async (stage) => {
-    const gateway = await stage.coatcheck({
+  return async (fixture) => {
+    const gateway = await fixture.coatcheck({
       keyPrefix: `bench-${cacheMaxAge}-${workers}:`,
       session: { cache: { maxAge: cacheMaxAge } },
       config: { workers },

@@ -1,5 +1,5 @@
 import { createSecrets } from '../fake-provider/secrets.ts';
-import type { RefreshTokenBook } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/families.ts';
 
 /** A pair of tokens, as it was given out. */
 export type TokenPair = {
@@ -11,7 +11,7 @@ export type TokenPair = {
 };
 
 /** Gives out access tokens, and refresh tokens for one use each. */
-export type TokenDesk = {
+export type FakeTokenIssuer = {
   /** Begins a family of tokens. */
   open(subject: string, counter?: string): TokenPair;
   /** Takes a refresh token, and gives the next pair; undefined when it is no longer good, or was never good here. */
@@ -20,33 +20,33 @@ export type TokenDesk = {
   revokeAccessToken(accessToken: string): void;
   /** Ends the family of a refresh token. */
   revokeRefreshToken(refreshToken: string): void;
-  books(): RefreshTokenBook[];
+  tokenLedger(): LedgerEntry[];
 };
 
 /**
  * A desk whose access tokens live `lifeSeconds` on `clock`. What a refresh token that comes again means is for `onReuse` to
  * say: it may be refused, and nothing more, or end all that descends from its sign-in.
  */
-export function createTokenDesk(settings: {
+export function createFakeTokenIssuer(settings: {
   name: string;
   clock: () => number;
   lifeSeconds: () => number;
   onReuse: 'refuses' | 'ends the family';
-}): TokenDesk {
+}): FakeTokenIssuer {
   const { clock, lifeSeconds, onReuse } = settings;
   const secrets = createSecrets(settings.name);
   const access = new Map<string, { subject: string; family: string; endsAtMs: number }>();
-  const books = new Map<string, RefreshTokenBook & { subject: string; counter: string }>();
+  const tokenLedger = new Map<string, LedgerEntry & { subject: string; counter: string }>();
   let families = 0;
 
   const endFamily = (family: string) => {
-    for (const book of books.values()) if (book.family === family) book.familyAlive = false;
+    for (const entry of tokenLedger.values()) if (entry.family === family) entry.familyAlive = false;
     for (const [token, of] of access) if (of.family === family) access.delete(token);
   };
   const issue = (subject: string, counter: string, family: string, generation: number): TokenPair => {
     const pair = { accessToken: secrets.mint('at'), refreshToken: secrets.mint('rt'), subject, counter };
     access.set(pair.accessToken, { subject, family, endsAtMs: clock() + lifeSeconds() * 1000 });
-    const book = {
+    const entry = {
       token: pair.refreshToken,
       generation,
       presented: 0,
@@ -55,7 +55,7 @@ export function createTokenDesk(settings: {
       familyAlive: true,
       reuses: 0,
     };
-    books.set(pair.refreshToken, { ...book, subject, counter });
+    tokenLedger.set(pair.refreshToken, { ...entry, subject, counter });
     return pair;
   };
 
@@ -65,16 +65,16 @@ export function createTokenDesk(settings: {
       return issue(subject, counter, `family-${families}`, 1);
     },
     spend(refreshToken, counter = '') {
-      const book = books.get(refreshToken);
-      if (book === undefined || book.counter !== counter) return undefined;
-      book.presented += 1;
-      if (book.spent > 0) {
-        book.reuses += 1;
-        if (onReuse === 'ends the family') endFamily(book.family);
+      const entry = tokenLedger.get(refreshToken);
+      if (entry === undefined || entry.counter !== counter) return undefined;
+      entry.presented += 1;
+      if (entry.spent > 0) {
+        entry.reuses += 1;
+        if (onReuse === 'ends the family') endFamily(entry.family);
       }
-      if (book.spent > 0 || !book.familyAlive) return undefined;
-      book.spent += 1;
-      return issue(book.subject, counter, book.family, book.generation + 1);
+      if (entry.spent > 0 || !entry.familyAlive) return undefined;
+      entry.spent += 1;
+      return issue(entry.subject, counter, entry.family, entry.generation + 1);
     },
     subjectOf(accessToken) {
       const found = access.get(accessToken);
@@ -82,9 +82,9 @@ export function createTokenDesk(settings: {
     },
     revokeAccessToken: (accessToken) => void access.delete(accessToken),
     revokeRefreshToken(refreshToken) {
-      const book = books.get(refreshToken);
-      if (book !== undefined) endFamily(book.family);
+      const entry = tokenLedger.get(refreshToken);
+      if (entry !== undefined) endFamily(entry.family);
     },
-    books: () => [...books.values()],
+    tokenLedger: () => [...tokenLedger.values()],
   };
 }

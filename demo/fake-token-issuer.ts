@@ -12,7 +12,7 @@ export interface TokenPair {
 }
 
 /** Gives out access tokens, and refresh tokens for one use each. */
-export interface TokenDesk {
+export interface FakeTokenIssuer {
   /** Begins a sign-in. */
   open(subject: string): Promise<TokenPair>;
   /** Takes a refresh token and gives the next pair; undefined when it was used before, or never given out. */
@@ -26,11 +26,11 @@ export interface TokenDesk {
 }
 
 /** Creates the desk. Access tokens are JWTs (RFC 9068), for one API. */
-export async function createTokenDesk(options: {
+export async function createFakeTokenIssuer(options: {
   issuer: string;
   audience: string;
   lifetime: number;
-}): Promise<TokenDesk> {
+}): Promise<FakeTokenIssuer> {
   const { issuer, audience, lifetime } = options;
   const { privateKey, publicKey } = await generateKeyPair('RS256');
   const key = { ...(await exportJWK(publicKey)), alg: 'RS256', use: 'sig', kid: 'demo' };

@@ -1,28 +1,28 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Question, Statement } from './part-process.ts';
+import type { WorkerRequest, WorkerMessage } from './worker-process.ts';
 
-/** What a part says when it is ready, and what it can be asked. */
-export type PartShape = { hello: unknown; answers: Record<string, (argument: never) => unknown> };
+/** The ready message of a worker, and its commands. */
+export type WorkerShape = { hello: unknown; commands: Record<string, (argument: never) => unknown> };
 
-/** A script of this directory in a process of its own. */
-export type Part<Shape extends PartShape> = {
+/** A script of this directory, running in its own process. */
+export type Worker<Shape extends WorkerShape> = {
   readonly pid: number;
   readonly hello: Shape['hello'];
-  /** Asks it something; rejects when the answer is an error or the process has ended. */
-  ask<Name extends keyof Shape['answers'] & string>(
+  /** Runs a command; rejects when the command fails or the process has ended. */
+  ask<Name extends keyof Shape['commands'] & string>(
     name: Name,
-    ...argument: Parameters<Shape['answers'][Name]>
-  ): Promise<Awaited<ReturnType<Shape['answers'][Name]>>>;
+    ...argument: Parameters<Shape['commands'][Name]>
+  ): Promise<Awaited<ReturnType<Shape['commands'][Name]>>>;
   close(): Promise<void>;
 };
 
 /** Starts a script of this directory, such as `load/load.ts`, with options, and waits until it is ready. */
-export async function startPart<Shape extends PartShape>(
+export async function startWorker<Shape extends WorkerShape>(
   script: string,
   options: unknown = null,
-): Promise<Part<Shape>> {
+): Promise<Worker<Shape>> {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const child = fork(file, [JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
@@ -31,7 +31,7 @@ export async function startPart<Shape extends PartShape>(
   let closing = false;
   let asked = 0;
 
-  child.on('message', (statement: Statement) => {
+  child.on('message', (statement: WorkerMessage) => {
     if ('hello' in statement) return greeting.resolve(statement.hello);
     const question = waiting.get(statement.id);
     waiting.delete(statement.id);
@@ -54,8 +54,8 @@ export async function startPart<Shape extends PartShape>(
       const id = (asked += 1);
       const question = Promise.withResolvers<unknown>();
       waiting.set(id, question);
-      child.send({ id, name, argument } satisfies Question);
-      return question.promise as Promise<Awaited<ReturnType<Shape['answers'][typeof name]>>>;
+      child.send({ id, name, argument } satisfies WorkerRequest);
+      return question.promise as Promise<Awaited<ReturnType<Shape['commands'][typeof name]>>>;
     },
     close: async () => {
       closing = true;

@@ -1,34 +1,34 @@
 import { type RedisServer, startRedis } from '../testkit/redis-server.ts';
-import type { Closing } from './closing.ts';
+import type { Cleanup } from './cleanup.ts';
 import { type Coatcheck, type CoatcheckOptions, startCoatcheck } from './coatcheck.ts';
 import type { LoadShape } from './load/load.ts';
-import { type Part, startPart } from './part.ts';
-import type { ProviderShape } from './parts/provider.ts';
-import type { UpstreamShape } from './parts/upstream.ts';
+import { type Worker, startWorker } from './worker.ts';
+import type { ProviderShape } from './workers/provider.ts';
+import type { UpstreamShape } from './workers/upstream.ts';
 import { openTemporaryDirectory } from './temporary-directory.ts';
 
-/** What every measurement needs, each in a process of its own, outside of what is measured. */
-export type Stage = Closing & {
-  readonly load: Part<LoadShape>;
-  readonly upstream: Part<UpstreamShape>;
+/** The processes that every study needs; each is separate from the measured program. */
+export type Fixture = Cleanup & {
+  readonly load: Worker<LoadShape>;
+  readonly upstream: Worker<UpstreamShape>;
   readonly upstreamUrl: string;
-  readonly provider: Part<ProviderShape>;
+  readonly provider: Worker<ProviderShape>;
   readonly redis: RedisServer;
-  /** Starts a gateway before the upstream of this stage and with its Redis, unless it is given others. */
+  /** Starts a gateway with this fixture's upstream and Redis, unless others are given. */
   coatcheck(
     options: Omit<CoatcheckOptions, 'provider' | 'directory' | 'redisUrl' | 'upstream'> &
       Partial<Pick<CoatcheckOptions, 'redisUrl' | 'upstream'>>,
   ): Promise<Coatcheck>;
 };
 
-/** Opens a stage, which `closing` closes unless it has been closed before. */
-export async function openStage(closing: Closing): Promise<Stage> {
-  const own = closing.nested();
+/** Opens a fixture; `cleanup` closes it unless it is closed earlier. */
+export async function openFixture(cleanup: Cleanup): Promise<Fixture> {
+  const own = cleanup.nested();
   const directory = await own.open(openTemporaryDirectory());
   const redis = await own.open(startRedis());
-  const provider = await own.open(startPart<ProviderShape>('parts/provider.ts'));
-  const upstream = await own.open(startPart<UpstreamShape>('parts/upstream.ts'));
-  const load = await own.open(startPart<LoadShape>('load/load.ts'));
+  const provider = await own.open(startWorker<ProviderShape>('workers/provider.ts'));
+  const upstream = await own.open(startWorker<UpstreamShape>('workers/upstream.ts'));
+  const load = await own.open(startWorker<LoadShape>('load/load.ts'));
   const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
 
   return {

@@ -1,23 +1,23 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { servePart } from '../part-process.ts';
-import { ANSWER } from '../workload.ts';
+import { serveWorker } from '../worker-process.ts';
+import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
 export type StreamUpstreamShape = {
   hello: { port: number };
-  answers: {
-    /** Sends an event over every open stream of events; it tells when it was sent, in milliseconds since the epoch. */
+  commands: {
+    /** Sends an event over every open event stream, with the time it was sent, in milliseconds since the epoch. */
     emit(): void;
-    /** How many bytes the system has taken of each download since the last question, in order of their beginning. */
+    /** The bytes of each download that the system accepted since the last call, in order of start. */
     sentBytes(): number[];
   };
 };
 
 const BLOCK = Buffer.alloc(65_536, 'y');
 
-/** An API of long answers: `/api/download/BYTES`, `/api/upload`, `/api/events`, WebSockets, and short ones elsewhere. */
+/** A streaming API: `/api/download/BYTES`, `/api/upload`, `/api/events`, WebSockets, and short responses on other paths. */
 const streams = new Set<ServerResponse>();
 const downloads: IncomingMessage['socket'][] = [];
 
@@ -40,15 +40,15 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       return receive(request, response);
     case 'events':
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-      // http-proxy-middleware passes no header section on before there is something to go with it.
+      // http-proxy-middleware forwards the response head only with the first bytes of the body.
       response.write(': welcome\n\n');
       streams.add(response);
       response.once('close', () => streams.delete(response));
       return undefined;
     default:
       request.resume();
-      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': ANSWER.length });
-      response.end(ANSWER);
+      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': RESPONSE_BODY.length });
+      response.end(RESPONSE_BODY);
   }
 }
 
@@ -68,9 +68,9 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   response.end(text);
 }
 
-servePart({ port: await listen(server) }, {
+serveWorker({ port: await listen(server) }, {
   emit: () => {
     for (const response of streams) response.write(`data: ${Date.now()}\n\n`);
   },
   sentBytes: () => downloads.splice(0).map((socket) => socket.bytesWritten - socket.writableLength),
-} satisfies StreamUpstreamShape['answers']);
+} satisfies StreamUpstreamShape['commands']);

@@ -1,37 +1,37 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../part-process.ts';
+import { serveWorker } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { requestHead, type Target } from '../workload.ts';
 
-/** How events came: how many in all, and how long after they were sent, in milliseconds. */
+/** The number of received events, and their delay in milliseconds. */
 export type EventReport = { received: number; p50: number; p99: number };
 
 export type BrowsersShape = {
   hello: null;
-  answers: {
-    /** Downloads so many bytes as fast as it can, and gives how many came. */
+  commands: {
+    /** Downloads bytes at full speed and returns the number received. */
     download(options: Target & { bytes: number }): Promise<number>;
-    /** Uploads so many bytes as fast as it can, and gives how many arrived, by the answer. */
+    /** Uploads bytes at full speed and returns the number that arrived, according to the response. */
     upload(options: Target & { bytes: number }): Promise<number>;
-    /** Begins downloads of which it reads very little, and gives how many there are. */
-    dawdle(options: Target & { count: number; bytes: number }): Promise<number>;
-    /** Opens streams of events, and gives how many there are. */
+    /** Starts downloads, reads them very slowly, and returns how many started. */
+    readSlowly(options: Target & { count: number; bytes: number }): Promise<number>;
+    /** Opens event streams and returns how many are open. */
     openEvents(options: Target & { count: number }): Promise<number>;
-    /** What came over them since the last question. */
+    /** The events received since the last call. */
     events(): EventReport;
-    /** Opens WebSockets, over which nothing is said, and gives how many there are. */
+    /** Opens idle WebSockets and returns how many are open. */
     openSockets(options: Target & { count: number }): Promise<number>;
     /** Cuts every connection. */
-    leave(): void;
+    disconnect(): void;
   };
 };
 
 const BLOCK = Buffer.alloc(65_536, 'y');
 const HEAD_END = '\r\n\r\n';
-const OPENED_AT_ONCE = 50;
-const PATIENCE_MS = 15_000;
+const MAX_CONCURRENT_OPENS = 50;
+const RESPONSE_TIMEOUT_MS = 15_000;
 
 const open = new Set<Socket>();
 const delays: number[] = [];
@@ -45,10 +45,10 @@ async function dial({ port }: Target): Promise<Socket> {
   return socket;
 }
 
-/** Sends a header section, and gives what came after that of the answer, which must have this status. */
+/** Sends a request head and returns the first bytes of the response body; the status must match. */
 async function ask(socket: Socket, head: string, status: number): Promise<Buffer> {
   socket.write(head);
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
   let bytes = Buffer.alloc(0);
   for (;;) {
     const [chunk] = (await once(socket, 'data', { signal })) as [Buffer];
@@ -76,16 +76,16 @@ async function download({ bytes, ...target }: Target & { bytes: number }): Promi
 async function upload({ bytes, ...target }: Target & { bytes: number }): Promise<number> {
   const socket = await dial(target);
   const fields = [`Content-Length: ${bytes}`, `Origin: http://127.0.0.1:${target.port}`];
-  const answer = ask(socket, requestHead('POST', { ...target, path: '/api/upload' }, fields), 200);
+  const response = ask(socket, requestHead('POST', { ...target, path: '/api/upload' }, fields), 200);
   for (let left = bytes; left > 0 && !socket.destroyed; left -= BLOCK.length) {
     if (!socket.write(BLOCK.subarray(0, Math.min(left, BLOCK.length)))) await once(socket, 'drain');
   }
-  const text = await answer;
+  const text = await response;
   socket.destroy();
   return Number(text.toString());
 }
 
-async function dawdle({
+async function readSlowly({
   count,
   bytes,
   ...target
@@ -98,7 +98,7 @@ async function dawdle({
   });
 }
 
-/** Takes what lies in the buffer, ten times a second. */
+/** Reads the socket's buffer ten times a second. */
 async function readSometimes(socket: Socket): Promise<void> {
   while (!socket.destroyed) {
     await sleep(100);
@@ -134,7 +134,7 @@ async function openSockets({ count, ...target }: Target & { count: number }): Pr
   });
 }
 
-/** Does something so many times, some of them at once, and gives how often that went well. */
+/** Runs `work` `count` times, some concurrently, and returns how often it succeeded. */
 async function times(count: number, work: () => Promise<void>): Promise<number> {
   let begun = 0;
   let done = 0;
@@ -146,21 +146,21 @@ async function times(count: number, work: () => Promise<void>): Promise<number> 
       );
     }
   };
-  await Promise.all(Array.from({ length: OPENED_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: MAX_CONCURRENT_OPENS }, worker));
   return done;
 }
 
-servePart(null, {
+serveWorker(null, {
   download,
   upload,
-  dawdle,
+  readSlowly,
   openEvents,
   openSockets,
   events: () => {
     const sorted = Float64Array.from(delays.splice(0)).sort();
     return { received: sorted.length, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
   },
-  leave: () => {
+  disconnect: () => {
     for (const socket of open) socket.destroy();
   },
-} satisfies BrowsersShape['answers']);
+} satisfies BrowsersShape['commands']);

@@ -13,7 +13,7 @@ export type ProviderRequest = {
 };
 
 /** An answer of the fake provider; an object is sent as JSON, a string or buffer as it is. */
-export type ProviderAnswer = {
+export type ProviderResponse = {
   status: number;
   headers?: Record<string, string>;
   body?: Record<string, unknown> | string | Buffer;

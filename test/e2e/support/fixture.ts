@@ -9,7 +9,7 @@ import { requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
 
 /** What the built program is deployed between: a provider, an API and a real Redis. */
-export type Stage = {
+export type Fixture = {
   readonly provider: FakeProvider;
   /** Accepts the access tokens that the provider holds active, and echoes. */
   readonly upstream: Upstream;
@@ -34,14 +34,14 @@ export type StartOptions = {
 };
 
 /** Sets the stage; no program runs yet. */
-export async function setStage(): Promise<Stage> {
+export async function openFixture(): Promise<Fixture> {
   const [provider, upstream, redis] = await Promise.all([startFakeProvider(), startUpstream(), startRedis()]);
-  const folder = await mkdtemp(join(tmpdir(), 'coatcheck-stage-'));
+  const folder = await mkdtemp(join(tmpdir(), 'coatcheck-e2e-'));
   upstream.respond(requireToken(provider.isAccessTokenActive));
   const baseUrls = new Map<Program, string>();
   const agents: UserAgent[] = [];
 
-  const browser: Stage['browser'] = (at, { like } = {}) => {
+  const browser: Fixture['browser'] = (at, { like } = {}) => {
     const connect = { host: '127.0.0.1', port: at.port };
     const agent = createUserAgent(baseUrls.get(at) ?? at.url, { connect, like });
     agents.push(agent);

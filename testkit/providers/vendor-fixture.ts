@@ -6,7 +6,7 @@ import { type UserAgent, createUserAgent } from '../user-agent.ts';
 import { ACCOUNTS, type VendorApi, startVendorApi } from './vendor-api.ts';
 
 /** Gateways in front of a vendor's API, all on one clock that the test moves. */
-export type VendorStand = {
+export type VendorFixture = {
   readonly vendor: VendorApi;
   readonly upstream: Upstream;
   readonly gateway: RunningGateway;
@@ -20,9 +20,9 @@ export type VendorStand = {
 };
 
 /** Starts it. The gateway's clock may be any, and so may the vendor's, which is `clockOffsetMs` away from it. */
-export async function openVendorStand(
+export async function openVendorFixture(
   options: Partial<Omit<GatewayOptions, 'provider' | 'upstream' | 'clock'>> = {},
-): Promise<VendorStand> {
+): Promise<VendorFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
   const [vendor, upstream] = await Promise.all([startVendorApi(clock), startUpstream()]);

@@ -1,23 +1,23 @@
 import { createServer, type Socket } from 'node:net';
-import { servePart } from '../part-process.ts';
-import { ANSWER } from '../workload.ts';
+import { serveWorker } from '../worker-process.ts';
+import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
-/** How many requests came with a bearer token, and how many without. */
+/** The number of requests with and without a bearer token. */
 export type Calls = { withToken: number; withoutToken: number };
 
 export type UpstreamShape = {
   hello: { port: number };
-  answers: { calls(): Calls };
+  commands: { calls(): Calls };
 };
 
 /**
- * The API: it answers every request with the same bytes, and does as little as HTTP allows, so that what is measured is
- * not waiting for it. It reads where a request ends, so that several may come at once and bodies in any pieces.
+ * The API: it sends the same bytes for every request and does as little work as HTTP allows, so that it is not the
+ * bottleneck. It finds the end of each request, so it accepts pipelined requests and split bodies.
  */
-const answer = Buffer.from(
+const response = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n` +
-    `Date: ${new Date().toUTCString()}\r\nContent-Length: ${ANSWER.length}\r\n\r\n${ANSWER}`,
+    `Date: ${new Date().toUTCString()}\r\nContent-Length: ${RESPONSE_BODY.length}\r\n\r\n${RESPONSE_BODY}`,
 );
 const HEAD_END = '\r\n\r\n';
 const calls: Calls = { withToken: 0, withoutToken: 0 };
@@ -38,14 +38,14 @@ function serve(socket: Socket): void {
       if (headEnd === -1) break;
       bodyLeft = readHead(bytes.toString('latin1', 0, headEnd));
       bytes = bytes.subarray(headEnd + HEAD_END.length);
-      // The answer may overtake the rest of a body that nobody looks at.
-      socket.write(answer);
+      // The response may be sent before the rest of the unread body arrives.
+      socket.write(response);
     }
     held = bytes;
   });
 }
 
-/** Counts a request, and gives the length of its body. */
+/** Counts a request and returns the length of its body. */
 function readHead(head: string): number {
   if (/\r\nauthorization: Bearer \S/i.test(head)) calls.withToken += 1;
   else calls.withoutToken += 1;
@@ -56,4 +56,4 @@ function readHead(head: string): number {
 }
 
 const port = await listen(createServer(serve));
-servePart({ port }, { calls: () => calls });
+serveWorker({ port }, { calls: () => calls });
