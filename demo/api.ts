@@ -6,7 +6,7 @@ import { type Bearer, type Caller, createBearer, Unauthorized } from './bearer.t
 import { createNotes } from './notes.ts';
 import { listen, type RunningServer } from './server.ts';
 
-/** Whose tokens the API believes. */
+/** The issuer whose tokens the API accepts. */
 export interface ApiOptions {
   issuer: string;
   /** The `aud` a token must have. */
@@ -14,7 +14,7 @@ export interface ApiOptions {
 }
 
 /**
- * Starts an API that serves nobody without a good access token. Every answer names the token that served it by its
+ * Starts an API that requires a valid access token. Every response names the token of the call by its
  * fingerprint, and the seconds it has left.
  *
  * - `GET /api/me`: the caller, as the token names him
@@ -42,7 +42,7 @@ function createApp(bearer: Bearer): express.Express {
   const app = express().disable('x-powered-by').disable('etag');
   const notes = createNotes();
 
-  /** A handler for callers with a good token; its answer says which token that was. */
+  /** A handler for callers with a valid token; the response names that token. */
   function serve(createBody: (caller: Caller, req: express.Request) => object): express.RequestHandler {
     return async (req, res) => {
       const caller = await bearer.verify(req.headers.authorization);

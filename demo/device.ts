@@ -1,22 +1,22 @@
 import express from 'express';
 import { devicePage } from './pages.ts';
 
-/** A sign-in that waits for the person's word. */
+/** A sign-in that waits for approval. */
 export interface Question {
   id: string;
-  /** Who is asked. */
+  /** The person who must approve. */
   name: string;
-  /** What the page shows as well, so that the person sees that they belong together. */
+  /** The code that the page shows as well, so that the person can match both. */
   bindingMessage: string | undefined;
 }
 
-/** The other device of everybody: a page that asks, and tells what was said. */
+/** The other device of all people: a page that asks for approval. */
 export interface Device {
   routes: express.Router;
   ask(question: Question): void;
 }
 
-/** Creates the device, at `/device`; `answer` gets what the person said to a question. */
+/** Creates the device, at `/device`; it calls `decide` with the person's decision. */
 export function createDevice(decide: (id: string, isApproved: boolean) => Promise<void>): Device {
   const questions = new Map<string, Question>();
   const routes = express.Router();

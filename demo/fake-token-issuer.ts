@@ -1,31 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
-/** A pair of tokens as it goes out. */
+/** A pair of tokens as issued. */
 export interface TokenPair {
   accessToken: string;
   refreshToken: string;
-  /** Seconds that the access token lives. */
+  /** The lifetime of the access token, in seconds. */
   lifetime: number;
-  /** Whose tokens they are. */
+  /** The subject of the tokens. */
   subject: string;
 }
 
-/** Gives out access tokens, and refresh tokens for one use each. */
+/** Issues access tokens and single-use refresh tokens. */
 export interface FakeTokenIssuer {
-  /** Begins a sign-in. */
+  /** Issues the first tokens of a sign-in. */
   open(subject: string): Promise<TokenPair>;
-  /** Takes a refresh token and gives the next pair; undefined when it was used before, or never given out. */
+  /** Spends a refresh token and returns the next pair; undefined when the token is not valid. */
   spend(refreshToken: string): Promise<TokenPair | undefined>;
-  /** Forgets a refresh token. */
+  /** Revokes a refresh token. */
   revoke(refreshToken: string): void;
-  /** Whose access token it is; undefined for one that was not given out here. */
+  /** The subject of an access token; undefined for an unknown one. */
   subjectOf(accessToken: string): string | undefined;
   /** The keys that access tokens are signed with, as a JWK Set. */
   keys: { keys: object[] };
 }
 
-/** Creates the desk. Access tokens are JWTs (RFC 9068), for one API. */
+/** Creates the issuer. Access tokens are JWTs (RFC 9068) for one API. */
 export async function createFakeTokenIssuer(options: {
   issuer: string;
   audience: string;

@@ -11,19 +11,19 @@ export interface GatewayOptions {
   root: string;
   /** Its configuration file. */
   config: string;
-  /** What that is filled from. */
+  /** The variables that fill it in. */
   variables: Record<string, string>;
-  /** Told every line of the gateway's log. */
+  /** Called with every line of the gateway's log. */
   onLog: (line: LogLine) => void;
 }
 
-/** The gateway, running as a process of its own and ready. */
+/** The gateway, ready in its own process. */
 export interface RunningGateway {
-  /** Where the operator's console is. */
+  /** The URL of the admin console. */
   adminUrl: string;
-  /** Settles when the process has ended, with how it ended. */
+  /** Resolves with the exit of the process. */
   ended: Promise<string>;
-  /** Ends the process: at once when it does not stop by itself within three seconds. */
+  /** Stops the process, and kills it after three seconds. */
   stop(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   throw new DemoError(unready);
 }
 
-/** Waits five seconds at most; gives what the gateway still lacks then. */
+/** Waits at most five seconds; returns the dependencies that are still missing. */
 async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
   const giveUpAt = Date.now() + 5000;
   for (;;) {
@@ -77,7 +77,7 @@ async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
   }
 }
 
-/** What `GET /readyz` says. */
+/** The response of `GET /readyz`. */
 interface Readiness {
   ready: boolean;
   checks: { name: string; ok: boolean; detail: string }[];

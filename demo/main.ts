@@ -19,7 +19,7 @@ Starts an identity provider, an API, a single-page app and the gateway between t
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const { port, provider } = readArguments();
 let stopping = false;
-// What is running ends with this process, whichever way it exits; a signal must not kill it without an exit.
+// All child processes end when this process exits, so signals must lead to a regular exit.
 const exitAtOnce = () => process.exit(1);
 for (const signal of signals) process.on(signal, exitAtOnce);
 

@@ -25,7 +25,7 @@ export function loginPage(people: readonly Person[], hint: string): Page {
   );
 }
 
-/** The page of the other device: everybody who is asked, with a yes and a no. It looks again every two seconds. */
+/** The page of the other device: pending sign-ins with Yes and No. It reloads every two seconds. */
 export function devicePage(questions: readonly Question[]): Page {
   const { html, headers } = page(
     'Your other device',
@@ -36,7 +36,7 @@ export function devicePage(questions: readonly Question[]): Page {
   return { html, headers: { ...headers, Refresh: '2' } };
 }
 
-/** The provider's half of signing out: `form` is sent at once, or by the button where scripts do not run. */
+/** The provider's part of a sign-out: `form` is submitted at once, or by the button without scripts. */
 export function logoutPage(form: string): Page {
   return page(
     'Signing out',
@@ -48,7 +48,7 @@ export function logoutPage(form: string): Page {
   );
 }
 
-/** A page with one sentence and the way back to the application. */
+/** A page with one sentence and a link back to the application. */
 export function messagePage(sentence: string, appUrl: string): Page {
   return page(
     'Demo provider',

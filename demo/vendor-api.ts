@@ -5,12 +5,12 @@ import type { DemoProvider, DemoProviderOptions } from './providers.ts';
 import { listen } from './server.ts';
 import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
-/** The password of everybody. */
+/** The password of all people. */
 const PASSWORD = 'coat check';
 
 /**
- * Starts a vendor's login and refresh endpoints: JSON with names of its own, both the life of a token and its end are
- * told, and a refresh token works once.
+ * Starts a vendor's login and refresh endpoints: JSON with vendor-specific names, both the lifetime and the expiry of a
+ * token, and single-use refresh tokens.
  */
 export async function startVendorApi({
   audience,

@@ -15,7 +15,7 @@ import { captureNode, tool } from './runtime.mjs';
 
 const stamp = 'dist/.stamp';
 
-/** Compiles src to dist when dist was made from something else. A build that fails leaves the former dist in place. */
+/** Compiles src to dist when dist is out of date. A failed build leaves the former dist in place. */
 export async function ensureBuilt(progress) {
   const wanted = fingerprint();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;

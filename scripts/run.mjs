@@ -57,7 +57,7 @@ process.exitCode = Object.hasOwn(commands, name ?? '') ? await run(name, args) :
 
 async function run(name, args) {
   process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-  // The gateway's own output is its log: nothing else may stand between those lines.
+  // The gateway's output is its log: print nothing else between those lines.
   const progress = createProgress(name === 'start' ? process.stderr : process.stdout);
   try {
     await ensureInstalled(progress);

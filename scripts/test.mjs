@@ -39,7 +39,7 @@ function report(progress, code, { passed, failed, skipped, unproven }, args) {
   return code === 0 && !(complete && failed === 0) ? 1 : code;
 }
 
-/** The counts, all nought if vitest ended before it wrote them. */
+/** The counts; all zero if vitest ended before it wrote them. */
 function readCounts(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));

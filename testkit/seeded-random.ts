@@ -1,4 +1,4 @@
-/** Numbers that look random and come again with the same seed. */
+/** A reproducible random number generator. */
 export type SeededRandom = {
   readonly seed: number;
   /** A whole number from `least` to `most`. */
@@ -7,7 +7,7 @@ export type SeededRandom = {
   pick<Value>(values: readonly Value[]): Value;
 };
 
-/** Takes up the dice of a run: those of CHAOS_SEED, or others each time. */
+/** Creates the generator of a run, seeded by CHAOS_SEED or by the time. */
 export function createSeededRandom(): SeededRandom {
   const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
   let state = seed >>> 0;

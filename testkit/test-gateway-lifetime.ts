@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vite
 import { type RedisServer, startRedis } from './redis-server.ts';
 import { type TestGateway, type TestGatewayOptions, openTestGateway } from './test-gateway.ts';
 
-/** Opens a test gateway for the test that runs, which closes it at its end. */
+/** Opens a test gateway for the current test; it closes when the test ends. */
 export async function openTestGatewayForTest(options?: TestGatewayOptions): Promise<TestGateway> {
   const testGateway = await openTestGateway(options);
   onTestFinished(() => testGateway.close());
@@ -10,8 +10,8 @@ export async function openTestGatewayForTest(options?: TestGatewayOptions): Prom
 }
 
 /**
- * Opens a test gateway for each test of the file, or of the `describe` that this stands in: all on one Redis, which each test finds
- * empty. `give` is called before each test.
+ * Opens a test gateway for each test of the file, or of the enclosing `describe`. They share one Redis, empty at
+ * the start of each test. `give` is called before each test.
  */
 export function openTestGatewayForEachTest(
   give: (opened: { redis: RedisServer; testGateway: TestGateway }) => void,

@@ -16,7 +16,7 @@ export type Grant = {
   authTimeMs: number;
 };
 
-/** A refresh token as it stands in the books. */
+/** The record of a refresh token. */
 export type RefreshTokenEntry = {
   readonly token: string;
   /** 1 for the token of the sign-in, one more for each rotation. */
@@ -27,10 +27,10 @@ export type RefreshTokenEntry = {
   spent: number;
 };
 
-/** An access token as it stands in the books. */
+/** The record of an access token. */
 export type AccessTokenEntry = { readonly token: string; readonly expiresAtMs: number; revoked: boolean };
 
-/** Why a family is over. */
+/** Why a family ended. */
 export type FamilyEnd = 'code reused' | 'refresh token reused' | 'revoked' | 'session ended';
 
 /** All tokens that descend from one sign-in. */
@@ -45,13 +45,13 @@ export type Family = {
   readonly accessTokens: AccessTokenEntry[];
 };
 
-/** One line of the books: a refresh token and the family it belongs to. */
+/** One entry of the token ledger: a refresh token and its family. */
 export type LedgerEntry = RefreshTokenEntry & { family: string; familyAlive: boolean; reuses: number };
 
 /** A refresh token found by its value. */
 export type Presented = { family: Family; entry: RefreshTokenEntry };
 
-/** The families of tokens, and the rules by which they live and die. */
+/** The token families and the rules that end them. */
 export type Families = {
   /** In the order of sign-in. */
   readonly all: Family[];
@@ -64,7 +64,7 @@ export type Families = {
    * @throws ProtocolError `invalid_grant` for one that may not; reuse beyond the rotation's rules ends its family.
    */
   present(refreshToken: string): Presented;
-  /** Books one use of a refresh token. */
+  /** Records one use of a refresh token. */
   spend(presented: Presented): void;
   end(family: Family, reason: FamilyEnd): void;
   /** Ends what a token stands for: an access token alone, a refresh token with its family (RFC 7009, section 2.1). */
@@ -74,7 +74,7 @@ export type Families = {
   tokenLedger(): LedgerEntry[];
 };
 
-/** Opens empty books. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
+/** Creates an empty ledger. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
 export function createFamilies(
   settings: Pick<ProviderSettings, 'rotate' | 'graceMs' | 'accessTokens'>,
   nowMs: () => number,

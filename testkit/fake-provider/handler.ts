@@ -15,7 +15,7 @@ type HandlerParts = {
   settings: ProviderSettings;
 };
 
-/** Takes each request of node:http to its endpoint: recorded first, then through the faults. */
+/** Routes each request to its endpoint, after recording it and applying the faults. */
 export function createHandler(parts: HandlerParts): RequestListener {
   const { endpoints, traffic, faultLine, paths, settings } = parts;
 

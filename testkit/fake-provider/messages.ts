@@ -12,7 +12,7 @@ export type ProviderRequest = {
   authorization: string | undefined;
 };
 
-/** An answer of the fake provider; an object is sent as JSON, a string or buffer as it is. */
+/** A response of the fake provider; an object is sent as JSON, a string or buffer unchanged. */
 export type ProviderResponse = {
   status: number;
   headers?: Record<string, string>;

@@ -26,7 +26,7 @@ export type Bank = ProviderFake & {
   approvalSeconds: number | undefined;
   /** The sign-ins on another device. */
   readonly approvals: Approvals;
-  /** Changes a successful token answer on its way out. */
+  /** Changes a successful token response before it is sent. */
   patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
@@ -37,9 +37,9 @@ const TOKEN_ENDPOINTS = {
 } as const;
 
 /**
- * Starts it on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token request,
- * PKCE, exact redirect URIs, the client's credentials by HTTP Basic. A refresh token is good once, at the endpoint that
- * gave it, and ends its family when it comes again. Who asks about an approval too often is told `slow_down`.
+ * Starts the bank on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token
+ * request, PKCE, exact redirect URIs, client credentials by HTTP Basic. A refresh token is valid once, at the endpoint
+ * that issued it; reuse ends its family. Polling too often gets `slow_down`.
  */
 export async function startBank(clock: () => number = Date.now): Promise<Bank> {
   const tokenIssuer = createFakeTokenIssuer({

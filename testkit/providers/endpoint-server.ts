@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers';
 import { listenOnLoopback } from '../loopback-server.ts';
 
-/** A request as a faked endpoint sees it. */
+/** A request to a fake endpoint. */
 export type EndpointRequest = {
   readonly method: string;
   readonly path: string;
@@ -13,14 +13,14 @@ export type EndpointRequest = {
   readonly atMs: number;
 };
 
-/** Its answer; an object is sent as JSON. */
+/** The response of a fake endpoint; an object is sent as JSON. */
 export type EndpointResponse = {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body?: object | string;
 };
 
-/** A refusal, thrown by an endpoint, that is its answer. */
+/** An error response, thrown by an endpoint. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly answer: EndpointResponse;
@@ -36,13 +36,13 @@ export type EndpointServer = {
   readonly url: string;
   /** Every request to an endpoint, in order. */
   readonly requests: EndpointRequest[];
-  /** Answers in place of the endpoint, when it gives an answer. */
+  /** Responds instead of the endpoint, unless it returns undefined. */
   fault: ((request: EndpointRequest) => EndpointResponse | undefined) | undefined;
   stop(): Promise<void>;
   start(): Promise<void>;
 };
 
-/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. Its answers are dated by `clock`. */
+/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. `Date` headers follow `clock`. */
 export async function startEndpointServer(
   clock: () => number,
   endpoints: (

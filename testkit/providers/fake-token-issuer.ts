@@ -1,20 +1,20 @@
 import { createSecrets } from '../fake-provider/secrets.ts';
 import type { LedgerEntry } from '../fake-provider/families.ts';
 
-/** A pair of tokens, as it was given out. */
+/** A pair of tokens as issued. */
 export type TokenPair = {
   readonly accessToken: string;
   readonly refreshToken: string;
   readonly subject: string;
-  /** Where the sign-in began; a refresh token is good there only. */
+  /** The endpoint of the sign-in; a refresh token is valid only there. */
   readonly counter: string;
 };
 
-/** Gives out access tokens, and refresh tokens for one use each. */
+/** Issues access tokens and single-use refresh tokens. */
 export type FakeTokenIssuer = {
-  /** Begins a family of tokens. */
+  /** Starts a token family. */
   open(subject: string, counter?: string): TokenPair;
-  /** Takes a refresh token, and gives the next pair; undefined when it is no longer good, or was never good here. */
+  /** Spends a refresh token and returns the next pair; undefined when the token is not valid. */
   spend(refreshToken: string, counter?: string): TokenPair | undefined;
   subjectOf(accessToken: string): string | undefined;
   revokeAccessToken(accessToken: string): void;
@@ -24,8 +24,8 @@ export type FakeTokenIssuer = {
 };
 
 /**
- * A desk whose access tokens live `lifeSeconds` on `clock`. What a refresh token that comes again means is for `onReuse` to
- * say: it may be refused, and nothing more, or end all that descends from its sign-in.
+ * Creates an issuer whose access tokens live `lifeSeconds` on `clock`. `onReuse` decides what the reuse of a refresh
+ * token does: it is only refused, or it ends the whole family.
  */
 export function createFakeTokenIssuer(settings: {
   name: string;

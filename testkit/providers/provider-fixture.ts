@@ -4,14 +4,14 @@ import { requireToken } from '../upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../user-agent.ts';
 import type { ProviderFake, ProviderKind } from './provider-fake.ts';
 
-/** A gateway between one kind of token server, an API and a browser, all on one clock that the test moves. */
+/** A gateway with one kind of token server, an API and a browser, all on one clock that the test advances. */
 export type ProviderFixture = {
   readonly fake: ProviderFake;
-  /** Accepts the access tokens that the provider holds active, and echoes. */
+  /** Echoes requests that have an active access token of the provider. */
   readonly upstream: Upstream;
   readonly gateway: RunningGateway;
   readonly agent: UserAgent;
-  /** Moves the time of all on, by milliseconds. */
+  /** Advances the clock of all of them, in milliseconds. */
   advance(ms: number): void;
   signIn(): Promise<void>;
   /** How often each refresh token was spent, in order of issue. */
@@ -20,11 +20,11 @@ export type ProviderFixture = {
   close(): Promise<void>;
 };
 
-/** What differs from the usual configuration, over which `config` is merged; routes lead to the API. */
+/** `config` is merged over the default configuration; routes lead to the API. */
 export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?: Record<string, unknown>[] };
 
 /**
- * Starts everything for one kind of token server. Sessions have no limit of their own, since access tokens of some kinds
+ * Opens a fixture for one kind of token server. Sessions last 90 days, since access tokens of some kinds
  * live for a day.
  */
 export async function openProviderFixture(
