@@ -60,7 +60,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
   const [port, adminPort] = await Promise.all([freePort(), freePort()]);
   const { baseUrl = `http://127.0.0.1:${port}` } = options;
   await provider.ask('register', baseUrl);
-  const { issuer, clientId, clientSecret } = provider.hello;
+  const { issuer, clientId, clientSecret } = provider.ready;
   const file = join(directory, `${port}.yaml`);
   const text = {
     baseUrl,

@@ -29,7 +29,7 @@ export async function openFixture(cleanup: Cleanup): Promise<Fixture> {
   const provider = await own.open(startWorker<ProviderShape>('workers/provider.ts'));
   const upstream = await own.open(startWorker<UpstreamShape>('workers/upstream.ts'));
   const load = await own.open(startWorker<LoadShape>('load/load.ts'));
-  const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
+  const upstreamUrl = `http://127.0.0.1:${upstream.ready.port}`;
 
   return {
     ...own,

@@ -26,7 +26,7 @@ export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture
   const fixture = await openFixture(cleanup);
   const browsers = await fixture.open(startWorker<BrowsersShape>('workers/browsers.ts'));
   const api = await fixture.open(startWorker<StreamUpstreamShape>('workers/stream-upstream.ts'));
-  const upstream = `http://127.0.0.1:${api.hello.port}`;
+  const upstream = `http://127.0.0.1:${api.ready.port}`;
   const options = { upstream, redisUrl: fixture.redis.url };
   const proxy = await fixture.open(startWorker<BaselineShape>('baselines/http-proxy-middleware.ts', options));
   // Each stream has its own connection to the API, and bodies exceed the default limit.
@@ -39,7 +39,7 @@ export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture
     browsers,
     api,
     proxies: [
-      { title: 'http-proxy-middleware alone', pid: proxy.pid, ...proxy.hello },
+      { title: 'http-proxy-middleware alone', pid: proxy.pid, ...proxy.ready },
       { title: 'Coatcheck', pid, port, cookie },
     ],
   };

@@ -2,7 +2,7 @@
 export type WorkerRequest = { id: number; name: string; argument: unknown };
 /** A message from a worker: first that it is ready, then replies. */
 export type WorkerMessage =
-  { hello: unknown } | { id: number; value: unknown } | { id: number; error: string };
+  { ready: unknown } | { id: number; value: unknown } | { id: number; error: string };
 
 // A script that imports this module is a worker and ends with its parent, however the parent ends. Signals such as that
 // of Ctrl-C reach both processes; the parent handles them.
@@ -16,7 +16,7 @@ export function workerOptions<T>(): T {
 }
 
 /** Reports that the worker is ready and serves commands from then on. */
-export function serveWorker(hello: unknown, commands: Record<string, (argument: never) => unknown>): void {
+export function serveWorker(ready: unknown, commands: Record<string, (argument: never) => unknown>): void {
   const say = (statement: WorkerMessage) => process.send?.(statement);
   const respond = async ({ id, name, argument }: WorkerRequest) => {
     try {
@@ -28,5 +28,5 @@ export function serveWorker(hello: unknown, commands: Record<string, (argument: 
     }
   };
   process.on('message', (question: WorkerRequest) => void respond(question));
-  say({ hello });
+  say({ ready });
 }

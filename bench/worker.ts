@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import type { WorkerRequest, WorkerMessage } from './worker-process.ts';
 
 /** The ready message of a worker, and its commands. */
-export type WorkerShape = { hello: unknown; commands: Record<string, (argument: never) => unknown> };
+export type WorkerShape = { ready: unknown; commands: Record<string, (argument: never) => unknown> };
 
 /** A script of this directory, running in its own process. */
 export type Worker<Shape extends WorkerShape> = {
   readonly pid: number;
-  readonly hello: Shape['hello'];
+  readonly ready: Shape['ready'];
   /** Runs a command; rejects when the command fails or the process has ended. */
   ask<Name extends keyof Shape['commands'] & string>(
     name: Name,
@@ -32,7 +32,7 @@ export async function startWorker<Shape extends WorkerShape>(
   let asked = 0;
 
   child.on('message', (statement: WorkerMessage) => {
-    if ('hello' in statement) return greeting.resolve(statement.hello);
+    if ('ready' in statement) return greeting.resolve(statement.ready);
     const question = waiting.get(statement.id);
     waiting.delete(statement.id);
     if ('error' in statement) question?.reject(new Error(`${script}: ${statement.error}`));
@@ -44,12 +44,12 @@ export async function startWorker<Shape extends WorkerShape>(
     for (const { reject } of waiting.values()) reject(error);
     if (!closing) console.error(`✗ ${error.message}`);
   });
-  const hello = await greeting.promise;
+  const ready = await greeting.promise;
   if (child.pid === undefined) throw new Error(`${script} has no process`);
 
   return {
     pid: child.pid,
-    hello,
+    ready,
     ask: (name, ...[argument]) => {
       const id = (asked += 1);
       const question = Promise.withResolvers<unknown>();

@@ -42,7 +42,7 @@ type Opener = (fixture: Fixture) => Promise<Omit<Candidate, 'id'>>;
 const PEOPLE = 32;
 
 async function openUpstream({ upstream }: Fixture): Promise<Omit<Candidate, 'id'>> {
-  const { port } = upstream.hello;
+  const { port } = upstream.ready;
   return {
     pid: upstream.pid,
     port,
@@ -55,7 +55,7 @@ function openBaseline(name: string): Opener {
   return async (fixture) => {
     const options: BaselineOptions = { upstream: fixture.upstreamUrl, redisUrl: fixture.redis.url };
     const worker = await fixture.open(startWorker<BaselineShape>(`baselines/${name}.ts`, options));
-    const { port, cookie } = worker.hello;
+    const { port, cookie } = worker.ready;
     return {
       pid: worker.pid,
       port,

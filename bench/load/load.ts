@@ -29,7 +29,7 @@ export type LoadReport = {
 };
 
 export type LoadShape = {
-  hello: null;
+  ready: null;
   commands: { run(load: Load): Promise<LoadReport> };
 };
 

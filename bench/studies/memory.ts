@@ -49,7 +49,7 @@ export const memory: Study<MemoryFigures> = {
       };
 
       const floor = await fixture.open(startWorker<BaselineShape>('baselines/node-http.ts'));
-      const { port, cookie } = floor.hello;
+      const { port, cookie } = floor.ready;
       const gateway = await openGateway(fixture);
       const names = Array.from({ length: sessions }, (_, at) => `person-${at}`);
       const cookies = await gateway.signIn(names);

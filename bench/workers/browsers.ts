@@ -9,7 +9,7 @@ import { requestHead, type Target } from '../workload.ts';
 export type EventReport = { received: number; p50: number; p99: number };
 
 export type BrowsersShape = {
-  hello: null;
+  ready: null;
   commands: {
     /** Downloads bytes at full speed and returns the number received. */
     download(options: Target & { bytes: number }): Promise<number>;

@@ -8,7 +8,7 @@ export type TokenSizes = { access: number; id: number };
 export type ProviderClient = { issuer: string; clientId: string; clientSecret: string };
 
 export type ProviderShape = {
-  hello: ProviderClient;
+  ready: ProviderClient;
   commands: {
     /** Registers the redirect URI of a gateway. */
     register(baseUrl: string): void;
@@ -37,9 +37,9 @@ const provider = await startFakeProvider({
   },
 });
 const { issuer, client } = provider;
-const hello: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
+const ready: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
 
-serveWorker(hello, {
+serveWorker(ready, {
   register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
   setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
   setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),

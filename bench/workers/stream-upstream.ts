@@ -6,7 +6,7 @@ import { RESPONSE_BODY } from '../workload.ts';
 import { listen } from './listen.ts';
 
 export type StreamUpstreamShape = {
-  hello: { port: number };
+  ready: { port: number };
   commands: {
     /** Sends an event over every open event stream, with the time it was sent, in milliseconds since the epoch. */
     emit(): void;

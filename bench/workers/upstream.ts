@@ -7,7 +7,7 @@ import { listen } from './listen.ts';
 export type Calls = { withToken: number; withoutToken: number };
 
 export type UpstreamShape = {
-  hello: { port: number };
+  ready: { port: number };
   commands: { calls(): Calls };
 };
 

@@ -116,13 +116,13 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
     return tokenIssuer.open(approval.loginHint ?? bank.user, 'decoupled');
   };
 
-  const token = (counter: 'redirect' | 'decoupled') => (request: EndpointRequest) => {
+  const token = (endpoint: 'redirect' | 'decoupled') => (request: EndpointRequest) => {
     const parameters = parametersOf(request);
     switch (required(parameters, 'grant_type')) {
       case 'authorization_code':
-        return tokensOf(counter === 'redirect' ? redeemCode(parameters) : redeemApproval(parameters));
+        return tokensOf(endpoint === 'redirect' ? redeemCode(parameters) : redeemApproval(parameters));
       case 'refresh_token': {
-        const pair = tokenIssuer.spend(required(parameters, 'refresh_token'), counter);
+        const pair = tokenIssuer.spend(required(parameters, 'refresh_token'), endpoint);
         if (pair === undefined) throw refuse('invalid_grant');
         return tokensOf(pair);
       }
@@ -187,10 +187,10 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
       ).length,
     tokenLedger: tokenIssuer.tokenLedger,
     replay: async (refreshToken) => {
-      const { counter } = tokenIssuer
+      const { endpoint } = tokenIssuer
         .tokenLedger()
         .find(({ token: own }) => own === refreshToken) as unknown as TokenPair;
-      return tokenIssuer.spend(refreshToken, counter) === undefined ? 400 : 200;
+      return tokenIssuer.spend(refreshToken, endpoint) === undefined ? 400 : 200;
     },
     stop: server.stop,
     start: server.start,

@@ -7,15 +7,15 @@ export type TokenPair = {
   readonly refreshToken: string;
   readonly subject: string;
   /** The endpoint of the sign-in; a refresh token is valid only there. */
-  readonly counter: string;
+  readonly endpoint: string;
 };
 
 /** Issues access tokens and single-use refresh tokens. */
 export type FakeTokenIssuer = {
   /** Starts a token family. */
-  open(subject: string, counter?: string): TokenPair;
+  open(subject: string, endpoint?: string): TokenPair;
   /** Spends a refresh token and returns the next pair; undefined when the token is not valid. */
-  spend(refreshToken: string, counter?: string): TokenPair | undefined;
+  spend(refreshToken: string, endpoint?: string): TokenPair | undefined;
   subjectOf(accessToken: string): string | undefined;
   revokeAccessToken(accessToken: string): void;
   /** Ends the family of a refresh token. */
@@ -36,15 +36,15 @@ export function createFakeTokenIssuer(settings: {
   const { clock, lifeSeconds, onReuse } = settings;
   const secrets = createSecrets(settings.name);
   const access = new Map<string, { subject: string; family: string; endsAtMs: number }>();
-  const tokenLedger = new Map<string, LedgerEntry & { subject: string; counter: string }>();
+  const tokenLedger = new Map<string, LedgerEntry & { subject: string; endpoint: string }>();
   let families = 0;
 
   const endFamily = (family: string) => {
     for (const entry of tokenLedger.values()) if (entry.family === family) entry.familyAlive = false;
     for (const [token, of] of access) if (of.family === family) access.delete(token);
   };
-  const issue = (subject: string, counter: string, family: string, generation: number): TokenPair => {
-    const pair = { accessToken: secrets.mint('at'), refreshToken: secrets.mint('rt'), subject, counter };
+  const issue = (subject: string, endpoint: string, family: string, generation: number): TokenPair => {
+    const pair = { accessToken: secrets.mint('at'), refreshToken: secrets.mint('rt'), subject, endpoint };
     access.set(pair.accessToken, { subject, family, endsAtMs: clock() + lifeSeconds() * 1000 });
     const entry = {
       token: pair.refreshToken,
@@ -55,18 +55,18 @@ export function createFakeTokenIssuer(settings: {
       familyAlive: true,
       reuses: 0,
     };
-    tokenLedger.set(pair.refreshToken, { ...entry, subject, counter });
+    tokenLedger.set(pair.refreshToken, { ...entry, subject, endpoint });
     return pair;
   };
 
   return {
-    open(subject, counter = '') {
+    open(subject, endpoint = '') {
       families += 1;
-      return issue(subject, counter, `family-${families}`, 1);
+      return issue(subject, endpoint, `family-${families}`, 1);
     },
-    spend(refreshToken, counter = '') {
+    spend(refreshToken, endpoint = '') {
       const entry = tokenLedger.get(refreshToken);
-      if (entry === undefined || entry.counter !== counter) return undefined;
+      if (entry === undefined || entry.endpoint !== endpoint) return undefined;
       entry.presented += 1;
       if (entry.spent > 0) {
         entry.reuses += 1;
@@ -74,7 +74,7 @@ export function createFakeTokenIssuer(settings: {
       }
       if (entry.spent > 0 || !entry.familyAlive) return undefined;
       entry.spent += 1;
-      return issue(entry.subject, counter, entry.family, entry.generation + 1);
+      return issue(entry.subject, endpoint, entry.family, entry.generation + 1);
     },
     subjectOf(accessToken) {
       const found = access.get(accessToken);
