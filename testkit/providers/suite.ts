@@ -54,7 +54,7 @@ export function describeProvider(kind: ProviderKind): void {
       expect(await session()).toMatchObject({ subject: Reflect.get(Object(who), 'subject') });
     });
 
-    it('refreshes once for a crowd, and spends no refresh token twice', async () => {
+    it('refreshes once for many concurrent requests and uses no refresh token twice', async () => {
       expire();
       const responses = await Promise.all(Array.from({ length: 20 }, () => statusOf()));
       expect(countOccurrences(responses)).toEqual({ 200: 20 });

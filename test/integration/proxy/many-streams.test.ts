@@ -31,9 +31,9 @@ it('a browser that does not read stalls only its own upstream response (standard
       ? behaviour(request, response, record)
       : echo(request, response, record);
   });
-  const dawdler = await stage.open();
-  dawdler.socket.pause();
-  dawdler.write(stage.head('GET /large/slow HTTP/1.1'));
+  const slowReader = await stage.open();
+  slowReader.socket.pause();
+  slowReader.write(stage.head('GET /large/slow HTTP/1.1'));
   await standsStill(slow.writtenBytes);
 
   for (let call = 0; call < 20; call += 1) {
@@ -42,7 +42,7 @@ it('a browser that does not read stalls only its own upstream response (standard
   const answer = await stage.send('GET /large/swift HTTP/1.1');
   expect(answer.body.length).toBe(SWIFT_BODY);
   expect(slow.writtenBytes()).toBeLessThan(SLOW_BODY);
-  dawdler.close();
+  slowReader.close();
 });
 
 it(`${STREAMS} concurrent event streams receive their own events and are cancelled upstream when the browser disconnects`, async () => {

@@ -18,7 +18,7 @@ function openSemaphore(limit: number) {
   return { begin, running, settle, end: (name: string) => actions.get(name)?.resolve(name), actions };
 }
 
-describe('the turnstile', () => {
+describe('a semaphore', () => {
   it('lets so many in at once, and the others in the order in which they came (G22)', async () => {
     const { begin, running, end, settle } = openSemaphore(2);
     const all = Promise.all(['a', 'b', 'c', 'd'].map(begin));

@@ -148,7 +148,7 @@ describe('an opened ticket', () => {
     expect(opened).toHaveLength(4);
   });
 
-  it('is not remembered when it is none, so that nonsense crowds nothing out', async () => {
+  it('is not remembered when it is none, so that nonsense evicts nothing', async () => {
     const { tickets, issue, opened } = openTickets({ remembered: 1 });
     const { cookie } = await issue();
     await tickets.read(cookie);
