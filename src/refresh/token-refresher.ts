@@ -168,7 +168,9 @@ export function createTokenRefresher(deps: {
         }),
       };
     }
-    const retryInMs = sessionLimit.take(record.key, data.renewedAtMs);
+    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
+    const isFirstToken = accessTokenOf(record, audience) === undefined;
+    const retryInMs = isFirstToken ? 0 : sessionLimit.take(record.key, data.renewedAtMs);
     if (retryInMs > 0) {
       const throttle = 'session_limit';
       return {
@@ -200,7 +202,7 @@ export function createTokenRefresher(deps: {
       tokens,
       claims: outcome.claims ?? data.claims,
       refusedAtMs: rejections,
-      renewedAtMs: [...sessionLimit.recent(data.renewedAtMs), outcome.sentAtMs],
+      renewedAtMs: [...sessionLimit.recent(data.renewedAtMs), ...(isFirstToken ? [] : [outcome.sentAtMs])],
     });
     switch (written.result) {
       case 'replaced':

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
@@ -114,5 +115,19 @@ describe('a route whose resource the provider does not know', () => {
     market.provider.faults.clear();
     market.advance(LIFE);
     expect((await market.agent.fetch('/api/one')).status).toBe(200);
+  });
+});
+
+describe('refresh.maxPerMinute', () => {
+  it('does not count the first token of each audience, so that many routes can be called at once', async () => {
+    const resources = Array.from({ length: 36 }, (_, at) => `https://api-${at}.example.test`);
+    const provider = await startFakeProvider({ resources });
+    const many = await openTestGatewayForTest({
+      provider,
+      routes: resources.map((resource, at) => ({ path: `/api-${at}`, resource: [resource] })),
+    });
+    await many.agent.signIn();
+    const responses = await Promise.all(resources.map((_, at) => many.agent.fetch(`/api-${at}/one`)));
+    expect(responses.map(({ status }) => status)).toEqual(resources.map(() => 200));
   });
 });
