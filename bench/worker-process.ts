@@ -17,7 +17,7 @@ export function workerOptions<T>(): T {
 
 /** Reports that the worker is ready and serves commands from then on. */
 export function serveWorker(ready: unknown, commands: Record<string, (argument: never) => unknown>): void {
-  const say = (statement: WorkerMessage) => process.send?.(statement);
+  const say = (message: WorkerMessage) => process.send?.(message);
   const respond = async ({ id, name, argument }: WorkerRequest) => {
     try {
       const find = commands[name] as ((argument: unknown) => unknown) | undefined;
@@ -27,6 +27,6 @@ export function serveWorker(ready: unknown, commands: Record<string, (argument: 
       say({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
   };
-  process.on('message', (question: WorkerRequest) => void respond(question));
+  process.on('message', (request: WorkerRequest) => void respond(request));
   say({ ready });
 }

@@ -26,36 +26,36 @@ export async function startWorker<Shape extends WorkerShape>(
   const file = fileURLToPath(new URL(script, import.meta.url));
   const child = fork(file, [JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  const greeting = Promise.withResolvers<unknown>();
+  const started = Promise.withResolvers<unknown>();
   const ended = once(child, 'exit');
   let closing = false;
-  let asked = 0;
+  let sentRequests = 0;
 
-  child.on('message', (statement: WorkerMessage) => {
-    if ('ready' in statement) return greeting.resolve(statement.ready);
-    const question = waiting.get(statement.id);
-    waiting.delete(statement.id);
-    if ('error' in statement) question?.reject(new Error(`${script}: ${statement.error}`));
-    else question?.resolve(statement.value);
+  child.on('message', (message: WorkerMessage) => {
+    if ('ready' in message) return started.resolve(message.ready);
+    const request = waiting.get(message.id);
+    waiting.delete(message.id);
+    if ('error' in message) request?.reject(new Error(`${script}: ${message.error}`));
+    else request?.resolve(message.value);
   });
   child.once('exit', (code, signal) => {
     const error = new Error(`${script} exited early (${code ?? signal})`);
-    greeting.reject(error);
+    started.reject(error);
     for (const { reject } of waiting.values()) reject(error);
     if (!closing) console.error(`✗ ${error.message}`);
   });
-  const ready = await greeting.promise;
+  const ready = await started.promise;
   if (child.pid === undefined) throw new Error(`${script} has no process`);
 
   return {
     pid: child.pid,
     ready,
     ask: (name, ...[argument]) => {
-      const id = (asked += 1);
-      const question = Promise.withResolvers<unknown>();
-      waiting.set(id, question);
+      const id = (sentRequests += 1);
+      const request = Promise.withResolvers<unknown>();
+      waiting.set(id, request);
       child.send({ id, name, argument } satisfies WorkerRequest);
-      return question.promise as Promise<Awaited<ReturnType<Shape['commands'][typeof name]>>>;
+      return request.promise as Promise<Awaited<ReturnType<Shape['commands'][typeof name]>>>;
     },
     close: async () => {
       closing = true;
