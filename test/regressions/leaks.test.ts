@@ -3,7 +3,7 @@ import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { selfSigned } from '../integration/proxy/self-signed.ts';
-import { type Stage, answering, codeOf, namesOf, openStage } from '../integration/proxy/fixture.ts';
+import { type Fixture, answering, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
@@ -13,49 +13,49 @@ import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { redirect } from '../../testkit/upstream/behaviours.ts';
 
 describe('a credential', () => {
-  let stage: Stage;
+  let fixture: Fixture;
   let elsewhere: Upstream;
   let devServer: Upstream;
 
   beforeAll(async () => {
     [elsewhere, devServer] = await Promise.all([startUpstream(), startUpstream()]);
-    stage = await openStage({
+    fixture = await openFixture({
       routes: [{ path: '/cookies', cookies: { toUpstream: ['theme'] } }],
       config: { spa: { devServer: devServer.url } },
     });
   });
   beforeEach(() => {
-    stage.reset();
+    fixture.reset();
     for (const { requests } of [elsewhere, devServer]) requests.length = 0;
   });
   afterAll(async () => {
-    await stage.close();
+    await fixture.close();
     await Promise.all([elsewhere.close(), devServer.close()]);
   });
 
   it('is absent from the session endpoint response (CVE-2024-39315 / GHSA-rrqr-7w59-637v; standards: A3, A20)', async () => {
-    const { body } = await stage.send('GET /auth/session HTTP/1.1');
+    const { body } = await fixture.send('GET /auth/session HTTP/1.1');
     const told = JSON.parse(body.toString());
     expect(told).toMatchObject({ authenticated: true, subject: 'alice' });
-    const secrets = stage.provider.secrets();
+    const secrets = fixture.provider.secrets();
     expect(secrets.length).toBeGreaterThan(3);
     expect(secrets.filter((secret) => body.includes(secret))).toEqual([]);
-    expect(body.toString()).not.toContain(stage.ticket.slice('coatcheck='.length));
+    expect(body.toString()).not.toContain(fixture.ticket.slice('coatcheck='.length));
     expect(body.toString()).not.toMatch(/eyJ[\w-]+\.eyJ/);
   });
 
   it('of the gateway is never sent to an API, not even by configuration (CVE-2022-31130 / GHSA-jv32-5578-pxjc, CVE-2022-39201 / GHSA-x744-mm8v-vpgr; standards: A17, F9)', async () => {
     for (const path of ['/api/one', '/public/one', '/optional/one', '/cookies/one']) {
-      await stage.send(`GET ${path} HTTP/1.1`, ['Cookie: theme=dark', `X-Cookie: none`]);
-      const { headers } = stage.received();
+      await fixture.send(`GET ${path} HTTP/1.1`, ['Cookie: theme=dark', `X-Cookie: none`]);
+      const { headers } = fixture.received();
       expect(JSON.stringify(headers)).not.toContain('Fe26.2');
     }
     // Not even by configuration.
     for (const name of ['coatcheck', 'Coatcheck', '__Host-Http-coatcheck', 'coatcheck-login-x']) {
       const routes = [{ path: '/api', upstream: elsewhere.url, cookies: { toUpstream: [name] } }];
       const asked = gatewayConfig(
-        { provider: stage.provider, upstream: elsewhere, config: { routes } },
-        stage.gateway.url,
+        { provider: fixture.provider, upstream: elsewhere, config: { routes } },
+        fixture.gateway.url,
         '127.0.0.1:0',
       );
       expect(() => parseConfig(asked)).toThrow('cookies.toUpstream');
@@ -63,12 +63,12 @@ describe('a credential', () => {
   });
 
   it('is not sent to the development server when an API fails (CVE-2026-41181; standards: F29)', async () => {
-    stage.upstream.respond((request) => void request.socket.destroy());
-    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(502);
-    stage.upstream.respond(answering({}, 500));
-    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(500);
+    fixture.upstream.respond((request) => void request.socket.destroy());
+    expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(502);
+    fixture.upstream.respond(answering({}, 500));
+    expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(500);
     expect(devServer.requests).toEqual([]);
-    await stage.send('GET /page HTTP/1.1', ['Authorization: Bearer mine']);
+    await fixture.send('GET /page HTTP/1.1', ['Authorization: Bearer mine']);
     expect(devServer.requests).toHaveLength(1);
     for (const name of ['authorization', 'cookie']) {
       expect(namesOf(devServer.requests[0]?.headers ?? [])).not.toContain(name);
@@ -78,10 +78,10 @@ describe('a credential', () => {
   it('is not sent to the target of a redirect from an API (CVE-2026-111756 / GHSA-q3jh-wrc6-jgq8, CVE-2026-120415 / GHSA-9v6h-8rgp-m69f; standards: F18)', async () => {
     for (const code of [301, 302, 303, 307, 308]) {
       for (const location of [`${elsewhere.url}/steal`, `//127.0.0.1:${elsewhere.port}/steal`]) {
-        stage.upstream.respond(redirect(location, code));
-        const response = await stage.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
+        fixture.upstream.respond(redirect(location, code));
+        const response = await fixture.send('POST /api/one HTTP/1.1', ['Content-Length: 4'], 'body');
         expect([response.status, response.header('location')]).toEqual([code, location]);
-        expect(stage.received().target).toBe('/api/one');
+        expect(fixture.received().target).toBe('/api/one');
       }
     }
     expect(elsewhere.requests).toEqual([]);
@@ -96,7 +96,7 @@ describe('a credential', () => {
     server.on('tlsClientError', () => {});
     const listener = await listenOnLoopback(server);
     const upstream = `https://127.0.0.1:${listener.port}`;
-    const other = await openStage({ routes: [{ path: '/tls', upstream, websocket: true }] });
+    const other = await openFixture({ routes: [{ path: '/tls', upstream, websocket: true }] });
     const response = await other.send('GET /tls/one HTTP/1.1');
     expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     const upgrade = [
@@ -112,7 +112,7 @@ describe('a credential', () => {
   });
 
   it('is absent from debug pages, metrics and health checks of the public listener (CVE-2022-24797; standards: F32)', async () => {
-    const closed = await openStage();
+    const closed = await openFixture();
     for (const path of [
       '/metrics',
       '/debug',

@@ -1,7 +1,7 @@
 import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { type Stage, answering, openStage } from '../integration/proxy/fixture.ts';
+import { type Fixture, answering, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
@@ -78,15 +78,22 @@ describe('the access token of another user', () => {
   });
 
   it('is never sent with a request without a session right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
-    const stage = await openStage();
-    await stage.send('GET /optional/one HTTP/1.1');
-    expect(stage.received().bearer).toBeDefined();
+    const fixture = await openFixture();
+    await fixture.send('GET /optional/one HTTP/1.1');
+    expect(fixture.received().bearer).toBeDefined();
     for (const fields of [[], ['Authorization: Bearer key'], ['X-Api-Key: key']]) {
-      const anonymous = ['GET /optional/two HTTP/1.1', `Host: ${stage.host}`, 'X-CSRF: 1', ...fields, '', ''];
-      expect((await rawRequest(stage.gateway.port, anonymous.join('\r\n'))).status).toBe(200);
-      expect(stage.received().header('authorization')).toBeUndefined();
+      const anonymous = [
+        'GET /optional/two HTTP/1.1',
+        `Host: ${fixture.host}`,
+        'X-CSRF: 1',
+        ...fields,
+        '',
+        '',
+      ];
+      expect((await rawRequest(fixture.gateway.port, anonymous.join('\r\n'))).status).toBe(200);
+      expect(fixture.received().header('authorization')).toBeUndefined();
     }
-    await stage.close();
+    await fixture.close();
   });
 });
 
@@ -146,7 +153,7 @@ describe('the identity of a user', () => {
 });
 
 describe('the response to another user', () => {
-  let stage: Stage;
+  let fixture: Fixture;
   let other: Upstream;
   /** A shared cache as RFC 9111 has it, with a memory of its own. */
   let cache: ReturnType<Agent['compose']>;
@@ -154,7 +161,7 @@ describe('the response to another user', () => {
 
   beforeAll(async () => {
     other = await startUpstream();
-    stage = await openStage({
+    fixture = await openFixture({
       routes: [
         { path: '/a', upstream: `${other.url}/b`, stripPrefix: true },
         { path: '/a/b', stripPrefix: true },
@@ -163,7 +170,7 @@ describe('the response to another user', () => {
   });
 
   beforeEach(() => {
-    stage.reset();
+    fixture.reset();
     const agent = new Agent();
     agents.push(agent);
     cache = agent.compose(interceptors.cache({ type: 'shared' }));
@@ -171,13 +178,13 @@ describe('the response to another user', () => {
 
   afterAll(async () => {
     await Promise.all(agents.map((agent) => agent.close()));
-    await stage.close();
+    await fixture.close();
     await other.close();
   });
 
   /** Asks the gateway through the shared cache, as whoever has this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
-    const response = await request(stage.gateway.url + path, {
+    const response = await request(fixture.gateway.url + path, {
       dispatcher: cache,
       headers: { cookie, 'sec-fetch-site': 'same-origin', ...headers },
     });
@@ -185,7 +192,7 @@ describe('the response to another user', () => {
   };
 
   const signIn = async (name: string) => {
-    const agent = createUserAgent(stage.gateway.url);
+    const agent = createUserAgent(fixture.gateway.url);
     await agent.signIn('/', { loginHint: name });
     agent.close();
     return `coatcheck=${agent.cookies.get('coatcheck')?.value}`;
@@ -193,7 +200,7 @@ describe('the response to another user', () => {
 
   /** Answers with the bearer's end, and lets everybody keep it. */
   const generous = (others: Record<string, string> = {}) =>
-    stage.upstream.respond((_request, response, { bearer = 'nobody' }) => {
+    fixture.upstream.respond((_request, response, { bearer = 'nobody' }) => {
       response.writeHead(200, {
         'cache-control': 'public, max-age=600, s-maxage=600',
         'cdn-cache-control': 'public, max-age=600',
@@ -208,11 +215,11 @@ describe('the response to another user', () => {
     // The cache works: without the gateway it mixes people up.
     const direct = async (token: string) =>
       (
-        await request(`${stage.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })
+        await request(`${fixture.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })
       ).body.text();
     await direct('one');
     await direct('two');
-    expect(stage.upstream.requests.filter(({ target }) => target === '/me')).toHaveLength(1);
+    expect(fixture.upstream.requests.filter(({ target }) => target === '/me')).toHaveLength(1);
 
     const [alice, bob] = [await signIn('alice'), await signIn('bob')];
     for (const path of ['/api/me', '/api/me/x.css', '/api/me?x.js', '/optional/me']) {
@@ -239,25 +246,25 @@ describe('the response to another user', () => {
   });
 
   it('is not cached in the gateway (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
-    stage.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
+    fixture.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
     for (const path of ['/api/kept', '/public/kept', '/public/kept']) {
-      await stage.send(`GET ${path} HTTP/1.1`);
-      expect(stage.received().target).toBe(path);
+      await fixture.send(`GET ${path} HTTP/1.1`);
+      expect(fixture.received().target).toBe(path);
     }
     // A redirect is neither followed nor remembered.
-    stage.upstream.respond(
+    fixture.upstream.respond(
       answering({ location: `${other.url}/elsewhere`, 'cache-control': 'max-age=600' }, 301),
     );
     for (let call = 0; call < 2; call += 1) {
-      expect((await stage.send('GET /api/moved HTTP/1.1')).status).toBe(301);
-      expect(stage.received().target).toBe('/api/moved');
+      expect((await fixture.send('GET /api/moved HTTP/1.1')).status).toBe(301);
+      expect(fixture.received().target).toBe('/api/moved');
     }
     expect(other.requests).toEqual([]);
   });
 
   it('is not returned when two routes map to the same upstream path (CVE-2026-16158; standards: F31)', async () => {
     const responses = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => stage.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
+      Array.from({ length: 20 }, (_, at) => fixture.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
     );
     expect(responses.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
       Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? '/b/c' : '/c')),
@@ -266,18 +273,18 @@ describe('the response to another user', () => {
   });
 
   it('does not appear on a connection after a failed upgrade (CVE-2026-73548 / GHSA-3vhp-c83q-jqc2; standards: F26)', async () => {
-    const fields = ['Connection: Upgrade', `Origin: ${stage.gateway.url}`];
+    const fields = ['Connection: Upgrade', `Origin: ${fixture.gateway.url}`];
     for (const upgrade of ['foo', 'h2c', 'TLS/1.0']) {
       const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
-      const refused = await stage.send(
+      const refused = await fixture.send(
         'GET /socket/one HTTP/1.1',
         [...fields, `Upgrade: ${upgrade}`],
         smuggled,
       );
       expect(refused.status).toBe(400);
-      stage.upstream.respond(answering({}));
-      expect((await stage.send('GET /socket/two HTTP/1.1')).body.toString()).toBe('ok');
-      expect(stage.received().target).toBe('/socket/two');
+      fixture.upstream.respond(answering({}));
+      expect((await fixture.send('GET /socket/two HTTP/1.1')).body.toString()).toBe('ok');
+      expect(fixture.received().target).toBe('/socket/two');
     }
   });
 });

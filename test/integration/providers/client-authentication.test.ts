@@ -14,9 +14,9 @@ const LIFE = 300_000;
 async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<TestGateway> {
   const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
   const method = { clientAuthentication: provider.client.authentication };
-  const rig = await openTestGateway({ provider, config: { provider: { ...method, ...section } } });
-  onTestFinished(() => rig.close());
-  return rig;
+  const testGateway = await openTestGateway({ provider, config: { provider: { ...method, ...section } } });
+  onTestFinished(() => testGateway.close());
+  return testGateway;
 }
 
 const withKey = (kind: string, client: Partial<Client> = {}, section: Record<string, unknown> = {}) =>
@@ -65,8 +65,8 @@ describe('the client authenticates on code, refresh and revocation requests (sta
     ['P-521', 'ES512'],
     ['ed25519', 'EdDSA'],
   ])('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
-    const rig = await withKey(kind);
-    const assertions = (await wholeWay(rig)).map(({ authorization, form }) => {
+    const testGateway = await withKey(kind);
+    const assertions = (await wholeWay(testGateway)).map(({ authorization, form }) => {
       expect(authorization).toBeUndefined();
       expect(form).not.toHaveProperty('client_secret');
       return form?.['client_assertion'] ?? '';
@@ -74,11 +74,11 @@ describe('the client authenticates on code, refresh and revocation requests (sta
     for (const assertion of assertions) {
       expect(decodeProtectedHeader(assertion)).toEqual({ alg });
       const { exp = 0, iat = 0, jti: _, ...claims } = decodeJwt(assertion);
-      expect(claims).toEqual({ iss: 'web', sub: 'web', aud: rig.provider.issuer });
+      expect(claims).toEqual({ iss: 'web', sub: 'web', aud: testGateway.provider.issuer });
       expect(exp - iat).toBeLessThanOrEqual(60);
     }
     expect(new Set(assertions.map((assertion) => decodeJwt(assertion).jti)).size).toBe(assertions.length);
-    for (const assertion of assertions) expect(rig.gateway.logs()).not.toContain(assertion);
+    for (const assertion of assertions) expect(testGateway.gateway.logs()).not.toContain(assertion);
   });
 
   it('by private_key_jwt with the algorithm and the key ID of the JWK', async () => {
@@ -99,15 +99,15 @@ describe('the client authenticates on code, refresh and revocation requests (sta
 describe('a provider that expects its token endpoint as the assertion audience', () => {
   it('receives only the token endpoint as audience when so configured', async () => {
     const wish = { assertionAudience: 'token_endpoint' } as const;
-    const rig = await withKey('P-256', wish, wish);
-    for (const { form } of await wholeWay(rig)) {
-      expect(decodeJwt(form?.['client_assertion'] ?? '').aud).toBe(`${rig.provider.issuer}/token`);
+    const testGateway = await withKey('P-256', wish, wish);
+    for (const { form } of await wholeWay(testGateway)) {
+      expect(decodeJwt(form?.['client_assertion'] ?? '').aud).toBe(`${testGateway.provider.issuer}/token`);
     }
   });
 
   it('rejects another audience and the error names the configuration keys', async () => {
-    const rig = await withKey('P-256', { assertionAudience: 'token_endpoint' });
-    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+    const testGateway = await withKey('P-256', { assertionAudience: 'token_endpoint' });
+    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
     expect(response.json()).toMatchObject({
       status: 400,
       code: 'login_failed',
@@ -118,27 +118,27 @@ describe('a provider that expects its token endpoint as the assertion audience',
 
 describe('a client that the provider rejects', () => {
   it('keeps its sessions and continues once the provider accepts it again (standards: G3)', async () => {
-    const rig = await withKey('P-256');
-    await rig.agent.signIn();
-    const { keys = [] } = rig.provider.client;
-    rig.provider.client.keys = [publicJwk('ed25519')];
-    rig.advance(LIFE);
-    const refused = await rig.agent.fetch('/api/one');
+    const testGateway = await withKey('P-256');
+    await testGateway.agent.signIn();
+    const { keys = [] } = testGateway.provider.client;
+    testGateway.provider.client.keys = [publicJwk('ed25519')];
+    testGateway.advance(LIFE);
+    const refused = await testGateway.agent.fetch('/api/one');
     expect(refused.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-    rig.provider.client.keys = keys;
-    rig.advance(30_000);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
-    expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    testGateway.provider.client.keys = keys;
+    testGateway.advance(30_000);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+    expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 });
 
 describe('client credentials replaced at run time', () => {
   it('apply from the next request without a new sign-in (standards: H6)', async () => {
-    const rig = await withKey('P-256');
-    await rig.agent.signIn();
-    rig.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
-    const { gateway, config } = rig.gateway;
-    const provider = { type: 'oidc', issuer: rig.provider.issuer, clientId: 'web' };
+    const testGateway = await withKey('P-256');
+    await testGateway.agent.signIn();
+    testGateway.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
+    const { gateway, config } = testGateway.gateway;
+    const provider = { type: 'oidc', issuer: testGateway.provider.issuer, clientId: 'web' };
     const key = jwk('ed25519', { kid: 'key-2' });
     const next = parseConfig({
       baseUrl: config.baseUrl,
@@ -146,11 +146,13 @@ describe('client credentials replaced at run time', () => {
       provider: { ...provider, clientAuthentication: 'private_key_jwt', privateKey: key },
     });
     gateway.replaceClientCredentials(next.provider);
-    rig.advance(LIFE);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
-    await rig.browser().signIn();
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    const statuses = rig.provider.requests.filter(({ endpoint }) => ['token', 'revoke'].includes(endpoint));
+    testGateway.advance(LIFE);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+    await testGateway.browser().signIn();
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const statuses = testGateway.provider.requests.filter(({ endpoint }) =>
+      ['token', 'revoke'].includes(endpoint),
+    );
     expect(statuses.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 });
@@ -168,7 +170,7 @@ describe('oidc-provider accepts the client authentication', () => {
   it.each(kinds)('by %s %o on code, refresh and revocation requests', async (method, metadata, key) => {
     const isKey = 'kind' in key;
     const section = isKey ? { privateKey: jwk(key.kind, { alg: key.alg, kid: 'key-1' }) } : {};
-    const stand = await openProviderFixture(
+    const fixture = await openProviderFixture(
       {
         open: (clock) =>
           startRealProvider({
@@ -183,11 +185,11 @@ describe('oidc-provider accepts the client authentication', () => {
       },
       { config: { provider: { clientAuthentication: method } } },
     );
-    onTestFinished(() => stand.close());
-    await stand.signIn();
-    stand.advance(LIFE);
-    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-    await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(stand.fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
+    onTestFinished(() => fixture.close());
+    await fixture.signIn();
+    fixture.advance(LIFE);
+    expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+    await fixture.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(fixture.fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
   });
 });

@@ -15,9 +15,9 @@ describeProvider({
 });
 
 it('the login request to Google carries access_type and prompt and only scopes that Google knows', async () => {
-  const stand = await openProviderFixture({ open: startGoogle });
-  onTestFinished(() => stand.close());
-  const { authorizationUrl } = await beginLogin(stand.agent);
+  const fixture = await openProviderFixture({ open: startGoogle });
+  onTestFinished(() => fixture.close());
+  const { authorizationUrl } = await beginLogin(fixture.agent);
   expect(Object.fromEntries(authorizationUrl.searchParams)).toMatchObject({
     access_type: 'offline',
     prompt: 'consent',
@@ -26,24 +26,24 @@ it('the login request to Google carries access_type and prompt and only scopes t
 });
 
 it('Google issues no refresh token without access_type offline and the session ends with its access token', async () => {
-  const stand = await openProviderFixture(
+  const fixture = await openProviderFixture(
     { open: startGoogle },
     { config: { provider: { authorizationParams: { access_type: 'online' } } } },
   );
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  stand.advance(3_599_000);
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
-  expect(stand.fake.tokenCalls()).toBe(1);
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  fixture.advance(3_599_000);
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect(fixture.fake.tokenCalls()).toBe(1);
 });
 
 it('Google issues a refresh token at a second sign-in because of prompt=consent', async () => {
-  const stand = await openProviderFixture({ open: startGoogle });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  await stand.signIn();
-  stand.advance(3_599_000);
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  expect(stand.fake.tokenLedger()).toHaveLength(2);
+  const fixture = await openProviderFixture({ open: startGoogle });
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  await fixture.signIn();
+  fixture.advance(3_599_000);
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  expect(fixture.fake.tokenLedger()).toHaveLength(2);
 });

@@ -23,23 +23,23 @@ describeProvider({
 });
 
 it('the session ends without a refresh request when the Keycloak SSO session has idled out', async () => {
-  const stand = await openProviderFixture({ open: startKeycloak });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  stand.advance(SSO_IDLE * 1000 - 1000);
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  stand.advance(SSO_IDLE * 1000);
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
-  expect(stand.refreshes()).toBe(1);
+  const fixture = await openProviderFixture({ open: startKeycloak });
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  fixture.advance(SSO_IDLE * 1000 - 1000);
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  fixture.advance(SSO_IDLE * 1000);
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect(fixture.refreshes()).toBe(1);
 });
 
 it('a refresh_expires_in of 0 for an offline token of Keycloak sets no session limit', async () => {
   const scopes = ['openid', 'offline_access'];
-  const stand = await openProviderFixture({ open: startKeycloak }, { config: { provider: { scopes } } });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  stand.advance(SSO_IDLE * 2000);
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+  const fixture = await openProviderFixture({ open: startKeycloak }, { config: { provider: { scopes } } });
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  fixture.advance(SSO_IDLE * 2000);
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
 });
 
 it('refresh tokens of Keycloak that are JWTs are treated as opaque', async () => {
@@ -49,11 +49,11 @@ it('refresh tokens of Keycloak that are JWTs are treated as opaque', async () =>
       .setExpirationTime(0)
       .setNotBefore('10y')
       .encode();
-  const stand = await openProviderFixture({ open: async () => keycloak });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
+  const fixture = await openProviderFixture({ open: async () => keycloak });
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
   for (let round = 0; round < 3; round += 1) {
-    stand.advance(300_000);
-    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+    fixture.advance(300_000);
+    expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
   }
 });

@@ -19,21 +19,21 @@ it('a logout at oidc-provider ends the session of that browser only (rp-backchan
       }),
   };
   let issuer = '';
-  const stand = await openProviderFixture({
+  const fixture = await openProviderFixture({
     async open(clock) {
       const provider = await startRealProvider({ clock, configuration });
       ({ issuer } = provider);
       return provider;
     },
   });
-  onTestFinished(() => stand.close());
-  const phone = createUserAgent(stand.gateway.url);
+  onTestFinished(() => fixture.close());
+  const phone = createUserAgent(fixture.gateway.url);
   onTestFinished(() => phone.close());
   await phone.signIn();
-  await stand.signIn();
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+  await fixture.signIn();
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
 
-  const { response: page } = await stand.agent.navigate(`${issuer}/session/end`);
+  const { response: page } = await fixture.agent.navigate(`${issuer}/session/end`);
   const form = Object.fromEntries(
     [...page.text().matchAll(/name="(\w+)" value="(\w+)"/g)].map(([, name = '', value = '']) => [
       name,
@@ -41,12 +41,12 @@ it('a logout at oidc-provider ends the session of that browser only (rp-backchan
     ]),
   );
   const action = /action="([^"]+)"/.exec(page.text())?.[1] ?? '';
-  await stand.agent.navigate(action, { form: { ...form, logout: 'yes' } });
+  await fixture.agent.navigate(action, { form: { ...form, logout: 'yes' } });
 
   await vi.waitFor(
-    () => expect(stand.gateway.logs()).toContain('"reason":"backchannel_logout","msg":"session ended"'),
+    () => expect(fixture.gateway.logs()).toContain('"reason":"backchannel_logout","msg":"session ended"'),
     PATIENCE,
   );
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
   expect((await phone.fetch('/api/one')).status).toBe(200);
 });

@@ -9,17 +9,17 @@ import {
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 const DAY_MS = 86_400_000;
-let stand: VendorFixture;
+let fixture: VendorFixture;
 let redis: RedisServer | undefined;
 
 afterEach(async () => {
-  await stand.close();
+  await fixture.close();
   await redis?.close();
   redis = undefined;
 });
 
-const refreshes = () => stand.vendor.tokenCalls({ grant: 'refresh_token' });
-const withoutLifetime = (answer: Record<string, unknown>) => ({ ...answer, tokenLifetime: undefined });
+const refreshes = () => fixture.vendor.tokenCalls({ grant: 'refresh_token' });
+const withoutLifetime = (response: Record<string, unknown>) => ({ ...response, tokenLifetime: undefined });
 
 describe('a vendor token with a lifetime and an expiry timestamp', () => {
   it.each([
@@ -30,17 +30,17 @@ describe('a vendor token with a lifetime and an expiry timestamp', () => {
   ])(
     'is refreshed by its lifetime on the gateway clock when the vendor clock is %s',
     async (_how, offsetMs) => {
-      stand = await openVendorFixture();
-      stand.vendor.clockOffsetMs = offsetMs;
-      stand.vendor.lifeSeconds = 1_000;
-      const agent = stand.browser();
+      fixture = await openVendorFixture();
+      fixture.vendor.clockOffsetMs = offsetMs;
+      fixture.vendor.lifeSeconds = 1_000;
+      const agent = fixture.browser();
       await postLogin(agent);
       for (let at = 0; at < 790; at += 79) {
         expect((await agent.fetch('/api/one')).status).toBe(200);
-        stand.advance(79_000);
+        fixture.advance(79_000);
       }
       expect(refreshes()).toBe(0);
-      stand.advance(211_000);
+      fixture.advance(211_000);
       expect((await agent.fetch('/api/one')).status).toBe(200);
       expect(refreshes()).toBe(1);
     },
@@ -53,16 +53,16 @@ describe('a vendor token with only an expiry timestamp', () => {
     ['a day behind', -DAY_MS],
     ['right', 0],
   ])('is refreshed at its expiry when the vendor clock is %s', async (_how, offsetMs) => {
-    stand = await openVendorFixture();
-    stand.vendor.clockOffsetMs = offsetMs;
-    stand.vendor.lifeSeconds = 1_000;
-    stand.vendor.patch = withoutLifetime;
-    const agent = stand.browser();
+    fixture = await openVendorFixture();
+    fixture.vendor.clockOffsetMs = offsetMs;
+    fixture.vendor.lifeSeconds = 1_000;
+    fixture.vendor.patch = withoutLifetime;
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.advance(700_000);
+    fixture.advance(700_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(0);
-    stand.advance(301_000);
+    fixture.advance(301_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
@@ -76,18 +76,18 @@ describe('a vendor token with only an expiry timestamp', () => {
       (ms: number) => new Date(ms).toISOString().replace('Z', ''),
     ],
   ])('is read with the timestamp written as %s', async (_how, write) => {
-    stand = await openVendorFixture();
-    stand.vendor.lifeSeconds = 1_000;
-    stand.vendor.patch = (answer) => ({
-      ...withoutLifetime(answer),
-      tokenExpiration: write(Date.parse(String(answer['tokenExpiration']))),
+    fixture = await openVendorFixture();
+    fixture.vendor.lifeSeconds = 1_000;
+    fixture.vendor.patch = (response) => ({
+      ...withoutLifetime(response),
+      tokenExpiration: write(Date.parse(String(response['tokenExpiration']))),
     });
-    const agent = stand.browser();
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.advance(700_000);
+    fixture.advance(700_000);
     await agent.fetch('/api/one');
     expect(refreshes()).toBe(0);
-    stand.advance(301_000);
+    fixture.advance(301_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
@@ -97,28 +97,28 @@ describe('a vendor refresh token with an expiry timestamp', () => {
   it.each([0, DAY_MS, -DAY_MS])(
     'ends the session at its expiry with the vendor clock off by %d ms (standards: A19)',
     async (offsetMs) => {
-      stand = await openVendorFixture();
-      stand.vendor.clockOffsetMs = offsetMs;
-      stand.vendor.refreshLifeSeconds = 900;
-      const agent = stand.browser();
+      fixture = await openVendorFixture();
+      fixture.vendor.clockOffsetMs = offsetMs;
+      fixture.vendor.refreshLifeSeconds = 900;
+      const agent = fixture.browser();
       await postLogin(agent);
       const { expiresIn } = (await agent.fetch('/auth/session')).json() as { expiresIn: number };
       expect(expiresIn).toBeGreaterThan(890);
       expect(expiresIn).toBeLessThanOrEqual(900);
-      stand.advance(901_000);
+      fixture.advance(901_000);
       expect((await agent.fetch('/api/one')).status).toBe(401);
       expect(refreshes()).toBe(0);
     },
   );
 
   it('extends the session with the expiry of each new refresh token', async () => {
-    stand = await openVendorFixture();
-    stand.vendor.refreshLifeSeconds = 900;
-    stand.vendor.lifeSeconds = 600;
-    const agent = stand.browser();
+    fixture = await openVendorFixture();
+    fixture.vendor.refreshLifeSeconds = 900;
+    fixture.vendor.lifeSeconds = 600;
+    const agent = fixture.browser();
     await postLogin(agent);
     for (let round = 0; round < 4; round += 1) {
-      stand.advance(700_000);
+      fixture.advance(700_000);
       expect((await agent.fetch('/api/one')).status).toBe(200);
     }
     expect(refreshes()).toBe(4);
@@ -127,14 +127,14 @@ describe('a vendor refresh token with an expiry timestamp', () => {
 
 describe('a refresh at the vendor', () => {
   it('that returns the tokens of another user ends the session and no request uses the tokens', async () => {
-    stand = await openVendorFixture();
-    const agent = stand.browser();
+    fixture = await openVendorFixture();
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.vendor.patch = (answer) => ({ ...answer, user: { id: 'user-mallory' } });
-    stand.vendor.lifeSeconds = 600;
-    stand.advance(3_600_000 - 1);
+    fixture.vendor.patch = (response) => ({ ...response, user: { id: 'user-mallory' } });
+    fixture.vendor.lifeSeconds = 600;
+    fixture.advance(3_600_000 - 1);
     expect((await agent.fetch('/api/one')).status).toBe(401);
-    expect(stand.upstream.requests).toHaveLength(0);
+    expect(fixture.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -147,13 +147,15 @@ describe('a refresh at the vendor', () => {
     [429, 'application/json', 503],
     [200, 'application/json', 503],
   ])('that returns status %d with type %s gives the call status %d', async (status, type, expected) => {
-    stand = await openVendorFixture({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
-    const agent = stand.browser();
+    fixture = await openVendorFixture({
+      config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } },
+    });
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
-    stand.advance(3_600_000);
-    const answer = await agent.fetch('/api/one');
-    expect(answer.status).toBe(expected);
+    fixture.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
+    fixture.advance(3_600_000);
+    const response = await agent.fetch('/api/one');
+    expect(response.status).toBe(expected);
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: expected === 503 });
   });
 });
@@ -194,7 +196,7 @@ describe('a vendor with any token lifetime and any clock', () => {
         end,
         fc.integer({ min: -DAY_MS, max: DAY_MS }),
         async (life, ends, offsetMs) => {
-          stand = await openVendorFixture({
+          fixture = await openVendorFixture({
             store: redis?.url ?? '',
             config: {
               refresh: { maxPerMinute: PER_MINUTE },
@@ -202,18 +204,22 @@ describe('a vendor with any token lifetime and any clock', () => {
             },
           });
           try {
-            stand.vendor.clockOffsetMs = offsetMs;
-            stand.vendor.lifeSeconds = 3;
-            stand.vendor.patch = (answer) => ({ ...answer, tokenLifetime: life, tokenExpiration: ends });
-            const first = stand.browser();
+            fixture.vendor.clockOffsetMs = offsetMs;
+            fixture.vendor.lifeSeconds = 3;
+            fixture.vendor.patch = (response) => ({
+              ...response,
+              tokenLifetime: life,
+              tokenExpiration: ends,
+            });
+            const first = fixture.browser();
             expect((await postLogin(first)).status).toBe(204);
-            const second = stand.browser(await stand.replica());
+            const second = fixture.browser(await fixture.replica());
             for (const { line } of first.cookies.lines) second.setCookie(line);
             for (let elapsedMs = 0; elapsedMs < 90_000; elapsedMs += 1_500) {
               await Promise.all([first, second].map((agent) => agent.fetch('/api/one')));
-              stand.advance(1_500);
+              fixture.advance(1_500);
             }
-            const times = stand.vendor.server.requests
+            const times = fixture.vendor.server.requests
               .filter(({ path }) => path === '/auth/refresh')
               .map(({ atMs }) => atMs);
             for (const [at, time] of times.entries()) {
@@ -221,7 +227,7 @@ describe('a vendor with any token lifetime and any clock', () => {
               expect(inMinute.length).toBeLessThanOrEqual(PER_MINUTE);
             }
           } finally {
-            await stand.close();
+            await fixture.close();
           }
         },
       ),

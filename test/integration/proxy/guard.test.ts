@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { climbingPaths, foreignTargets, unusualTargets } from './hostile.ts';
-import { namesOf, openStage, type Stage, codeOf } from './fixture.ts';
+import { namesOf, openFixture, type Fixture, codeOf } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/api/public', auth: 'none' },
       { path: '/stripped', stripPrefix: true },
@@ -15,13 +15,13 @@ beforeAll(async () => {
   });
 });
 
-beforeEach(() => stage.reset());
+beforeEach(() => fixture.reset());
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
 /** Sends a request as it stands, and gives the status of the answer, or `closed` when there was none. */
 async function statusOf(request: string): Promise<number | 'closed'> {
-  const connection = await stage.open();
+  const connection = await fixture.open();
   connection.write(request);
   try {
     return (await connection.readResponse(request.split(' ', 1)[0])).status;
@@ -36,21 +36,21 @@ describe('the request target', () => {
   it.each(foreignTargets)(
     'is rejected when it is not a path on this server: %s (standards: A14, F15, F16)',
     async (target) => {
-      expect(await statusOf(stage.head(`GET ${target} HTTP/1.1`))).toBe(400);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(await statusOf(fixture.head(`GET ${target} HTTP/1.1`))).toBe(400);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
   it('is rejected when it is an absolute URL of this server', async () => {
-    expect(await statusOf(stage.head(`GET http://${stage.host}/api/one HTTP/1.1`))).toBe(400);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(await statusOf(fixture.head(`GET http://${fixture.host}/api/one HTTP/1.1`))).toBe(400);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('is rejected when it is an authority with CONNECT (standards: F15)', async () => {
-    for (const target of ['evil.example:443', `127.0.0.1:${stage.upstream.port}`]) {
-      expect(await statusOf(`CONNECT ${target} HTTP/1.1\r\nHost: ${stage.host}\r\n\r\n`)).toBe('closed');
+    for (const target of ['evil.example:443', `127.0.0.1:${fixture.upstream.port}`]) {
+      expect(await statusOf(`CONNECT ${target} HTTP/1.1\r\nHost: ${fixture.host}\r\n\r\n`)).toBe('closed');
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 });
 
@@ -65,8 +65,8 @@ describe('the path of a request', () => {
   ])(
     'is rejected when another parser could resolve it differently: %s (standards: A15, F13, F14)',
     async (path) => {
-      expect(await statusOf(stage.head(`GET ${path} HTTP/1.1`))).toBe(400);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(await statusOf(fixture.head(`GET ${path} HTTP/1.1`))).toBe(400);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
@@ -89,24 +89,24 @@ describe('the path of a request', () => {
   ])(
     'is rejected when decoding or ignoring letter case would change its route: %s (standards: F13)',
     async (path) => {
-      expect(await statusOf(stage.head(`GET ${path} HTTP/1.1`))).toBe(400);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(await statusOf(fixture.head(`GET ${path} HTTP/1.1`))).toBe(400);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
   it.each(['/apifoo', '/ap', '/api-two/x', '/', '/x/api/one', '/Apifoo'])(
     'matches no route when it is outside every prefix: %s (standards: F13)',
     async (path) => {
-      expect(await statusOf(stage.head(`GET ${path} HTTP/1.1`))).toBe(404);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(await statusOf(fixture.head(`GET ${path} HTTP/1.1`))).toBe(404);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
   it.each([...unusualTargets('/api'), '/api/secret?x=/api/public'])(
     'is forwarded unchanged: %s (standards: F13)',
     async (target) => {
-      expect(await statusOf(stage.head(`GET ${target} HTTP/1.1`))).toBe(200);
-      expect(stage.received().target).toBe(target);
+      expect(await statusOf(fixture.head(`GET ${target} HTTP/1.1`))).toBe(200);
+      expect(fixture.received().target).toBe(target);
     },
   );
 
@@ -115,7 +115,7 @@ describe('the path of a request', () => {
       statusOf(
         [
           `GET ${target} HTTP/1.1`,
-          `Host: ${stage.host}`,
+          `Host: ${fixture.host}`,
           'Sec-Fetch-Site: same-origin',
           ...fields,
           '',
@@ -123,7 +123,7 @@ describe('the path of a request', () => {
         ].join('\r\n'),
       );
     expect(await anonymous('/api/public/one')).toBe(200);
-    stage.reset();
+    fixture.reset();
     expect(await anonymous('/api/secret?x=/api/public')).toBe(401);
     expect(await anonymous('/api/secret', 'User-Agent: GoogleHC/1.0')).toBe(401);
     expect(
@@ -132,7 +132,7 @@ describe('the path of a request', () => {
     expect(
       await anonymous('/api/secret', 'Referer: /api/public/one', 'X-HTTP-Method-Override: OPTIONS'),
     ).toBe(401);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 });
 
@@ -154,29 +154,29 @@ describe('the Host field', () => {
     'Host:',
   ])('is rejected with 421 when it names no configured host: %s (standards: F17)', async (host) => {
     expect(await statusOf(get(host))).toBe(421);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('matches the configured hosts regardless of case', async () => {
-    for (const host of [stage.host, 'other.example', 'OTHER.example', 'port.example:8443']) {
+    for (const host of [fixture.host, 'other.example', 'OTHER.example', 'port.example:8443']) {
       expect(await statusOf(get(`Host: ${host}`))).toBe(200);
-      expect(stage.received().header('host')).toBe(new URL(stage.upstream.url).host);
+      expect(fixture.received().header('host')).toBe(new URL(fixture.upstream.url).host);
     }
   });
 
   it('is required exactly once', async () => {
     expect(await statusOf(get())).toBe(400);
-    expect(await statusOf(get(`Host: ${stage.host}`, `Host: ${stage.host}`))).toBe(400);
-    expect(await statusOf(get(`Host: ${stage.host}`, 'Host: evil.example'))).toBe(400);
+    expect(await statusOf(get(`Host: ${fixture.host}`, `Host: ${fixture.host}`))).toBe(400);
+    expect(await statusOf(get(`Host: ${fixture.host}`, 'Host: evil.example'))).toBe(400);
     expect(await statusOf('GET /public/one HTTP/1.0\r\n\r\n')).toBe(421);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('and X-Forwarded-Host do not determine the redirect URI (standards: F8)', async () => {
     const forwarded = ['X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: https', 'X-Forwarded-Port: 1'];
-    const login = await stage.send('GET /auth/login HTTP/1.1', [...forwarded, 'Sec-Fetch-Mode: navigate']);
+    const login = await fixture.send('GET /auth/login HTTP/1.1', [...forwarded, 'Sec-Fetch-Mode: navigate']);
     const location = new URL(login.header('location') ?? '');
-    expect(location.searchParams.get('redirect_uri')).toBe(`${stage.gateway.url}/auth/callback`);
+    expect(location.searchParams.get('redirect_uri')).toBe(`${fixture.gateway.url}/auth/callback`);
     expect(login.headers.flat().join()).not.toContain('evil.example');
   });
 });
@@ -271,14 +271,14 @@ describe('the framing of a request', () => {
   ])(
     'is rejected with 400 and the connection closed for %s (standards: F4, F5)',
     async (_what, fields, body) => {
-      const connection = await stage.open();
-      connection.write(stage.head('POST /api/one HTTP/1.1', ...fields) + body);
-      connection.write(smuggled.replace('HOST', stage.host));
+      const connection = await fixture.open();
+      connection.write(fixture.head('POST /api/one HTTP/1.1', ...fields) + body);
+      connection.write(smuggled.replace('HOST', fixture.host));
       await connection.ended;
-      const answers = connection.pending().toString('latin1');
-      expect(answers.match(/HTTP\/1\.1 \d{3}/g) ?? []).toEqual(['HTTP/1.1 400']);
-      expect(stage.upstream.requests.map(({ target }) => target)).not.toContain('/public/smuggled');
-      for (const request of stage.upstream.requests) {
+      const responses = connection.pending().toString('latin1');
+      expect(responses.match(/HTTP\/1\.1 \d{3}/g) ?? []).toEqual(['HTTP/1.1 400']);
+      expect(fixture.upstream.requests.map(({ target }) => target)).not.toContain('/public/smuggled');
+      for (const request of fixture.upstream.requests) {
         await request.over;
         expect(request.bodySha256).toBeUndefined();
       }
@@ -315,8 +315,8 @@ describe('the framing of a request', () => {
     ['the HTTP/2 connection preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a TLS handshake', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
   ])('is rejected with 400 for %s (standards: F5)', async (_what, request) => {
-    expect(await statusOf(request.replace('HOST', stage.host))).toBe(400);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(await statusOf(request.replace('HOST', fixture.host))).toBe(400);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each([
@@ -334,26 +334,26 @@ describe('the framing of a request', () => {
   ])(
     'closes the connection after %s and serves no request that follows it (standards: F5)',
     async (_what, request) => {
-      const connection = await stage.open();
-      connection.write((request + smuggled).replaceAll('HOST', stage.host));
+      const connection = await fixture.open();
+      connection.write((request + smuggled).replaceAll('HOST', fixture.host));
       await connection.ended;
-      const answers = connection.pending().toString('latin1');
-      expect(answers.match(/HTTP\/1\.1 \d{3}/g)).toEqual(['HTTP/1.1 400']);
-      expect(answers).toContain('Connection: close');
-      expect(stage.upstream.requests).toEqual([]);
+      const responses = connection.pending().toString('latin1');
+      expect(responses.match(/HTTP\/1\.1 \d{3}/g)).toEqual(['HTTP/1.1 400']);
+      expect(responses).toContain('Connection: close');
+      expect(fixture.upstream.requests).toEqual([]);
       connection.close();
     },
   );
 
   it('keeps requests on one connection separate when they are pipelined', async () => {
-    const connection = await stage.open();
+    const connection = await fixture.open();
     connection.write(
-      stage.head('POST /api/one HTTP/1.1', 'Content-Length: 4') +
+      fixture.head('POST /api/one HTTP/1.1', 'Content-Length: 4') +
         'body' +
-        stage.head('GET /api/two HTTP/1.1'),
+        fixture.head('GET /api/two HTTP/1.1'),
     );
     for (const method of ['POST', 'GET']) expect((await connection.readResponse(method)).status).toBe(200);
-    expect(stage.upstream.requests.map(({ target, body }) => [target, body.toString()])).toEqual([
+    expect(fixture.upstream.requests.map(({ target, body }) => [target, body.toString()])).toEqual([
       ['/api/one', 'body'],
       ['/api/two', ''],
     ]);
@@ -363,46 +363,46 @@ describe('the framing of a request', () => {
 
 describe('the method of a request', () => {
   it('is rejected with 405 and the allowed methods when the route does not allow it (standards: A16)', async () => {
-    const refused = await stage.send('POST /reading/one HTTP/1.1', ['Content-Length: 4'], 'body');
+    const refused = await fixture.send('POST /reading/one HTTP/1.1', ['Content-Length: 4'], 'body');
     expect([refused.status, codeOf(refused), refused.header('allow')]).toEqual([
       405,
       'method_not_allowed',
       'GET, HEAD',
     ]);
-    expect(stage.upstream.requests).toEqual([]);
-    expect((await stage.send('HEAD /reading/one HTTP/1.1')).status).toBe(200);
+    expect(fixture.upstream.requests).toEqual([]);
+    expect((await fixture.send('HEAD /reading/one HTTP/1.1')).status).toBe(200);
   });
 
   it('is not overridden by a header field', async () => {
-    await stage.send('GET /reading/one HTTP/1.1', [
+    await fixture.send('GET /reading/one HTTP/1.1', [
       'X-HTTP-Method-Override: DELETE',
       'X-HTTP-Method: DELETE',
     ]);
-    const { method, headers } = stage.received();
+    const { method, headers } = fixture.received();
     expect(method).toBe('GET');
     expect(namesOf(headers).filter((name) => name.includes('method'))).toEqual([]);
   });
 
   it('is rejected when it is TRACE or TRACK (standards: F19)', async () => {
     for (const path of ['/api/one', '/public/one', '/nothing']) {
-      const answer = await stage.send(`TRACE ${path} HTTP/1.1`);
-      expect([answer.status, codeOf(answer)]).toEqual([405, 'method_not_allowed']);
-      expect(answer.headers.some(([name]) => name.toLowerCase() === 'allow')).toBe(true);
-      expect(answer.body.toString()).not.toContain('Cookie');
+      const response = await fixture.send(`TRACE ${path} HTTP/1.1`);
+      expect([response.status, codeOf(response)]).toEqual([405, 'method_not_allowed']);
+      expect(response.headers.some(([name]) => name.toLowerCase() === 'allow')).toBe(true);
+      expect(response.body.toString()).not.toContain('Cookie');
     }
-    expect(await statusOf(stage.head('TRACK /api/one HTTP/1.1'))).toBe(400);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(await statusOf(fixture.head('TRACK /api/one HTTP/1.1'))).toBe(400);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('is rejected with 405 and the allowed methods when it is uncommon', async () => {
     for (const method of ['PROPFIND', 'SEARCH', 'PURGE']) {
-      const answer = await stage.send(`${method} /api/one HTTP/1.1`);
-      expect([answer.status, answer.header('allow')]).toEqual([
+      const response = await fixture.send(`${method} /api/one HTTP/1.1`);
+      expect([response.status, response.header('allow')]).toEqual([
         405,
         'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
       ]);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 });
 
@@ -423,23 +423,23 @@ describe('the header limits', () => {
         ),
     ],
   ])('cause a 431 for %s and later requests succeed (standards: F22, F23)', async (_what, change) => {
-    expect(await statusOf(change(stage.head('GET /api/one HTTP/1.1')))).toBe(431);
-    expect(stage.upstream.requests).toEqual([]);
-    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
+    expect(await statusOf(change(fixture.head('GET /api/one HTTP/1.1')))).toBe(431);
+    expect(fixture.upstream.requests).toEqual([]);
+    expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(200);
   });
 });
 
 it('a rejected request gets an uncached problem response with a request ID', async () => {
-  const answer = await stage.send('GET /api/%2e%2e/one HTTP/1.1');
-  expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
-  expect(answer.header('content-type')).toBe('application/problem+json');
-  expect(answer.header('cache-control')).toBe('no-store');
-  expect(answer.header('x-content-type-options')).toBe('nosniff');
-  expect(answer.header('x-request-id')).toBe(JSON.parse(answer.body.toString()).requestId);
+  const response = await fixture.send('GET /api/%2e%2e/one HTTP/1.1');
+  expect([response.status, codeOf(response)]).toEqual([400, 'bad_request']);
+  expect(response.header('content-type')).toBe('application/problem+json');
+  expect(response.header('cache-control')).toBe('no-store');
+  expect(response.header('x-content-type-options')).toBe('nosniff');
+  expect(response.header('x-request-id')).toBe(JSON.parse(response.body.toString()).requestId);
 });
 
 it('operational paths on the public listener respond 404 (standards: F32)', async () => {
   for (const path of ['/metrics', '/livez', '/readyz', '/healthz', '/debug', '/sessions', '/.env']) {
-    expect(await statusOf(stage.head(`GET ${path} HTTP/1.1`))).toBe(404);
+    expect(await statusOf(fixture.head(`GET ${path} HTTP/1.1`))).toBe(404);
   }
 });

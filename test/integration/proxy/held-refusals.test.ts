@@ -21,7 +21,7 @@ type End = (socket: Socket) => void;
 const finish: End = (socket) => void socket.end();
 const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 20);
 
-type Stand = { rig: TestGateway; raw: RawUpstream };
+type Stand = { testGateway: TestGateway; raw: RawUpstream };
 
 /** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
 async function openStand(bytes: string, end: End): Promise<Stand> {
@@ -31,23 +31,23 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
     socket.write(isRefused ? bytes : 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
     (isRefused ? end : finish)(socket);
   });
-  const rig = await openTestGateway({ routes: [{ path: '/api', upstream: raw.url }] });
+  const testGateway = await openTestGateway({ routes: [{ path: '/api', upstream: raw.url }] });
   onTestFinished(async () => {
-    await rig.close();
+    await testGateway.close();
     await raw.close();
   });
-  await rig.agent.signIn();
-  return { rig, raw };
+  await testGateway.agent.signIn();
+  return { testGateway, raw };
 }
 
 /** Makes a call, and holds the renewal of its token until its refusal and what followed that must have come. */
-async function callWhileHeld({ rig }: Stand, method: string, body?: string) {
-  const gate = rig.provider.faults.hold('token');
-  const answer = rig.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });
+async function callWhileHeld({ testGateway }: Stand, method: string, body?: string) {
+  const gate = testGateway.provider.faults.hold('token');
+  const response = testGateway.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });
   await gate.waiting();
   await sleep(60);
   gate.release();
-  return answer;
+  return response;
 }
 
 describe('an upstream 401 whose connection ends while the gateway refreshes the token', () => {
@@ -61,20 +61,20 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'is forwarded unchanged when no other token is available and it %s',
     async (_what, fields, body, end) => {
-      const stand = await openStand(refusal(fields, body), end);
-      stand.rig.provider.faults.token = NO_OTHER_TOKEN;
-      const answer = await callWhileHeld(stand, 'POST', 'body');
-      expect([answer.status, answer.text()]).toEqual([401, body]);
-      expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
-      expect(stand.raw.received).toHaveLength(1);
+      const fixture = await openStand(refusal(fields, body), end);
+      fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect([response.status, response.text()]).toEqual([401, body]);
+      expect(response.header('www-authenticate')).toBe('Bearer error="invalid_token"');
+      expect(fixture.raw.received).toHaveLength(1);
     },
   );
 
   it('is forwarded as the response to a HEAD request', async () => {
-    const stand = await openStand(refusal(['Content-Length: 2']), finish);
-    stand.rig.provider.faults.token = NO_OTHER_TOKEN;
-    const answer = await callWhileHeld(stand, 'HEAD');
-    expect([answer.status, answer.header('content-length')]).toEqual([401, '2']);
+    const fixture = await openStand(refusal(['Content-Length: 2']), finish);
+    fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+    const response = await callWhileHeld(fixture, 'HEAD');
+    expect([response.status, response.header('content-length')]).toEqual([401, '2']);
   });
 
   it.each([
@@ -83,10 +83,10 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'becomes a 502 when its body is lost in an %s connection reset (standards: F21)',
     async (_what, fields) => {
-      const stand = await openStand(refusal(fields, 'no'), reset);
-      stand.rig.provider.faults.token = NO_OTHER_TOKEN;
-      const answer = await callWhileHeld(stand, 'POST', 'body');
-      expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
+      const fixture = await openStand(refusal(fields, 'no'), reset);
+      fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
     },
   );
 
@@ -98,10 +98,10 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'is replaced by the response to a replay with another token when the connection ends %s (standards: G8)',
     async (_what, fields, body, end) => {
-      const stand = await openStand(refusal(fields, body), end);
-      const answer = await callWhileHeld(stand, 'POST', 'body');
-      expect([answer.status, answer.text()]).toEqual([200, 'ok']);
-      expect(stand.raw.received.map((bytes) => bytes.toString().endsWith('\r\n\r\nbody'))).toEqual([
+      const fixture = await openStand(refusal(fields, body), end);
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect([response.status, response.text()]).toEqual([200, 'ok']);
+      expect(fixture.raw.received.map((bytes) => bytes.toString().endsWith('\r\n\r\nbody'))).toEqual([
         true,
         true,
       ]);

@@ -13,7 +13,7 @@ import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import { largeBody } from '../../../testkit/upstream/streams.ts';
 import { createUserAgent } from '../../../testkit/user-agent.ts';
-import { type Stage, headsOf } from './fixture.ts';
+import { type Fixture, headsOf } from './fixture.ts';
 
 const MEGABYTE = 1024 * 1024;
 const SIZE = 200 * MEGABYTE;
@@ -32,7 +32,7 @@ let program: ChildProcess;
 let folder: string;
 let port: number;
 let adminUrl: string;
-let head: Stage['head'];
+let head: Fixture['head'];
 
 beforeAll(async () => {
   [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);

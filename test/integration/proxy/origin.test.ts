@@ -1,28 +1,28 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
-import { type Stage, answering, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, answering, codeOf, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 /** One whose pages send the static header with every request. */
-let strict: Stage;
+let strict: Fixture;
 
 beforeAll(async () => {
   const routes = [{ path: '/with-cookies', auth: 'none', cookies: { toUpstream: ['lang'] } }];
-  [stage, strict] = await Promise.all([
-    openStage({ routes }),
-    openStage({ routes, config: { csrf: { mode: 'header' } } }),
+  [fixture, strict] = await Promise.all([
+    openFixture({ routes }),
+    openFixture({ routes, config: { csrf: { mode: 'header' } } }),
   ]);
 });
 
 beforeEach(() => {
-  stage.reset();
+  fixture.reset();
   strict.reset();
 });
 
-afterAll(() => Promise.all([stage.close(), strict.close()]));
+afterAll(() => Promise.all([fixture.close(), strict.close()]));
 
 /** Sends a request with the session cookie and nothing else but these fields. */
-function send({ gateway, host, ticket }: Stage, requestLine: string, fields: readonly string[]) {
+function send({ gateway, host, ticket }: Fixture, requestLine: string, fields: readonly string[]) {
   const head = [requestLine, `Host: ${host}`, `Cookie: ${ticket}`, ...fields, '', ''];
   return rawRequest(gateway.port, head.join('\r\n'));
 }
@@ -30,7 +30,7 @@ function send({ gateway, host, ticket }: Stage, requestLine: string, fields: rea
 const SAME = 'Sec-Fetch-Site: same-origin';
 const NONE = 'Sec-Fetch-Site: none';
 const HEADER = 'X-CSRF: 1';
-const own = (of: Stage) => `Origin: ${of.gateway.url}`;
+const own = (of: Fixture) => `Origin: ${of.gateway.url}`;
 const foreign = [
   'https://evil.example',
   'null',
@@ -43,29 +43,29 @@ const foreign = [
 describe('a request to an API route is accepted', () => {
   it('from a page of the same origin with any method', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-      for (const fields of [[SAME], [SAME, own(stage)]]) {
-        expect((await send(stage, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
-        expect(stage.received().bearer).toBeDefined();
+      for (const fields of [[SAME], [SAME, own(fixture)]]) {
+        expect((await send(fixture, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
+        expect(fixture.received().bearer).toBeDefined();
       }
     }
   });
 
   it('from the address bar only with a safe method', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
-      expect((await send(stage, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
+      expect((await send(fixture, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
     }
-    stage.reset();
+    fixture.reset();
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
-      const refused = await send(stage, `${method} /api/one HTTP/1.1`, [NONE]);
+      const refused = await send(fixture, `${method} /api/one HTTP/1.1`, [NONE]);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('from a client without fetch metadata that sends the CSRF header', async () => {
     for (const method of ['GET', 'POST', 'DELETE']) {
-      expect((await send(stage, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
-      expect(stage.received().bearer).toBeDefined();
+      expect((await send(fixture, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
+      expect(fixture.received().bearer).toBeDefined();
     }
   });
 });
@@ -95,10 +95,10 @@ describe('a request to an API route is rejected and never reaches the upstream',
       ['POST', '/optional/one'],
       ['POST', '/with-cookies/one'],
     ]) {
-      const refused = await send(stage, `${method} ${path} HTTP/1.1`, fields);
+      const refused = await send(fixture, `${method} ${path} HTTP/1.1`, fields);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each(foreign)(
@@ -106,31 +106,34 @@ describe('a request to an API route is rejected and never reaches the upstream',
     async (origin) => {
       for (const fields of [[SAME], [HEADER], [SAME, HEADER], [NONE]]) {
         for (const method of ['GET', 'POST', 'OPTIONS']) {
-          const refused = await send(stage, `${method} /api/one HTTP/1.1`, [...fields, `Origin: ${origin}`]);
+          const refused = await send(fixture, `${method} /api/one HTTP/1.1`, [
+            ...fields,
+            `Origin: ${origin}`,
+          ]);
           expect([refused.status, codeOf(refused)]).toEqual([403, 'origin_rejected']);
         }
       }
-      const doubled = await send(stage, 'GET /api/one HTTP/1.1', [SAME, own(stage), `Origin: ${origin}`]);
+      const doubled = await send(fixture, 'GET /api/one HTTP/1.1', [SAME, own(fixture), `Origin: ${origin}`]);
       expect(doubled.status).toBe(403);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
   it('before its session is loaded', async () => {
-    const cross = ['GET /api/one HTTP/1.1', `Host: ${stage.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
-    expect((await rawRequest(stage.gateway.port, cross.join('\r\n'))).status).toBe(403);
+    const cross = ['GET /api/one HTTP/1.1', `Host: ${fixture.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
+    expect((await rawRequest(fixture.gateway.port, cross.join('\r\n'))).status).toBe(403);
   });
 
   it('when it fetches a service worker script (standards: F12)', async () => {
     for (const path of ['/api/worker.js', '/public/worker.js']) {
-      const refused = await send(stage, `GET ${path} HTTP/1.1`, [
+      const refused = await send(fixture, `GET ${path} HTTP/1.1`, [
         SAME,
         'Service-Worker: script',
         'Sec-Fetch-Dest: serviceworker',
       ]);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 });
 
@@ -176,7 +179,7 @@ describe('the response to a CORS preflight', () => {
         'access-control-allow-methods': '*',
         'access-control-allow-headers': '*',
       };
-      stage.upstream.respond(answering(generous, 204));
+      fixture.upstream.respond(answering(generous, 204));
       for (const path of [
         '/api/one',
         '/optional/one',
@@ -186,16 +189,16 @@ describe('the response to a CORS preflight', () => {
         '/nothing',
       ]) {
         const preflight = [
-          origin === 'own' ? own(stage) : `Origin: ${origin}`,
+          origin === 'own' ? own(fixture) : `Origin: ${origin}`,
           'Access-Control-Request-Method: PUT',
           'Access-Control-Request-Headers: x-csrf',
           'Sec-Fetch-Site: cross-site',
         ];
-        const answer = await send(stage, `OPTIONS ${path} HTTP/1.1`, preflight);
-        expect(namesOf(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
+        const response = await send(fixture, `OPTIONS ${path} HTTP/1.1`, preflight);
+        expect(namesOf(response.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
       }
       // Only the route without a credential has asked its upstream.
-      expect(stage.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
+      expect(fixture.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
         ['/public/one', undefined],
       ]);
     },
@@ -205,8 +208,8 @@ describe('the response to a CORS preflight', () => {
 describe('a route without credentials', () => {
   it('accepts requests from every site and forwards no token or cookie', async () => {
     for (const fields of [[], ['Sec-Fetch-Site: cross-site'], [SAME], ['Origin: https://evil.example']]) {
-      expect((await send(stage, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
-      const { headers } = stage.received();
+      expect((await send(fixture, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
+      const { headers } = fixture.received();
       expect(namesOf(headers).filter((name) => name === 'authorization' || name === 'cookie')).toEqual([]);
     }
   });
@@ -214,10 +217,10 @@ describe('a route without credentials', () => {
   it('applies the CSRF check as soon as it forwards a cookie', async () => {
     const cookie = 'Cookie: lang=de';
     expect(
-      (await send(stage, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,
+      (await send(fixture, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,
     ).toBe(403);
-    expect(stage.upstream.requests).toEqual([]);
-    expect((await send(stage, 'POST /with-cookies/one HTTP/1.1', [SAME, cookie])).status).toBe(200);
-    expect(stage.received().header('cookie')).toBe('lang=de');
+    expect(fixture.upstream.requests).toEqual([]);
+    expect((await send(fixture, 'POST /with-cookies/one HTTP/1.1', [SAME, cookie])).status).toBe(200);
+    expect(fixture.received().header('cookie')).toBe('lang=de');
   });
 });

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, codeOf, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 let other: Upstream;
 
 beforeAll(async () => {
   other = await startUpstream();
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/api/v2', upstream: other.url },
       { path: '/api/v2/open', auth: 'none' },
@@ -22,19 +22,19 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  stage.reset();
+  fixture.reset();
   other.requests.length = 0;
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await other.close();
 });
 
 /** Where a request arrives: whose upstream, and at which target. */
 async function arrival(target: string): Promise<[whose: 'own' | 'other', target: string | undefined]> {
-  expect((await stage.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
-  const [request] = stage.upstream.requests.splice(0);
+  expect((await fixture.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
+  const [request] = fixture.upstream.requests.splice(0);
   const [elsewhere] = other.requests.splice(0);
   return request === undefined ? ['other', elsewhere?.target] : ['own', request.target];
 }
@@ -82,10 +82,10 @@ describe('a request is forwarded', () => {
     const targets = Array.from({ length: 40 }, (_, at) =>
       at % 2 === 0 ? `/api/one?${at}` : `/api/v2/one?${at}`,
     );
-    const answers = await Promise.all(targets.map((target) => stage.send(`GET ${target} HTTP/1.1`)));
-    const seen = answers.map(({ body }) => JSON.parse(body.toString()).target);
+    const responses = await Promise.all(targets.map((target) => fixture.send(`GET ${target} HTTP/1.1`)));
+    const seen = responses.map(({ body }) => JSON.parse(body.toString()).target);
     expect(seen).toEqual(targets);
-    expect(stage.upstream.requests.every(({ target }) => target.startsWith('/api/one'))).toBe(true);
+    expect(fixture.upstream.requests.every(({ target }) => target.startsWith('/api/one'))).toBe(true);
     expect(other.requests.every(({ target }) => target.startsWith('/api/v2/one'))).toBe(true);
   });
 });
@@ -93,20 +93,25 @@ describe('a request is forwarded', () => {
 describe('the session check of a route', () => {
   const anonymous = (path: string, ...fields: string[]) =>
     rawRequest(
-      stage.gateway.port,
-      [`GET ${path} HTTP/1.1`, `Host: ${stage.host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join(
-        '\r\n',
-      ),
+      fixture.gateway.port,
+      [
+        `GET ${path} HTTP/1.1`,
+        `Host: ${fixture.host}`,
+        'Sec-Fetch-Site: same-origin',
+        ...fields,
+        '',
+        '',
+      ].join('\r\n'),
     );
 
   it('requires a session by default and responds 401 with the login URL (standards: F33)', async () => {
-    const answer = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
-    expect([answer.status, codeOf(answer)]).toEqual([401, 'session_required']);
-    expect(JSON.parse(answer.body.toString()).loginUrl).toBe('/auth/login');
-    expect(namesOf(answer.headers)).not.toContain('www-authenticate');
-    expect(namesOf(answer.headers)).not.toContain('location');
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(stage.upstream.requests).toEqual([]);
+    const response = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
+    expect([response.status, codeOf(response)]).toEqual([401, 'session_required']);
+    expect(JSON.parse(response.body.toString()).loginUrl).toBe('/auth/login');
+    expect(namesOf(response.headers)).not.toContain('www-authenticate');
+    expect(namesOf(response.headers)).not.toContain('location');
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each([
@@ -117,38 +122,38 @@ describe('the session check of a route', () => {
     ['cookies named like object properties', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
     ['ten thousand other cookies', `Cookie: ${'a;'.repeat(5_000)}`],
   ])('rejects a request with %s (standards: E9)', async (_what, field) => {
-    const answer = await anonymous(
+    const response = await anonymous(
       '/api/one',
-      field.replace('TICKET', stage.ticket.slice('coatcheck='.length)),
+      field.replace('TICKET', fixture.ticket.slice('coatcheck='.length)),
     );
-    expect(answer.status).toBe(401);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(response.status).toBe(401);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('uses an optional session when it exists and accepts requests without one', async () => {
-    expect((await stage.send('GET /optional/one HTTP/1.1')).status).toBe(200);
-    expect(stage.provider.isAccessTokenActive(stage.received().bearer ?? '')).toBe(true);
+    expect((await fixture.send('GET /optional/one HTTP/1.1')).status).toBe(200);
+    expect(fixture.provider.isAccessTokenActive(fixture.received().bearer ?? '')).toBe(true);
     for (const cookie of [[], ['Cookie: coatcheck=forged']]) {
       expect((await anonymous('/optional/one', ...cookie)).status).toBe(200);
-      expect(namesOf(stage.received().headers)).not.toContain('authorization');
+      expect(namesOf(fixture.received().headers)).not.toContain('authorization');
     }
   });
 
   it('sends no token to a route without authentication', async () => {
-    expect((await stage.send('GET /public/one HTTP/1.1')).status).toBe(200);
-    expect(namesOf(stage.received().headers)).not.toContain('authorization');
+    expect((await fixture.send('GET /public/one HTTP/1.1')).status).toBe(200);
+    expect(namesOf(fixture.received().headers)).not.toContain('authorization');
   });
 
   it('never uses the token of one user for another request (standards: G25)', async () => {
     const tokens = new Set<string | undefined>();
-    for (const answer of [
-      stage.send('GET /api/one HTTP/1.1'),
+    for (const response of [
+      fixture.send('GET /api/one HTTP/1.1'),
       anonymous('/optional/two'),
       anonymous('/optional/three'),
     ]) {
-      await answer;
+      await response;
     }
-    for (const { target, bearer } of stage.upstream.requests) {
+    for (const { target, bearer } of fixture.upstream.requests) {
       expect(bearer === undefined).toBe(target !== '/api/one');
       tokens.add(bearer);
     }

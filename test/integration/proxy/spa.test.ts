@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
-import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, codeOf, namesOf, openFixture } from './fixture.ts';
 
 const INDEX = '<!doctype html><title>app</title><div id="app"></div>';
 const SECRET = 'not for the browser';
 
 let folder: string;
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
   // Where the directory lies says nothing about what is in it.
@@ -29,11 +29,11 @@ beforeAll(async () => {
     writeFile(join(dist, 'assets', 'my-logo-big.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>'),
     writeFile(join(dist, 'runtime-BkY0aZ3f.json'), '{}'),
   ]);
-  stage = await openStage({ config: { spa: { directory: dist } } });
+  fixture = await openFixture({ config: { spa: { directory: dist } } });
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await rm(dirname(folder), { recursive: true });
 });
 
@@ -49,14 +49,14 @@ function get(
   const accept = mode === 'navigate' ? 'text/html,*/*;q=0.8' : '*/*';
   const head = [
     `${method} ${path} HTTP/1.1`,
-    `Host: ${stage.host}`,
+    `Host: ${fixture.host}`,
     `Accept: ${accept}`,
     `Sec-Fetch-Mode: ${mode}`,
     ...fields,
     '',
     '',
   ];
-  return rawRequest(stage.gateway.port, head.join('\r\n'));
+  return rawRequest(fixture.gateway.port, head.join('\r\n'));
 }
 
 describe('the single-page app', () => {
@@ -69,9 +69,9 @@ describe('the single-page app', () => {
       ['/docs/', 'text/html; charset=utf-8', '<title>docs</title>'],
       ['/assets/index-B7hD3kQ9.js', 'text/javascript; charset=utf-8', 'export const app'],
     ] as const) {
-      const answer = await get(path, { mode: path.endsWith('/') ? 'navigate' : 'no-cors' });
-      expect([answer.status, answer.header('content-type')]).toEqual([200, type]);
-      expect(answer.body.toString()).toContain(text);
+      const response = await get(path, { mode: path.endsWith('/') ? 'navigate' : 'no-cors' });
+      expect([response.status, response.header('content-type')]).toEqual([200, type]);
+      expect(response.body.toString()).toContain(text);
     }
   });
 
@@ -100,8 +100,8 @@ describe('the single-page app', () => {
   it('is served to browsers without fetch metadata when they accept HTML', async () => {
     const ask = (accept: string) =>
       rawRequest(
-        stage.gateway.port,
-        `GET /settings HTTP/1.1\r\nHost: ${stage.host}\r\nAccept: ${accept}\r\n\r\n`,
+        fixture.gateway.port,
+        `GET /settings HTTP/1.1\r\nHost: ${fixture.host}\r\nAccept: ${accept}\r\n\r\n`,
       );
     expect((await ask('text/html')).body.toString()).toBe(INDEX);
     expect((await ask('*/*')).status).toBe(404);
@@ -113,7 +113,7 @@ describe('the single-page app', () => {
     expect((await get('/api/one', { fields: ['Sec-Fetch-Site: same-origin'] })).status).toBe(401);
     expect((await get('/auth/session')).header('content-type')).toContain('json');
     expect((await get('/auth/nothing')).status).toBe(404);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it('is revalidated each time except for files with a hash in their name', async () => {
@@ -135,14 +135,14 @@ describe('the single-page app', () => {
 
   it('has security headers against framing and plugins and sets no cookie', async () => {
     for (const path of ['/', '/settings', '/assets/plain.js']) {
-      const answer = await get(path);
-      expect(answer.header('content-security-policy')).toBe(
+      const response = await get(path);
+      expect(response.header('content-security-policy')).toBe(
         "object-src 'none';base-uri 'self';frame-ancestors 'none'",
       );
-      expect(answer.header('x-frame-options')).toBe('DENY');
-      expect(answer.header('x-content-type-options')).toBe('nosniff');
-      expect(answer.header('referrer-policy')).toBe('strict-origin-when-cross-origin');
-      expect(answer.header('cross-origin-opener-policy')).toBe('same-origin');
+      expect(response.header('x-frame-options')).toBe('DENY');
+      expect(response.header('x-content-type-options')).toBe('nosniff');
+      expect(response.header('referrer-policy')).toBe('strict-origin-when-cross-origin');
+      expect(response.header('cross-origin-opener-policy')).toBe('same-origin');
       for (const name of [
         'set-cookie',
         'x-powered-by',
@@ -150,7 +150,7 @@ describe('the single-page app', () => {
         'access-control-allow-origin',
         'strict-transport-security',
       ]) {
-        expect(namesOf(answer.headers)).not.toContain(name);
+        expect(namesOf(response.headers)).not.toContain(name);
       }
     }
   });
@@ -172,9 +172,9 @@ describe('a path outside the app directory or to a hidden file', () => {
     '/index.html/../../secret.txt',
   ])('is not served: %s', async (path) => {
     for (const mode of ['navigate', 'no-cors']) {
-      const answer = await get(path, { mode });
-      expect([400, 404]).toContain(answer.status);
-      expect(answer.body.toString()).not.toContain(SECRET);
+      const response = await get(path, { mode });
+      expect([400, 404]).toContain(response.status);
+      expect(response.body.toString()).not.toContain(SECRET);
     }
   });
 
@@ -186,7 +186,7 @@ describe('a path outside the app directory or to a hidden file', () => {
 
 it('the app directory can appear after the start and requests get 404 until then', async () => {
   const later = join(folder, 'later');
-  const other = await openStage({ config: { spa: { directory: later } } });
+  const other = await openFixture({ config: { spa: { directory: later } } });
   const ask = () => other.agent.navigate('/settings');
   expect((await ask()).response.status).toBe(404);
   await symlink(join(folder, 'dist'), later);

@@ -8,27 +8,27 @@ import {
   foreignTargets,
   unusualTargets,
 } from './hostile.ts';
-import { type Stage, namesOf, openStage } from './fixture.ts';
+import { type Fixture, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 let own: string;
 
 beforeAll(async () => {
-  stage = await openStage();
-  own = `Origin: ${stage.gateway.url}`;
+  fixture = await openFixture();
+  own = `Origin: ${fixture.gateway.url}`;
 });
 
 beforeEach(() => {
-  stage.reset();
-  stage.upstream.upgrades.length = 0;
+  fixture.reset();
+  fixture.upstream.upgrades.length = 0;
 });
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
 /** Asks for an upgrade, and gives the status of the answer, or `closed` when there was none. */
 async function ask(requestLine: string, fields: readonly string[] = [own, ...UPGRADE], body = '') {
-  const connection = await stage.open();
-  connection.write(stage.head(requestLine, ...fields) + body);
+  const connection = await fixture.open();
+  connection.write(fixture.head(requestLine, ...fields) + body);
   try {
     return (await connection.readResponse()).status;
   } catch {
@@ -43,20 +43,20 @@ describe('the target of an upgrade', () => {
     'is rejected like that of a request: %s (standards: A14, A15, F13, F15, F16, F24)',
     async (target) => {
       expect(await ask(`GET ${target} HTTP/1.1`)).toBe(400);
-      expect(stage.upstream.upgrades).toEqual([]);
+      expect(fixture.upstream.upgrades).toEqual([]);
     },
   );
 
   it.each(unusualTargets('/socket'))('is forwarded unchanged: %s (standards: F13)', async (target) => {
     expect(await ask(`GET ${target} HTTP/1.1`)).toBe(101);
-    expect(stage.upstream.upgrades.map((upgrade) => upgrade.target)).toEqual([target]);
+    expect(fixture.upstream.upgrades.map((upgrade) => upgrade.target)).toEqual([target]);
   });
 });
 
 describe('the header fields of an upgrade', () => {
   it('include none that only the gateway may set (standards: F3, F6, F9, A17)', async () => {
     expect(await ask('GET /socket/live HTTP/1.1', [own, ...UPGRADE, ...forbiddenFields])).toBe(101);
-    const [upgrade] = stage.upstream.upgrades;
+    const [upgrade] = fixture.upstream.upgrades;
     expect(namesOf(upgrade?.headers ?? []).toSorted()).toEqual([
       'authorization',
       'connection',
@@ -80,7 +80,7 @@ describe('the header fields of an upgrade', () => {
     async (field) => {
       expect(await ask('GET /socket/live HTTP/1.1', [own, ...UPGRADE, field])).toBe(101);
       const [name = ''] = field.split(':');
-      const [upgrade] = stage.upstream.upgrades;
+      const [upgrade] = fixture.upstream.upgrades;
       expect(namesOf(upgrade?.headers ?? [])).not.toContain(name.toLowerCase());
     },
   );
@@ -90,7 +90,7 @@ describe('the header fields of an upgrade', () => {
       'Connection: Upgrade, authorization, x-forwarded-for, x-forwarded-host, traceparent, host, X-Mine';
     const fields = UPGRADE.filter((field) => !field.startsWith('Connection'));
     expect(await ask('GET /socket/live HTTP/1.1', [own, ...fields, nominated, 'X-Mine: 1'])).toBe(101);
-    const [upgrade] = stage.upstream.upgrades;
+    const [upgrade] = fixture.upstream.upgrades;
     for (const name of ['authorization', 'x-forwarded-for', 'x-forwarded-host', 'traceparent', 'host']) {
       expect(valuesOf(upgrade?.headers ?? [], name)).toHaveLength(1);
     }
@@ -133,8 +133,8 @@ describe('an upgrade is rejected', () => {
     ['with a space before a colon', 'GET /socket/live HTTP/1.1', [...UPGRADE, 'X-A : a'], ''],
   ] as const)('%s (standards: F5, F17, F26)', async (_what, requestLine, fields, body) => {
     expect(await ask(requestLine, [own, ...fields], body)).toBe(400);
-    expect(stage.upstream.upgrades).toEqual([]);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.upgrades).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each([
@@ -144,18 +144,18 @@ describe('an upgrade is rejected', () => {
     ['sent with a path', ['ORIGIN/']],
     ['sent in another letter case', ['HTTP://127.0.0.1']],
   ])('for the Origin %s (standards: F24)', async (_what, origins) => {
-    const fields = origins.map((origin) => `Origin: ${origin.replace('ORIGIN', stage.gateway.url)}`);
+    const fields = origins.map((origin) => `Origin: ${origin.replace('ORIGIN', fixture.gateway.url)}`);
     expect(await ask('GET /socket/live HTTP/1.1', [...fields, ...UPGRADE])).toBe(403);
-    expect(stage.upstream.upgrades).toEqual([]);
+    expect(fixture.upstream.upgrades).toEqual([]);
   });
 
   it('after a malformed request on the same connection (standards: F5)', async () => {
-    const connection = await stage.open();
-    connection.write(`GET /public/../x HTTP/1.1\r\nHost: ${stage.host}\r\n\r\n`);
-    connection.write(stage.head('GET /socket/live HTTP/1.1', own, ...UPGRADE));
+    const connection = await fixture.open();
+    connection.write(`GET /public/../x HTTP/1.1\r\nHost: ${fixture.host}\r\n\r\n`);
+    connection.write(fixture.head('GET /socket/live HTTP/1.1', own, ...UPGRADE));
     await connection.ended;
     expect(connection.pending().toString('latin1')).not.toContain('101');
-    expect(stage.upstream.upgrades).toEqual([]);
+    expect(fixture.upstream.upgrades).toEqual([]);
     connection.close();
   });
 });

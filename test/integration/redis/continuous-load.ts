@@ -10,7 +10,7 @@ import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** Signed-in users who call the API continuously, at two gateways in turn, while a fast clock makes their tokens expire. */
 export type ContinuousLoad = {
-  readonly rig: TestGateway;
+  readonly testGateway: TestGateway;
   /** The number of responses so far, by status. */
   statusCounts(): Record<string, number>;
   /** Resolves after `count` more responses. */
@@ -44,22 +44,22 @@ const CONFIG = {
 
 /** Signs users in at two gateways on one store and starts their calls. Resolves once all of them have been served. */
 export async function startContinuousLoad(store: string, size = 8): Promise<ContinuousLoad> {
-  const rig = await openTestGatewayForTest({
+  const testGateway = await openTestGatewayForTest({
     store,
     config: CONFIG,
     provider: await startFakeProvider({ accessTokenLifetime: TOKEN_LIFETIME }),
   });
   // The clock of the gateways runs ahead of the provider's, which is the machine's.
-  rig.provider.patchIdToken = (claims) => {
-    const iat = Math.floor(rig.now() / 1000);
+  testGateway.provider.patchIdToken = (claims) => {
+    const iat = Math.floor(testGateway.now() / 1000);
     return { ...claims, iat, exp: iat + TOKEN_LIFETIME };
   };
-  const gateways = [rig.gateway, await rig.replica()];
+  const gateways = [testGateway.gateway, await testGateway.replica()];
   /** Signs a user in at the first of two gateways; gives a browser at each. */
-  const signIn = async (name: string, [first = rig.gateway, second = first] = gateways) => {
-    const browser = rig.browser({ at: first });
+  const signIn = async (name: string, [first = testGateway.gateway, second = first] = gateways) => {
+    const browser = testGateway.browser({ at: first });
     await browser.signIn('/', { loginHint: name });
-    return [browser, rig.browser({ like: browser, at: second })] as const;
+    return [browser, testGateway.browser({ like: browser, at: second })] as const;
   };
   const people: { name: string; browsers: readonly UserAgent[] }[] = [];
   for (let at = 0; at < size; at += 1)
@@ -82,7 +82,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
     }
   };
   const callers = Promise.all(people.map(keepCalling));
-  const clockTimer = setInterval(() => rig.advance((TOKEN_LIFETIME * 1000) / 10), STEP_MS);
+  const clockTimer = setInterval(() => testGateway.advance((TOKEN_LIFETIME * 1000) / 10), STEP_MS);
   const stop = async () => {
     isStopped = true;
     clearInterval(clockTimer);
@@ -91,7 +91,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
   onTestFinished(stop);
 
   const load: ContinuousLoad = {
-    rig,
+    testGateway,
     stop,
     statusCounts: () => countOccurrences(statuses),
     waitForCalls: async (count) => {
@@ -99,7 +99,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
       await until(`${count} more calls are answered`, async () => statuses.length >= target || undefined);
     },
     reusedRefreshTokens: () =>
-      rig.provider
+      testGateway.provider
         .tokenLedger()
         .filter(({ presented }) => presented > 1)
         .map(({ token }) => token),
@@ -110,15 +110,15 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
       return counts.reduce((sum, [, count]) => sum + Number(count), 0);
     },
     lostGrants: () =>
-      rig.provider.families
+      testGateway.provider.families
         .filter((family) => isOfPerson(family) && !family.alive)
         .map(({ grant }) => grant.subject),
 
     holdRefreshes: async (locks) => {
-      const held = rig.provider.faults.hold('token', 'after');
+      const held = testGateway.provider.faults.hold('token', 'after');
       await held.waiting(2);
       await until('every lock is that of a refresh that is held', async () => {
-        const pending = rig.provider.requests.filter(
+        const pending = testGateway.provider.requests.filter(
           ({ endpoint, status }) => endpoint === 'token' && !status,
         );
         return (await locks()).length === pending.length || undefined;
@@ -128,7 +128,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
 
     waitUntilServed: async () => {
       const calledAtMs = Date.now();
-      const families = rig.provider.families.filter(isOfPerson);
+      const families = testGateway.provider.families.filter(isOfPerson);
       const issued = families.map(({ refreshTokens }) => refreshTokens.length);
       await until('everybody is served at both gateways', async () => {
         const browsers = people.flatMap((person) => person.browsers);

@@ -12,24 +12,24 @@ const POLLING = { timeout: 20_000, interval: 50 };
  * expires, so that a gateway learns of the other's changes only from messages.
  */
 export function describeGatewayContract(at: () => string): void {
-  let rig: TestGateway;
+  let testGateway: TestGateway;
   let here: UserAgent;
   let there: UserAgent;
 
   beforeEach(async () => {
-    rig = await openTestGateway({
+    testGateway = await openTestGateway({
       store: at(),
       config: { session: { cache: { maxAge: '1h' } }, rateLimit: { callback: 3 } },
     });
-    onTestFinished(() => rig.close());
-    const replica = await rig.replica();
-    here = rig.agent;
+    onTestFinished(() => testGateway.close());
+    const replica = await testGateway.replica();
+    here = testGateway.agent;
     await here.signIn('/', { loginHint: 'alice' });
-    there = rig.browser({ like: here, at: replica });
+    there = testGateway.browser({ like: here, at: replica });
   });
 
-  const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
-  const lastBearer = () => rig.upstream.requests.at(-1)?.bearer;
+  const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
+  const lastBearer = () => testGateway.upstream.requests.at(-1)?.bearer;
   const calls = async (agent: UserAgent, count: number) => {
     const responses = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
     return (await Promise.all(responses)).map(({ status }) => status);
@@ -39,7 +39,7 @@ export function describeGatewayContract(at: () => string): void {
     for (let round = 0; round < 3; round += 1) {
       expect(await calls(here, 2)).toEqual([200, 200]);
       expect(await calls(there, 2)).toEqual([200, 200]);
-      rig.advance(TOKEN_LIFETIME_MS);
+      testGateway.advance(TOKEN_LIFETIME_MS);
     }
     expect(refreshes()).toBe(2);
     expect((await here.fetch('/auth/session')).json()).toMatchObject({
@@ -48,22 +48,22 @@ export function describeGatewayContract(at: () => string): void {
     });
     expect((await there.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect((await here.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
+    expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
   });
 
   it('refresh an expired token once for concurrent requests at both', async () => {
-    rig.advance(TOKEN_LIFETIME_MS);
+    testGateway.advance(TOKEN_LIFETIME_MS);
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
     expect(refreshes()).toBe(1);
-    expect(rig.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 
   it('share new tokens with each other', async () => {
     await calls(there, 1);
     const before = lastBearer();
     await calls(here, 1);
-    rig.advance(TOKEN_LIFETIME_MS * 0.9);
+    testGateway.advance(TOKEN_LIFETIME_MS * 0.9);
     await calls(here, 1);
     await vi.waitFor(async () => {
       await calls(there, 1);
@@ -73,13 +73,13 @@ export function describeGatewayContract(at: () => string): void {
   });
 
   it('take over a failed revocation from each other (standards: D8)', async () => {
-    rig.provider.faults.revoke = { status: 503 };
+    testGateway.provider.faults.revoke = { status: 503 };
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
-    await rig.gateway.close();
-    expect(rig.provider.families).toMatchObject([{ alive: true }]);
-    delete rig.provider.faults.revoke;
+    await testGateway.gateway.close();
+    expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
+    delete testGateway.provider.faults.revoke;
     await vi.waitFor(
-      () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
       POLLING,
     );
   });

@@ -1,23 +1,23 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { PATIENCE, type Stage, type StageOptions, openStage } from './stage.ts';
+import { PATIENCE, type Fixture, type FixtureOptions, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
-async function open(options?: StageOptions): Promise<Stage> {
-  return (stage = await openStage(options));
+async function open(options?: FixtureOptions): Promise<Fixture> {
+  return (fixture = await openFixture(options));
 }
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Expects that nobody is sent to the provider, and that the log tells why. */
 async function expectNoLogin(why: RegExp): Promise<void> {
-  const answer = await stage.agent.get('/auth/login');
-  expect(answer.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-  expect(Number(answer.header('retry-after'))).toBeGreaterThan(0);
-  expect(answer.setCookies).toEqual([]);
-  expect(stage.gateway.logs().replaceAll('\\"', '"')).toMatch(why);
+  const response = await fixture.agent.get('/auth/login');
+  expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+  expect(Number(response.header('retry-after'))).toBeGreaterThan(0);
+  expect(response.setCookies).toEqual([]);
+  expect(fixture.gateway.logs().replaceAll('\\"', '"')).toMatch(why);
 }
 
 /** Starts a server that nobody has said anything about. */
@@ -80,7 +80,7 @@ describe('the provider metadata', () => {
     await open({ provider });
     await expectNoLogin(/provider not ready/);
     provider.faults.clear();
-    await stage.expectLogin();
+    await fixture.expectLogin();
   });
 
   it('is never fetched from the target of a redirect (standards: C1)', async () => {
@@ -97,20 +97,20 @@ describe('the provider metadata', () => {
     async (endpoint) => {
       await open();
       const elsewhere = await openElsewhere();
-      stage.provider.faults[endpoint] = { status: 307, headers: { location: `${elsewhere.url}/taken` } };
-      expect((await stage.login()).status).toBeGreaterThanOrEqual(400);
-      expect(stage.provider.requests.map((request) => request.endpoint)).toContain(endpoint);
+      fixture.provider.faults[endpoint] = { status: 307, headers: { location: `${elsewhere.url}/taken` } };
+      expect((await fixture.login()).status).toBeGreaterThanOrEqual(400);
+      expect(fixture.provider.requests.map((request) => request.endpoint)).toContain(endpoint);
       expect(elsewhere.requests).toEqual([]);
     },
   );
 
   it('determines where a token is revoked and a redirect of that endpoint is not followed', async () => {
     await open();
-    await stage.expectLogin();
+    await fixture.expectLogin();
     const elsewhere = await openElsewhere();
-    stage.provider.faults.revoke = { status: 307, headers: { location: `${elsewhere.url}/taken` } };
-    await stage.agent.navigate('/auth/logout', { from: 'page', form: {} });
-    expect(stage.provider.requests.map(({ endpoint }) => endpoint)).toContain('revoke');
+    fixture.provider.faults.revoke = { status: 307, headers: { location: `${elsewhere.url}/taken` } };
+    await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
+    expect(fixture.provider.requests.map(({ endpoint }) => endpoint)).toContain('revoke');
     expect(elsewhere.requests).toEqual([]);
   });
 });
@@ -120,30 +120,30 @@ describe('a provider outage (standards: C3)', () => {
     const provider = await startFakeProvider();
     await provider.stop();
     await open({ provider });
-    expect((await stage.agent.get('/auth/session')).status).toBe(200);
+    expect((await fixture.agent.get('/auth/session')).status).toBe(200);
     await provider.start();
-    await vi.waitFor(() => expect(stage.gateway.logs()).toContain('provider ready'), PATIENCE);
-    await stage.expectLogin();
+    await vi.waitFor(() => expect(fixture.gateway.logs()).toContain('provider ready'), PATIENCE);
+    await fixture.expectLogin();
   });
 
   it('after sign-ins ends no session with a valid access token', async () => {
     await open();
-    await stage.expectLogin();
-    await stage.provider.stop();
-    stage.advance(200_000);
-    expect((await stage.agent.fetch('/api/two')).status).toBe(200);
-    expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
-    await stage.provider.start();
+    await fixture.expectLogin();
+    await fixture.provider.stop();
+    fixture.advance(200_000);
+    expect((await fixture.agent.fetch('/api/two')).status).toBe(200);
+    expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    await fixture.provider.start();
   });
 
   it('of only the JWKS endpoint allows logins with the cached keys', async () => {
     await open();
-    await stage.expectLogin();
-    stage.provider.faults.jwks = { status: 503 };
-    await stage.expectLogin();
+    await fixture.expectLogin();
+    fixture.provider.faults.jwks = { status: 503 };
+    await fixture.expectLogin();
     // Old enough to be read again, and better than none.
-    stage.advance(700_000);
-    stage.provider.clockOffsetMs = 700_000;
-    expect((await stage.login()).status).toBe(303);
+    fixture.advance(700_000);
+    fixture.provider.clockOffsetMs = 700_000;
+    expect((await fixture.login()).status).toBe(303);
   });
 });

@@ -1,21 +1,21 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createKey, unsignedJwt } from './signing.ts';
-import { type Stage, type StageOptions, openStage } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
-async function open(options?: StageOptions): Promise<Stage> {
-  return (stage = await openStage(options));
+async function open(options?: FixtureOptions): Promise<Fixture> {
+  return (fixture = await openFixture(options));
 }
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Has the provider sign a text for claims, into which it may write what no claims object can hold. */
 function mintText(change: (claims: JWTPayload) => string): void {
   const key = createKey('RS256', 'k');
-  stage.publish(key.jwk);
-  stage.mint((claims) => key.sign(change(claims)));
+  fixture.publish(key.jwk);
+  fixture.mint((claims) => key.sign(change(claims)));
 }
 
 describe('the time claims of an ID token (standards: C10)', () => {
@@ -30,7 +30,7 @@ describe('the time claims of an ID token (standards: C10)', () => {
   ])('must be numbers: an exp of %s is rejected', async (exp, reason) => {
     await open();
     mintText(({ exp: _exp, ...claims }) => `${JSON.stringify(claims).slice(0, -1)},"exp":${exp}}`);
-    await stage.expectRefusal(new RegExp(reason));
+    await fixture.expectRefusal(new RegExp(reason));
   });
 
   it.each<[string, (now: number) => JWTPayload]>([
@@ -40,54 +40,58 @@ describe('the time claims of an ID token (standards: C10)', () => {
     ['exp was five minutes ago', (now) => ({ iat: now - 360, exp: now - 300 })],
   ])('must be current: the token is rejected when %s', async (_what, change) => {
     await open();
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, ...change(iat) });
-    await stage.expectRefusal(/"(?:iat|nbf|exp)"/);
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, ...change(iat) });
+    await fixture.expectRefusal(/"(?:iat|nbf|exp)"/);
   });
 
   it.each([45_000, -45_000])('may come from a clock that is %i ms off', async (offset) => {
     await open();
-    stage.provider.clockOffsetMs = offset;
-    stage.provider.patchIdToken = (claims) => ({ ...claims, nbf: claims.iat ?? 0 });
-    expect((await stage.login()).status).toBe(303);
+    fixture.provider.clockOffsetMs = offset;
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, nbf: claims.iat ?? 0 });
+    expect((await fixture.login()).status).toBe(303);
   });
 
   it('may be five minutes old when the token is issued', async () => {
     await open();
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat: iat - 300, nbf: iat - 300 });
-    await stage.expectLogin();
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({
+      ...claims,
+      iat: iat - 300,
+      nbf: iat - 300,
+    });
+    await fixture.expectLogin();
   });
 });
 
 describe('a requirement in the authorization request (standards: C14)', () => {
   it('with max_age demands a recent auth_time in the ID token', async () => {
     await open({ config: { provider: { authorizationParams: { max_age: '600' } } } });
-    await stage.expectLogin();
+    await fixture.expectLogin();
     for (const authTime of [undefined, 'now', 0, -1]) {
-      stage.provider.patchIdToken = (claims) => ({ ...claims, auth_time: authTime });
-      expect((await stage.login()).json()).toMatchObject({
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, auth_time: authTime });
+      expect((await fixture.login()).json()).toMatchObject({
         reason: expect.stringContaining('"auth_time"'),
       });
     }
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, auth_time: iat - 700 });
-    expect((await stage.login()).json()).toMatchObject({ reason: expect.stringContaining('max_age') });
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, auth_time: iat - 700 });
+    expect((await fixture.login()).json()).toMatchObject({ reason: expect.stringContaining('max_age') });
   });
 
   it('with acr_values demands one of them in the ID token', async () => {
     await open({ config: { provider: { authorizationParams: { acr_values: 'gold silver' } } } });
     for (const acr of [undefined, 'bronze', 'gold silver', ['gold']]) {
-      stage.provider.patchIdToken = (claims) => ({ ...claims, acr });
-      await stage.expectRefusal(/"acr"/);
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, acr });
+      await fixture.expectRefusal(/"acr"/);
     }
-    stage.provider.patchIdToken = (claims) => ({ ...claims, acr: 'silver' });
-    await stage.expectLogin();
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, acr: 'silver' });
+    await fixture.expectLogin();
   });
 
   it('keeps the existing session when a login does not meet it', async () => {
     await open({ config: { provider: { authorizationParams: { max_age: '600' } } } });
-    await stage.expectLogin();
-    stage.provider.patchIdToken = ({ auth_time: _time, ...claims }) => claims;
-    expect((await stage.login()).status).toBe(400);
-    expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    await fixture.expectLogin();
+    fixture.provider.patchIdToken = ({ auth_time: _time, ...claims }) => claims;
+    expect((await fixture.login()).status).toBe(400);
+    expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 });
 
@@ -100,8 +104,8 @@ describe('an ID token in another format (standards: C27)', () => {
   ])('is rejected without decryption or decompression when it is %s', async (_what, header) => {
     await open();
     const head = Buffer.from(JSON.stringify(header)).toString('base64url');
-    stage.mint(() => [head, ...parts].join('.'));
-    await stage.expectRefusal(/^the ID token is invalid/);
+    fixture.mint(() => [head, ...parts].join('.'));
+    await fixture.expectRefusal(/^the ID token is invalid/);
   });
 
   it.each([
@@ -111,15 +115,15 @@ describe('an ID token in another format (standards: C27)', () => {
     ['has a megabyte of claims', unsignedJwt(`{"x":"${'x'.repeat(700_000)}"}`, { alg: 'RS256' })],
   ])('is rejected when it %s', async (_what, unsigned) => {
     await open();
-    stage.mint(() => `${unsigned}.c2ln`);
-    await stage.expectRefusal(/^the ID token is invalid/);
+    fixture.mint(() => `${unsigned}.c2ln`);
+    await fixture.expectRefusal(/^the ID token is invalid/);
   });
 
   it('is rejected when it is a logout token', async () => {
     await open();
-    const logout = await stage.provider.sign(
+    const logout = await fixture.provider.sign(
       {
-        iss: stage.provider.issuer,
+        iss: fixture.provider.issuer,
         aud: 'web',
         sub: 'alice',
         jti: 'x',
@@ -129,8 +133,8 @@ describe('an ID token in another format (standards: C27)', () => {
       },
       'logout+jwt',
     );
-    stage.mint(() => logout);
-    await stage.expectRefusal(/"iat"|"nonce"/);
+    fixture.mint(() => logout);
+    await fixture.expectRefusal(/"iat"|"nonce"/);
   });
 });
 
@@ -140,7 +144,7 @@ describe('the subject of an ID token (standards: C12)', () => {
     async (sub) => {
       await open();
       mintText((claims) => JSON.stringify({ ...claims, sub }));
-      await stage.expectRefusal(/"sub"/);
+      await fixture.expectRefusal(/"sub"/);
     },
   );
 
@@ -148,9 +152,9 @@ describe('the subject of an ID token (standards: C12)', () => {
     'can be any such string: %s',
     async (sub) => {
       await open();
-      stage.provider.patchIdToken = (claims) => ({ ...claims, sub });
-      await stage.expectLogin();
-      expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ subject: sub });
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, sub });
+      await fixture.expectLogin();
+      expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({ subject: sub });
     },
   );
 });

@@ -53,16 +53,16 @@ async function openSecureProvider(identity: Identity) {
 }
 
 async function openGateway(provider: FakeProvider, issuer: string) {
-  const rig = await openTestGateway({ provider, config: { provider: { issuer } } });
-  onTestFinished(() => rig.close());
+  const testGateway = await openTestGateway({ provider, config: { provider: { issuer } } });
+  onTestFinished(() => testGateway.close());
   /** Signs in; the browser of the tests reaches the provider without TLS. */
   const login = async () => {
-    const begun = await beginLogin(rig.agent);
+    const begun = await beginLogin(testGateway.agent);
     const { pathname, search } = begun.authorizationUrl;
     const authorizationUrl = new URL(pathname + search, provider.issuer);
-    return rig.agent.get((await authorize(rig.agent, { ...begun, authorizationUrl })).href);
+    return testGateway.agent.get((await authorize(testGateway.agent, { ...begun, authorizationUrl })).href);
   };
-  return { ...rig, login };
+  return { ...testGateway, login };
 }
 
 describe('a provider with TLS (standards: B16, C2)', () => {

@@ -3,27 +3,27 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isLong } from '../../../testkit/seeded-random.ts';
 import { beginLogin } from '../../../testkit/login-steps.ts';
 import { parseConfig } from '../../../src/config/load.ts';
-import { PATIENCE, type Stage, openStage } from './stage.ts';
+import { PATIENCE, type Fixture, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeEach(async () => {
-  stage = await openStage();
+  fixture = await openFixture();
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Signs in, calls, renews, calls and signs out. */
 async function spendADay(): Promise<void> {
-  await stage.expectLogin();
-  stage.advance(301_000);
-  expect((await stage.agent.fetch('/api/two?page=2')).status).toBe(200);
-  await stage.agent.navigate('/auth/logout', { from: 'page', form: {} });
+  await fixture.expectLogin();
+  fixture.advance(301_000);
+  expect((await fixture.agent.fetch('/api/two?page=2')).status).toBe(200);
+  await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
   await vi.waitFor(() => expect(requestsTo('revoke')).toHaveLength(1), PATIENCE);
 }
 
 function requestsTo(...endpoints: string[]) {
-  return stage.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
+  return fixture.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
 }
 
 describe('the requests to the provider from sign-in to sign-out', () => {
@@ -56,15 +56,15 @@ describe('the requests to the provider from sign-in to sign-out', () => {
 
   it('carry no token, secret or verifier in a URL, and neither do the requests to the API (standards: B12)', async () => {
     await spendADay();
-    const secrets = stage.provider.secrets([
+    const secrets = fixture.provider.secrets([
       'access_token',
       'refresh_token',
       'code_verifier',
       'client_secret',
     ]);
     const addresses = [
-      ...stage.provider.requests.map(({ query }) => JSON.stringify(query)),
-      ...stage.upstream.requests.map(({ target }) => target),
+      ...fixture.provider.requests.map(({ query }) => JSON.stringify(query)),
+      ...fixture.upstream.requests.map(({ target }) => target),
     ].join('\n');
     expect(addresses).toContain('page=2');
     expect(secrets.filter((secret) => addresses.includes(secret))).toEqual([]);
@@ -76,7 +76,7 @@ describe('the parameters of a login (standards: B4)', () => {
     const count = isLong ? 1_000 : 200;
     const seen = new Set<string>();
     for (let round = 0; round < count / 20; round += 1) {
-      const begun = await Promise.all(Array.from({ length: 20 }, () => beginLogin(stage.browser())));
+      const begun = await Promise.all(Array.from({ length: 20 }, () => beginLogin(fixture.browser())));
       for (const { authorizationUrl } of begun) {
         for (const name of ['state', 'nonce', 'code_challenge']) {
           const value = authorizationUrl.searchParams.get(name) ?? '';
@@ -89,14 +89,14 @@ describe('the parameters of a login (standards: B4)', () => {
   });
 
   it('are unreadable in the login cookie and valid only in the same browser', async () => {
-    const begun = await beginLogin(stage.agent);
-    const cookie = stage.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
+    const begun = await beginLogin(fixture.agent);
+    const cookie = fixture.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
     for (const name of ['state', 'nonce', 'code_challenge'])
       expect(cookie.join()).not.toContain(begun.authorizationUrl.searchParams.get(name));
     const callback = new URL(
-      (await stage.agent.get(begun.authorizationUrl.href)).header('location') ?? 'about:blank',
+      (await fixture.agent.get(begun.authorizationUrl.href)).header('location') ?? 'about:blank',
     );
-    const elsewhere = await stage.browser().get(callback.href);
+    const elsewhere = await fixture.browser().get(callback.href);
     expect(elsewhere.json()).toMatchObject({ code: 'login_failed' });
     expect(requestsTo('token')).toEqual([]);
   });

@@ -73,9 +73,9 @@ function openStoreHere(options?: StoreOptions): SessionStore {
 
 /** Opens a gateway on the Redis of this file, which closes after the test. */
 async function openGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const rig = await openTestGateway({ store: redis.url, ...options });
-  onTestFinished(() => rig.close());
-  return rig;
+  const testGateway = await openTestGateway({ store: redis.url, ...options });
+  onTestFinished(() => testGateway.close());
+  return testGateway;
 }
 
 /** The key of the only session record that is not in `known`. */
@@ -87,9 +87,9 @@ async function recordKey(...known: string[]): Promise<string> {
 
 /** Expects a `session_expired` response that clears the cookie. */
 async function expectEnded(agent: UserAgent): Promise<void> {
-  const answer = await agent.fetch('/api/one');
-  expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-  expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+  const response = await agent.fetch('/api/one');
+  expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+  expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
 }
 
 /** No cache, so that each request reads the record. */
@@ -466,21 +466,21 @@ describe('the rotation of session secrets (standards: E6)', () => {
   const keyIdOf = async (key: string) => (await client.hgetBuffer(key, 'e'))?.readUInt32BE(1);
 
   it('ends no session: records under the old secret are read and new ones use the new secret', async () => {
-    const rig = await openGateway({ config: uncached });
-    const { agent, gateway } = rig;
+    const testGateway = await openGateway({ config: uncached });
+    const { agent, gateway } = testGateway;
     await agent.signIn();
     const key = await recordKey();
     const before = await keyIdOf(key);
-    const login = await beginLogin(rig.browser({ like: agent }));
+    const login = await beginLogin(testGateway.browser({ like: agent }));
 
     gateway.gateway.replaceSecrets([second, first]);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(await keyIdOf(key)).toBe(before);
-    rig.advance(300_000);
+    testGateway.advance(300_000);
     expect((await agent.fetch('/api/two')).status).toBe(200);
     expect(await keyIdOf(key)).not.toBe(before);
 
-    const other = rig.browser({ like: agent });
+    const other = testGateway.browser({ like: agent });
     for (const line of login.response.setCookies) other.setCookie(line);
     expect((await finishLogin(other, login)).status).toBe(303);
   });
@@ -524,34 +524,38 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
   });
 
   it('responds 503 while a record is sealed with a secret that only the other replica has (standards: E6)', async () => {
-    const rig = await openGateway({ config: uncached });
-    await rig.agent.signIn();
-    const ahead = await rig.replica();
+    const testGateway = await openGateway({ config: uncached });
+    await testGateway.agent.signIn();
+    const ahead = await testGateway.replica();
     ahead.gateway.replaceSecrets([second, first]);
-    rig.advance(300_000);
-    expect((await rig.browser({ like: rig.agent, at: ahead }).fetch('/api/one')).status).toBe(200);
+    testGateway.advance(300_000);
+    expect((await testGateway.browser({ like: testGateway.agent, at: ahead }).fetch('/api/one')).status).toBe(
+      200,
+    );
 
-    const call = await rig.agent.fetch('/api/one');
+    const call = await testGateway.agent.fetch('/api/one');
     expect(call.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
     expect(call.setCookies).toEqual([]);
-    expect(rig.gateway.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
-    rig.gateway.gateway.replaceSecrets([second, first]);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect(testGateway.gateway.logs()).toMatch(
+      /"keyId":\d+.*sealed with a secret that this process does not have/,
+    );
+    testGateway.gateway.gateway.replaceSecrets([second, first]);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 });
 
 describe('two gateways with one Redis', () => {
   /** Entries do not expire during a test, so that only a message can drop them. */
   const cached = { session: { cache: { maxAge: '1h' } } };
-  let rig: TestGateway;
+  let testGateway: TestGateway;
   /** The same browser at the other gateway. */
   let elsewhere: UserAgent;
 
   beforeEach(async () => {
-    rig = await openGateway({ config: cached });
-    const replica = await rig.replica();
-    await rig.agent.signIn();
-    elsewhere = rig.browser({ like: rig.agent, at: replica });
+    testGateway = await openGateway({ config: cached });
+    const replica = await testGateway.replica();
+    await testGateway.agent.signIn();
+    elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
     await vi.waitUntil(async () => (await loadsOf(elsewhere)) === 0, POLLING);
   });
 
@@ -563,7 +567,7 @@ describe('two gateways with one Redis', () => {
     expect((await agent.fetch('/api/one')).status).toBe(200);
     return (await count()) - before;
   };
-  const bearers = () => rig.upstream.requests.map(({ bearer }) => bearer);
+  const bearers = () => testGateway.upstream.requests.map(({ bearer }) => bearer);
   const cutSubscriptions = () => client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
   const subscriptions = async () => {
     const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
@@ -572,8 +576,8 @@ describe('two gateways with one Redis', () => {
 
   it('both see a change by one of them at once', async () => {
     const [token] = bearers();
-    rig.provider.revokeAccessToken(token ?? '');
-    expect((await rig.agent.fetch('/api/refreshed')).status).toBe(200);
+    testGateway.provider.revokeAccessToken(token ?? '');
+    expect((await testGateway.agent.fetch('/api/refreshed')).status).toBe(200);
     const renewedToken = bearers().at(-1);
     expect(renewedToken).not.toBe(token);
     await vi.waitFor(async () => {
@@ -581,11 +585,11 @@ describe('two gateways with one Redis', () => {
       expect(await loadsOf(elsewhere)).toBe(0);
       expect(bearers().at(-1)).toBe(renewedToken);
     }, POLLING);
-    expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
   it('both see the end of a session at once', async () => {
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     await vi.waitFor(async () => {
       expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     }, POLLING);
@@ -604,7 +608,7 @@ describe('two gateways with one Redis', () => {
     await expectEnded(elsewhere);
 
     await client.restore(key, 0, record ?? Buffer.alloc(0));
-    elsewhere = rig.browser({ like: rig.agent });
+    elsewhere = testGateway.browser({ like: testGateway.agent });
     await client.call('ACL', 'SETUSER', 'default', '+subscribe');
     await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(0), POLLING);
   });
@@ -624,21 +628,21 @@ describe('two gateways with one Redis', () => {
 
 describe('the load on Redis', () => {
   it('includes no scan and no write for a request that needs none', async () => {
-    const rig = await openGateway();
-    await rig.agent.signIn();
+    const testGateway = await openGateway();
+    await testGateway.agent.signIn();
     await client.config('RESETSTAT');
-    for (let call = 0; call < 5; call += 1) await rig.agent.fetch(`/api/${call}`);
+    for (let call = 0; call < 5; call += 1) await testGateway.agent.fetch(`/api/${call}`);
     expect(await commands()).not.toContain('evalsha');
 
-    rig.advance(120_000);
-    await rig.agent.fetch('/api/touched');
-    rig.advance(180_000);
-    await rig.agent.fetch('/api/refreshed');
-    await rig.agent.fetch('/auth/session');
-    await rig.agent.signIn();
-    await rig.agent.fetch('/auth/sessions');
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    await fetch(`${rig.gateway.adminUrl}/readyz`);
+    testGateway.advance(120_000);
+    await testGateway.agent.fetch('/api/touched');
+    testGateway.advance(180_000);
+    await testGateway.agent.fetch('/api/refreshed');
+    await testGateway.agent.fetch('/auth/session');
+    await testGateway.agent.signIn();
+    await testGateway.agent.fetch('/auth/sessions');
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    await fetch(`${testGateway.gateway.adminUrl}/readyz`);
     const used = await commands();
     expect(used).toContain('evalsha');
     const sweeping = [
