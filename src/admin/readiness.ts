@@ -28,7 +28,7 @@ export function createReadiness(deps: { store: SessionStore; provider: Provider 
       const provider = {
         up: 'reachable',
         down: 'unreachable; it was reachable earlier',
-        unknown: 'not reached since the start',
+        unknown: ['not ready since the start', deps.provider.notReadyReason()].filter(Boolean).join(': '),
       }[deps.provider.state()];
       return [
         { name: 'store', ok: deps.store.wasReachable(), detail: store },

@@ -172,6 +172,8 @@ export type Provider = {
   /** Uses other client credentials from now on; absent where the kind has none. */
   readonly replaceCredentials?: (config: ClientConfig) => void;
   state(): ProviderState;
+  /** Why discovery has not succeeded yet, as far as an attempt has failed; for operators, without secrets. */
+  notReadyReason(): string | undefined;
   /** Says what was found at the provider, and what that means for its configuration. Throws `provider_unavailable`. */
   diagnose(): Promise<readonly CheckResult[]>;
   /** Starts looking for the provider, and keeps looking until it is found. */

@@ -195,12 +195,38 @@ describe('while Redis is down', () => {
   });
 });
 
+describe('while discovery fails although something responds at the issuer', () => {
+  it.each<[string, (provider: Awaited<ReturnType<typeof startFakeProvider>>) => void]>([
+    [
+      'the metadata name another issuer',
+      ({ metadata }) => (metadata['issuer'] = 'https://typo.example.test'),
+    ],
+    ['the metadata name no token endpoint', ({ metadata }) => delete metadata['token_endpoint']],
+  ])('the gateway is not ready and says why: %s', async (_what, spoil) => {
+    const provider = await startFakeProvider();
+    spoil(provider);
+    testGateway = await openTestGatewayForTest({ provider });
+    await vi.waitFor(() => expect(testGateway.gateway.logs()).toContain('provider not ready'), PATIENCE);
+    expect(await readiness()).toMatchObject({
+      status: 503,
+      provider: { ok: false, detail: expect.stringMatching(/^not ready since the start: .{10}/) },
+    });
+    expect((await admin('/metrics')).text).toContain('coatcheck_provider_up 0\n');
+    const login = await testGateway.agent.get('/auth/login');
+    expect(login.json()).toMatchObject({
+      status: 503,
+      code: 'provider_unavailable',
+      reason: expect.stringMatching(/.{10}/),
+    });
+  });
+});
+
 describe('while the provider is down', () => {
   it('a gateway starts, reports why it is not ready and becomes ready after recovery', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
     testGateway = await openTestGatewayForTest({ provider });
-    const away = { ok: false, detail: expect.stringContaining('not reached') };
+    const away = { ok: false, detail: expect.stringContaining('not ready since the start: ') };
     await vi.waitFor(() => expect(testGateway.gateway.logs()).toContain('provider not ready'), PATIENCE);
     expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
     expect((await admin('/livez')).status).toBe(200);

@@ -41,6 +41,7 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
   const http = createProviderClient({ onExchange: reachability.note });
   const discovery = createDiscovery({
     look: () => probe(http.fetchWith({}), config.login.url, timeoutMs),
+    onFound: () => reachability.established(),
     issuer,
     log,
   });
@@ -118,6 +119,7 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
     revoke: async () => ({ kind: 'revoked' }),
     endSessionUrl: () => undefined,
     state: reachability.state,
+    notReadyReason: discovery.failure,
 
     async diagnose() {
       await discovery.get();

@@ -42,6 +42,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
   const http = createProviderClient({ onExchange: reachability.note });
   const discovery = createDiscovery({
     look: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
+    onFound: () => reachability.established(),
     issuer,
     log,
   });
@@ -125,6 +126,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
 
     endSessionUrl: () => undefined,
     state: reachability.state,
+    notReadyReason: discovery.failure,
 
     replaceCredentials: replace,
 

@@ -55,6 +55,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<Relation>({
     look: () => discover(deps, http, clientAuthentication.authenticate),
+    onFound: () => reachability.established(),
     issuer: config.issuer,
     log,
   });
@@ -151,6 +152,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     replaceCredentials: clientAuthentication.replace,
 
     state: reachability.state,
+    notReadyReason: discovery.failure,
 
     async diagnose() {
       return diagnoseOidc((await relation()).serverMetadata(), config, deps.redirectUri);
