@@ -59,9 +59,9 @@ async function refuseAndFail(): Promise<void> {
   const { provider, upstream } = fixture;
   provider.revokeAccessToken(currentToken());
   provider.faults.token = { status: 401, body: blabbing('invalid_client'), times: 1 };
-  expect(await call('/api/misconfigured')).toBe(401);
+  expect(await call('/api/misconfigured')).toBe(503);
   provider.faults.token = { status: 500, body: blabbing('server_error') };
-  expect(await call('/api/provider-down')).toBe(401);
+  expect(await call('/api/provider-down')).toBe(503);
   const failed = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
   expect(failed.response.status).toBe(503);
   provider.faults.clear();
