@@ -101,13 +101,17 @@ async function loseTheStore(): Promise<void> {
 /** A sign-out whose revocation fails at first and is kept meanwhile; then the end of the program. */
 async function signOut(): Promise<void> {
   const { provider } = fixture;
-  provider.faults.revoke = { status: 500, body: blabbing('server_error'), times: 1 };
+  provider.faults.revoke = { status: 500, body: blabbing('server_error') };
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   expect(await call('/api/late')).toBe(401);
   metrics = await (await fetch(`${program.adminUrl}/metrics`)).text();
-  const dump = await fixture.redis.dump();
-  expect(dump).toContain('coatcheck:revocations');
+  const dump = await vi.waitFor(async () => {
+    const content = await fixture.redis.dump();
+    expect(content).toContain('coatcheck:revocations');
+    return content;
+  }, patiently);
   dumps.push(dump);
+  provider.faults.clear();
   await vi.waitUntil(() => provider.families[0]?.alive === false, patiently);
   expect(provider.families[0]).toMatchObject({ alive: false, endedBecause: 'revoked', reuses: 0 });
   program.signal('SIGTERM');
