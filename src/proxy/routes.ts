@@ -40,6 +40,16 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
   };
 }
 
+/** Creates something for each route, and gives the lookup. It throws for a route of another configuration. */
+export function forEachRoute<T>(routes: readonly Route[], create: (route: Route) => T): (route: Route) => T {
+  const created = new Map(routes.map((route) => [route, create(route)]));
+  return (route) => {
+    const found = created.get(route);
+    if (found === undefined) throw new Error(`route ${route.config.path} does not belong to this gateway`);
+    return found;
+  };
+}
+
 /**
  * Whatever an upstream may take away or ignore before it decides what a path means: encodings, parameters, empty segments,
  * letter case, and dots, blanks or stream names at the end of a segment.

@@ -50,6 +50,11 @@ export function unavailable(
   return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, ...why }));
 }
 
+/** A refresh that was not tried, or is not waited for any longer. */
+export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfterMs: number): RefreshResult {
+  return unavailable(detail, retryAfterMs, { throttle });
+}
+
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted(cause?: unknown): GatewayError {
   const detail = 'This request requires another sign-in: the provider does not grant it without one.';

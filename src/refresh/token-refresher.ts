@@ -19,7 +19,7 @@ import {
   notGranted,
   refreshed,
   sessionOrThrow,
-  unavailable,
+  throttledBy,
   unavailableFor,
   type Credential,
   type RefreshResult,
@@ -110,7 +110,7 @@ export function createTokenRefresher(deps: {
   /** A request that stops waiting does not end the refresh. */
   const waitFor = async (run: Run<RefreshResult>): Promise<RefreshResult> =>
     (await run.waitFor(deps.waitMs)) ??
-    unavailable('The token refresh takes too long. Try again.', 1_000, { throttle: 'wait_timeout' });
+    throttledBy('wait_timeout', 'The token refresh takes too long. Try again.', 1_000);
 
   /** Lock: one holder of a session's lock over all processes. What was read before is not spent: it is read again. */
   const refreshUnderLock = async (
@@ -122,9 +122,7 @@ export function createTokenRefresher(deps: {
     const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
     metrics.lockWait((clock() - waitsSinceMs) / 1000);
     if (lease === undefined)
-      return unavailable('Another process could not refresh the token. Try again.', 1_000, {
-        throttle: 'lock',
-      });
+      return throttledBy('lock', 'Another process could not refresh the token. Try again.', 1_000);
     let spending: Spending | undefined;
     try {
       const record = await sessions.loadByKey(session.key);
@@ -141,6 +139,27 @@ export function createTokenRefresher(deps: {
     return refreshUnderLock(session, audience, cause);
   };
 
+  /** Limits: why no refresh token may be spent now. Undefined when one may; a repetition is counted with that. */
+  const limitOf = (
+    record: SessionRecord,
+    audience: Audience,
+    cause: RefreshCause,
+    rejections: readonly number[],
+  ): RefreshResult | undefined => {
+    if (cause === 'rejected' && suppression.isExhausted(rejections))
+      return throttledBy('suppression', 'The API keeps rejecting refreshed tokens.', 1_000);
+    const refusedForMs = suppression.refusedForMs(record.key);
+    if (refusedForMs > 0 && audience.id === '')
+      return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
+    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
+    const retryInMs = isFirstToken(record, audience)
+      ? 0
+      : sessionLimit.take(record.key, record.data.renewedAtMs);
+    if (retryInMs === 0) return undefined;
+    const detail = 'This session has refreshed its token too often. Try again later.';
+    return throttledBy('session_limit', detail, retryInMs);
+  };
+
   /** Limits, call, merge, write: for a session that was read under its lock. */
   const spendRefreshToken = async (
     record: SessionRecord,
@@ -155,30 +174,8 @@ export function createTokenRefresher(deps: {
       return { result: expired(undefined) };
     }
     const rejections = suppression.recentRejections(data);
-    if (cause === 'rejected' && suppression.isExhausted(rejections)) {
-      const throttle = 'suppression';
-      return { result: unavailable('The API keeps rejecting refreshed tokens.', 1_000, { throttle }) };
-    }
-    const refusedForMs = suppression.refusedForMs(record.key);
-    if (refusedForMs > 0 && audience.id === '') {
-      const throttle = 'suppression';
-      return {
-        result: unavailable('The identity provider refuses to refresh the token.', refusedForMs, {
-          throttle,
-        }),
-      };
-    }
-    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
-    const isFirstToken = accessTokenOf(record, audience) === undefined;
-    const retryInMs = isFirstToken ? 0 : sessionLimit.take(record.key, data.renewedAtMs);
-    if (retryInMs > 0) {
-      const throttle = 'session_limit';
-      return {
-        result: unavailable('This session has refreshed its token too often. Try again later.', retryInMs, {
-          throttle,
-        }),
-      };
-    }
+    const limit = limitOf(record, audience, cause, rejections);
+    if (limit !== undefined) return { result: limit };
 
     const outcome = await callTokenEndpoint({
       refreshToken,
@@ -202,7 +199,10 @@ export function createTokenRefresher(deps: {
       tokens,
       claims: outcome.claims ?? data.claims,
       refusedAtMs: rejections,
-      renewedAtMs: [...sessionLimit.recent(data.renewedAtMs), ...(isFirstToken ? [] : [outcome.sentAtMs])],
+      renewedAtMs: [
+        ...sessionLimit.recent(data.renewedAtMs),
+        ...(isFirstToken(record, audience) ? [] : [outcome.sentAtMs]),
+      ],
     });
     switch (written.result) {
       case 'replaced':
@@ -266,6 +266,10 @@ const ownThrottles: ReadonlySet<string | undefined> = new Set(['suppression', 's
 function isOutage({ code, options }: GatewayError): boolean {
   const isAway = code === 'provider_unavailable' || code === 'store_unavailable';
   return isAway && !ownThrottles.has(options.throttle);
+}
+
+function isFirstToken(session: SessionView, audience: Audience): boolean {
+  return accessTokenOf(session, audience) === undefined;
 }
 
 function flightKey(session: SessionView, audience: Audience): string {

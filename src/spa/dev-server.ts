@@ -9,7 +9,7 @@ import type { EventStreams } from '../proxy/response/event-streams.ts';
 import { hopByHop, withoutFields } from '../proxy/header-names.ts';
 import { createUpgradeTarget } from '../proxy/websocket/upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from '../proxy/websocket/relay.ts';
-import { asksForWebSocket } from '../proxy/websocket/handshake.ts';
+import { requireWebSocket } from '../proxy/websocket/handshake.ts';
 
 /** The proxy to the app's development server: pages, assets and the hot-reload WebSocket. */
 export type DevServer = {
@@ -91,9 +91,7 @@ export function createDevServer({
     async upgrade(request, socket, early, context) {
       originPolicy.checkUpgrade(request);
       context.route = 'spa';
-      if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
-      }
+      requireWebSocket(request);
       const headers = withoutFields(request.rawHeaders, isWithheld);
       const call = target.request(request.url ?? '/', ['Host', host, ...headers]);
       await relay.open({ request, socket, early, context }, call, responsePolicy).catch((error: unknown) => {

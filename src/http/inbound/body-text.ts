@@ -1,6 +1,6 @@
-import { trimWhitespace } from '../../fields/whitespace.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
+import { trimWhitespace } from '../../fields/whitespace.ts';
 
 /** The largest body that the gateway's own endpoints accept, in bytes. */
 const MAX_BYTES = 16_384;

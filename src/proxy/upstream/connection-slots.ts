@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts';
-import type { Route } from '../routes.ts';
+import { forEachRoute, type Route } from '../routes.ts';
 
 /** The connection slots of an upstream, one for each request or upgrade in flight. Waiters are served in their order. */
 export type ConnectionSlots = {
@@ -15,17 +15,9 @@ export type ConnectionSlots = {
 export type RouteSlots = (route: Route) => ConnectionSlots;
 
 export function createRouteSlots(routes: readonly Route[]): RouteSlots {
-  const slots = new Map(
-    routes.map((route) => {
-      const { connections, timeout } = route.config;
-      return [route, createConnectionSlots(connections.max, timeout.headers)];
-    }),
+  return forEachRoute(routes, ({ config }) =>
+    createConnectionSlots(config.connections.max, config.timeout.headers),
   );
-  return (route) => {
-    const found = slots.get(route);
-    if (found === undefined) throw new Error(`route ${route.config.path} does not belong to this gateway`);
-    return found;
-  };
 }
 
 /**

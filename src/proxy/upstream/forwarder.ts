@@ -10,7 +10,7 @@ import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
-import type { Route, Routes } from '../routes.ts';
+import { forEachRoute, type Route, type Routes } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
 import { isStaleConnection } from './errors.ts';
@@ -53,7 +53,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
   const { upstreams, slots, refresher, metrics, writeBatch } = deps;
-  const routeContexts = new Map(deps.routes.all.map((route) => [route, createRouteContext(route, deps)]));
+  const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
     async forward(admitted, credential) {
@@ -124,9 +124,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     inspect: Inspect,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
-    const routeContext = routeContexts.get(route);
-    if (routeContext === undefined)
-      throw new Error(`route ${route.config.path} does not belong to this gateway`);
+    const routeContext = routeContextOf(route);
     return forward({
       dispatcher: () => upstreams.of(route),
       call: routeContext.callOf(admitted, credential, body),

@@ -16,7 +16,7 @@ import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
-import { acceptanceOf, asksForWebSocket, readHandshake } from './handshake.ts';
+import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
@@ -77,9 +77,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const routeContext = route && routeContexts.get(route);
       if (route === undefined || routeContext === undefined) return false;
       context.route = route.config.path;
-      if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
-      }
+      requireWebSocket(request);
       originPolicy.checkUpgrade(request);
       const credential = await tokenResolver.resolve(request, route, context);
       if (socket.destroyed) return true;
