@@ -7,7 +7,7 @@ import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
-import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
+import { jwk, pem, publicJwk, signingKinds } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
 
@@ -58,13 +58,7 @@ describe('the client authenticates on code, refresh and revocation requests (sta
     }
   });
 
-  it.each([
-    ['rsa', 'RS256'],
-    ['P-256', 'ES256'],
-    ['P-384', 'ES384'],
-    ['P-521', 'ES512'],
-    ['ed25519', 'EdDSA'],
-  ])('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
+  it.each(signingKinds)('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
     const testGateway = await withKey(kind);
     const assertions = (await wholeWay(testGateway)).map(({ authorization, form }) => {
       expect(authorization).toBeUndefined();

@@ -137,16 +137,12 @@ function routesTo(
 
 /** Makes the heads of requests that a page of this host sends, with this session cookie. */
 export function headsOf(host: string, ticket: string): Fixture['head'] {
-  return (requestLine, ...fields) =>
-    [
-      requestLine,
-      `Host: ${host}`,
-      `Cookie: ${ticket}`,
-      'Sec-Fetch-Site: same-origin',
-      ...fields,
-      '',
-      '',
-    ].join('\r\n');
+  return (requestLine, ...fields) => anonymousHead(host, requestLine, `Cookie: ${ticket}`, ...fields);
+}
+
+/** The head of a request that a page of this host sends without a session. */
+export function anonymousHead(host: string, requestLine: string, ...fields: string[]): string {
+  return [requestLine, `Host: ${host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join('\r\n');
 }
 
 /** Answers 200 with `ok` and these fields. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { climbingPaths, foreignTargets, unusualTargets } from './hostile.ts';
-import { namesOf, openFixture, type Fixture, codeOf } from './fixture.ts';
+import { anonymousHead, namesOf, openFixture, type Fixture, codeOf } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -112,16 +112,7 @@ describe('the path of a request', () => {
 
   it('alone decides whether a session is required (standards: F14)', async () => {
     const anonymous = async (target: string, ...fields: string[]) =>
-      statusOf(
-        [
-          `GET ${target} HTTP/1.1`,
-          `Host: ${fixture.host}`,
-          'Sec-Fetch-Site: same-origin',
-          ...fields,
-          '',
-          '',
-        ].join('\r\n'),
-      );
+      statusOf(anonymousHead(fixture.host, `GET ${target} HTTP/1.1`, ...fields));
     expect(await anonymous('/api/public/one')).toBe(200);
     fixture.reset();
     expect(await anonymous('/api/secret?x=/api/public')).toBe(401);

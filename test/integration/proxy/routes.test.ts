@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { type Fixture, codeOf, namesOf, openFixture } from './fixture.ts';
+import { type Fixture, anonymousHead, codeOf, namesOf, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 let other: Upstream;
@@ -92,17 +92,7 @@ describe('a request is forwarded', () => {
 
 describe('the session check of a route', () => {
   const anonymous = (path: string, ...fields: string[]) =>
-    rawRequest(
-      fixture.gateway.port,
-      [
-        `GET ${path} HTTP/1.1`,
-        `Host: ${fixture.host}`,
-        'Sec-Fetch-Site: same-origin',
-        ...fields,
-        '',
-        '',
-      ].join('\r\n'),
-    );
+    rawRequest(fixture.gateway.port, anonymousHead(fixture.host, `GET ${path} HTTP/1.1`, ...fields));
 
   it('requires a session by default and responds 401 with the login URL (standards: F33)', async () => {
     const response = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');

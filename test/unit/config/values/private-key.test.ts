@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/config/load.ts';
-import { jwk, pem, privateKeys } from '../keys.ts';
+import { jwk, pem, privateKeys, signingKinds } from '../keys.ts';
 import { minimal, problemsWith } from '../sample.ts';
 
 const { clientSecret: _, ...withoutSecret } = minimal.provider;
@@ -14,13 +14,7 @@ const read = (privateKey: string) => {
 };
 
 describe('a private key', () => {
-  it.each([
-    ['rsa', 'RS256'],
-    ['P-256', 'ES256'],
-    ['P-384', 'ES384'],
-    ['P-521', 'ES512'],
-    ['ed25519', 'EdDSA'],
-  ])('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {
+  it.each(signingKinds)('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {
     for (const text of [pem(kind), jwk(kind)]) {
       const { key } = read(text) ?? {};
       expect(read(text)).toMatchObject({ algorithm, id: undefined });
