@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { isLong } from './testkit/seeded-random.ts';
 
-/** One project a kind of test. Kinds run one after the other, so that slow ones never starve quick ones of a core. */
+/** One project per kind of test. They run one after the other, so that slow tests do not starve quick ones. */
 export default defineConfig({
   test: {
     projects: [

@@ -5,36 +5,36 @@ import { fileURLToPath } from 'node:url';
 import { startChildProcess } from '../testkit/child-process.ts';
 import { freePort } from '../testkit/free-port.ts';
 import { createUserAgent } from '../testkit/user-agent.ts';
-import type { Part } from './part.ts';
-import type { ProviderShape } from './parts/provider.ts';
+import type { Worker } from './worker.ts';
+import type { ProviderShape } from './workers/provider.ts';
 
-/** Coatcheck as it is built, in processes of its own. */
+/** The built Coatcheck, in its own processes. */
 export type Coatcheck = {
   readonly pid: number;
   readonly port: number;
   readonly baseUrl: string;
-  /** How long it took from its start until it was ready, in milliseconds. */
+  /** Time from start to ready, in milliseconds. */
   readonly readyAfterMs: number;
-  /** Signs people in through the provider, a few at a time, and gives their cookies. */
+  /** Signs users in through the provider, a few at a time, and returns their cookies. */
   signIn(names: readonly string[]): Promise<string[]>;
-  /** The value of a meter, its labels added up. */
+  /** The value of a metric, summed over its labels. */
   metric(name: string): Promise<number>;
-  /** Ends all sessions of somebody by the admin listener. */
+  /** Ends every session of a subject through the admin listener. */
   endSessionsOf(subject: string): Promise<void>;
   close(): Promise<void>;
 };
 
-/** How one is started. `config` holds keys of the configuration file that differ from those of the benchmark. */
+/** `config` holds configuration keys that differ from the benchmark's defaults. */
 export type CoatcheckOptions = {
-  provider: Part<ProviderShape>;
-  /** Where its configuration file is put. */
+  provider: Worker<ProviderShape>;
+  /** The directory of its configuration file. */
   directory: string;
   upstream: string;
   redisUrl: string;
   /** Processes with the same prefix and base URL are replicas of one deployment. */
   keyPrefix: string;
   baseUrl?: string | undefined;
-  /** Keys of its one route that differ. */
+  /** Keys of its only route that differ from the defaults. */
   route?: Record<string, unknown>;
   /** Keys of `session` that differ. */
   session?: Record<string, unknown>;
@@ -46,21 +46,21 @@ const SESSION_SECRET = 'a-secret-that-only-the-benchmark-knows';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 15_000;
-const LOOK_EVERY_MS = 5;
-const SIGN_INS_AT_ONCE = 8;
+const POLL_INTERVAL_MS = 5;
+const MAX_CONCURRENT_SIGN_INS = 8;
 
 /**
- * Starts the built program with a configuration file of its own, and waits until it is ready. Its log goes where logs
- * cost nothing: to a pipe it would be this process that pays for reading it.
+ * Starts the built program with its own configuration file and waits until it is ready. Its log goes to /dev/null:
+ * this process would otherwise spend CPU time on reading the pipe.
  *
- * @throws Error, with what it wrote, when it ends before it is ready.
+ * @throws Error with the program's stderr when it is not ready in time.
  */
 export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatcheck> {
   const { provider, directory, upstream, redisUrl, keyPrefix, config } = options;
   const [port, adminPort] = await Promise.all([freePort(), freePort()]);
   const { baseUrl = `http://127.0.0.1:${port}` } = options;
   await provider.ask('register', baseUrl);
-  const { issuer, clientId, clientSecret } = provider.hello;
+  const { issuer, clientId, clientSecret } = provider.ready;
   const file = join(directory, `${port}.yaml`);
   const text = {
     baseUrl,
@@ -88,7 +88,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
   const admin = `http://127.0.0.1:${adminPort}`;
   while (!(await isReady(admin))) {
     if (!ended && performance.now() - startedMs < START_TIMEOUT_MS) {
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_INTERVAL_MS);
       continue;
     }
     const { code, signal } = await child.terminate(0);
@@ -107,7 +107,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
       const work = async () => {
         for (const [at, name] of queue) cookies[at] = await signIn(baseUrl, port, name);
       };
-      await Promise.all(Array.from({ length: SIGN_INS_AT_ONCE }, work));
+      await Promise.all(Array.from({ length: MAX_CONCURRENT_SIGN_INS }, work));
       return cookies;
     },
 
@@ -118,11 +118,11 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
     },
 
     endSessionsOf: async (subject) => {
-      const answer = await fetch(`${admin}/sessions?${new URLSearchParams({ subject })}`, {
+      const response = await fetch(`${admin}/sessions?${new URLSearchParams({ subject })}`, {
         method: 'DELETE',
         headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
       });
-      await answer.arrayBuffer();
+      await response.arrayBuffer();
     },
 
     close: async () => {
@@ -139,7 +139,7 @@ async function isReady(admin: string): Promise<boolean> {
   }
 }
 
-/** Goes through a whole sign-in, and gives the cookie that came of it. */
+/** Signs in and returns the session cookie. */
 async function signIn(baseUrl: string, port: number, name: string): Promise<string> {
   const browser = createUserAgent(baseUrl, { connect: { host: '127.0.0.1', port } });
   try {

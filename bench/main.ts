@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { styleText } from 'node:util';
 import { type Command, readCommand, usage } from './arguments.ts';
-import { createClosing } from './closing.ts';
+import { createCleanup } from './cleanup.ts';
 import { writePage } from './report/page.ts';
 import { renderText } from './report/text.ts';
 import { circumstances, readResults, writeResults } from './results.ts';
@@ -9,7 +9,7 @@ import { type StudyId, studies } from './studies.ts';
 import type { Effort, Study } from './study.ts';
 
 const command = read();
-const closing = createClosing();
+const cleanup = createCleanup();
 const startedMs = performance.now();
 let stopping = false;
 
@@ -17,10 +17,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   await obey(command);
 } catch (error) {
-  // What was under way when a signal came has failed for that reason.
+  // After a signal, pending work fails because of it.
   if (!stopping) fail(error);
 } finally {
-  await closing.close();
+  await cleanup.close();
 }
 
 function read(): Command {
@@ -42,7 +42,7 @@ async function obey(wanted: Command): Promise<void> {
       if (process.platform !== 'linux') {
         throw new Error('CPU time and memory are read from /proc, which only Linux has');
       }
-      for (const id of wanted.subjects) await measure(id, { ...wanted, say, closing });
+      for (const id of wanted.subjects) await measure(id, { ...wanted, say, cleanup });
     }
   }
 }
@@ -55,13 +55,13 @@ async function measure(id: StudyId, effort: Effort): Promise<void> {
   console.log(`\n${renderText(report)}\n`);
   if (report.errors.length > 0) {
     process.exitCode = 1;
-    return say('not kept, because of the errors');
+    return say('results not stored because of the errors');
   }
   if (effort.length === 'quick' || effort.only !== undefined) return;
   const results = { ...readResults(), [id]: { ...circumstances(), length: effort.length, data } };
   writeResults(results);
   await writePage(results);
-  say('kept in bench/results/latest.json and docs/performance.md');
+  say('stored in bench/results/latest.json and docs/performance.md');
 }
 
 function say(line: string): void {
@@ -69,13 +69,13 @@ function say(line: string): void {
   console.log(`${styleText('dim', `${seconds.toFixed(0).padStart(4)} s`)}  ${line}`);
 }
 
-/** Ends every process that was started; a second signal does not wait for them, and they end by themselves. */
+/** Stops every started process. A second signal exits at once; the processes then end by themselves. */
 async function stop(signal: NodeJS.Signals): Promise<void> {
   const code = 128 + constants.signals[signal];
   if (stopping) process.exit(code);
   stopping = true;
   console.error(`stopped by ${signal}`);
-  await closing.close();
+  await cleanup.close();
   process.exit(code);
 }
 

@@ -1,15 +1,15 @@
 import { readUsage } from './usage.ts';
 
-/** How the memory of a program went, in bytes. */
-export type MemoryCourse = { before: number; peak: number; after: number };
+/** Resident memory of a program over time, in bytes. */
+export type MemoryChange = { before: number; peak: number; after: number };
 
-const LOOK_EVERY_MS = 50;
+const POLL_INTERVAL_MS = 50;
 
-/** Watches the resident memory of a program while something is done. */
+/** Samples the resident memory of a program while `work` runs. */
 export async function watchMemory<T>(
   pid: number,
   work: () => Promise<T>,
-): Promise<{ result: T; memory: MemoryCourse }> {
+): Promise<{ result: T; memory: MemoryChange }> {
   const look = () => readUsage(pid).residentBytes;
   const before = look();
   let peak = before;
@@ -17,9 +17,9 @@ export async function watchMemory<T>(
     try {
       peak = Math.max(peak, look());
     } catch {
-      // It has ended, which whoever talks to it finds out and says better.
+      // The program has ended; its caller reports that better.
     }
-  }, LOOK_EVERY_MS);
+  }, POLL_INTERVAL_MS);
   try {
     const result = await work();
     const after = look();

@@ -3,15 +3,15 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { StudyId } from './studies.ts';
 
-/** Where and when something was measured. */
+/** The machine and the date of a measurement. */
 export type Circumstances = { date: string; node: string; cpu: string; cores: number; memoryBytes: number };
 
-/** What was measured last, of every subject. */
+/** The latest results of every subject. */
 export type Results = { [Id in StudyId]?: Circumstances & { length: string; data: unknown } };
 
 const FILE = fileURLToPath(new URL('results/latest.json', import.meta.url));
 
-/** The circumstances of now. */
+/** The machine and date of this run. */
 export function circumstances(): Circumstances {
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -22,7 +22,7 @@ export function circumstances(): Circumstances {
   };
 }
 
-/** Reads what was measured last; nothing, when nothing was. */
+/** Reads the stored results; empty when there are none. */
 export function readResults(): Results {
   try {
     return JSON.parse(readFileSync(FILE, 'utf8')) as Results;
@@ -32,7 +32,7 @@ export function readResults(): Results {
   }
 }
 
-/** Keeps what was measured. */
+/** Stores the results. */
 export function writeResults(results: Results): void {
   writeFileSync(FILE, `${JSON.stringify(results, undefined, 2)}\n`);
 }

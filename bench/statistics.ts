@@ -1,9 +1,9 @@
-/** The value below which a share of the sorted values lies (nearest rank); NaN of none. */
+/** The quantile of sorted values by nearest rank; NaN for an empty list. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
 
-/** The middle of some values, or the mean of the two in the middle; NaN of none. */
+/** The median; NaN for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const upper = sorted.length >> 1;
@@ -11,7 +11,7 @@ export function median(values: readonly number[]): number {
   return ((sorted[lower] ?? NaN) + (sorted[upper] ?? NaN)) / 2;
 }
 
-/** Adds counts up, name by name. */
+/** Adds up counts by name. */
 export function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sum: Record<string, number> = {};
   for (const [name, count] of counts.flatMap((each) => Object.entries(each))) {

@@ -1,19 +1,19 @@
-import type { Closing } from './closing.ts';
+import type { Cleanup } from './cleanup.ts';
 import type { Report } from './report/report.ts';
 
-/** How much is done for the figures. */
+/** The extent of a run. */
 export type Effort = {
-  /** `quick` shows in about a minute where things stand; `long` takes what takes long as well. */
+  /** `quick` gives an estimate in about a minute; `long` gives more precise results. */
   readonly length: 'quick' | 'usual' | 'long';
-  /** The cases that are wanted, by their short names; all, when undefined. */
+  /** The short names of the chosen cases; undefined for all. */
   readonly only: readonly string[] | undefined;
-  /** Told how far it is. */
+  /** Reports progress. */
   readonly say: (line: string) => void;
-  /** Closes what is open when the run ends early. */
-  readonly closing: Closing;
+  /** Closes open resources when the run ends early. */
+  readonly cleanup: Cleanup;
 };
 
-/** One subject of the benchmark: how it is measured, and how what was measured is told. */
+/** One subject of the benchmark: how it is measured and reported. */
 export type Study<Data> = {
   readonly title: string;
   /** The short names of the cases that can be chosen. */

@@ -1,20 +1,20 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** What a program has used so far, all its processes together. */
+/** The resource usage of a program so far, summed over its processes. */
 export type Usage = {
   /** User and system time in microseconds, in steps of 10,000. */
   readonly cpuMicros: number;
   readonly residentBytes: number;
-  /** The most that each of the processes ever had, added up. */
+  /** Peak resident memory per process, summed. */
   readonly residentPeakBytes: number;
 };
 
-/** Linux counts in hundredths of a second towards programs, whatever it counts in by itself (USER_HZ). */
-const MICROS_A_TICK = 10_000;
+/** Linux reports CPU time to programs in hundredths of a second (USER_HZ). */
+const MICROSECONDS_PER_TICK = 10_000;
 
 /**
- * Reads what a process and those of its descendants that run the same program have used (proc(5)). What else hangs
- * below it, such as the shell that ends it with this process, is no part of what is measured.
+ * Reads the usage of a process and of its descendants that run the same program (proc(5)). Other descendants, such as
+ * the shell that ends it together with this process, are not measured.
  */
 export function readUsage(root: number): Usage {
   const processes = programOf(root).map(readProcess);
@@ -42,7 +42,7 @@ function readProcess(pid: number): Usage {
   const bytes = (field: string) =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
   return {
-    cpuMicros: (Number(stat[11]) + Number(stat[12])) * MICROS_A_TICK,
+    cpuMicros: (Number(stat[11]) + Number(stat[12])) * MICROSECONDS_PER_TICK,
     residentBytes: bytes('VmRSS'),
     residentPeakBytes: bytes('VmHWM'),
   };
@@ -54,7 +54,7 @@ function processIds(): number[] {
     .filter((pid) => pid > 0);
 }
 
-/** The fields of `/proc/PID/stat` that come after the name, which may itself hold spaces. */
+/** The fields of `/proc/PID/stat` after the process name, which may contain spaces. */
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   return stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
@@ -68,7 +68,7 @@ function exeOf(pid: number): string | undefined {
   return ifThere(() => readlinkSync(`/proc/${pid}/exe`));
 }
 
-/** A process may end between the list and the look. */
+/** A process may end between listing and reading. */
 function ifThere<T>(read: () => T): T | undefined {
   try {
     return read();

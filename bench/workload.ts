@@ -1,5 +1,5 @@
-/** What the API answers to every request: 0.5 kB of JSON. */
-export const ANSWER = JSON.stringify({
+/** The API's response body: 0.5 kB of JSON. */
+export const RESPONSE_BODY = JSON.stringify({
   items: Array.from({ length: 8 }, (_, id) => ({
     id,
     name: `item ${id}`,
@@ -8,23 +8,23 @@ export const ANSWER = JSON.stringify({
   })),
 }).padEnd(512);
 
-/** What is posted: as much. */
-const POSTED = ANSWER;
+/** The body of a POST, of the same size. */
+const POSTED = RESPONSE_BODY;
 
 /** The methods that are measured. */
 export type Method = 'GET' | 'POST';
 
-/** Where a request goes, and who sends it. */
+/** The destination of a request and the cookie it carries. */
 export type Target = { port: number; cookie: string; path?: string };
 
-/** A request of a page's script, as a browser sends it, for every contender the same but for its address and ticket. */
+/** A script's request as a browser sends it; only port and cookie differ between candidates. */
 export function requestText(method: Method, target: Target): string {
   if (method === 'GET') return requestHead('GET', target);
   const fields = [`Content-Length: ${POSTED.length}`, 'Content-Type: application/json'];
   return requestHead('POST', target, [...fields, `Origin: http://127.0.0.1:${target.port}`]) + POSTED;
 }
 
-/** The header section of such a request. */
+/** The head of such a request. */
 export function requestHead(
   method: string,
   { port, cookie, path = '/api/items' }: Target,

@@ -6,7 +6,7 @@ import { type Bearer, type Caller, createBearer, Unauthorized } from './bearer.t
 import { createNotes } from './notes.ts';
 import { listen, type RunningServer } from './server.ts';
 
-/** Whose tokens the API believes. */
+/** The issuer whose tokens the API accepts. */
 export interface ApiOptions {
   issuer: string;
   /** The `aud` a token must have. */
@@ -14,7 +14,7 @@ export interface ApiOptions {
 }
 
 /**
- * Starts an API that serves nobody without a good access token. Every answer names the token that served it by its
+ * Starts an API that requires a valid access token. Every response names the token of the call by its
  * fingerprint, and the seconds it has left.
  *
  * - `GET /api/me`: the caller, as the token names him
@@ -42,11 +42,11 @@ function createApp(bearer: Bearer): express.Express {
   const app = express().disable('x-powered-by').disable('etag');
   const notes = createNotes();
 
-  /** A handler for callers with a good token; its answer says which token that was. */
-  function serve(answer: (caller: Caller, req: express.Request) => object): express.RequestHandler {
+  /** A handler for callers with a valid token; the response names that token. */
+  function serve(createBody: (caller: Caller, req: express.Request) => object): express.RequestHandler {
     return async (req, res) => {
       const caller = await bearer.verify(req.headers.authorization);
-      res.json({ ...answer(caller, req), token: caller.token });
+      res.json({ ...createBody(caller, req), token: caller.token });
     };
   }
 
@@ -67,7 +67,7 @@ function createApp(bearer: Bearer): express.Express {
     const { subject, token } = await bearer.verify(req.headers.authorization);
     const text: unknown = req.body?.text;
     if (typeof text !== 'string' || text.trim() === '' || text.length > 200) {
-      res.status(400).json({ error: 'text: 1 to 200 characters are needed' });
+      res.status(400).json({ error: 'text must have 1 to 200 characters' });
       return;
     }
     res.status(201).json({ item: notes.add(subject, text.trim()), token });
@@ -78,7 +78,7 @@ function createApp(bearer: Bearer): express.Express {
     res.json({ rejected: token.fingerprint, token });
   });
 
-  app.use((_req, res) => void res.status(404).json({ error: 'there is nothing here' }));
+  app.use((_req, res) => void res.status(404).json({ error: 'not found' }));
   app.use(answerError);
   return app;
 }
@@ -89,7 +89,7 @@ const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
     return;
   }
   const status = typeof error.status === 'number' ? error.status : 500;
-  res.status(status).json({ error: status < 500 ? 'the request cannot be read' : 'the API failed' });
+  res.status(status).json({ error: status < 500 ? 'the request is malformed' : 'the API failed' });
 };
 
 async function openSocket(

@@ -5,7 +5,7 @@ import { loginPage } from './pages.ts';
 import { createPeople } from './people.ts';
 import type { DemoProvider, DemoProviderOptions } from './providers.ts';
 import { listen } from './server.ts';
-import { createTokenDesk, type TokenPair } from './token-desk.ts';
+import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
 /**
  * Starts a bank's API: OAuth 2.0 in JSON, without discovery or ID tokens; `token_type` in capitals, and refresh tokens
@@ -16,11 +16,15 @@ export async function startBank(options: DemoProviderOptions): Promise<DemoProvi
   const app = express().disable('x-powered-by');
   const running = await listen(createServer(app));
   const people = createPeople();
-  const desk = await createTokenDesk({ issuer: running.url, audience, lifetime: accessTokenTtl });
+  const tokenIssuer = await createFakeTokenIssuer({
+    issuer: running.url,
+    audience,
+    lifetime: accessTokenTtl,
+  });
   const codes = new Map<string, { subject: string; challenge: string }>();
   const credentials = `Basic ${Buffer.from(`${clientId}:${encode(clientSecret)}`).toString('base64')}`;
 
-  const answer = ({ accessToken, refreshToken, lifetime }: TokenPair) => ({
+  const toResponse = ({ accessToken, refreshToken, lifetime }: TokenPair) => ({
     token_type: 'BEARER',
     access_token: accessToken,
     expires_in: lifetime,
@@ -49,22 +53,24 @@ export async function startBank(options: DemoProviderOptions): Promise<DemoProvi
     codes.delete(String(code));
     const challenge = createHash('sha256').update(String(verifier)).digest('base64url');
     const isProven = grant === 'authorization_code' && found?.challenge === challenge;
-    const pair = isProven ? await desk.open(found.subject) : await desk.spend(String(refreshToken));
+    const pair = isProven
+      ? await tokenIssuer.open(found.subject)
+      : await tokenIssuer.spend(String(refreshToken));
     if (pair === undefined) res.status(400).json({ error: 'invalid_grant' });
-    else res.json(answer(pair));
+    else res.json(toResponse(pair));
   });
   app.post('/v3/authorize/revoke', authenticate, express.json(), (req, res) => {
-    desk.revoke(String(req.body?.token));
+    tokenIssuer.revoke(String(req.body?.token));
     res.end();
   });
   app.get('/v3/customer', (req, res) => {
     const person = people.find(
-      desk.subjectOf(String(req.headers.authorization).slice('Bearer '.length)) ?? '',
+      tokenIssuer.subjectOf(String(req.headers.authorization).slice('Bearer '.length)) ?? '',
     );
     if (person === undefined) res.status(401).json({ error: 'invalid_token' });
     else res.json({ customer: { id: person.sub }, name: person.name });
   });
-  app.get('/jwks', (_req, res) => void res.json(desk.keys));
+  app.get('/jwks', (_req, res) => void res.json(tokenIssuer.keys));
 
   return {
     ...running,

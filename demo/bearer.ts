@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 
-/** Whose token served a call, and which token it was. */
+/** The caller of a request and the token they used. */
 export interface Caller {
   subject: string;
   clientId: string;
   scope: string;
   token: {
-    /** First 8 hex digits of the SHA-256 of the token's `jti`: tells tokens apart and gives none away. */
+    /** First 8 hex digits of the SHA-256 of the token's `jti`: identifies a token without revealing it. */
     fingerprint: string;
     /** Seconds until the token expires. */
     secondsLeft: number;
   };
 }
 
-/** The API's judgement of the bearer tokens presented to it. */
+/** The API's validation of bearer tokens. */
 export interface Bearer {
-  /** The caller named by an `Authorization` header. Throws {@link Unauthorized} unless the token is good. */
+  /** The caller named by an `Authorization` header. Throws {@link Unauthorized} unless the token is valid. */
   verify(authorization: string | undefined): Promise<Caller>;
-  /** Refuses the presented token from now on, long before it expires. Throws {@link Unauthorized}. */
+  /** Rejects the presented token from now on, before it expires. Throws {@link Unauthorized}. */
   reject(authorization: string | undefined): Promise<Caller>;
 }
 
-/** Thrown for a call without a good token; `challenge` is its `WWW-Authenticate` header (RFC 6750, section 3). */
+/** Thrown for a call without a valid token; `challenge` is its `WWW-Authenticate` header (RFC 6750, section 3). */
 export class Unauthorized extends Error {
   override readonly name = 'Unauthorized';
   readonly challenge: string;
@@ -34,7 +34,7 @@ export class Unauthorized extends Error {
 }
 
 /**
- * Creates the judgement: signature by the issuer's published keys, type, issuer, audience and expiry (RFC 9068,
+ * Creates the validation: signature by the issuer's published keys, type, issuer, audience and expiry (RFC 9068,
  * section 4), and the tokens rejected early. There is no leeway on the clock.
  */
 export function createBearer(issuer: string, audience: string): Bearer {

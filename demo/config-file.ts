@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 
-/** The configuration that the gateway of the demo runs with. */
+/** The configuration of the demo's gateway. */
 export interface ConfigFile {
   path: string;
   remove(): void;
 }
 
-/** Writes `config/demo.yaml` with another provider in it, into a directory that goes with this process. */
+/** Writes `config/demo.yaml` with another provider into a temporary directory, removed when this process ends. */
 export function writeConfigFile(root: string, provider: Record<string, unknown>): ConfigFile {
   const document = parseDocument(readFileSync(join(root, 'config/demo.yaml'), 'utf8'));
   document.set('provider', document.createNode(provider));

@@ -8,15 +8,15 @@ import { choosePort } from './port.ts';
 import { writeConfigFile } from './config-file.ts';
 import { type ProviderName, providers } from './providers.ts';
 
-/** What the person at the terminal chose. */
+/** The choices from the command line. */
 export interface DemoOptions {
   /** The project's directory. */
   root: string;
-  /** The gateway's port; without one, 3000 or any free one. 0 is any free one. */
+  /** The gateway's port; by default 3000 or any free one. 0 means any free one. */
   port: number | undefined;
-  /** The kind of token server; an OpenID provider when not chosen. */
+  /** The kind of token server; an OpenID provider by default. */
   provider?: ProviderName;
-  /** Told every line of the gateway's log. */
+  /** Called with every line of the gateway's log. */
   onLog: (line: LogLine) => void;
 }
 
@@ -24,13 +24,13 @@ export interface DemoOptions {
 export interface Demo {
   /** The one address to open. */
   url: string;
-  /** What to do at the sign-in, in one sentence. */
+  /** Instructions for the sign-in, in one sentence. */
   advice: string;
-  /** Where the operator's console is. */
+  /** The URL of the admin console. */
   adminUrl: string;
-  /** Settles when the gateway has ended, with how it ended. */
+  /** Resolves with the exit of the gateway. */
   ended: Promise<string>;
-  /** Stops everything and removes what was made. */
+  /** Stops everything and removes the temporary files. */
   stop(): Promise<void>;
 }
 
@@ -46,7 +46,8 @@ export async function startDemo({
   provider: name = 'oidc',
   onLog,
 }: DemoOptions): Promise<Demo> {
-  if (!isBuilt(root)) throw new DemoError('The gateway is not built. `npm run demo` does that first.');
+  if (!isBuilt(root))
+    throw new DemoError('The gateway is not built. Start the demo with `npm run demo`, which builds it.');
   const port = await choosePort(wanted);
   const url = `http://localhost:${port}`;
   const client = { clientId: 'demo', clientSecret: randomBytes(32).toString('base64url') };

@@ -1,23 +1,23 @@
 import express from 'express';
 import { devicePage } from './pages.ts';
 
-/** A sign-in that waits for the person's word. */
+/** A sign-in that waits for approval. */
 export interface Question {
   id: string;
-  /** Who is asked. */
+  /** The person who must approve. */
   name: string;
-  /** What the page shows as well, so that the person sees that they belong together. */
+  /** The code that the page shows as well, so that the person can match both. */
   bindingMessage: string | undefined;
 }
 
-/** The other device of everybody: a page that asks, and tells what was said. */
+/** The other device of all people: a page that asks for approval. */
 export interface Device {
   routes: express.Router;
   ask(question: Question): void;
 }
 
-/** Creates the device, at `/device`; `answer` gets what the person said to a question. */
-export function createDevice(answer: (id: string, isApproved: boolean) => Promise<void>): Device {
+/** Creates the device, at `/device`; it calls `decide` with the person's decision. */
+export function createDevice(decide: (id: string, isApproved: boolean) => Promise<void>): Device {
   const questions = new Map<string, Question>();
   const routes = express.Router();
   routes.get('/device', (_req, res) => {
@@ -26,7 +26,7 @@ export function createDevice(answer: (id: string, isApproved: boolean) => Promis
   });
   routes.post('/device', express.urlencoded({ extended: false }), async (req, res) => {
     const id = String(req.body?.id);
-    if (questions.delete(id)) await answer(id, req.body.answer === 'yes');
+    if (questions.delete(id)) await decide(id, req.body.answer === 'yes');
     res.redirect(303, '/device');
   });
   return {

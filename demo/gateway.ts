@@ -11,19 +11,19 @@ export interface GatewayOptions {
   root: string;
   /** Its configuration file. */
   config: string;
-  /** What that is filled from. */
+  /** The variables that fill it in. */
   variables: Record<string, string>;
-  /** Told every line of the gateway's log. */
+  /** Called with every line of the gateway's log. */
   onLog: (line: LogLine) => void;
 }
 
-/** The gateway, running as a process of its own and ready. */
+/** The gateway, ready in its own process. */
 export interface RunningGateway {
-  /** Where the operator's console is. */
+  /** The URL of the admin console. */
   adminUrl: string;
-  /** Settles when the process has ended, with how it ended. */
+  /** Resolves with the exit of the process. */
   ended: Promise<string>;
-  /** Ends the process: at once when it does not stop by itself within three seconds. */
+  /** Stops the process, and kills it after three seconds. */
   stop(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 
   const unready = await Promise.race([
-    ended.then((how) => `The gateway ended before it was ready: ${how}.`),
+    ended.then((how) => `The gateway exited before it was ready: ${how}.`),
     admin.promise.then(waitUntilReady),
   ]);
   if (unready === undefined) return { adminUrl: await admin.promise, ended, stop };
@@ -66,7 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   throw new DemoError(unready);
 }
 
-/** Waits five seconds at most; gives what the gateway still lacks then. */
+/** Waits at most five seconds; returns the dependencies that are still missing. */
 async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
   const giveUpAt = Date.now() + 5000;
   for (;;) {
@@ -77,7 +77,7 @@ async function waitUntilReady(adminUrl: string): Promise<string | undefined> {
   }
 }
 
-/** What `GET /readyz` says. */
+/** The response of `GET /readyz`. */
 interface Readiness {
   ready: boolean;
   checks: { name: string; ok: boolean; detail: string }[];
@@ -89,7 +89,7 @@ async function askReadiness(adminUrl: string): Promise<Readiness> {
     const { checks }: Pick<Readiness, 'checks'> = await response.json();
     return { ready: response.ok, checks };
   } catch {
-    return { ready: false, checks: [{ name: 'it', ok: false, detail: 'does not answer' }] };
+    return { ready: false, checks: [{ name: 'it', ok: false, detail: 'does not respond' }] };
   }
 }
 
@@ -97,7 +97,7 @@ function describeLack({ checks }: Readiness): string {
   const failing = checks.filter(({ ok }) => !ok);
   const lack = failing.map(({ name, detail }) => `${name} ${detail}`).join('; ');
   const advice = failing.some(({ name }) => name === 'store')
-    ? ' Is the Redis at REDIS_URL running? Without REDIS_URL, sessions are kept in memory.'
+    ? ' Is the Redis at REDIS_URL running? Without REDIS_URL, sessions are stored in memory.'
     : '';
   return `The gateway is not ready: ${lack}.${advice}`;
 }
@@ -107,6 +107,6 @@ async function describeEnd(gateway: ChildProcess): Promise<string> {
     const [code, signal] = await once(gateway, 'exit');
     return signal === null ? `exit code ${code}` : `ended by ${signal}`;
   } catch (error) {
-    return error instanceof Error ? error.message : 'it could not be started';
+    return error instanceof Error ? error.message : 'it could not start';
   }
 }

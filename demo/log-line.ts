@@ -1,14 +1,14 @@
-/** What the demo reads of one line of the gateway's log. */
+/** The parts of a log line that the demo uses. */
 export interface LogLine {
   /** `info`, `warn` and so on. */
   level: string;
-  /** What the line says, in words. */
+  /** The message of the line. */
   message: string;
-  /** On the lines that say where the gateway listens. */
+  /** The address, on lines that report a listener. */
   url?: string;
 }
 
-/** Reads a line of the log. Anything but a JSON object is taken as an error, word for word. */
+/** Reads a line of the log. Anything but a JSON object becomes an error with its text. */
 export function parseLogLine(written: string): LogLine {
   const line = parseObject(written);
   if (line === undefined) return { level: 'error', message: written };
@@ -21,7 +21,7 @@ export function parseLogLine(written: string): LogLine {
   };
 }
 
-/** Whether a line tells of something that the person at the terminal should know. */
+/** Whether the line is important to the person at the terminal. */
 export function isTrouble({ level }: LogLine): boolean {
   return level === 'warn' || level === 'error' || level === 'fatal';
 }

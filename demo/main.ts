@@ -8,18 +8,18 @@ import { isProviderName, type ProviderName, providers } from './providers.ts';
 const kinds = Object.keys(providers).join(', ');
 const usage = `usage: npm run demo [-- --port N] [-- --provider KIND]
 
-Starts a token server, an API, a single-page app and the gateway between them, all on this machine.
+Starts an identity provider, an API, a single-page app and the gateway between them, all on this machine.
 
-  --port N     the port of the one page to open; without it, 3000 or any free one
-  --provider   what kind of token server: ${kinds}; without it, oidc
-  --help       this text
+  --port N     the port of the page to open; default: 3000, or any free port
+  --provider   the type of identity provider: ${kinds}; default: oidc
+  --help       print this text
 
-  REDIS_URL    keeps sessions in that Redis, such as redis://127.0.0.1:6379; without it, in memory`;
+  REDIS_URL    store sessions in that Redis, such as redis://127.0.0.1:6379; default: in memory`;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const { port, provider } = readArguments();
 let stopping = false;
-// What is running ends with this process, whichever way it exits; a signal must not kill it without an exit.
+// All child processes end when this process exits, so signals must lead to a regular exit.
 const exitAtOnce = () => process.exit(1);
 for (const signal of signals) process.on(signal, exitAtOnce);
 
@@ -45,11 +45,11 @@ function readArguments(): { port: number | undefined; provider: ProviderName } {
       process.exit(0);
     }
     const { port: written, provider: name } = values;
-    if (!isProviderName(name)) throw new Error(`--provider: expected one of ${kinds}, seen "${name}"`);
+    if (!isProviderName(name)) throw new Error(`--provider: expected one of ${kinds}, got "${name}"`);
     if (written === undefined) return { port: undefined, provider: name };
     const number = Number(written);
     if (/^\d+$/.test(written) && number >= 1 && number <= 65_535) return { port: number, provider: name };
-    throw new Error(`--port: expected a number from 1 to 65535, seen "${written}"`);
+    throw new Error(`--port: expected a number from 1 to 65535, got "${written}"`);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : 'unknown arguments'}\n\n${usage}`);
     process.exit(2);
@@ -80,17 +80,17 @@ function welcome(): void {
     ${styleText(['bold', 'underline'], demo.url)}
 
   1. ${demo.advice}
-  2. Start the calls, and watch 30-second tokens being renewed without one call failing.
-  3. Make the API reject your token, see the next call go through, and sign out.
+  2. Start the calls, and watch 30-second tokens being refreshed without a failed call.
+  3. Make the API reject your token, see the next call succeed, then sign out.
 
-  ${styleText('dim', `Operators look at ${demo.adminUrl}`)}
-  ${styleText('dim', `Sessions are kept ${describeStore()}. Ctrl-C stops everything.`)}
+  ${styleText('dim', `Admin console: ${demo.adminUrl}`)}
+  ${styleText('dim', `Sessions are stored ${describeStore()}. Ctrl-C stops everything.`)}
 `);
 }
 
 function describeStore(): string {
   const { REDIS_URL: redis = '' } = process.env;
-  if (!URL.canParse(redis)) return 'in memory; set REDIS_URL to keep them in Redis';
+  if (!URL.canParse(redis)) return 'in memory; set REDIS_URL to use Redis';
   const { protocol, host, pathname } = new URL(redis);
   return `in Redis at ${protocol}//${host}${pathname}`;
 }

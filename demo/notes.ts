@@ -1,10 +1,10 @@
-/** One line that a person wrote down. */
+/** A note. */
 export interface Note {
   id: number;
   text: string;
 }
 
-/** Everyone's notes; each person sees only his own. */
+/** Everyone's notes; each person sees only their own. */
 export interface Notes {
   of(subject: string): readonly Note[];
   /** Adds a note and drops the oldest beyond twenty. */

@@ -16,7 +16,7 @@ export function loginPage(people: readonly Person[], hint: string): Page {
     <p>A demo provider, without passwords.</p>
     <form method="post" class="people">${people.map(personButton).join('')}</form>
     <form method="post" class="anyone">
-      <label for="name">Or anyone else</label>
+      <label for="name">Or someone else</label>
       <div>
         <input id="name" name="name" value="${escape(hint)}" required maxlength="60" autocomplete="off" placeholder="Any name">
         <button>Continue</button>
@@ -25,18 +25,18 @@ export function loginPage(people: readonly Person[], hint: string): Page {
   );
 }
 
-/** The page of the other device: everybody who is asked, with a yes and a no. It looks again every two seconds. */
+/** The page of the other device: pending sign-ins with Yes and No. It reloads every two seconds. */
 export function devicePage(questions: readonly Question[]): Page {
   const { html, headers } = page(
     'Your other device',
     questions.length === 0
-      ? '<h1>Nobody is signing in</h1><p>When the page asks for a sign-in, it shows here.</p>'
+      ? '<h1>Nobody is signing in</h1><p>A sign-in request from the page appears here.</p>'
       : questions.map(questionForm).join('<hr>'),
   );
   return { html, headers: { ...headers, Refresh: '2' } };
 }
 
-/** The provider's half of signing out: `form` is sent at once, or by the button where scripts do not run. */
+/** The provider's part of a sign-out: `form` is submitted at once, or by the button without scripts. */
 export function logoutPage(form: string): Page {
   return page(
     'Signing out',
@@ -48,7 +48,7 @@ export function logoutPage(form: string): Page {
   );
 }
 
-/** A page with one sentence and the way back to the application. */
+/** A page with one sentence and a link back to the application. */
 export function messagePage(sentence: string, appUrl: string): Page {
   return page(
     'Demo provider',

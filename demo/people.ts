@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** Someone who can sign in; the members are OpenID claims. */
+/** A person who can sign in; the members are OpenID claims. */
 export interface Person {
   sub: string;
   name: string;
   email: string;
 }
 
-/** The people of the demo: two known ones, and whoever gives a name. */
+/** The people of the demo: two known ones, and anyone who enters a name. */
 export interface People {
   /** The two that the sign-in page offers. */
   offered: readonly Person[];

@@ -19,14 +19,14 @@ async function findFreePort(): Promise<number> {
   await once(server, 'listening');
   const address = server.address();
   server.close();
-  if (address === null || typeof address === 'string') throw new DemoError('There is no free port.');
+  if (address === null || typeof address === 'string') throw new DemoError('No port is free.');
   return address.port;
 }
 
 async function findObstacle(port: number): Promise<string | undefined> {
   // `localhost` may mean either address: whoever answers on one of them would answer in the gateway's place.
-  const answers = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
-  if (answers.includes(true)) return 'is in use';
+  const responses = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
+  if (responses.includes(true)) return 'is in use';
   const server = createServer().listen(port, '127.0.0.1');
   try {
     await once(server, 'listening');

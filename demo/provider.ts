@@ -176,7 +176,7 @@ async function configure(
 
 const API_SCOPE = 'items';
 
-/** Grants a person's sign-in all there is. */
+/** Grants every scope to a sign-in. */
 async function grantAll(
   provider: OidcProvider,
   { clientId, audience }: DemoProviderOptions,

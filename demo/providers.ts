@@ -3,7 +3,7 @@ import { startProvider } from './provider.ts';
 import type { RunningServer } from './server.ts';
 import { startVendorApi } from './vendor-api.ts';
 
-/** What a provider must know of the application that signs people in with it. */
+/** What a provider must know about the application. */
 export interface DemoProviderOptions {
   /** The application's origin; its callback is `/auth/callback` there. */
   appUrl: string;
@@ -15,7 +15,7 @@ export interface DemoProviderOptions {
   accessTokenTtl: number;
 }
 
-/** How the page has people sign in: by leaving for the provider, by a form, or on another device at `url`. */
+/** How people sign in: by a redirect to the provider, by a form, or on another device at `url`. */
 export type SignIn =
   { by: 'redirect' } | { by: 'password'; username: string; password: string } | { by: 'device'; url: string };
 
@@ -24,7 +24,7 @@ export interface DemoProvider extends RunningServer {
   /** The `provider` section of the gateway's configuration, where it is not that of `config/demo.yaml`. */
   section?: Record<string, unknown>;
   signIn: SignIn;
-  /** What to do at the sign-in, in one sentence. */
+  /** Instructions for the sign-in, in one sentence. */
   advice: string;
 }
 
@@ -36,7 +36,7 @@ export const providers = {
   decoupled: (options: DemoProviderOptions) => startProvider(options, 'decoupled'),
 } satisfies Record<string, (options: DemoProviderOptions) => Promise<DemoProvider>>;
 
-/** The name of one of them. */
+/** The name of a kind. */
 export type ProviderName = keyof typeof providers;
 
 /** Whether there is a provider of that name. */

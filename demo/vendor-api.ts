@@ -3,14 +3,14 @@ import express from 'express';
 import { createPeople } from './people.ts';
 import type { DemoProvider, DemoProviderOptions } from './providers.ts';
 import { listen } from './server.ts';
-import { createTokenDesk, type TokenPair } from './token-desk.ts';
+import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
-/** The password of everybody. */
+/** The password of all people. */
 const PASSWORD = 'coat check';
 
 /**
- * Starts a vendor's login and refresh endpoints: JSON with names of its own, both the life of a token and its end are
- * told, and a refresh token works once.
+ * Starts a vendor's login and refresh endpoints: JSON with vendor-specific names, both the lifetime and the expiry of a
+ * token, and single-use refresh tokens.
  */
 export async function startVendorApi({
   audience,
@@ -19,9 +19,13 @@ export async function startVendorApi({
   const app = express().disable('x-powered-by');
   const running = await listen(createServer(app));
   const people = createPeople();
-  const desk = await createTokenDesk({ issuer: running.url, audience, lifetime: accessTokenTtl });
+  const tokenIssuer = await createFakeTokenIssuer({
+    issuer: running.url,
+    audience,
+    lifetime: accessTokenTtl,
+  });
 
-  const answer = ({ accessToken, refreshToken, lifetime, subject }: TokenPair) => ({
+  const toResponse = ({ accessToken, refreshToken, lifetime, subject }: TokenPair) => ({
     token: accessToken,
     tokenLifetime: lifetime,
     tokenExpiration: new Date(Date.now() + lifetime * 1000).toISOString(),
@@ -38,14 +42,14 @@ export async function startVendorApi({
       res.status(401).json({ message: 'wrong user name or password' });
       return;
     }
-    res.json(answer(await desk.open(person.sub)));
+    res.json(toResponse(await tokenIssuer.open(person.sub)));
   });
   app.post('/auth/refresh', async (req, res) => {
-    const pair = await desk.spend(String(req.body?.refreshToken));
+    const pair = await tokenIssuer.spend(String(req.body?.refreshToken));
     if (pair === undefined) res.status(401).json({ message: 'the refresh token is not valid' });
-    else res.json(answer(pair));
+    else res.json(toResponse(pair));
   });
-  app.get('/jwks', (_req, res) => void res.json(desk.keys));
+  app.get('/jwks', (_req, res) => void res.json(tokenIssuer.keys));
 
   return {
     ...running,

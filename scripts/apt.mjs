@@ -10,7 +10,7 @@ export async function installWithApt(progress, packages) {
   const [command, ...args] = apt;
   const install = ['install', '-y', '-qq', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120'];
   const title = `installing ${packages.join(' and ')} (apt-get)`;
-  progress.say(`› this machine lacks ${packages.join(' and ')}: installing with apt-get`);
+  progress.say(`› this machine does not have ${packages.join(' and ')}: installing with apt-get`);
   const { code, output } = await progress.step(title, async () => {
     // A source that cannot be refreshed need not be the one that has these packages, so its failure only adds output.
     const update = await capture(command, [...args, 'update', '-qq']);

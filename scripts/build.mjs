@@ -15,7 +15,7 @@ import { captureNode, tool } from './runtime.mjs';
 
 const stamp = 'dist/.stamp';
 
-/** Compiles src to dist when dist was made from something else. A build that fails leaves the former dist in place. */
+/** Compiles src to dist when dist is out of date. A failed build leaves the former dist in place. */
 export async function ensureBuilt(progress) {
   const wanted = fingerprint();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
@@ -25,7 +25,7 @@ export async function ensureBuilt(progress) {
     const { code, output } = await progress.step('building (tsc)', () =>
       captureNode(tool('tsc', '-p', 'tsconfig.build.json', '--outDir', next)),
     );
-    if (code !== 0) throw new Failure('the build failed; dist is as it was before', { output });
+    if (code !== 0) throw new Failure('the build failed; dist is unchanged', { output });
     copyFileSync('src/admin/console.html', join(next, 'admin/console.html'));
     chmodSync(join(next, 'main.js'), 0o755);
     writeFileSync(join(next, '.stamp'), wanted);

@@ -8,7 +8,7 @@ const steps = [
   ['unit tests', tool('vitest', 'run', '--project=unit')],
 ];
 
-/** Everything that needs no Redis and no browser. Goes through all steps, and fails at the end if one did. */
+/** Runs all checks that need no Redis and no browser. Runs every step and fails at the end if one failed. */
 export async function check(progress) {
   const failed = [];
   for (const [title, args] of steps) {

@@ -5,7 +5,7 @@ import { Failure } from './failure.mjs';
 
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Two of the same signal within this time are one, told twice: npm sends its child what the child already has. */
+/** The same signal twice within this time counts as one: npm forwards signals that the child already received. */
 const echoMs = 500;
 
 /** Runs a program to its end and keeps what it prints. Resolves to `{ code, output }`; never reads the terminal. */
@@ -36,7 +36,7 @@ export function attach(command, args, options = {}) {
     const relay = relaySignals(child);
     child.once('error', (error) => {
       relay.stop();
-      reject(new Failure(`${command} does not start: ${error.message}`));
+      reject(new Failure(`${command} failed to start: ${error.message}`));
     });
     child.once('exit', (code, signal) => {
       relay.stop();

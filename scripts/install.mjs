@@ -17,7 +17,7 @@ export async function ensureInstalled(progress) {
     );
     if (code !== 0) {
       throw new Failure(
-        'npm ci failed, for the reason above. If the registry was not reached, see what `npm ping` says, then run this again.',
+        'npm ci failed; see the output above. If the registry is unreachable, check `npm ping`, then run this again.',
         { output: head(output) },
       );
     }
@@ -31,7 +31,7 @@ export async function ensureInstalled(progress) {
  */
 function staleness() {
   const installed = packagesIn('node_modules/.package-lock.json');
-  if (!installed) return 'no packages yet';
+  if (!installed) return 'no packages installed';
   for (const [path, wanted] of Object.entries(packagesIn('package-lock.json') ?? {})) {
     if (path === '') continue;
     const found = installed[path];

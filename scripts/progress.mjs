@@ -1,7 +1,7 @@
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /**
- * The wrapper's voice: one line for each finished step, and a sign of life while a step lasts. On a terminal that is a
+ * Progress output: one line for each finished step, and a sign of progress during a step. On a terminal that is a
  * spinner on the step's own line; elsewhere a line every five seconds.
  */
 export function createProgress(stream) {

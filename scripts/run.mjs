@@ -12,15 +12,15 @@ import { test } from './test.mjs';
 
 const usage = `usage: node scripts/run.mjs COMMAND [arguments]
 
-  demo      a provider, an API, a single-page app and the gateway, in one window
-  start     the gateway; -- --config FILE, else config/default.yaml
-  test      every test; arguments go to vitest
-  bench     the benchmark; -- --help says what can be measured
-  check     types, lint, format, unit tests
-  build     src to dist, when stale
-  generate  the JSON Schema, reference, tables and input type of the configuration, from its declaration
-  format    rewrite every file as prettier has it
-  lint      oxlint`;
+  demo      start a provider, an API, a single-page app and the gateway
+  start     start the gateway; -- --config FILE, default config/default.yaml
+  test      run every test; arguments go to vitest
+  bench     run the benchmark; -- --help lists the subjects
+  check     check types, lint, format and unit tests
+  build     compile src to dist when it is stale
+  generate  write the files derived from the declaration of the configuration
+  format    format every file with prettier
+  lint      run oxlint`;
 
 const commands = {
   async demo(progress, args) {
@@ -57,7 +57,7 @@ process.exitCode = Object.hasOwn(commands, name ?? '') ? await run(name, args) :
 
 async function run(name, args) {
   process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-  // The gateway's own output is its log: nothing else may stand between those lines.
+  // The gateway's output is its log: print nothing else between those lines.
   const progress = createProgress(name === 'start' ? process.stderr : process.stdout);
   try {
     await ensureInstalled(progress);

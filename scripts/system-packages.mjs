@@ -34,7 +34,7 @@ function locate({ variable, commands }) {
   const named = process.env[variable];
   if (named) {
     if (isExecutable(named)) return named;
-    throw new Failure(`${variable} is ${named}, which is not a program that can be run`);
+    throw new Failure(`${variable} is ${named}, which is not an executable file`);
   }
   const folders = process.env.PATH.split(delimiter);
   return commands.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
@@ -54,6 +54,6 @@ function advice(script, programs) {
   const packages = list('package', ' ');
   return (
     `${script} needs ${list('name', ' and ')}: install with \`sudo apt-get install ${packages}\` (Debian, Ubuntu) or ` +
-    `\`brew install ${packages.replace('redis-server', 'redis')}\` (macOS), or put the path in ${list('variable', ' and ')}`
+    `\`brew install ${packages.replace('redis-server', 'redis')}\` (macOS), or set ${list('variable', ' and ')} to the path`
   );
 }

@@ -43,7 +43,7 @@ function remedy(output) {
     );
   }
   return (
-    'node_modules/node/bin/node, the pinned Node.js, does not run on this machine. It is made for macOS, and for Linux ' +
-    'with glibc;\n  elsewhere, use the Dockerfile.'
+    'node_modules/node/bin/node, the pinned Node.js, does not run on this machine. It supports macOS, and Linux ' +
+    'with glibc;\n  on other systems, use the Dockerfile.'
   );
 }

@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import { GatewayError } from './errors.ts';
 
-/** The pieces of the pipeline, in the order in which a request meets them. */
+/** The handlers of the pipeline, in the order in which they run. */
 export type Pipeline = {
   accessLog: RequestHandler;
   guard: RequestHandler;
@@ -8,11 +9,10 @@ export type Pipeline = {
   auth: RequestHandler;
   api: RequestHandler;
   spa: RequestHandler;
-  notFound: RequestHandler;
   problem: ErrorRequestHandler;
 };
 
-/** The way of a request through the gateway, on one screen. */
+/** The request pipeline: the first handler that responds ends it. */
 export function createApp(pipeline: Pipeline): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -24,7 +24,11 @@ export function createApp(pipeline: Pipeline): Express {
   app.use(pipeline.authPrefix, pipeline.auth);
   app.use(pipeline.api);
   app.use(pipeline.spa);
-  app.use(pipeline.notFound);
+  app.use(notFound);
   app.use(pipeline.problem);
   return app;
 }
+
+const notFound: RequestHandler = () => {
+  throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
+};

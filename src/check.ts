@@ -6,8 +6,8 @@ import { createProvider, nameOf } from './provider/kinds.ts';
 import type { RedisAddress } from './redis/client.ts';
 import { createRedisConnection } from './redis/connection.ts';
 
-/** Tries what a configuration names: the store and the provider. */
-export async function tryOut(config: Config): Promise<readonly CheckResult[]> {
+/** Tests the configured store and provider. */
+export async function checkDependencies(config: Config): Promise<readonly CheckResult[]> {
   const [store, provider] = await Promise.all([checkStore(config), checkProvider(config)]);
   return [store, ...provider];
 }
@@ -15,9 +15,9 @@ export async function tryOut(config: Config): Promise<readonly CheckResult[]> {
 async function checkStore({ session, log }: Config): Promise<CheckResult> {
   const name = 'store';
   if (session.store.kind === 'memory') {
-    return { name, verdict: 'ok', detail: 'memory: sessions end with the process' };
+    return { name, verdict: 'ok', detail: 'memory: sessions are lost when the process exits' };
   }
-  const place = placeOf(session.store);
+  const location = locationOf(session.store);
   const redis = createRedisConnection({
     address: session.store,
     log: createLogger({ ...log, level: 'fatal' }),
@@ -25,24 +25,24 @@ async function checkStore({ session, log }: Config): Promise<CheckResult> {
   });
   try {
     const info = await redis.run('info', (client) => client.info('server'));
-    const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'of unknown version';
-    return { name, verdict: 'ok', detail: `Redis ${version} at ${place}` };
+    const version = /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? '(unknown version)';
+    return { name, verdict: 'ok', detail: `Redis ${version} at ${location}` };
   } catch (error) {
-    return { name, verdict: 'failed', detail: `Redis at ${place} cannot be used: ${reasonOf(error)}` };
+    return { name, verdict: 'failed', detail: `Redis at ${location} cannot be used: ${reasonOf(error)}` };
   } finally {
     await redis.close();
   }
 }
 
-/** Names the servers of an address, without what it takes to log in. */
-function placeOf(address: RedisAddress): string {
+/** Names the servers of an address, without credentials. */
+function locationOf(address: RedisAddress): string {
   const list = (nodes: readonly { host: string; port: number }[]) =>
     nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
   switch (address.kind) {
     case 'redis':
       return new URL(address.url).host;
     case 'sentinel':
-      return `${address.name} by Sentinels ${list(address.sentinels)}`;
+      return `${address.name} through Sentinels ${list(address.sentinels)}`;
     case 'cluster':
       return `cluster ${list(address.nodes)}`;
   }
@@ -67,10 +67,10 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   }
 }
 
-/** What lies at the bottom of a failure: a library's own words ("fetch failed") often only wrap it. */
+/** Returns the message of the root cause; libraries often wrap it ("fetch failed"). */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'no reason was given';
+  if (!(error instanceof Error)) return 'unknown error';
   if (error.cause instanceof Error) return reasonOf(error.cause);
-  // Of a host with several addresses Node.js gives an error without a message (AggregateError), but with a code.
+  // For a host with several addresses, Node.js throws an AggregateError with a code and an empty message.
   return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }

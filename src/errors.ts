@@ -1,9 +1,10 @@
-/** Every error code a client of the gateway can meet, with its HTTP status. The names are public and never change. */
+/** Every error code that a client can receive, with its HTTP status. The codes are public and never change. */
 const statuses = {
   bad_request: 400,
   login_failed: 400,
   session_required: 401,
   session_expired: 401,
+  admin_token_required: 401,
   credentials_rejected: 401,
   step_up_required: 401,
   login_denied: 403,
@@ -26,19 +27,21 @@ const statuses = {
 export type ErrorCode = keyof typeof statuses;
 
 export type GatewayErrorOptions = {
-  /** One sentence for the developer who reads the answer. Never a secret, never text from an upstream. */
+  /** One sentence for the developer who reads the response. Never a secret, never text from an upstream. */
   detail?: string;
-  /** Why a login was refused (`login_failed` only). */
+  /** Why the login failed (`login_failed` only). */
   reason?: string;
   /** When to try again, in whole seconds; becomes `Retry-After` (RFC 9110, section 10.2.3). */
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
   allow?: readonly string[];
-  /** What went wrong underneath. Logged, never sent. */
+  /** Which of the gateway's own limits rejected the request (`provider_unavailable` only). Logged, never sent. */
+  throttle?: string | undefined;
+  /** The underlying error. Logged, never sent. */
   cause?: unknown;
 };
 
-/** A request that cannot be served, with the code its client will read. The only error that becomes an answer. */
+/** An error that the client receives as a problem response. Any other error becomes `internal_error`. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;

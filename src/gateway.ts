@@ -2,73 +2,70 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { createAdmin } from './admin/admin.ts';
 import { createReadiness } from './admin/readiness.ts';
-import { createSessionPages } from './admin/session-endpoints.ts';
+import { createSessionEndpoints } from './admin/session-endpoints.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApp } from './app.ts';
 import type { Config } from './config/schema/schema.ts';
-import { GatewayError } from './errors.ts';
 import { createAuthEndpoints } from './gateway/auth-endpoints.ts';
-import { createInboundPolicies } from './gateway/inbound-policies.ts';
-import { createCore } from './gateway/core.ts';
-import { createSessionServices } from './gateway/session-services.ts';
 import { openBackends } from './gateway/backends.ts';
+import { createCore } from './gateway/core.ts';
+import { createInboundPolicies } from './gateway/inbound-policies.ts';
 import { createRequestHandlers } from './gateway/request-handlers.ts';
+import { createSessionServices } from './gateway/session-services.ts';
 import { createAccessLogMiddleware } from './http/access-log.ts';
-import { createExpressClasses, type ExpressClasses } from './performance/express-classes.ts';
 import { createGuardMiddleware } from './http/inbound/guard.ts';
 import { createProblemMiddleware } from './http/problem/middleware.ts';
-import { createInertHeaders } from './http/security-headers.ts';
+import { createProblems } from './http/problem/problem.ts';
 import type { Logger } from './observability/log.ts';
+import { createExpressClasses, type ExpressClasses } from './performance/express-classes.ts';
 import { createProvider } from './provider/kinds.ts';
 import type { Provider } from './provider/provider.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
+import { createUpgradePipeline } from './upgrade-pipeline.ts';
 
-/** A whole gateway, to be put behind listeners. */
+/** A complete gateway without listeners. */
 export type Gateway = {
-  /** Answers the browser's requests; give it the server's `request` and `checkContinue` events. */
+  /** Handles the browser's requests; give it the server's `request` and `checkContinue` events. */
   app: RequestListener;
   /**
-   * Options for the `createServer` of its server. Without them, and before Node.js 24.9, a request that offers to go on in
-   * another protocol than WebSocket is refused, not answered in HTTP; and `app` has a little more work.
+   * Options for the `createServer` of its server. Without them, and before Node.js 24.9, a request that offers another
+   * protocol than WebSocket is refused instead of served over HTTP, and each request costs slightly more CPU.
    */
   serverOptions: ServerOptions;
-  /** Takes the server's `upgrade` events. */
+  /** Handles the server's `upgrade` events. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
-  /** Answers the admin listener's requests. */
+  /** Handles the admin listener's requests. */
   admin: RequestListener;
-  /** What this process says of itself, for the admin listener of another that serves beside it. */
+  /** Returns the checks and metrics of this process, for the admin listeners of its peer workers. */
   snapshot(): Promise<Snapshot>;
-  /** Puts other session secrets in place: the first writes, all read, and a removed one ends what it sealed. */
+  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end. */
   replaceSecrets(secrets: readonly string[]): void;
-  /** Proves itself at the provider by the client credentials of this section from now on. */
+  /** Replaces the client credentials with those of this section. */
   replaceClientCredentials(provider: Config['provider']): void;
-  /** Begins the end: not ready any more, WebSockets closed with 1001, event streams cut off. Requests are still served. */
+  /** Starts to drain: reports not ready, closes WebSockets with 1001 and ends event streams. Still serves requests. */
   drain(): void;
-  /** Finishes every refresh and revocation in flight; a revocation that had failed is tried once more, and no more. */
+  /** Finishes every refresh and revocation in flight; retries a failed revocation once. */
   settle(): Promise<void>;
-  /** Ends: settles, then lets go of the store, the provider and the upstreams. */
+  /** Settles, then closes the connections to the store, the provider and the upstreams. */
   close(): Promise<void>;
 };
 
 type ServerOptions = ExpressClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
 
-/** What a gateway may be given besides its configuration. */
-type Surroundings = { log?: Logger; clock?: () => number; siblings?: PeerWorkers };
+/** The dependencies that a caller may replace. */
+type Overrides = { log?: Logger; clock?: () => number; peers?: PeerWorkers };
 
 /**
- * Puts the parts together; everything they need is handed to them. This file and the folder of its name are the only place
- * where parts are made.
+ * The composition root: constructs every part and passes in its dependencies. It handles no requests. Only this file and
+ * the `gateway` folder construct parts.
  */
-export function createGateway(
-  config: Config,
-  { siblings = noPeers, ...surroundings }: Surroundings = {},
-): Gateway {
-  const ground = createCore(config, surroundings);
-  const { log, clock, metrics, keyRing } = ground;
+export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
+  const core = createCore(config, overrides);
+  const { log, clock, metrics, keyRing } = core;
   const { prefix } = config.login;
   const redirectUri = `${config.baseUrl}${prefix}/callback`;
 
-  const state = openBackends(ground);
+  const backends = openBackends(core);
   const provider = createProvider({
     config: config.provider,
     redirectUri,
@@ -77,39 +74,55 @@ export function createGateway(
     log,
     metrics,
   });
-  const loginUrl = `${prefix}/${isBegunByLogin(provider) ? 'login' : 'decoupled'}`;
-  const keeping = createSessionServices(ground, state, provider);
-  const { sessions, refresher, tickets } = keeping;
-  const entry = createInboundPolicies(ground, state, loginUrl);
-  const traffic = createRequestHandlers(ground, state, keeping, entry);
+  const loginUrl = `${prefix}/${hasLoginEndpoint(provider) ? 'login' : 'decoupled'}`;
+  const sessionServices = createSessionServices(core, backends, provider);
+  const { sessions, refresher, tickets } = sessionServices;
+  const policies = createInboundPolicies(core, backends, loginUrl);
+  const { guard, accessLog, problems } = policies;
+  const handlers = createRequestHandlers(core, backends, sessionServices, policies);
 
   const app = createApp({
-    accessLog: createAccessLogMiddleware(entry.accessLog),
-    guard: createGuardMiddleware(entry.guard),
+    accessLog: createAccessLogMiddleware(accessLog),
+    guard: createGuardMiddleware(guard),
     authPrefix: prefix,
-    auth: createAuthEndpoints({ ground, state, provider, keeping, entry, loginUrl, redirectUri }),
-    api: traffic.api,
-    spa: traffic.spa,
-    notFound() {
-      throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
-    },
-    problem: createProblemMiddleware({
-      problems: entry.problems,
-      headers: createInertHeaders(ground.secure),
-      log,
-    }),
+    auth: createAuthEndpoints({ core, backends, provider, sessionServices, policies, loginUrl, redirectUri }),
+    api: handlers.api,
+    spa: handlers.spa,
+    problem: createProblemMiddleware({ problems, log }),
+  });
+  const upgrade = createUpgradePipeline({
+    guard,
+    api: handlers.apiUpgrade,
+    spa: handlers.spaUpgrade,
+    problems,
+    accessLog,
+    log,
   });
 
-  const readiness = createReadiness({ store: state.store, provider });
+  const readiness = createReadiness({ store: backends.store, provider });
   const snapshot = async () => ({
     checks: await readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
   });
+  const admin = createAdmin({
+    async snapshots() {
+      const [own, others] = await Promise.all([snapshot(), peers.snapshots()]);
+      return [own, ...others];
+    },
+    guarded: createSessionEndpoints({
+      sessions,
+      issuer: provider.issuer,
+      idleTimeout: config.session.idleTimeout,
+    }),
+    token: config.admin.token,
+    problems: createProblems({ secure: false, loginUrl: undefined }),
+    clock,
+    log,
+  });
   const drain = () => {
     readiness.drain();
-    traffic.drain();
+    handlers.drain();
   };
-
   const settle = async () => {
     await refresher.settle();
     await sessions.settle();
@@ -120,30 +133,19 @@ export function createGateway(
   return {
     app,
     serverOptions: { ...createExpressClasses(app), shouldUpgradeCallback: offersWebSocket },
-    upgrade: traffic.upgrade,
+    upgrade,
     snapshot,
-    admin: createAdmin({
-      async snapshots() {
-        const [own, others] = await Promise.all([snapshot(), siblings.snapshots()]);
-        return [own, ...others];
-      },
-      guarded: createSessionPages({
-        sessions,
-        issuer: provider.issuer,
-        idleTimeout: config.session.idleTimeout,
-      }),
-      token: config.admin.token,
-    }),
+    admin,
 
     replaceSecrets(secrets) {
       keyRing.replace(secrets);
-      tickets.forget();
+      tickets.clearCache();
     },
 
     replaceClientCredentials(section) {
       if (provider.replaceCredentials === undefined) return;
       provider.replaceCredentials(section);
-      log.info('client credentials read anew');
+      log.info('client credentials reloaded');
     },
 
     drain,
@@ -153,13 +155,13 @@ export function createGateway(
       drain();
       await settle();
       provider.close();
-      state.locks.close();
-      await Promise.all([traffic.close(), state.store.close()]);
+      backends.locks.close();
+      await Promise.all([handlers.close(), backends.store.close()]);
     },
   };
 }
 
-/** Tells whether people of this provider sign in at the login endpoint: by redirect, or by name and password. */
-function isBegunByLogin({ redirectLogin, passwordLogin }: Provider): boolean {
+/** True when users sign in at the login endpoint: by redirect, or with user name and password. */
+function hasLoginEndpoint({ redirectLogin, passwordLogin }: Provider): boolean {
   return redirectLogin !== undefined || passwordLogin !== undefined;
 }

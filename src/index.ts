@@ -6,8 +6,8 @@ export type { ConfigInput, Gateway };
 export { ConfigError } from './config/config-error.ts';
 
 /**
- * Makes a gateway for a server of your own, from the same keys as the YAML file; editors show what each key means.
- * Throws {@link ConfigError} with every problem of the configuration at once.
+ * Creates a gateway for your own server. The configuration has the same keys as the YAML file; editors show what each key means.
+ * Throws {@link ConfigError} with all problems of the configuration.
  *
  * @example
  * ```ts

@@ -1,30 +1,30 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { tryOut } from './check.ts';
+import { checkDependencies } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
 import type { Config } from './config/schema/schema.ts';
 import { applyV8Flags } from './performance/v8-flags.ts';
 import { createLogger, openDestination } from './observability/log.ts';
 import { loadConfig } from './provider/read-config.ts';
-import { partOf, start } from './workers/processes.ts';
+import { processRole, start } from './workers/processes.ts';
 
-/** Exit codes: sysexits' EX_CONFIG for a configuration that cannot be used. */
+/** EX_CONFIG of sysexits: the configuration is invalid. */
 const EXIT_CONFIG = 78;
 const EXIT_FAILURE = 1;
-/** Signals this close together are one, in milliseconds. */
-const SAME_SIGNAL_MS = 300;
+/** Repeated stop signals within this time count as one, in milliseconds. */
+const DUPLICATE_SIGNAL_MS = 300;
 
-/** What comes with this package, filled from the environment. */
+/** The package's own configuration file, which reads environment variables. */
 const DEFAULT_CONFIG = fileURLToPath(new URL('../config/default.yaml', import.meta.url));
 
 const usage = `coatcheck: a token gateway for single-page apps
 
   coatcheck [--config FILE]          run the gateway
-  coatcheck [--config FILE] --check  validate the file, try the store and the provider, report, and exit
+  coatcheck [--config FILE] --check  validate the file, test the store and the provider, print a report, and exit
 
-Without --config it is the environment that configures: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
-Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads session.secrets and the client's credentials anew.
+Without --config, the environment configures the gateway: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
+Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reloads session.secrets and the client credentials.
 Exit codes: 0 clean stop, ${EXIT_CONFIG} configuration invalid, ${EXIT_FAILURE} anything else.`;
 
 async function main(): Promise<void> {
@@ -39,78 +39,82 @@ async function main(): Promise<void> {
   }
   const config = load(args.config);
   if (args.check) {
-    const isWell = await report(config, args.config);
-    // Not left to the end of the event loop: ioredis 6 keeps a timer for 2 s after a connection that never was.
-    process.exit(isWell ? 0 : EXIT_FAILURE);
+    const isHealthy = await report(config, args.config);
+    // Exits now: after a failed connection, ioredis 6 would keep the event loop alive for 2 s.
+    process.exit(isHealthy ? 0 : EXIT_FAILURE);
   }
   await run(config, args.config);
 }
 
-/** Prints what `--check` found, one line each; gives true when all is well. */
+/** Prints the results of `--check`, one per line. Returns false if any check failed. */
 async function report(config: Config, file: string): Promise<boolean> {
-  const findings = [
+  const results = [
     { name: 'configuration', verdict: 'ok' as const, detail: `${file} is valid` },
-    ...(await tryOut(config)),
+    ...(await checkDependencies(config)),
   ];
-  const words = { ok: 'ok', note: 'note', failed: 'FAILED' };
-  for (const { name, verdict, detail } of findings) {
-    console.log(`${words[verdict].padEnd(6)}  ${name.padEnd(13)}  ${detail}`);
+  const labels = { ok: 'ok', note: 'note', failed: 'FAILED' };
+  for (const { name, verdict, detail } of results) {
+    console.log(`${labels[verdict].padEnd(6)}  ${name.padEnd(13)}  ${detail}`);
   }
-  return findings.every(({ verdict }) => verdict !== 'failed');
+  return results.every(({ verdict }) => verdict !== 'failed');
 }
 
 async function run(config: Config, file: string): Promise<void> {
   applyV8Flags();
-  const part = partOf(config);
-  const log = createLogger(config.log, openDestination(config.log, { isShared: part !== 'all' }));
+  const role = processRole(config);
+  const log = createLogger(config.log, openDestination(config.log, { isShared: role !== 'all' }));
   const crash = (error: unknown) => {
     log.fatal({ err: error }, 'uncaught exception');
     exit(EXIT_FAILURE);
   };
   process.on('uncaughtException', crash);
-  // SECURITY: left to itself, Node.js makes an error of a reason that is none, and writes the reason into its message.
+  // SECURITY: by default, Node.js wraps a reason that is not an Error and writes it into the message, which may be secret.
   process.on('unhandledRejection', crash);
-  let askedAtMs: number | undefined;
-  // Before anything is begun: whoever sends a signal meanwhile means the same as later.
+  let stopRequestedAtMs: number | undefined;
+  // Registered before the start, so that early signals work like later ones.
   process.on('SIGHUP', () => void reload());
   process.on('SIGTERM', stop);
-  // A terminal sends it to the workers too; when they stop is for the supervisor to say.
-  process.on('SIGINT', part === 'worker' ? () => undefined : stop);
+  // A terminal also sends SIGINT to the workers, but the supervisor decides when they stop.
+  process.on('SIGINT', role === 'worker' ? () => undefined : stop);
 
   const service = start(config, log);
+  void service.abandoned.then(() => {
+    log.error('the supervisor has ended; this worker finishes what is in flight and stops');
+    stop();
+  });
   try {
     const { url, adminUrl } = await service.listening;
-    if (part === 'worker') return;
+    if (role === 'worker') return;
     log.info({ url: adminUrl }, 'admin listening');
     log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
   } catch (error) {
-    log.fatal({ err: error }, 'the gateway could not start');
+    log.fatal({ err: error }, 'the gateway failed to start');
     exit(EXIT_FAILURE);
   }
 
   async function reload(): Promise<void> {
     try {
       await service.replaceSecrets(loadConfig(file));
-      log.info('session secrets read anew');
+      log.info('session secrets reloaded');
     } catch (error) {
       const problems =
         error instanceof ConfigError ? formatProblems(file, error.problems).split('\n') : undefined;
-      log.error({ problems }, 'the configuration cannot be read anew; the old secrets stay');
+      log.error({ problems }, 'config reload failed; keeping the current settings');
     }
   }
 
-  function stop(signal: NodeJS.Signals): void {
-    if (askedAtMs !== undefined) {
-      // A signal to a process group comes twice when a wrapper such as npm passes its own on.
-      if (performance.now() - askedAtMs > SAME_SIGNAL_MS) exit(EXIT_FAILURE);
+  function stop(signal?: NodeJS.Signals): void {
+    if (stopRequestedAtMs !== undefined) {
+      // A signal to a process group arrives twice when a wrapper such as npm forwards its own copy.
+      if (performance.now() - stopRequestedAtMs > DUPLICATE_SIGNAL_MS) exit(EXIT_FAILURE);
       return;
     }
-    askedAtMs = performance.now();
+    stopRequestedAtMs = performance.now();
     log.info({ signal }, 'stopping');
     setTimeout(() => {
       log.error(
         { shutdownTimeoutMs: config.shutdownTimeout },
-        'stopped before everything in flight had finished',
+        'shutdown timed out; exiting with work in flight',
       );
       exit(EXIT_FAILURE);
     }, config.shutdownTimeout).unref();
@@ -120,19 +124,19 @@ async function run(config: Config, file: string): Promise<void> {
         exit(0);
       },
       (error: unknown) => {
-        log.error({ err: error }, 'stopping failed');
+        log.error({ err: error }, 'shutdown failed');
         exit(EXIT_FAILURE);
       },
     );
   }
 
-  /** pino writes what it has gathered on `exit`; nothing else is waited for. */
+  /** The logger writes its buffer on the `exit` event; nothing else needs to finish. */
   function exit(code: number): never {
     process.exit(code);
   }
 }
 
-/** Reads the command line; of one that is not understood, says so and gives undefined. */
+/** Parses the command line. On invalid arguments, prints the usage and returns undefined. */
 function readArguments(): { config: string; check: boolean; help: boolean } | undefined {
   try {
     const { values } = parseArgs({
@@ -144,8 +148,8 @@ function readArguments(): { config: string; check: boolean; help: boolean } | un
     });
     return values;
   } catch (error) {
-    const flaw = error instanceof Error ? error.message : String(error);
-    console.error(`${flaw}\n\n${usage}`);
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`${message}\n\n${usage}`);
     return undefined;
   }
 }
@@ -156,7 +160,7 @@ function load(file: string): Config {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const count = error.problems.length === 1 ? 'one problem' : `${error.problems.length} problems`;
-    console.error(`The configuration cannot be used: ${count}.\n${formatProblems(file, error.problems)}`);
+    console.error(`The configuration is invalid: ${count}.\n${formatProblems(file, error.problems)}`);
     process.exit(EXIT_CONFIG);
   }
 }

@@ -9,49 +9,49 @@ import type { Logger } from './observability/log.ts';
 /** The URLs of the public and the admin listener, as bound. */
 export type Listeners = { readonly url: string; readonly adminUrl: string };
 
-/** A gateway behind its two listeners. */
+/** A gateway with its two listeners. */
 export type RunningServer = Listeners & {
-  /** What this process says of itself. */
+  /** Returns the checks and metrics of this process. */
   snapshot(): Promise<Snapshot>;
-  /** Puts the session secrets and the client credentials of another configuration in place. */
+  /** Replaces the session secrets and the client credentials with those of another configuration. */
   replaceSecrets(config: Config): void;
-  /** Stops accepting, finishes requests and refreshes in flight, closes WebSockets, and settles when all is done. */
+  /** Stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
   stop(): Promise<void>;
 };
 
 type Listen = Config['listen'];
 
-/** How long a client may take to send the head of a request, and how often that is looked at, in milliseconds. */
+/** How long a client may take to send a request head, and how often the server checks that, in milliseconds. */
 const HEAD_TIMEOUT_MS = 30_000;
 const HEAD_CHECK_MS = 5_000;
-/** How long an idle connection of a client is kept: longer than balancers keep theirs (60 s is usual), in milliseconds. */
+/** How long an idle client connection stays open, in milliseconds: longer than load balancers keep theirs (usually 60 s). */
 const KEEP_ALIVE_MS = 65_000;
 
 /**
- * After how much of `shutdownTimeout` answers that are still coming are cut off: some have no end of their own, and what is
- * left of the time is for those that have not begun, and for refreshes and revocations.
+ * The fraction of `shutdownTimeout` after which unfinished responses are aborted, because some never end by themselves. The
+ * rest of the time is for responses that have not started, refreshes and revocations.
  */
-const CUT_OFF_AFTER = 0.9;
+const ABORT_RESPONSES_AFTER = 0.9;
 
 /** Starts a gateway and its listeners. Rejects when an address cannot be bound. */
 export async function startServer(
   config: Config,
   log: Logger,
-  siblings: PeerWorkers = noPeers,
+  peers: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
-  const gateway = createGateway(config, { log, siblings });
+  const gateway = createGateway(config, { log, peers });
   const server = createServer({
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
     connectionsCheckingInterval: HEAD_CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // How long a whole body may take is the route's matter: `timeout.idle`.
+    // The route's `timeout.idle` limits slow bodies instead.
     requestTimeout: 0,
     requireHostHeader: true,
   });
   const connections = createConnections(server);
   server.on('request', gateway.app);
-  // The gateway itself says "100 Continue", once it knows that it wants the body.
+  // The gateway sends 100 Continue itself, once it wants the body.
   server.on('checkContinue', gateway.app);
   server.on('upgrade', gateway.upgrade);
   const admin = createServer(gateway.admin);
@@ -71,14 +71,18 @@ export async function startServer(
       gateway.drain();
       const closed = close(server);
       connections.drain();
-      const lastPart = setTimeout(() => {
-        const answers = connections.cutOff();
-        if (answers > 0) log.warn({ answers }, 'answers still under way were cut off');
-        // Requests that nothing has come of yet are waited for to the end, and this not put off until then.
+      const abortTimer = setTimeout(() => {
+        const aborted = connections.abortResponses();
+        if (aborted > 0)
+          log.warn(
+            { answers: aborted },
+            'shutdownTimeout is almost over; closed the responses still in progress',
+          );
+        // Requests without a response may still run until the end; refreshes and revocations do not wait for them.
         void gateway.settle();
-      }, config.shutdownTimeout * CUT_OFF_AFTER);
+      }, config.shutdownTimeout * ABORT_RESPONSES_AFTER);
       await closed;
-      clearTimeout(lastPart);
+      clearTimeout(abortTimer);
       await gateway.close();
       admin.closeAllConnections();
       await close(admin);
@@ -104,7 +108,8 @@ function close(server: Server): Promise<void> {
 
 function urlOf(server: Server): string {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server listens on no port');
+  if (address === null || typeof address === 'string')
+    throw new Error('the server does not listen on a port');
   return `http://${hostOf(address)}:${address.port}`;
 }
 

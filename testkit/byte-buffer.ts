@@ -1,9 +1,9 @@
 /** Bytes that grow at the end and are taken from the start, without copying all of them at each step. */
 export type ByteBuffer = {
   append(bytes: Buffer): void;
-  /** Everything held now; good until the next call. */
+  /** All bytes held; valid until the next call. */
   view(): Buffer;
-  /** Removes so many bytes from the start and gives a copy of them. */
+  /** Removes bytes from the start and returns a copy. */
   take(length: number): Buffer;
 };
 

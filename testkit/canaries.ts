@@ -2,24 +2,24 @@ import type { Socket } from 'node:net';
 import { createKeyRing } from '../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../src/crypto/sealed-cookie.ts';
 
-/** Where bytes are looked at. */
+/** A place that is searched for secrets. */
 export type Place = 'the browser' | 'the log' | 'the metrics' | 'Redis' | 'the output of the program';
 
-/** Looks for the secrets of a test file in everything that they must not be in. */
+/** Searches for the secrets of a test file wherever they must not appear. */
 export type Canaries = {
-  /** Notes a secret, from now on and in all that has been seen before, and gives it back. */
+  /** Registers a secret, also searches everything seen so far for it, and returns it. */
   keep(kind: string, secret: string): string;
-  /** Notes the secrets under which cookies are sealed, so that what is in them can be looked for as well. */
+  /** Registers the secrets that seal cookies, so that their contents can be searched for as well. */
   keepSessionSecrets(secrets: readonly string[]): void;
-  /** Looks at text that came to a place. A cookie that goes to the browser is a secret everywhere else. */
+  /** Searches text that reached a place. A cookie sent to the browser is a secret everywhere else. */
   see(place: Place, text: string): void;
-  /** Looks at all that a socket sends from now on, as what comes to the browser. */
+  /** Searches everything that a socket receives from now on, as text that reached the browser. */
   follow(socket: Socket): void;
-  /** Takes what clients in this process receive from a port for what comes to the browser: the program listens there. */
+  /** Treats what clients in this process receive from a port as text that reached the browser. */
   followPort(port: number): void;
   /** Looks at what a client has received from a port, if that one is followed. */
   seeFrom(port: number, text: string): void;
-  /** What was found so far, once a finding: the place, the kind of the secret and the text around it. */
+  /** The findings so far, each once: the place, the kind of secret and the surrounding text. */
   leaks(): Promise<string[]>;
 };
 
@@ -36,7 +36,7 @@ const LOOKED_AT = 32_768;
 /** How much of the piece before is looked at again: a secret may be cut in two. */
 const OVERLAP = 2_048;
 
-/** Opens the look-out of a test file. */
+/** Creates the secret search of a test file. */
 export function createCanaries(): Canaries {
   const kinds = new Map<string, string>();
   const seen = new Map<string, Set<Place>>();
@@ -131,5 +131,5 @@ export function createOverlap(see: (text: string) => void): (piece: string) => v
   };
 }
 
-/** The look-out of this test file. `canary-check.ts` fails a test after which it has found something. */
+/** The secret search of this test file. `canary-check.ts` fails a test after which it has found something. */
 export const canaries = createCanaries();

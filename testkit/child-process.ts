@@ -9,6 +9,8 @@ export type ChildProcess = {
   stdout(): string;
   stderr(): string;
   signal(signal: NodeJS.Signals): void;
+  /** Kills the process itself (SIGKILL) and leaves its own children running, which then must end by themselves. */
+  killAlone(): void;
   /**
    * Resolves with the first defined value `read` finds in the standard output.
    *
@@ -60,7 +62,8 @@ export function startChildProcess(
   });
   // The pipe breaks when the guard is killed, which is how it ends.
   child.stdio[3]?.on('error', () => {});
-  child.once('exit', () => killGroup(pid));
+  let isGroupSpared = false;
+  child.once('exit', () => isGroupSpared || killGroup(pid));
   const exit = new Promise<ChildExit>((resolve) => {
     child.once('close', (code, signal) => {
       ended = { code, signal };
@@ -78,6 +81,10 @@ export function startChildProcess(
     stdout: () => stdout,
     stderr: () => stderr,
     signal,
+    killAlone() {
+      isGroupSpared = true;
+      child.kill('SIGKILL');
+    },
     exit,
 
     waitForOutput: (read, timeoutMs = 20_000) =>
@@ -101,6 +108,7 @@ export function startChildProcess(
 
     terminate: async (graceMs = 10_000) => {
       if (ended !== undefined) return ended;
+      if (isGroupSpared) killGroup(pid);
       signal('SIGTERM');
       const timer = setTimeout(() => signal('SIGKILL'), graceMs);
       const how = await exit;

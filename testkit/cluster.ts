@@ -10,33 +10,33 @@ import { type Upstream, startUpstream } from './upstream.ts';
 import { requireToken, status } from './upstream/behaviours.ts';
 import { createUserAgent } from './user-agent.ts';
 
-/** One process of a fleet. */
+/** One process of a cluster. */
 export type Member = {
   readonly program: Program;
-  /** While true it answers everything it is asked; afterwards its connections may be cut. */
+  /** True while the process is expected to respond; afterwards its connections may be cut. */
   readonly isServing: boolean;
 };
 
-/** What came of a request; `cut` when the connection ended before the answer did. */
-export type Answer = {
+/** The result of a request; `cut` when the connection closed before the response was complete. */
+export type ClusterResponse = {
   status: number | 'cut';
   headers: IncomingHttpHeaders;
   body: string;
-  /** The code of a problem (RFC 9457), where the answer is one. */
+  /** The code of a problem document (RFC 9457), if the response is one. */
   code: string | undefined;
 };
 
-/** Somebody who is signed in, and calls the API through whichever process. */
+/** A signed-in user who can call the API through any process. */
 export type Visitor = {
   readonly name: string;
   /** Calls the API, at a path that ends in the visitor's name. */
-  call(at: Member, path?: string): Promise<Answer>;
-  /** Asks an endpoint of the gateway's own. */
-  get(at: Member, path: string): Promise<Answer>;
-  post(at: Member, path: string): Promise<Answer>;
+  call(at: Member, path?: string): Promise<ClusterResponse>;
+  /** Calls one of the gateway's own endpoints. */
+  get(at: Member, path: string): Promise<ClusterResponse>;
+  post(at: Member, path: string): Promise<ClusterResponse>;
 };
 
-/** Built gateways in processes of their own, behind one base URL and on one Redis, with all that is around them. */
+/** Processes of the built gateway behind one base URL and on one Redis, with a provider and an upstream. */
 export type GatewayCluster = {
   readonly provider: FakeProvider;
   /** Accepts the access tokens that the provider holds active. */
@@ -44,48 +44,48 @@ export type GatewayCluster = {
   readonly redis: RedisServer;
   /** The processes that serve, in the order in which they were started. */
   readonly members: readonly Member[];
-  /** The one that so many were started before, of those that serve. */
+  /** The running process at this index, in the order of start. */
   member(at: number): Member;
   /** Starts one more process. */
   add(): Promise<Member>;
   /** Ends a process by SIGKILL, and settles when it is gone. */
   kill(member: Member): Promise<void>;
-  /** Asks a process to end by SIGTERM, and gives how it did. */
+  /** Stops a process by SIGTERM and returns its exit. */
   stop(member: Member): Promise<ChildExit>;
-  /** Signs people in, a few at a time and through all processes, and gives them in the same order. */
+  /** Signs users in, a few at a time and through all processes, and returns them in the same order. */
   signIn<Names extends readonly string[]>(names: Names): Promise<{ [At in keyof Names]: Visitor }>;
-  /** Signs people in whose access tokens are over when it settles; those that come after them live five minutes. */
+  /** Signs users in and resolves once their access tokens have expired; later tokens live five minutes. */
   signInWithTokensOver<Names extends readonly string[]>(
     names: Names,
   ): Promise<{ [At in keyof Names]: Visitor }>;
   /** How long a lock lives unless it is renewed, in milliseconds. */
   readonly lockTtlMs: number;
-  /** What a process counts under a name that has no labels, by its metrics. */
+  /** The value of a metric without labels in one process. */
   count(at: Member, name: string): Promise<number>;
-  /** The refresh locks in Redis, with what is left of their lives in milliseconds. */
+  /** The refresh locks in Redis with their remaining TTL in milliseconds. */
   locks(): Promise<{ key: string; ttlMs: number }[]>;
   close(): Promise<void>;
 };
 
-export type FleetOptions = {
+export type GatewayClusterOptions = {
   size: number;
   provider?: FakeProviderOptions;
   lockTtlMs?: number;
   /** Arguments of redis-server. */
   redis?: readonly string[];
-  /** Keys of `refresh` that differ from those of a fleet. */
+  /** Keys of `refresh` that differ from the cluster's defaults. */
   refresh?: Record<string, string | number>;
 };
 
-/** Nobody listens there: who talks to a fleet chooses the process. */
+/** Nothing listens there: each call names its process. */
 export const BASE_URL = 'http://localhost:8080';
-/** Short lives, so that what takes half a minute in a deployment takes two seconds here. */
+/** Short lifetimes: what takes half a minute in a deployment takes two seconds here. */
 const REFRESH = { timeout: '1s', maxPerMinute: 10_000 };
 const LOCK_TTL_MS = 2_000;
 const SIGN_INS_AT_ONCE = 8;
 
-/** Starts a fleet. */
-export async function openFleet(options: FleetOptions): Promise<GatewayCluster> {
+/** Starts a cluster. */
+export async function openGatewayCluster(options: GatewayClusterOptions): Promise<GatewayCluster> {
   const [provider, upstream, redis] = await Promise.all([
     startFakeProvider(options.provider),
     startUpstream(),
@@ -118,7 +118,7 @@ export async function openFleet(options: FleetOptions): Promise<GatewayCluster> 
     return member.program.exit;
   };
 
-  const send = async (at: Member, method: string, path: string, cookie: string): Promise<Answer> => {
+  const send = async (at: Member, method: string, path: string, cookie: string): Promise<ClusterResponse> => {
     const { host, origin } = new URL(BASE_URL);
     const headers = {
       host,
@@ -207,7 +207,7 @@ export async function openFleet(options: FleetOptions): Promise<GatewayCluster> 
       const found = await Promise.all(
         keys.map(async (key) => ({ key, ttlMs: Number(await redis.command('PTTL', key)) })),
       );
-      // One that has just been given back is none.
+      // Skip a lock that was released meanwhile.
       return found.filter(({ ttlMs }) => ttlMs !== -2);
     },
 
@@ -220,7 +220,7 @@ export async function openFleet(options: FleetOptions): Promise<GatewayCluster> 
   };
 }
 
-/** So many names: `visitor-1`, `visitor-2` … */
+/** Numbered names: `visitor-1`, `visitor-2` … */
 export function visitorNames(count: number, kind = 'visitor'): string[] {
   return Array.from({ length: count }, (_, at) => `${kind}-${at + 1}`);
 }

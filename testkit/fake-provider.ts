@@ -4,7 +4,7 @@ import { createAuthorize } from './fake-provider/authorize.ts';
 import { createClientAuthentication } from './fake-provider/client-authentication.ts';
 import { createCodes } from './fake-provider/codes.ts';
 import { createEndSession } from './fake-provider/end-session.ts';
-import { type Family, type RefreshTokenBook, createFamilies } from './fake-provider/families.ts';
+import { type Family, type LedgerEntry, createFamilies } from './fake-provider/families.ts';
 import { type Faults, createFaults } from './fake-provider/faults.ts';
 import { createHandler } from './fake-provider/handler.ts';
 import { createIssuance } from './fake-provider/issuance.ts';
@@ -30,12 +30,12 @@ export type FakeProvider = ProviderSettings & {
   readonly requests: RecordedRequest[];
   /** How many token requests came, of one `grant_type` or of all. */
   tokenCalls(filter?: { grant?: string }): number;
-  /** The largest number of token requests that were under way at once. */
+  /** The largest number of concurrent token requests. */
   readonly maxConcurrentTokenCalls: number;
   /** All tokens by the sign-in they descend from. */
   readonly families: readonly Family[];
-  /** Every refresh token issued, how often it was sent and spent, and how its family fares. */
-  books(): RefreshTokenBook[];
+  /** Every refresh token issued, how often it was sent and used, and whether its family is alive. */
+  tokenLedger(): LedgerEntry[];
   /** Every secret issued or received, or those of some kinds. A browser rightly sees `code` and `id_token`. */
   secrets(kinds?: readonly SecretKind[]): string[];
 
@@ -49,7 +49,7 @@ export type FakeProvider = ProviderSettings & {
 
   /** Registers the redirect URIs of a gateway, and gives the `provider` section of its configuration. */
   register(baseUrl: string): Record<string, unknown>;
-  /** Sends a refresh token as who stole it together with the client's credentials would; gives the status. */
+  /** Sends a refresh token like an attacker who stole it and the client's credentials; returns the status. */
   replay(refreshToken: string): Promise<number>;
 
   /** Whether an upstream that asks would accept the token: not expired, not revoked, its family alive. */
@@ -59,7 +59,7 @@ export type FakeProvider = ProviderSettings & {
   /** Ends the sessions of a person, or one session, with all its tokens. */
   invalidateSession(of: { user: string } | { sid: string }): void;
 
-  /** Cuts every connection and closes the port: the provider is away. */
+  /** Cuts every connection and closes the port, as if the provider were down. */
   stop(): Promise<void>;
   /** Listens again on the same port. */
   start(): Promise<void>;
@@ -135,7 +135,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
       return traffic.maxConcurrent('token');
     },
     families: families.all,
-    books: () => families.books(),
+    tokenLedger: () => families.tokenLedger(),
     secrets: (kinds) => secrets.list(kinds),
     faults: faultLine.faults,
     signWith: (how) => signer.signIdTokensWith(how),

@@ -1,6 +1,6 @@
 import type { ProviderFake } from './providers/provider-fake.ts';
 
-/** What a gateway of a test stands between. */
+/** The surroundings of a gateway in a test. */
 export type GatewayParts = {
   provider: Pick<ProviderFake, 'register'>;
   upstream: { readonly url: string };

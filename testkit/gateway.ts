@@ -23,12 +23,12 @@ export type RunningGateway = {
   close(): Promise<void>;
 };
 
-/** What it stands between, its clock, and a base URL other than the address it listens on: that of a first replica. */
+/** The gateway's surroundings, its clock, and a base URL if it differs from its address (for a replica). */
 export type GatewayOptions = GatewayParts & { clock?: () => number; baseUrl?: string };
 
 /** Starts a gateway on free ports of 127.0.0.1. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  // As the program does: how long a body may take is for the route to say.
+  // As in the program: the route limits the time of a body.
   const server = createServer({ requestTimeout: 0 });
   const adminServer = createServer();
   const listener = await listenOnLoopback(server);

@@ -1,40 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, GatewayCluster, Member, Visitor } from './cluster.ts';
+import type { ClusterResponse, GatewayCluster, Member, Visitor } from './cluster.ts';
 
-/** One answer of a load: to whom, and from where. */
-export type LoadAnswer = Answer & { visitor: Visitor; member: Member };
+/** One response of a load, with its visitor and its process. */
+export type LoadResponse = ClusterResponse & { visitor: Visitor; member: Member };
 
-/** People who go on calling. */
+/** Visitors that keep calling the API. */
 export type Load = {
-  /** Every answer so far, in the order in which they came. */
-  readonly answers: readonly LoadAnswer[];
-  /** Settles when the calls under way have been answered. */
+  /** Every response so far, in order of arrival. */
+  readonly responses: readonly LoadResponse[];
+  /** Stops the load; settles when pending calls have their response. */
   stop(): Promise<void>;
 };
 
-/** How long each visitor waits between an answer and the next call, in milliseconds. */
+/** The pause of each visitor between a response and the next call, in milliseconds. */
 const PAUSE_MS = 80;
 
-/** Lets visitors call, each one call after the other and through the processes in turn, until their sessions end. */
-export function startLoad(fleet: GatewayCluster, visitors: readonly Visitor[]): Load {
-  const answers: LoadAnswer[] = [];
+/** Lets each visitor call repeatedly, through the processes in turn, until their session ends. */
+export function startLoad(cluster: GatewayCluster, visitors: readonly Visitor[]): Load {
+  const responses: LoadResponse[] = [];
   let goesOn = true;
 
   const callAgainAndAgain = async (visitor: Visitor, at: number) => {
-    // Not all in step.
+    // Spread the starts.
     await sleep((PAUSE_MS * at) / visitors.length);
     for (let turn = at; goesOn; turn += 1) {
-      const member = fleet.member(turn % fleet.members.length);
-      const answer = await visitor.call(member);
-      answers.push({ ...answer, visitor, member });
-      if (answer.code === 'session_expired') return;
+      const member = cluster.member(turn % cluster.members.length);
+      const response = await visitor.call(member);
+      responses.push({ ...response, visitor, member });
+      if (response.code === 'session_expired') return;
       await sleep(PAUSE_MS);
     }
   };
   const calling = Promise.all(visitors.map(callAgainAndAgain));
 
   return {
-    answers,
+    responses,
     stop: async () => {
       goesOn = false;
       await calling;

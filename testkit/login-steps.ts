@@ -1,10 +1,10 @@
 import type { AgentResponse } from './user-agent/transport.ts';
 import type { UserAgent } from './user-agent.ts';
 
-/** A login that has begun: what the gateway answered, and where it sent the browser. */
+/** A started login: the gateway's response and the redirect to the provider. */
 export type BegunLogin = { response: AgentResponse; authorizationUrl: URL };
 
-/** Takes the first step of a login and follows nothing. */
+/** Starts a login without following the redirect. */
 export async function beginLogin(agent: UserAgent, query = ''): Promise<BegunLogin> {
   const response = await agent.get(`/auth/login${query}`);
   const location = response.header('location');
@@ -14,13 +14,13 @@ export async function beginLogin(agent: UserAgent, query = ''): Promise<BegunLog
   return { response, authorizationUrl: new URL(location) };
 }
 
-/** Takes the second step, at the provider, and gives the callback that it would send the browser to. */
+/** Continues a login at the provider and returns the callback URL of its redirect. */
 export async function authorize(agent: UserAgent, { authorizationUrl }: BegunLogin): Promise<URL> {
   const response = await agent.get(authorizationUrl.href);
   return new URL(response.header('location') ?? '');
 }
 
-/** Goes through the provider to the end, as a browser does, and gives the answer to the callback. */
+/** Completes a started login through the provider and returns the callback's response. */
 export async function finishLogin(
   agent: UserAgent,
   { authorizationUrl }: BegunLogin,
@@ -31,7 +31,7 @@ export async function finishLogin(
   return callback;
 }
 
-/** Takes both steps of a login, and gives the answer to the callback. */
+/** Runs a whole login and returns the callback's response. */
 export async function login(agent: UserAgent, query?: string): Promise<AgentResponse> {
   return finishLogin(agent, await beginLogin(agent, query));
 }

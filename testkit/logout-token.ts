@@ -24,7 +24,7 @@ export function logoutToken(provider: FakeProvider, about: { sub?: string; sid?:
   return provider.sign(logoutClaims(provider, about), 'logout+jwt');
 }
 
-/** Posts a logout token as a provider does: without a cookie, and without anything that a browser adds. */
+/** Posts a logout token as a provider does: without cookies and without browser headers. */
 export function postLogoutToken(to: UserAgent, token: string): Promise<AgentResponse> {
   return to.post('/auth/backchannel-logout', {
     headers: { 'content-type': 'application/x-www-form-urlencoded' },

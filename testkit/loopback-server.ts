@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** A server on a port of 127.0.0.1 that can go away and come back at the same port. */
+/** A server on a port of 127.0.0.1 that can stop and start again on the same port. */
 export type LoopbackServer = {
   readonly port: number;
   /** The sockets open now, upgraded ones included. */

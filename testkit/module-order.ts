@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 
 /** The modules of `src/`, lowest layer first: a module imports only from layers below its own. */
 const layers = [
-  ['concurrency', 'config', 'errors', 'fields', 'performance'],
+  ['concurrency', 'config', 'errors', 'fields', 'performance', 'timing'],
   ['crypto', 'observability'],
   ['redis'],
   ['tokens'],
@@ -12,7 +12,7 @@ const layers = [
   ['http'],
   ['admin', 'auth', 'proxy'],
   ['spa'],
-  ['app'],
+  ['app', 'upgrade-pipeline'],
   ['gateway'],
   ['check', 'server'],
   ['workers'],

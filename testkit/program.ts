@@ -11,23 +11,23 @@ import { SESSION_SECRET, type GatewayParts, gatewayConfig } from './gateway-conf
 /** The built program, running in a process of its own. */
 export type Program = Pick<
   ChildProcess,
-  'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'exit'
+  'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'killAlone' | 'exit'
 > & {
   /** The public listener, as bound. */
   readonly url: string;
   readonly port: number;
   readonly adminUrl: string;
-  /** Ends the process, as it wishes (SIGTERM) and soon, or without asking (SIGKILL). */
+  /** Stops the process by SIGTERM, and by SIGKILL if it does not end in time. */
   close(): Promise<void>;
 };
 
-/** A file's text, in which `${PORT}` is a port that was free, or the parts from which one is made. */
+/** The text of a configuration file, in which `${PORT}` is a free port, or the parts to build one from. */
 export type ProgramOptions = ({ yaml: string } | (GatewayParts & { baseUrl?: string })) & {
   /** Added to an environment that has little more than `PATH`. */
   env?: Record<string, string>;
 };
 
-/** What a program left that ran to its end. */
+/** The output and exit of a finished program. */
 export type ProgramResult = ChildExit & { stdout: string; stderr: string };
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -65,7 +65,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   }
 }
 
-/** Runs the built program with a configuration file to its end, as `--check` and a flawed file make it. */
+/** Runs the built program to its end, as with `--check` or an invalid configuration file. */
 export async function runProgram(
   yaml: string,
   { args = [], env = {} }: { args?: string[]; env?: Record<string, string> } = {},

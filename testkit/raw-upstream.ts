@@ -2,7 +2,7 @@ import { type Socket, createServer } from 'node:net';
 import { listenOnLoopback } from './loopback-server.ts';
 
 /** What is done with a connection; `head` is the header section of its first request. */
-export type Attendance = (socket: Socket, head: Promise<string>) => void | Promise<void>;
+export type ConnectionHandler = (socket: Socket, head: Promise<string>) => void | Promise<void>;
 
 /** An upstream without any HTTP of its own, for misbehaviour to the byte. */
 export type RawUpstream = {
@@ -11,7 +11,7 @@ export type RawUpstream = {
   /** What came over each connection, in order of connection. */
   readonly received: Buffer[];
   /** What it does with the connections to come. */
-  attend: Attendance;
+  attend: ConnectionHandler;
   stop(): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
@@ -22,7 +22,7 @@ export type RawUpstream = {
  *
  * `attend` is called for each connection. A socket stays open until that ends it, even when the other side has ended.
  */
-export async function startRawUpstream(attend: Attendance = () => undefined): Promise<RawUpstream> {
+export async function startRawUpstream(attend: ConnectionHandler = () => undefined): Promise<RawUpstream> {
   const received: Buffer[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const index = received.push(Buffer.alloc(0)) - 1;

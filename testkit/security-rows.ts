@@ -1,4 +1,4 @@
-/** The names of the lines that docs/security.md must have, each once. */
+/** The ids of the rows that the pages in docs/security/ must have, each once. */
 export const securityRows: readonly string[] = [
   ...range('A', 23),
   ...range('B', 23),

@@ -1,14 +1,18 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readPage } from './markdown.ts';
 
-/** A line of a table in docs/security.md. */
-export type Duty = {
-  /** The names that it goes by: one, or those of an advisory. */
+const FOLDER = 'docs/security';
+
+/** A row of a table in docs/security/. */
+export type Requirement = {
+  /** Its row id, or every name of an advisory. */
   readonly ids: readonly string[];
   readonly state: State;
-  /** By what it is met, or why it is not. */
+  /** How it is met, or why it is not. */
   readonly how: string;
   readonly evidence: readonly Evidence[];
-  /** Whether a page of the documentation is all there is to show. */
+  /** Whether a page of the documentation stands in place of tests. */
   readonly isDocumented: boolean;
 };
 
@@ -21,8 +25,14 @@ export type Evidence = { readonly file: string; readonly titles: readonly string
 /** A test that ran: its file, its title and before it those of its groups. */
 export type RunTest = { readonly file: string; readonly titles: readonly string[]; readonly passed: boolean };
 
-/** Reads all tables of docs/security.md that have states. */
-export function readDuties(text: string): Duty[] {
+/** Reads the tables of every page in docs/security/. `root` is the directory of the project. */
+export function readSecurityPages(root: string): Requirement[] {
+  const pages = readdirSync(join(root, FOLDER)).filter((name) => name.endsWith('.md'));
+  return pages.flatMap((name) => readRequirements(readFileSync(join(root, FOLDER, name), 'utf8')));
+}
+
+/** Reads all tables of a page that have states. */
+export function readRequirements(text: string): Requirement[] {
   return readPage(text).rows.flatMap((cells) => {
     const [ids = '', , state = '', how = '', shown = ''] = cells;
     const known = states.find((each) => each === state);
@@ -58,9 +68,9 @@ export function isNamed(test: RunTest, { file, titles }: Evidence): boolean {
   });
 }
 
-/** What a page names and no test of a run has shown: nothing of that name ran, or not all of it passed. */
-export function unshown(duties: readonly Duty[], tests: readonly RunTest[]): string[] {
-  const named = new Map(duties.flatMap(({ evidence }) => evidence).map((each) => [nameOf(each), each]));
+/** The named tests that a run has not shown: none of that name ran, or one of them failed. */
+export function unproven(requirements: readonly Requirement[], tests: readonly RunTest[]): string[] {
+  const named = new Map(requirements.flatMap(({ evidence }) => evidence).map((each) => [nameOf(each), each]));
   return [...named].flatMap(([name, evidence]) => {
     const found = tests.filter((test) => isNamed(test, evidence));
     return found.length > 0 && found.every(({ passed }) => passed) ? [] : [name];

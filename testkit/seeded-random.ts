@@ -1,5 +1,5 @@
-/** Numbers that look random and come again with the same seed. */
-export type Dice = {
+/** A reproducible random number generator. */
+export type SeededRandom = {
   readonly seed: number;
   /** A whole number from `least` to `most`. */
   between(least: number, most: number): number;
@@ -7,8 +7,8 @@ export type Dice = {
   pick<Value>(values: readonly Value[]): Value;
 };
 
-/** Takes up the dice of a run: those of CHAOS_SEED, or others each time. */
-export function takeDice(): Dice {
+/** Creates the generator of a run, seeded by CHAOS_SEED or by the time. */
+export function createSeededRandom(): SeededRandom {
   const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
   let state = seed >>> 0;
   // mulberry32

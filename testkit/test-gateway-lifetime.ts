@@ -1,33 +1,35 @@
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest';
 import { type RedisServer, startRedis } from './redis-server.ts';
-import { type TestGateway, type RigOptions, openRig } from './test-gateway.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from './test-gateway.ts';
 
-/** Opens a rig for the test that runs, which closes it at its end. */
-export async function openTestRig(options?: RigOptions): Promise<TestGateway> {
-  const rig = await openRig(options);
-  onTestFinished(() => rig.close());
-  return rig;
+/** Opens a test gateway for the current test; it closes when the test ends. */
+export async function openTestGatewayForTest(options?: TestGatewayOptions): Promise<TestGateway> {
+  const testGateway = await openTestGateway(options);
+  onTestFinished(() => testGateway.close());
+  return testGateway;
 }
 
 /**
- * Opens a rig for each test of the file, or of the `describe` that this stands in: all on one Redis, which each test finds
- * empty. `give` is called before each test.
+ * Opens a test gateway for each test of the file, or of the enclosing `describe`. They share one Redis, empty at
+ * the start of each test. `give` is called before each test.
  */
-export function openTestRigs(give: (opened: { redis: RedisServer; rig: TestGateway }) => void): void {
+export function openTestGatewayForEachTest(
+  give: (opened: { redis: RedisServer; testGateway: TestGateway }) => void,
+): void {
   let redis: RedisServer;
-  let rig: TestGateway;
+  let testGateway: TestGateway;
 
   beforeAll(async () => {
     redis = await startRedis();
   });
 
   beforeEach(async () => {
-    rig = await openRig({ store: redis.url });
-    give({ redis, rig });
+    testGateway = await openTestGateway({ store: redis.url });
+    give({ redis, testGateway });
   });
 
   afterEach(async () => {
-    await rig.close();
+    await testGateway.close();
     await redis.command('FLUSHALL');
   });
 

@@ -4,37 +4,37 @@ import { type Upstream, startUpstream } from './upstream.ts';
 import { requireToken } from './upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from './user-agent.ts';
 
-/** A gateway between a provider, an API and browsers, all in this process and on one clock that a test moves. */
+/** A gateway with a provider, an API and browsers, all in this process; a test controls the clock. */
 export type TestGateway = {
   readonly provider: FakeProvider;
-  /** Accepts the access tokens that the provider holds active, and echoes. */
+  /** Echoes requests that have an active access token of the provider. */
   readonly upstream: Upstream;
   readonly gateway: RunningGateway;
   /** A browser, not signed in. */
   readonly agent: UserAgent;
 
-  /** The time of the gateways and the browsers. The provider is on the machine's own. */
+  /** The time of the gateways and the browsers. The provider uses the machine's clock. */
   now(): number;
-  /** Moves that time on, by milliseconds. */
+  /** Advances that time, in milliseconds. */
   advance(ms: number): void;
-  /** From now on that time only moves by `advance`. */
+  /** Stops that time; only `advance` changes it afterwards. */
   stopClock(): void;
-  /** Opens another browser, or one that has the cookies of `like`; it connects to `at`, by default the first gateway. */
+  /** Opens another browser, with the cookies of `like` if given, connected to `at` or to the first gateway. */
   browser(options?: { like?: UserAgent; at?: RunningGateway }): UserAgent;
   /** Starts another gateway behind the same base URL, with the same store. */
   replica(): Promise<RunningGateway>;
   close(): Promise<void>;
 };
 
-/** What differs from the usual gateway; a provider that is given is closed with the rest. */
-export type RigOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'provider'>> & {
+/** Differences from the default gateway; a given provider is closed with it. */
+export type TestGatewayOptions = Partial<Omit<GatewayOptions, 'clock' | 'upstream' | 'provider'>> & {
   provider?: FakeProvider;
-  /** Routes in place of the usual ones, all to the upstream of the rig. */
+  /** Routes instead of the default ones, all to the test gateway's upstream. */
   routes?: Record<string, unknown>[];
 };
 
-/** Opens a rig. */
-export async function openRig({ routes, ...options }: RigOptions = {}): Promise<TestGateway> {
+/** Opens a test gateway. */
+export async function openTestGateway({ routes, ...options }: TestGatewayOptions = {}): Promise<TestGateway> {
   const [provider, upstream] = await Promise.all([options.provider ?? startFakeProvider(), startUpstream()]);
   upstream.respond(requireToken(provider.isAccessTokenActive));
   const config = {

@@ -1,24 +1,24 @@
 import type { FakeProvider } from './fake-provider.ts';
-import type { RefreshTokenBook } from './fake-provider/families.ts';
+import type { LedgerEntry } from './fake-provider/families.ts';
 import type { Upstream } from './upstream.ts';
 
-/** What a run came to, by the books of the provider and the requests that reached the API. */
+/** The result of a run, from the provider's token ledger and the requests that reached the API. */
 export type Balance = {
   /** How many refresh tokens were issued. */
   issued: number;
   /** How many of them were spent. */
   spent: number;
-  /** Those that were sent to the provider more than once. */
-  repeated: RefreshTokenBook[];
-  /** Who has no living grant at the provider any more, by name. */
+  /** Refresh tokens that were sent to the provider more than once. */
+  repeated: LedgerEntry[];
+  /** Names of the users without a living grant at the provider. */
   lost: string[];
-  /** Requests that reached the API with a token of somebody else than their path names. */
+  /** Requests that reached the API with another user's token than their path names. */
   mixUps: string[];
 };
 
-/** Balances the books of a run in which everybody called paths that end in their own name. */
+/** Sums up a run in which every user called paths that end in their own name. */
 export function balance({ provider, upstream }: { provider: FakeProvider; upstream: Upstream }): Balance {
-  const books = provider.books();
+  const tokenLedger = provider.tokenLedger();
   const owners = new Map(
     provider.families.flatMap(({ accessTokens, grant }) =>
       accessTokens.map(({ token }) => [token, grant.subject] as const),
@@ -32,9 +32,9 @@ export function balance({ provider, upstream }: { provider: FakeProvider; upstre
     provider.families.filter(({ alive: lives }) => lives).map(({ grant }) => grant.subject),
   );
   return {
-    issued: books.length,
-    spent: books.filter(({ spent }) => spent > 0).length,
-    repeated: books.filter(({ presented }) => presented > 1),
+    issued: tokenLedger.length,
+    spent: tokenLedger.filter(({ spent }) => spent > 0).length,
+    repeated: tokenLedger.filter(({ presented }) => presented > 1),
     lost: [...new Set(provider.families.map(({ grant }) => grant.subject))].filter(
       (name) => !alive.has(name),
     ),
@@ -42,7 +42,7 @@ export function balance({ provider, upstream }: { provider: FakeProvider; upstre
   };
 }
 
-/** What a run came to, in one line to print. */
+/** The result of a run as one line of text. */
 export function summaryOf(parties: { provider: FakeProvider; upstream: Upstream }): string {
   const { issued, spent, repeated, lost, mixUps } = balance(parties);
   return (

@@ -8,7 +8,7 @@ export type TokenRecorder = {
   close(): void;
 };
 
-/** Listens to every answer of this process for what a token endpoint says. */
+/** Watches the responses of all servers in this process for tokens. */
 export function recordTokens(): TokenRecorder {
   const tokens = new Set<string>();
   const original = ServerResponse.prototype.end;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks again and again until there is an answer, and gives it; a question that fails has none.
+ * Repeats `ask` until it returns a value, and returns that; errors count as no value.
  *
  * @throws Error, with the last failure as its cause, when there is none after twenty seconds.
  */
@@ -10,8 +10,8 @@ export async function until<T>(what: string, ask: () => Promise<T | undefined>):
   let cause: unknown;
   while (Date.now() < deadlineMs) {
     try {
-      const answer = await ask();
-      if (answer !== undefined) return answer;
+      const result = await ask();
+      if (result !== undefined) return result;
     } catch (error) {
       cause = error;
     }

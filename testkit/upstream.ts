@@ -11,7 +11,7 @@ export type Upstream = {
   readonly port: number;
   /** Every request received, in order of arrival. */
   readonly requests: UpstreamRequest[];
-  /** Answers requests in this way from now on. */
+  /** Sets the behaviour for all further requests. */
   respond(behaviour: Behaviour): void;
 
   /** Every upgrade asked for, in order. */

@@ -19,33 +19,33 @@ import { type AgentWebSocket, openWebSocket } from './user-agent/web-socket.ts';
 /** What a request adds to the path. */
 export type AgentRequest = Partial<Sent>;
 
-/** A browser without a screen. Paths are those of its base URL; a whole URL may stand in their place. */
+/** A headless browser. Paths are relative to its base URL; full URLs work as well. */
 export type UserAgent = {
   readonly origin: string;
   readonly cookies: CookieJar;
   /** Puts a cookie in the jar as if the base URL had sent this `Set-Cookie` line. */
   setCookie(line: string): void;
 
-  /** A plain request with the cookies of the origin, and no header a browser would add. Follows nothing. */
+  /** A plain request with the origin's cookies, without browser headers. It follows no redirects. */
   request(path: string, init?: AgentRequest): Promise<AgentResponse>;
   get(path: string, init?: AgentRequest): Promise<AgentResponse>;
   post(path: string, init?: AgentRequest): Promise<AgentResponse>;
-  /** Like `request`, but gives the response before its body, as streams need it. */
+  /** Like `request`, but resolves before the body arrives, for streams. */
   open(path: string, init?: AgentRequest): Promise<OpenResponse>;
-  /** What a script of the page requests: with fetch metadata and, beyond GET and HEAD, `Origin`. */
+  /** A request of a page's script: with fetch metadata and, except for GET and HEAD, `Origin`. */
   fetch(path: string, init?: AgentRequest): Promise<AgentResponse>;
   /** Goes to a page, through up to ten redirects, wherever they lead. */
   navigate(path: string, init?: NavigationInit): Promise<Navigation>;
   /**
    * Signs in by a link to `/auth/login`, as whom the provider decides, or by the hint.
    *
-   * @throws Error with all that was answered on the way, when the callback does not end in 303.
+   * @throws Error with all responses on the way, when the callback's status is not 303.
    */
   signIn(returnTo?: string, options?: { loginHint?: string }): Promise<Navigation>;
   /**
    * Opens a WebSocket from a page of `origin`, by default that of the base URL.
    *
-   * @throws UpgradeRefused when the answer is not 101.
+   * @throws UpgradeRefused when the response is not 101.
    */
   websocket(
     path: string,

@@ -9,11 +9,14 @@ export type Versions = {
 };
 
 /** Follows the records of visitors by the messages that tell all processes of every write. */
-export async function followVersions(fleet: GatewayCluster, visitors: readonly Visitor[]): Promise<Versions> {
+export async function followVersions(
+  cluster: GatewayCluster,
+  visitors: readonly Visitor[],
+): Promise<Versions> {
   const keyOf = new Map(
     await Promise.all(
       visitors.map(async (visitor) => {
-        const { sessionId } = JSON.parse((await visitor.get(fleet.member(0), '/auth/session')).body) as {
+        const { sessionId } = JSON.parse((await visitor.get(cluster.member(0), '/auth/session')).body) as {
           sessionId: string;
         };
         return [visitor.name, sessionId] as const;
@@ -22,7 +25,7 @@ export async function followVersions(fleet: GatewayCluster, visitors: readonly V
   );
 
   const versions = new Map<string, number>();
-  const subscriber = new Redis(fleet.redis.url);
+  const subscriber = new Redis(cluster.redis.url);
   subscriber.on('message', (_channel, message) => {
     const [, key = '', version] = message.split(' ');
     versions.set(key, Number(version));

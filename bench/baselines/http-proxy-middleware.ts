@@ -1,12 +1,12 @@
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Agent, createServer } from 'node:http';
-import { partOptions, servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
+import { workerOptions, serveWorker } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** http-proxy-middleware alone behind Express, with kept-alive connections: no session, and one token for everybody. */
-const { upstream } = partOptions<BaselineOptions>();
+const { upstream } = workerOptions<BaselineOptions>();
 const proxy = createProxyMiddleware({
   target: upstream,
   agent: new Agent({ keepAlive: true }),
@@ -17,4 +17,4 @@ app.use(proxy);
 
 const server = createServer(app).on('upgrade', proxy.upgrade);
 
-servePart({ port: await listen(server), cookie: 'theme=dark' }, {});
+serveWorker({ port: await listen(server), cookie: 'theme=dark' }, {});

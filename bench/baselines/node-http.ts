@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
-import { servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
-import { ANSWER } from '../workload.ts';
+import { serveWorker } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
+import { RESPONSE_BODY } from '../workload.ts';
 
-/** The floor: `node:http` answers by itself what the API would. Nothing that stands on it can cost less. */
+/** The floor: `node:http` sends the API's response itself. No server built on it can cost less. */
 const server = createServer((request, response) => {
   request.resume();
-  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': ANSWER.length });
-  response.end(ANSWER);
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': RESPONSE_BODY.length });
+  response.end(RESPONSE_BODY);
 });
 
-servePart({ port: await listen(server), cookie: 'theme=dark' }, {});
+serveWorker({ port: await listen(server), cookie: 'theme=dark' }, {});

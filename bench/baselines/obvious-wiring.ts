@@ -5,8 +5,8 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Redis } from 'ioredis';
 import { getIronSession, sealData } from 'iron-session';
 import { Agent, createServer, type IncomingMessage } from 'node:http';
-import { partOptions, servePart } from '../part-process.ts';
-import { listen } from '../parts/listen.ts';
+import { workerOptions, serveWorker } from '../worker-process.ts';
+import { listen } from '../workers/listen.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** A request whose session has been found. */
@@ -14,9 +14,9 @@ type Authenticated = IncomingMessage & { accessToken?: string };
 
 /**
  * The obvious wiring of the same packages: for each request helmet, getIronSession, a read of the tokens in Redis, and
- * http-proxy-middleware. It renews nothing, and has no protection against requests of other sites.
+ * http-proxy-middleware. It refreshes no tokens and has no protection against cross-site requests.
  */
-const { upstream, redisUrl } = partOptions<BaselineOptions>();
+const { upstream, redisUrl } = workerOptions<BaselineOptions>();
 const redis = new Redis(redisUrl);
 const seal = { cookieName: 'session', password: randomBytes(32).toString('base64url') };
 
@@ -42,10 +42,10 @@ app.use(
   }),
 );
 
-// As a sign-in would leave it.
+// The session that a sign-in would create.
 const id = randomBytes(32).toString('base64url');
 const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'refresh', idToken: ACCESS_TOKEN };
 await redis.set(`obvious:${id}`, JSON.stringify(tokens));
 const cookie = `${seal.cookieName}=${await sealData({ id }, seal)}`;
 
-servePart({ port: await listen(createServer(app)), cookie }, {});
+serveWorker({ port: await listen(createServer(app)), cookie }, {});

@@ -1,94 +1,97 @@
 import { availableParallelism } from 'node:os';
-import type { Closing } from '../closing.ts';
-import { openStage, type Stage } from '../stage.ts';
-import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import type { Cleanup } from '../cleanup.ts';
+import { openFixture, type Fixture } from '../fixture.ts';
+import { type Candidate, type CandidateId, candidates } from './candidates.ts';
 import { type Figures, noSamples, type Samples, summarise } from './figures.ts';
 import { kinds, type LoadKind, takeSample } from './sample.ts';
 
-/** How often and how long each contender is measured. */
+/** How often and how long each candidate is measured. */
 export type Extent = { rounds: number; seconds: number };
 
-/** What came of the comparison. */
+/** The result of a comparison. */
 export type Comparison = Extent & {
-  /** Of the machine. */
+  /** CPU cores of the machine. */
   cores: number;
   figures: Figures[];
 };
 
-/** So long that the compiler has seen everything. */
+/** Long enough for V8 to optimize the hot code. */
 const WARM_UP_SECONDS = 2;
-/** So long that what was put away while others had their turn is back: V8 gives up most of its young generation. */
+/** Restores the state that V8 drops while idle: it shrinks its young generation. */
 const LEAD_IN_SECONDS = 1;
 
 /**
- * Measures all contenders side by side: all run all the time, and in each round each has its turn, so that whatever else
- * the machine does meanwhile falls on all of them.
+ * Measures all candidates side by side: all of them keep running, and each is loaded once per round, so that other load
+ * on the machine affects all of them.
  */
 export async function compare(options: {
   extent: Extent;
-  only?: readonly ContenderId[] | undefined;
+  only?: readonly CandidateId[] | undefined;
   say: (line: string) => void;
-  closing: Closing;
+  cleanup: Cleanup;
 }): Promise<Comparison> {
   const { extent, only, say } = options;
-  const stage = await openStage(options.closing);
+  const fixture = await openFixture(options.cleanup);
   try {
-    const running = await openContenders(stage, only);
-    const turns = running.map((contender) => ({ contender, samples: noSamples() }));
-    for (const contender of running) {
-      await loadBeforehand(stage, contender, kinds.get, WARM_UP_SECONDS);
-      await loadBeforehand(stage, contender, kinds.post, WARM_UP_SECONDS);
+    const running = await openCandidates(fixture, only);
+    const turns = running.map((candidate) => ({ candidate, samples: noSamples() }));
+    for (const candidate of running) {
+      await loadBeforehand(fixture, candidate, kinds.get, WARM_UP_SECONDS);
+      await loadBeforehand(fixture, candidate, kinds.post, WARM_UP_SECONDS);
     }
     for (let round = 0; round < extent.rounds; round += 1) {
-      // Each round begins with another one: nobody is always measured after the same neighbour.
+      // Rotate the order, so that no candidate always follows the same one.
       const first = round % turns.length;
-      for (const { contender, samples } of [...turns.slice(first), ...turns.slice(0, first)]) {
-        const line = await takeTurn(stage, contender, samples, extent);
-        say(`round ${round + 1} of ${extent.rounds}  ${contenders[contender.id].title.padEnd(38)} ${line}`);
+      for (const { candidate, samples } of [...turns.slice(first), ...turns.slice(0, first)]) {
+        const line = await takeTurn(fixture, candidate, samples, extent);
+        say(`round ${round + 1} of ${extent.rounds}  ${candidates[candidate.id].title.padEnd(38)} ${line}`);
       }
     }
-    const all = new Map(turns.map(({ contender, samples }) => [contender.id, samples]));
-    const figures = running.map((contender) => summarise(contender, all));
+    const all = new Map(turns.map(({ candidate, samples }) => [candidate.id, samples]));
+    const figures = running.map((candidate) => summarise(candidate, all));
     return { ...extent, cores: availableParallelism(), figures };
   } finally {
-    await stage.close();
+    await fixture.close();
   }
 }
 
-async function openContenders(stage: Stage, only: readonly ContenderId[] | undefined): Promise<Contender[]> {
-  const running: Contender[] = [];
-  for (const [name, { open }] of Object.entries(contenders)) {
-    const id = name as ContenderId;
-    if (only?.includes(id) !== false) running.push({ id, ...(await open(stage)) });
+async function openCandidates(
+  fixture: Fixture,
+  only: readonly CandidateId[] | undefined,
+): Promise<Candidate[]> {
+  const running: Candidate[] = [];
+  for (const [name, { open }] of Object.entries(candidates)) {
+    const id = name as CandidateId;
+    if (only?.includes(id) !== false) running.push({ id, ...(await open(fixture)) });
   }
   return running;
 }
 
-/** Loads a contender without measuring it. */
+/** Loads a candidate without measuring it. */
 async function loadBeforehand(
-  stage: Stage,
-  contender: Contender,
+  fixture: Fixture,
+  candidate: Candidate,
   kind: LoadKind,
   seconds: number,
 ): Promise<void> {
-  const { errors } = await takeSample(stage, contender, kind, seconds);
+  const { errors } = await takeSample(fixture, candidate, kind, seconds);
   if (Object.keys(errors).length > 0) {
     throw new Error(
-      `${contenders[contender.id].title} does not answer as it should: ${JSON.stringify(errors)}`,
+      `${candidates[candidate.id].title} returns unexpected responses: ${JSON.stringify(errors)}`,
     );
   }
 }
 
 async function takeTurn(
-  stage: Stage,
-  contender: Contender,
+  fixture: Fixture,
+  candidate: Candidate,
   samples: Samples,
   { seconds }: Extent,
 ): Promise<string> {
-  await loadBeforehand(stage, contender, kinds.get, LEAD_IN_SECONDS);
-  const get = await takeSample(stage, contender, kinds.get, seconds);
-  const post = await takeSample(stage, contender, kinds.post, seconds / 2);
-  const single = await takeSample(stage, contender, kinds.single, seconds / 2);
+  await loadBeforehand(fixture, candidate, kinds.get, LEAD_IN_SECONDS);
+  const get = await takeSample(fixture, candidate, kinds.get, seconds);
+  const post = await takeSample(fixture, candidate, kinds.post, seconds / 2);
+  const single = await takeSample(fixture, candidate, kinds.single, seconds / 2);
   samples.get.push(get);
   samples.post.push(post);
   samples.single.push(single);

@@ -1,19 +1,19 @@
 import { addUp, median } from '../statistics.ts';
-import { type Contender, type ContenderId, contenders } from './contenders.ts';
+import { type Candidate, type CandidateId, candidates } from './candidates.ts';
 import type { KindId, Sample } from './sample.ts';
 
-/** All samples of one contender, one a round. */
+/** All samples of one candidate, one per round. */
 export type Samples = Record<KindId, Sample[]>;
 
-/** Starts with none. */
+/** Creates an empty set of samples. */
 export function noSamples(): Samples {
   return { get: [], post: [], single: [] };
 }
 
-/** The figures of one way of loading, as medians over all rounds, and how many requests were answered in all. */
+/** The figures of one kind of load: medians over all rounds, and the total number of good responses. */
 export type LoadFigures = { [Name in MeasureName]: number } & { answered: number };
 
-/** What is compared of a load. */
+/** The values compared between candidates. */
 const measures = {
   cpuMicros: (sample: Sample) => sample.cpuMicros,
   perSecond: (sample: Sample) => sample.perSecond,
@@ -23,30 +23,30 @@ const measures = {
 };
 type MeasureName = keyof typeof measures;
 
-/** The figures of one contender. Ratios are medians of the ratios within each round. */
+/** The figures of one candidate. Each ratio is the median of the ratios per round. */
 export type Figures = Record<KindId, LoadFigures> & {
-  id: ContenderId;
+  id: CandidateId;
   title: string;
   forwards: boolean;
   errors: Record<string, number>;
   /** How much longer one request takes than one to the API itself (p50), in milliseconds. */
   addedMs: number;
-  /** The same, in requests to the API itself. */
+  /** The same, relative to a direct request to the API. */
   addedToDirect: number;
-  /** The most memory that all its processes ever had. */
+  /** Peak resident memory of all its processes. */
   residentPeakBytes: number;
-  /** Times `node:http` answering by itself. */
+  /** Relative to `node:http` responding by itself. */
   toFloor: Record<KindId, Record<MeasureName, number>> & { memory: number };
-  /** CPU a request of a GET, times that of others. */
-  toOthers: { [Id in ContenderId]?: number };
+  /** CPU time per GET, relative to other candidates. */
+  toOthers: { [Id in CandidateId]?: number };
 };
 
-/** In shares of whose cost that of others is told. */
-const OTHERS: readonly ContenderId[] = ['http-proxy-middleware', 'obvious-wiring'];
+/** The candidates that others are compared with. */
+const OTHERS: readonly CandidateId[] = ['http-proxy-middleware', 'obvious-wiring'];
 
-/** Makes the figures of a contender from all samples of all contenders. */
-export function summarise({ id, forwards }: Contender, all: ReadonlyMap<ContenderId, Samples>): Figures {
-  const samplesOf = (of: ContenderId) => all.get(of) ?? noSamples();
+/** Summarises one candidate, given the samples of all. */
+export function summarise({ id, forwards }: Candidate, all: ReadonlyMap<CandidateId, Samples>): Figures {
+  const samplesOf = (of: CandidateId) => all.get(of) ?? noSamples();
   const own = samplesOf(id);
   const floor = samplesOf('node-http');
   const direct = samplesOf('upstream').single;
@@ -60,7 +60,7 @@ export function summarise({ id, forwards }: Contender, all: ReadonlyMap<Contende
   const others = OTHERS.filter((other) => all.has(other) && other !== id);
   return {
     id,
-    title: contenders[id].title,
+    title: candidates[id].title,
     forwards,
     get: loadFigures(own.get),
     post: loadFigures(own.post),
@@ -88,13 +88,13 @@ function loadFigures(samples: readonly Sample[]): LoadFigures {
   };
 }
 
-/** The median of every measure, over what is given for each round. */
+/** The median of every measure over the rounds. */
 function figuresOf(values: (read: (sample: Sample) => number) => number[]): Record<MeasureName, number> {
   const entries = Object.entries(measures).map(([name, read]) => [name, median(values(read))]);
   return Object.fromEntries(entries) as Record<MeasureName, number>;
 }
 
-/** The ratios within each round, in which both met the same machine. */
+/** The ratio per round: both samples of a round saw the same machine load. */
 function ratios(
   samples: readonly Sample[],
   others: readonly Sample[],

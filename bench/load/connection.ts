@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 
-/** What came of a request: nothing to complain of, or what was wrong. */
+/** The outcome of a request: `ok` or a description of the error. */
 export type Outcome = 'ok' | (string & {});
 
-/** One kept-alive connection, for one request at a time. */
+/** One keep-alive connection that carries one request at a time. */
 export type Connection = {
   send(request: Buffer): void;
   close(): void;
@@ -11,11 +11,11 @@ export type Connection = {
 
 type ConnectionOptions = {
   port: number;
-  /** The body that a good answer has. */
+  /** The expected response body. */
   expected: Buffer;
-  /** Called once for each request that was sent. */
+  /** Called once per sent request. */
   onOutcome(outcome: Outcome): void;
-  /** Called when the connection has ended by itself, after the outcome of a request that was under way. */
+  /** Called when the peer closes the connection, after the outcome of a pending request. */
   onEnd(): void;
 };
 
@@ -23,8 +23,8 @@ const HEAD_END = '\r\n\r\n';
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * Opens a connection to a port of 127.0.0.1, and looks at every byte of every answer. As little is done as that needs:
- * one buffer is read into over and over, and an answer that came in one piece is looked at where it lies.
+ * Opens a connection to a port of 127.0.0.1 and checks every byte of every response. To save CPU time it reuses one read
+ * buffer, and checks a response that arrives in one chunk without copying it.
  */
 export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionOptions): Promise<Connection> {
   const opened = Promise.withResolvers<Connection>();
@@ -45,18 +45,18 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
     onEnd();
   };
   const read = (chunk: Buffer) => {
-    if (!underWay) return end('an answer to nothing');
+    if (!underWay) return end('a response without a request');
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    const answer = readAnswer(bytes, expected);
-    if (answer === undefined) {
-      // The chunk's memory is about to be read into again.
+    const response = readResponse(bytes, expected);
+    if (response === undefined) {
+      // Copy: the next read overwrites the chunk's memory.
       held = held.length === 0 ? Buffer.from(chunk) : bytes;
       return;
     }
     held = NOTHING;
-    if (answer.bytes !== bytes.length)
-      return end(answer.bytes === 0 ? answer.outcome : 'more than an answer');
-    settle(answer.outcome);
+    if (response.bytes !== bytes.length)
+      return end(response.bytes === 0 ? response.outcome : 'more than one response');
+    settle(response.outcome);
   };
   const socket = connect({
     port,
@@ -90,18 +90,19 @@ export function openConnection({ port, expected, onOutcome, onEnd }: ConnectionO
   return opened.promise;
 }
 
-/** Reads one answer; undefined while it is not whole. `bytes` is 0 when nobody can tell where it ends. */
-function readAnswer(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes: number } | undefined {
+/** Reads one response; undefined while it is incomplete. `bytes` is 0 when its length is unknown. */
+function readResponse(bytes: Buffer, expected: Buffer): { outcome: Outcome; bytes: number } | undefined {
   const headEnd = bytes.indexOf(HEAD_END);
   if (headEnd === -1) return undefined;
   const head = bytes.toString('latin1', 0, headEnd);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (!head.startsWith('HTTP/1.1 ') || length === undefined) return { outcome: 'no length', bytes: 0 };
+  if (!head.startsWith('HTTP/1.1 ') || length === undefined)
+    return { outcome: 'no Content-Length', bytes: 0 };
   const bodyAt = headEnd + HEAD_END.length;
   const whole = bodyAt + Number(length);
   if (bytes.length < whole) return undefined;
   const status = head.slice(9, 12);
   if (!status.startsWith('2')) return { outcome: `status ${status}`, bytes: whole };
   const isRight = expected.equals(bytes.subarray(bodyAt, whole));
-  return { outcome: isRight ? 'ok' : 'another body', bytes: whole };
+  return { outcome: isRight ? 'ok' : 'a different body', bytes: whole };
 }

@@ -1,41 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servePart } from '../part-process.ts';
+import { serveWorker } from '../worker-process.ts';
 import { quantile } from '../statistics.ts';
 import { type Connection, type Outcome, openConnection } from './connection.ts';
 
-/** A load: so many connections, each with one request under way at any time, for a time or for a number of requests. */
+/** A load: a number of connections with one request in flight each, for some seconds or some number of requests. */
 export type Load = {
   port: number;
   connections: number;
-  /** Sent one after the other, over and over. */
+  /** Sent in order, repeatedly. */
   requests: readonly string[];
-  /** The body that every answer must have. */
+  /** The expected body of every response. */
   expected: string;
 } & ({ seconds: number } | { count: number });
 
-/** What came of a load. Nothing that was sent is left out: it was answered well, or it is among the errors. */
+/** The result of a load. Every sent request counts as answered or as an error. */
 export type LoadReport = {
   /** How many requests were answered with 2xx and the right body. */
   answered: number;
-  /** How often each other thing happened. */
+  /** How often each error happened. */
   errors: Record<string, number>;
   seconds: number;
-  /** Of good answers, in milliseconds. */
+  /** Latency of good responses, in milliseconds. */
   p50: number;
   p99: number;
   max: number;
-  /** How busy this process was: near 1, it is the load and not the contender that was measured. */
+  /** CPU utilization of this process: near 1, the load generator was the bottleneck. */
   busy: number;
 };
 
 export type LoadShape = {
-  hello: null;
-  answers: { run(load: Load): Promise<LoadReport> };
+  ready: null;
+  commands: { run(load: Load): Promise<LoadReport> };
 };
 
-/** How long an answer may take before it counts as an error, in milliseconds. */
-const PATIENCE_MS = 15_000;
-/** How long a connection that cannot be opened is left alone, in milliseconds. */
+/** After this time without a response, a request counts as an error. */
+const RESPONSE_TIMEOUT_MS = 15_000;
+/** The pause before a failed connection is opened again, in milliseconds. */
 const PAUSE_MS = 20;
 
 async function run(load: Load): Promise<LoadReport> {
@@ -48,17 +48,17 @@ async function run(load: Load): Promise<LoadReport> {
     else errors[outcome] = (errors[outcome] ?? 0) + 1;
   };
   const plan = createPlan(load, requests);
-  const lanes = await Promise.all(
-    Array.from({ length: load.connections }, () => openLane({ port: load.port, expected, note })),
+  const connections = await Promise.all(
+    Array.from({ length: load.connections }, () => openLoadConnection({ port: load.port, expected, note })),
   );
 
   const before = process.cpuUsage();
   const startedMs = performance.now();
   plan.start(startedMs);
-  await Promise.all(lanes.map((lane) => lane.drive(plan.next)));
+  await Promise.all(connections.map((connection) => connection.drive(plan.next)));
   const elapsedMs = performance.now() - startedMs;
   const { user, system } = process.cpuUsage(before);
-  for (const lane of lanes) lane.close();
+  for (const connection of connections) connection.close();
 
   const sorted = Float64Array.from(latencies).sort();
   return {
@@ -72,7 +72,7 @@ async function run(load: Load): Promise<LoadReport> {
   };
 }
 
-/** Gives the requests one after the other, and nothing any more when the time or the number is over. */
+/** Returns the requests in order, and undefined once the time or the count is used up. */
 function createPlan(load: Load, requests: readonly Buffer[]) {
   let taken = 0;
   let endsMs = Infinity;
@@ -88,8 +88,8 @@ function createPlan(load: Load, requests: readonly Buffer[]) {
   };
 }
 
-/** A place for one request at a time, with a connection that is opened again when it ends. */
-async function openLane(options: {
+/** Sends one request at a time and reopens its connection when that ends. */
+async function openLoadConnection(options: {
   port: number;
   expected: Buffer;
   note: (outcome: Outcome, latencyMs: number) => void;
@@ -111,15 +111,15 @@ async function openLane(options: {
   return {
     close: () => connection?.close(),
 
-    /** Sends what `next` gives until it gives nothing more. No promise stands between answer and request: they cost. */
+    /** Sends requests until `next` returns undefined. No promise per request: it would cost CPU time. */
     drive: (next: () => Buffer | undefined) =>
       new Promise<void>((resolve) => {
         let sentMs = Infinity;
         const watch = setInterval(() => {
-          if (performance.now() - sentMs < PATIENCE_MS) return;
+          if (performance.now() - sentMs < RESPONSE_TIMEOUT_MS) return;
           connection?.close();
           connection = undefined;
-          settle('no answer');
+          settle('no response');
         }, 1000);
         const take = () => {
           const request = next();
@@ -145,7 +145,7 @@ async function openLane(options: {
         settle = (outcome) => {
           note(outcome, performance.now() - sentMs);
           sentMs = Infinity;
-          // A connection that ends says so after the outcome.
+          // `onEnd` comes after the outcome.
           if (outcome === 'ok') take();
           else setImmediate(take);
         };
@@ -154,4 +154,4 @@ async function openLane(options: {
   };
 }
 
-servePart(null, { run });
+serveWorker(null, { run });

@@ -10,26 +10,26 @@ const copy = `
   end`;
 
 const TTL_MS = 12 * 3600 * 1000;
-const COPIES_A_CALL = 20_000;
+const COPIES_PER_CALL = 20_000;
 
-/** Every key that is there. */
+/** Lists every key. */
 export async function listKeys(redis: RedisServer): Promise<Set<string>> {
   return new Set((await redis.command('KEYS', '*')) as string[]);
 }
 
 /**
- * Copies some keys so many times, under names of the same length. What the copies hold can be of no use, since a record
- * opens under its own name only: they are there to be many, and weigh what the originals weigh.
+ * Copies keys a number of times, under names of the same length. The gateway cannot open the copies, since a record
+ * opens only under its own name; they only take the same memory as the originals.
  */
-export async function multiply(redis: RedisServer, keys: readonly string[], times: number): Promise<void> {
+export async function copyKeys(redis: RedisServer, keys: readonly string[], times: number): Promise<void> {
   const dumped = await Promise.all(keys.map((key) => dump(redis, key)));
-  for (let first = 0; first < times; first += COPIES_A_CALL) {
-    const last = Math.min(times, first + COPIES_A_CALL) - 1;
+  for (let first = 0; first < times; first += COPIES_PER_CALL) {
+    const last = Math.min(times, first + COPIES_PER_CALL) - 1;
     await redis.command('EVAL', copy, keys.length, ...keys, first, last, TTL_MS, ...dumped);
   }
 }
 
-/** What a key holds, as RESTORE takes it; a command of a script, whose answer is hexadecimal text. */
+/** The DUMP of a key, for RESTORE. A script returns it as hexadecimal text, which survives the reply's decoding. */
 async function dump(redis: RedisServer, key: string): Promise<Buffer> {
   const script = `return (string.gsub(redis.call('DUMP', KEYS[1]), '.', function(byte)
     return string.format('%02x', string.byte(byte))

@@ -12,7 +12,7 @@ import type { Report, Table } from './report.ts';
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const PLOT = fileURLToPath(new URL('../../docs/performance.svg', import.meta.url));
 
-/** Writes results into the page on performance, and draws its picture anew. */
+/** Writes the results into docs/performance.md and redraws its chart. */
 export async function writePage(results: Results): Promise<void> {
   writeFileSync(PAGE, await renderPage(readFileSync(PAGE, 'utf8'), results));
   if (results.requests !== undefined) {
@@ -20,7 +20,7 @@ export async function writePage(results: Results): Promise<void> {
   }
 }
 
-/** Puts results between the marks of their subjects. What stands outside of them is written by hand, and stays. */
+/** Inserts results between the markers of their subjects. Text outside the markers is handwritten and stays. */
 export async function renderPage(text: string, results: Results): Promise<string> {
   let page = text;
   for (const [name, result] of Object.entries(results)) {
@@ -32,7 +32,7 @@ export async function renderPage(text: string, results: Results): Promise<string
   return format(page, { ...options, parser: 'markdown' });
 }
 
-/** Puts a text between the marks of a subject. */
+/** Inserts text between the markers of a subject. */
 function between(page: string, id: StudyId, text: string): string {
   const [begin, end] = [`<!-- bench:${id} -->`, `<!-- /bench:${id} -->`];
   const [before, rest] = cut(page, begin);

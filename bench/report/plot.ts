@@ -10,7 +10,7 @@ const ROW_HEIGHT = 46;
 const BAR_HEIGHT = 13;
 const TOP = 92;
 
-/** Draws what a request costs each contender, in shares of what it costs `node:http`, as an SVG. */
+/** Draws the CPU cost per request of each candidate, relative to `node:http`, as an SVG. */
 export function drawComparison({ figures }: Comparison): string {
   const shown = figures.filter(({ id }) => id !== 'upstream');
   const largest = Math.max(
@@ -19,7 +19,7 @@ export function drawComparison({ figures }: Comparison): string {
   const height = TOP + shown.length * ROW_HEIGHT + 20;
   const rows = shown.map((one, at) => drawRow(one, TOP + at * ROW_HEIGHT, BAR_WIDTH / largest));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title description">
-  <title id="title">CPU time of a request, in times that of node:http answering by itself</title>
+  <title id="title">CPU time per request, relative to node:http responding by itself</title>
   <desc id="description">${shown.map((one) => `${one.title}: ${number(one.toFloor.get.cpuMicros, 1)} for a GET, ${number(one.toFloor.post.cpuMicros, 1)} for a POST.`).join(' ')}</desc>
   <style>
     svg { --ground: #fbfbf9; --ink: #17181c; --quiet: #5d616a; --line: #d5d6d1; --own: #1d4ed8; --other: #9aa0ab }
@@ -36,8 +36,8 @@ export function drawComparison({ figures }: Comparison): string {
   </style>
 
   <rect class="ground" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="14" />
-  <text class="title" x="32" y="42">CPU time of a request, in times that of node:http answering by itself</text>
-  <text class="note" x="32" y="66">32 connections; above GET, below POST; all processes of each contender; less is better</text>
+  <text class="title" x="32" y="42">CPU time per request, relative to node:http responding by itself</text>
+  <text class="note" x="32" y="66">32 connections; upper bar GET, lower bar POST; all processes of each candidate; less is better</text>
 
 ${rows.join('\n')}
 </svg>

@@ -1,14 +1,14 @@
 import { styleText } from 'node:util';
 import type { Report, Table } from './report.ts';
 
-/** Writes a report as text for a terminal; errors last, where they are seen. */
+/** Formats a report for a terminal; errors come last, where they are visible. */
 export function renderText({ tables, statements, errors }: Report): string {
   return [
     ...tables.map(renderTable),
     statements.map((statement) => `  ${statement}`).join('\n'),
     errors.length === 0
       ? styleText('green', '✓ no errors')
-      : styleText('red', [`✗ ERRORS: the figures above are not to be trusted`, ...errors].join('\n  ✗ ')),
+      : styleText('red', [`✗ ERRORS: the figures above are not reliable`, ...errors].join('\n  ✗ ')),
   ].join('\n\n');
 }
 

@@ -1,23 +1,23 @@
 import type { BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
+import { startWorker } from '../worker.ts';
 import { megabytes, number, times, withRatio } from '../report/quantity.ts';
-import { type Report, tellErrors } from '../report/report.ts';
-import { openStage, type Stage } from '../stage.ts';
+import { type Report, errorLines } from '../report/report.ts';
+import { openFixture, type Fixture } from '../fixture.ts';
 import { addUp } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 import { readUsage } from '../usage.ts';
-import { ANSWER, requestText } from '../workload.ts';
+import { RESPONSE_BODY, requestText } from '../workload.ts';
 
-/** The memory of a program after so many requests, in bytes. */
-type Look = { requests: number; residentBytes: number };
-type Course = { title: string; looks: Look[]; residentPeakBytes: number };
-type MemoryFigures = { sessions: number; courses: Course[]; errors: Record<string, number> };
+/** Resident memory after a number of requests, in bytes. */
+type MemorySample = { requests: number; residentBytes: number };
+type MemorySeries = { title: string; samples: MemorySample[]; residentPeakBytes: number };
+type MemoryFigures = { sessions: number; series: MemorySeries[]; errors: Record<string, number> };
 
-const LOOKS = 10;
+const SAMPLES = 10;
 
-/** What a process holds on to as requests become many. */
+/** Shows whether memory grows with the number of requests. */
 export const memory: Study<MemoryFigures> = {
-  title: 'Resident memory with many sessions in the read cache, as requests become many',
+  title: 'Resident memory with many sessions in the read cache, over a growing number of requests',
   cases: [],
 
   async measure(effort) {
@@ -26,73 +26,70 @@ export const memory: Study<MemoryFigures> = {
       usual: { sessions: 10_000, requests: 200_000 },
       long: { sessions: 10_000, requests: 1_000_000 },
     });
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
       const errors: Record<string, number>[] = [];
       const measure = async (title: string, pid: number, port: number, texts: readonly string[]) => {
-        const looks: Look[] = [{ requests: 0, residentBytes: readUsage(pid).residentBytes }];
-        for (let look = 1; look <= LOOKS; look += 1) {
-          const count = requests / LOOKS;
-          const report = await stage.load.ask('run', {
+        const samples: MemorySample[] = [{ requests: 0, residentBytes: readUsage(pid).residentBytes }];
+        for (let look = 1; look <= SAMPLES; look += 1) {
+          const count = requests / SAMPLES;
+          const report = await fixture.load.ask('run', {
             port,
             connections: 32,
             requests: texts,
-            expected: ANSWER,
+            expected: RESPONSE_BODY,
             count,
           });
           errors.push(report.errors);
           const { residentBytes } = readUsage(pid);
-          looks.push({ requests: look * count, residentBytes });
+          samples.push({ requests: look * count, residentBytes });
           effort.say(`${title}: ${number(look * count)} requests, ${megabytes(residentBytes)}`);
         }
-        return { title, looks, residentPeakBytes: readUsage(pid).residentPeakBytes };
+        return { title, samples, residentPeakBytes: readUsage(pid).residentPeakBytes };
       };
 
-      const floor = await stage.open(startPart<BaselineShape>('baselines/node-http.ts'));
-      const { port, cookie } = floor.hello;
-      const gateway = await openGateway(stage);
+      const floor = await fixture.open(startWorker<BaselineShape>('baselines/node-http.ts'));
+      const { port, cookie } = floor.ready;
+      const gateway = await openGateway(fixture);
       const names = Array.from({ length: sessions }, (_, at) => `person-${at}`);
       const cookies = await gateway.signIn(names);
       effort.say(`${number(sessions)} people are signed in`);
       const texts = cookies.map((own) => requestText('GET', { port: gateway.port, cookie: own }));
       return {
         sessions,
-        courses: [
+        series: [
           await measure('node:http', floor.pid, port, [requestText('GET', { port, cookie })]),
           await measure('Coatcheck', gateway.pid, gateway.port, texts),
         ],
         errors: addUp(errors),
       };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
-  report({ sessions, courses, errors }): Report {
-    const [floor, own] = courses;
-    const last = own?.looks.at(-1)?.residentBytes ?? NaN;
-    const half = own?.looks[LOOKS / 2]?.residentBytes ?? NaN;
+  report({ sessions, series, errors }): Report {
+    const [floor, own] = series;
+    const last = own?.samples.at(-1)?.residentBytes ?? NaN;
+    const half = own?.samples[SAMPLES / 2]?.residentBytes ?? NaN;
     return {
       tables: [
         {
-          title: `Resident memory, ${number(sessions)} sessions in the read cache (in brackets: times node:http)`,
-          columns: ['requests', ...courses.map(({ title }) => title)],
+          title: `Resident memory, ${number(sessions)} sessions in the read cache (in brackets: relative to node:http)`,
+          columns: ['requests', ...series.map(({ title }) => title)],
           rows: [
-            ...(own?.looks ?? []).map(({ requests }, at) => [
+            ...(own?.samples ?? []).map(({ requests }, at) => [
               number(requests),
-              ...courses.map(({ looks }) =>
-                memoryCell(looks[at]?.residentBytes, floor?.looks[at]?.residentBytes),
+              ...series.map(({ samples }) =>
+                memoryCell(samples[at]?.residentBytes, floor?.samples[at]?.residentBytes),
               ),
             ]),
-            [
-              'the most ever',
-              ...courses.map((one) => memoryCell(one.residentPeakBytes, floor?.residentPeakBytes)),
-            ],
+            ['peak', ...series.map((one) => memoryCell(one.residentPeakBytes, floor?.residentPeakBytes))],
           ],
         },
       ],
-      statements: [`At the end Coatcheck has ${times(last / half)} the memory that it had half-way.`],
-      errors: tellErrors('memory', errors),
+      statements: [`At the end, Coatcheck uses ${times(last / half)} the memory that it used halfway.`],
+      errors: errorLines('memory', errors),
     };
   },
 };
@@ -101,9 +98,9 @@ function memoryCell(bytes = NaN, floor = NaN): string {
   return withRatio(megabytes(bytes), bytes / floor);
 }
 
-/** A gateway whose cache keeps everybody for as long as this takes. */
-function openGateway(stage: Stage) {
-  return stage.coatcheck({
+/** A gateway whose read cache keeps all sessions during the study. */
+function openGateway(fixture: Fixture) {
+  return fixture.coatcheck({
     keyPrefix: 'memory:',
     session: { cache: { maxAge: '60s' } },
     config: { rateLimit: { login: 0, callback: 0 } },

@@ -1,61 +1,84 @@
 import { number, quantity, times, withRatio } from '../report/quantity.ts';
-import { type Report, tellErrors } from '../report/report.ts';
-import { openStage } from '../stage.ts';
+import { type Report, errorLines } from '../report/report.ts';
+import { openFixture } from '../fixture.ts';
 import type { Study } from '../study.ts';
 import { measureAhead, type RefreshAhead, SHORT_SECONDS } from './refresh/ahead.ts';
-import { CROWD, type Crowd, measureCrowd, TOKEN_DELAY_MS } from './refresh/crowd.ts';
+import {
+  CONCURRENT_REQUESTS,
+  type ConcurrentRequests,
+  measureConcurrentRequests,
+  TOKEN_DELAY_MS,
+} from './refresh/concurrent-requests.ts';
 
-/** What was measured of renewals. */
-type RefreshFigures = { ahead: RefreshAhead; crowds: Crowd[]; tokenDelayMs: number; deadFamilies: number };
+/** The figures of refreshes. */
+type RefreshFigures = {
+  ahead: RefreshAhead;
+  concurrentRequests: ConcurrentRequests[];
+  tokenDelayMs: number;
+  deadFamilies: number;
+};
 
-/** What people notice of tokens that are renewed. */
+/** Measures what users notice of token refreshes. */
 export const refresh: Study<RefreshFigures> = {
-  title: 'Requests while tokens are renewed, and when all meet one that is over',
+  title: 'Requests while tokens are refreshed, and concurrent requests with an expired token',
   cases: [],
 
   async measure(effort) {
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
-      const crowds: Crowd[] = [];
-      for (const processes of [1, 2, 4]) crowds.push(await measureCrowd(stage, effort, processes));
-      const ahead = await measureAhead(stage, effort);
-      const deadFamilies = await stage.provider.ask('deadFamilies');
-      return { ahead, crowds, tokenDelayMs: TOKEN_DELAY_MS, deadFamilies };
+      const concurrentRequests: ConcurrentRequests[] = [];
+      for (const processes of [1, 2, 4])
+        concurrentRequests.push(await measureConcurrentRequests(fixture, effort, processes));
+      const ahead = await measureAhead(fixture, effort);
+      const deadFamilies = await fixture.provider.ask('deadFamilies');
+      return { ahead, concurrentRequests, tokenDelayMs: TOKEN_DELAY_MS, deadFamilies };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
-  report: ({ ahead, crowds, tokenDelayMs, deadFamilies }): Report => ({
+  report: ({ ahead, concurrentRequests, tokenDelayMs, deadFamilies }): Report => ({
     tables: [
       {
-        title: `Renewed ahead: tokens of ${SHORT_SECONDS} s, ${ahead.people} people (in brackets: times no renewal)`,
+        title: `Refresh ahead of expiry: tokens of ${SHORT_SECONDS} s, ${ahead.people} users (in brackets: relative to no refresh)`,
         columns: ['', 'p50', 'p99'],
         rows: [
-          ['no renewal', ...quantiles(ahead.calm, { p50: 1, p99: 1 })],
-          [`${number(ahead.refreshes)} renewals meanwhile`, ...quantiles(ahead.renewing, ahead.ratio)],
+          ['no refresh', ...quantiles(ahead.withoutRefresh, { p50: 1, p99: 1 })],
+          [
+            `${number(ahead.refreshes)} refreshes during the run`,
+            ...quantiles(ahead.withRefresh, ahead.ratio),
+          ],
         ],
       },
       {
-        title: `${CROWD} requests at once on a token that is over; the token endpoint takes ${tokenDelayMs} ms`,
-        columns: ['', 'token calls', 'slowest, median', 'slowest of all', 'token alive: slowest, median'],
-        rows: crowds.map((crowd) => [
-          crowd.processes === 1 ? '1 process' : `${crowd.processes} processes`,
-          number(crowd.tokenCalls.most),
-          withRatio(quantity(crowd.slowestMs.median, 'ms', 1), crowd.slowestMs.median / tokenDelayMs),
-          withRatio(quantity(crowd.slowestMs.max, 'ms', 1), crowd.slowestMs.max / tokenDelayMs),
-          withRatio(quantity(crowd.usualSlowestMs, 'ms', 1), crowd.usualSlowestMs / tokenDelayMs),
+        title: `${CONCURRENT_REQUESTS} concurrent requests with an expired token; the token endpoint takes ${tokenDelayMs} ms`,
+        columns: ['', 'token calls', 'slowest, median', 'slowest overall', 'valid token: slowest, median'],
+        rows: concurrentRequests.map((sendConcurrently) => [
+          sendConcurrently.processes === 1 ? '1 process' : `${sendConcurrently.processes} processes`,
+          number(sendConcurrently.tokenCalls.most),
+          withRatio(
+            quantity(sendConcurrently.slowestMs.median, 'ms', 1),
+            sendConcurrently.slowestMs.median / tokenDelayMs,
+          ),
+          withRatio(
+            quantity(sendConcurrently.slowestMs.max, 'ms', 1),
+            sendConcurrently.slowestMs.max / tokenDelayMs,
+          ),
+          withRatio(
+            quantity(sendConcurrently.validTokenSlowestMs, 'ms', 1),
+            sendConcurrently.validTokenSlowestMs / tokenDelayMs,
+          ),
         ]),
       },
     ],
     statements: [
-      `p99 while tokens are renewed: ${times(ahead.ratio.p99)} p99 without.`,
-      'In brackets of the second table: times what the token endpoint takes by itself.',
+      `p99 while tokens are refreshed: ${times(ahead.ratio.p99)} p99 without.`,
+      'Brackets in the second table: relative to the time that the token endpoint takes.',
     ],
     errors: [
-      ...tellErrors('renewed ahead', ahead.errors),
-      ...crowds.flatMap(({ processes, errors }) => tellErrors(`${processes} processes`, errors)),
-      ...crowds
+      ...errorLines('refreshed ahead', ahead.errors),
+      ...concurrentRequests.flatMap(({ processes, errors }) => errorLines(`${processes} processes`, errors)),
+      ...concurrentRequests
         .filter(({ tokenCalls }) => tokenCalls.fewest !== 1 || tokenCalls.most !== 1)
         .map(
           ({ processes, tokenCalls: { fewest, most } }) =>

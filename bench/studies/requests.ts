@@ -1,18 +1,18 @@
 import { type Comparison, compare } from '../comparison/comparison.ts';
-import { type ContenderId, contenders } from '../comparison/contenders.ts';
+import { type CandidateId, candidates } from '../comparison/candidates.ts';
 import type { Figures } from '../comparison/figures.ts';
 import type { KindId } from '../comparison/sample.ts';
 import { megabytes, number, quantity, shareOf, times, withRatio } from '../report/quantity.ts';
-import { type Report, type Table, tellErrors } from '../report/report.ts';
+import { type Report, type Table, errorLines } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
 
-/** Needed by every other case: the one is what they are compared with, the other what they stand before. */
-const ALWAYS: readonly ContenderId[] = ['upstream', 'node-http'];
+/** Always measured: the API behind the candidates, and the baseline of every ratio. */
+const ALWAYS: readonly CandidateId[] = ['upstream', 'node-http'];
 
-/** What a request costs, beside the floor and beside what else one might have built. */
+/** Measures the cost of a request, compared with `node:http` and with other solutions. */
 export const requests: Study<Comparison> = {
-  title: 'CPU, rate, latency and memory of requests, beside node:http and the obvious wiring',
-  cases: Object.keys(contenders),
+  title: 'CPU time, rate, latency and memory of requests, compared with node:http and the obvious wiring',
+  cases: Object.keys(candidates),
 
   measure: (effort) =>
     compare({
@@ -21,13 +21,13 @@ export const requests: Study<Comparison> = {
         usual: { rounds: 9, seconds: 2 },
         long: { rounds: 15, seconds: 6 },
       }),
-      only: effort.only && [...ALWAYS, ...(effort.only as ContenderId[])],
+      only: effort.only && [...ALWAYS, ...(effort.only as CandidateId[])],
       say: effort.say,
-      closing: effort.closing,
+      cleanup: effort.cleanup,
     }),
 
   report({ cores, figures }): Report {
-    const find = (id: ContenderId) => figures.find((one) => one.id === id);
+    const find = (id: CandidateId) => figures.find((one) => one.id === id);
     return {
       tables: [
         tableOf('GET, 32 connections', 'get', figures),
@@ -39,9 +39,9 @@ export const requests: Study<Comparison> = {
         ...compareWorkers(cores, find('coatcheck'), find('coatcheck-2')),
         ...figures
           .filter(({ get }) => get.busy > 0.9)
-          .map(({ title }) => `The load itself was the limit of ${title}: of that, read the CPU time only.`),
+          .map(({ title }) => `The load generator limited ${title}: use only its CPU time.`),
       ],
-      errors: figures.flatMap(({ title, errors }) => tellErrors(title, errors)),
+      errors: figures.flatMap(({ title, errors }) => errorLines(title, errors)),
     };
   },
 };
@@ -49,14 +49,14 @@ export const requests: Study<Comparison> = {
 function tableOf(title: string, kind: KindId, figures: readonly Figures[]): Table {
   const isFirst = kind === 'get';
   return {
-    title: `${title} (in brackets: times node:http${isFirst ? '; of added time: times a request to the API' : ''})`,
+    title: `${title} (in brackets: relative to node:http${isFirst ? '; added latency: relative to a direct request to the API' : ''})`,
     columns: [
       '',
-      'CPU a request',
+      'CPU per request',
       'requests/s',
       'p50',
       'p99',
-      ...(isFirst ? ['added, one connection', 'memory, peak'] : []),
+      ...(isFirst ? ['added latency, one connection', 'peak memory'] : []),
     ],
     rows: figures.map((one) => {
       const { [kind]: figure, toFloor } = one;
@@ -82,16 +82,18 @@ function compareCpu(one: Figures | undefined): string[] {
   if (one === undefined) return [];
   const { toFloor, toOthers } = one;
   const others = Object.entries(toOthers).map(([id, ratio]) =>
-    shareOf(ratio, contenders[id as ContenderId].title),
+    shareOf(ratio, candidates[id as CandidateId].title),
   );
-  const parts = [shareOf(toFloor.get.cpuMicros, contenders['node-http'].title), ...others];
-  return [`CPU a request, ${one.title}: ${parts.join(', ')}.`];
+  const parts = [shareOf(toFloor.get.cpuMicros, candidates['node-http'].title), ...others];
+  return [`CPU per request, ${one.title}: ${parts.join(', ')}.`];
 }
 
 function compareWorkers(cores: number, one: Figures | undefined, two: Figures | undefined): string[] {
   if (one === undefined || two === undefined) return [];
   return [
-    `Two workers answer ${times(two.get.perSecond / one.get.perSecond)} the requests of one` +
-      (cores < 4 ? `; load and API share their ${cores} cores here, which leaves them no second one.` : '.'),
+    `Two workers serve ${times(two.get.perSecond / one.get.perSecond)} the requests of one` +
+      (cores < 4
+        ? `; the load generator and the API share the ${cores} cores, so the second worker has no core of its own.`
+        : '.'),
   ];
 }

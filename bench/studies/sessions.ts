@@ -1,17 +1,17 @@
 import { startRedis } from '../../testkit/redis-server.ts';
-import type { TokenSizes } from '../parts/provider.ts';
+import type { TokenSizes } from '../workers/provider.ts';
 import { scanningCommands } from '../redis/statistics.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
-import { type Report, tellErrors } from '../report/report.ts';
-import { openStage } from '../stage.ts';
+import { type Report, errorLines } from '../report/report.ts';
+import { openFixture } from '../fixture.ts';
 import { addUp } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
-import { kindOf, openCity, populate, weighJson } from './sessions/city.ts';
+import { kindOf, openPopulatedGateway, populate, measureJsonBytes } from './sessions/populated-gateway.ts';
 import { compareCosts, type Cost } from './sessions/costs.ts';
 import type { Phase } from './sessions/phases.ts';
 import { visit } from './sessions/visits.ts';
 
-/** What was measured of many sessions. */
+/** The figures of many sessions. */
 type SessionFigures = {
   few: { sessions: number; cost: Cost };
   many: { sessions: number; cost: Cost };
@@ -25,9 +25,9 @@ type SessionFigures = {
 
 const FEW = 1_000;
 
-/** What happens as sessions become many. */
+/** Measures how cost and memory grow with the number of sessions. */
 export const sessions: Study<SessionFigures> = {
-  title: 'A million sessions: cost of a request, memory, and the commands of Redis',
+  title: 'A million sessions: CPU per request, memory, and Redis commands',
   cases: [],
 
   async measure(effort) {
@@ -36,23 +36,23 @@ export const sessions: Study<SessionFigures> = {
       usual: { count: 1_000_000, visitors: 10_000 },
       long: { count: 1_000_000, visitors: 10_000 },
     });
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
-      const few = await openCity(stage, stage.redis);
-      const many = await openCity(stage, await stage.open(startRedis()));
-      const jsonBytes = await weighJson(await stage.open(startRedis()), visitors);
+      const few = await openPopulatedGateway(fixture, fixture.redis);
+      const many = await openPopulatedGateway(fixture, await fixture.open(startRedis()));
+      const jsonBytes = await measureJsonBytes(await fixture.open(startRedis()), visitors);
       await populate(few, FEW);
       const bytesASession = await populate(many, count);
       effort.say(`${number(count)} sessions are in Redis, ${kilobytes(bytesASession, 2)} each`);
 
-      const costs = await compareCosts(stage, effort, few, many);
-      const { phases, errors } = await visit(stage, effort, many, visitors);
+      const costs = await compareCosts(fixture, effort, few, many);
+      const { phases, errors } = await visit(fixture, effort, many, visitors);
       return {
         few: { sessions: FEW, cost: costs.few },
         many: { sessions: count, cost: costs.many },
         ratio: costs.ratio,
         memory: {
-          tokens: await stage.provider.ask('tokenSizes'),
+          tokens: await fixture.provider.ask('tokenSizes'),
           keys: many.pattern.map(kindOf),
           bytesASession,
           bytesAsJson: jsonBytes,
@@ -62,35 +62,35 @@ export const sessions: Study<SessionFigures> = {
         errors: addUp([costs.errors, errors]),
       };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
   report: ({ few, many, ratio, memory, phases, scanning, errors }): Report => ({
     tables: [
       {
-        title: 'GET, 32 connections, read cache off (in brackets: times the fewer sessions)',
-        columns: ['sessions in Redis', 'CPU a request', 'time of Redis a request', 'p50', 'p99'],
+        title: 'GET, 32 connections, read cache off (in brackets: relative to the fewer sessions)',
+        columns: ['sessions in Redis', 'CPU per request', 'Redis time per request', 'p50', 'p99'],
         rows: [
           costRow(few.sessions, few.cost, { cpuMicros: 1, redisMicros: 1, p50: 1, p99: 1 }),
           costRow(many.sessions, many.cost, ratio),
         ],
       },
       {
-        title: 'Memory of Redis a session (in brackets: times the bare JSON)',
+        title: 'Redis memory per session (in brackets: relative to the plain JSON)',
         columns: ['', 'memory', 'keys'],
         rows: [
-          ['the tokens alone, as JSON, in one key', withRatio(kilobytes(memory.bytesAsJson, 2), 1), '1'],
+          ['only the tokens, as JSON, in one key', withRatio(kilobytes(memory.bytesAsJson, 2), 1), '1'],
           [
-            'a session, sealed, with its indexes',
+            'a sealed session with its indexes',
             withRatio(kilobytes(memory.bytesASession, 2), memory.bytesASession / memory.bytesAsJson),
             number(memory.keys.length),
           ],
         ],
       },
       {
-        title: `With ${number(many.sessions)} sessions there (in brackets: times a request of few sessions)`,
-        columns: ['', 'sessions', 'CPU each', 'time of Redis each', 'a second'],
+        title: `With ${number(many.sessions)} sessions in Redis (in brackets: relative to a request with few sessions)`,
+        columns: ['', 'sessions', 'CPU each', 'Redis time each', 'per second'],
         rows: phases.map((phase) => [
           phase.what,
           number(phase.count),
@@ -102,10 +102,12 @@ export const sessions: Study<SessionFigures> = {
     ],
     statements: [
       `The access token has ${number(memory.tokens.access)} bytes, the ID token ${number(memory.tokens.id)}; the keys of a session: ${memory.keys.join(', ')}.`,
-      ...phases.map(({ what, commands }) => `Commands of Redis, ${what}: ${commands.join(', ')}.`),
-      scanning.length === 0 ? 'No command scans.' : `Commands that scan: ${scanning.join(', ')}.`,
+      ...phases.map(({ what, commands }) => `Redis commands, ${what}: ${commands.join(', ')}.`),
+      scanning.length === 0
+        ? 'No command scans the keyspace.'
+        : `Commands that scan: ${scanning.join(', ')}.`,
     ],
-    errors: [...tellErrors('sessions', errors), ...scanning.map((name) => `${name} was called, which scans`)],
+    errors: [...errorLines('sessions', errors), ...scanning.map((name) => `${name} was called, which scans`)],
   }),
 };
 

@@ -1,36 +1,36 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openLongStage } from '../long-stage.ts';
+import { openStreamFixture } from '../stream-fixture.ts';
 import { watchMemory } from '../memory-watch.ts';
 import { kilobytes, number, quantity, withRatio } from '../report/quantity.ts';
 import type { Report } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
 import { readUsage } from '../usage.ts';
 
-/** Many WebSockets over which nothing is said. */
+/** The cost of idle WebSockets. */
 type Idle = { title: string; count: number; bytesEach: number; cpuMicrosEach: number };
 type SocketFigures = { figures: Idle[]; errors: string[] };
 
-/** What idle WebSockets cost. */
+/** Measures the cost of idle WebSockets. */
 export const sockets: Study<SocketFigures> = {
-  title: 'Idle WebSockets: memory, and the CPU time of opening one',
+  title: 'Idle WebSockets: memory, and the CPU time to open one',
   cases: [],
 
   async measure(effort) {
     const count = byLength(effort, { quick: 1000, usual: 5000, long: 5000 });
-    const stage = await openLongStage(effort.closing);
+    const fixture = await openStreamFixture(effort.cleanup);
     try {
       const figures: Idle[] = [];
       const errors: string[] = [];
-      for (const passage of stage.passages) {
-        const { pid, title } = passage;
-        const { browsers } = stage;
-        // What the first ones of all make the process take is no cost of one more.
-        await browsers.ask('openSockets', { ...passage, count: 200 });
-        await browsers.ask('leave');
+      for (const proxy of fixture.proxies) {
+        const { pid, title } = proxy;
+        const { browsers } = fixture;
+        // Warm up: the first sockets cost more than later ones.
+        await browsers.ask('openSockets', { ...proxy, count: 200 });
+        await browsers.ask('disconnect');
         await sleep(1000);
         const before = readUsage(pid).cpuMicros;
         const { result: open, memory } = await watchMemory(pid, async () => {
-          const opened = await browsers.ask('openSockets', { ...passage, count });
+          const opened = await browsers.ask('openSockets', { ...proxy, count });
           await sleep(3000);
           return opened;
         });
@@ -41,13 +41,13 @@ export const sockets: Study<SocketFigures> = {
           bytesEach: (memory.after - memory.before) / open,
           cpuMicrosEach: (readUsage(pid).cpuMicros - before) / open,
         });
-        await browsers.ask('leave');
+        await browsers.ask('disconnect');
         effort.say(`${title}: ${number(count)} WebSockets`);
         await sleep(1000);
       }
       return { figures, errors };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
@@ -56,7 +56,7 @@ export const sockets: Study<SocketFigures> = {
     return {
       tables: [
         {
-          title: 'Idle WebSockets (in brackets: times http-proxy-middleware)',
+          title: 'Idle WebSockets (in brackets: relative to http-proxy-middleware)',
           columns: ['', 'open', 'memory each', 'CPU to open one'],
           rows: figures.map((one) => [
             one.title,

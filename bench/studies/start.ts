@@ -1,31 +1,31 @@
 import type { BaselineShape } from '../baselines/baseline.ts';
-import { startPart } from '../part.ts';
+import { startWorker } from '../worker.ts';
 import { quantity, withRatio } from '../report/quantity.ts';
-import { openStage } from '../stage.ts';
+import { openFixture } from '../fixture.ts';
 import { median } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 
-/** From the start of a process until it is ready, in milliseconds, beside a bare server. */
+/** Time from start to ready, in milliseconds, compared with a bare server. */
 type StartTimes = { rounds: number; coatcheckMs: number; nodeHttpMs: number; ratio: number };
 
-/** How soon a process that was started is of use. */
+/** Measures how soon a started process is ready. */
 export const start: Study<StartTimes> = {
   title: 'Time from start to ready',
   cases: [],
 
   async measure(effort) {
     const rounds = byLength(effort, { quick: 3, usual: 11, long: 31 });
-    const stage = await openStage(effort.closing);
+    const fixture = await openFixture(effort.cleanup);
     try {
       const coatcheckMs: number[] = [];
       const nodeHttpMs: number[] = [];
       for (let round = 0; round < rounds; round += 1) {
-        const gateway = await stage.coatcheck({ keyPrefix: 'start:' });
+        const gateway = await fixture.coatcheck({ keyPrefix: 'start:' });
         coatcheckMs.push(gateway.readyAfterMs);
         await gateway.close();
 
         const startedMs = performance.now();
-        const server = await stage.open(startPart<BaselineShape>('baselines/node-http.ts'));
+        const server = await fixture.open(startWorker<BaselineShape>('baselines/node-http.ts'));
         nodeHttpMs.push(performance.now() - startedMs);
         await server.close();
       }
@@ -38,14 +38,14 @@ export const start: Study<StartTimes> = {
         ratio: median(ratios),
       };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
   report: ({ rounds, coatcheckMs, nodeHttpMs, ratio }) => ({
     tables: [
       {
-        title: `From start to ready, median of ${rounds} (in brackets: times node:http)`,
+        title: `From start to ready, median of ${rounds} (in brackets: relative to node:http)`,
         columns: ['', 'time'],
         rows: [
           ['node:http, listening', withRatio(quantity(nodeHttpMs, 'ms'), 1)],

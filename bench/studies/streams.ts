@@ -1,38 +1,38 @@
-import { openLongStage } from '../long-stage.ts';
+import { openStreamFixture } from '../stream-fixture.ts';
 import { kilobytes, megabytes, number, quantity, times, withRatio } from '../report/quantity.ts';
 import type { Report } from '../report/report.ts';
 import { byLength, type Study } from '../study.ts';
-import { type Bulk, measureBulks } from './streams/bulks.ts';
-import { type Dawdlers, measureDawdlers, SLOW_BYTES } from './streams/dawdlers.ts';
+import { type LargeBody, measureLargeBodies } from './streams/large-bodies.ts';
+import { type SlowReaders, measureSlowReaders, SLOW_BYTES } from './streams/slow-readers.ts';
 import { type Events, measureEvents } from './streams/events.ts';
 
-/** What was measured of one passage. */
-type Figures = { title: string; bulks: Bulk[]; events: Events; dawdlers: Dawdlers };
-/** What was measured of streams. */
+/** The figures of one proxy. */
+type Figures = { title: string; largeBodies: LargeBody[]; events: Events; slowReaders: SlowReaders };
+/** The figures of both proxies. */
 type StreamFigures = { bytes: number; figures: Figures[]; errors: string[] };
 
-/** What streams of all kinds cost, and whom they disturb. */
+/** Measures the cost of streams and their effect on other requests. */
 export const streams: Study<StreamFigures> = {
-  title: 'Large bodies in flat memory, streams of events, and slow readers',
+  title: 'Large bodies in constant memory, event streams, and slow readers',
   cases: [],
 
   async measure(effort) {
     const bytes = byLength(effort, { quick: 256, usual: 1024, long: 4096 }) * 1024 ** 2;
-    const stage = await openLongStage(effort.closing);
+    const fixture = await openStreamFixture(effort.cleanup);
     try {
       const errors: string[] = [];
       const figures: Figures[] = [];
-      for (const passage of stage.passages) {
+      for (const proxy of fixture.proxies) {
         figures.push({
-          title: passage.title,
-          bulks: await measureBulks(stage, passage, bytes, effort, errors),
-          events: await measureEvents(stage, passage, effort, errors),
-          dawdlers: await measureDawdlers(stage, passage, effort, errors),
+          title: proxy.title,
+          largeBodies: await measureLargeBodies(fixture, proxy, bytes, effort, errors),
+          events: await measureEvents(fixture, proxy, effort, errors),
+          slowReaders: await measureSlowReaders(fixture, proxy, effort, errors),
         });
       }
       return { bytes, figures, errors };
     } finally {
-      await stage.close();
+      await fixture.close();
     }
   },
 
@@ -41,24 +41,24 @@ export const streams: Study<StreamFigures> = {
     return {
       tables: [
         {
-          title: `A body of ${megabytes(bytes)} (in brackets: times the body, and times http-proxy-middleware)`,
-          columns: ['', 'memory grows by', 'CPU', 'rate'],
-          rows: figures.flatMap(({ title, bulks }) =>
-            bulks.map((bulk, at) => {
-              const other = floor?.bulks[at] ?? bulk;
-              const grown = bulk.memory.peak - bulk.memory.before;
+          title: `A body of ${megabytes(bytes)} (in brackets: relative to the body, and to http-proxy-middleware)`,
+          columns: ['', 'memory growth', 'CPU', 'rate'],
+          rows: figures.flatMap(({ title, largeBodies }) =>
+            largeBodies.map((largeBody, at) => {
+              const other = floor?.largeBodies[at] ?? largeBody;
+              const grown = largeBody.memory.peak - largeBody.memory.before;
               return [
-                `${title}, ${bulk.what}`,
+                `${title}, ${largeBody.what}`,
                 withRatio(megabytes(grown), grown / bytes),
-                withRatio(quantity(bulk.cpuMicros / 1e6, 's', 2), bulk.cpuMicros / other.cpuMicros),
-                withRatio(`${megabytes(bytes / bulk.seconds)}/s`, other.seconds / bulk.seconds),
+                withRatio(quantity(largeBody.cpuMicros / 1e6, 's', 2), largeBody.cpuMicros / other.cpuMicros),
+                withRatio(`${megabytes(bytes / largeBody.seconds)}/s`, other.seconds / largeBody.seconds),
               ];
             }),
           ),
         },
         {
-          title: `${number(floor?.events.streams ?? 0)} streams of events (in brackets: times http-proxy-middleware)`,
-          columns: ['', 'events', 'p50', 'p99', 'CPU an event', 'memory a stream'],
+          title: `${number(floor?.events.streams ?? 0)} event streams (in brackets: relative to http-proxy-middleware)`,
+          columns: ['', 'events', 'p50', 'p99', 'CPU per event', 'memory per stream'],
           rows: figures.map(({ title, events }) => {
             const other = floor?.events ?? events;
             return [
@@ -72,19 +72,19 @@ export const streams: Study<StreamFigures> = {
           }),
         },
         {
-          title: 'Beside slow readers (in brackets: times no slow readers, and times the body)',
-          columns: ['', 'slow readers', 'p99 of others', 'taken of a slow answer'],
-          rows: figures.map(({ title, dawdlers }) => [
+          title: 'Requests beside slow readers (in brackets: relative to no slow readers, and to the body)',
+          columns: ['', 'slow readers', 'p99 of other requests', 'sent to a slow reader'],
+          rows: figures.map(({ title, slowReaders }) => [
             title,
-            number(dawdlers.count),
-            withRatio(quantity(dawdlers.p99Ms.beside, 'ms', 2), dawdlers.ratio),
-            withRatio(megabytes(dawdlers.sentBytes, 1), dawdlers.sentBytes / SLOW_BYTES),
+            number(slowReaders.count),
+            withRatio(quantity(slowReaders.p99Ms.withSlowReaders, 'ms', 2), slowReaders.ratio),
+            withRatio(megabytes(slowReaders.sentBytes, 1), slowReaders.sentBytes / SLOW_BYTES),
           ]),
         },
       ],
       statements: figures.map(
-        ({ title, dawdlers }) =>
-          `${title}: p99 beside ${dawdlers.count} slow readers is ${times(dawdlers.ratio)} p99 without them.`,
+        ({ title, slowReaders }) =>
+          `${title}: p99 with ${slowReaders.count} slow readers is ${times(slowReaders.ratio)} p99 without them.`,
       ),
       errors,
     };

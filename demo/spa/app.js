@@ -1,6 +1,6 @@
 import { createCalls } from './calls.js';
 import { createClient } from './coatcheck/index.js';
-import { openDesk } from './desk.js';
+import { openSignedInPage } from './signed-in-page.js';
 import { at, mark, notify, onClick } from './page.js';
 import { offerSignIn } from './sign-in.js';
 
@@ -9,10 +9,12 @@ const calls = createCalls(gateway);
 
 try {
   const session = await gateway.session();
-  if (session.authenticated) openDesk(session, gateway, calls);
+  if (session.authenticated) openSignedInPage(session, gateway, calls);
   else welcome();
 } catch (error) {
-  notify(`The gateway does not answer as it should. ${error.message}`, 'Try again', () => location.reload());
+  notify(`The gateway returned an unexpected response. ${error.message}`, 'Try again', () =>
+    location.reload(),
+  );
 }
 
 function welcome() {
@@ -25,7 +27,7 @@ function welcome() {
     at('anonymous-answer').replaceChildren(
       mark(status),
       ` ${body.code ?? ''} in ${Math.round(took)} ms. `,
-      refused ? 'The gateway refused; the API was not even asked.' : '',
+      refused ? 'The gateway rejected the call; it did not reach the API.' : '',
     );
   });
 }

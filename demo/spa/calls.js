@@ -1,6 +1,6 @@
 /**
  * Calls the API and remembers how each call went: when it was sent, how long it took, what came back, and the
- * fingerprint of the token that served it, which the API tells in its answers.
+ * fingerprint of the token that served it, which the API includes in its responses.
  */
 export function createCalls(gateway) {
   const listeners = new Set();
@@ -26,7 +26,7 @@ export function createCalls(gateway) {
   return { call, onCall: (listener) => listeners.add(listener) };
 }
 
-/** Whether a call was let down. An ended session is no failure, and neither is a note that the API finds too long. */
+/** Whether a call failed. An ended session is no failure, nor is a note that is too long. */
 export function hasFailed({ status, body }) {
   const sessionEnded = body.code === 'session_required' || body.code === 'session_expired';
   return status === 0 || (status > 400 && !sessionEnded);

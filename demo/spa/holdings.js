@@ -1,4 +1,4 @@
-/** Shows everything that a script of this page can read, and what the gateway says of the session. */
+/** Shows everything that a script of this page can read, and the session information of the gateway. */
 export function showHoldings(session) {
   show('cookie', document.cookie === '' ? 'empty' : document.cookie);
   show('local', describe(localStorage));

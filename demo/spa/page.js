@@ -14,7 +14,7 @@ export const chip = ({ fingerprint, colour }) => element('code', `chip token-${c
 
 /** A status code, coloured by whether it is a success. */
 export const mark = (status) =>
-  element('strong', status >= 200 && status < 300 ? 'good' : 'bad', status || 'no answer');
+  element('strong', status >= 200 && status < 300 ? 'good' : 'bad', status || 'no response');
 
 /** Runs something at a click, and tells when it goes wrong. */
 export function onClick(button, act) {
@@ -22,7 +22,7 @@ export function onClick(button, act) {
     try {
       await act();
     } catch (error) {
-      notify(`That did not work. ${error.message}`, 'Try again', run);
+      notify(`That failed. ${error.message}`, 'Try again', run);
     }
   };
   button.addEventListener('click', () => void run());

@@ -15,7 +15,7 @@ export function offerSignIn(gateway) {
     at('sign-in').hidden = false;
     onClick(at('sign-in'), () => gateway.login());
   }
-  if (signIn.by === 'password') tell(`Any of ada and grace; the password is “${signIn.password}”.`);
+  if (signIn.by === 'password') tell(`Sign in as ada or grace; the password is “${signIn.password}”.`);
 }
 
 async function signInByPassword(gateway, credentials) {
@@ -31,17 +31,17 @@ async function signInOnDevice(gateway, hints) {
     (byte) => 'BCDFGHJKLMNPQRST'[byte % 16],
   );
   const begun = await post(gateway, '/auth/decoupled', { ...hints, binding_message: message.join('') });
-  if (begun.status !== 202) return tell('The provider does not know who that is: try ada or grace.');
+  if (begun.status !== 202) return tell('The provider does not know this name; try ada or grace.');
   const link = element('a', '', 'the other device');
   Object.assign(link, { href: signIn.url, target: '_blank' });
-  tell('Approve on ', link, ', which has to show ', element('strong', '', message.join('')), '.');
+  tell('Approve on ', link, ', which must show ', element('strong', '', message.join('')), '.');
   let { interval } = await begun.json();
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, interval * 1000));
     const state = await gateway.fetch('/auth/decoupled');
     if (state.status === 200) return location.reload();
     if (state.status !== 202)
-      return tell(state.status === 403 ? 'It was denied.' : 'It was not approved in time.');
+      return tell(state.status === 403 ? 'The sign-in was denied.' : 'The sign-in was not approved in time.');
     ({ interval } = await state.json());
   }
 }
@@ -58,7 +58,7 @@ function onSubmit(form, act) {
     try {
       await act(Object.fromEntries(new FormData(form)));
     } catch (error) {
-      tell(`That did not work. ${error.message}`);
+      tell(`That failed. ${error.message}`);
     }
   });
 }

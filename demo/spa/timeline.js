@@ -118,7 +118,7 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
       if (index > 0 && x(token.firstSeenAt) >= 0) {
         context.fillRect(from, 0, 1.5, floor);
       }
-      const label = token.early ? `${token.fingerprint} renewed early` : token.fingerprint;
+      const label = token.early ? `${token.fingerprint} refreshed early` : token.fingerprint;
       const fitting = [label, token.fingerprint].find(
         (text) => context.measureText(text).width < to - from - 16,
       );

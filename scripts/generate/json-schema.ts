@@ -4,7 +4,7 @@ import { configSchema } from '../../src/provider/read-config.ts';
 import { describe } from './metadata.ts';
 
 const interpolation = {
-  description: 'Text with ${NAME}, ${NAME:-default} or ${file:/path}, filled in before the value is checked.',
+  description: 'A string with ${NAME}, ${NAME:-default} or ${file:/path}, replaced before validation.',
   type: 'string',
   pattern: '\\$\\{.+\\}',
 } as const;

@@ -1,31 +1,39 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
+import { createRequestId } from '../http/inbound/request-context.ts';
+import { logProblem } from '../http/problem/middleware.ts';
+import type { Problems } from '../http/problem/problem.ts';
+import { inertHeaders, setting } from '../http/security-headers.ts';
+import type { Logger } from '../observability/log.ts';
 import { createBearerCheck } from './bearer-check.ts';
 import { consolePage } from './console.ts';
-import { answer, type Page, type Pages } from './page.ts';
+import { respondJson, type Page, type Pages } from './page.ts';
 import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
 
 /**
- * The admin listener: liveness, readiness, metrics and the console for everybody who can reach it, `guarded` pages for who has the token.
- * Without a token configured these are not there. Never on the public listener.
+ * Handles the admin listener's requests: liveness, readiness, metrics and the console without authentication, and `guarded`
+ * pages for callers with the admin token. Without a configured token, the guarded pages do not exist.
  */
 export function createAdmin(deps: {
-  /** What every process that serves says of itself. */
+  /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<readonly Snapshot[]>;
   guarded: Pages;
   token: string | undefined;
+  problems: Problems;
+  clock: () => number;
+  log: Logger;
 }): RequestListener {
-  const { snapshots, token } = deps;
+  const { snapshots, token, problems, clock, log } = deps;
   const open: Pages = {
     '/': consolePage,
     '/livez': {
-      GET: (response) => answer(response, 200, { status: 'ok' }),
+      GET: (response) => respondJson(response, 200, { status: 'ok' }),
     },
     '/readyz': {
       async GET(response) {
         const checks = mergeChecks(await snapshots());
         const ready = checks.every(({ ok }) => ok);
-        answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
+        respondJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
       },
     },
     '/metrics': {
@@ -38,30 +46,48 @@ export function createAdmin(deps: {
   };
   const guarded = token === undefined ? {} : deps.guarded;
   const hasToken = token === undefined ? () => false : createBearerCheck(token);
+  const setInertHeaders = setting(inertHeaders(false));
 
-  const turnTo = async (request: IncomingMessage, response: ServerResponse) => {
-    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+  const serve = async (request: IncomingMessage, response: ServerResponse, path: string, query: string) => {
     const page = open[path] ?? guarded[path];
-    response.setHeader('Cache-Control', 'no-store');
-    if (page === undefined) return answer(response, 404, { status: 'not found' });
+    if (page === undefined)
+      throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
     if (guarded[path] !== undefined && !hasToken(request)) {
       response.setHeader('WWW-Authenticate', 'Bearer');
-      return answer(response, 401, { status: 'the admin token is needed' });
+      throw new GatewayError('admin_token_required', {
+        detail: 'Send the admin token: Authorization: Bearer <admin.token>.',
+      });
     }
-    const run = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
-    if (run === undefined) {
-      response.setHeader('Allow', allowedAt(page).join(', '));
-      return answer(response, 405, { status: 'method not allowed' });
+    const handler = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
+    if (handler === undefined) {
+      const allow = allowedAt(page);
+      throw new GatewayError('method_not_allowed', { detail: `This page takes ${allow.join(', ')}.`, allow });
     }
-    try {
-      await run(response, new URLSearchParams(query));
-    } catch (error) {
-      if (error instanceof GatewayError) answer(response, error.status, { status: error.code });
-      else answer(response, 500, { status: 'error' });
-    }
+    await handler(response, new URLSearchParams(query));
   };
+
+  const respondWithProblem = (error: unknown, response: ServerResponse, requestId: string) => {
+    logProblem(log, error, requestId);
+    if (response.headersSent) return void response.destroy();
+    const problem = problems(error, requestId);
+    response.writeHead(problem.status, problem.headers).end(problem.body);
+  };
+
   return function admin(request, response) {
-    void turnTo(request, response);
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const requestId = createRequestId();
+    const startedAtMs = clock();
+    setInertHeaders(response);
+    response.setHeader('X-Request-Id', requestId);
+    response.once('close', () => {
+      const durationMs = clock() - startedAtMs;
+      const line = { requestId, method: request.method, path, status: response.statusCode, durationMs };
+      // Probes and scrapes arrive every few seconds, so they are logged at debug.
+      log[open[path] === undefined ? 'info' : 'debug'](line, 'admin request');
+    });
+    serve(request, response, path, query).catch((error: unknown) =>
+      respondWithProblem(error, response, requestId),
+    );
   };
 }
 

@@ -1,10 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-/** Tells whether a request has the admin token (RFC 6750, section 2.1). */
+/** True when a request carries the admin token (RFC 6750, section 2.1). */
 export type BearerCheck = (request: IncomingMessage) => boolean;
 
-/** SECURITY: takes as long whatever was sent: hashes, which are all of one length, are compared in constant time. */
+/** SECURITY: compares hashes of equal length in constant time, so that the duration reveals nothing about the token. */
 export function createBearerCheck(token: string): BearerCheck {
   const expected = digestOf(token);
   return ({ headers }) => {

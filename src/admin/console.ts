@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { createDocumentHeaders } from '../http/security-headers.ts';
 import type { Page } from './page.ts';
 
-/** Beside this file in `src` and in `dist`. */
+/** The same relative path in `src` and in `dist`. */
 const FILE = new URL('console.html', import.meta.url);
 
-/** The operator's page: one document, the same for everybody, which asks the other pages of the admin listener. */
+/** The admin console: one static document that fetches the other pages of the admin listener. */
 export const consolePage: Page = {
   async GET(response) {
     const html = await readFile(FILE, 'utf8');
@@ -13,7 +13,7 @@ export const consolePage: Page = {
       script: contentOf('script', html),
       style: contentOf('style', html),
     });
-    setHeaders(response.req, response);
+    setHeaders(response);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     response.end(html);
   },

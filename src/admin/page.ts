@@ -1,13 +1,12 @@
 import type { ServerResponse } from 'node:http';
 
-/** What is at one path of the admin listener, by method. HEAD is answered as GET is. */
+/** The handlers at one path of the admin listener, by method. GET also handles HEAD. Handlers may throw a `GatewayError`. */
 export type Page = Readonly<Record<string, (response: ServerResponse, query: URLSearchParams) => unknown>>;
 
-/** Pages by their path. */
+/** Pages, keyed by path. */
 export type Pages = Readonly<Record<string, Page>>;
 
-/** Answers with JSON. */
-export function answer(response: ServerResponse, status: number, body: unknown): void {
+export function respondJson(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'Content-Type': 'application/json' });
   response.end(`${JSON.stringify(body)}\n`);
 }

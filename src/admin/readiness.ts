@@ -1,36 +1,34 @@
-import { setTimeout } from 'node:timers/promises';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
+import { READINESS_CHECK_TIMEOUT_MS } from '../timing.ts';
 
-/** One thing the gateway needs, and whether it has it. */
+/** The state of one dependency, or of shutdown. */
 export type Check = { name: 'store' | 'provider' | 'draining'; ok: boolean; detail: string };
 
-/** Whether the gateway should get traffic. */
+/** Decides whether the gateway should receive traffic. */
 export type Readiness = {
   checks(): Promise<readonly Check[]>;
-  /** From now on the gateway is not ready: it is going away. */
+  /** Makes the gateway not ready for the rest of its life, because it is shutting down. */
   drain(): void;
 };
 
-/** How long the store may take to answer, in milliseconds: those who probe wait a second. */
-const PATIENCE_MS = 500;
-
 /**
- * Ready means that the store and the provider have each been reached since the start. An outage after that is no reason
- * to take the gateway out of service: every replica has the same one, and sessions whose token lives are served.
+ * Ready means that the gateway has reached the store and the provider at least once. A later outage does not make it
+ * unready: it affects every replica, and sessions with a valid access token still work.
  */
 export function createReadiness(deps: { store: SessionStore; provider: Provider }): Readiness {
   let draining = false;
   return {
     async checks() {
-      const away = () =>
-        deps.store.wasReachable() ? 'away; it was reachable before' : 'never reachable so far';
-      const ping = deps.store.ping().then(() => 'reachable', away);
-      const store = await Promise.race([ping, setTimeout(PATIENCE_MS, undefined, { ref: false }).then(away)]);
+      const unreachableDetail = () =>
+        deps.store.wasReachable() ? 'unreachable; it was reachable earlier' : 'not reached since the start';
+      const ping = deps.store.ping().then(() => 'reachable', unreachableDetail);
+      const store = (await withTimeout(ping, READINESS_CHECK_TIMEOUT_MS)) ?? unreachableDetail();
       const provider = {
         up: 'reachable',
-        down: 'away; it was reachable before',
-        unknown: 'never reachable so far',
+        down: 'unreachable; it was reachable earlier',
+        unknown: ['not ready since the start', deps.provider.notReadyReason()].filter(Boolean).join(': '),
       }[deps.provider.state()];
       return [
         { name: 'store', ok: deps.store.wasReachable(), detail: store },

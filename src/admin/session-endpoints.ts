@@ -1,13 +1,14 @@
+import { GatewayError } from '../errors.ts';
 import { onlyValue } from '../http/inbound/query.ts';
 import { describeSession } from '../sessions/description.ts';
 import type { Owner } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
-import { answer, type Pages } from './page.ts';
+import { respondJson, type Pages } from './page.ts';
 
-/** Session administration: seeing and ending the sessions of a person, ending one, and ending all there are. */
-export function createSessionPages(deps: {
+/** Session administration: list or end a user's sessions, end one session, or end every session. */
+export function createSessionEndpoints(deps: {
   sessions: Sessions;
-  /** By whose word people are signed in. */
+  /** The issuer of the subjects in queries. */
   issuer: string;
   idleTimeout: number;
 }): Pages {
@@ -18,32 +19,35 @@ export function createSessionPages(deps: {
     '/sessions': {
       async GET(response, query) {
         const subject = onlyValue(query, 'subject');
-        if (subject === undefined) return answer(response, 400, { status: 'name one subject' });
+        if (subject === undefined)
+          throw new GatewayError('bad_request', { detail: 'Name one subject in the query.' });
         const found = await sessions.list(ownerOf(subject));
-        return answer(response, 200, {
-          sessions: found.map((stored) => ({ ...describeSession(stored, idleTimeout), subject })),
+        return respondJson(response, 200, {
+          sessions: found.map((record) => ({ ...describeSession(record, idleTimeout), subject })),
         });
       },
 
       async DELETE(response, query) {
         const [subject, sessionId] = [onlyValue(query, 'subject'), onlyValue(query, 'sessionId')];
         if (subject !== undefined && sessionId === undefined) {
-          return answer(response, 200, { ended: await sessions.endSignInsOf(ownerOf(subject), 'admin') });
+          return respondJson(response, 200, {
+            ended: await sessions.endSignInsOf(ownerOf(subject), 'admin'),
+          });
         }
         if (subject === undefined && sessionId !== undefined) {
           const ending = await sessions.end(sessionId, 'admin');
-          return ending === undefined
-            ? answer(response, 404, { status: 'no such session' })
-            : answer(response, 200, { ended: 1 });
+          if (ending === undefined)
+            throw new GatewayError('not_found', { detail: 'No session has this sessionId.' });
+          return respondJson(response, 200, { ended: 1 });
         }
-        return answer(response, 400, { status: 'name one subject or one sessionId' });
+        throw new GatewayError('bad_request', { detail: 'Name one subject or one sessionId in the query.' });
       },
     },
 
     '/sessions/revoke-all': {
       async POST(response) {
         await sessions.endAll();
-        return answer(response, 200, { status: 'all sessions are ended' });
+        return respondJson(response, 200, { status: 'all sessions ended' });
       },
     },
   };

@@ -3,21 +3,21 @@ import type { Check } from './readiness.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
-/** What one process can say of itself. Plain data, which passes between processes. */
+/** The checks and metrics of one process, as plain data that can be sent between processes. */
 export type Snapshot = { readonly checks: readonly Check[]; readonly metrics: readonly MetricObject[] };
 
-/** The other processes that serve the same listeners. */
+/** The other workers on the same listeners. */
 export type PeerWorkers = {
-  /** Gives what each of the others says of itself; without those that do not answer soon. */
+  /** Returns the snapshots of the peer workers. Omits those that do not respond in time. */
   snapshots(): Promise<readonly Snapshot[]>;
 };
 
-/** No other process serves. */
+/** For a process that serves alone. */
 export const noPeers: PeerWorkers = { snapshots: () => Promise.resolve([]) };
 
 /**
- * The checks of all processes as one list: what one of them has reached can be reached, for a process that has only just
- * started does not take the others out of service; and while one goes away, all do.
+ * Merges the checks of all processes. A check passes if it passes in any process, so that a process that has just started
+ * does not make the others unready. The `draining` check exists only in a draining process, so it makes all unready.
  */
 export function mergeChecks(snapshots: readonly Snapshot[]): readonly Check[] {
   const merged = new Map<string, Check>();
@@ -29,8 +29,8 @@ export function mergeChecks(snapshots: readonly Snapshot[]): readonly Check[] {
 }
 
 /**
- * The metrics of all processes as one text (Prometheus exposition format): counts are added up. prom-client leaves out what
- * it cannot add, the time at which a process started; here it is that of the oldest.
+ * Merges the metrics of all processes into one text (Prometheus exposition format) and sums the counters. prom-client omits
+ * the process start time, which cannot be summed; here it is the start time of the oldest process.
  */
 export function mergeMetrics(snapshots: readonly Snapshot[]): Promise<string> {
   const all = snapshots.map(({ metrics }) =>

@@ -6,8 +6,8 @@ import type { LogoutTokens, ProviderLogout } from '../provider/oidc/logout-token
 import type { ProviderLogouts } from '../sessions/provider-logouts.ts';
 
 /**
- * `POST /backchannel-logout`: the provider tells that it has ended sign-ins (OpenID Connect Back-Channel Logout 1.0). 200
- * when the sessions of these are over on every replica, 400 on any flaw. No cookie and no page has a part in it.
+ * `POST /backchannel-logout`: the provider reports a logout (OpenID Connect Back-Channel Logout 1.0). Responds 200 once the
+ * sessions have ended on every replica, and 400 when the request is invalid. It involves no browser and no cookie.
  */
 export function createBackchannelLogout(deps: {
   logoutTokens: LogoutTokens;
@@ -20,25 +20,25 @@ export function createBackchannelLogout(deps: {
     const form = await readFormBody(request, response);
     const [logoutToken, ...others] = form.getAll('logout_token');
     if (logoutToken === undefined || others.length > 0)
-      throw new GatewayError('bad_request', { detail: 'Send one logout_token.' });
-    const ended = await providerLogouts(await check(logoutToken));
-    if (ended === 'used') throw refuse('it has been used before');
-    log.info({ ended }, 'the provider has ended sign-ins');
+      throw new GatewayError('bad_request', { detail: 'Send exactly one logout_token parameter.' });
+    const ended = await providerLogouts(await verify(logoutToken));
+    if (ended === 'used') throw rejectToken('it was already used');
+    log.info({ ended }, 'the provider ended sessions by back-channel logout');
     response.end();
   };
 
-  async function check(logoutToken: string): Promise<ProviderLogout> {
+  async function verify(logoutToken: string): Promise<ProviderLogout> {
     try {
       return await logoutTokens(logoutToken);
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause;
-      throw refuse(cause instanceof Error ? cause.message : 'it cannot be read', cause);
+      throw rejectToken(cause instanceof Error ? cause.message : 'it cannot be parsed', cause);
     }
   }
 
-  /** Said in the log as well: a provider that is not heard leaves people signed in, and tells nobody. */
-  function refuse(reason: string, cause?: unknown): GatewayError {
-    log.warn({ reason, err: cause }, 'logout token refused');
-    return new GatewayError('bad_request', { detail: `The logout token is refused: ${reason}.`, cause });
+  /** Also logs the reason: a rejected logout token leaves users signed in, and the provider may not report it. */
+  function rejectToken(reason: string, cause?: unknown): GatewayError {
+    log.warn({ reason, err: cause }, 'logout token rejected');
+    return new GatewayError('bad_request', { detail: `The logout token is invalid: ${reason}.`, cause });
   }
 }

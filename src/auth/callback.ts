@@ -5,7 +5,7 @@ import type { RedirectLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
 
-/** The parameters of an authorization response that must not be there twice (RFC 6749, section 3.1). */
+/** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = [
   'state',
   'code',
@@ -16,20 +16,20 @@ const parameters = [
   'session_state',
 ] as const;
 
-/** What other flows answer with (implicit, hybrid, JARM). None was asked for. */
-const unasked = ['access_token', 'id_token', 'token', 'response'] as const;
+/** Response parameters of flows that the gateway never requests (implicit, hybrid, JARM). */
+const unrequested = ['access_token', 'id_token', 'token', 'response'] as const;
 
 /**
- * `GET /callback`: finishes the login that this browser began, starts a session under a new ticket, and leads back to the
- * app. Whatever happens, the attempt is over: its cookie goes.
+ * `GET /callback`: completes the login that this browser started, starts a session under a new ticket, and redirects to the
+ * app. Clears the attempt's cookie, whether the login succeeds or fails.
  */
 export function createCallback(deps: {
   redirectLogin: RedirectLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   loginCookies: LoginCookies;
   redirectUri: string;
 }): RequestHandler {
-  const { redirectLogin, enter, loginCookies, redirectUri } = deps;
+  const { redirectLogin, completeSignIn, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
     const { query } = requestContextOf(response).target;
@@ -40,34 +40,34 @@ export function createCallback(deps: {
     }
     const state = search.get('state');
     if (!state)
-      throw loginRefused('the callback has no "state" parameter: it does not come from a login begun here');
+      throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
 
     const pending = await loginCookies.find(state, request.headers.cookie);
-    response.setHeader('Set-Cookie', loginCookies.drop(state, request.headers.cookie));
+    response.setHeader('Set-Cookie', loginCookies.clear(state, request.headers.cookie));
     if (pending === undefined) {
       throw loginRefused(
-        'no login with this "state" was begun in this browser, or it has expired or been finished: sign in again',
+        'no pending login with this "state" in this browser; it has expired or is already complete: sign in again',
       );
     }
-    for (const name of unasked) {
+    for (const name of unrequested) {
       if (search.has(name))
-        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not asked for`);
+        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not requested`);
     }
     if (!search.has('code') && !search.has('error'))
       throw loginRefused('the callback has neither "code" nor "error"');
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, request.headers.cookie);
-    const { key, setCookie } = await enter(redirectLogin.finish(callbackUrl, pending), {
+    const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
       cookieHeader: request.headers.cookie,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs: pending.startedAtMs,
     });
 
     response.appendHeader('Set-Cookie', setCookie);
-    // When the browser comes back with another attempt it will not show this session (SameSite=Strict).
+    // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.
     for (const other of others)
-      response.appendHeader('Set-Cookie', await loginCookies.amend({ ...other, replaces: key }));
+      response.appendHeader('Set-Cookie', await loginCookies.update({ ...other, replaces: key }));
     response.status(303).setHeader('Location', pending.returnTo);
     response.end();
   };

@@ -8,22 +8,22 @@ import {
   type CookieAttributes,
 } from '../sessions/cookie.ts';
 
-/** A sign-in on another device that this browser waits for. */
+/** A pending sign-in on another device, started by this browser. */
 export type PendingApproval = {
-  /** The provider's name for it. */
+  /** The provider's identifier of the sign-in. */
   readonly id: string;
   readonly expiresAtMs: number;
-  /** The key of the session that the browser had when it began: it ends when the sign-in succeeds. */
+  /** The key of the session that the browser had at the start; it ends when the sign-in succeeds. */
   readonly replaces?: string | undefined;
 };
 
-/** Binds a sign-in on another device to the browser that began it, by a sealed cookie. A new one takes its place. */
+/** Binds a sign-in on another device to the browser that started it, by a sealed cookie. A new sign-in replaces it. */
 export type DecoupledCookie = {
-  /** Gives the Set-Cookie value that keeps it. */
-  keep(pending: PendingApproval): Promise<string>;
+  /** Returns the Set-Cookie value that stores it. */
+  set(pending: PendingApproval): Promise<string>;
   find(cookieHeader: string | undefined): Promise<PendingApproval | undefined>;
-  /** Gives the Set-Cookie value that drops it. */
-  drop(): string;
+  /** Returns the Set-Cookie value that clears the cookie. */
+  clear(): string;
 };
 
 const pendingApproval = z.object({
@@ -32,7 +32,7 @@ const pendingApproval = z.object({
   replaces: z.string().optional(),
 });
 
-/** `SameSite=Strict`: only the page itself asks how it goes. */
+/** `SameSite=Strict`, because only the app's own page polls. */
 export function createDecoupledCookie(deps: {
   seals: SealedCookies;
   secure: boolean;
@@ -43,7 +43,7 @@ export function createDecoupledCookie(deps: {
   const attributes: CookieAttributes = { secure, sameSite: 'strict' };
 
   return {
-    async keep(pending) {
+    async set(pending) {
       const maxAge = Math.max(1, Math.ceil((pending.expiresAtMs - clock()) / 1000));
       return writeCookie(name, await seals.seal({ ...pending }, 0), { ...attributes, maxAge });
     },
@@ -53,6 +53,6 @@ export function createDecoupledCookie(deps: {
         ? pendingApproval.safeParse(await seals.unseal(cookie.value)).data
         : undefined;
     },
-    drop: () => clearCookie(name, attributes),
+    clear: () => clearCookie(name, attributes),
   };
 }

@@ -17,133 +17,145 @@ import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
-/** Signing in on another device: the browser begins it and asks how it goes. */
+/** Decoupled sign-in, on another device: the browser starts it and polls its state. */
 export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 
-/** How much longer the interval becomes when the provider asks for that (OpenID CIBA Core 1.0, section 11). */
+/** How much `slow_down` lengthens the polling interval, in milliseconds (OpenID CIBA Core 1.0, section 11). */
 const SLOWER_BY_MS = 5_000;
-/** The longest that a sign-in may stay open, whatever the provider says, in milliseconds. */
-const MAX_LIFE_MS = 3_600_000;
+/** The longest lifetime of a pending sign-in, whatever the provider's `expires_in`, in milliseconds. */
+const MAX_LIFETIME_MS = 3_600_000;
 
 /**
- * `POST /decoupled` has the provider ask the person on another device; `GET /decoupled` tells how it goes: 202 while it is
- * open, 200 with the ticket, 403 when it was denied, 410 when it was not approved in time.
+ * `POST /decoupled` makes the provider ask the user for approval on another device. `GET /decoupled` returns the state: 202
+ * while it is pending, 200 with the ticket, 403 when the user denied it, 410 when it has expired.
  *
- * However often the browser asks, and on however many replicas, the provider is asked once an interval.
+ * The gateway polls the provider once per interval, however often the browser polls and however many replicas there are.
  */
 export function createDecoupled(deps: {
   decoupledLogin: DecoupledLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   sessions: Sessions;
   cookie: DecoupledCookie;
-  turns: PollSchedule;
+  pollSchedule: PollSchedule;
   originPolicy: OriginPolicy;
-  /** How often one person may be asked, from wherever. */
+  /** Limits how often one user can be prompted, from any address. */
   limitUser: RateLimit;
-  /** The longest that one question to the provider takes, in milliseconds. */
+  /** The time-out of one call to the provider, in milliseconds. */
   timeoutMs: number;
   clock: () => number;
 }): DecoupledHandlers {
-  const { decoupledLogin, enter, sessions, cookie, turns, originPolicy, limitUser, timeoutMs, clock } = deps;
-  const nameOf = ({ id }: PendingApproval) => hashIdentifier('decoupled', id);
-  const stateOf = ({ expiresAtMs }: PendingApproval, intervalMs: number) => ({
+  const {
+    decoupledLogin,
+    completeSignIn,
+    sessions,
+    cookie,
+    pollSchedule,
+    originPolicy,
+    limitUser,
+    timeoutMs,
+    clock,
+  } = deps;
+  const scheduleName = ({ id }: PendingApproval) => hashIdentifier('decoupled', id);
+  const stateBody = ({ expiresAtMs }: PendingApproval, intervalMs: number) => ({
     status: 'pending',
     expiresIn: Math.max(0, Math.ceil((expiresAtMs - clock()) / 1000)),
     interval: Math.ceil(intervalMs / 1000),
   });
 
-  /** Asks the provider once, if it is time for that. */
-  const ask = async (pending: PendingApproval): Promise<DecoupledOutcome & { intervalMs: number }> => {
-    const name = nameOf(pending);
-    const turn =
-      clock() < pending.expiresAtMs ? await turns.claim(name, timeoutMs) : { kind: 'over' as const };
-    if (turn.kind === 'over') return { kind: 'expired', intervalMs: 0 };
-    const { intervalMs } = turn;
-    if (turn.kind === 'wait') return { kind: 'pending', intervalMs };
+  /** Polls the provider once, if the interval has passed. */
+  const pollProvider = async (
+    pending: PendingApproval,
+  ): Promise<DecoupledOutcome & { intervalMs: number }> => {
+    const name = scheduleName(pending);
+    const slot =
+      clock() < pending.expiresAtMs ? await pollSchedule.claim(name, timeoutMs) : { kind: 'over' as const };
+    if (slot.kind === 'over') return { kind: 'expired', intervalMs: 0 };
+    const { intervalMs } = slot;
+    if (slot.kind === 'wait') return { kind: 'pending', intervalMs };
     const outcome = await decoupledLogin.poll(pending.id).catch(async (error: unknown) => {
-      // With the provider away it is asked again in an interval; anything else is its last word.
-      const isOver = error instanceof UnusedTokensError || !isAway(error);
-      await (isOver ? turns.close(name) : turns.release(name, 0));
+      // After an outage the next poll tries again; any other error is final.
+      const isFinal = error instanceof UnusedTokensError || !isUnavailable(error);
+      await (isFinal ? pollSchedule.close(name) : pollSchedule.release(name, 0));
       throw error;
     });
-    const slowerByMs = outcome.kind === 'slow_down' ? SLOWER_BY_MS : 0;
-    const isOpen = outcome.kind === 'pending' || outcome.kind === 'slow_down';
-    await (isOpen ? turns.release(name, slowerByMs) : turns.close(name));
-    return { ...outcome, intervalMs: intervalMs + slowerByMs };
+    const extraMs = outcome.kind === 'slow_down' ? SLOWER_BY_MS : 0;
+    const isPending = outcome.kind === 'pending' || outcome.kind === 'slow_down';
+    await (isPending ? pollSchedule.release(name, extraMs) : pollSchedule.close(name));
+    return { ...outcome, intervalMs: intervalMs + extraMs };
   };
 
   return {
     async begin(request, response) {
-      // SECURITY: nobody else's page has a person asked.
+      // SECURITY: another site's page must not prompt a user.
       originPolicy.checkRequest(request);
       const hints = readHints(await readJsonBody(request, response));
       if (hints.loginHint !== undefined) await limitUser(userKey(hints.loginHint));
       const before = await sessions.peek(request.headers.cookie);
       const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
       const intervalMs = Math.ceil(intervalSeconds * 1000);
-      const lifeMs = Math.min(MAX_LIFE_MS, Math.ceil(expiresInSeconds * 1000));
+      const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
       const pending = {
         id,
-        expiresAtMs: clock() + lifeMs,
-        replaces: before.kind === 'live' ? before.stored.key : undefined,
+        expiresAtMs: clock() + lifetimeMs,
+        replaces: before.kind === 'live' ? before.session.key : undefined,
       };
-      await turns.open(nameOf(pending), intervalMs, lifeMs);
-      response.setHeader('Set-Cookie', await cookie.keep(pending));
-      response.status(202).json(stateOf(pending, intervalMs));
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
+      response.setHeader('Set-Cookie', await cookie.set(pending));
+      response.status(202).json(stateBody(pending, intervalMs));
     },
 
     async poll(request, response) {
       const pending = await cookie.find(request.headers.cookie);
       if (pending === undefined) {
         throw new GatewayError('not_found', {
-          detail: 'This browser has begun no sign-in on another device.',
+          detail: 'This browser has no pending sign-in on another device.',
         });
       }
-      const outcome = await ask(pending).catch((error: unknown) => {
+      const outcome = await pollProvider(pending).catch((error: unknown) => {
         if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
-        else if (isAway(error)) throw error;
-        response.setHeader('Set-Cookie', cookie.drop());
+        else if (isUnavailable(error)) throw error;
+        response.setHeader('Set-Cookie', cookie.clear());
         throw error;
       });
       switch (outcome.kind) {
         case 'pending':
         case 'slow_down':
-          response.status(202).json(stateOf(pending, outcome.intervalMs));
+          response.status(202).json(stateBody(pending, outcome.intervalMs));
           return;
         case 'signed_in': {
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
-          const arrival = { cookieHeader: request.headers.cookie, replaces };
-          const { setCookie } = await enter(Promise.resolve(outcome.signIn), arrival);
+          const browser = { cookieHeader: request.headers.cookie, replaces };
+          const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
           response.appendHeader('Set-Cookie', setCookie);
           response.json({ status: 'complete' });
           return;
         }
         case 'denied':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw loginDenied();
         case 'expired':
-          response.setHeader('Set-Cookie', cookie.drop());
+          response.setHeader('Set-Cookie', cookie.clear());
           throw new GatewayError('login_expired', {
-            detail: 'The sign-in was not approved in time, or is over. Begin again.',
+            detail: 'The sign-in has expired or is already complete. Start again.',
           });
       }
     },
   };
 }
 
-/** Whether it is not the sign-in that failed, but the way to the provider or to the store. */
-function isAway(error: unknown): boolean {
+/** True when the provider or the store is unreachable; the sign-in itself may still succeed. */
+function isUnavailable(error: unknown): boolean {
   return error instanceof GatewayError && error.status === 503;
 }
 
-/** SECURITY: nothing else of what the page says reaches the provider. */
+/** SECURITY: no other value from the page reaches the provider. */
 function readHints(body: Readonly<Record<string, unknown>>): DecoupledHints {
   const hint = (name: string): string | undefined => {
     const value = body[name];
     if (value === undefined) return undefined;
     if (typeof value === 'string' && value !== '' && value.length <= 256) return value;
-    throw new GatewayError('bad_request', { detail: `"${name}" is no text of 1 to 256 characters.` });
+    throw new GatewayError('bad_request', { detail: `"${name}" must be a string of 1 to 256 characters.` });
   };
   return { loginHint: hint('login_hint'), bindingMessage: hint('binding_message') };
 }

@@ -5,9 +5,9 @@ import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 
 /**
- * `GET /frontchannel-logout`: a page of the provider's frames this address to end the session it names by `iss` and `sid`
- * (OpenID Connect Front-Channel Logout 1.0). The session cookie is `SameSite=Strict` and does not come along; whoever knows
- * the `sid` may end that session. The answer is the same, whatever came of it.
+ * `GET /frontchannel-logout`: a page of the provider loads this URL in a frame to end the session with an `iss` and a `sid`
+ * (OpenID Connect Front-Channel Logout 1.0). The request carries no session cookie (`SameSite=Strict`), so anyone who knows
+ * the `sid` can end that session. The response does not reveal whether a session ended.
  */
 export function createFrontchannelLogout(deps: { provider: Provider; sessions: Sessions }): RequestHandler {
   const { provider, sessions } = deps;
@@ -17,7 +17,7 @@ export function createFrontchannelLogout(deps: { provider: Provider; sessions: S
     const [iss, sid] = [onlyValue(search, 'iss'), onlyValue(search, 'sid')];
     if (iss === provider.issuer && sid !== undefined)
       await sessions.endOf({ kind: 'sid', issuer: iss, id: sid }, 'frontchannel_logout');
-    // The only answer that another origin may frame: an empty one, and only the provider's.
+    // The only response that another origin may frame: it is empty, and only the provider's origins may frame it.
     response.removeHeader('X-Frame-Options');
     response.setHeader(
       'Content-Security-Policy',
@@ -27,7 +27,7 @@ export function createFrontchannelLogout(deps: { provider: Provider; sessions: S
   };
 }
 
-/** Where the provider's pages are: its logout page may be on another host than the issuer. */
+/** The origins of the provider's pages: its logout page may be on another host than the issuer. */
 function originsOf(provider: Provider): string[] {
   const logoutPage = provider.endSessionUrl({ postLogoutRedirectUri: '', idTokenHint: undefined });
   return [

@@ -10,100 +10,146 @@ import {
   writeCookie,
   type CookieAttributes,
 } from '../sessions/cookie.ts';
+import type { MarkerSubject, SessionStore } from '../sessions/store/store.ts';
+import { LOGIN_LIFETIME_MS } from '../timing.ts';
 
-/** A login under way in one tab of a browser. */
+/** A pending login in one tab of a browser. */
 export type PendingLogin = LoginAttempt & {
+  /** Where the browser goes after the login. */
   readonly returnTo: string;
   readonly startedAtMs: number;
-  /** The key of the session that the browser had when it began, or got since: it ends when the login succeeds. */
+  /** The key of the session that the browser had at the start, or got since; it ends when the login succeeds. */
   readonly replaces?: string | undefined;
 };
 
-/** Binds each login attempt to the browser that began it, by a sealed cookie of its own. */
+/** A pending login in another tab. A `returnTo` unsealed in the store is not loaded. */
+export type OtherLogin = Omit<PendingLogin, 'returnTo'> & { readonly returnTo?: string | undefined };
+
+/** Binds each login attempt to the browser that started it, by a sealed cookie per attempt. */
 export type LoginCookies = {
-  /** Gives the Set-Cookie values that keep an attempt: its own, and those that drop the oldest beyond the bound. */
-  keep(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
-  /** Finds the attempt that a callback's `state` belongs to, or undefined. */
+  /** Returns the Set-Cookie values that store an attempt and clear the oldest ones beyond the limit. */
+  set(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
+  /** Returns the attempt with a callback's `state`, or undefined. */
   find(state: string, cookieHeader: string | undefined): Promise<PendingLogin | undefined>;
-  /** Finds the other attempts that this browser has under way. */
-  findOthers(state: string, cookieHeader: string | undefined): Promise<PendingLogin[]>;
-  /** Gives the Set-Cookie value that keeps what an attempt has become, for as long as it has left. */
-  amend(login: PendingLogin): Promise<string>;
-  /** Gives the Set-Cookie values that drop the attempt of a `state`. */
-  drop(state: string, cookieHeader: string | undefined): string[];
+  /** Returns this browser's other pending attempts. */
+  findOthers(state: string, cookieHeader: string | undefined): Promise<OtherLogin[]>;
+  /** Returns the Set-Cookie value that stores a changed attempt until its original expiry. */
+  update(login: OtherLogin): Promise<string>;
+  /** Returns the Set-Cookie values that clear the attempt with a `state`. */
+  clear(state: string, cookieHeader: string | undefined): string[];
 };
 
-/** How long a person may take at the provider, in seconds. */
-const LIFETIME_SECONDS = 600;
-/** How many attempts a browser may have under way: more cookies would crowd out others. */
+/** How long an attempt lasts, in seconds. */
+const LIFETIME_SECONDS = LOGIN_LIFETIME_MS / 1000;
+/** Limits per browser: the number of pending attempts, and the total length of their cookies in characters. */
 const MAX_ATTEMPTS = 5;
+const MAX_TOTAL_LENGTH = 4_000;
+/** A longer `returnTo` goes to the store, so that five attempts fit: a proxy in front may limit all headers to 8 kB. */
+const MAX_RETURN_TO_IN_COOKIE = 64;
 
 const pendingLogin = z.object({
   issuer: z.string(),
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
-  returnTo: z.string(),
+  returnTo: z.string().optional(),
   startedAtMs: z.number(),
   replaces: z.string().optional(),
 });
 
+/** The content of an attempt's cookie. Without `returnTo`, the store has it. */
+type SealedLogin = z.infer<typeof pendingLogin>;
+
 /**
- * One cookie an attempt, named by its start and a hash of its `state`, so that logins in several tabs do not disturb each
- * other. `SameSite=Lax`, since the browser comes back by a navigation from the provider's site.
+ * One cookie per attempt, named after its start time and a hash of its `state`, so that logins in several tabs do not
+ * interfere. `SameSite=Lax`, because the callback is a cross-site navigation from the provider.
  */
 export function createLoginCookies(deps: {
   seals: SealedCookies;
+  store: Pick<SessionStore, 'putMarker' | 'getMarker'>;
+  /** The fallback when the store no longer has an attempt's `returnTo`. */
+  defaultReturnTo: string;
   secure: boolean;
   clock: () => number;
 }): LoginCookies {
-  const { seals, secure, clock } = deps;
+  const { seals, store, defaultReturnTo, secure, clock } = deps;
   const prefix = `${cookieName('coatcheck-login', secure)}-`;
   const attributes: CookieAttributes = { secure, sameSite: 'lax' };
-  const mark = (state: string) => hashIdentifier('login', state).slice(0, 16);
-  const namesFor = (state: string, header: string | undefined) =>
-    cookieNamesStartingWith(header, prefix).filter((name) => name.endsWith(`.${mark(state)}`));
+  const stateHash = (state: string) => hashIdentifier('login', state).slice(0, 16);
+  const cookieNamesOf = (state: string, header: string | undefined) =>
+    cookieNamesStartingWith(header, prefix).filter((name) => name.endsWith(`.${stateHash(state)}`));
 
-  const open = async (name: string, header: string | undefined): Promise<PendingLogin | undefined> => {
+  const markerOf = (state: string): MarkerSubject => ['login-return-to', state];
+  /** Moves a long `returnTo` to the store. During an outage it stays in the cookie and may push out older attempts. */
+  const shorten = async ({ returnTo, ...login }: PendingLogin): Promise<SealedLogin> => {
+    if (returnTo.length <= MAX_RETURN_TO_IN_COOKIE) return { ...login, returnTo };
+    const sealed = await seals.seal({ returnTo }, LIFETIME_SECONDS);
+    return store.putMarker(markerOf(login.state), sealed, LOGIN_LIFETIME_MS).then(
+      () => login,
+      () => ({ ...login, returnTo }),
+    );
+  };
+  const returnToOf = async ({ state, returnTo }: SealedLogin): Promise<string> => {
+    if (returnTo !== undefined) return returnTo;
+    const sealed = await store.getMarker(markerOf(state)).catch(() => undefined);
+    const unsealed = sealed === undefined ? undefined : (await seals.unseal(sealed))?.['returnTo'];
+    return typeof unsealed === 'string' ? unsealed : defaultReturnTo;
+  };
+
+  const unsealLogin = async (name: string, header: string | undefined): Promise<SealedLogin | undefined> => {
     const cookie = readCookie(header, name);
     if (cookie.kind !== 'value') return undefined;
     const login = pendingLogin.safeParse(await seals.unseal(cookie.value)).data;
-    const isCurrent = login !== undefined && clock() - login.startedAtMs < LIFETIME_SECONDS * 1000;
+    const isCurrent = login !== undefined && clock() - login.startedAtMs < LOGIN_LIFETIME_MS;
     return isCurrent ? login : undefined;
   };
-  const write = async (login: PendingLogin): Promise<string> => {
+  const sealLogin = async (login: SealedLogin): Promise<string> => {
     const started = login.startedAtMs.toString(36).padStart(9, '0');
     const maxAge = LIFETIME_SECONDS - Math.floor((clock() - login.startedAtMs) / 1000);
     const seal = await seals.seal({ ...login }, maxAge);
-    return writeCookie(`${prefix}${started}.${mark(login.state)}`, seal, { ...attributes, maxAge });
+    return writeCookie(`${prefix}${started}.${stateHash(login.state)}`, seal, { ...attributes, maxAge });
   };
 
   return {
-    async keep(login, header) {
+    async set(login, header) {
+      const setCookie = await sealLogin(await shorten(login));
+      let attempts = 1;
+      let totalLength = pairLength(setCookie);
+      // The newest come first; those beyond the limits are cleared.
       const surplus = cookieNamesStartingWith(header, prefix)
         .sort()
         .reverse()
-        .slice(MAX_ATTEMPTS - 1);
-      return [await write(login), ...surplus.map((name) => clearCookie(name, attributes))];
+        .filter((name) => {
+          const cookie = readCookie(header, name);
+          totalLength += name.length + (cookie.kind === 'value' ? cookie.value.length : 0) + '=; '.length;
+          attempts += 1;
+          return attempts > MAX_ATTEMPTS || totalLength > MAX_TOTAL_LENGTH;
+        });
+      return [setCookie, ...surplus.map((name) => clearCookie(name, attributes))];
     },
 
     async find(state, header) {
-      for (const name of namesFor(state, header)) {
-        const login = await open(name, header);
-        // SECURITY: the name is only where to look; what counts is the state under the seal.
-        if (login?.state === state) return login;
+      for (const name of cookieNamesOf(state, header)) {
+        const login = await unsealLogin(name, header);
+        // SECURITY: the cookie name only selects a cookie; the sealed `state` decides.
+        if (login?.state === state) return { ...login, returnTo: await returnToOf(login) };
       }
       return undefined;
     },
 
     async findOthers(state, header) {
-      // No more than there can be: a browser may be made to hold cookies of this name that are not ours.
+      // The slice bounds the work: a sibling host may have set more cookies with this prefix.
       const names = cookieNamesStartingWith(header, prefix).slice(0, MAX_ATTEMPTS);
-      const logins = await Promise.all(names.map((name) => open(name, header)));
+      const logins = await Promise.all(names.map((name) => unsealLogin(name, header)));
       return logins.flatMap((login) => (login === undefined || login.state === state ? [] : [login]));
     },
 
-    amend: write,
-    drop: (state, header) => namesFor(state, header).map((name) => clearCookie(name, attributes)),
+    update: sealLogin,
+    clear: (state, header) => cookieNamesOf(state, header).map((name) => clearCookie(name, attributes)),
   };
+}
+
+/** The length of the `name=value; ` that a Set-Cookie value makes a browser send. */
+function pairLength(setCookie: string): number {
+  return setCookie.indexOf(';') + '; '.length;
 }

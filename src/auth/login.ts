@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
+import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
 import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -8,8 +9,8 @@ import type { LoginCookies } from './login-cookies.ts';
 import type { ReturnTo } from './return-to.ts';
 
 /**
- * `GET /login`: sends a navigation to the provider, and remembers in a sealed cookie what its callback will need.
- * A fetch is refused: it could not follow to another origin, and must navigate instead.
+ * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a
+ * `fetch`, which cannot follow the redirect to another origin.
  */
 export function createLogin(deps: {
   redirectLogin: RedirectLogin;
@@ -22,8 +23,12 @@ export function createLogin(deps: {
   const { redirectLogin, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
 
   return async function login(request, response) {
-    const mode = request.headers['sec-fetch-mode'];
-    if (mode !== undefined && mode !== 'navigate') {
+    if (isPrefetch(request) || isFramed(request)) {
+      throw new GatewayError('bad_request', {
+        detail: 'Login starts in the top-level page only: not in a frame, and not for a prefetch.',
+      });
+    }
+    if (request.headers['sec-fetch-mode'] !== undefined && !isNavigation(request)) {
       throw new GatewayError('bad_request', {
         detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
       });
@@ -35,15 +40,15 @@ export function createLogin(deps: {
       ...attempt,
       returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,
       startedAtMs: clock(),
-      replaces: before?.kind === 'live' ? before.stored.key : undefined,
+      replaces: before?.kind === 'live' ? before.session.key : undefined,
     };
-    response.setHeader('Set-Cookie', await loginCookies.keep(pending, request.headers.cookie));
+    response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
     response.status(302).setHeader('Location', url.href);
     response.end();
   };
 }
 
-/** SECURITY: nothing else of the query reaches the provider (CVE-2025-67716). */
+/** SECURITY: no other query parameter reaches the provider (CVE-2025-67716). */
 function readHints(query: URLSearchParams): LoginHints {
   const loginHint = onlyValue(query, 'login_hint');
   return {

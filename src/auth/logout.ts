@@ -1,15 +1,16 @@
 import type { Request, RequestHandler } from 'express';
-import { setTimeout } from 'node:timers/promises';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { isNavigation } from '../http/inbound/navigation.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 
-/** How long a logout waits for the provider to revoke the token, in milliseconds; it is tried again behind it. */
+/** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;
 
 /**
- * `POST /logout`: ends the session here and its refresh token at the provider, takes the cookie back, and leads on to the
- * provider's own logout. A form is redirected there; a fetch is told where to go.
+ * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
+ * logout page. A form post gets a redirect; a `fetch` gets the URL as JSON.
  */
 export function createLogout(deps: {
   provider: Provider;
@@ -24,26 +25,28 @@ export function createLogout(deps: {
   return async function logout(request, response) {
     originPolicy.checkForm(request);
     const reading = await sessions.peek(request.headers.cookie);
-    const ended = reading.kind === 'live' ? await sessions.end(reading.stored.key, 'logout') : undefined;
-    response.setHeader('Set-Cookie', sessions.clearCookie());
-    if (ended !== undefined)
-      await Promise.race([ended.revoked, setTimeout(REVOCATION_WAIT_MS, undefined, { ref: false })]);
+    const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
+    // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
+    if (reading.kind !== 'absent') {
+      response.setHeader('Set-Cookie', sessions.clearCookie());
+      response.setHeader('Clear-Site-Data', '"cache"');
+    }
+    if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
 
     if (isForm(request)) {
-      const idTokenHint = ended?.session.tokens.idToken;
+      const idTokenHint = ended?.data.tokens.idToken;
       const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
       response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
       response.end();
       return;
     }
-    // SECURITY: a page's script reads this answer: the provider finds the session by its own cookie, without the hint.
+    // SECURITY: page scripts can read this response, so it has no ID token hint; the provider uses its own cookie instead.
     const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
     response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
   };
 }
 
 function isForm(request: Request): boolean {
-  const mode = request.headers['sec-fetch-mode'];
-  if (mode !== undefined) return mode === 'navigate';
+  if (request.headers['sec-fetch-mode'] !== undefined) return isNavigation(request);
   return request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
 }

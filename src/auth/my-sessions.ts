@@ -6,12 +6,12 @@ import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Owner, SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
-/** A person's own sessions: where they are signed in, and how to end that. */
+/** Lists and ends the signed-in user's own sessions. */
 export type MySessions = { list: RequestHandler; endOne: RequestHandler; endOthers: RequestHandler };
 
 /**
- * `GET /sessions` lists the sessions of whoever asks, `DELETE /sessions/{id}` ends one of them, `DELETE /sessions` ends all
- * but the one that asks. None of these counts as use of the session.
+ * `GET /sessions` lists the user's sessions, `DELETE /sessions/{id}` ends one of them, and `DELETE /sessions` ends all but
+ * the current one. None of these extends the session.
  */
 export function createMySessions(deps: {
   sessions: Sessions;
@@ -25,9 +25,9 @@ export function createMySessions(deps: {
       const current = await currentOf(request, response);
       const mine = await sessions.list(ownerOf(current));
       response.json({
-        sessions: mine.map((stored) => ({
-          ...describeSession(stored, idleTimeout),
-          current: stored.key === current.key,
+        sessions: mine.map((record) => ({
+          ...describeSession(record, idleTimeout),
+          current: record.key === current.key,
         })),
       });
     },
@@ -36,12 +36,12 @@ export function createMySessions(deps: {
       originPolicy.checkRequest(request);
       const current = await currentOf(request, response);
       const mine = await sessions.list(ownerOf(current));
-      const meant = mine.find(({ key }) => key === request.params['id']);
-      // SECURITY: another person's session looks like one that there is not.
-      if (meant === undefined)
-        throw new GatewayError('not_found', { detail: 'You have no session of this id.' });
-      const isCurrent = meant.key === current.key;
-      await sessions.end(meant.key, isCurrent ? 'logout' : 'ended_elsewhere');
+      const target = mine.find(({ key }) => key === request.params['id']);
+      // SECURITY: another user's session gets the same response as an unknown id.
+      if (target === undefined)
+        throw new GatewayError('not_found', { detail: 'You have no session with this id.' });
+      const isCurrent = target.key === current.key;
+      await sessions.end(target.key, isCurrent ? 'logout' : 'ended_elsewhere');
       if (isCurrent) response.setHeader('Set-Cookie', sessions.clearCookie());
       response.status(204).end();
     },
@@ -60,7 +60,7 @@ export function createMySessions(deps: {
     const reading = await sessions.load(request.headers.cookie);
     switch (reading.kind) {
       case 'live':
-        return reading.stored;
+        return reading.session;
       case 'absent':
         throw sessionRequired();
       case 'ended':
@@ -70,6 +70,6 @@ export function createMySessions(deps: {
   }
 }
 
-function ownerOf({ session: { issuer, subject } }: SessionRecord): Owner {
+function ownerOf({ data: { issuer, subject } }: SessionRecord): Owner {
   return { kind: 'subject', issuer, id: subject };
 }

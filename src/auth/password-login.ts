@@ -7,34 +7,34 @@ import type { PasswordLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import { userKey } from './username.ts';
 
-/** The longest user name and password that are shown to a provider, in characters. */
+/** The longest user name and password that the gateway sends to the provider, in characters. */
 const MAX_LENGTH = 1_024;
 
 /**
- * `POST /login`: signs in by the user name and password in the body. 204 and the ticket, or 401.
+ * `POST /login`: signs in with the user name and password in the body. Responds 204 with the ticket, or 401.
  *
- * SECURITY: the password is in the memory of this one request, on its way to the provider, and nowhere else.
+ * SECURITY: the password is held only while this request runs, and sent only to the provider.
  */
 export function createPasswordLogin(deps: {
   passwordLogin: PasswordLogin;
-  enter: CompleteSignIn;
+  completeSignIn: CompleteSignIn;
   originPolicy: OriginPolicy;
-  /** How often one user name may be tried, from wherever. */
+  /** Limits the attempts per user name, from any address. */
   limitUser: RateLimit;
 }): RequestHandler {
-  const { passwordLogin, enter, originPolicy, limitUser } = deps;
+  const { passwordLogin, completeSignIn, originPolicy, limitUser } = deps;
 
   return async function loginByPassword(request, response) {
-    // SECURITY: nobody else's page signs a person in, as somebody it knows the password of.
+    // SECURITY: another site must not sign the user in to an account whose password it knows (login CSRF).
     originPolicy.checkRequest(request);
     const { username, password } = await readJsonBody(request, response);
     if (!isCredential(username) || !isCredential(password)) {
       throw new GatewayError('bad_request', {
-        detail: `Send {"username": "…", "password": "…"}, texts of 1 to ${MAX_LENGTH} characters.`,
+        detail: `Send {"username": "…", "password": "…"}, strings of 1 to ${MAX_LENGTH} characters.`,
       });
     }
     await limitUser(userKey(username));
-    const { setCookie } = await enter(passwordLogin.signIn({ username, password }), {
+    const { setCookie } = await completeSignIn(passwordLogin.signIn({ username, password }), {
       cookieHeader: request.headers.cookie,
     });
     response.setHeader('Set-Cookie', setCookie);

@@ -1,29 +1,26 @@
-/** Gives the path on this origin that a `returnTo` value means, or undefined when it may mean anything else. */
+/** Returns the local path of a `returnTo` value, or undefined when it could lead to another origin. */
 export type ReturnTo = (value: string | null | undefined) => string | undefined;
 
-/**
- * Longer than any path an app routes by, in characters. Every attempt keeps one in its cookie: five of them must leave
- * room in a request's header section, which Node bounds at 16 KiB.
- */
+/** In characters. */
 const MAX_LENGTH = 1_024;
 
 /**
  * Accepts local paths only (RFC 9700, section 4.11.1): one leading slash, printable ASCII, no backslash, and the same
- * origin after a browser's own parser has had its say. What is returned is what that parser makes of it, so what was
- * checked is what is sent. The gateway's own endpoints are no place to return to.
+ * origin after URL parsing. Returns the parsed form, so that the browser gets exactly what was checked. Rejects the
+ * gateway's own endpoints.
  */
 export function createReturnTo(baseUrl: string, prefix: string): ReturnTo {
   return (value) => {
     if (value === null || value === undefined || value.length > MAX_LENGTH) return undefined;
-    // SECURITY: browsers drop tabs and line breaks and read "\" as "/": none of them may be in it.
+    // SECURITY: browsers drop tabs and line breaks and read "\" as "/", so the value must contain none of them.
     if (!/^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(value)) return undefined;
     if (!URL.canParse(value, baseUrl)) return undefined;
     const { origin, pathname, search, hash } = new URL(value, baseUrl);
-    // Dot segments may have left an empty first segment, which a browser would read as a host.
+    // Resolving dot segments can leave an empty first segment, which a browser would read as a host.
     if (origin !== baseUrl || pathname.startsWith('//')) return undefined;
     if (pathname === prefix || pathname.startsWith(`${prefix}/`)) return undefined;
     const path = `${pathname}${search}${hash}`;
-    // The parser has percent-encoded some characters, which makes three of one.
+    // Percent-encoding turns one character into three.
     return path.length > MAX_LENGTH ? undefined : path;
   };
 }

@@ -1,45 +1,44 @@
-import { Router, type RequestHandler } from 'express';
+import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import type { MySessions } from './my-sessions.ts';
 
-/** What answers at a path: a handler, or a limit and the handler behind it. */
+/** A handler, or a rate limit followed by a handler. */
 type Handlers = RequestHandler | RequestHandler[];
 
-/** The gateway's own endpoints. Which ways of signing in there are is for the provider to say. */
+/** The gateway's own endpoints. The provider's kind decides which sign-in endpoints exist. */
 export type AuthHandlers = {
-  /** Signing in by redirect: `GET /login` and `GET /callback`. */
+  /** Sign-in by redirect: `GET /login` and `GET /callback`. */
   login?: Handlers | undefined;
   callback?: Handlers | undefined;
-  /** Signing in by user name and password: `POST /login`. */
+  /** Sign-in with user name and password: `POST /login`. */
   passwordLogin?: Handlers | undefined;
-  /** Signing in on another device: `POST /decoupled` and `GET /decoupled`. */
+  /** Sign-in on another device: `POST /decoupled` and `GET /decoupled`. */
   beginDecoupled?: Handlers | undefined;
   pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
   logout: RequestHandler;
-  /** What an OpenID provider calls, or has the browser call, when it has ended a sign-in. */
+  /** The logout notifications of an OpenID provider, sent directly or through the browser. */
   backchannelLogout?: Handlers | undefined;
   frontchannelLogout?: Handlers | undefined;
   mySessions: MySessions;
 };
 
-/** The handlers at one path, by method. */
 type Methods = {
   get?: Handlers | undefined;
   post?: Handlers | undefined;
   delete?: Handlers | undefined;
 };
 
-/** Routes the gateway's own endpoints below their prefix; everything else there is `not_found`. */
-export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeaders): Router {
+/** Routes the gateway's own endpoints. Any other path below the prefix gets `not_found`. */
+export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHeaders): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  router.use(function enterEndpoints(request, response, next) {
-    const exchange = requestContextOf(response);
-    exchange.route = 'auth';
-    headers(request, response);
-    response.setHeader('X-Request-Id', exchange.requestId);
+  router.use(function prepareResponse(_request, response, next) {
+    const context = requestContextOf(response);
+    context.route = 'auth';
+    setHeaders(response);
+    response.setHeader('X-Request-Id', context.requestId);
     next();
   });
   const serve = (path: string, { get, post, delete: remove }: Methods) => {
@@ -49,7 +48,7 @@ export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeader
     if (get) route.get(get);
     if (post) route.post(post);
     if (remove) route.delete(remove);
-    route.all(refuseMethod(allow));
+    route.all(rejectMethod(allow));
   };
   serve('/login', { get: handlers.login, post: handlers.passwordLogin });
   serve('/callback', { get: handlers.callback });
@@ -60,16 +59,29 @@ export function createAuthRouter(handlers: AuthHandlers, headers: SecurityHeader
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });
   serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
+  router.use(rejectBadEncoding);
   router.use(function unknownEndpoint() {
-    throw new GatewayError('not_found', { detail: 'The gateway has no such endpoint.' });
+    throw new GatewayError('not_found', { detail: 'This endpoint does not exist.' });
   });
   return router;
 }
 
-function refuseMethod(allow: readonly string[]): RequestHandler {
+/** Express decodes path parameters and throws a URIError when their encoding is malformed (`%ff`). */
+const rejectBadEncoding: ErrorRequestHandler = (error, _request, _response, next) => {
+  next(
+    error instanceof URIError
+      ? new GatewayError('bad_request', {
+          detail: 'The path contains a malformed percent-encoding.',
+          cause: error,
+        })
+      : error,
+  );
+};
+
+function rejectMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {
     throw new GatewayError('method_not_allowed', {
-      detail: `This endpoint takes ${allow.join(', ')}.`,
+      detail: `This endpoint accepts ${allow.join(', ')}.`,
       allow,
     });
   };

@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import { livesUntilMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
-/** `GET /session`: tells the page who is signed in and for how long. Never extends the session, never shows a token. */
+/** `GET /session`: returns who is signed in and for how long. Never extends the session and never returns a token. */
 export function createSessionInfo(deps: {
   sessions: Sessions;
   claims: readonly string[];
@@ -19,23 +19,26 @@ export function createSessionInfo(deps: {
       response.json({ authenticated: false, loginUrl });
       return;
     }
-    const { stored } = reading;
-    const { key, session: current, endsAtMs } = stored;
+    const { session } = reading;
+    const { key, data, endsAtMs } = session;
     const now = clock();
     response.json({
       authenticated: true,
-      subject: current.subject,
-      claims: pick(current.claims, claims),
+      subject: data.subject,
+      claims: pickClaims(data.claims, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
-      idleExpiresIn: secondsUntil(livesUntilMs(stored), now),
+      idleExpiresIn: secondsUntil(livesUntilMs(session), now),
       loginUrl,
       logoutUrl,
     });
   };
 }
 
-function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+function pickClaims(
+  claims: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, unknown> {
   return Object.fromEntries(
     names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
   );

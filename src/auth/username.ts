@@ -1,4 +1,4 @@
-/** Whom a user name counts as: one person, however it is written. Most providers take no notice of case. */
+/** The rate-limit key of a user name. It ignores case and Unicode form, as most providers do. */
 export function userKey(username: string): string {
   return username.normalize('NFKC').trim().toLowerCase();
 }

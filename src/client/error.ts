@@ -1,9 +1,9 @@
-/** Thrown when one of the gateway's own endpoints answers with anything but what was asked for. */
+/** Thrown when a gateway endpoint returns anything but the expected response. */
 export class CoatcheckError extends Error {
   override readonly name = 'CoatcheckError';
-  /** The HTTP status of the answer. */
+  /** The HTTP status of the response. */
   readonly status: number;
-  /** The stable `code` of the problem answer (RFC 9457); absent when the answer was not one. */
+  /** The stable `code` of the problem response (RFC 9457); undefined for any other response. */
   readonly code: string | undefined;
 
   constructor(message: string, status: number, code?: string) {

@@ -5,75 +5,74 @@ import type { Session } from './session.ts';
 export { CoatcheckError } from './error.ts';
 export type { Session, SignedIn, SignedOut } from './session.ts';
 
-/** What {@link createClient} can be told; a page behind the gateway's defaults needs none of it. */
+/** Options of {@link createClient}. None is needed with the gateway's default configuration. */
 export interface ClientOptions {
   /** `login.prefix` of the gateway's configuration. Default `/auth`. */
   prefix?: string;
-  /** Default: the page's `fetch`, looked up at each call. */
+  /** Default: `globalThis.fetch`, read at each call. */
   fetch?: typeof globalThis.fetch;
   /** Default: the page's `location`. */
   location?: Pick<Location, 'assign' | 'hash' | 'href' | 'origin' | 'pathname' | 'search'>;
 }
 
-/** How to start a sign-in. */
 export interface LoginOptions {
-  /** The path of this origin to come back to. Default: the page as it is now, query and fragment included. */
+  /** The path on this origin to return to. Default: the current page with its query and fragment. */
   returnTo?: string;
-  /** Who is expected to sign in, handed to the provider as `login_hint` (OpenID Connect Core, 3.1.2.1). */
+  /** The expected user, sent to the provider as `login_hint` (OpenID Connect Core, 3.1.2.1). */
   loginHint?: string;
 }
 
-/** Why a call was refused: no session came with it, or the one that came has ended. */
+/** Why the gateway rejected a call: it carried no session, or the session has ended. */
 export type SessionEnded = 'session_required' | 'session_expired';
 
-/** A single-page app's side of the gateway. */
+/** The gateway's endpoints, for a single-page app. */
 export interface Client {
-  /** Asks who is signed in. Never extends the session. Throws {@link CoatcheckError} when the gateway fails. */
+  /** Returns who is signed in. Never extends the session. Throws {@link CoatcheckError} when the gateway fails. */
   session(): Promise<Session>;
-  /** Leaves the page for the provider. */
+  /** Navigates to the provider's sign-in page. */
   login(options?: LoginOptions): void;
-  /** Ends the session, then leaves the page for the provider's sign-out. Throws {@link CoatcheckError}. */
+  /** Ends the session, then navigates to the provider's logout page. Throws {@link CoatcheckError}. */
   logout(): Promise<void>;
-  /** As the platform's `fetch`, with the gateway's CSRF header on requests to this origin, and on no other. */
+  /** The platform's `fetch`, with the gateway's CSRF header on requests to this origin only. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
-  /** Calls the listener once for each session that a call finds ended. Returns the function that stops it. */
+  /** Calls the listener once for each session that a call finds ended. Returns a function that removes the listener. */
   onSessionEnded(listener: (reason: SessionEnded) => void): () => void;
 }
 
-/** Creates the browser's side of the gateway. It keeps no state but whether the session was seen to end. */
+/** Creates a client. Its only state is whether the current session is known to have ended. */
 export function createClient(options: ClientOptions = {}): Client {
   const { prefix = '/auth', location = globalThis.location } = options;
   const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const listeners = new Set<(reason: SessionEnded) => void>();
 
-  // Many calls can find the same session ended, some of them after the next one began:
-  // a call reports only the end of the session it was sent in.
-  let era = 0;
+  // Several calls can find the same session ended, some of them after the next session has started. A call reports an end
+  // only if its own session is still the current one.
+  let sessionNumber = 0;
   let ended = false;
 
-  function reportEnd(reason: SessionEnded, sentIn: number): void {
-    if (ended || sentIn !== era) return;
+  function reportEnd(reason: SessionEnded, sentInSession: number): void {
+    if (ended || sentInSession !== sessionNumber) return;
     ended = true;
-    // A microtask each: a listener that throws must not turn the caller's answer into a failure.
+    // A microtask each, so that a listener that throws does not make the caller's request fail.
     for (const listener of listeners) queueMicrotask(() => listener(reason));
   }
 
   async function fetchFromGateway(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const target = input instanceof Request ? input.url : input;
-    // SECURITY: another origin must not get the header, and its answers must not speak for this session.
+    // SECURITY: another origin must not get the header, and its responses must not end this session.
     if (new URL(target, globalThis.document?.baseURI ?? location.href).origin !== location.origin) {
       return send(input, init);
     }
-    const sentIn = era;
+    const sentInSession = sessionNumber;
     const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
     headers.set('X-CSRF', '1');
     const response = await send(input, { ...init, headers });
     const code = response.status === 401 ? await readProblemCode(response) : undefined;
-    if (code === 'session_required' || code === 'session_expired') reportEnd(code, sentIn);
+    if (code === 'session_required' || code === 'session_expired') reportEnd(code, sentInSession);
     return response;
   }
 
-  async function askGateway(endpoint: string, init: RequestInit) {
+  async function callGateway(endpoint: string, init: RequestInit) {
     const response = await fetchFromGateway(prefix + endpoint, {
       ...init,
       headers: { Accept: 'application/json' },
@@ -81,16 +80,16 @@ export function createClient(options: ClientOptions = {}): Client {
     });
     if (response.ok && response.headers.get('content-type')?.startsWith('application/json')) return response;
     const code = await readProblemCode(response);
-    const answer = `${response.status} ${code ?? response.headers.get('content-type') ?? ''}`.trimEnd();
-    throw new CoatcheckError(`${init.method} ${prefix}${endpoint} answered ${answer}`, response.status, code);
+    const reason = `${response.status} ${code ?? response.headers.get('content-type') ?? ''}`.trimEnd();
+    throw new CoatcheckError(`${init.method} ${prefix}${endpoint} returned ${reason}`, response.status, code);
   }
 
   return {
     async session() {
-      const response = await askGateway('/session', { method: 'GET' });
+      const response = await callGateway('/session', { method: 'GET' });
       const session: Session = await response.json();
       if (session.authenticated && ended) {
-        era += 1;
+        sessionNumber += 1;
         ended = false;
       }
       return session;
@@ -103,7 +102,7 @@ export function createClient(options: ClientOptions = {}): Client {
       location.assign(`${prefix}/login?${query}`);
     },
     async logout() {
-      const response = await askGateway('/logout', { method: 'POST' });
+      const response = await callGateway('/logout', { method: 'POST' });
       const { logoutUrl }: { logoutUrl: string } = await response.json();
       location.assign(logoutUrl);
     },

@@ -1,6 +1,6 @@
 /**
- * Reads the `code` of a problem answer (RFC 9457) and leaves the response's own body unread.
- * Undefined when the answer is not `application/problem+json` or carries no code.
+ * Returns the `code` of a problem response (RFC 9457) without consuming the response's body. Returns undefined when the
+ * response is not `application/problem+json` or has no code.
  */
 export async function readProblemCode(response: Response): Promise<string | undefined> {
   if (!response.headers.get('content-type')?.startsWith('application/problem+json')) return undefined;

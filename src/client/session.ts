@@ -1,27 +1,27 @@
-/** What `GET /auth/session` says of a browser without a session. */
+/** The response of `GET /auth/session` without a session. */
 export interface SignedOut {
   authenticated: false;
-  /** Where a navigation starts a sign-in. */
+  /** Navigate to this path to start a sign-in. */
   loginUrl: string;
 }
 
-/** What `GET /auth/session` says of a browser with one. It never holds a token. */
+/** The response of `GET /auth/session` with a session. It never contains a token. */
 export interface SignedIn {
   authenticated: true;
   /** The user's identifier at the provider (the ID token's `sub`). */
   subject: string;
-  /** The ID-token claims that the gateway is configured to show. */
+  /** The ID token claims listed in the gateway's configuration. */
   claims: Record<string, unknown>;
-  /** The session's public name, as in "my sessions". It opens nothing. */
+  /** The session's public identifier, as in the session list. It grants no access. */
   sessionId: string;
-  /** Seconds until the session ends whatever happens. */
+  /** Seconds until the session ends, even if it is used. */
   expiresIn: number;
-  /** Seconds until the session ends for want of use. */
+  /** Seconds until the session ends after inactivity. */
   idleExpiresIn: number;
   loginUrl: string;
-  /** Where a `POST` ends the session. */
+  /** A `POST` to this path ends the session. */
   logoutUrl: string;
 }
 
-/** The state of the session; `authenticated` tells the two apart. */
+/** The state of the session, discriminated by `authenticated`. */
 export type Session = SignedOut | SignedIn;

@@ -1,77 +1,81 @@
-/** Keeps a failing token endpoint from being asked by every request. One for each provider. */
+import { backoffMs, type BackoffRange } from './backoff.ts';
+
+/** Keeps callers away from an endpoint that keeps failing. */
 export type CircuitBreaker = {
-  /** How long nobody should ask yet, in milliseconds; 0 when asking is right now. */
+  /** How long no call should be made yet, in milliseconds; 0 when one may be made now. */
   pauseMs(): number;
-  /** Notes that somebody asks now: while the endpoint is failing, everybody else waits for how that ends. */
+  /** Begins a call. While the endpoint is failing it is a trial, and no other call should be made until it has ended. */
   begin(): Attempt;
 };
 
-/** One call of the token endpoint; tell how it ended. */
+/** One call; report how it ended. */
 export type Attempt = {
   succeeded(): void;
-  /** Notes a failure; the provider may have said how long to stay away. */
+  /** With the pause that the endpoint asked for, if it did (`Retry-After`); at most 30 s of it count. */
   failed(retryAfterMs: number | undefined): void;
-  /** Notes that nothing was asked after all. */
+  /** Nothing was sent: the call says nothing about the endpoint. */
   cancel(): void;
 };
 
-/** So many failures in a row are borne before anyone is turned away. */
-const TOLERATED = 2;
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
+/** How many failures in a row do not open the breaker yet. */
+const TOLERATED_FAILURES = 2;
+const PAUSES: BackoffRange = { firstMs: 500, longestMs: 10_000 };
 
-/** How long those are sent away who come while one caller tries, in milliseconds: it will soon be known. */
+/** The longest pause that an endpoint can ask for, in milliseconds: one caller's limit must not stop everybody for an hour. */
+const LONGEST_RETRY_AFTER_MS = 30_000;
+
+/** The longest pause during a trial, in milliseconds: its outcome is known soon. */
 const TRIAL_MS = 1_000;
 
 /**
- * A breaker that opens after a few failures in a row, for pauses that double up to ten seconds, with jitter. When a pause
- * is over one caller is let through to try.
+ * Opens after three failures in a row, for pauses that double up to ten seconds, with jitter. After a pause one call is let
+ * through as a trial.
  */
 export function createCircuitBreaker(clock: () => number): CircuitBreaker {
   let failures = 0;
   let pauses = 0;
-  let closedUntilMs = 0;
+  let pausedUntilMs = 0;
   let isOnTrial = false;
-  const isFailing = () => failures > TOLERATED;
-  const backOffMs = () => {
-    const ceiling = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - TOLERATED - 1, 10));
-    return ceiling * (0.75 + Math.random() / 4);
-  };
+  const isFailing = () => failures > TOLERATED_FAILURES;
   const pause = (ms: number) => {
     pauses += 1;
-    closedUntilMs = clock() + ms;
+    pausedUntilMs = clock() + ms;
   };
 
   return {
     pauseMs() {
-      const leftMs = Math.max(0, closedUntilMs - clock());
+      const leftMs = Math.max(0, pausedUntilMs - clock());
       return isOnTrial ? Math.min(TRIAL_MS, leftMs) : leftMs;
     },
 
     begin() {
       isOnTrial = isFailing();
-      // A trial of which nothing is heard does not keep the others out for ever.
-      if (isOnTrial) pause(LONGEST_PAUSE_MS);
-      const began = pauses;
+      // A trial that is never reported does not keep the others out for ever.
+      if (isOnTrial) pause(PAUSES.longestMs);
+      const pausesAtStart = pauses;
       return {
         succeeded() {
           failures = 0;
-          closedUntilMs = 0;
+          pausedUntilMs = 0;
           isOnTrial = false;
         },
-        failed(retryAfterMs = 0) {
-          if (began !== pauses) {
-            // Calls that were under way together fail together: they are no further reason to stay away longer.
-            closedUntilMs = Math.max(closedUntilMs, clock() + retryAfterMs);
+        failed(requestedMs = 0) {
+          const retryAfterMs = Math.min(requestedMs, LONGEST_RETRY_AFTER_MS);
+          if (pausesAtStart !== pauses) {
+            // Calls that were made together fail together: they count as one failure.
+            pausedUntilMs = Math.max(pausedUntilMs, clock() + retryAfterMs);
             return;
           }
           failures += 1;
           isOnTrial = false;
-          const pauseMs = Math.max(retryAfterMs, isFailing() ? backOffMs() : 0);
+          const pauseMs = Math.max(
+            retryAfterMs,
+            isFailing() ? backoffMs(failures - TOLERATED_FAILURES, PAUSES) : 0,
+          );
           if (pauseMs > 0) pause(pauseMs);
         },
         cancel() {
-          if (isOnTrial && began === pauses) closedUntilMs = 0;
+          if (isOnTrial && pausesAtStart === pauses) pausedUntilMs = 0;
         },
       };
     },

@@ -1,20 +1,20 @@
-/** Lets a bounded number of callers through at once; the others wait in the order in which they came. */
+/** Runs a bounded number of actions at once; the others wait in the order in which they came. */
 export type Semaphore = { run<Result>(action: () => Promise<Result>): Promise<Result> };
 
 export function createSemaphore(limit: number): Semaphore {
   const waiting: (() => void)[] = [];
-  let inside = 0;
+  let running = 0;
 
   return {
     async run(action) {
-      if (inside >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-      else inside += 1;
+      if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+      else running += 1;
       try {
         return await action();
       } finally {
-        // The place is handed on as it is: nobody new can slip in between.
+        // The permit passes to the next in line: no newcomer can take it in between.
         const next = waiting.shift();
-        if (next === undefined) inside -= 1;
+        if (next === undefined) running -= 1;
         else next();
       }
     },

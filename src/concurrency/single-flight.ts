@@ -1,20 +1,16 @@
-/** One run of a function, for everybody who waits for its result. */
+import { withTimeout } from './with-timeout.ts';
+
+/** One run of a function, shared by all callers that wait for its result. */
 export type Run<Result> = {
-  /**
-   * Gives the result, or undefined once `timeoutMs` have passed since the run called `started`, or since now if that is
-   * later. A caller that gives up does not end the run: the others go on waiting.
-   */
+  /** The result, or undefined after `timeoutMs`. A caller that gives up does not end the run: the others go on waiting. */
   waitFor(timeoutMs: number): Promise<Result | undefined>;
 };
 
 /** Runs a function once at a time for each key, however many callers ask for it meanwhile. */
 export type SingleFlight<Result> = {
   isRunning(key: string): boolean;
-  /**
-   * Joins the run of this key, or begins it. `fn` calls `started` when whatever it had to wait for is there, and never
-   * rejects.
-   */
-  run(key: string, fn: (started: () => void) => Promise<Result>): Run<Result>;
+  /** Joins the run of this key, or begins it. `fn` never rejects. */
+  run(key: string, fn: () => Promise<Result>): Run<Result>;
   /** Settles when all current runs have ended. */
   settle(): Promise<void>;
 };
@@ -34,14 +30,12 @@ export function createSingleFlight<Result>(): SingleFlight<Result> {
     run(key, fn) {
       const current = runs.get(key);
       if (current !== undefined) return current;
-      const { promise: hasStarted, resolve: started } = Promise.withResolvers<void>();
-      const result = fn(started).finally(() => runs.delete(key));
+      const result = fn().finally(() => runs.delete(key));
       const run = {
         result,
         async waitFor(timeoutMs: number) {
-          await Promise.race([hasStarted, result]);
           for (let step = 0; step < STEPS; step += 1) {
-            const value = await within(result, timeoutMs / STEPS);
+            const value = await withTimeout(result, timeoutMs / STEPS);
             if (value !== undefined) return value;
           }
           return undefined;
@@ -55,12 +49,4 @@ export function createSingleFlight<Result>(): SingleFlight<Result> {
       await Promise.all([...runs.values()].map(({ result }) => result));
     },
   };
-}
-
-async function within<Result>(promise: Promise<Result>, ms: number): Promise<Result | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  const result = await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
-  return result;
 }

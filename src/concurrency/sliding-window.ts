@@ -1,30 +1,27 @@
-/** Counts what each session causes, in a sliding minute. */
+import { createBoundedMap } from './bounded-map.ts';
+
+/** Limits how often something may happen for each key in any minute. */
 export type SlidingWindow = {
   /**
-   * Counts one more for `key` and gives 0, or gives the milliseconds until one more is allowed and counts nothing.
-   * `elsewhere` are the times that its record tells, which is where all processes see what the others did.
+   * Counts one more for `key` and returns 0, or counts nothing and returns the milliseconds until one more is allowed.
+   * `shared` are times that all processes have recorded for the key; the limit applies to them, too.
    */
-  take(key: string, elsewhere?: readonly number[]): number;
-  /** Those of some times that still count. */
+  take(key: string, shared?: readonly number[]): number;
+  /** Those times that are less than a minute ago. */
   recent(times: readonly number[] | undefined): readonly number[];
 };
 
 const MINUTE_MS = 60_000;
 
-/** At most `perMinute` for each key. Keys that have been quiet for a minute are forgotten. */
+/** At most `perMinute` for each key. */
 export function createSlidingWindow(deps: { perMinute: number; clock: () => number }): SlidingWindow {
   const { perMinute, clock } = deps;
-  const times = new Map<string, number[]>();
-  let sweptAtMs = clock();
-
-  const sweep = (now: number) => {
-    if (now - sweptAtMs < MINUTE_MS) return;
-    sweptAtMs = now;
-    for (const [key, taken] of times) if ((taken.at(-1) ?? 0) <= now - MINUTE_MS) times.delete(key);
-  };
-
+  const times = createBoundedMap<string, number[]>({
+    maxEntries: Infinity,
+    isExpired: (taken) => (taken.at(-1) ?? 0) <= clock() - MINUTE_MS,
+  });
   const recent = (all: readonly number[] = []) => all.filter((time) => time > clock() - MINUTE_MS);
-  /** How long until there is room beside some recent times. */
+  /** How long until the oldest of too many recent times is a minute ago. */
   const waitMs = (taken: readonly number[], now: number): number => {
     const first = taken.at(-perMinute);
     return taken.length < perMinute || first === undefined ? 0 : first + MINUTE_MS - now;
@@ -32,14 +29,13 @@ export function createSlidingWindow(deps: { perMinute: number; clock: () => numb
 
   return {
     recent,
-    take(key, elsewhere) {
+    take(key, shared) {
       const now = clock();
-      sweep(now);
       const own = recent(times.get(key));
+      const retryInMs = Math.max(waitMs(own, now), waitMs(recent(shared), now));
+      if (retryInMs === 0) own.push(now);
       times.set(key, own);
-      const tooSoonMs = Math.max(waitMs(own, now), waitMs(recent(elsewhere), now));
-      if (tooSoonMs === 0) own.push(now);
-      return tooSoonMs;
+      return retryInMs;
     },
   };
 }

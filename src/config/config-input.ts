@@ -60,12 +60,7 @@ export type ConfigInput = {
   session: {
     /**
      * Where sessions are kept: `memory:`, `redis://[user:password@]host[:port][/database]`,
-     * `redis+sentinel://…` or `redis+cluster://…`. With `memory:`, sessions end with the process; in Redis
-     * they survive restarts, and replicas share them.
-     * `redis+sentinel://[user:password@]host[:port],…/name[/database]` is the primary that the Sentinels
-     * know by that name; `redis+cluster://[user:password@]host[:port],…` is a Redis Cluster. `rediss` in
-     * place of `redis` is TLS, to Sentinels as well. User and password are those of Redis,
-     * percent-encoded; Sentinels get neither.
+     * `redis+sentinel://…` or `redis+cluster://…`.
      * @defaultValue `'memory:'`
      */
     store?: string | undefined;
@@ -229,19 +224,20 @@ export type ConfigInput = {
       }
     | undefined;
   /**
-   * The APIs. The most specific path wins; prefixes match on segment borders only. Without routes there
-   * is no API.
+   * The APIs. The most specific path wins; prefixes match at segment boundaries only. Without routes
+   * there is no API.
    * @defaultValue `[]`
    */
   routes?:
     | Array<{
         /**
-         * The path prefix, such as `/api`, matched on segment borders. No final slash, dot segments,
-         * percent-encoding or wildcard; each route has its own.
+         * The path prefix, such as `/api`, matched at segment boundaries. No trailing slash, dot segments,
+         * percent-encoding or wildcard; unique among the routes, even if letter case and trailing dots are
+         * ignored.
          */
         path: string;
         /**
-         * The http(s) URL of the API. A path in it is put before the path of the request. With
+         * The http(s) URL of the API. A path in it is prepended to the path of the request. With
          * `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
         upstream: string;
@@ -318,6 +314,12 @@ export type ConfigInput = {
                * @defaultValue `1m`
                */
               maxAge?: string | undefined;
+              /**
+               * Which connections are used again: `all`; or `bodiless`, never after a request with a body, for
+               * upstreams that may leave a body unread.
+               * @defaultValue `all`
+               */
+              reuse?: 'all' | 'bodiless' | undefined;
             }
           | undefined;
         /**
@@ -338,7 +340,7 @@ export type ConfigInput = {
         maxPerMinute?: number | `${number}` | undefined;
         /**
          * How many requests and open WebSockets of one session, or of one address without a session, one
-         * process handles at once. Beyond it: 429. `0` is no limit.
+         * process handles at once; more get 429 `rate_limited`. `0` is no limit.
          * @defaultValue `0`
          */
         maxConcurrent?: number | `${number}` | undefined;
@@ -356,6 +358,12 @@ export type ConfigInput = {
                * @defaultValue `[]`
                */
               remove?: Array<string> | undefined;
+              /**
+               * When not empty, the only header fields of a client that are forwarded, besides the usual content
+               * fields (`Accept*`, `Content-*`, `If-*`, `Range`, `User-Agent`, `Cache-Control`, `Pragma`).
+               * @defaultValue `[]`
+               */
+              allow?: Array<string> | undefined;
             }
           | undefined;
         /** Changes to the header fields of responses. */
@@ -437,16 +445,21 @@ export type OidcProviderInput = {
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | undefined;
-  /** The client secret. `client_secret_basic` and `client_secret_post` need it. */
-  clientSecret?: string;
   /**
-   * The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` needs it. RSA of 2048
-   * bits or more signs `RS256`, or the `alg` of a JWK, such as `PS256`; P-256, P-384 and P-521 sign
-   * `ES256`, `ES384` and `ES512`; Ed25519 signs `EdDSA`, or `Ed25519` if a JWK says so.
+   * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
+   * from a file: `${file:/run/secrets/client}`.
    */
+  clientSecret?: string;
+  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /**
+   * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
+   * which returns it for a dead refresh token.
+   * @defaultValue `[invalid_grant]`
+   */
+  rejectionErrors?: Array<string> | undefined;
   /**
    * The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`,
    * which some providers still require.
@@ -459,9 +472,9 @@ export type OidcProviderInput = {
    */
   scopes?: Array<string> | undefined;
   /**
-   * Fixed parameters of the authorization request, such as `access_type: offline` or `prompt: consent`.
-   * The ID token must meet the `max_age` and `acr_values` that they ask for. Parameters of the protocol,
-   * such as `state`, cannot be set.
+   * Fixed parameters of the authorization request, such as `access_type: offline`, `prompt: consent` or
+   * `audience: https://api.example.com`. The ID token must meet the `max_age` and `acr_values` that they
+   * ask for. Parameters of the protocol, such as `state`, cannot be set.
    * @defaultValue `{}`
    */
   authorizationParams?: Record<string, string> | undefined;
@@ -535,16 +548,21 @@ export type Oauth2ProviderInput = {
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | undefined;
-  /** The client secret. `client_secret_basic` and `client_secret_post` need it. */
-  clientSecret?: string;
   /**
-   * The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` needs it. RSA of 2048
-   * bits or more signs `RS256`, or the `alg` of a JWK, such as `PS256`; P-256, P-384 and P-521 sign
-   * `ES256`, `ES384` and `ES512`; Ed25519 signs `EdDSA`, or `Ed25519` if a JWK says so.
+   * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
+   * from a file: `${file:/run/secrets/client}`.
    */
+  clientSecret?: string;
+  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /**
+   * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
+   * which returns it for a dead refresh token.
+   * @defaultValue `[invalid_grant]`
+   */
+  rejectionErrors?: Array<string> | undefined;
   /**
    * The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`,
    * which some providers still require.
@@ -556,9 +574,9 @@ export type Oauth2ProviderInput = {
    */
   scopes?: Array<string> | undefined;
   /**
-   * Fixed parameters of the authorization request, such as `access_type: offline` or `prompt: consent`.
-   * The ID token must meet the `max_age` and `acr_values` that they ask for. Parameters of the protocol,
-   * such as `state`, cannot be set.
+   * Fixed parameters of the authorization request, such as `access_type: offline`, `prompt: consent` or
+   * `audience: https://api.example.com`. The ID token must meet the `max_age` and `acr_values` that they
+   * ask for. Parameters of the protocol, such as `state`, cannot be set.
    * @defaultValue `{}`
    */
   authorizationParams?: Record<string, string> | undefined;

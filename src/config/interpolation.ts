@@ -71,7 +71,7 @@ export function unreadable(error: unknown): string {
     case 'ENOENT':
       return 'does not exist';
     case 'EACCES':
-      return 'may not be read by this process';
+      return 'is not readable by this process';
     case 'EISDIR':
       return 'is a directory';
     default:

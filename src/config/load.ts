@@ -96,7 +96,7 @@ function plainData(yaml: YamlFile): unknown {
     return yaml.toPlain();
   } catch {
     // SECURITY: the library's message quotes the alias, which may be an unquoted secret.
-    const message = 'an alias of the file has no anchor before it, or the aliases expand to too much';
+    const message = 'an alias has no anchor before it, or the aliases expand to too many values';
     throw new ConfigError([{ path: '', message }]);
   }
 }

@@ -2,26 +2,26 @@ import { createHmac } from 'node:crypto';
 import type { Key, KeyRing } from './key-ring.ts';
 
 /**
- * Names under which things are found again by who knows what they are about. To anybody else they say nothing: people's
- * identifiers are short and few enough to be tried out, so a plain hash would not hide them.
+ * Keyed hashes of identifiers, for lookups in a store that must not reveal the identifiers. A plain hash would reveal them:
+ * the identifiers of people are short and few enough to guess.
  */
 export type BlindIndex = {
-  /** The name to write under. */
-  name(about: readonly string[]): string;
-  /** Every name it may have been written under: one for each secret still known, that of the writing one first. */
-  names(about: readonly string[]): string[];
+  /** The hash for writing. */
+  name(values: readonly string[]): string;
+  /** The hashes for reading: one for each configured secret, that of the current secret first. */
+  names(values: readonly string[]): string[];
 };
 
-/** As long as names have to be for no two of them to be alike, in characters of base64url: 132 bits. */
+/** The length of a hash, in characters of base64url: 132 bits, enough to be unique. */
 const LENGTH = 22;
 
-/** Names by HMAC-SHA-256 under keys of their own. They last as long as the secret, as all that was sealed with it does. */
+/** HMAC-SHA-256 with keys for this purpose. A hash is valid as long as its secret is configured. */
 export function createBlindIndex(keyRing: KeyRing): BlindIndex {
-  const nameBy = (key: Key, about: readonly string[]) =>
-    // SECURITY: JSON keeps the parts apart, so that none of them can end in what the next begins with.
-    createHmac('sha256', key.secret).update(JSON.stringify(about)).digest('base64url').slice(0, LENGTH);
+  const hashWith = (key: Key, values: readonly string[]) =>
+    // SECURITY: JSON delimits the values, so that different lists of values cannot have the same hash.
+    createHmac('sha256', key.secret).update(JSON.stringify(values)).digest('base64url').slice(0, LENGTH);
   return {
-    name: (about) => nameBy(keyRing.current('blind-index'), about),
-    names: (about) => keyRing.all('blind-index').map((key) => nameBy(key, about)),
+    name: (values) => hashWith(keyRing.current('blind-index'), values),
+    names: (values) => keyRing.all('blind-index').map((key) => hashWith(key, values)),
   };
 }

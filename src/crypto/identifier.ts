@@ -6,8 +6,8 @@ export function randomIdentifier(): string {
 }
 
 /**
- * The one-way name of an identifier for a purpose: SHA-256, base64url.
- * Enough for identifiers of 256 random bits; it does not depend on the secrets, which may be rotated.
+ * The SHA-256 hash of an identifier, for one purpose; base64url. A hash without a key is enough for identifiers of 256
+ * random bits, and it does not change when the secrets are rotated.
  */
 export function hashIdentifier(purpose: string, identifier: string): string {
   return hash('sha256', `${purpose}\0${identifier}`, 'base64url');

@@ -1,30 +1,30 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
-/** What a key is for. Keys of two purposes are unrelated: what one sealed, the other cannot open. */
+/** The purpose of a key. Keys of different purposes are unrelated: one cannot open what another has sealed. */
 export type KeyPurpose =
   'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'blind-index';
 
 /**
- * One derived key with the number that names it in what it sealed. An object and not its bytes: Node.js 24 takes 12 µs to
- * find out that bytes are not one, at every use.
+ * A derived key, and its id in sealed values. The key is a `KeyObject` because Node.js 24 needs 12 µs more at every use of
+ * a key in bytes.
  */
 export type Key = { readonly id: number; readonly secret: KeyObject };
 
-/** The secrets of the deployment, the first of which writes while all of them read. */
+/** The keys of the configured secrets. The first secret is current and writes; all of them read. */
 export type KeyRing = {
-  /** The key that writes. */
+  /** The key for writing. */
   current(purpose: KeyPurpose): Key;
-  /** The key with this number, or undefined when its secret is not (or no longer) configured. */
+  /** The key with this id, or undefined if its secret is not configured (any more). */
   find(purpose: KeyPurpose, id: number): Key | undefined;
-  /** All keys of a purpose, the writing one first. */
+  /** All keys of a purpose, the current one first. */
   all(purpose: KeyPurpose): readonly Key[];
-  /** Puts new secrets in place: what was sealed with a removed secret cannot be opened any more. */
+  /** Replaces the secrets. Values sealed with a removed secret no longer open. */
   replace(secrets: readonly string[]): void;
 };
 
 /**
  * Derives the keys of every purpose from the configured secrets by HKDF-SHA-256 (RFC 5869).
- * A key's number is derived from its secret, so it stays the same when secrets are added before it or taken away.
+ * The id of a key is derived from its secret, so it does not change when other secrets are added or removed.
  */
 export function createKeyRing(secrets: readonly string[]): KeyRing {
   const derive = (from: readonly string[]) => ({

@@ -16,7 +16,7 @@ import { createSessionInfo } from '../auth/session-info.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
-import { createInertHeaders } from '../http/security-headers.ts';
+import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createProviderLogouts } from '../sessions/provider-logouts.ts';
 import type { InboundPolicies } from './inbound-policies.ts';
@@ -25,22 +25,22 @@ import type { SessionServices } from './session-services.ts';
 import type { Backends } from './backends.ts';
 
 type Deps = {
-  ground: Core;
-  state: Backends;
+  core: Core;
+  backends: Backends;
   provider: Provider;
-  keeping: SessionServices;
-  entry: InboundPolicies;
+  sessionServices: SessionServices;
+  policies: InboundPolicies;
   loginUrl: string;
   redirectUri: string;
 };
 
-/** The endpoints below `login.prefix` that the provider's kind has a use for. */
+/** Creates the endpoints below `login.prefix` that the provider's kind uses. */
 export function createAuthEndpoints(deps: Deps): RequestHandler {
-  const { ground, state, provider, keeping, entry, loginUrl, redirectUri } = deps;
-  const { config, keyRing, secure, clock, log } = ground;
+  const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
+  const { config, keyRing, secure, clock, log } = core;
   const { baseUrl, login, session } = config;
-  const { sessions } = keeping;
-  const { originPolicy, rateLimits } = entry;
+  const { sessions } = sessionServices;
+  const { originPolicy, rateLimits } = policies;
   const { redirectLogin, passwordLogin, decoupledLogin, logoutTokens } = provider;
 
   const limited = (name: keyof Config['rateLimit']) =>
@@ -50,22 +50,24 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
 
   const loginCookies = createLoginCookies({
     seals: createSealedCookies(keyRing, 'login-cookie'),
+    store: backends.store,
+    defaultReturnTo: login.defaultReturnTo,
     secure,
     clock,
   });
-  const enter = createCompleteSignIn(sessions);
+  const completeSignIn = createCompleteSignIn(sessions);
   const decoupled =
     decoupledLogin &&
     createDecoupled({
       decoupledLogin,
-      enter,
+      completeSignIn,
       sessions,
       cookie: createDecoupledCookie({
         seals: createSealedCookies(keyRing, 'decoupled-cookie'),
         secure,
         clock,
       }),
-      turns: state.turns,
+      pollSchedule: backends.pollSchedule,
       originPolicy,
       limitUser,
       timeoutMs: config.refresh.timeout,
@@ -87,11 +89,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({ redirectLogin, enter, loginCookies, redirectUri }),
+        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri }),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
-        createPasswordLogin({ passwordLogin, enter, originPolicy, limitUser }),
+        createPasswordLogin({ passwordLogin, completeSignIn, originPolicy, limitUser }),
       ],
       beginDecoupled: decoupled && [limited('attempts'), decoupled.begin],
       pollDecoupled: decoupled?.poll,
@@ -113,13 +115,13 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         limitLogouts,
         createBackchannelLogout({
           logoutTokens,
-          providerLogouts: createProviderLogouts({ sessions, store: state.store, clock }),
+          providerLogouts: createProviderLogouts({ sessions, store: backends.store, clock }),
           log,
         }),
       ],
       frontchannelLogout: logoutTokens && [limitLogouts, createFrontchannelLogout({ provider, sessions })],
       mySessions: createMySessions({ sessions, originPolicy, idleTimeout: session.idleTimeout }),
     },
-    createInertHeaders(secure),
+    setting(inertHeaders(secure)),
   );
 }

@@ -1,9 +1,10 @@
-import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
-import { createLocalLocks, createRedisLocks, type Locks } from '../redis/lock.ts';
+import { createLocalLocks } from '../redis/lock/local-locks.ts';
+import type { Locks } from '../redis/lock/locks.ts';
+import { createRedisLocks } from '../redis/lock/redis-locks.ts';
 import {
   createLocalPollSchedule,
   createRedisPollSchedule,
@@ -15,47 +16,42 @@ import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
+import { revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
 
-/** What all processes of a deployment share: in Redis, or in memory where there is one process. */
+/** The state shared by all processes of a deployment: in Redis, or in memory for a single process. */
 export type Backends = {
   readonly store: SessionStore;
   readonly locks: Locks;
-  readonly levels: RateCounters | undefined;
-  readonly turns: PollSchedule;
+  readonly rateCounters: RateCounters | undefined;
+  readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
 };
 
-/** Opens the store of the configuration. */
 export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
     log.warn(
-      'sessions are kept in memory: they end with this process; set session.store to keep them in Redis',
+      'sessions are stored in memory and lost when this process exits; set session.store to use Redis',
     );
     metrics.storeUp(1);
     return {
       store: createMemoryStore({ clock }),
       locks: createLocalLocks(),
-      levels: undefined,
-      turns: createLocalPollSchedule(clock),
+      rateCounters: undefined,
+      pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
     };
   }
   const redis = createRedisConnection({ address, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config);
+  const leaseMs = revocationLeaseMs(config.refresh);
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
-    levels: createRedisRateCounters({ redis, keyPrefix }),
-    turns: createRedisPollSchedule({ redis, keyPrefix }),
+    rateCounters: createRedisRateCounters({ redis, keyPrefix }),
+    pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),
     outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
   };
-}
-
-/** Longer than one attempt can take: finding the provider and asking it, each within its own time. Milliseconds. */
-export function revocationLeaseMs({ refresh }: Config): number {
-  return refresh.timeout * 3;
 }

@@ -3,14 +3,14 @@ import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
-/** What every part of a gateway stands on. */
+/** The dependencies that most other parts of a gateway use. */
 export type Core = {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: () => number;
   readonly metrics: Metrics;
   readonly keyRing: KeyRing;
-  /** Whether browsers come by https. */
+  /** True when `baseUrl` is https. */
   readonly secure: boolean;
 };
 

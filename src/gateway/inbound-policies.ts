@@ -8,7 +8,7 @@ import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
-/** What every request meets first, and what it is told when it is not let in. */
+/** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
   readonly guard: Guard;
   readonly accessLog: AccessLog;
@@ -17,8 +17,12 @@ export type InboundPolicies = {
   readonly rateLimits: RateLimits;
 };
 
-export function createInboundPolicies(ground: Core, { levels }: Backends, loginUrl: string): InboundPolicies {
-  const { config, log, metrics, clock } = ground;
+export function createInboundPolicies(
+  core: Core,
+  { rateCounters }: Backends,
+  loginUrl: string,
+): InboundPolicies {
+  const { config, log, metrics, clock } = core;
   return {
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
@@ -27,7 +31,7 @@ export function createInboundPolicies(ground: Core, { levels }: Backends, loginU
     }),
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
-    problems: createProblems(loginUrl),
-    rateLimits: createRateLimits({ levels, clock }),
+    problems: createProblems({ secure: core.secure, loginUrl }),
+    rateLimits: createRateLimits({ rateCounters, clock }),
   };
 }

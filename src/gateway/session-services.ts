@@ -11,19 +11,20 @@ import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { createPendingWrites } from '../sessions/pending-writes.ts';
+import { refreshWaits, revocationLeaseMs } from '../timing.ts';
 import type { Core } from './core.ts';
-import { revocationLeaseMs, type Backends } from './backends.ts';
+import type { Backends } from './backends.ts';
 
-/** What keeps people signed in. */
+/** Sessions and their token refreshes. */
 export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
 };
 
-export function createSessionServices(ground: Core, state: Backends, provider: Provider): SessionServices {
-  const { config, keyRing, secure, clock, log, metrics } = ground;
-  const { store, locks, outbox } = state;
+export function createSessionServices(core: Core, backends: Backends, provider: Provider): SessionServices {
+  const { config, keyRing, secure, clock, log, metrics } = core;
+  const { store, locks, outbox } = backends;
   const { session, refresh } = config;
 
   const tickets = createTickets({
@@ -39,11 +40,11 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     revocations: createRevocations({
       provider,
       durable: outbox,
-      leaseMs: revocationLeaseMs(config),
+      leaseMs: revocationLeaseMs(refresh),
       clock,
       log,
     }),
-    unsaved: createPendingWrites({ store, clock, log }),
+    pendingWrites: createPendingWrites({ store, clock, log }),
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,
@@ -51,13 +52,14 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     log,
     metrics,
   });
+  const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
   const refresher = createTokenRefresher({
     sessions,
-    exchange: createTokenEndpointCall({
+    callTokenEndpoint: createTokenEndpointCall({
       provider,
       breaker,
-      turnstile: createSemaphore(refresh.maxConcurrent),
+      semaphore: createSemaphore(refresh.maxConcurrent),
       retries: refresh.retries,
       clock,
       log,
@@ -65,11 +67,11 @@ export function createSessionServices(ground: Core, state: Backends, provider: P
     }),
     locks,
     breaker,
-    rate: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
-    refusals: createRefreshSuppression(clock),
+    sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
+    suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
     ahead: refresh.ahead,
-    lockWaitMs: refresh.lockTtl + refresh.timeout,
-    waitMs: refresh.timeout,
+    lockWaitMs,
+    waitMs,
     clock,
     log,
     metrics,

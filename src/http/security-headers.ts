@@ -1,39 +1,41 @@
 import helmet from 'helmet';
 import { createHash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 
-/** Sets the security headers of an answer that the gateway itself gives. */
-export type SecurityHeaders = (request: IncomingMessage, response: ServerResponse) => void;
+/** Sets the security headers of a gateway-made response. */
+export type SecurityHeaders = (response: ServerResponse) => void;
+
+/** Header fields, keyed by lower-case name. */
+type Fields = Readonly<Record<string, string>>;
 
 const common = {
   frameguard: { action: 'deny' },
   referrerPolicy: { policy: 'no-referrer' },
 } as const;
 
-/** HSTS for two years on https; on http the header has no meaning (RFC 6797, section 7.2). */
-function transport(secure: boolean) {
+/** The CSP of a response that is not a document: a browser that renders it anyway loads, runs and frames nothing. */
+export const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/** HSTS for two years on https. Browsers ignore the header on http (RFC 6797, section 7.2). */
+function transportSecurity(secure: boolean) {
   return secure ? { maxAge: 63_072_000, includeSubDomains: false } : false;
 }
 
-/** For answers of the gateway's own endpoints and its errors: documents that may load, run and frame nothing. */
-export function createInertHeaders(secure: boolean): SecurityHeaders {
-  const set = helmet({
-    ...common,
-    strictTransportSecurity: transport(secure),
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-  });
-  return (request, response) => {
-    set(request, response, () => undefined);
-    response.setHeader('Cache-Control', 'no-store');
+/** The header fields of gateway-made responses: its own endpoints, error responses and rejected upgrades. */
+export function inertHeaders(secure: boolean): Fields {
+  return {
+    ...fieldsOf(
+      helmet({ ...common, strictTransportSecurity: transportSecurity(secure), contentSecurityPolicy: false }),
+    ),
+    'content-security-policy': inertPolicy,
+    'cache-control': 'no-store',
   };
 }
 
 /**
- * For a document of the gateway that holds all it needs, which are one script and one style. It asks its own origin alone,
- * sends no form by itself, and makes no HTML of text.
+ * Headers of a self-contained gateway document with one inline script and one inline style. The document connects to its
+ * own origin only, submits no form and assigns no HTML strings (Trusted Types).
  */
 export function createDocumentHeaders({ script, style }: { script: string; style: string }): SecurityHeaders {
   const set = helmet({
@@ -55,23 +57,23 @@ export function createDocumentHeaders({ script, style }: { script: string; style
       },
     },
   });
-  return (request, response) => set(request, response, () => undefined);
+  return setting(fieldsOf(set));
 }
 
-/** An inline script or style, as a policy names it (CSP Level 3, section 2.3.1). */
+/** The CSP hash source of an inline script or style (CSP Level 3, section 2.3.1). */
 function sourceOf(content: string): string {
   return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;
 }
 
 /**
- * For the app's own files. The policy forbids what no app needs (plugins, another base URL, being framed) and leaves the
- * rest to the app, whose sources the gateway cannot know.
+ * Headers of the app's own files. The CSP forbids plugins, a foreign base URL and framing. It leaves script and style
+ * sources open, because the gateway does not know which ones the app uses.
  */
 export function createPageHeaders(secure: boolean): SecurityHeaders {
   const set = helmet({
     ...common,
     referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
-    strictTransportSecurity: transport(secure),
+    strictTransportSecurity: transportSecurity(secure),
     crossOriginEmbedderPolicy: false,
     contentSecurityPolicy: {
       useDefaults: false,
@@ -83,5 +85,23 @@ export function createPageHeaders(secure: boolean): SecurityHeaders {
       },
     },
   });
-  return (request, response) => set(request, response, () => undefined);
+  return setting(fieldsOf(set));
+}
+
+/** Creates a function that sets the same header fields on every response. */
+export function setting(fields: Fields): SecurityHeaders {
+  const entries = Object.entries(fields);
+  return (response) => {
+    for (const [name, value] of entries) response.setHeader(name, value);
+  };
+}
+
+/** Runs helmet once and returns the fields it sets; they do not depend on the request. */
+function fieldsOf(set: ReturnType<typeof helmet>): Fields {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  set(request, response, () => undefined);
+  return Object.fromEntries(
+    response.getHeaderNames().map((name) => [name, String(response.getHeader(name))]),
+  );
 }

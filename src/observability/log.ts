@@ -4,22 +4,22 @@ import type { Config } from '../config/schema/schema.ts';
 
 export type Logger = PinoLogger;
 
-/** How long a line may wait for others, in milliseconds. */
-const WAIT_MS = 50;
-/** How much is written in one piece, in characters: a piece of 4 KiB costs almost as much as one of 64. */
-const PIECE = 65_536;
-/** The same where several processes write to one pipe, which keeps that much whole among what others write (pipe(7)). */
-const SHARED_PIECE = 4_096;
+/** The longest time a line is buffered, in milliseconds. */
+const FLUSH_INTERVAL_MS = 50;
+/** The most length written at once: a write of 4 KiB costs almost as much as one of 64 KiB. */
+const MAX_WRITE = 65_536;
+/** The same where several processes share a pipe: it keeps writes of this size atomic (pipe(7)). */
+const MAX_SHARED_WRITE = 4_096;
 
-/** What of an error may stand in a log line: its kind, text, code and stack, and the same of its causes. */
+/** The loggable part of an error and of its causes. */
 type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError };
 
 /**
- * Makes the logger. Lines are JSON, or text for people when `format` is `pretty`.
+ * Lines are JSON, or text for people when `format` is `pretty`.
  *
- * SECURITY: an error is written by an allow-list of fields. ioredis 6 hangs the arguments of the failed command on its
- * errors (`command.args`: sealed sessions and keys), and openid-client the provider's answer (`cause.body`: tokens);
- * neither reaches a line. No line of this program carries headers, bodies, cookies or query strings.
+ * SECURITY: an allow-list selects the fields of an error. ioredis 6 attaches the arguments of the failed command to its
+ * errors (`command.args`: sealed sessions and keys), and openid-client attaches the provider's response (`cause.body`:
+ * tokens); the log contains neither. No log line contains headers, bodies, cookies or query strings.
  */
 export function createLogger(
   options: Config['log'],
@@ -37,67 +37,67 @@ export function createLogger(
   );
 }
 
-/** Opens the standard output for log lines; `isShared` when other processes write to it as well. */
+/** Opens standard output; `isShared` when other processes also write to it. */
 export function openDestination(options: Config['log'], { isShared = false } = {}): DestinationStream {
   if (options.format === 'pretty') return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
-  const piece = isShared ? SHARED_PIECE : PIECE;
-  return gatherLines(pino.destination({ sync: false, maxWrite: piece }), piece);
+  const maxWrite = isShared ? MAX_SHARED_WRITE : MAX_WRITE;
+  return bufferLines(pino.destination({ sync: false, maxWrite: maxWrite }), maxWrite);
 }
 
-/** A destination that can be made to write at once what it holds back. */
+/** A destination whose buffer can be written at once. */
 type Sink = DestinationStream & { flushSync(): void };
 
 /**
- * Gathers lines and hands them on together, so that a line costs a place in a list: 2 µs with all of pino's work, where
- * handed on one by one it costs 5. What is left is written when the process exits, and at once after a fatal line.
+ * Buffers lines and writes them together: a line costs 2 µs including pino's work, and 5 µs when written alone. Writes the
+ * rest when the process exits, and at once after a fatal line.
  */
-function gatherLines(sink: Sink, piece: number): Sink {
+function bufferLines(sink: Sink, maxWrite: number): Sink {
   let lines: string[] = [];
-  let characters = 0;
+  let bufferedLength = 0;
   let timer: NodeJS.Timeout | undefined;
-  const handOn = () => {
+  const writeBuffered = () => {
     clearTimeout(timer);
     timer = undefined;
     if (lines.length === 0) return;
     const text = lines.join('');
     lines = [];
-    characters = 0;
+    bufferedLength = 0;
     sink.write(text);
   };
   const flushSync = () => {
-    handOn();
+    writeBuffered();
     sink.flushSync();
   };
   process.on('exit', flushSync);
   return {
     write(line) {
-      if (characters + line.length > piece) handOn();
+      if (bufferedLength + line.length > maxWrite) writeBuffered();
       lines.push(line);
-      characters += line.length;
-      timer ??= setTimeout(handOn, WAIT_MS).unref();
+      bufferedLength += line.length;
+      timer ??= setTimeout(writeBuffered, FLUSH_INTERVAL_MS).unref();
     },
     flushSync,
   };
 }
 
-/** pino's `time` field, in ISO 8601: the text is made once a millisecond, not once a line. */
+/** Returns pino's `time` field in ISO 8601, formatted once per millisecond instead of once per line. */
 function createTimeField(): () => string {
-  let madeAtMs = Number.NaN;
+  let formattedAtMs = Number.NaN;
   let field = '';
   return () => {
     const now = Date.now();
-    if (now !== madeAtMs) {
-      madeAtMs = now;
+    if (now !== formattedAtMs) {
+      formattedAtMs = now;
       field = `,"time":"${new Date(now).toISOString()}"`;
     }
     return field;
   };
 }
 
-/** Reduces anything thrown to what may be logged; stops after a few causes, so that a cycle ends. */
+/** Reduces a thrown value to its loggable part. It follows at most four causes, so a cycle of causes ends. */
 export function describeError(error: unknown, depth = 0): LoggedError {
   if (!(error instanceof Error))
-    return { type: typeof error, message: 'a value that is no error was thrown' };
+    return { type: typeof error, message: 'a value other than an Error was thrown' };
   const described: LoggedError = { type: error.name, message: withoutSecrets(error, error.message) };
   if ('code' in error && typeof error.code === 'string') described.code = error.code;
   if (error.stack !== undefined && depth === 0) described.stack = withoutSecrets(error, error.stack);
@@ -106,11 +106,11 @@ export function describeError(error: unknown, depth = 0): LoggedError {
 }
 
 /**
- * SECURITY: some messages repeat what they are about. JSON.parse quotes the text it could not read, which may be an answer
- * with a token in it, and Redis the arguments of a command it refused ("with args beginning with: …").
+ * SECURITY: some messages quote their input. JSON.parse quotes the text, which may be a token response, and Redis quotes
+ * the arguments of a rejected command ("with args beginning with: …").
  */
 function withoutSecrets(error: Error, text: string): string {
-  if (error instanceof SyntaxError) return text.replace(error.message, 'a text could not be read');
+  if (error instanceof SyntaxError) return text.replace(error.message, 'a text could not be parsed');
   const at = text.indexOf('with args beginning with');
   if (at === -1) return text;
   const lineEnd = text.indexOf('\n', at);

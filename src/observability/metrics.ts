@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
 
-/** The gateway's meters. Each call is cheap enough for every request; names and labels are part of the public contract. */
+/** The gateway's metrics. Each call is cheap enough for every request. Metric names and labels are public contract. */
 export type Metrics = {
   registry: Registry;
   request(route: string, method: string, status: number, seconds: number): void;
@@ -20,7 +20,7 @@ export type Metrics = {
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Makes the meters in a registry of their own, so that two gateways in one process do not share figures. */
+/** Creates the metrics in their own registry, so that two gateways in one process do not share counts. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -28,38 +28,38 @@ export function createMetrics(): Metrics {
 
   const requests = new Counter({
     name: 'coatcheck_http_requests_total',
-    help: 'Requests answered, by route, method and status.',
+    help: 'HTTP requests served, by route, method and status.',
     labelNames: ['route', 'method', 'status'],
     registers,
   });
   const durations = new Histogram({
     name: 'coatcheck_http_request_duration_seconds',
-    help: 'Time from a request to the end of its answer, by route.',
+    help: 'Time from a request to the end of its response, by route.',
     labelNames: ['route'],
     buckets: secondsBuckets,
     registers,
   });
   const refreshes = new Counter({
     name: 'coatcheck_refresh_total',
-    help: 'Refreshes, by outcome: refreshed, joined (waited on another), reused (found done), kept, rejected, failed.',
+    help: 'Token refreshes, by outcome: refreshed, joined (waited for another request), reused (another process had refreshed), kept (no new token, the session stays), rejected, failed.',
     labelNames: ['outcome'],
     registers,
   });
   const refreshSeconds = new Histogram({
     name: 'coatcheck_refresh_duration_seconds',
-    help: 'Time of a call to the token endpoint for a refresh.',
+    help: 'Duration of token endpoint calls for refreshes.',
     buckets: secondsBuckets,
     registers,
   });
   const lockWaitSeconds = new Histogram({
     name: 'coatcheck_refresh_lock_wait_seconds',
-    help: 'Time a refresh waited for the lock of its session.',
+    help: 'Time a refresh waits for the lock of its session.',
     buckets: secondsBuckets,
     registers,
   });
   const upstream401s = new Counter({
     name: 'coatcheck_upstream_401_total',
-    help: 'Answers 401 from upstreams, by what was done about them.',
+    help: '401 responses from upstreams, by action: replayed, passed, step_up.',
     labelNames: ['action'],
     registers,
   });
@@ -83,18 +83,18 @@ export function createMetrics(): Metrics {
   const providerUp = new Gauge({
     name: 'coatcheck_provider_up',
     aggregator: 'min',
-    help: '1 while the last exchange with the provider succeeded.',
+    help: '1 while the last call to the provider succeeded, else 0.',
     registers,
   });
   const storeUp = new Gauge({
     name: 'coatcheck_store_up',
     aggregator: 'min',
-    help: '1 while the last operation on the session store succeeded.',
+    help: '1 while the last operation on the session store succeeded, else 0.',
     registers,
   });
 
-  const countRequest = remembering((route, method, status) => requests.labels(route, method, status));
-  const timeRequest = remembering((route) => durations.labels(route));
+  const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
+  const timeRequest = cachedByLabels((route) => durations.labels(route));
 
   return {
     registry,
@@ -114,8 +114,8 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** Remembers the child of each label set: prom-client 15 hashes the labels anew on every call. The label sets are few. */
-function remembering<Child>(make: (a: string, b: string, c: string) => Child) {
+/** Caches the child metric of each label set: prom-client 15 hashes the labels on every call. There are few label sets. */
+function cachedByLabels<Child>(make: (a: string, b: string, c: string) => Child) {
   const children = new Map<string, Child>();
   return (a: string, b: string, c: string): Child => {
     const key = `${a}\n${b}\n${c}`;

@@ -2,45 +2,46 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /**
- * Flags of V8 that suit a gateway: of what a request makes, nothing lives on, and what lives on is a cache.
- * What each gives, measured: `docs/decisions/0016-a-heap-for-short-lives.md`.
+ * V8 flags for a gateway's heap: objects of a request die with it, and the long-lived objects are caches. Measurements:
+ * `docs/decisions/0016-a-heap-for-short-lives.md`.
  */
 export const v8Flags: readonly string[] = [
-  // What was long-lived during sign-ins, V8 makes in the old generation from then on, for requests as well.
+  // After sign-ins, whose objects live long, V8 would allocate the same objects of requests in the old generation.
   '--no-allocation-site-pretenuring',
-  // To wake other threads for half a megabyte costs more than to copy it.
+  // Copying half a megabyte costs less than waking other threads for it.
   '--no-parallel-scavenge',
-  // The old generation is collected when it has grown by a half, not by several times.
+  // Collects the old generation after it has grown by half, instead of several times over.
   '--heap-growing-percent=50',
-  // The pieces of a body that have been passed on are collected once they are 16 MB (four times this), not 64.
+  // Collects forwarded body chunks after 16 MB (four times this value) instead of 64 MB.
   '--scavenger-max-new-space-capacity-mb=4',
 ];
 
-/** How large the young generation may become, in bytes: both halves of it. V8 itself lets it grow to four times that. */
-const YOUNG_BYTES = 32 * 2 ** 20;
+/** The maximum size of the young generation (both semi-spaces), in bytes. V8's default is four times as large. */
+const MAX_YOUNG_BYTES = 32 * 2 ** 20;
 
-/** Applies the settings to this process. For a process that is a gateway and nothing else. */
+/** Applies the flags to the whole process. Use it only in a process that runs nothing but the gateway. */
 export function applyV8Flags(): void {
-  for (const setting of v8Flags) setFlagsFromString(setting);
+  for (const flag of v8Flags) setFlagsFromString(flag);
   let factor = 0;
-  const holdYoung = () => {
-    const due = growthFrom(youngBytes());
-    if (due !== factor) setFlagsFromString(`--semi-space-growth-factor=${(factor = due)}`);
+  const updateGrowthFactor = () => {
+    const wanted = growthFactor(youngBytes());
+    if (wanted !== factor) setFlagsFromString(`--semi-space-growth-factor=${(factor = wanted)}`);
   };
-  holdYoung();
-  new PerformanceObserver(holdYoung).observe({ entryTypes: ['gc'] });
+  updateGrowthFactor();
+  new PerformanceObserver(updateGrowthFactor).observe({ entryTypes: ['gc'] });
 }
 
 /**
- * V8 multiplies the young generation by this when it finds it too small; there is no way to set a size later on. In an idle
- * moment V8 shrinks it to a megabyte or two, from which it is to come back in one step. Sizes are a few pages off.
+ * Returns the factor by which V8 multiplies the young generation when it is too small; its size cannot be set directly at
+ * run time. When idle, V8 shrinks it to one or two megabytes, so the factor must then restore it in one step. Sizes are
+ * inexact by a few pages.
  */
-function growthFrom(bytes: number): number {
-  if (bytes > YOUNG_BYTES * 0.75) return 1;
-  return bytes > YOUNG_BYTES / 12 ? 2 : 16;
+function growthFactor(bytes: number): number {
+  if (bytes > MAX_YOUNG_BYTES * 0.75) return 1;
+  return bytes > MAX_YOUNG_BYTES / 12 ? 2 : 16;
 }
 
-/** How large the young generation is now, in bytes. */
+/** The current size of the young generation, in bytes. */
 export function youngBytes(): number {
   return getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space')?.space_size ?? 0;
 }

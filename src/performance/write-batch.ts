@@ -1,15 +1,15 @@
-/** Puts tasks off to the end of the present turn of the event loop. */
+/** Defers tasks to the end of the current event loop iteration. */
 export type WriteBatch = {
-  /** Runs a task, which must not throw, once all that has arrived in this turn has been read. */
+  /** Runs a task after the iteration has read all incoming data. The task must not throw. */
   add(task: () => void): void;
 };
 
 /**
- * Gathers what a turn of the event loop has to write, and does it in one go, right after the turn's reading.
+ * Batches the writes of one event loop iteration and performs them right after its reads.
  *
- * A write to a process that sleeps has to wake it, which costs the writer more than the write itself; in one go, the first
- * write wakes it and the others find it awake. At 32 connections a request takes a third less CPU in this way
- * (`docs/performance.md`); a single one is not held up, for its turn ends with it.
+ * A write to a sleeping process must wake it, which costs the writer more than the write itself. In a batch, only the first
+ * write wakes the process. At 32 connections a request takes a third less CPU (`docs/performance.md`). A single request is
+ * not delayed, because its iteration ends with it.
  */
 export function createWriteBatch(): WriteBatch {
   let tasks: (() => void)[] = [];

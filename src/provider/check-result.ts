@@ -18,5 +18,5 @@ export function checkResult(name: string, verdict: CheckResult['verdict'], detai
 export const rotationResult = checkResult(
   'refresh',
   'ok',
-  'rotation is not announced: a refresh token that an answer brings replaces the one before',
+  'rotation is not announced: a refresh token in a response replaces the previous one',
 );

@@ -13,7 +13,7 @@ export function loginFailure(cause: unknown): GatewayError {
 
 /** The error for a login that the gateway does not accept, with a `reason` for developers. */
 export function loginRefused(reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in was refused.', reason, cause });
+  return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, cause });
 }
 
 /** The error for a login that the person, or the provider for them, has denied. */
@@ -23,6 +23,6 @@ export function loginDenied(cause?: unknown): GatewayError {
 
 /** The error for a provider that did not respond. */
 export function providerUnavailable(cause?: unknown, retryAfterSeconds = 5): GatewayError {
-  const detail = 'The identity provider did not answer. Sign in again.';
+  const detail = 'The identity provider did not respond. Sign in again.';
   return new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause });
 }

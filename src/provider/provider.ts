@@ -77,7 +77,7 @@ export type RefreshOutcome =
   | { kind: 'identity_changed'; refreshToken: string | undefined; cause: unknown }
   | { kind: 'misconfigured'; error: string; cause: unknown }
   | { kind: 'transient'; retryAfterSeconds: number | undefined; cause: unknown }
-  | { kind: 'ambiguous'; cause: unknown };
+  | { kind: 'ambiguous'; retryAfterSeconds?: number | undefined; cause: unknown };
 
 /**
  * How a revocation ended.
@@ -167,6 +167,8 @@ export type Provider = {
   /** Uses the client credentials of another section from now on; absent when the kind has none. */
   readonly replaceCredentials?: (section: ProviderSection) => void;
   state(): ProviderState;
+  /** Why discovery has not succeeded yet, once an attempt has failed; for operators, without secrets. */
+  notReadyReason(): string | undefined;
   /** Checks the provider against its configuration. Throws `provider_unavailable`. */
   diagnose(): Promise<readonly CheckResult[]>;
   /** Starts discovery, which retries until the provider is found. */

@@ -48,7 +48,7 @@ export function createRedirectLogin(deps: {
     async finish(callback, attempt) {
       // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
       if (attempt.issuer !== issuer)
-        throw loginRefused('this login was begun with another provider: sign in again');
+        throw loginRefused('this login was started with another provider; sign in again');
       const config = await deps.client();
       if (!isOpenId) callback.searchParams.delete('iss');
       const sentAtMs = clock();

@@ -24,14 +24,16 @@ const notSentCodes = new Set([
 ]);
 
 /**
- * The outcome of a refresh for which openid-client 6 threw. Only `invalid_grant` says anything about the session;
- * everything else is about the client, the provider or the network.
+ * The outcome of a refresh for which openid-client 6 threw. Only the error codes of `rejectionErrors` say that the session
+ * is over; everything else is about the client, the provider or the network.
  */
-export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, { kind: 'refreshed' }> {
+export function classifyRefreshFailure(
+  cause: unknown,
+  rejectionErrors: readonly string[] = ['invalid_grant'],
+): Exclude<RefreshOutcome, { kind: 'refreshed' }> {
   if (cause instanceof ResponseBodyError) {
-    if (cause.error === 'invalid_grant') return { kind: 'rejected', cause };
-    if (isBusy(cause.status))
-      return { kind: 'transient', retryAfterSeconds: retryAfterOf(cause.response), cause };
+    if (rejectionErrors.includes(cause.error)) return { kind: 'rejected', cause };
+    if (isBusy(cause.status)) return busyOutcome(cause.response, cause);
     return { kind: 'misconfigured', error: cause.error, cause };
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
@@ -39,8 +41,7 @@ export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, 
   }
   if (cause instanceof ClientError && cause.cause instanceof Response) {
     const response = cause.cause;
-    if (isBusy(response.status))
-      return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
+    if (isBusy(response.status)) return busyOutcome(response, cause);
     // 200 without a token response: the provider may have used up the refresh token.
     if (response.status === 200) return { kind: 'ambiguous', cause };
     return { kind: 'misconfigured', error: `unexpected status ${response.status}`, cause };
@@ -48,6 +49,18 @@ export function classifyRefreshFailure(cause: unknown): Exclude<RefreshOutcome, 
   if (isNotSent(cause) || isNotConnected(cause))
     return { kind: 'transient', retryAfterSeconds: undefined, cause };
   return { kind: 'ambiguous', cause };
+}
+
+/**
+ * A server that limits its callers has not processed the request. Any other error of a server or of a proxy in front may
+ * have come after the refresh token was rotated.
+ */
+export function busyOutcome(
+  response: Response,
+  cause: unknown,
+): Extract<RefreshOutcome, { kind: 'transient' | 'ambiguous' }> {
+  const kind = response.status === 429 || response.status === 425 ? 'transient' : 'ambiguous';
+  return { kind, retryAfterSeconds: retryAfterOf(response), cause };
 }
 
 /**
@@ -67,15 +80,15 @@ export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOut
 /** Explains to a developer why openid-client 6 rejected a login; undefined when the provider is unavailable. */
 export function explainLoginFailure(cause: unknown): string | undefined {
   if (cause instanceof AuthorizationResponseError) {
-    return `the provider answered ${describeOAuthError(cause.error, cause.error_description)}`;
+    return `the provider returned ${describeOAuthError(cause.error, cause.error_description)}`;
   }
   if (cause instanceof ResponseBodyError) {
     if (isBusy(cause.status)) return undefined;
     // SECURITY: its description may quote the request: the code, the verifier, the client secret.
-    return `the token endpoint answered ${describeOAuthError(cause.error, undefined)}`;
+    return `the token endpoint returned ${describeOAuthError(cause.error, undefined)}`;
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
-    return 'the token endpoint refused the client: check clientId, clientSecret and clientAuthentication';
+    return 'the token endpoint rejected the client; check clientId, clientSecret and clientAuthentication';
   }
   if (cause instanceof ClientError) {
     if (cause.code === 'OAUTH_TIMEOUT' || cause.code === 'OAUTH_ABORT') return undefined;

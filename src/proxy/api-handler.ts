@@ -6,62 +6,67 @@ import type { Logger } from '../observability/log.ts';
 import type { TokenResolver } from './token-resolver.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
-import type { Forwarders } from './upstream/forwarder.ts';
+import type { Forwarder } from './upstream/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
 
 /**
- * The API routes. A request is checked without I/O first, so that a hostile one costs no read of the store; then its
- * session and token are found, and it passes to the upstream and back.
+ * The API routes. A request is checked without I/O first, so that a hostile one costs no read of the store; then its session
+ * and token are found, and it is forwarded.
  */
 export function createApi(deps: {
   routes: Routes;
   originPolicy: OriginPolicy;
-  bearers: TokenResolver;
-  crowds: ConcurrencyLimit;
-  passages: Forwarders;
-  longAnswers: SessionBoundResponses;
+  tokenResolver: TokenResolver;
+  concurrencyLimit: ConcurrencyLimit;
+  forwarder: Forwarder;
+  sessionBound: SessionBoundResponses;
   log: Logger;
 }): RequestHandler {
-  const { routes, originPolicy, bearers, crowds, passages, longAnswers, log } = deps;
+  const { routes, originPolicy, tokenResolver, concurrencyLimit, forwarder, sessionBound, log } = deps;
 
   return async function api(request, response, next) {
-    const exchange = requestContextOf(response);
-    const route = routes.match(exchange.target.path);
+    const context = requestContextOf(response);
+    const route = routes.match(context.target.path);
     if (route === undefined) return next();
-    exchange.route = route.config.path;
+    context.route = route.config.path;
     checkMethod(request, route);
     checkDestination(request);
-    // A route that never gets a credential of the browser's has nothing that another site could misuse.
+    // A route that gets no credential of the browser has nothing that another site could misuse.
     if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
       originPolicy.checkRequest(request);
 
-    let leave: (() => void) | undefined;
-    let passage: Promise<void> | undefined;
+    let leaveLimit: (() => void) | undefined;
+    let forwarding: Promise<void> | undefined;
     try {
-      const credential = await bearers.resolve(request, route, exchange);
-      leave = crowds.enter(route, credential, exchange);
+      const credential = await tokenResolver.resolve(request, route, context);
+      leaveLimit = concurrencyLimit.enter(route, credential, context);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      passage = passages.open({ request, response, exchange, route, body }, credential);
-      await (credential === undefined ? passage : longAnswers.follow(passage, response, credential.stored));
+      forwarding = forwarder.forward({ request, response, context, route, body }, credential);
+      await (credential === undefined
+        ? forwarding
+        : sessionBound.follow(forwarding, response, credential.session));
     } catch (error) {
-      // Until it is on its way, nothing that fails is the upstream's.
-      const failure = passage === undefined ? error : explainUpstreamFailure(error);
+      // Before the request is forwarded, no failure is the upstream's.
+      const failure = forwarding === undefined ? error : explainUpstreamFailure(error);
       if (response.headersSent) {
-        log.warn({ requestId: exchange.requestId, err: failure }, 'answer broken off');
+        log.warn(
+          { requestId: context.requestId, err: failure },
+          'response aborted after its headers were sent',
+        );
         return;
       }
       if (hasGone(request, response)) return;
       if (failure instanceof GatewayError && failure.code === 'session_expired')
-        bearers.clearSessionCookie(response);
+        tokenResolver.clearSessionCookie(response);
       throw failure;
     } finally {
-      leave?.();
+      leaveLimit?.();
     }
   };
 }
@@ -71,13 +76,13 @@ function checkMethod(request: Request, route: Route): void {
   throw new GatewayError('method_not_allowed', { allow: route.config.methods });
 }
 
-/** SECURITY: a service worker from an API would stand between the app and everything it asks for. */
+/** SECURITY: a service worker from an API could intercept every request of the app. */
 function checkDestination({ headers }: Request): void {
   if (headers['service-worker'] === undefined) return;
-  throw new GatewayError('csrf_rejected', { detail: 'No service worker is served here.' });
+  throw new GatewayError('csrf_rejected', { detail: 'API routes do not serve service workers.' });
 }
 
-/** Whose connection has ended can be answered no more; the response hears of it last. */
+/** True once the client has disconnected; the response learns of it last. */
 function hasGone(request: Request, response: Response): boolean {
   return response.destroyed || request.socket.destroyed;
 }

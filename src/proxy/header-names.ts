@@ -37,7 +37,8 @@ export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name:
     const known = verdicts.get(name);
     if (known !== undefined) return known;
     const verdict = judge(name);
-    // Clients choose names: a bound keeps the memory of a hostile one from growing.
+    // Clients choose names: a bound keeps the memory of a hostile one from growing. It is no bounded map, which would drop
+    // the names of honest clients to remember those of a hostile one.
     if (verdicts.size < 1_000) verdicts.set(name, verdict);
     return verdict;
   };

@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/schema/schema.ts';
+import { foldPath } from '../config/values/path.ts';
 import { GatewayError } from '../errors.ts';
 import { createAudience, type Audience } from '../tokens/audience.ts';
 
@@ -25,35 +26,57 @@ export type Routes = { all: readonly Route[]; match(path: string): Route | undef
 export function createRoutes(configs: readonly RouteConfig[]): Routes {
   const all = configs.map(createRoute).sort((a, b) => b.config.path.length - a.config.path.length);
   const find = (path: string) => all.find((route) => isUnder(path, route.config.path));
+  const folded = all.map((route) => ({ route, path: foldPath(route.config.path) }));
+  const findFolded = (path: string) => folded.find((each) => isUnder(path, each.path))?.route;
   return {
     all,
     match(path) {
       const route = find(path);
-      if (disguising.test(path)) checkDisguise(path, (seen) => find(seen) === route);
+      if (ambiguous.test(path)) {
+        checkAmbiguity(path, (seen) => find(seen) === route && findFolded(foldPath(seen)) === route);
+      }
       return route;
     },
   };
 }
 
-/** What an upstream may take away before it decides what a path means: encodings, parameters, empty segments. */
-const disguising = /%|;|\/\//;
+/** Creates something for each route, and gives the lookup. It throws for a route of another configuration. */
+export function forEachRoute<T>(routes: readonly Route[], create: (route: Route) => T): (route: Route) => T {
+  const created = new Map(routes.map((route) => [route, create(route)]));
+  return (route) => {
+    const found = created.get(route);
+    if (found === undefined) throw new Error(`route ${route.config.path} does not belong to this gateway`);
+    return found;
+  };
+}
+
+/**
+ * Whatever an upstream may take away or ignore before it decides what a path means: encodings, parameters, empty segments,
+ * letter case, and dots, blanks or stream names at the end of a segment.
+ */
+const ambiguous = /[%;A-Z:]|\/\/|\.(?:\/|$)/;
 
 /** How often a reader may decode. It is bounded, since every "25" after a "%" would make one more round of it. */
 const DECODINGS = 3;
 
-/** SECURITY: "/%61dmin" and "/admin;x" are not under "/admin" here, and could be there, past the rules of that route. */
-function checkDisguise(path: string, isOfSameRoute: (seen: string) => boolean): void {
+/** SECURITY: "/%61dmin", "/admin;x" and "/Admin" are not under "/admin" here, and may be there, past the rules of that route. */
+function checkAmbiguity(path: string, isOfSameRoute: (seen: string) => boolean): void {
   let seen = path;
+  if (!isOfSameRoute(seen)) throw belongsElsewhere();
   for (let round = 0; round < DECODINGS; round += 1) {
     seen = seen
       .replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
       .replace(/;[^/]*/g, '')
       .replace(/\/{2,}/g, '/');
-    if (!isOfSameRoute(seen)) {
-      throw new GatewayError('bad_request', { detail: 'Decoded, the path would belong to another route.' });
-    }
+    if (!isOfSameRoute(seen)) throw belongsElsewhere();
     if (!seen.includes('%')) return;
   }
+}
+
+function belongsElsewhere(): GatewayError {
+  return new GatewayError('bad_request', {
+    detail: 'The path belongs to another route when it is decoded, or when its letter case is ignored.',
+  });
 }
 
 function createRoute(config: RouteConfig): Route {

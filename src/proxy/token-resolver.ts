@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
-import type { Credential } from '../refresh/credential.ts';
+import type { Credential } from '../refresh/refresh-result.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -11,7 +11,7 @@ import type { Route } from './routes.ts';
 /** Finds the access token that a request to a route goes out with. */
 export type TokenResolver = {
   /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
-  resolve(request: IncomingMessage, route: Route, exchange: RequestContext): Promise<Credential | undefined>;
+  resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Credential | undefined>;
   /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
   clearSessionCookie(response: ServerResponse): void;
 };
@@ -24,20 +24,20 @@ export function createTokenResolver(deps: {
 }): TokenResolver {
   const { sessions, refresher, limits } = deps;
   return {
-    async resolve(request, route, exchange) {
+    async resolve(request, route, context) {
       const { config, audience } = route;
       const limit = limits(route);
       if (config.auth === 'none') {
-        await limit?.client(exchange);
+        await limit?.client(context);
         return undefined;
       }
       const reading = await sessions.touch(request.headers.cookie);
       if (reading.kind === 'live') {
-        await limit?.session(reading.stored);
-        if (config.auth === 'required') return refresher.fresh(reading.stored, audience);
-        return refresher.fresh(reading.stored, audience).catch(anonymousWhenExpired);
+        await limit?.session(reading.session);
+        if (config.auth === 'required') return refresher.fresh(reading.session, audience);
+        return refresher.fresh(reading.session, audience).catch(anonymousWhenExpired);
       }
-      await limit?.client(exchange);
+      await limit?.client(context);
       if (config.auth === 'optional') return undefined;
       throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
     },

@@ -3,20 +3,20 @@ import type { Logger } from '../observability/log.ts';
 import { reconnectDelayMs } from './client.ts';
 import type { RedisConnection } from './connection.ts';
 
-/** A subscription to one channel of Redis. */
+/** A subscription to one Redis channel. */
 export type Channel = {
   readonly name: string;
-  /** True while every message published is sure to arrive; false from the moment the connection is in doubt. */
+  /** True while every published message is certain to arrive. */
   isSubscribed(): boolean;
   close(): void;
 };
 
-/** How long a silent subscription is believed before it must answer a PING, in milliseconds. */
+/** The time between two PINGs on the subscription, in milliseconds. */
 const HEARTBEAT_MS = 2_000;
 
 /**
- * Subscribes to a channel on a connection of its own, and again whenever that is lost. Messages published meanwhile are
- * lost too: `onMissedMessages` is called when that may have happened, and `onSubscribed` when from now on nothing is missed.
+ * Subscribes to a channel on its own connection, and reconnects whenever the connection is lost. Redis does not redeliver
+ * messages: `onMissedMessages` is called when some may have been missed, and `onSubscribed` once the subscription is active.
  */
 export function openChannel(deps: {
   redis: RedisConnection;
@@ -27,8 +27,8 @@ export function openChannel(deps: {
   onSubscribed?: () => void;
 }): Channel {
   const { redis, name, log, onMessage, onMissedMessages, onSubscribed } = deps;
-  let live = false;
-  let closed = false;
+  let isSubscribed = false;
+  let isClosed = false;
   let attempt = 0;
   let subscriber: Redis | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -36,42 +36,42 @@ export function openChannel(deps: {
   const open = () => {
     const opened = redis.openSubscriber(attempt);
     subscriber = opened;
-    if (opened === undefined) return lose();
+    if (opened === undefined) return handleLost();
     opened.on('error', () => undefined);
     opened.on('message', (_channel, message) => onMessage(message));
-    opened.once('end', lose);
-    opened.subscribe(name).then(stand, () => opened.disconnect());
+    opened.once('end', handleLost);
+    opened.subscribe(name).then(handleSubscribed, () => opened.disconnect());
   };
-  const stand = () => {
-    // What was read before the subscription stood may have changed unheard.
+  const handleSubscribed = () => {
+    // Data that was read before the subscription was active may have changed without a message.
     onMissedMessages();
-    live = true;
+    isSubscribed = true;
     attempt = 0;
     onSubscribed?.();
   };
-  const lose = () => {
-    if (closed) return;
-    if (live)
-      log.warn({ channel: name }, 'subscription lost: what it kept up to date is not used until it is back');
-    live = false;
+  const handleLost = () => {
+    if (isClosed) return;
+    if (isSubscribed)
+      log.warn({ channel: name }, 'Redis subscription lost; reconnecting. Cached data is not used meanwhile');
+    isSubscribed = false;
     onMissedMessages();
     attempt += 1;
     retry = setTimeout(open, reconnectDelayMs(attempt));
   };
 
   open();
-  // A connection can be dead without anyone having said so: ask.
+  // A dead connection may not report an error, so probe it.
   const heartbeat = setInterval(() => {
-    const asked = subscriber;
-    if (live) asked?.ping().catch(() => asked.disconnect());
+    const probed = subscriber;
+    if (isSubscribed) probed?.ping().catch(() => probed.disconnect());
   }, HEARTBEAT_MS);
   heartbeat.unref();
 
   return {
     name,
-    isSubscribed: () => live,
+    isSubscribed: () => isSubscribed,
     close() {
-      closed = true;
+      isClosed = true;
       clearInterval(heartbeat);
       clearTimeout(retry);
       subscriber?.disconnect();

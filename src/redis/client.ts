@@ -1,40 +1,39 @@
 import { Cluster, Redis } from 'ioredis';
+import { backoffMs } from '../concurrency/backoff.ts';
 import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
+import { REDIS_COMMAND_TIMEOUT_MS, REDIS_RECONNECT } from '../timing.ts';
 
-/** Where Redis is. */
+/** The address of Redis: a server, Sentinels or a cluster. */
 export type RedisAddress = Exclude<StoreAddress, { kind: 'memory' }>;
 
-/** A client of ioredis 6, for one server, for the primary that Sentinels name, or for a cluster. */
+/** An ioredis 6 client for one server, for the primary that Sentinels name, or for a cluster. */
 export type RedisClient = Redis | Cluster;
 
-/** How long one operation may take before it counts as an outage, in milliseconds; also the first connection. */
-export const COMMAND_TIMEOUT_MS = 2_000;
-
 const common = {
-  connectTimeout: COMMAND_TIMEOUT_MS,
-  commandTimeout: COMMAND_TIMEOUT_MS,
-  // A connection on which nothing comes back is given up with the command: its host may be gone, and will never say so.
-  socketTimeout: COMMAND_TIMEOUT_MS,
+  connectTimeout: REDIS_COMMAND_TIMEOUT_MS,
+  commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
+  // Closes a connection on which no reply arrives: its host may be gone without a reset.
+  socketTimeout: REDIS_COMMAND_TIMEOUT_MS,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  // A primary that has become a replica answers READONLY (to a script of Redis 6, within an ERR): find the new one.
+  // A primary that has become a replica replies READONLY (Redis 6: within an ERR, for a script). Reconnecting finds the new one.
   reconnectOnError: (error: Error) => error.message.includes('READONLY'),
 };
 
-/** How often the nodes of a cluster are looked up, in milliseconds, besides whenever one of them sends us elsewhere. */
+/** The time between two refreshes of the cluster's nodes, in milliseconds; a redirection refreshes them as well. */
 const NODES_REFRESH_MS = 5_000;
 
-/** The options of a single connection that the two kinds of it differ in. */
+/** The options in which commands and subscriptions differ. */
 type Persistence = {
   enableOfflineQueue: boolean;
   retryStrategy: ((attempt: number) => number) | null;
 };
 
 /**
- * Opens a client that connects now, and again whenever its connection is lost.
+ * Opens a client that connects at once and reconnects whenever the connection is lost.
  *
- * It fails fast: nothing is queued while Redis is away, and nothing is sent twice after a reconnection, so that a
- * request learns of an outage at once and a script never runs a second time behind its caller's back.
+ * The client fails fast: it queues no command while Redis is unavailable and repeats none after a reconnection. A request
+ * learns of an outage at once, and a script never runs twice for one call.
  */
 export function openClient(address: RedisAddress): RedisClient {
   if (address.kind === 'cluster') return openCluster(address);
@@ -44,17 +43,17 @@ export function openClient(address: RedisAddress): RedisClient {
 function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Cluster {
   const cluster = new Cluster(address.nodes, {
     redisOptions: { ...common, ...accessOf(address) },
-    // Commands wait for a node that is just being connected to. They are not sent again when it has been lost, nor
-    // when the cluster was down: by then their callers may have given up.
+    // Commands wait for a node that is still connecting. They are not repeated after a failover or a cluster outage: the
+    // caller may have given up by then.
     enableOfflineQueue: true,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: reconnectDelayMs,
-    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
-    // Names are not turned into addresses, for which no certificate is made out.
+    slotsRefreshTimeout: REDIS_COMMAND_TIMEOUT_MS,
+    // Keeps host names, because TLS certificates are not issued for addresses.
     dnsLookup: (name, callback) => callback(null, name),
   });
-  // The option for this, `slotsRefreshInterval`, goes on for ever in ioredis 6.0 when closed in the middle of a look.
+  // In ioredis 6.0, `slotsRefreshInterval` never stops if the client is closed during a refresh.
   const timer = setInterval(() => cluster.refreshSlotsCache(), NODES_REFRESH_MS);
   timer.unref();
   cluster.once('end', () => clearInterval(timer));
@@ -62,8 +61,8 @@ function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Clust
 }
 
 /**
- * Opens a connection for one subscription, which does not come back when it is lost. In a cluster it is to any node, since
- * each is told of every message; undefined while no node is known. Who subscribes opens another, perhaps to another node.
+ * Opens a connection for one subscription. The connection does not reconnect; the caller opens another one. In a cluster,
+ * every node receives every message: `attempt` selects the node, and the result is undefined while no node is known.
  */
 export function openSubscriber(
   address: RedisAddress,
@@ -76,12 +75,12 @@ export function openSubscriber(
   const node = nodes[attempt % nodes.length];
   if (node === undefined) return undefined;
   const subscriber = node.duplicate({ lazyConnect: false });
-  // A node that has been taken out of the cluster goes on answering, and is told of nothing any more.
-  const leave = (gone: Redis) => {
-    if (gone === node) subscriber.disconnect();
+  // A node that was removed from the cluster stays reachable but receives no messages.
+  const handleNodeRemoved = (removed: Redis) => {
+    if (removed === node) subscriber.disconnect();
   };
-  client.on('-node', leave);
-  subscriber.once('end', () => client.off('-node', leave));
+  client.on('-node', handleNodeRemoved);
+  subscriber.once('end', () => client.off('-node', handleNodeRemoved));
   return subscriber;
 }
 
@@ -97,7 +96,7 @@ function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persist
     db: database,
     enableTLSForSentinelMode: access.tls,
     ...(access.tls && { sentinelTLS: {} }),
-    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
   });
@@ -110,6 +109,5 @@ function accessOf({ access }: { access: RedisAccess }) {
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */
 export function reconnectDelayMs(attempt: number): number {
-  const ceiling = Math.min(1_000, 50 * 2 ** Math.min(attempt - 1, 10));
-  return Math.round(ceiling * (0.75 + Math.random() / 4));
+  return Math.round(backoffMs(attempt, REDIS_RECONNECT));
 }

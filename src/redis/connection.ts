@@ -1,25 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import {
-  COMMAND_TIMEOUT_MS,
-  openClient,
-  openSubscriber,
-  type RedisAddress,
-  type RedisClient,
-} from './client.ts';
+import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
+import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
 
-/** A Lua script with the digest that Redis knows it by. */
+/** A Lua script and its SHA-1, which EVALSHA sends instead of the text. */
 export type Script = { readonly lua: string; readonly sha: string };
 
-/** A connection to Redis whose every failure is the same: `store_unavailable`, the session untouched. */
+/** A connection to Redis. Every failure of it is `store_unavailable`. */
 export type RedisConnection = {
-  /** Runs one operation. Throws {@link GatewayError} `store_unavailable` when Redis does not do it in time. */
+  /** Runs one operation. Throws {@link GatewayError} `store_unavailable` if Redis does not complete it in time. */
   run<Result>(operation: string, action: (client: RedisClient) => Promise<Result>): Promise<Result>;
-  /** Runs a script on keys of one slot; strings in its reply are Buffers; failures as of {@link RedisConnection.run}. */
+  /** Runs a script on keys of one slot. Strings in the reply are Buffers. Fails like {@link RedisConnection.run}. */
   evaluate(
     operation: string,
     script: Script,
@@ -27,31 +23,27 @@ export type RedisConnection = {
     args: readonly Argument[],
   ): Promise<unknown>;
   /**
-   * Opens a connection for one subscription, which does not come back when it is lost; the caller closes it. Gives
-   * undefined while there is nothing to connect to.
+   * Opens a connection for one subscription, which does not reconnect; the caller closes it. Gives undefined while no node
+   * is known.
    */
   openSubscriber(attempt: number): Redis | undefined;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
-  /** The last time in which Redis was away, or is. */
+  /** The current outage of Redis, or else the last one. */
   lastOutage(): Outage | undefined;
   close(): Promise<void>;
 };
 
-/** A time without Redis, in milliseconds since the epoch; its end is infinity while it lasts. */
+/** An outage of Redis (epoch ms); the end is `Infinity` while it lasts. */
 export type Outage = { readonly beganAtMs: number; readonly endedAtMs: number };
 
 type Argument = string | number | Buffer;
 
-/** How long an operation waits for a connection that has just been lost, in milliseconds: most come back at once. */
-const RECONNECT_GRACE_MS = 250;
-
-/** Prepares a Lua script; its digest is what EVALSHA sends instead of the text. */
 export function createScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
-/** Opens a connection to Redis. Every outcome of an operation shows in the metrics, and every outage once in the log. */
+/** Opens a connection to Redis. Metrics count failed operations; the log has one line for each outage. */
 export function createRedisConnection(deps: {
   address: RedisAddress;
   log: Logger;
@@ -59,20 +51,20 @@ export function createRedisConnection(deps: {
 }): RedisConnection {
   const { log, metrics } = deps;
   const client = openClient(deps.address);
-  const gather = corkWrites(client);
-  let up: boolean | undefined;
-  let reachable = false;
+  const corkNextWrites = corkWrites(client);
+  let isUp: boolean | undefined;
+  let wasReachable = false;
   let outage: Outage | undefined;
 
-  const setUp = (now: boolean, error?: unknown) => {
-    if (up === now) return;
-    up = now;
-    if (!now) outage = { beganAtMs: Date.now(), endedAtMs: Infinity };
+  const setUp = (nextIsUp: boolean, error?: unknown) => {
+    if (isUp === nextIsUp) return;
+    isUp = nextIsUp;
+    if (!nextIsUp) outage = { beganAtMs: Date.now(), endedAtMs: Infinity };
     else if (outage !== undefined) outage = { ...outage, endedAtMs: Date.now() };
-    metrics.storeUp(now ? 1 : 0);
-    if (!now) log.error({ err: error }, 'session store unavailable');
-    else if (reachable) log.info('session store available again');
-    if (now) reachable = true;
+    metrics.storeUp(nextIsUp ? 1 : 0);
+    if (!nextIsUp) log.error({ err: error }, 'session store unavailable');
+    else if (wasReachable) log.info('session store available again');
+    if (nextIsUp) wasReachable = true;
   };
   let lastError: unknown;
   client.on('error', (error) => {
@@ -81,28 +73,28 @@ export function createRedisConnection(deps: {
   });
   client.on('ready', () => setUp(true));
 
-  /** One wait for the connection, shared by all who need it; rejects when it does not come back in time. */
-  let wait: Promise<void> | undefined;
-  const connected = (): Promise<void> => {
-    wait ??= new Promise<void>((resolve, reject) => {
-      const arrive = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const giveUp = () => {
-        client.off('ready', arrive);
-        reject(new Error('there is no connection to Redis', { cause: lastError }));
-      };
-      const timer = setTimeout(giveUp, reachable ? RECONNECT_GRACE_MS : COMMAND_TIMEOUT_MS);
-      client.once('ready', arrive);
-    }).finally(() => (wait = undefined));
-    return wait;
+  const waitForReady = async () => {
+    const ready = Promise.withResolvers<true>();
+    const onReady = () => ready.resolve(true);
+    client.once('ready', onReady);
+    const isReady = await withTimeout(
+      ready.promise,
+      wasReachable ? RECONNECT_GRACE_MS : REDIS_COMMAND_TIMEOUT_MS,
+    );
+    client.off('ready', onReady);
+    if (!isReady) throw new Error('not connected to Redis', { cause: lastError });
+  };
+  /** One wait for the connection, shared by all callers; rejects if the client does not reconnect in time. */
+  let pendingWait: Promise<void> | undefined;
+  const waitForConnection = (): Promise<void> => {
+    pendingWait ??= waitForReady().finally(() => (pendingWait = undefined));
+    return pendingWait;
   };
 
   const run: RedisConnection['run'] = async (operation, action) => {
     try {
-      if (client.status !== 'ready') await connected();
-      gather();
+      if (client.status !== 'ready') await waitForConnection();
+      corkNextWrites();
       const result = await action(client);
       setUp(true);
       return result;
@@ -129,7 +121,7 @@ export function createRedisConnection(deps: {
         }
       }),
     openSubscriber: (attempt) => openSubscriber(deps.address, client, attempt),
-    wasReachable: () => reachable,
+    wasReachable: () => wasReachable,
     lastOutage: () => outage,
     async close() {
       client.removeAllListeners('error').on('error', () => undefined);

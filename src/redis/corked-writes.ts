@@ -1,8 +1,8 @@
 import type { RedisClient } from './client.ts';
 
 /**
- * Makes the commands that a turn of the event loop has for one server a single write at its end: call it before each. A
- * write of its own for each command costs as much again as the command. With a cluster, commands go as they come.
+ * Returns a function to call before each command, which combines the commands of one turn of the event loop into a single
+ * write: separate writes double the cost of a command. Has no effect on a cluster.
  */
 export function corkWrites(client: RedisClient): () => void {
   let isCorked = false;

@@ -1,54 +1,180 @@
 import { GatewayError } from '../errors.ts';
+import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
-import { sessionView, type SessionView, type SessionRecord } from '../sessions/session.ts';
+import type { Sessions } from '../sessions/service.ts';
+import { sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
+import type { Audience } from '../tokens/audience.ts';
+import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
+import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
+
+/** A session's access token for an audience, to be sent with one request. */
+export type Credential = {
+  readonly session: SessionView;
+  readonly audience: Audience;
+  readonly accessToken: string;
+};
 
 /**
- * How a flight ended, for everybody who waited on it: with a session that has a token to send, with the end of the
- * session, or with the session as it was. `outcome` is how the flight is counted, where it was a refresh at all.
+ * What a refresh means for every request that waited for it. `outcome` is its label in the metrics, where it counts.
+ * - `refreshed`: the session has a token to send, from the provider or written by another process;
+ * - `expired`: the session has ended;
+ * - `unavailable`: the session is unchanged, and requests that need the token fail with `error`.
  */
 export type RefreshResult = { readonly outcome: RefreshOutcomeLabel | undefined } & (
-  | { readonly kind: 'renewed'; readonly stored: SessionView }
-  | { readonly kind: 'ended' }
-  | { readonly kind: 'kept'; readonly error: GatewayError }
+  | { readonly kind: 'refreshed'; readonly session: SessionView }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'unavailable'; readonly error: GatewayError }
 );
 
-/** There is a token to send: from the provider, or found to have been fetched by another process. */
-export function refreshed(stored: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
-  return { kind: 'renewed', outcome, stored: sessionView(stored) };
+export function refreshed(record: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
+  return { kind: 'refreshed', outcome, session: sessionView(record) };
 }
 
-/** The session is over. */
 export function expired(outcome: RefreshOutcomeLabel | undefined): RefreshResult {
-  return { kind: 'ended', outcome };
+  return { kind: 'expired', outcome };
 }
 
-/** The session stays as it was, and the requests that need a token fail with this error. */
 export function unavailableFor(error: unknown): RefreshResult {
   const known = error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
-  return { kind: 'kept', outcome: 'kept', error: known };
+  return { kind: 'unavailable', outcome: 'kept', error: known };
 }
 
-/** The session stays as it was; the token may be had in a while. */
-export function unavailable(detail: string, retryAfterMs: number, cause?: unknown): RefreshResult {
+/** A refresh that may succeed later: `throttle` is what prevented it, `cause` why it failed. */
+export function unavailable(
+  detail: string,
+  retryAfterMs: number,
+  why: { readonly throttle?: RefreshThrottle | undefined; readonly cause?: unknown },
+): RefreshResult {
   const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-  return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause }));
+  return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, ...why }));
+}
+
+/** A refresh that was not tried, or is not waited for any longer. */
+export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfterMs: number): RefreshResult {
+  return unavailable(detail, retryAfterMs, { throttle });
 }
 
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted(cause?: unknown): GatewayError {
-  const detail = 'This call needs a scope or a resource that was not granted at sign-in.';
+  const detail = 'This request requires another sign-in: the provider does not grant it without one.';
   return new GatewayError('step_up_required', { detail, cause });
 }
 
-/** The session that a flight has brought. Throws where it has brought none. */
-export function sessionOrThrow(landing: RefreshResult): SessionView {
-  switch (landing.kind) {
-    case 'renewed':
-      return landing.stored;
-    case 'ended':
+/** Errors that mean that the provider wants to see the person (OpenID Connect Core 1.0, section 3.1.2.6). */
+const needsInteraction: ReadonlySet<string> = new Set([
+  'interaction_required',
+  'login_required',
+  'consent_required',
+  'account_selection_required',
+]);
+
+/** An outcome of the token endpoint that brought no tokens. */
+export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' }>;
+
+/**
+ * Decides what a failed refresh means for its session, under the session's lock: the table in docs/refresh.md. Undefined
+ * when it says nothing about the session as it is by now: the session must be read again.
+ */
+export function createFailureSettlement(deps: {
+  sessions: Sessions;
+  suppression: Pick<RefreshSuppression, 'notGranted' | 'refusedByProvider'>;
+  log: Logger;
+}): (
+  record: SessionRecord,
+  audience: Audience,
+  failure: FailedRefresh,
+) => Promise<RefreshResult | undefined> {
+  const { sessions, suppression, log } = deps;
+
+  const settleRejection = async (record: SessionRecord, audience: Audience, cause: unknown) => {
+    const current = await sessions.loadByKey(record.key);
+    // Signed out meanwhile: that is why.
+    if (current === undefined) return expired('failed');
+    if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
+      return refreshed(current, 'reused');
+    // The session has another refresh token by now, which the provider has not rejected.
+    if (current.data.tokens.refreshToken !== record.data.tokens.refreshToken) return undefined;
+    log.warn({ err: cause }, 'the provider rejected the refresh token; ending the session');
+    await sessions.end(record.key, 'refresh_rejected');
+    return expired('rejected');
+  };
+
+  const cannotRefresh = (cause: unknown, retryAfterSeconds = 5) =>
+    unavailable('The identity provider cannot refresh the token now. Try again.', retryAfterSeconds * 1000, {
+      cause,
+    });
+
+  /** The provider refuses this one refresh. It is not repeated for a minute, and says nothing about other sessions. */
+  const settleRefusal = async (
+    record: SessionRecord,
+    audience: Audience,
+    { error, cause }: Extract<FailedRefresh, { kind: 'misconfigured' }>,
+  ) => {
+    if (audience.id !== '' || needsInteraction.has(error)) {
+      suppression.notGranted(record.key, audience);
+      return unavailableFor(notGranted(cause));
+    }
+    if (suppression.refusedByProvider(record.key) === 'ended') {
+      log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
+      await sessions.end(record.key, 'refresh_rejected');
+      return expired('rejected');
+    }
+    log.warn(
+      { session: record.key, error, err: cause },
+      'the provider refuses to refresh this session; keeping it',
+    );
+    return unavailable('The identity provider refuses to refresh the token.', REFUSED_MS, {
+      cause,
+      throttle: 'suppression',
+    });
+  };
+
+  return async (record, audience, failure) => {
+    const { cause } = failure;
+    switch (failure.kind) {
+      case 'rejected':
+        return settleRejection(record, audience, cause);
+      case 'identity_changed':
+        log.error({ err: cause }, 'the refresh response names a different person; ending the session');
+        sessions.revoke(failure.refreshToken);
+        await sessions.end(record.key, 'identity_changed');
+        return expired('rejected');
+      case 'misconfigured':
+        return isAboutClient(failure.error) ? cannotRefresh(cause) : settleRefusal(record, audience, failure);
+      case 'ambiguous':
+        return cannotRefresh(cause, failure.retryAfterSeconds);
+      case 'transient':
+        return unavailable(
+          'The identity provider cannot be reached to refresh the token. Try again.',
+          (failure.retryAfterSeconds ?? 1) * 1000,
+          { cause, throttle: failure.throttle },
+        );
+    }
+  };
+}
+
+/** The access token that a session has for an audience, however fresh. */
+export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
+  return data.tokens.access[audience.id]?.value;
+}
+
+/** The credential of a session that is known to have a token for the audience. */
+export function credentialOf(session: SessionView, audience: Audience): Credential {
+  const accessToken = accessTokenOf(session, audience);
+  if (accessToken === undefined)
+    throw new Error('the refreshed session has no access token for the requested audience');
+  return { session, audience, accessToken };
+}
+
+/** Throws `session_expired`, or the error of an unavailable refresh. */
+export function sessionOrThrow(result: RefreshResult): SessionView {
+  switch (result.kind) {
+    case 'refreshed':
+      return result.session;
+    case 'expired':
       throw sessionExpired();
-    case 'kept':
-      throw landing.error;
+    case 'unavailable':
+      throw result.error;
   }
 }

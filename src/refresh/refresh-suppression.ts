@@ -1,52 +1,120 @@
-import type { Session } from '../sessions/session.ts';
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
+import { createSlidingWindow } from '../concurrency/sliding-window.ts';
+import type { Locks } from '../redis/lock/locks.ts';
+import type { Sessions } from '../sessions/service.ts';
+import type { SessionData } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
+import type { Credential } from './refresh-result.ts';
 
-/** Keeps an upstream that refuses every token, and a route that was granted none, from causing a refresh a request. */
+/** Prevents refreshes that cannot help: of tokens that an upstream rejects, or that the provider does not grant. */
 export type RefreshSuppression = {
-  /** The times of the last minute in which an upstream refused even a renewed token of a session, in any process. */
-  recent(session: Session): readonly number[];
-  /** Tells whether a session has been renewed in vain often enough for now. */
-  areTooMany(recent: readonly number[]): boolean;
-  /** Notes that the upstream of a route refused a token that had just been renewed. */
-  remember(refused: Refused, route: string): void;
-  /** Tells whether that upstream refused this very token before, renewed as it was. */
-  isHopeless(refused: Refused, route: string): boolean;
-  /** Notes that the provider gives a session no token for an audience. */
-  deny(key: string, audience: Audience): void;
-  /** Tells whether it said so in the last minute: what was not granted may be granted later. */
-  isDenied(key: string, audience: Audience): boolean;
+  /**
+   * Remembers that the upstream of a route rejected a token that had just been refreshed, and counts it in the session's
+   * record, which all processes share. Settles when the count is written; rejects when it cannot be.
+   */
+  rejectedByUpstream(credential: Credential, route: string): Promise<void>;
+  /** True for the very token that the upstream of the route has rejected. */
+  wasRejected(credential: Credential, route: string): boolean;
+  /** When, in the last minute, an upstream rejected a refreshed token of the session, in any process. */
+  recentRejections(data: SessionData): readonly number[];
+  /** True when that many rejections allow no further refresh for now. */
+  isExhausted(recentRejections: readonly number[]): boolean;
+  /** Remembers that the provider grants a session no token for an audience. */
+  notGranted(key: string, audience: Audience): void;
+  /** True for a minute after that: the person may grant it later. */
+  wasNotGranted(key: string, audience: Audience): boolean;
+  /**
+   * Remembers that the provider refused the refresh token of one session with an error that names no reason. `ended` when it
+   * has done so several times, a minute apart, while it served others: the token is dead, whatever the provider calls it.
+   */
+  refusedByProvider(key: string): 'suppressed' | 'ended';
+  /** How long no refresh of a session should be tried after such a refusal, in milliseconds; 0 when one may be. */
+  refusedForMs(key: string): number;
+  /** The provider has served a refresh of some session. */
+  providerServed(): void;
 };
 
-type Refused = { readonly stored: { readonly key: string }; readonly accessToken: string };
+const NOT_GRANTED_MS = 60_000;
+/** How long a refresh that the provider refused is not repeated, in milliseconds. */
+export const REFUSED_MS = 60_000;
+/** After how many such refusals, with refreshes of others between them, a session is taken for over. */
+const REFUSALS_UNTIL_ENDED = 3;
+/** How many refreshes that an upstream answers with another 401 a session may cause in a minute. */
+const REJECTIONS_PER_MINUTE = 3;
+/** How many rejections, and how many refusals of the provider, a process remembers. */
+const MAX_ENTRIES = 10_000;
 
-const MINUTE_MS = 60_000;
-/** How many renewals in vain a session is granted a minute; the count is in its record, so all processes share it. */
-const PER_MINUTE = 3;
-/** How many refusals of each kind this process remembers. */
-const REMEMBERED = 10_000;
+export function createRefreshSuppression(deps: {
+  sessions: Sessions;
+  locks: Locks;
+  /** The longest wait for the lock, in milliseconds. */
+  lockWaitMs: number;
+  clock: () => number;
+}): RefreshSuppression {
+  const { sessions, locks, lockWaitMs, clock } = deps;
+  const rejectedTokens = createBoundedMap<string, string>({ maxEntries: MAX_ENTRIES });
+  const notGrantedAtMs = createBoundedMap<string, number>({
+    maxEntries: MAX_ENTRIES,
+    isExpired: (atMs) => atMs <= clock() - NOT_GRANTED_MS,
+  });
+  const refusals = createBoundedMap<string, { count: number; firstAtMs: number; lastAtMs: number }>({
+    maxEntries: MAX_ENTRIES,
+  });
+  let servedAtMs = -Infinity;
+  const rejections = createSlidingWindow({ perMinute: REJECTIONS_PER_MINUTE, clock });
 
-export function createRefreshSuppression(clock: () => number): RefreshSuppression {
-  const hopeless = new Map<string, string>();
-  const deniedAtMs = new Map<string, number>();
-  const name = ({ stored }: Refused, route: string) => `${stored.key} ${route}`;
+  const routeKey = ({ session }: Credential, route: string) => `${session.key} ${route}`;
+  const audienceKey = (key: string, audience: Audience) => `${key} ${audience.id}`;
+  const recentRejections = ({ refusedAtMs }: SessionData) => rejections.recent(refusedAtMs);
+
+  /** Counts each token once, whichever request reports it first. Under the lock, as every write of a record. */
+  const countInRecord = async ({ session, audience }: Credential) => {
+    const lease = await locks.acquire(session.key, Date.now() + lockWaitMs);
+    if (lease === undefined) return;
+    try {
+      const record = await sessions.loadByKey(session.key);
+      if (record === undefined) return;
+      const refusedAtMs = recentRejections(record.data);
+      const { obtainedAtMs = 0 } = session.data.tokens.access[audience.id] ?? {};
+      if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
+      await sessions.replace(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
+    } finally {
+      await lease.release();
+    }
+  };
 
   return {
-    recent: ({ refusedAtMs = [] }) => refusedAtMs.filter((time) => time > clock() - MINUTE_MS),
-    areTooMany: (recent) => recent.length >= PER_MINUTE,
-    remember: (refused, route) => put(hopeless, name(refused, route), refused.accessToken),
-    isHopeless: (refused, route) => hopeless.get(name(refused, route)) === refused.accessToken,
-    deny: (key, audience) => put(deniedAtMs, `${key} ${audience.id}`, clock()),
-    isDenied: (key, audience) => (deniedAtMs.get(`${key} ${audience.id}`) ?? -Infinity) > clock() - MINUTE_MS,
+    async rejectedByUpstream(credential, route) {
+      rejectedTokens.set(routeKey(credential, route), credential.accessToken);
+      await countInRecord(credential);
+    },
+    wasRejected: (credential, route) =>
+      rejectedTokens.get(routeKey(credential, route)) === credential.accessToken,
+    recentRejections,
+    isExhausted: (recent) => recent.length >= REJECTIONS_PER_MINUTE,
+    refusedByProvider(key) {
+      const nowMs = clock();
+      const known = refusals.get(key);
+      const refusal = {
+        count: (known?.count ?? 0) + 1,
+        firstAtMs: known?.firstAtMs ?? nowMs,
+        lastAtMs: nowMs,
+      };
+      if (refusal.count >= REFUSALS_UNTIL_ENDED && servedAtMs > refusal.firstAtMs) {
+        refusals.delete(key);
+        return 'ended';
+      }
+      refusals.set(key, refusal);
+      return 'suppressed';
+    },
+    refusedForMs(key) {
+      const refusal = refusals.get(key);
+      return refusal === undefined ? 0 : Math.max(0, refusal.lastAtMs + REFUSED_MS - clock());
+    },
+    providerServed() {
+      servedAtMs = clock();
+    },
+    notGranted: (key, audience) => notGrantedAtMs.set(audienceKey(key, audience), clock()),
+    wasNotGranted: (key, audience) => notGrantedAtMs.has(audienceKey(key, audience)),
   };
-}
-
-/** Remembers one thing more, and forgets the oldest when there are too many. */
-function put<Value>(map: Map<string, Value>, name: string, value: Value): void {
-  map.delete(name);
-  map.set(name, value);
-  if (map.size <= REMEMBERED) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
 }

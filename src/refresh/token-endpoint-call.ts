@@ -1,58 +1,71 @@
+import { jittered } from '../concurrency/backoff.ts';
+import type { Attempt, CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { Semaphore } from '../concurrency/semaphore.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
-import type { Attempt, CircuitBreaker } from '../concurrency/circuit-breaker.ts';
-import type { Semaphore } from '../concurrency/semaphore.ts';
 
-/** Spends a refresh token at the provider: once, and again only where nothing was sent or it is not known what came of it. */
-export type TokenEndpointCall = (request: RefreshRequest) => Promise<RefreshOutcome>;
+/**
+ * What can keep a refresh from being tried, or a request from waiting for it any longer; the log line of a 503 names it.
+ * - `circuit_breaker`: the token endpoint has been failing, or asked for a pause;
+ * - `session_limit`: `refresh.maxPerMinute`;
+ * - `suppression`: an upstream keeps rejecting refreshed tokens;
+ * - `lock`: another process holds the session's lock, or has just failed under it;
+ * - `wait_timeout`: the refresh takes longer than `refresh.timeout`, and goes on.
+ */
+export type RefreshThrottle = 'circuit_breaker' | 'session_limit' | 'suppression' | 'lock' | 'wait_timeout';
 
-/** Pause before a further call, in milliseconds; it grows with each and is jittered. */
+/** With a `throttle` the provider was not called. */
+export type TokenEndpointOutcome = RefreshOutcome & { readonly throttle?: RefreshThrottle };
+
+/** Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. */
+export type TokenEndpointCall = (request: RefreshRequest) => Promise<TokenEndpointOutcome>;
+
+/** The pause before the first retry, in milliseconds; it grows by as much with each. */
 const RETRY_PAUSE_MS = 150;
 
 export function createTokenEndpointCall(deps: {
   provider: Provider;
   breaker: CircuitBreaker;
-  turnstile: Semaphore;
+  semaphore: Semaphore;
   retries: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
 }): TokenEndpointCall {
-  const { provider, breaker, turnstile, retries, clock, log, metrics } = deps;
+  const { provider, breaker, semaphore, retries, clock, log, metrics } = deps;
 
-  const call = async (request: RefreshRequest): Promise<RefreshOutcome> => {
+  const call = async (request: RefreshRequest): Promise<TokenEndpointOutcome> => {
     const pauseMs = breaker.pauseMs();
     if (pauseMs > 0) {
-      const cause = new Error('the token endpoint has been failing and is left alone for a while');
-      return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause };
+      const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
+      return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause, throttle: 'circuit_breaker' };
     }
     const attempt = breaker.begin();
     const startedAtMs = clock();
     const outcome = await provider.refresh(request);
     metrics.refreshDuration((clock() - startedAtMs) / 1000);
-    // What was not sent, since the lock had lapsed, says nothing about the provider.
+    // Nothing was sent, since the lock had lapsed: that says nothing about the provider.
     if (outcome.kind === 'transient' && !request.maySend()) attempt.cancel();
-    else note(outcome, attempt);
+    else tellBreaker(outcome, attempt);
     return outcome;
   };
 
-  const note = (outcome: RefreshOutcome, attempt: Attempt) => {
+  const tellBreaker = (outcome: RefreshOutcome, attempt: Attempt) => {
     switch (outcome.kind) {
       case 'refreshed':
       case 'rejected':
       case 'identity_changed':
         return attempt.succeeded();
       case 'misconfigured':
-        // The provider is well, and says no to what this one route asks for.
-        if (isAboutAudience(outcome.error)) return attempt.succeeded();
+        // The provider works, and refuses what this one session or route asks for.
+        if (!isAboutClient(outcome.error)) return attempt.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
-          'the provider refuses this client; sessions are kept',
+          'the provider rejects this client; keeping the sessions. Check the client credentials and registration',
         );
         return attempt.failed(undefined);
       case 'ambiguous':
-        return attempt.failed(undefined);
       case 'transient':
         return attempt.failed(
           outcome.retryAfterSeconds === undefined ? undefined : outcome.retryAfterSeconds * 1000,
@@ -63,20 +76,20 @@ export function createTokenEndpointCall(deps: {
   return async (request) => {
     let wasAmbiguous = false;
     for (let attempt = 0; ; attempt += 1) {
-      const outcome = await turnstile.run(() => call(request));
+      const outcome = await semaphore.run(() => call(request));
       const isFinal = outcome.kind !== 'transient' && outcome.kind !== 'ambiguous';
       if (isFinal || attempt >= retries || breaker.pauseMs() > 0 || !request.maySend()) return outcome;
-      // The provider may have rotated and its answer be lost: within its grace the same token works, but once.
+      // The provider may have rotated the token and its response be lost: in its grace period the same token works once.
       if (outcome.kind === 'ambiguous' && wasAmbiguous) return outcome;
       wasAmbiguous ||= outcome.kind === 'ambiguous';
-      log.warn({ err: outcome.cause, attempt }, 'the token endpoint did not answer; trying again');
-      const pause = RETRY_PAUSE_MS * (attempt + 1) * (0.75 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      log.warn({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
+      const pauseMs = jittered(RETRY_PAUSE_MS * (attempt + 1), 0.75, 1.25);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
 }
 
-/** Refusals of the scopes or the resource of a refresh (RFC 6749, section 5.2; RFC 8707, section 2), or for want of consent. */
-export function isAboutAudience(error: string): boolean {
-  return error === 'invalid_scope' || error === 'invalid_target' || error === 'consent_required';
+/** Refusals that every session meets: of the client itself, or by something that does not speak OAuth. */
+export function isAboutClient(error: string): boolean {
+  return error === 'invalid_client' || error.startsWith('unexpected status');
 }

@@ -1,170 +1,277 @@
+import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import type { SlidingWindow } from '../concurrency/sliding-window.ts';
+import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Locks } from '../redis/lock.ts';
-import type { SessionView } from '../sessions/session.ts';
+import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
-import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
-import { accessTokenOf, credentialOf, type Credential } from './credential.ts';
-import type { TokenEndpointCall } from './token-endpoint-call.ts';
-import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import { mergeRefreshResponse } from '../tokens/token-set.ts';
 import {
-  sessionOrThrow,
+  accessTokenOf,
+  createFailureSettlement,
+  credentialOf,
   expired,
-  unavailable,
-  unavailableFor,
   notGranted,
   refreshed,
+  sessionOrThrow,
+  throttledBy,
+  unavailableFor,
+  type Credential,
   type RefreshResult,
 } from './refresh-result.ts';
-import type { SlidingWindow } from '../concurrency/sliding-window.ts';
-import { createRefusalCount } from './refusal-count.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
-import { createRenewal, type Cause, type Renewal } from './renewal.ts';
+import type { TokenEndpointCall } from './token-endpoint-call.ts';
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
 export type TokenRefresher = {
   /**
-   * Gives an access token that may be sent now. One near its end is renewed behind the request; one that is over, or not
-   * there yet, is waited for. Throws `session_expired` when it cannot be renewed any more, `provider_unavailable` or
-   * `store_unavailable` when it cannot be renewed now.
+   * An access token that may be sent now. An expiring one is refreshed in the background; one that has expired, or that
+   * the session does not have yet, is waited for. Throws `session_expired` when it cannot be refreshed any more,
+   * `provider_unavailable` or `store_unavailable` when it cannot be refreshed now, and `step_up_required` when the
+   * provider does not grant it.
    */
-  fresh(stored: SessionView, audience: Audience): Promise<Credential>;
+  fresh(session: SessionView, audience: Audience): Promise<Credential>;
   /**
-   * Gives another access token than the one an upstream refused, or undefined when there is none to be had: the refusal
-   * is then the answer. Throws `session_expired`.
+   * Another access token than the one an upstream rejected with a 401, or undefined when there is none: the 401 is then
+   * the response. Throws `session_expired`.
    */
-  afterRefusal(refused: Credential, route: string): Promise<Credential | undefined>;
-  /** Notes that the upstream of `route` refused even a renewed token: that token is not renewed for it again. */
-  refusedAgain(refused: Credential, route: string): void;
-  /** Settles when no refresh is in flight, and every lock has been given back. */
+  afterRefusal(rejected: Credential, route: string): Promise<Credential | undefined>;
+  /** Reports that the upstream of `route` rejected a refreshed token, too: it is not refreshed again for that route. */
+  refusedAgain(rejected: Credential, route: string): void;
+  /** Settles when no refresh is running and every lock has been released. */
   settle(): Promise<void>;
 };
 
-type RefresherDeps = {
+/** Why a token is refreshed: its age, or because an upstream rejected it. */
+type RefreshCause = 'age' | 'rejected';
+
+/** What came of spending a refresh token under the lock. */
+type Spending = {
+  /** Undefined when the session must be read again: another process may have been first. */
+  readonly result: RefreshResult | undefined;
+  /** Settles when the new tokens are in the store; the lock is held until then. */
+  readonly saved?: Promise<unknown>;
+  /** The call failed, or was not allowed: processes that wait for the lock share the failure and do not repeat it. */
+  readonly lockOutcome?: 'failed';
+};
+
+/** The protocol of docs/refresh.md, in its order. */
+export function createTokenRefresher(deps: {
   sessions: Sessions;
-  exchange: TokenEndpointCall;
+  callTokenEndpoint: TokenEndpointCall;
   locks: Locks;
   breaker: CircuitBreaker;
-  rate: SlidingWindow;
-  refusals: RefreshSuppression;
+  /** `refresh.maxPerMinute` */
+  sessionLimit: SlidingWindow;
+  suppression: RefreshSuppression;
   ahead: Ahead;
-  /** The longest that a refresh waits for the lock of its session: longer than a lock outlives its holder. Milliseconds. */
+  /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
-  /** The longest that a request waits for a refresh once that has the lock, in milliseconds. */
+  /** The longest wait of a request, in milliseconds; a refresh that waits for a lock or for the provider goes on. */
   waitMs: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
-};
+}): TokenRefresher {
+  const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
+  const settleFailure = createFailureSettlement(deps);
+  const refreshes = createSingleFlight<RefreshResult>();
+  const backgroundTasks = createTaskTracker();
 
-/**
- * The refresh protocol of `docs/refresh.md`: one flight a session and audience in the process, one lock a session across
- * all processes, and nothing read before the lock is spent under it.
- */
-export function createTokenRefresher(deps: RefresherDeps): TokenRefresher {
-  const { sessions, locks, breaker, refusals, ahead, clock, metrics } = deps;
-  const renew = createRenewal(deps);
-  const countRefusal = createRefusalCount(deps);
-  const flights = createSingleFlight<RefreshResult>();
-  const errands = new Set<Promise<unknown>>();
-  const track = (errand: Promise<unknown>) => {
-    const tracked = errand.catch(() => undefined).finally(() => errands.delete(tracked));
-    errands.add(tracked);
+  /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
+  const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {
+    const token = data.tokens.access[audience.id];
+    return token === undefined ? 'expired' : freshnessOf(token, clock(), deps.ahead);
   };
 
-  /** Joins the flight of a session and audience, or starts it. */
-  const fly = (stored: SessionView, audience: Audience, cause: Cause): Run<RefreshResult> => {
-    const name = flightName(stored, audience);
-    if (flights.isRunning(name)) metrics.refresh('joined');
-    return flights.run(name, async (takeOff) => {
-      const landing = await lead(stored, audience, cause, takeOff).catch(unavailableFor);
-      if (landing.outcome !== undefined) metrics.refresh(landing.outcome);
-      return landing;
+  /** False while refreshing ahead is useless: it is running already, or would not reach the token endpoint. */
+  const mayRefreshAhead = (session: SessionView, audience: Audience) =>
+    session.isRenewable &&
+    !refreshes.isRunning(flightKey(session, audience)) &&
+    !suppression.wasNotGranted(session.key, audience) &&
+    breaker.pauseMs() === 0;
+
+  /** Single-flight: one refresh of a session and audience in this process; all requests share its result. */
+  const refresh = (session: SessionView, audience: Audience, cause: RefreshCause): Run<RefreshResult> => {
+    const key = flightKey(session, audience);
+    if (refreshes.isRunning(key)) metrics.refresh('joined');
+    return refreshes.run(key, async () => {
+      const result = await refreshUnderLock(session, audience, cause).catch(unavailableFor);
+      if (result.outcome !== undefined) metrics.refresh(result.outcome);
+      return result;
     });
   };
 
-  const lead = async (
-    stored: SessionView,
+  /** A request that stops waiting does not end the refresh. */
+  const waitFor = async (run: Run<RefreshResult>): Promise<RefreshResult> =>
+    (await run.waitFor(deps.waitMs)) ??
+    throttledBy('wait_timeout', 'The token refresh takes too long. Try again.', 1_000);
+
+  /** Lock: one holder of a session's lock over all processes. What was read before is not spent: it is read again. */
+  const refreshUnderLock = async (
+    session: SessionView,
     audience: Audience,
-    cause: Cause,
-    takeOff: () => void,
+    cause: RefreshCause,
   ): Promise<RefreshResult> => {
-    const askedAtMs = clock();
-    const lease = await locks.acquire(stored.key, Date.now() + deps.lockWaitMs);
-    metrics.lockWait((clock() - askedAtMs) / 1000);
+    const waitsSinceMs = clock();
+    const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
+    metrics.lockWait((clock() - waitsSinceMs) / 1000);
     if (lease === undefined)
-      return unavailable('Another process has tried to renew the token, without success so far.', 1_000);
-    takeOff();
-    let renewal: Renewal | undefined;
+      return throttledBy('lock', 'Another process could not refresh the token. Try again.', 1_000);
+    let spending: Spending | undefined;
     try {
-      // Whoever held the lock before us may have renewed it: what was read before the wait is not spent.
-      const current = await sessions.loadByKey(stored.key);
-      if (current === undefined) return expired('failed');
-      const hasAnother = accessTokenOf(current, audience) !== accessTokenOf(stored, audience);
-      if (hasAnother && freshnessIn(current, audience) !== 'over') return refreshed(current, 'reused');
-      renewal = await renew(current, audience, cause, lease);
-      if (renewal.landing !== undefined) return renewal.landing;
+      const record = await sessions.loadByKey(session.key);
+      if (record === undefined) return expired('failed');
+      const hasNewToken = accessTokenOf(record, audience) !== accessTokenOf(session, audience);
+      if (hasNewToken && freshnessIn(record, audience) !== 'expired') return refreshed(record, 'reused');
+      spending = await spendRefreshToken(record, audience, cause, lease);
+      if (spending.result !== undefined) return spending.result;
     } finally {
-      // Nobody may spend the old refresh token while the new one waits to be written.
-      track(Promise.resolve(renewal?.saved).then(() => lease.release(renewal?.verdict)));
+      // Release, once the new tokens are in the store: until then nobody may spend the old refresh token.
+      const saved = Promise.resolve(spending?.saved);
+      void backgroundTasks.track(saved.then(() => lease.release(spending?.lockOutcome)));
     }
-    return lead(stored, audience, cause, takeOff);
+    return refreshUnderLock(session, audience, cause);
   };
 
-  const wait = async (flight: Run<RefreshResult>): Promise<RefreshResult> =>
-    (await flight.waitFor(deps.waitMs)) ?? unavailable('Renewing the token takes too long.', 1_000);
-
-  const freshnessIn = ({ session }: SessionView, audience: Audience): Freshness => {
-    const token = session.tokens.access[audience.id];
-    return token === undefined ? 'over' : freshnessOf(token, clock(), ahead);
+  /** Limits: why no refresh token may be spent now. Undefined when one may; a repetition is counted with that. */
+  const limitOf = (
+    record: SessionRecord,
+    audience: Audience,
+    cause: RefreshCause,
+    rejections: readonly number[],
+  ): RefreshResult | undefined => {
+    if (cause === 'rejected' && suppression.isExhausted(rejections))
+      return throttledBy('suppression', 'The API keeps rejecting refreshed tokens.', 1_000);
+    const refusedForMs = suppression.refusedForMs(record.key);
+    if (refusedForMs > 0 && audience.id === '')
+      return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
+    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
+    const retryInMs = isFirstToken(record, audience)
+      ? 0
+      : sessionLimit.take(record.key, record.data.renewedAtMs);
+    if (retryInMs === 0) return undefined;
+    const detail = 'This session has refreshed its token too often. Try again later.';
+    return throttledBy('session_limit', detail, retryInMs);
   };
 
-  /** Tells whether renewing ahead has a point: not while it is under way, nor while the token endpoint is left alone. */
-  const mayRenewAhead = (stored: SessionView, audience: Audience) =>
-    stored.isRenewable &&
-    !flights.isRunning(flightName(stored, audience)) &&
-    !refusals.isDenied(stored.key, audience) &&
-    breaker.pauseMs() === 0;
+  /** Limits, call, merge, write: for a session that was read under its lock. */
+  const spendRefreshToken = async (
+    record: SessionRecord,
+    audience: Audience,
+    cause: RefreshCause,
+    lease: Lease,
+  ): Promise<Spending> => {
+    const { data } = record;
+    const { refreshToken } = data.tokens;
+    if (refreshToken === undefined) {
+      await sessions.end(record.key, 'expired');
+      return { result: expired(undefined) };
+    }
+    const rejections = suppression.recentRejections(data);
+    const limit = limitOf(record, audience, cause, rejections);
+    if (limit !== undefined) return { result: limit };
+
+    const outcome = await callTokenEndpoint({
+      refreshToken,
+      subject: data.subject,
+      flow: data.flow,
+      audience,
+      maySend: lease.isHeld,
+    });
+    // The lock lapsed before anything was sent: this process had been stopped, or the store was away.
+    if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined };
+    if (outcome.kind !== 'refreshed') {
+      const result = await settleFailure(record, audience, outcome);
+      const hasFailed = result?.kind === 'unavailable' && result.error.code === 'provider_unavailable';
+      return hasFailed ? { result, lockOutcome: 'failed' } : { result };
+    }
+
+    suppression.providerServed();
+    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const written = await sessions.replace(record, {
+      ...data,
+      tokens,
+      claims: outcome.claims ?? data.claims,
+      refusedAtMs: rejections,
+      renewedAtMs: [
+        ...sessionLimit.recent(data.renewedAtMs),
+        ...(isFirstToken(record, audience) ? [] : [outcome.sentAtMs]),
+      ],
+    });
+    switch (written.result) {
+      case 'replaced':
+        return { result: refreshed(written.record, 'refreshed'), saved: written.saved };
+      case 'gone':
+        // Signed out meanwhile: the session does not come back, and nobody needs its new tokens.
+        sessions.revoke(tokens.refreshToken);
+        return { result: expired('failed') };
+      case 'conflict': {
+        const current = await sessions.loadByKey(record.key);
+        return { result: current === undefined ? expired('failed') : refreshed(current, 'failed') };
+      }
+    }
+  };
 
   return {
-    async fresh(stored, audience) {
-      switch (freshnessIn(stored, audience)) {
-        case 'near':
-          if (mayRenewAhead(stored, audience)) void fly(stored, audience, 'age');
-          return credentialOf(stored, audience);
+    async fresh(session, audience) {
+      switch (freshnessIn(session, audience)) {
         case 'fresh':
-          return credentialOf(stored, audience);
-        case 'over':
-          if (refusals.isDenied(stored.key, audience)) throw notGranted();
-          return credentialOf(sessionOrThrow(await wait(fly(stored, audience, 'age'))), audience);
+          return credentialOf(session, audience);
+        case 'expiring':
+          if (mayRefreshAhead(session, audience)) void refresh(session, audience, 'age');
+          return credentialOf(session, audience);
+        case 'expired': {
+          if (suppression.wasNotGranted(session.key, audience)) throw notGranted();
+          const result = await waitFor(refresh(session, audience, 'age'));
+          return credentialOf(sessionOrThrow(result), audience);
+        }
       }
     },
 
-    async afterRefusal(refused, route) {
-      const { stored, audience, accessToken } = refused;
-      if (!stored.isRenewable || refusals.isHopeless(refused, route)) return undefined;
-      if (refusals.isDenied(stored.key, audience)) return undefined;
-      const landing = await wait(fly(stored, audience, 'refusal'));
-      if (landing.kind === 'kept') return undefined;
-      const another = credentialOf(sessionOrThrow(landing), audience);
-      return another.accessToken === accessToken ? undefined : another;
+    async afterRefusal(rejected, route) {
+      const { session, audience, accessToken } = rejected;
+      if (!session.isRenewable || suppression.wasRejected(rejected, route)) return undefined;
+      if (suppression.wasNotGranted(session.key, audience)) return undefined;
+      const result = await waitFor(refresh(session, audience, 'rejected'));
+      if (result.kind === 'unavailable') {
+        // While the provider or the store is away, a bare 401 would read as a sign-out.
+        if (isOutage(result.error)) throw result.error;
+        return undefined;
+      }
+      const other = credentialOf(sessionOrThrow(result), audience);
+      return other.accessToken === accessToken ? undefined : other;
     },
 
-    refusedAgain(refused, route) {
-      if (refusals.isHopeless(refused, route)) return;
-      refusals.remember(refused, route);
-      track(countRefusal(refused));
+    refusedAgain(rejected, route) {
+      if (suppression.wasRejected(rejected, route)) return;
+      void backgroundTasks.track(suppression.rejectedByUpstream(rejected, route));
     },
 
     async settle() {
-      await flights.settle();
-      await Promise.all(errands);
+      await refreshes.settle();
+      await backgroundTasks.settle();
     },
   };
 }
 
-function flightName(stored: SessionView, audience: Audience): string {
-  return `${stored.key} ${audience.id}`;
+/** Throttles that follow from what this session or its API does: the upstream's own 401 says more than a 503. */
+const ownThrottles: ReadonlySet<string | undefined> = new Set(['suppression', 'session_limit']);
+
+function isOutage({ code, options }: GatewayError): boolean {
+  const isAway = code === 'provider_unavailable' || code === 'store_unavailable';
+  return isAway && !ownThrottles.has(options.throttle);
+}
+
+function isFirstToken(session: SessionView, audience: Audience): boolean {
+  return accessTokenOf(session, audience) === undefined;
+}
+
+function flightKey(session: SessionView, audience: Audience): string {
+  return `${session.key} ${audience.id}`;
 }

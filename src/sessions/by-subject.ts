@@ -1,31 +1,29 @@
 import type { EndReason } from './end-reason.ts';
-import { isOver, ownersOf, type Owner, type Session, type SessionRecord } from './session.ts';
+import { isOver, ownersOf, type Owner, type SessionData, type SessionRecord } from './session.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
+import { SIGN_IN_REFUSAL_MS } from '../timing.ts';
 
-/** The sessions of a person, or of one session at the provider. */
+/** Lists and ends the sessions of an owner: a person, or a session at the provider. */
 export type SessionsBySubject = {
-  /** The living sessions of an owner, the oldest first. */
+  /** The live sessions of an owner, oldest first. */
   list(owner: Owner): Promise<readonly SessionRecord[]>;
-  /** Ends the living sessions of an owner, or those of them that are meant; gives how many there were. */
-  endOf(owner: Owner, reason: EndReason, isMeant?: (session: Session) => boolean): Promise<number>;
-  /** The same, and refuses the sign-ins of the owner that are under way. */
-  endSignInsOf(owner: Owner, reason: EndReason, isMeant?: (session: Session) => boolean): Promise<number>;
+  /** Ends the live sessions of an owner that match the filter; gives their number. */
+  endOf(owner: Owner, reason: EndReason, matches?: (data: SessionData) => boolean): Promise<number>;
+  /** Does the same, and makes pending sign-ins of the owner fail. */
+  endSignInsOf(owner: Owner, reason: EndReason, matches?: (data: SessionData) => boolean): Promise<number>;
   /**
-   * Tells whether the sign-in of a session that has just been created is one of those that were to be refused. A logout
-   * either finds the session, or is found here.
+   * True if a logout has ended the owner's pending sign-ins since this sign-in began. Called after the session is created:
+   * a concurrent logout either finds the session in the index, or this finds the marker of the logout.
    */
-  isRefused(session: Session, beganAtMs: number): Promise<boolean>;
-  /** Ends the oldest sessions of a person beyond the limit. */
-  keepToLimit(session: Session): Promise<void>;
+  isSignInRefused(data: SessionData, beganAtMs: number): Promise<boolean>;
+  /** Ends the person's oldest sessions above the limit. */
+  enforceLimit(data: SessionData): Promise<void>;
 };
-
-/** Longer than any sign-in is under way, in milliseconds. */
-const SIGN_IN_MS = 900_000;
 
 export function createSessionsBySubject(deps: {
   store: SessionStore;
   end: (key: string, reason: EndReason) => Promise<unknown>;
-  /** How many sessions one person may have at once; 0 is no limit. */
+  /** The maximum number of sessions per person; 0 means no limit. */
   maxPerUser: number;
   clock: () => number;
 }): SessionsBySubject {
@@ -34,13 +32,13 @@ export function createSessionsBySubject(deps: {
   const list: SessionsBySubject['list'] = async (owner) => {
     const all = await store.ofOwner(owner);
     return all
-      .filter((stored) => !isOver(stored, clock(), store.generation()))
-      .toSorted((a, b) => a.session.createdAtMs - b.session.createdAtMs || a.key.localeCompare(b.key));
+      .filter((record) => !isOver(record, clock(), store.generation()))
+      .toSorted((a, b) => a.data.createdAtMs - b.data.createdAtMs || a.key.localeCompare(b.key));
   };
 
-  const endOf: SessionsBySubject['endOf'] = async (owner, reason, isMeant = () => true) => {
-    const meant = (await list(owner)).filter(({ session }) => isMeant(session));
-    const endings = await Promise.all(meant.map(({ key }) => end(key, reason)));
+  const endOf: SessionsBySubject['endOf'] = async (owner, reason, matches = () => true) => {
+    const matching = (await list(owner)).filter(({ data }) => matches(data));
+    const endings = await Promise.all(matching.map(({ key }) => end(key, reason)));
     return endings.filter((ending) => ending !== undefined).length;
   };
 
@@ -48,27 +46,27 @@ export function createSessionsBySubject(deps: {
     list,
     endOf,
 
-    async endSignInsOf(owner, reason, isMeant) {
-      // SECURITY: noted before the sessions are looked for, so that none can slip through in between.
-      await store.putMarker(endNote(owner), String(clock()), SIGN_IN_MS);
-      return endOf(owner, reason, isMeant);
+    async endSignInsOf(owner, reason, matches) {
+      // SECURITY: the marker is written before the lookup, so that no session can start unseen in between.
+      await store.putMarker(logoutMarker(owner), String(clock()), SIGN_IN_REFUSAL_MS);
+      return endOf(owner, reason, matches);
     },
 
-    async isRefused(session, beganAtMs) {
-      const ends = await Promise.all(ownersOf(session).map((owner) => store.getMarker(endNote(owner))));
-      return ends.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
+    async isSignInRefused(data, beganAtMs) {
+      const markers = await Promise.all(ownersOf(data).map((owner) => store.getMarker(logoutMarker(owner))));
+      return markers.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 
-    async keepToLimit({ issuer, subject }) {
+    async enforceLimit({ issuer, subject }) {
       if (maxPerUser === 0) return;
-      // Of many sign-ins at once, whichever looks last sees the sessions of all, and none ends one that another would keep.
-      const living = await list({ kind: 'subject', issuer, id: subject });
-      const surplus = living.slice(0, Math.max(0, living.length - maxPerUser));
+      // Of concurrent sign-ins, the last one lists every session; all use the same order, so they agree on which to keep.
+      const live = await list({ kind: 'subject', issuer, id: subject });
+      const surplus = live.slice(0, Math.max(0, live.length - maxPerUser));
       await Promise.all(surplus.map(({ key }) => end(key, 'limit')));
     },
   };
 }
 
-function endNote({ kind, issuer, id }: Owner): MarkerSubject {
+function logoutMarker({ kind, issuer, id }: Owner): MarkerSubject {
   return ['end', kind, issuer, id];
 }

@@ -1,14 +1,14 @@
 /**
  * Why a session ended; a label of the metrics.
- * - `logout`: its person signed out in this browser;
- * - `ended_elsewhere`: its person ended it from another browser;
- * - `backchannel_logout`, `frontchannel_logout`: the provider ended it;
- * - `replaced`: its person signed in anew in the same browser;
- * - `limit`: its person has younger ones, as many as one may have;
- * - `expired`: one of its limits has passed;
- * - `refresh_rejected`: the provider rejected its refresh token;
- * - `identity_changed`: a refresh brought the ID token of somebody else;
- * - `admin`: an operator ended it.
+ * - `logout`: the person signed out in this browser;
+ * - `ended_elsewhere`: the person ended the session from another browser;
+ * - `backchannel_logout`, `frontchannel_logout`: the provider ended the session;
+ * - `replaced`: the same browser signed in again;
+ * - `limit`: newer sessions of the person fill the limit `session.maxPerUser`;
+ * - `expired`: the idle limit or the absolute limit passed;
+ * - `refresh_rejected`: the provider rejected the refresh token;
+ * - `identity_changed`: a refresh returned the ID token of another person;
+ * - `admin`: an operator ended the session.
  */
 export type EndReason =
   | 'logout'

@@ -1,73 +1,77 @@
+import { jittered } from '../concurrency/backoff.ts';
 import { isOver, livesUntilMs, type SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
-/** Tells who keeps something open for a session, such as a socket, when the session has ended. */
+/** Reports the end of a session to code that keeps a resource open for it, such as a socket. */
 export type EndWatcher = {
-  /** Calls `onEnd` once when the session ends, here, on another replica or by its limits; returns the way to stop. */
-  watch(stored: SessionView, onEnd: () => void): () => void;
+  /** Calls `onEnd` once when the session ends: here, on another replica, or at a limit. Returns a function that stops it. */
+  watch(session: SessionView, onEnd: () => void): () => void;
 };
 
-/** The longest pause between two looks at a watched session, in milliseconds; also what a timer can hold. */
-const LONGEST_PAUSE_MS = 3_600_000;
-/** Within what time to look again when the store could not be asked, or messages may have been missed; milliseconds. */
-const SOON_MS = 1_000;
+/** The longest time between two checks of a watched session, in milliseconds; below the maximum delay of a timer. */
+const LONGEST_CHECK_INTERVAL_MS = 3_600_000;
+/** The longest time until a check after a store error or missed messages, in milliseconds. */
+const RECHECK_WITHIN_MS = 1_000;
 
-/** One session that is watched, by however many. Of the session itself, tokens and all, nothing is held. */
+/** A watched session with all its listeners. Keeps no session data, so tokens are not kept either. */
 type Watch = { readonly key: string; readonly listeners: Set<() => void>; timer: NodeJS.Timeout | undefined };
 
-/** Watches sessions by the store's messages, and by its records where messages may have been missed. */
+/** Watches sessions through the messages of the store, and checks the records when messages may have been missed. */
 export function createEndWatcher(deps: { store: SessionStore; clock: () => number }): EndWatcher {
   const { store, clock } = deps;
   const watches = new Map<string, Watch>();
 
-  const isOn = (watch: Watch) => watches.get(watch.key) === watch;
+  const isActive = (watch: Watch) => watches.get(watch.key) === watch;
   const stop = (watch: Watch) => {
     clearTimeout(watch.timer);
-    if (isOn(watch)) watches.delete(watch.key);
+    if (isActive(watch)) watches.delete(watch.key);
   };
   const end = (watch: Watch) => {
-    if (!isOn(watch)) return;
+    if (!isActive(watch)) return;
     stop(watch);
     for (const onEnd of watch.listeners) onEnd();
   };
-  const look = async (watch: Watch, known?: SessionView) => {
+  const check = async (watch: Watch, known?: SessionView) => {
     try {
-      const stored = await store.loadView(watch.key, known);
-      if (stored === undefined || isOver(stored, clock(), store.generation())) return end(watch);
-      arm(watch, livesUntilMs(stored) - clock());
+      const session = await store.loadView(watch.key, known);
+      if (session === undefined || isOver(session, clock(), store.generation())) return end(watch);
+      scheduleCheck(watch, livesUntilMs(session) - clock());
     } catch {
-      armSoon(watch);
+      scheduleRecheck(watch);
     }
   };
-  const arm = (watch: Watch, pauseMs: number) => {
-    if (!isOn(watch)) return;
+  const scheduleCheck = (watch: Watch, delayMs: number) => {
+    if (!isActive(watch)) return;
     clearTimeout(watch.timer);
-    watch.timer = setTimeout(() => void look(watch), Math.min(LONGEST_PAUSE_MS, Math.max(1, pauseMs)));
+    watch.timer = setTimeout(
+      () => void check(watch),
+      Math.min(LONGEST_CHECK_INTERVAL_MS, Math.max(1, delayMs)),
+    );
     watch.timer.unref();
   };
-  /** Not all in one moment: a store that has just come back would be asked for every session at once. */
-  const armSoon = (watch: Watch) => arm(watch, Math.random() * SOON_MS);
+  /** Spread over time, so that a store that has just recovered does not get a request for every session at once. */
+  const scheduleRecheck = (watch: Watch) => scheduleCheck(watch, jittered(RECHECK_WITHIN_MS, 0, 1));
 
   store.onChange((change) => {
-    if (change === undefined) watches.forEach(armSoon);
+    if (change === undefined) watches.forEach(scheduleRecheck);
     else if (change.kind === 'ended') {
       const watch = watches.get(change.key);
       if (watch !== undefined) end(watch);
     }
   });
 
-  const begin = (stored: SessionView): Watch => {
-    const watch: Watch = { key: stored.key, listeners: new Set(), timer: undefined };
+  const begin = (session: SessionView): Watch => {
+    const watch: Watch = { key: session.key, listeners: new Set(), timer: undefined };
     watches.set(watch.key, watch);
-    // SECURITY: it may have ended since it was read, and the message have come before anybody listened. Whoever joins a
-    // watch later needs no look of its own: that message would have ended it.
-    void look(watch, stored);
+    // SECURITY: the session may have ended after it was loaded and before this watch existed. A listener that joins an
+    // existing watch needs no check: the message would have ended the watch.
+    void check(watch, session);
     return watch;
   };
 
   return {
-    watch(stored, onEnd) {
-      const watch = watches.get(stored.key) ?? begin(stored);
+    watch(session, onEnd) {
+      const watch = watches.get(session.key) ?? begin(session);
       watch.listeners.add(onEnd);
       return () => {
         watch.listeners.delete(onEnd);

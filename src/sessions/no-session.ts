@@ -1,11 +1,11 @@
 import { GatewayError } from '../errors.ts';
 
-/** The error of a request that shows no session, where one is needed. */
+/** The error for a request without a session, on an endpoint that needs one. */
 export function sessionRequired(): GatewayError {
   return new GatewayError('session_required', { detail: 'Sign in first.' });
 }
 
-/** The error of a request whose session is over. */
+/** The error for a request whose session has ended. */
 export function sessionExpired(): GatewayError {
   return new GatewayError('session_expired', { detail: 'The session has ended. Sign in again.' });
 }

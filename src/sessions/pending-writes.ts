@@ -1,19 +1,18 @@
+import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
-import { isOver, type Session, type SessionRecord } from './session.ts';
+import { PENDING_WRITE_RETRY } from '../timing.ts';
+import { isOver, type SessionData, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
-/** Sessions whose new tokens could not be written yet: the only copy there is, so it is held and written when it can be. */
+/** Records with new tokens that the store could not take. Memory has their only copy until a retry succeeds. */
 export type PendingWrites = {
-  /** The newest state of a session that the store does not have yet, or undefined. */
+  /** The pending record of a session, if there is one. */
   get(key: string): SessionRecord | undefined;
-  /** Forgets the state of a session that has ended; what was to be written finds it `gone`. */
+  /** Drops the record of an ended session. Its retries go on, and find the session `gone` in the store. */
   drop(key: string): void;
-  /** Holds a session and keeps writing; gives what became of it, or `gone` when it was over first. */
-  hold(stored: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
+  /** Keeps a record and retries the write until it succeeds; gives the result, or `gone` if the session ends first. */
+  add(record: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
-
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
 
 export function createPendingWrites(deps: {
   store: SessionStore;
@@ -21,44 +20,42 @@ export function createPendingWrites(deps: {
   log: Logger;
 }): PendingWrites {
   const { store, clock, log } = deps;
-  const held = new Map<string, SessionRecord>();
+  const pending = new Map<string, SessionRecord>();
 
-  // Ended elsewhere: what is held serves no request any more.
+  // The session ended elsewhere: the pending record must serve no request.
   store.onChange((change) => {
-    if (change?.kind === 'ended') held.delete(change.key);
+    if (change?.kind === 'ended') pending.delete(change.key);
   });
   const write = async (
     key: string,
-    session: Session,
+    data: SessionData,
     version: number,
   ): Promise<ReplaceResult | undefined> => {
     try {
-      return await store.replace(key, session, version);
+      return await store.replace(key, data, version);
     } catch {
       return undefined;
     }
   };
 
   return {
-    get: (key) => held.get(key),
-    drop: (key) => void held.delete(key),
+    get: (key) => pending.get(key),
+    drop: (key) => void pending.delete(key),
 
-    async hold(stored, expectedVersion) {
-      held.set(stored.key, stored);
-      log.warn('new tokens cannot be stored yet: they are held in memory and written when the store is back');
+    async add(record, expectedVersion) {
+      pending.set(record.key, record);
+      log.warn('cannot write new tokens to the store; keeping them in memory until the store is back');
       try {
-        for (
-          let pause = FIRST_PAUSE_MS;
-          !isOver(stored, clock(), store.generation());
-          pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
-        ) {
-          await new Promise((resolve) => setTimeout(resolve, pause));
-          const result = await write(stored.key, stored.session, expectedVersion);
+        for (let failures = 1; !isOver(record, clock(), store.generation()); failures += 1) {
+          await new Promise((resolve) =>
+            setTimeout(resolve, unjitteredBackoffMs(failures, PENDING_WRITE_RETRY)),
+          );
+          const result = await write(record.key, record.data, expectedVersion);
           if (result !== undefined) return result;
         }
         return 'gone';
       } finally {
-        if (held.get(stored.key) === stored) held.delete(stored.key);
+        if (pending.get(record.key) === record) pending.delete(record.key);
       }
     },
   };

@@ -1,11 +1,11 @@
 import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
-import type { Owner, Session } from './session.ts';
+import type { Owner, SessionData } from './session.ts';
 import type { Sessions } from './service.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
 
 /**
- * Carries out what a provider says in a logout token: ends the sessions it is about, and refuses the sign-ins that are under
- * way. Gives how many sessions there were, or `used` for a token that has had its effect before.
+ * Ends the sessions that a logout token names and makes pending sign-ins of the same owner fail. Gives the number of ended
+ * sessions, or `used` for a token that has been used before.
  */
 export type ProviderLogouts = (logout: ProviderLogout) => Promise<number | 'used'>;
 
@@ -17,28 +17,28 @@ export function createProviderLogouts(deps: {
   const { sessions, store, clock } = deps;
 
   return async function endByProvider(logout) {
-    if ((await store.getMarker(noteOf(logout))) !== undefined) return 'used';
-    const isMeant = (session: Session) => isAbout(logout, session);
-    const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', isMeant);
-    // Not before: a provider whose request fails half-way may send it again.
-    await store.putMarker(noteOf(logout), '', logout.validUntilMs - clock());
+    if ((await store.getMarker(usedMarker(logout))) !== undefined) return 'used';
+    const matches = (data: SessionData) => isNamedBy(logout, data);
+    const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', matches);
+    // Marked as used only now: a provider may repeat a request that failed half-way.
+    await store.putMarker(usedMarker(logout), '', logout.validUntilMs - clock());
     return ended;
   };
 }
 
-/** With a session of the provider's named, that one alone; without, all that the person has (section 2.4). */
+/** A token with a `sid` ends only that session at the provider; without one, all sessions of the subject (section 2.4). */
 function ownerOf({ issuer, subject, sid }: ProviderLogout): Owner {
   return sid === undefined
     ? { kind: 'subject', issuer, id: subject ?? '' }
     : { kind: 'sid', issuer, id: sid };
 }
 
-/** SECURITY: a token that comes late does not end what its person has begun since: both times are by the provider's clock. */
-function isAbout({ subject, issuedAtSeconds }: ProviderLogout, session: Session): boolean {
-  const { signedInAtSeconds = Math.floor(session.createdAtMs / 1000) } = session;
-  return (subject === undefined || session.subject === subject) && signedInAtSeconds <= issuedAtSeconds;
+/** SECURITY: a delayed token does not end a session that began after it. Both times are on the provider's clock. */
+function isNamedBy({ subject, issuedAtSeconds }: ProviderLogout, data: SessionData): boolean {
+  const { signedInAtSeconds = Math.floor(data.createdAtMs / 1000) } = data;
+  return (subject === undefined || data.subject === subject) && signedInAtSeconds <= issuedAtSeconds;
 }
 
-function noteOf({ issuer, tokenId }: ProviderLogout): MarkerSubject {
+function usedMarker({ issuer, tokenId }: ProviderLogout): MarkerSubject {
   return ['logout-token', issuer, tokenId];
 }

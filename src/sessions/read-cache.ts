@@ -1,30 +1,31 @@
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import type { SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
-/** Sessions read a moment ago, so that most requests ask the store nothing. */
+/** Recently loaded sessions, so that most requests need no read from the store. */
 export type ReadCache = {
-  /** A session read or written less than `maxAge` ago and not changed since, or undefined. */
+  /** A session that was loaded or written less than `maxAge` ago and has not changed since. */
   get(key: string): SessionView | undefined;
-  /** Reads from the store; one read serves all who ask for the same session meanwhile. */
+  /** Loads a session from the store. Concurrent calls for the same session share one read. */
   load(key: string): Promise<SessionView | undefined>;
-  put(stored: SessionView): void;
-  /** Notes how long a session that is held lives unless it is used; it stays as old as it was. */
+  put(session: SessionView): void;
+  /** Updates the idle limit of a cached session; its age stays the same. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
 };
 
-/** How many ended sessions are remembered, so that no late read or write brings one of them back into the cache. */
-const REMEMBERED_ENDS = 10_000;
-/** How long what may be served no more is kept for the store, in milliseconds: tokens nobody asks for do not lie about. */
-const KEPT_MS = 60_000;
+/** The maximum number of tombstones: keys of ended sessions that a late read or write must not bring back. */
+const MAX_TOMBSTONES = 10_000;
+/** How long an entry that is too old to serve stays for reuse by the store, in milliseconds; unused tokens do not stay longer. */
+const REUSABLE_MS = 60_000;
 
-type Entry = { stored: SessionView; readAtMs: number };
-type Read = { result: Promise<SessionView | undefined>; outdated: boolean };
+type Entry = { session: SessionView; readAtMs: number };
+type PendingRead = { result: Promise<SessionView | undefined>; outdated: boolean };
 
 /**
- * A cache before the store, of at most `maxEntries` sessions for at most `maxAge` milliseconds. Every change on any
- * replica drops the entry; while changes may go unheard, nothing is served from it. What is too old to be served spares
- * the store the opening of a record that is still the same.
+ * A read cache of at most `maxEntries` sessions, each for at most `maxAge` milliseconds. A change on any replica drops the
+ * entry, and the cache serves nothing while the subscription is down. An entry that is too old to serve still saves the
+ * store from decrypting an unchanged record.
  */
 export function createReadCache(deps: {
   store: SessionStore;
@@ -33,30 +34,20 @@ export function createReadCache(deps: {
   clock: () => number;
 }): ReadCache {
   const { store, maxAge, maxEntries, clock } = deps;
-  const keptMs = Math.max(maxAge, KEPT_MS);
-  const entries = new Map<string, Entry>();
-  const reads = new Map<string, Read>();
-  const ended = new Set<string>();
+  const retentionMs = Math.max(maxAge, REUSABLE_MS);
+  const entries = createBoundedMap<string, Entry>({
+    maxEntries,
+    isExpired: ({ readAtMs }) => clock() - readAtMs >= retentionMs,
+  });
+  const reads = new Map<string, PendingRead>();
+  const tombstones = createBoundedMap<string, true>({ maxEntries: MAX_TOMBSTONES });
 
-  const put = (stored: SessionView) => {
-    if (ended.has(stored.key)) return;
-    const readAtMs = clock();
-    entries.delete(stored.key);
-    entries.set(stored.key, { stored, readAtMs });
-    // What was read first stands first.
-    for (const [key, oldest] of entries) {
-      if (entries.size <= maxEntries && readAtMs - oldest.readAtMs < keptMs) break;
-      entries.delete(key);
-    }
+  const put = (session: SessionView) => {
+    if (!tombstones.has(session.key)) entries.set(session.key, { session, readAtMs: clock() });
   };
-  const bury = (key: string) => {
+  const addTombstone = (key: string) => {
     entries.delete(key);
-    ended.add(key);
-    if (ended.size <= REMEMBERED_ENDS) return;
-    for (const oldest of ended) {
-      ended.delete(oldest);
-      break;
-    }
+    tombstones.set(key, true);
   };
 
   store.onChange((change) => {
@@ -66,9 +57,9 @@ export function createReadCache(deps: {
       return;
     }
     const entry = entries.get(change.key);
-    if (change.kind === 'ended') bury(change.key);
-    // Our own writes come back as messages: they must not drop what is as new.
-    else if (entry !== undefined && entry.stored.version < change.version) entries.delete(change.key);
+    if (change.kind === 'ended') addTombstone(change.key);
+    // The messages of this process's own writes come back, and must not drop an entry of the same version.
+    else if (entry !== undefined && entry.session.version < change.version) entries.delete(change.key);
     const read = reads.get(change.key);
     if (read !== undefined) read.outdated = true;
   });
@@ -77,21 +68,21 @@ export function createReadCache(deps: {
     get(key) {
       const entry = entries.get(key);
       if (entry === undefined || !store.isSubscribed()) return undefined;
-      // One that is too old is still of use to the store, which need not open the record again.
-      return clock() - entry.readAtMs < maxAge ? entry.stored : undefined;
+      // An entry that is too old stays: the store can reuse it.
+      return clock() - entry.readAtMs < maxAge ? entry.session : undefined;
     },
 
     load(key) {
-      const running = reads.get(key);
-      if (running !== undefined && !running.outdated) return running.result;
-      const read: Read = {
+      const pendingRead = reads.get(key);
+      if (pendingRead !== undefined && !pendingRead.outdated) return pendingRead.result;
+      const read: PendingRead = {
         outdated: false,
         result: store
-          .loadView(key, entries.get(key)?.stored)
-          .then((stored) => {
-            if (stored === undefined) entries.delete(key);
-            else if (!read.outdated) put(stored);
-            return stored;
+          .loadView(key, entries.get(key)?.session)
+          .then((session) => {
+            if (session === undefined) entries.delete(key);
+            else if (!read.outdated) put(session);
+            return session;
           })
           .finally(() => {
             if (reads.get(key) === read) reads.delete(key);
@@ -104,8 +95,8 @@ export function createReadCache(deps: {
     put,
     touch(key, idleExpiresAtMs) {
       const entry = entries.get(key);
-      if (entry !== undefined) entry.stored = { ...entry.stored, idleExpiresAtMs };
+      if (entry !== undefined) entry.session = { ...entry.session, idleExpiresAtMs };
     },
-    drop: (key) => void entries.delete(key),
+    drop: entries.delete,
   };
 }

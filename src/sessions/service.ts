@@ -1,3 +1,4 @@
+import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused } from '../provider/login-failure.ts';
@@ -15,139 +16,165 @@ import {
   sessionEndsAtMs,
   sessionRecord,
   type SessionView,
-  type Session,
+  type SessionData,
   type SessionRecord,
 } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
 
-/** What a request's cookie leads to: no cookie, a cookie of no session, or a living session. */
+/** The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; stored: Kind };
+  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
 
-/** How a sign-in came about. */
+/** The circumstances of a sign-in. */
 export type SignInOrigin = {
-  /** When it was begun, in milliseconds since the epoch; when its token request was sent, unless said otherwise. */
+  /** When the sign-in began (epoch ms); by default when its token request was sent. */
   readonly beganAtMs?: number | undefined;
-  /** The sessions it takes the place of: they end. */
+  /** The keys of earlier sessions, which the new session ends. */
   readonly replaces?: Iterable<string>;
 };
 
-/** The sessions: finding, starting, changing and ending them. The only writer of the store. */
+/** Finds, starts, changes and ends sessions. The only module that writes to the store. */
 export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'> & {
-  /** Finds the session of a request without counting as its use. */
+  /** Finds the session of a request. Does not extend its idle limit. */
   peek(cookieHeader: string | undefined): Promise<SessionReading>;
-  /** Finds the session of a request and moves its idle limit. */
+  /** Finds the session of a request and extends its idle limit. */
   touch(cookieHeader: string | undefined): Promise<SessionReading>;
-  /** Reads all of a request's session from the store, past every cache, without counting as its use. */
+  /** Loads the full record of a request's session, past the cache. Does not extend its idle limit. */
   load(cookieHeader: string | undefined): Promise<SessionReading<SessionRecord>>;
-  /** Reads a session from the store itself, past every cache. */
+  /** Loads the full record of a session, past the cache; undefined if its generation has ended. */
   loadByKey(key: string): Promise<SessionRecord | undefined>;
   /**
-   * Starts a session under a new ticket; gives the Set-Cookie value. Throws `login_failed` when sign-ins of its owner have
-   * been ended since it was begun. Whoever catches an error of it gives the refresh token back.
+   * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this
+   * one began. The caller revokes the refresh token if this throws.
    */
-  start(signIn: SignIn, arrival?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
-  /** Writes a changed session, if nobody else has changed or ended it since it was read. */
-  replace(old: SessionRecord, session: Session): Promise<Replacement>;
-  /** Gives a refresh token back to the provider that belongs to no session any more. */
+  start(signIn: SignIn, origin?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
+  /** Writes new data, unless another writer has changed or ended the session since `old` was loaded. */
+  replace(old: SessionRecord, data: SessionData): Promise<Replacement>;
+  /** Revokes a refresh token that belongs to no session. */
   revoke(refreshToken: string | undefined): void;
-  /** Settles when nothing is left to be written or revoked. */
+  /** Settles when no write and no revocation is pending. */
   settle(): Promise<void>;
   /**
-   * Ends a session: removes it, tells every replica, and begins to revoke its refresh token, unless the provider has
-   * done so. Ending twice does nothing.
+   * Removes a session, tells every replica, and starts to revoke its refresh token unless the provider has already
+   * rejected it. Idempotent: gives undefined if the session has ended before.
    */
-  end(key: string, reason: EndReason): Promise<Ending | undefined>;
-  /** Ends every session there is, at a cost that does not depend on how many they are. */
+  end(key: string, reason: EndReason): Promise<EndedSession | undefined>;
+  /** Ends every session in constant time. */
   endAll(): Promise<void>;
-  /** The Set-Cookie value that takes the ticket from the browser. */
+  /** The Set-Cookie value that deletes the session cookie. */
   clearCookie(): string;
 };
 
 /**
- * What became of a changed session. When the store is away the change is held in memory and counts as `replaced`, and
- * `saved` settles when it has been written or has lost its meaning.
+ * The result of a write. While the store is unavailable, the new record stays in memory and counts as `replaced`; `saved`
+ * settles once it is written or no longer needed.
  */
-export type Replacement = { result: ReplaceResult; stored: SessionRecord; saved: Promise<unknown> };
+export type Replacement = { result: ReplaceResult; record: SessionRecord; saved: Promise<unknown> };
 
-/** An ended session as it was; `revoked` settles with the first attempt to revoke its refresh token. */
-export type Ending = { session: Session; revoked: Promise<void> };
+/** The last data of an ended session; `revoked` settles after the first attempt to revoke its refresh token. */
+export type EndedSession = { data: SessionData; revoked: Promise<void> };
 
 type SessionsDeps = {
   store: SessionStore;
   cache: ReadCache;
   tickets: Tickets;
   revocations: Revocations;
-  unsaved: PendingWrites;
+  pendingWrites: PendingWrites;
   idleTimeout: number;
   absoluteTimeout: number;
-  /** How many sessions one person may have at once; 0 is no limit. */
+  /** The maximum number of sessions per person; 0 means no limit. */
   maxPerUser: number;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
 };
 
-/** The idle limit is moved at most this often, as a share of itself and in milliseconds: most requests write nothing. */
+/** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
 
-/** Reasons for which the refresh token is not revoked: the provider has refused it, or it is another person's matter. */
-const withoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
+/** The shortest time between two warnings about unknown keys, in milliseconds. */
+const WARNING_INTERVAL_MS = 10_000;
+
+/** End reasons that do not revoke the refresh token: the provider rejected it, or it belongs to another person. */
+const reasonsWithoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { store, cache, tickets, revocations, unsaved, idleTimeout, clock, log, metrics } = deps;
+  const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
 
-  const saving = new Set<Promise<void>>();
-  const track = (promise: Promise<void>) => {
-    const tracked = promise.finally(() => saving.delete(tracked));
-    saving.add(tracked);
-    return tracked;
-  };
+  const pendingTasks = createTaskTracker();
   const revoke = (refreshToken: string | undefined) => {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
-  const isEnded = (stored: SessionView) => isOver(stored, clock(), store.generation());
+  let warnedAtMs = -Infinity;
+  /** SECURITY: anybody can send a cookie that names any key, so the number of warnings is limited. */
+  const warnOfUnknownKey = (keyId: number) => {
+    if (clock() - warnedAtMs < WARNING_INTERVAL_MS) return;
+    warnedAtMs = clock();
+    log.warn(
+      { keyId },
+      'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+    );
+  };
 
-  /** Follows a cookie to its session: in memory, where it may be had, or in the store. */
-  const follow = async <Kind extends SessionView>(
+  const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
+
+  /** Finds the session of a cookie in memory, or else in the store. */
+  const findByCookie = async <Kind extends SessionView>(
     cookieHeader: string | undefined,
-    held: (key: string) => Kind | undefined,
+    getFromMemory: (key: string) => Kind | undefined,
     load: (key: string) => Promise<Kind | undefined>,
   ): Promise<SessionReading<Kind>> => {
     const ticket = await tickets.read(cookieHeader);
-    // SECURITY: a conflict is no session, and clears nothing: whoever plants a cookie must not sign the person out by it.
-    if (ticket.kind === 'absent' || ticket.kind === 'conflict') return { kind: 'absent' };
-    if (ticket.kind === 'invalid') return { kind: 'ended' };
-    const known = held(ticket.key);
-    // It may be older than another replica's touch: only the store may call a session idle.
-    if (known !== undefined && !isEnded(known)) return { kind: 'live', stored: known };
-    const stored = await load(ticket.key);
-    if (stored === undefined) return { kind: 'ended' };
-    if (!isEnded(stored)) return { kind: 'live', stored };
-    await end(stored.key, isOutdated(stored.session, store.generation()) ? 'admin' : 'expired');
+    switch (ticket.kind) {
+      // SECURITY: a conflict counts as no cookie and clears nothing, so that a planted cookie cannot sign the person out.
+      case 'absent':
+      case 'conflict':
+        return { kind: 'absent' };
+      // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
+      case 'unknown_key':
+        warnOfUnknownKey(ticket.keyId);
+        return { kind: 'absent' };
+      case 'invalid':
+        return { kind: 'ended' };
+      case 'ticket':
+        return findByKey(ticket.key, getFromMemory, load);
+    }
+  };
+  const findByKey = async <Kind extends SessionView>(
+    key: string,
+    getFromMemory: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
+    const cached = getFromMemory(key);
+    // The cached idle limit may be older than another replica's extension of it: only the store decides that it has passed.
+    if (cached !== undefined && !isEnded(cached)) return { kind: 'live', session: cached };
+    const session = await load(key);
+    if (session === undefined) return { kind: 'ended' };
+    if (!isEnded(session)) return { kind: 'live', session };
+    await end(session.key, isOutdated(session.data, store.generation()) ? 'admin' : 'expired');
     return { kind: 'ended' };
   };
-  const inMemory = (key: string) => unsaved.get(key) ?? cache.get(key);
-  const peek: Sessions['peek'] = (cookieHeader) => follow(cookieHeader, inMemory, cache.load);
+  const getFromMemory = (key: string) => pendingWrites.get(key) ?? cache.get(key);
+  const peek: Sessions['peek'] = (cookieHeader) => findByCookie(cookieHeader, getFromMemory, cache.load);
 
-  const touch = (stored: SessionView) => {
+  const extendIdleLimit = (session: SessionView) => {
     const idleExpiresAtMs = clock() + idleTimeout;
     const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
-    // Of many requests at once the first touches, and the others find it done in the cache.
-    if (!isDue(stored.idleExpiresAtMs) || !isDue(cache.get(stored.key)?.idleExpiresAtMs)) return;
-    cache.touch(stored.key, idleExpiresAtMs);
-    store.touch(stored.key, idleExpiresAtMs).then(
-      (alive) => {
-        if (!alive) cache.drop(stored.key);
+    // Of concurrent requests, the first extends the limit in the cache and the others find it done.
+    if (!isDue(session.idleExpiresAtMs) || !isDue(cache.get(session.key)?.idleExpiresAtMs)) return;
+    cache.touch(session.key, idleExpiresAtMs);
+    store.touch(session.key, idleExpiresAtMs).then(
+      (isLive) => {
+        if (!isLive) cache.drop(session.key);
       },
       (error: unknown) => {
-        cache.drop(stored.key);
-        log.debug({ err: error }, 'the idle limit of a session could not be moved');
+        cache.drop(session.key);
+        log.debug({ err: error }, 'cannot extend the idle timeout of a session');
       },
     );
   };
@@ -155,38 +182,38 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const end: Sessions['end'] = async (key, reason) => {
     const removed = await store.remove(key);
     cache.drop(key);
-    unsaved.drop(key);
+    pendingWrites.drop(key);
     if (removed === undefined) return undefined;
     metrics.sessionEnded(reason);
     log.info({ session: key, reason }, 'session ended');
-    const { refreshToken } = removed.session.tokens;
-    const isToRevoke = refreshToken !== undefined && !withoutRevocation.has(reason);
+    const { refreshToken } = removed.data.tokens;
+    const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
-    return { session: removed.session, revoked };
+    return { data: removed.data, revoked };
   };
 
-  const owned = createSessionsBySubject({ store, end, maxPerUser: deps.maxPerUser, clock });
+  const bySubject = createSessionsBySubject({ store, end, maxPerUser: deps.maxPerUser, clock });
 
   return {
     peek,
 
     async touch(cookieHeader) {
       const reading = await peek(cookieHeader);
-      if (reading.kind === 'live') touch(reading.stored);
+      if (reading.kind === 'live') extendIdleLimit(reading.session);
       return reading;
     },
 
-    load: (cookieHeader) => follow(cookieHeader, unsaved.get, store.loadRecord),
+    load: (cookieHeader) => findByCookie(cookieHeader, pendingWrites.get, store.loadRecord),
 
     async loadByKey(key) {
-      const stored = unsaved.get(key) ?? (await store.loadRecord(key));
-      return stored === undefined || isOutdated(stored.session, store.generation()) ? undefined : stored;
+      const record = pendingWrites.get(key) ?? (await store.loadRecord(key));
+      return record === undefined || isOutdated(record.data, store.generation()) ? undefined : record;
     },
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
       const now = clock();
       const { key, setCookie } = await tickets.issue();
-      const session: Session = {
+      const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
         providerSessionId: signIn.providerSessionId,
@@ -197,49 +224,48 @@ export function createSessions(deps: SessionsDeps): Sessions {
         createdAtMs: now,
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
-      if (sessionEndsAtMs(session) <= now)
-        throw loginRefused('the provider says that the session has ended already ("session_expiry")');
-      await store.create(key, session, now + idleTimeout);
-      // SECURITY: asked when the session can be found, and before anybody has its ticket.
-      if (await owned.isRefused(session, beganAtMs)) {
+      if (sessionEndsAtMs(data) <= now)
+        throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
+      await store.create(key, data, now + idleTimeout);
+      // SECURITY: checked once the index lists the session, and before the browser has its ticket.
+      if (await bySubject.isSignInRefused(data, beganAtMs)) {
         await store.remove(key);
-        throw loginRefused('the provider has ended this sign-in meanwhile: sign in again');
+        throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       metrics.sessionStarted();
       log.info({ session: key }, 'session started');
-      for (const former of replaces) await end(former, 'replaced');
-      await owned.keepToLimit(session);
+      for (const earlierKey of replaces) await end(earlierKey, 'replaced');
+      await bySubject.enforceLimit(data);
       return { key, setCookie };
     },
 
-    async replace(old, session) {
-      const stored = sessionRecord({ ...old, session, version: old.version + 1 });
-      if (isOutdated(session, store.generation()))
-        return { result: 'gone', stored, saved: Promise.resolve() };
+    async replace(old, data) {
+      const record = sessionRecord({ ...old, data, version: old.version + 1 });
+      if (isOutdated(data, store.generation())) return { result: 'gone', record, saved: Promise.resolve() };
       try {
-        const result = await store.replace(old.key, session, old.version);
-        if (result === 'replaced') cache.put(sessionView(stored));
+        const result = await store.replace(old.key, data, old.version);
+        if (result === 'replaced') cache.put(sessionView(record));
         else cache.drop(old.key);
-        return { result, stored, saved: Promise.resolve() };
+        return { result, record, saved: Promise.resolve() };
       } catch {
-        const saved = unsaved.hold(stored, old.version).then((result) => {
+        const saved = pendingWrites.add(record, old.version).then((result) => {
           cache.drop(old.key);
-          if (result === 'gone') revoke(session.tokens.refreshToken);
+          if (result === 'gone') revoke(data.tokens.refreshToken);
         });
-        return { result: 'replaced', stored, saved: track(saved) };
+        return { result: 'replaced', record, saved: pendingTasks.track(saved) };
       }
     },
 
     revoke,
     async settle() {
-      await Promise.all(saving);
+      await pendingTasks.settle();
       await revocations.settle();
     },
 
     end,
-    list: owned.list,
-    endOf: owned.endOf,
-    endSignInsOf: owned.endSignInsOf,
+    list: bySubject.list,
+    endOf: bySubject.endOf,
+    endSignInsOf: bySubject.endSignInsOf,
     endAll: store.beginGeneration,
     clearCookie: tickets.clear,
   };

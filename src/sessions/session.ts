@@ -1,103 +1,103 @@
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
 
-/** A person signed in through one browser. Times are milliseconds since the epoch. */
-export type Session = {
+/** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */
+export type SessionData = {
   readonly issuer: string;
-  /** Who it is, together with `issuer`; never an email address or a name. */
+  /** Identifies the person together with `issuer`; never an email address or a name. */
   readonly subject: string;
-  /** The provider's own session (`sid`), where it names one. */
+  /** The provider's own session (`sid`), if the provider sends one. */
   readonly providerSessionId?: string | undefined;
-  /** When the provider issued the ID token of the sign-in, by its own clock; seconds since the epoch. */
+  /** When the provider issued the ID token of the sign-in, on the provider's clock; seconds since the epoch. */
   readonly signedInAtSeconds?: number | undefined;
   /** The claims of the newest ID token. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly tokens: TokenSet;
-  /** How the person signed in, where the provider has to be reminded of it at each refresh. */
+  /** How the person signed in, if refresh requests depend on it. */
   readonly flow?: LoginFlow | undefined;
   readonly createdAtMs: number;
-  /** When the session ends however much it is used. */
+  /** The absolute limit: use does not extend it. */
   readonly absoluteExpiresAtMs: number;
-  /** The generation of sessions it belongs to, which the store writes down; absent for the first. */
+  /** The session generation, which the store assigns; absent for the first one. */
   readonly generation?: number | undefined;
-  /** When, in the last minute, its tokens were renewed: `refresh.maxPerMinute` counts over all processes. */
+  /** The token refreshes of the last minute: `refresh.maxPerMinute` counts across all processes. */
   readonly renewedAtMs?: readonly number[] | undefined;
-  /** When, in the last minute, an upstream refused even a token that had just been renewed for it. */
+  /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
   readonly refusedAtMs?: readonly number[] | undefined;
 };
 
 /**
- * What requests need of a session, and all that is kept of it in memory between them: no refresh token, no ID token, and
- * nothing about its person. That is less than half of it, and there are thousands.
+ * The part of a session that requests need, and the only part that stays in memory between requests: no refresh token, no
+ * ID token, no personal data. It is less than half of a record, and a process caches thousands.
  */
 export type SessionView = {
-  /** Its name, for the store, for its person and in the log: derived from its ticket one way, so that it opens nothing. */
+  /** Names the session in the store, the API and the log. It is a hash of the ticket's identifier and gives no access. */
   readonly key: string;
-  readonly session: Pick<Session, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
-  /** Raised by every write of the session. */
+  readonly data: Pick<SessionData, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
+  /** Incremented by every write of the data. */
   readonly version: number;
-  /** When the session ends unless it is used. */
+  /** The idle limit, which use extends. */
   readonly idleExpiresAtMs: number;
-  /** When the session ends however much it is used. */
+  /** The latest end of the session: see {@link sessionEndsAtMs}. */
   readonly endsAtMs: number;
-  /** Whether there is a refresh token to renew its access tokens with. */
+  /** True if the session has a refresh token. */
   readonly isRenewable: boolean;
 };
 
-/** A session as the store holds it. */
-export type SessionRecord = SessionView & { readonly session: Session };
+/** A session as the store keeps it. */
+export type SessionRecord = SessionView & { readonly data: SessionData };
 
-/** Makes a stored session of what a store has of it. */
+/** Creates a record; derives the remaining fields from the data. */
 export function sessionRecord(
-  given: Pick<SessionRecord, 'key' | 'session' | 'version' | 'idleExpiresAtMs'>,
+  given: Pick<SessionRecord, 'key' | 'data' | 'version' | 'idleExpiresAtMs'>,
 ): SessionRecord {
-  const { session } = given;
+  const { data } = given;
   return {
     ...given,
-    endsAtMs: sessionEndsAtMs(session),
-    isRenewable: session.tokens.refreshToken !== undefined,
+    endsAtMs: sessionEndsAtMs(data),
+    isRenewable: data.tokens.refreshToken !== undefined,
   };
 }
 
-/** Leaves out of a stored session what no request needs. */
-export function sessionView({ session, ...rest }: SessionRecord): SessionView {
-  const { generation, tokens } = session;
-  return { ...rest, session: { generation, tokens: { access: tokens.access } } };
+/** Reduces a record to the fields that requests need. */
+export function sessionView({ data, ...rest }: SessionRecord): SessionView {
+  const { generation, tokens } = data;
+  return { ...rest, data: { generation, tokens: { access: tokens.access } } };
 }
 
 /**
- * When a session ends however much it is used: at its absolute limit, with its refresh token's known life, or when the newest
- * ID token says.
+ * The latest end of a session (epoch ms): the earliest of its absolute limit, the expiry of its refresh token and the
+ * `session_expiry` of its newest ID token.
  */
-export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: Session): number {
+export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: SessionData): number {
   return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity, claimedEndMs(claims));
 }
 
-/** When an ID token says that the session ends that it is for, by the claim `session_expiry` of IPSIE. */
-export function claimedEndMs({ session_expiry: seconds }: Session['claims']): number {
+/** The session end from the IPSIE `session_expiry` claim (epoch ms), or `Infinity`. */
+export function claimedEndMs({ session_expiry: seconds }: SessionData['claims']): number {
   return typeof seconds === 'number' ? seconds * 1000 : Infinity;
 }
 
-/** Tells whether a session is over at `nowMs`, by its limits or with all of its generation. */
-export function isOver(stored: SessionView, nowMs: number, generation: number): boolean {
-  return nowMs >= livesUntilMs(stored) || isOutdated(stored.session, generation);
+/** True if a limit of the session has passed at `nowMs`, or its generation has ended. */
+export function isOver(session: SessionView, nowMs: number, generation: number): boolean {
+  return nowMs >= livesUntilMs(session) || isOutdated(session.data, generation);
 }
 
-/** When a session ends unless it is used, at its end at the latest. */
+/** When the session ends if nobody uses it from now on. */
 export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: SessionView): number {
   return Math.min(idleExpiresAtMs, endsAtMs);
 }
 
-/** Tells whether a session was ended with all others of its generation. */
-export function isOutdated(session: SessionView['session'], generation: number): boolean {
-  return (session.generation ?? 0) < generation;
+/** True if the generation of the session has ended. */
+export function isOutdated(data: SessionView['data'], generation: number): boolean {
+  return (data.generation ?? 0) < generation;
 }
 
-/** Whose sessions: those of one person at an issuer, or those that began in one session of the provider's (`sid`). */
+/** A key of the session index: a person at an issuer, or a session at the provider (`sid`). */
 export type Owner = { readonly kind: 'subject' | 'sid'; readonly issuer: string; readonly id: string };
 
-/** Everybody whose session it is. */
-export function ownersOf({ issuer, subject, providerSessionId }: Session): Owner[] {
+/** The owners under which the index lists a session. */
+export function ownersOf({ issuer, subject, providerSessionId }: SessionData): Owner[] {
   const person: Owner = { kind: 'subject', issuer, id: subject };
   return providerSessionId === undefined
     ? [person]

@@ -1,26 +1,31 @@
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
 import type { SealedCookies } from '../crypto/sealed-cookie.ts';
 import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes } from './cookie.ts';
 
 /**
- * What the browser's cookie says: nothing, nothing valid, or which session it is the ticket of. `conflict`: two different
- * cookies of the name came, and one of them was planted.
+ * The ticket in a Cookie header. `key` names the session. `conflict`: the header has two different cookies of the name, of
+ * which one is planted. `unknown_key`: the ticket is sealed with a secret that this process does not have.
  */
 export type TicketReading =
-  { kind: 'absent' } | { kind: 'invalid' } | { kind: 'conflict' } | { kind: 'ticket'; key: string };
+  | { kind: 'absent' }
+  | { kind: 'invalid' }
+  | { kind: 'conflict' }
+  | { kind: 'unknown_key'; keyId: number }
+  | { kind: 'ticket'; key: string };
 
-/** The tickets that browsers keep: an opaque cookie around a random identifier, which names the session one way. */
+/** Tickets are opaque cookies around a random identifier. The key of the session is a hash of the identifier. */
 export type Tickets = {
-  /** Makes a new ticket: the session's key, and the Set-Cookie value that gives the ticket to the browser. */
+  /** Creates a ticket; gives the key of its session and the Set-Cookie value. */
   issue(): Promise<{ key: string; setCookie: string }>;
   read(cookieHeader: string | undefined): Promise<TicketReading>;
-  /** The Set-Cookie value that takes the ticket back. */
+  /** The Set-Cookie value that deletes the ticket. */
   clear(): string;
-  /** Forgets every seal that was opened before: call when the secrets have changed. */
-  forget(): void;
+  /** Drops the cache of opened seals: call when the secrets have changed. */
+  clearCache(): void;
 };
 
-/** As much of the hash as tells sessions apart, in characters of base64url: 132 bits. */
+/** The length of a session key, in characters of base64url: 132 bits of the hash, enough to be unique. */
 const KEY_LENGTH = 22;
 
 const absent: TicketReading = { kind: 'absent' };
@@ -28,8 +33,8 @@ const invalid: TicketReading = { kind: 'invalid' };
 const conflict: TicketReading = { kind: 'conflict' };
 
 /**
- * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request together (two PBKDF2 and an HMAC
- * through the thread pool), so up to `remembered` opened seals are kept in memory with the key they led to.
+ * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request (two PBKDF2 and an HMAC in the
+ * thread pool), so memory keeps the keys of up to `remembered` opened seals.
  */
 export function createTickets(deps: {
   seals: SealedCookies;
@@ -40,16 +45,7 @@ export function createTickets(deps: {
   const { seals, secure, sameSite, remembered } = deps;
   const name = cookieName('coatcheck', secure);
   const attributes: CookieAttributes = { secure, sameSite };
-  const opened = new Map<string, TicketReading>();
-
-  const remember = (seal: string, reading: TicketReading) => {
-    opened.set(seal, reading);
-    if (opened.size <= remembered) return;
-    for (const oldest of opened.keys()) {
-      opened.delete(oldest);
-      break;
-    }
-  };
+  const opened = createBoundedMap<string, TicketReading>({ maxEntries: remembered });
 
   return {
     async issue() {
@@ -62,17 +58,19 @@ export function createTickets(deps: {
       const cookie = readCookie(header, name);
       if (cookie.kind === 'absent') return absent;
       if (cookie.kind === 'conflict') return conflict;
-      const known = opened.get(cookie.value);
-      if (known !== undefined) return known;
+      const cached = opened.get(cookie.value);
+      if (cached !== undefined) return cached;
+      const keyId = seals.unknownKeyId(cookie.value);
+      if (keyId !== undefined) return { kind: 'unknown_key', keyId };
       const id = (await seals.unseal(cookie.value))?.['id'];
       if (typeof id !== 'string') return invalid;
       const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
-      remember(cookie.value, reading);
+      opened.set(cookie.value, reading);
       return reading;
     },
 
     clear: () => clearCookie(name, attributes),
-    forget: () => opened.clear(),
+    clearCache: () => opened.clear(),
   };
 }
 

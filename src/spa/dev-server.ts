@@ -3,35 +3,36 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
+import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import type { EventStreams } from '../proxy/response/event-streams.ts';
 import { hopByHop, withoutFields } from '../proxy/header-names.ts';
 import { createUpgradeTarget } from '../proxy/websocket/upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from '../proxy/websocket/relay.ts';
-import { asksForWebSocket } from '../proxy/websocket/handshake.ts';
+import { requireWebSocket } from '../proxy/websocket/handshake.ts';
 
-/** The app's development server: its pages, its assets and its hot-reload socket. */
+/** The proxy to the app's development server: pages, assets and the hot-reload WebSocket. */
 export type DevServer = {
   handler: RequestHandler;
-  /** Passes an upgrade of a page of ours on. Throws `bad_request` when it is not one to WebSocket. */
-  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, exchange: RequestContext): Promise<void>;
+  /** Forwards an upgrade from the app's own origin. Throws `bad_request` when it is not a WebSocket upgrade. */
+  upgrade(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<true>;
 };
 
-/** Fields that a development server has no business with: the ticket above all. */
+/** Fields withheld from the development server, above all the cookie with the ticket. */
 const withheld = ['cookie', 'authorization', 'proxy-authorization', 'expect'] as const;
 
-/** Fields that the library would pass on, and that ask for another protocol. */
-const offering = ['connection', 'upgrade', 'http2-settings'] as const;
+/** Fields of an upgrade offer, which the library would forward. */
+const upgradeFields = ['connection', 'upgrade', 'http2-settings'] as const;
 
-/** How long a development server may take, which builds what it is asked for, in milliseconds. */
+/** Time-outs, in milliseconds. A development server builds files on request, so `headers` is long. */
 const TIMEOUT = { connect: 5_000, headers: 60_000 };
 
 const isHopByHop = (name: string) => hopByHop.includes(name);
-const ofTheCall: readonly string[] = [...hopByHop, ...withheld, 'host'];
-const isWithheld = (name: string) => ofTheCall.includes(name);
+const notForwarded: readonly string[] = [...hopByHop, ...withheld, 'host'];
+const isWithheld = (name: string) => notForwarded.includes(name);
 
-/** What it answers to an upgrade passes in its own words. */
-const answerPolicy: ResponsePolicy = {
+/** Forwards the development server's responses to upgrades without adding security headers. */
+const responsePolicy: ResponsePolicy = {
   switched: ({ rawHeaders }) => [
     'Connection',
     'Upgrade',
@@ -43,14 +44,16 @@ const answerPolicy: ResponsePolicy = {
   idleMs: 0,
 };
 
-/** Proxies to a development server by http-proxy-middleware 4, which is shown a request without the ticket. */
+/** Proxies with http-proxy-middleware 4, which never sees the withheld fields. */
 export function createDevServer({
   origin,
-  passages,
+  originPolicy,
+  relay,
   eventStreams,
 }: {
   origin: string;
-  passages: UpgradeRelay;
+  originPolicy: OriginPolicy;
+  relay: UpgradeRelay;
   eventStreams: EventStreams;
 }): DevServer {
   const unreachable = (cause: unknown) =>
@@ -58,14 +61,14 @@ export function createDevServer({
       detail: `The development server at ${origin} cannot be reached. Is it running?`,
       cause,
     });
-  const refused = new WeakMap<IncomingMessage, (error: unknown) => void>();
+  const errorHandlers = new WeakMap<IncomingMessage, (error: unknown) => void>();
   const proxy = createProxyMiddleware<IncomingMessage, ServerResponse>({
     target: origin,
     changeOrigin: true,
     on: {
       proxyRes: ({ headers }, _request, response) => eventStreams.follow(response, headers['content-type']),
       error: (cause, request, target) => {
-        if ('writeHead' in target) refused.get(request)?.(unreachable(cause));
+        if ('writeHead' in target) errorHandlers.get(request)?.(unreachable(cause));
         else target.destroy();
       },
     },
@@ -76,26 +79,25 @@ export function createDevServer({
   return {
     handler: async function devServer(request, response, next) {
       requestContextOf(response).route = 'spa';
-      // The client has been told nothing yet, and the library would wait for its body with it.
+      // The library waits for the body, which this client sends only after 100 Continue.
       if (request.headers.expect !== undefined) response.writeContinue();
       for (const name of withheld) delete request.headers[name];
-      if (request.headers.upgrade !== undefined) for (const name of offering) delete request.headers[name];
-      refused.set(request, next);
-      // The library calls on with its own error as well: the one above has been told what it means.
+      if (request.headers.upgrade !== undefined)
+        for (const name of upgradeFields) delete request.headers[name];
+      errorHandlers.set(request, next);
+      // The library also passes its error to this callback; the `error` handler above has already handled it.
       await proxy(request, response, () => undefined);
     },
-    async upgrade(request, socket, early, exchange) {
-      exchange.route = 'spa';
-      if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
-      }
+    async upgrade(request, socket, early, context) {
+      originPolicy.checkUpgrade(request);
+      context.route = 'spa';
+      requireWebSocket(request);
       const headers = withoutFields(request.rawHeaders, isWithheld);
-      const call = target.ask(request.url ?? '/', ['Host', host, ...headers]);
-      await passages
-        .open({ request, socket, early, exchange }, call, answerPolicy)
-        .catch((error: unknown) => {
-          throw unreachable(error);
-        });
+      const call = target.request(request.url ?? '/', ['Host', host, ...headers]);
+      await relay.open({ request, socket, early, context }, call, responsePolicy).catch((error: unknown) => {
+        throw unreachable(error);
+      });
+      return true;
     },
   };
 }

@@ -1,19 +1,20 @@
-import express, { Router, type Request, type RequestHandler } from 'express';
+import express, { Router, type RequestHandler } from 'express';
 import { relative, resolve } from 'node:path';
+import { isNavigation } from '../http/inbound/navigation.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import { isImmutableAsset } from './immutable-asset.ts';
 
 /**
- * Serves the app's built files. Any other navigation gets `index.html`, since the app routes by itself; a missing file
- * stays missing. Files with a hash in their name, below `/assets/`, may be cached for ever; pages are always asked for.
+ * Serves the app's built files. A navigation to any other path gets `index.html` for client-side routing; other requests
+ * for missing files get 404. Hashed files below `/assets/` are cached as immutable; pages are revalidated every time.
  */
-export function createSpaFiles(directory: string, headers: SecurityHeaders): RequestHandler {
+export function createSpaFiles(directory: string, setHeaders: SecurityHeaders): RequestHandler {
   const root = resolve(directory);
   const router = Router({ caseSensitive: true });
-  router.use(function pageHeaders(request, response, next) {
+  router.use(function pageHeaders(_request, response, next) {
     requestContextOf(response).route = 'spa';
-    headers(request, response);
+    setHeaders(response);
     next();
   });
   router.use(
@@ -21,21 +22,16 @@ export function createSpaFiles(directory: string, headers: SecurityHeaders): Req
       index: 'index.html',
       redirect: false,
       setHeaders(response, path) {
-        const isForEver = isImmutableAsset(relative(root, path));
-        response.setHeader('Cache-Control', isForEver ? 'public, max-age=31536000, immutable' : 'no-cache');
+        const isImmutable = isImmutableAsset(relative(root, path));
+        response.setHeader('Cache-Control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     }),
   );
   router.use(function appRoute(request, response, next) {
-    if (!isNavigation(request)) return next();
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (!isRead || !isNavigation(request)) return next();
     response.setHeader('Cache-Control', 'no-cache');
     response.sendFile('index.html', { root, cacheControl: false }, (error) => error && next());
   });
   return router;
-}
-
-function isNavigation(request: Request): boolean {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
-  const mode = request.headers['sec-fetch-mode'];
-  return mode === undefined ? request.headers.accept?.includes('text/html') === true : mode === 'navigate';
 }

@@ -1,7 +1,6 @@
 /**
- * Tells whether a path below the root is of a file under `assets/` that never changes: one with a hash in its name, behind
- * a hyphen or a dot and right before the extension. In doubt it is not: asking once too often costs little, and a file that
- * is never asked for again cannot be replaced.
+ * True for a file under `assets/` whose name has a content hash after a hyphen or a dot, right before the extension. In
+ * doubt it returns false: an extra revalidation costs little, but a file wrongly cached as immutable cannot be replaced.
  */
 export function isImmutableAsset(path: string): boolean {
   const [, name] = /(?:^|[/\\])assets[/\\](?:.*[/\\])?([^/\\]+)\.\w+$/.exec(path) ?? [];
@@ -11,12 +10,12 @@ export function isImmutableAsset(path: string): boolean {
   return tail !== undefined && (isBase32(tail) || isBase64url(tail));
 }
 
-/** Of esbuild: `index-3YQ6DPZK.js`. */
+/** esbuild: `index-3YQ6DPZK.js`. */
 function isBase32(text: string): boolean {
   return /^[A-Z2-7]+$/.test(text) && /\d/.test(text);
 }
 
-/** Of Vite and Rollup: `index-BkY0aZ3f.js`; but for those that look like what people write: `SemiBold`, `Inter300`. */
+/** Vite and Rollup: `index-BkY0aZ3f.js`. Excludes names that a person would write: `SemiBold`, `Inter300`. */
 function isBase64url(text: string): boolean {
   return hasBoth(/[a-z]/, /[A-Z]/, text) && !/^(?:(?:[A-Z]?[a-z]{2,}|[A-Z]+)[-_]?)+\d*$/.test(text);
 }

@@ -1,4 +1,4 @@
-/** For whom an access token is: what a route asks for beyond what the person signed in with. */
+/** What an access token is for: the scopes and resources of a route beyond those of the sign-in. */
 export type Audience = {
   /** The same for the same scopes and resources, in whatever order; empty for the token of the sign-in. */
   readonly id: string;

@@ -1,29 +1,27 @@
 import type { AccessToken } from './token-set.ts';
 
-/** How early a token is renewed: a share of its life, or a fixed time before its end. */
+/** How early a token is refreshed: a share of its lifetime, or a fixed time before its end. */
 export type Ahead = { kind: 'share'; share: number } | { kind: 'duration'; ms: number };
 
-/** `fresh`: use it; `near`: use it, and renew it behind the request; `over`: wait for a new one. */
-export type Freshness = 'fresh' | 'near' | 'over';
+/** `fresh`: use it; `expiring`: use it and refresh it in the background; `expired`: wait for a new one. */
+export type Freshness = 'fresh' | 'expiring' | 'expired';
 
-/**
- * A token this close to its end counts as over, in milliseconds: it would expire on its way to the upstream.
- */
+/** A token this close to its end counts as expired, in milliseconds: it would expire on its way to the upstream. */
 const IN_FLIGHT_MS = 1_000;
 
-/** The life assumed of a token whose answer named none, in milliseconds: it is then renewed ahead, never waited for. */
-const ASSUMED_LIFE_MS = 3_600_000;
+/** The lifetime assumed where the response named none, in milliseconds: the token is then expiring, never expired. */
+const ASSUMED_LIFETIME_MS = 3_600_000;
 
 /**
- * Tells how fresh an access token is at `nowMs`. Only this machine's clock counts: the life began when the request for
- * the token was sent, and nothing the provider dated is looked at.
+ * The freshness of an access token at `nowMs`, by this machine's clock alone: its lifetime began when its request was sent,
+ * and no date of the provider's counts.
  */
 export function freshnessOf(token: AccessToken, nowMs: number, ahead: Ahead): Freshness {
   const { obtainedAtMs, expiresAtMs } = token;
-  if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFE_MS ? 'near' : 'fresh';
-  const lifeMs = expiresAtMs - obtainedAtMs;
-  // A tenth of a very short life, so that a token of a few seconds is not over as it arrives.
-  if (nowMs >= expiresAtMs - Math.min(IN_FLIGHT_MS, lifeMs / 10)) return 'over';
-  const aheadMs = ahead.kind === 'share' ? lifeMs * ahead.share : Math.min(ahead.ms, lifeMs / 2);
-  return nowMs >= expiresAtMs - aheadMs ? 'near' : 'fresh';
+  if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFETIME_MS ? 'expiring' : 'fresh';
+  const lifetimeMs = expiresAtMs - obtainedAtMs;
+  // A tenth of a very short lifetime, so that a token of a few seconds has not expired when it arrives.
+  if (nowMs >= expiresAtMs - Math.min(IN_FLIGHT_MS, lifetimeMs / 10)) return 'expired';
+  const aheadMs = ahead.kind === 'share' ? lifetimeMs * ahead.share : Math.min(ahead.ms, lifetimeMs / 2);
+  return nowMs >= expiresAtMs - aheadMs ? 'expiring' : 'fresh';
 }

@@ -1,7 +1,7 @@
 /**
- * Reads a lifetime as token endpoints write it, in seconds: a number or a string with one (RFC 6749, section 5.1).
- * Anything that is no positive finite number is no lifetime: the token's end is then unknown, never "now", so that a
- * provider that writes 0 or nonsense cannot cause a refresh a request.
+ * Reads a lifetime in seconds as token endpoints write it: a number, or a string that holds one (RFC 6749, section 5.1).
+ * Undefined for anything but a positive finite number: the token's end is then unknown, not now, so that a provider that
+ * writes 0 cannot cause a refresh for every request.
  */
 export function readLifetimeSeconds(value: unknown): number | undefined {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;

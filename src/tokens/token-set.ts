@@ -1,24 +1,24 @@
-/** An access token and its life. Times are milliseconds since the epoch on this machine's clock. */
+/** An access token and its lifetime. Times are milliseconds since the epoch on this machine's clock. */
 export type AccessToken = {
   readonly value: string;
-  /** When the request that brought it was sent: its life is counted from there. */
+  /** When its request was sent: its lifetime counts from there. */
   readonly obtainedAtMs: number;
-  /** When it ends; undefined when the provider did not say. */
+  /** Undefined when the provider did not say. */
   readonly expiresAtMs?: number | undefined;
   readonly scope?: string | undefined;
 };
 
-/** The tokens of one session: access tokens for one audience or several, all renewed by the one refresh token. */
+/** The tokens of one session: access tokens for one audience or several, all refreshed by the one refresh token. */
 export type TokenSet = {
   /** By the id of their audience; the empty id is that of the sign-in. */
   readonly access: Readonly<Record<string, AccessToken>>;
   readonly refreshToken?: string | undefined;
-  /** The known end of the refresh token's life, where the provider tells one. */
+  /** Where the provider tells one. */
   readonly refreshExpiresAtMs?: number | undefined;
   readonly idToken?: string | undefined;
 };
 
-/** A token endpoint's answer, reduced to what concerns us. Lifetimes are seconds from when the request was sent. */
+/** What the gateway uses of a response of the token endpoint. Lifetimes are seconds from when the request was sent. */
 export type TokenResponse = {
   readonly accessToken: string;
   readonly expiresInSeconds?: number | undefined;
@@ -28,43 +28,43 @@ export type TokenResponse = {
   readonly idToken?: string | undefined;
 };
 
-/** Makes the token set of a new session from the answer to its first token request, sent at `sentAtMs`. */
-export function createTokenSet(answer: TokenResponse, sentAtMs: number): TokenSet {
-  return mergeRefreshResponse({ access: {} }, '', answer, sentAtMs);
+/** The token set of a new session, from the response to its first token request, sent at `sentAtMs`. */
+export function createTokenSet(response: TokenResponse, sentAtMs: number): TokenSet {
+  return mergeRefreshResponse({ access: {} }, '', response, sentAtMs);
 }
 
 /**
- * Merges a refresh answer for one audience into the tokens it renews (RFC 6749, section 6): without a refresh token the
- * old one stays in use, with one the old one is discarded; without a scope the scope is unchanged; without an ID token
- * the old one is kept for the logout request. The access tokens of other audiences stay as they are.
+ * Merges the response to a refresh for one audience into the tokens of the session (RFC 6749, section 6). A refresh token
+ * replaces the old one, which otherwise stays in use; without a scope the scope is unchanged; without an ID token the old
+ * one is kept for the logout request. The access tokens of other audiences stay as they are.
  */
 export function mergeRefreshResponse(
   old: TokenSet,
   audienceId: string,
-  answer: TokenResponse,
+  response: TokenResponse,
   sentAtMs: number,
 ): TokenSet {
   const access: AccessToken = {
-    value: answer.accessToken,
+    value: response.accessToken,
     obtainedAtMs: sentAtMs,
-    expiresAtMs: endOf(answer.expiresInSeconds, sentAtMs),
-    scope: answer.scope ?? old.access[audienceId]?.scope,
+    expiresAtMs: expiryOf(response.expiresInSeconds, sentAtMs),
+    scope: response.scope ?? old.access[audienceId]?.scope,
   };
   return {
     access: { ...old.access, [audienceId]: access },
-    refreshToken: answer.refreshToken ?? old.refreshToken,
+    refreshToken: response.refreshToken ?? old.refreshToken,
     refreshExpiresAtMs:
-      endOf(answer.refreshExpiresInSeconds, sentAtMs) ??
-      // A new refresh token has a life of its own, known or not; the old one's end goes with the old one.
-      (answer.refreshToken === undefined ? old.refreshExpiresAtMs : undefined),
-    idToken: answer.idToken ?? old.idToken,
+      expiryOf(response.refreshExpiresInSeconds, sentAtMs) ??
+      // The end of the old refresh token says nothing about a new one.
+      (response.refreshToken === undefined ? old.refreshExpiresAtMs : undefined),
+    idToken: response.idToken ?? old.idToken,
   };
 }
 
 /** Lifetimes beyond one year count as one year: enormous numbers must not overflow a date or a timer. */
 const MAX_LIFETIME_SECONDS = 365 * 24 * 3600;
 
-function endOf(seconds: number | undefined, fromMs: number): number | undefined {
+function expiryOf(seconds: number | undefined, fromMs: number): number | undefined {
   return seconds === undefined
     ? undefined
     : fromMs + Math.floor(Math.min(seconds, MAX_LIFETIME_SECONDS) * 1000);

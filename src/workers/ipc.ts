@@ -1,95 +1,98 @@
 import type { PeerWorkers, Snapshot } from '../admin/snapshot.ts';
+import { withTimeout } from '../concurrency/with-timeout.ts';
+import { PEER_SNAPSHOTS_TIMEOUT_MS, WORKER_SNAPSHOT_TIMEOUT_MS } from '../timing.ts';
 
-/** Another process, at the other end of an IPC channel. */
+/** The process at the other end of an IPC channel. */
 export type Peer = {
   send(message: Message): void;
   onMessage(listener: (message: Message) => void): void;
 };
 
 /**
- * What goes between a worker and its supervisor: a worker asks for all the others (`call`), each of them is asked
- * (`question`) and answers, and the one that had asked is told (`result`).
+ * The messages between a worker and the supervisor. A worker requests the snapshots of its peers (`getPeerSnapshots`); the
+ * supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all (`peerSnapshots`). `id` pairs a
+ * response with its request.
  */
 export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }
-  | { readonly kind: 'call' | 'question'; readonly id: number }
-  | { readonly kind: 'answer'; readonly id: number; readonly snapshot: Snapshot }
-  | { readonly kind: 'result'; readonly id: number; readonly snapshots: readonly Snapshot[] };
-
-/** How long the others may take, in milliseconds: longer than their checks, and shorter than the patience of a probe. */
-const PATIENCE_MS = 800;
+  | { readonly kind: 'getPeerSnapshots' | 'getSnapshot'; readonly id: number }
+  | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  | { readonly kind: 'peerSnapshots'; readonly id: number; readonly snapshots: readonly Snapshot[] };
 
 const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'listening',
-  'call',
-  'question',
-  'answer',
-  'result',
+  'getPeerSnapshots',
+  'getSnapshot',
+  'snapshot',
+  'peerSnapshots',
 ]);
 
-/** Tells our messages from others on the same channel. */
+/** Distinguishes these messages from others on the same channel. */
 export function isMessage(value: unknown): value is Message {
   return typeof value === 'object' && value !== null && 'kind' in value && kinds.has(value.kind);
 }
 
-/** A worker's side: it can ask for the others, and once it can speak for itself it answers. */
+/** The worker's side: requests the snapshots of its peers, and provides its own once `provide` has been called. */
 export function createSnapshotClient(
   supervisor: Peer,
-): PeerWorkers & { answerWith(own: () => Promise<Snapshot>): void } {
-  const calls = createPending<readonly Snapshot[]>([]);
+): PeerWorkers & { provide(snapshot: () => Promise<Snapshot>): void } {
+  const requests = createPendingRequests<readonly Snapshot[]>([]);
   supervisor.onMessage((message) => {
-    if (message.kind === 'result') calls.settle(message.id, message.snapshots);
+    if (message.kind === 'peerSnapshots') requests.settle(message.id, message.snapshots);
   });
   return {
-    snapshots: () => calls.open(PATIENCE_MS, (id) => supervisor.send({ kind: 'call', id })),
-    answerWith(own) {
+    snapshots: () =>
+      requests.send(PEER_SNAPSHOTS_TIMEOUT_MS, (id) => supervisor.send({ kind: 'getPeerSnapshots', id })),
+    provide(takeSnapshot) {
       supervisor.onMessage((message) => {
-        if (message.kind !== 'question') return;
-        void own().then((snapshot) => supervisor.send({ kind: 'answer', id: message.id, snapshot }));
+        if (message.kind !== 'getSnapshot') return;
+        void takeSnapshot().then((snapshot) =>
+          supervisor.send({ kind: 'snapshot', id: message.id, snapshot }),
+        );
       });
     },
   };
 }
 
-/** The supervisor's side. `others` gives those that serve beside a worker, at the time it asks. */
-export function createSnapshotBroker(others: (worker: Peer) => readonly Peer[]): {
+/** The supervisor's side. `peersOf` returns the other workers that serve at the time of a request. */
+export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[]): {
   connect(worker: Peer): void;
 } {
-  const questions = createPending<Snapshot | undefined>(undefined);
-  const ask = (worker: Peer) =>
-    questions.open(PATIENCE_MS * 0.75, (id) => worker.send({ kind: 'question', id }));
+  const requests = createPendingRequests<Snapshot | undefined>(undefined);
+  const requestSnapshot = (worker: Peer) =>
+    requests.send(WORKER_SNAPSHOT_TIMEOUT_MS, (id) => worker.send({ kind: 'getSnapshot', id }));
 
   return {
     connect(worker) {
       worker.onMessage((message) => {
-        if (message.kind === 'answer') questions.settle(message.id, message.snapshot);
-        if (message.kind !== 'call') return;
-        void Promise.all(others(worker).map(ask)).then((answers) => {
-          const snapshots = answers.filter((answer) => answer !== undefined);
-          worker.send({ kind: 'result', id: message.id, snapshots });
+        if (message.kind === 'snapshot') requests.settle(message.id, message.snapshot);
+        if (message.kind !== 'getPeerSnapshots') return;
+        void Promise.all(peersOf(worker).map(requestSnapshot)).then((responses) => {
+          const snapshots = responses.filter((snapshot) => snapshot !== undefined);
+          worker.send({ kind: 'peerSnapshots', id: message.id, snapshots });
         });
       });
     },
   };
 }
 
-/** Answers awaited by number; one that does not come in time is `missing`. */
-function createPending<Answer>(missing: Answer) {
-  const waiting = new Map<number, (answer: Answer) => void>();
-  let last = 0;
-  const settle = (id: number, answer: Answer) => {
-    waiting.get(id)?.(answer);
-    waiting.delete(id);
-  };
+/** Pairs responses with requests by id. A request that times out gets `fallback`. */
+function createPendingRequests<Result>(fallback: Result) {
+  const pending = new Map<number, (result: Result) => void>();
+  let lastId = 0;
   return {
-    settle,
-    open(patienceMs: number, ask: (id: number) => void): Promise<Answer> {
-      const id = (last += 1);
-      return new Promise((resolve) => {
-        waiting.set(id, resolve);
-        setTimeout(() => settle(id, missing), patienceMs).unref();
-        ask(id);
-      });
+    settle(id: number, result: Result) {
+      pending.get(id)?.(result);
+      pending.delete(id);
+    },
+    async send(timeoutMs: number, sendRequest: (id: number) => void): Promise<Result> {
+      const id = (lastId += 1);
+      const { promise, resolve } = Promise.withResolvers<Result>();
+      pending.set(id, resolve);
+      sendRequest(id);
+      const result = await withTimeout(promise, timeoutMs);
+      pending.delete(id);
+      return result ?? fallback;
     },
   };
 }

@@ -4,50 +4,54 @@ import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
 import { startServer, type Listeners, type RunningServer } from '../server.ts';
 import { supervise } from './supervisor.ts';
-import { work } from './worker.ts';
+import { startWorker, supervisorLoss } from './worker.ts';
 
-/** What serves, seen from the process that was started. */
+/** The running gateway, seen from this process. */
 export type Service = {
-  /** Settles when the addresses are bound, in all processes. Rejects when one cannot be. */
+  /** Settles when all processes listen. Rejects when an address cannot be bound. */
   readonly listening: Promise<Listeners>;
-  /** Puts the secrets of another configuration in place; while it is starting, as soon as it has. */
+  /** Replaces the secrets with those of another configuration. During start-up, waits until the start is complete. */
   replaceSecrets(config: Config): Promise<void>;
-  /** Stops accepting, finishes what is in flight, and settles when all is done; while it is starting, it stops when it has. */
+  /** Settles when the supervisor of this worker has exited unexpectedly. Never settles in other processes. */
+  readonly abandoned: Promise<void>;
+  /** Stops accepting, finishes requests in flight and settles. During start-up, waits until the start is complete. */
   stop(): Promise<void>;
 };
 
-/** Which part of the whole this process is. */
-export type Part = 'all' | 'supervisor' | 'worker';
+/** The role of this process; `all` means that it serves without workers. */
+export type ProcessRole = 'all' | 'supervisor' | 'worker';
 
-/** Tells which part this process is, with so many `workers` configured. */
-export function partOf({ workers }: Pick<Config, 'workers'>): Part {
-  if (countOf(workers) === 1) return 'all';
+export function processRole({ workers }: Pick<Config, 'workers'>): ProcessRole {
+  if (workerCount(workers) === 1) return 'all';
   return cluster.isWorker ? 'worker' : 'supervisor';
 }
 
-/** Begins to serve: in this process, or in as many as are configured. */
+/** Starts to serve, in this process or in the configured number of workers. */
 export function start(config: Config, log: Logger): Service {
-  switch (partOf(config)) {
+  switch (processRole(config)) {
     case 'all':
-      return serviceOf(startServer(config, log));
+      return serviceOf(startServer(config, log), never);
     case 'worker':
-      return serviceOf(work(config, log));
+      return serviceOf(startWorker(config, log), supervisorLoss());
     case 'supervisor': {
-      const { listening, reload, stop } = supervise({ count: countOf(config.workers), log });
-      // Each worker reads them for itself: a secret is not sent about.
-      return { listening, replaceSecrets: async () => reload(), stop };
+      const { listening, reload, stop } = supervise({ count: workerCount(config.workers), log });
+      // Each worker reads the file itself, so that no secret is sent over IPC.
+      return { listening, replaceSecrets: async () => reload(), abandoned: never, stop };
     }
   }
 }
 
-function serviceOf(serving: Promise<RunningServer>): Service {
+const never = new Promise<void>(() => undefined);
+
+function serviceOf(starting: Promise<RunningServer>, abandoned: Promise<void>): Service {
   return {
-    listening: serving,
-    replaceSecrets: async (config) => (await serving).replaceSecrets(config),
-    stop: async () => (await serving).stop(),
+    abandoned,
+    listening: starting,
+    replaceSecrets: async (config) => (await starting).replaceSecrets(config),
+    stop: async () => (await starting).stop(),
   };
 }
 
-function countOf(workers: Config['workers']): number {
+function workerCount(workers: Config['workers']): number {
   return workers === 'auto' ? availableParallelism() : workers;
 }

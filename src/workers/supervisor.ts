@@ -1,36 +1,36 @@
 import cluster, { type Worker } from 'node:cluster';
+import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
 import { createSnapshotBroker, isMessage, type Message, type Peer } from './ipc.ts';
 
-/** The processes that serve, from the one that keeps them going and serves nothing itself. */
+/** Runs the workers. The supervisor process itself serves no requests. */
 export type Supervisor = {
   /**
-   * Settles with the public and the admin listener when all of the first workers listen. Rejects when one of them cannot:
-   * whatever it is, its replacement would meet it as well. Does neither when they are stopped before.
+   * Settles with the listeners when all initial workers listen. Rejects when one of them exits first: its replacement would
+   * fail for the same reason. Never settles after an earlier `stop`.
    */
   readonly listening: Promise<Listeners>;
-  /** Has every worker read the secrets anew; one that is still starting, when it has. */
+  /** Makes every worker reload its secrets; a worker that is still starting does so afterwards. */
   reload(): void;
-  /** Lets every worker finish what it has in flight; settles when all are gone, rejects when one did not end well. */
+  /** Lets every worker finish its requests in flight. Settles when all have exited; rejects when one exits with an error. */
   stop(): Promise<void>;
 };
 
-/** A worker that lived shorter than this is replaced after a pause, in milliseconds; the pause doubles up to the longest. */
+/** A worker that exits sooner than this is replaced after a back-off, in milliseconds. */
 const SHORT_LIFE_MS = 5_000;
-const SHORTEST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+const RESTART_BACKOFF = { firstMs: 500, longestMs: 10_000 };
 
 /** Starts `count` workers on the same listeners and replaces each that ends. */
 export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
   const serving = new Map<Worker, Peer>();
-  const switchboard = createSnapshotBroker((asking) =>
-    [...serving.values()].filter((peer) => peer !== asking),
+  const snapshotBroker = createSnapshotBroker((requester) =>
+    [...serving.values()].filter((peer) => peer !== requester),
   );
   const started = Promise.withResolvers<Listeners>();
   const stopped = Promise.withResolvers<void>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
-  let pauseMs = SHORTEST_PAUSE_MS;
+  let shortLives = 0;
   let hasFailed = false;
   let reloads = 0;
 
@@ -39,11 +39,11 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
     const startedAtMs = performance.now();
     const reloadsBefore = reloads;
     const peer = peerOf(worker);
-    switchboard.connect(peer);
+    snapshotBroker.connect(peer);
     peer.onMessage((message) => {
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
-      // It may have read the file before that was changed.
+      // The worker may have read the file before it changed.
       if (reloads > reloadsBefore) worker.process.kill('SIGHUP');
       if (phase === 'starting' && serving.size === count) {
         phase = 'running';
@@ -51,52 +51,53 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
       }
     });
     worker.once('exit', (code: number | null, signal: string | null) => {
-      // One that has not served yet has left nothing undone, however it ended.
+      // A worker that never served has no requests in flight, so its exit code does not matter.
       if (serving.delete(worker)) hasFailed ||= code !== 0;
       if (phase === 'running') replace({ worker: worker.id, code, signal }, performance.now() - startedAtMs);
-      else if (phase === 'starting') giveUp();
-      if (phase !== 'running' && !isAnyLeft()) stopped.resolve();
+      else if (phase === 'starting') abortStart();
+      if (phase !== 'running' && !isAnyAlive()) stopped.resolve();
     });
   };
 
-  const replace = (ended: object, livedMs: number) => {
-    log.error(ended, 'a worker ended and is replaced');
-    pauseMs = livedMs < SHORT_LIFE_MS ? Math.min(pauseMs * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
-    setTimeout(() => phase === 'running' && fork(), livedMs < SHORT_LIFE_MS ? pauseMs : 0);
+  const replace = (exitDetails: object, uptimeMs: number) => {
+    log.error(exitDetails, 'a worker exited; starting a replacement');
+    shortLives = uptimeMs < SHORT_LIFE_MS ? shortLives + 1 : 0;
+    const pauseMs = shortLives === 0 ? 0 : unjitteredBackoffMs(shortLives, RESTART_BACKOFF);
+    setTimeout(() => phase === 'running' && fork(), pauseMs);
   };
-  const giveUp = () => {
+  const abortStart = () => {
     phase = 'stopping';
     signalAll('SIGKILL');
-    started.reject(new Error('a worker ended before it could serve'));
+    started.reject(new Error('a worker exited before it was ready'));
   };
   const reload = () => {
     reloads += 1;
-    // One that is still starting would end by it.
+    // SIGHUP would kill a worker that is still starting.
     for (const worker of serving.keys()) worker.process.kill('SIGHUP');
   };
   const stop = async () => {
     phase = 'stopping';
     hasFailed = false;
     signalAll('SIGTERM');
-    if (!isAnyLeft()) stopped.resolve();
+    if (!isAnyAlive()) stopped.resolve();
     await stopped.promise;
-    if (hasFailed) throw new Error('a worker stopped before everything in flight had finished');
+    if (hasFailed) throw new Error('a worker exited with work in flight');
   };
 
   for (let at = 0; at < count; at += 1) fork();
   return { listening: started.promise, reload, stop };
 }
 
-function workersLeft(): readonly Worker[] {
+function allWorkers(): readonly Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
 }
 
-function isAnyLeft(): boolean {
-  return workersLeft().some((worker) => !worker.isDead());
+function isAnyAlive(): boolean {
+  return allWorkers().some((worker) => !worker.isDead());
 }
 
 function signalAll(signal: NodeJS.Signals): void {
-  for (const worker of workersLeft()) worker.process.kill(signal);
+  for (const worker of allWorkers()) worker.process.kill(signal);
 }
 
 function peerOf(worker: Worker): Peer {

@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
-import { type GatewayCluster, type Visitor, openFleet, visitorNames } from '../../testkit/cluster.ts';
-import { tallyOf } from '../../testkit/tally.ts';
+import {
+  type GatewayCluster,
+  type Visitor,
+  openGatewayCluster,
+  visitorNames,
+} from '../../testkit/cluster.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
 
 /** Calls of the token endpoint that one process may have under way at once. */
 const AT_ONCE = 8;
@@ -11,67 +16,69 @@ const PROCESSES = 4;
 /** The usual times: here everybody waits, and nobody too long. */
 const DEPLOYED = { timeout: '10s', maxConcurrent: AT_ONCE, ahead: '90%' };
 
-let fleet: GatewayCluster;
+let cluster: GatewayCluster;
 
 beforeAll(async () => {
-  fleet = await openFleet({ size: PROCESSES, lockTtlMs: 30_000, refresh: DEPLOYED });
+  cluster = await openGatewayCluster({ size: PROCESSES, lockTtlMs: 30_000, refresh: DEPLOYED });
 });
 afterAll(async () => {
-  console.log('expiry:', summaryOf(fleet));
-  await fleet.close();
+  console.log('expiry:', summaryOf(cluster));
+  await cluster.close();
 });
 
-const refreshes = () => fleet.provider.tokenCalls({ grant: 'refresh_token' });
+const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 
 /** Calls once for each visitor and round, all at once, going round the processes. */
 async function callAtOnce(visitors: readonly Visitor[], rounds: number) {
   const calls = Array.from({ length: rounds }, (_, round) =>
-    visitors.map((visitor, at) => visitor.call(fleet.member((at + round) % PROCESSES))),
+    visitors.map((visitor, at) => visitor.call(cluster.member((at + round) % PROCESSES))),
   );
-  const answers = await Promise.all(calls.flat());
-  return tallyOf(answers.map(({ status }) => status));
+  const responses = await Promise.all(calls.flat());
+  return countOccurrences(responses.map(({ status }) => status));
 }
 
-describe('four processes, and a provider that allows each refresh token one use', () => {
-  it('renew a token once for 200 requests at once, and send all of them on with the new one', async () => {
-    const [visitor] = await fleet.signInWithTokensOver(['alice'] as const);
+describe('four processes with a provider that allows each refresh token one use', () => {
+  it('refresh an expired token once for 200 concurrent requests and send all of them with the new token', async () => {
+    const [visitor] = await cluster.signInWithTokensOver(['alice'] as const);
     expect(await callAtOnce([visitor], 200)).toEqual({ 200: 200 });
     expect(refreshes()).toBe(1);
 
-    const [, renewed] = fleet.provider.families[0]?.accessTokens ?? [];
-    const bearers = fleet.upstream.requests.map(({ bearer }) => bearer);
-    expect(tallyOf(bearers.map((bearer) => bearer ?? 'none'))).toEqual({ [renewed?.token ?? '']: 200 });
+    const [, renewed] = cluster.provider.families[0]?.accessTokens ?? [];
+    const bearers = cluster.upstream.requests.map(({ bearer }) => bearer);
+    expect(countOccurrences(bearers.map((bearer) => bearer ?? 'none'))).toEqual({
+      [renewed?.token ?? '']: 200,
+    });
   });
 
-  it('renew 500 tokens of the same second by 500 calls, of which only so many are under way at once', async () => {
-    const visitors = await fleet.signInWithTokensOver(visitorNames(500));
+  it('refresh 500 tokens that expire in the same second within the limit on concurrent refreshes', async () => {
+    const visitors = await cluster.signInWithTokensOver(visitorNames(500));
     const before = refreshes();
     // Calls that take a while would all be under way at once if nobody held them back.
-    fleet.provider.faults.delayMs('token', 20);
+    cluster.provider.faults.delayMs('token', 20);
     expect(await callAtOnce(visitors, 2)).toEqual({ 200: 1_000 });
-    fleet.provider.faults.delayMs('token', 0);
+    cluster.provider.faults.delayMs('token', 0);
 
     expect(refreshes() - before).toBe(500);
-    expect(fleet.provider.maxConcurrentTokenCalls).toBeGreaterThan(AT_ONCE);
-    expect(fleet.provider.maxConcurrentTokenCalls).toBeLessThanOrEqual(PROCESSES * AT_ONCE);
+    expect(cluster.provider.maxConcurrentTokenCalls).toBeGreaterThan(AT_ONCE);
+    expect(cluster.provider.maxConcurrentTokenCalls).toBeLessThanOrEqual(PROCESSES * AT_ONCE);
   });
 
-  it('let no request wait while a token is near its end', async () => {
-    fleet.provider.accessTokenLifetime = 10;
-    const [visitor] = await fleet.signIn(['bob'] as const);
+  it('let no request wait for the refresh while its token is close to expiry', async () => {
+    cluster.provider.accessTokenLifetime = 10;
+    const [visitor] = await cluster.signIn(['bob'] as const);
     await sleep(1_500);
     const before = refreshes();
-    const gate = fleet.provider.faults.hold('token');
+    const gate = cluster.provider.faults.hold('token');
     expect(await callAtOnce([visitor], 40)).toEqual({ 200: 40 });
     await gate.waiting();
     expect(refreshes() - before).toBe(1);
     gate.release();
 
-    await vi.waitFor(() => expect(fleet.provider.families.at(-1)?.accessTokens).toHaveLength(2));
+    await vi.waitFor(() => expect(cluster.provider.families.at(-1)?.accessTokens).toHaveLength(2));
   });
 
-  it('leave balanced books', () => {
-    const { repeated, lost, mixUps } = balance(fleet);
+  it('present no refresh token twice, lose no session and mix up no tokens', () => {
+    const { repeated, lost, mixUps } = balance(cluster);
     expect({ repeated, lost, mixUps }).toEqual({ repeated: [], lost: [], mixUps: [] });
   });
 });

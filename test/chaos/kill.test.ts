@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
-import { isLong, takeDice } from '../../testkit/seeded-random.ts';
+import { isLong, createSeededRandom } from '../../testkit/seeded-random.ts';
 import {
   type GatewayCluster,
   type Member,
   type Visitor,
-  openFleet,
+  openGatewayCluster,
   visitorNames,
 } from '../../testkit/cluster.ts';
-import { type Load, type LoadAnswer, startLoad } from '../../testkit/load.ts';
-import { tallyOf } from '../../testkit/tally.ts';
+import { type Load, type LoadResponse, startLoad } from '../../testkit/load.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
 import { type Versions, followVersions } from '../../testkit/versions.ts';
 
 const KILLS = isLong ? 100 : 15;
@@ -19,26 +19,26 @@ const PROCESSES = 4;
 const VISITORS = isLong ? 80 : 40;
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-const dice = takeDice();
-let fleet: GatewayCluster;
+const random = createSeededRandom();
+let cluster: GatewayCluster;
 let visitors: Visitor[];
 let versions: Versions;
 
 beforeAll(async () => {
-  fleet = await openFleet({ size: PROCESSES, provider: { accessTokenLifetime: 2 } });
-  visitors = await fleet.signIn(visitorNames(VISITORS));
-  versions = await followVersions(fleet, visitors);
+  cluster = await openGatewayCluster({ size: PROCESSES, provider: { accessTokenLifetime: 2 } });
+  visitors = await cluster.signIn(visitorNames(VISITORS));
+  versions = await followVersions(cluster, visitors);
   // The provider rotates at once and answers later, so that kills do fall in between.
-  fleet.provider.faults.delayMs('token', 30);
+  cluster.provider.faults.delayMs('token', 30);
 });
 afterAll(async () => {
   versions.close();
-  await fleet.close();
+  await cluster.close();
 });
 
 /** How many refresh tokens somebody's session has spent. */
 const spentBy = (name: string) =>
-  fleet.provider.families
+  cluster.provider.families
     .find(({ grant }) => grant.subject === name)
     ?.refreshTokens.filter(({ spent }) => spent > 0).length;
 
@@ -47,9 +47,9 @@ const AFTERGLOW_MS = 100;
 
 /** Kills a process; gives the refresh tokens that it had sent over the connections that ended with it. */
 async function kill(victim: Member): Promise<string[]> {
-  const { requests } = fleet.provider;
+  const { requests } = cluster.provider;
   const closedBefore = new Set(requests.map(({ socket }) => socket).filter(({ closed }) => closed));
-  await fleet.kill(victim);
+  await cluster.kill(victim);
   await sleep(AFTERGLOW_MS);
   return requests
     .filter(({ socket }) => socket.closed && !closedBefore.has(socket))
@@ -59,47 +59,47 @@ async function kill(victim: Member): Promise<string[]> {
 /** Puts another process in the place of one that goes, again and again. */
 async function replaceAtRandom(times: number, dismiss: (victim: Member) => Promise<void>): Promise<void> {
   for (let time = 0; time < times; time += 1) {
-    const next = fleet.add();
-    await sleep(dice.between(100, 600));
-    await dismiss(dice.pick(fleet.members));
+    const next = cluster.add();
+    await sleep(random.between(100, 600));
+    await dismiss(random.pick(cluster.members));
     await next;
   }
 }
 
 /** Calls once with each session through each process. */
-async function callAll(): Promise<LoadAnswer['status'][]> {
-  const answers = visitors.flatMap((visitor) => fleet.members.map((member) => visitor.call(member)));
-  return (await Promise.all(answers)).map(({ status }) => status);
+async function callAll(): Promise<LoadResponse['status'][]> {
+  const responses = visitors.flatMap((visitor) => cluster.members.map((member) => visitor.call(member)));
+  return (await Promise.all(responses)).map(({ status }) => status);
 }
 
 function report(what: string, load: Load): void {
-  const statuses = tallyOf(load.answers.map(({ status }) => status));
-  console.log(`${what} (CHAOS_SEED=${dice.seed}): ${summaryOf(fleet)}; answers`, statuses);
+  const statuses = countOccurrences(load.responses.map(({ status }) => status));
+  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; answers`, statuses);
 }
 
 it(
-  `${KILLS} kills at random moments lose no session but those that were between an answer and its write`,
+  `${KILLS} kills at random moments lose only the sessions whose new tokens were issued but not yet stored`,
   async () => {
-    const load = startLoad(fleet, visitors);
+    const load = startLoad(cluster, visitors);
     const interrupted: string[] = [];
     await replaceAtRandom(KILLS, async (victim) => {
       interrupted.push(...(await kill(victim)));
-      for (const { ttlMs } of await fleet.locks()) {
+      for (const { ttlMs } of await cluster.locks()) {
         expect(ttlMs).toBeGreaterThan(0);
-        expect(ttlMs).toBeLessThanOrEqual(fleet.lockTtlMs);
+        expect(ttlMs).toBeLessThanOrEqual(cluster.lockTtlMs);
       }
     });
     await load.stop();
     // Nothing is left behind for longer than a lock lives; and whoever has lost a session learns of it.
-    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
+    await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
     await callAll();
-    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
+    await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
     report(`${KILLS} kills`, load);
 
     // A token that was presented again had been sent by a process that was killed, each time anew.
-    const { repeated, lost, mixUps } = balance(fleet);
+    const { repeated, lost, mixUps } = balance(cluster);
     expect(mixUps).toEqual([]);
-    const interruptions = tallyOf(interrupted);
+    const interruptions = countOccurrences(interrupted);
     expect(repeated.filter(({ token, presented }) => presented - 1 > (interruptions[token] ?? 0))).toEqual(
       [],
     );
@@ -111,13 +111,13 @@ it(
     expect(written).toEqual(visitors.map(({ name }) => spentBy(name)));
 
     // Who lost a session was told so, and the cookie taken back; everybody else was served.
-    const ended = load.answers.filter(({ status }) => status === 401);
+    const ended = load.responses.filter(({ status }) => status === 401);
     expect(ended.map(({ visitor }) => visitor.name).filter((name) => !lost.includes(name))).toEqual([]);
     for (const { code, headers } of ended) {
       expect(code).toBe('session_expired');
       expect(headers['set-cookie']).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
     }
-    const others = load.answers.filter(({ status }) => status !== 200 && status !== 401);
+    const others = load.responses.filter(({ status }) => status !== 200 && status !== 401);
     expect(
       others.filter(({ status, member }) => status !== 503 && (status !== 'cut' || member.isServing)),
     ).toEqual([]);
@@ -128,35 +128,37 @@ it(
     // No session is damaged, and none that is lost is tried for again.
     const losers = visitors.filter(({ name }) => lost.includes(name));
     visitors = visitors.filter(({ name }) => !lost.includes(name));
-    expect(tallyOf(await callAll())).toEqual({ 200: visitors.length * fleet.members.length });
-    expect(await fleet.redis.command('KEYS', 'coatcheck:session:*')).toHaveLength(visitors.length);
+    expect(countOccurrences(await callAll())).toEqual({ 200: visitors.length * cluster.members.length });
+    expect(await cluster.redis.command('KEYS', 'coatcheck:session:*')).toHaveLength(visitors.length);
     for (const loser of losers) {
-      expect(await loser.call(fleet.member(0))).toMatchObject({ status: 401, code: 'session_expired' });
+      expect(await loser.call(cluster.member(0))).toMatchObject({ status: 401, code: 'session_expired' });
     }
-    expect(balance(fleet).repeated).toEqual(repeated);
+    expect(balance(cluster).repeated).toEqual(repeated);
   },
   60_000 + KILLS * 3_000,
 );
 
 it(
-  `${STOPS} stops at random moments lose no session: each process finishes what it has begun`,
+  `${STOPS} graceful stops at random moments lose no session because each process completes its running work`,
   async () => {
-    const { repeated, lost } = balance(fleet);
-    const load = startLoad(fleet, visitors);
+    const { repeated, lost } = balance(cluster);
+    const load = startLoad(cluster, visitors);
     await replaceAtRandom(STOPS, async (victim) => {
-      expect(await fleet.stop(victim)).toEqual({ code: 0, signal: null });
+      expect(await cluster.stop(victim)).toEqual({ code: 0, signal: null });
     });
     await load.stop();
     report(`${STOPS} stops`, load);
 
-    expect(balance(fleet)).toMatchObject({ repeated, lost, mixUps: [] });
+    expect(balance(cluster)).toMatchObject({ repeated, lost, mixUps: [] });
     // A connection that is kept open may be closed in the moment in which it is used again.
-    const isInOrder = ({ status, member }: LoadAnswer) =>
+    const isInOrder = ({ status, member }: LoadResponse) =>
       status === 200 || (status === 'cut' && !member.isServing);
-    expect(load.answers.filter((answer) => !isInOrder(answer))).toEqual([]);
-    expect(tallyOf(await callAll())).toEqual({ 200: visitors.length * fleet.members.length });
+    expect(load.responses.filter((response) => !isInOrder(response))).toEqual([]);
+    expect(countOccurrences(await callAll())).toEqual({ 200: visitors.length * cluster.members.length });
     // What is still held is in use, and not left behind: it goes before it could lapse.
-    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), { timeout: fleet.lockTtlMs / 2 });
+    await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), {
+      timeout: cluster.lockTtlMs / 2,
+    });
     expect(visitors.map((visitor) => versions.of(visitor) - 1)).toEqual(
       visitors.map(({ name }) => spentBy(name)),
     );

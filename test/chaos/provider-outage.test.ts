@@ -3,14 +3,14 @@ import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { balance, summaryOf } from '../../testkit/token-ledger.ts';
 import { isLong } from '../../testkit/seeded-random.ts';
 import {
-  type Answer,
+  type ClusterResponse,
   type GatewayCluster,
   type Visitor,
-  openFleet,
+  openGatewayCluster,
   visitorNames,
 } from '../../testkit/cluster.ts';
 import { startLoad } from '../../testkit/load.ts';
-import { tallyOf } from '../../testkit/tally.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
 
 const OUTAGE_MS = isLong ? 300_000 : 5_000;
 const PROCESSES = 2;
@@ -19,7 +19,7 @@ const AT_ONCE = 4;
 /** Longer than a failing token endpoint is left alone. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
-let fleet: GatewayCluster;
+let cluster: GatewayCluster;
 /** People whose tokens are over. */
 let alice: Visitor;
 let bob: Visitor;
@@ -27,27 +27,27 @@ let carol: Visitor;
 let dave: Visitor;
 
 beforeAll(async () => {
-  fleet = await openFleet({ size: PROCESSES, refresh: { maxConcurrent: AT_ONCE } });
-  [alice, bob, carol, dave] = await fleet.signInWithTokensOver(['alice', 'bob', 'carol', 'dave'] as const);
+  cluster = await openGatewayCluster({ size: PROCESSES, refresh: { maxConcurrent: AT_ONCE } });
+  [alice, bob, carol, dave] = await cluster.signInWithTokensOver(['alice', 'bob', 'carol', 'dave'] as const);
 });
 beforeEach(() => {
-  fleet.provider.requests.length = 0;
+  cluster.provider.requests.length = 0;
 });
 afterAll(async () => {
-  console.log('provider away:', summaryOf(fleet));
-  await fleet.close();
+  console.log('provider away:', summaryOf(cluster));
+  await cluster.close();
 });
 
 const refreshes = () =>
-  fleet.provider.requests.filter(({ form }) => form?.['grant_type'] === 'refresh_token');
+  cluster.provider.requests.filter(({ form }) => form?.['grant_type'] === 'refresh_token');
 const callAll = async (visitor: Visitor) => {
-  const calls = fleet.members.flatMap((member) => Array.from({ length: 5 }, () => visitor.call(member)));
-  return tallyOf((await Promise.all(calls)).map(({ status }) => status));
+  const calls = cluster.members.flatMap((member) => Array.from({ length: 5 }, () => visitor.call(member)));
+  return countOccurrences((await Promise.all(calls)).map(({ status }) => status));
 };
 const expectServed = (visitor: Visitor) =>
   vi.waitFor(async () => expect(await callAll(visitor)).toEqual({ 200: PROCESSES * 5 }), PATIENCE);
 
-function expectKept({ status, code, headers }: Answer): void {
+function expectKept({ status, code, headers }: ClusterResponse): void {
   expect({ status, code }).toEqual({ status: 503, code: 'provider_unavailable' });
   expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
   expect(headers['set-cookie']).toBeUndefined();
@@ -68,77 +68,81 @@ it.each([
   ['in seconds', () => bob, 2_000, () => '2'],
   // A date has no fraction of a second.
   ['as a date', () => carol, 1_000, () => new Date(Date.now() + 2_000).toUTCString()],
-])('stays away for as long as the provider asks for %s', async (_how, who, leastMs, retryAfter) => {
-  const member = fleet.member(0);
-  const visitor = who();
-  fleet.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
-  for (const answer of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
-    expectKept(answer);
-  await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
-  const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
-  expect(others).toEqual([]);
-  expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
-});
+])(
+  'the gateway sends no refresh before the Retry-After of the provider, given %s',
+  async (_how, who, leastMs, retryAfter) => {
+    const member = cluster.member(0);
+    const visitor = who();
+    cluster.provider.faults.token = { status: 429, headers: { 'retry-after': retryAfter() }, times: 1 };
+    for (const response of await Promise.all(Array.from({ length: 20 }, () => visitor.call(member))))
+      expectKept(response);
+    await vi.waitFor(async () => expect(await visitor.call(member)).toMatchObject({ status: 200 }), PATIENCE);
+    const [first, second, ...others] = refreshes().map(({ atMs }) => atMs);
+    expect(others).toEqual([]);
+    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(leastMs);
+  },
+);
 
-it('fails once for all who wait, at whichever process, while the token endpoint hangs', async () => {
-  Object.assign(fleet.provider, { rotate: 'grace', graceMs: 60_000 });
-  const gate = fleet.provider.faults.hold('token');
-  const calls = fleet.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
-  for (const answer of await Promise.all(calls)) expectKept(answer);
-  // One further call, since the answer to the first may have been lost on its way; none by the other process.
-  expect(refreshes()).toHaveLength(2);
+it('all waiting requests in every process fail after one refresh and its retry while the token endpoint hangs', async () => {
+  Object.assign(cluster.provider, { rotate: 'grace', graceMs: 60_000 });
+  const gate = cluster.provider.faults.hold('token');
+  const calls = cluster.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
+  for (const response of await Promise.all(calls)) expectKept(response);
+  // One further call, since the response to the first may have been lost on its way; none by the other process. Requests do
+  // not wait for it longer than refresh.timeout.
+  await vi.waitFor(() => expect(refreshes()).toHaveLength(2), PATIENCE);
   gate.release();
   await expectServed(dave);
-  Object.assign(fleet.provider, { rotate: 'strict', graceMs: 0 });
+  Object.assign(cluster.provider, { rotate: 'strict', graceMs: 0 });
 });
 
-it('logs nobody out while the provider refuses the client', async () => {
-  const { secret } = fleet.provider.client;
-  fleet.provider.client.secret = 'another secret';
-  const load = startLoad(fleet, [alice, alice]);
+it('the gateway keeps every session while the provider rejects the client credentials', async () => {
+  const { secret } = cluster.provider.client;
+  cluster.provider.client.secret = 'another secret';
+  const load = startLoad(cluster, [alice, alice]);
   await sleep(isLong ? 60_000 : 1_000);
   await load.stop();
-  expect(load.answers.length).toBeGreaterThan(0);
-  for (const answer of load.answers) expectKept(answer);
+  expect(load.responses.length).toBeGreaterThan(0);
+  for (const response of load.responses) expectKept(response);
 
-  fleet.provider.client.secret = secret;
+  cluster.provider.client.secret = secret;
   await expectServed(alice);
 });
 
 it(
-  'logs nobody out, goes on with tokens that live, asks less and less, and recovers by itself',
+  'the gateway keeps every session in an outage, serves valid tokens, backs off and recovers by itself',
   async () => {
-    fleet.provider.accessTokenLifetime = 3_600;
-    const residents = await fleet.signIn(visitorNames(20, 'resident'));
-    fleet.provider.accessTokenLifetime = 2;
-    const guests = await fleet.signIn(visitorNames(20, 'guest'));
-    const load = startLoad(fleet, [...residents, ...guests]);
+    cluster.provider.accessTokenLifetime = 3_600;
+    const residents = await cluster.signIn(visitorNames(20, 'resident'));
+    cluster.provider.accessTokenLifetime = 2;
+    const guests = await cluster.signIn(visitorNames(20, 'guest'));
+    const load = startLoad(cluster, [...residents, ...guests]);
     await sleep(1_000);
-    fleet.provider.requests.length = 0;
-    const { repeated: before } = balance(fleet);
+    cluster.provider.requests.length = 0;
+    const { repeated: before } = balance(cluster);
 
-    fleet.provider.faults.token = { status: 503 };
+    cluster.provider.faults.token = { status: 503 };
     const beganAtMs = Date.now();
     await sleep(OUTAGE_MS - 1_000);
     const asked = refreshes().map(({ atMs }) => atMs - beganAtMs);
-    await fleet.provider.stop();
+    await cluster.provider.stop();
     await sleep(1_000);
-    fleet.provider.faults.clear();
-    await fleet.provider.start();
+    cluster.provider.faults.clear();
+    await cluster.provider.start();
     for (const guest of guests) await expectServed(guest);
     await load.stop();
-    const statuses = tallyOf(load.answers.map(({ status }) => status));
+    const statuses = countOccurrences(load.responses.map(({ status }) => status));
     console.log(`${OUTAGE_MS} ms without a token endpoint: asked at`, asked, 'ms; answers', statuses);
 
-    const unserved = load.answers.filter(({ status }) => status !== 200);
-    for (const answer of unserved) expectKept(answer);
+    const unserved = load.responses.filter(({ status }) => status !== 200);
+    for (const response of unserved) expectKept(response);
     expect(unserved.filter(({ visitor }) => residents.includes(visitor))).toEqual([]);
     expect(statuses['503']).toBeGreaterThan(0);
     // Those that are borne and those under way with the last of them, and then one for each pause.
     expect(asked.length).toBeLessThanOrEqual(PROCESSES * (2 + AT_ONCE + trialsIn(OUTAGE_MS)));
     const half = (OUTAGE_MS - 1_000) / 2;
     expect(asked.filter((ms) => ms > half).length).toBeLessThan(asked.filter((ms) => ms <= half).length);
-    expect(balance(fleet)).toMatchObject({ repeated: before, lost: [], mixUps: [] });
+    expect(balance(cluster)).toMatchObject({ repeated: before, lost: [], mixUps: [] });
   },
   OUTAGE_MS + 60_000,
 );

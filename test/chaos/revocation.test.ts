@@ -1,69 +1,69 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type GatewayCluster, type Visitor, openFleet } from '../../testkit/cluster.ts';
+import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/cluster.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
-let fleet: GatewayCluster;
+let cluster: GatewayCluster;
 let visitors: readonly [Visitor, Visitor, Visitor];
 
 beforeAll(async () => {
-  fleet = await openFleet({ size: 2 });
-  visitors = await fleet.signIn(['alice', 'bob', 'carol'] as const);
+  cluster = await openGatewayCluster({ size: 2 });
+  visitors = await cluster.signIn(['alice', 'bob', 'carol'] as const);
 });
 afterAll(async () => {
-  console.log('revocation:', summaryOf(fleet));
-  await fleet.close();
+  console.log('revocation:', summaryOf(cluster));
+  await cluster.close();
 });
 
-const waiting = () => fleet.redis.command('ZCARD', 'coatcheck:revocations');
-const familyOf = ({ name }: Visitor) => fleet.provider.families.find(({ grant }) => grant.subject === name);
+const waiting = () => cluster.redis.command('ZCARD', 'coatcheck:revocations');
+const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);
 const askedFor = (visitor: Visitor) => {
   const issued = familyOf(visitor)?.refreshTokens.map(({ token }) => token) ?? [];
-  return fleet.provider.requests.filter(
+  return cluster.provider.requests.filter(
     ({ endpoint, form }) => endpoint === 'revoke' && issued.includes(form?.['token'] ?? ''),
   );
 };
 const isNowhereToRead = async () => {
-  const dump = await fleet.redis.dump();
+  const dump = await cluster.redis.dump();
   expect(dump).toContain('coatcheck:revocations');
-  for (const { token } of fleet.provider.books()) expect(dump).not.toContain(token);
+  for (const { token } of cluster.provider.tokenLedger()) expect(dump).not.toContain(token);
 };
 
-it('a process that is killed while it revokes leaves that to another, once (standards: D7, D8)', async () => {
+it('another process takes over the revocation of a process that is killed during it and revokes the token once (standards: D7, D8)', async () => {
   const [alice] = visitors;
-  const gate = fleet.provider.faults.hold('revoke');
-  const doomed = fleet.member(0);
+  const gate = cluster.provider.faults.hold('revoke');
+  const doomed = cluster.member(0);
   const logout = alice.post(doomed, '/auth/logout');
   await gate.waiting();
-  await fleet.kill(doomed);
+  await cluster.kill(doomed);
   expect(await logout).toMatchObject({ status: 'cut' });
-  expect(await alice.call(fleet.member(0))).toMatchObject({ status: 401, code: 'session_expired' });
+  expect(await alice.call(cluster.member(0))).toMatchObject({ status: 401, code: 'session_expired' });
   expect(await waiting()).toBe(1);
   await isNowhereToRead();
   // What the dead process had sent is not processed: its connection is gone before the gate opens.
-  fleet.provider.faults.dropBefore('revoke');
+  cluster.provider.faults.dropBefore('revoke');
   gate.release();
   await vi.waitFor(() => expect(familyOf(alice)).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
   await vi.waitFor(async () => expect(await waiting()).toBe(0), PATIENCE);
   expect(askedFor(alice)).toHaveLength(2);
 });
 
-it('what failed while the provider was away is revoked by who is started afterwards (standards: D8)', async () => {
+it('processes that start after a provider outage revoke the tokens whose revocation failed during it (standards: D8)', async () => {
   const [, bob, carol] = visitors;
-  fleet.provider.faults.revoke = { status: 503 };
-  const last = fleet.member(0);
+  cluster.provider.faults.revoke = { status: 503 };
+  const last = cluster.member(0);
   for (const visitor of [bob, carol]) {
     expect(await visitor.post(last, '/auth/logout')).toMatchObject({ status: 200 });
     expect(familyOf(visitor)).toMatchObject({ alive: true });
   }
-  await fleet.kill(last);
-  expect(fleet.members).toHaveLength(0);
+  await cluster.kill(last);
+  expect(cluster.members).toHaveLength(0);
   expect(await waiting()).toBe(2);
   await isNowhereToRead();
-  delete fleet.provider.faults.revoke;
-  await Promise.all([fleet.add(), fleet.add(), fleet.add()]);
+  delete cluster.provider.faults.revoke;
+  await Promise.all([cluster.add(), cluster.add(), cluster.add()]);
   for (const visitor of [bob, carol])
     await vi.waitFor(() => expect(familyOf(visitor)).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
   await vi.waitFor(async () => expect(await waiting()).toBe(0), PATIENCE);

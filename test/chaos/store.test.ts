@@ -5,11 +5,11 @@ import {
   type GatewayCluster,
   type Member,
   type Visitor,
-  openFleet,
+  openGatewayCluster,
   visitorNames,
 } from '../../testkit/cluster.ts';
 import { freePort } from '../../testkit/free-port.ts';
-import { tallyOf } from '../../testkit/tally.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
@@ -36,27 +36,27 @@ const failures: Record<string, Failure> = {
     begin: async (redis) => redis.command('REPLICAOF', '127.0.0.1', await freePort()),
     end: (redis) => redis.command('REPLICAOF', 'NO', 'ONE'),
   },
-  'answers no command in time': {
+  'does not reply in time': {
     lastsMs: 500,
     begin: async (redis) => redis.pause(),
     end: async (redis) => redis.resume(),
   },
-  'is away': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
-  'is away for longer than the lock lives': {
+  'is down': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
+  'is down for longer than the lock TTL': {
     lastsMs: 3_000,
     begin: (redis) => redis.stop(),
     end: (redis) => redis.start(),
   },
 };
 
-let fleet: GatewayCluster;
+let cluster: GatewayCluster;
 let visitors: Map<string, Visitor>;
 /** The process that refreshes when the store fails, and another one. */
 let renewer: Member;
 let other: Member;
 
 beforeAll(async () => {
-  fleet = await openFleet({
+  cluster = await openGatewayCluster({
     size: 2,
     lockTtlMs: 2_600,
     // An operation of the store may take two seconds before it counts as failed.
@@ -64,40 +64,45 @@ beforeAll(async () => {
     // Redis that comes back has all that it had acknowledged.
     redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
   });
-  [renewer, other] = [fleet.member(0), fleet.member(1)];
+  [renewer, other] = [cluster.member(0), cluster.member(1)];
   const names = Object.keys(failures);
-  const signedIn = await fleet.signInWithTokensOver(visitorNames(names.length));
+  const signedIn = await cluster.signInWithTokensOver(visitorNames(names.length));
   visitors = new Map(signedIn.map((visitor, at) => [names[at] ?? '', visitor]));
 });
 afterAll(async () => {
-  console.log('store away:', summaryOf(fleet));
-  await fleet.close();
+  console.log('store away:', summaryOf(cluster));
+  await cluster.close();
 });
 
 const statuses = async (visitor: Visitor, at: Member) =>
-  tallyOf((await Promise.all(Array.from({ length: 5 }, () => visitor.call(at)))).map(({ status }) => status));
+  countOccurrences(
+    (await Promise.all(Array.from({ length: 5 }, () => visitor.call(at)))).map(({ status }) => status),
+  );
 
-describe('new tokens that arrive when the store', () => {
-  it.each(Object.entries(failures))('%s are used, and written when it is back', async (what, failure) => {
-    const visitor = visitors.get(what);
-    if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
-    const gate = fleet.provider.faults.hold('token', 'after');
-    const waiter = visitor.call(renewer);
-    await gate.waiting();
-    await failure.begin(fleet.redis);
-    gate.release();
-    expect(await waiter).toMatchObject({ status: 200 });
-    expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
-    await sleep(failure.lastsMs);
-    await failure.end(fleet.redis);
+describe('a refresh during a failure of the session store', () => {
+  it.each(Object.entries(failures))(
+    'serves requests with the new tokens and stores them after recovery when the store %s',
+    async (what, failure) => {
+      const visitor = visitors.get(what);
+      if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
+      const gate = cluster.provider.faults.hold('token', 'after');
+      const waiter = visitor.call(renewer);
+      await gate.waiting();
+      await failure.begin(cluster.redis);
+      gate.release();
+      expect(await waiter).toMatchObject({ status: 200 });
+      expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
+      await sleep(failure.lastsMs);
+      await failure.end(cluster.redis);
 
-    await vi.waitFor(async () => expect(await statuses(visitor, other)).toEqual({ 200: 5 }), PATIENCE);
-    const family = fleet.provider.families.find(({ grant }) => grant.subject === visitor.name);
-    expect(family?.refreshTokens.map(({ presented, spent }) => [presented, spent])).toEqual([
-      [1, 1],
-      [0, 0],
-    ]);
-    expect(family?.alive).toBe(true);
-    await vi.waitFor(async () => expect(await fleet.locks()).toEqual([]), PATIENCE);
-  });
+      await vi.waitFor(async () => expect(await statuses(visitor, other)).toEqual({ 200: 5 }), PATIENCE);
+      const family = cluster.provider.families.find(({ grant }) => grant.subject === visitor.name);
+      expect(family?.refreshTokens.map(({ presented, spent }) => [presented, spent])).toEqual([
+        [1, 1],
+        [0, 0],
+      ]);
+      expect(family?.alive).toBe(true);
+      await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+    },
+  );
 });

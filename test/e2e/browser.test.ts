@@ -9,7 +9,7 @@ import { type TokenRecorder, recordTokens } from '../../testkit/token-recorder.t
 /** Anything with the shape of a JSON Web Token. */
 const jwt = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/;
 
-describe('the main job in a browser, against a provider with one-time refresh tokens', () => {
+describe('the complete flow in a browser with a provider that issues one-time refresh tokens', () => {
   let demo: Demo;
   let browser: Browser;
   let context: BrowserContext;
@@ -51,13 +51,13 @@ describe('the main job in a browser, against a provider with one-time refresh to
 
   const figure = async (id: string) => Number(await page.locator(`#${id}`).innerText());
 
-  it('shows a stranger in: no session, and an API call that is refused without asking the API', async () => {
+  it('shows the app to a visitor without a session and rejects an API call without contacting the API', async () => {
     await page.goto(demo.url);
     await page.click('#call-anonymously');
     await expect.poll(() => page.locator('#anonymous-answer').innerText()).toContain('session_required');
   });
 
-  it('signs a person in at the provider and brings them back to the app', async () => {
+  it('signs a user in at the provider and returns to the app', async () => {
     await page.click('#sign-in');
     await page.click('button[value="ada"], button:has-text("Ada")');
     await page.waitForSelector('#desk:not([hidden])');
@@ -65,28 +65,32 @@ describe('the main job in a browser, against a provider with one-time refresh to
     await expect.poll(() => page.locator('#answer-line').innerText()).toContain('200 GET /api/me');
   });
 
-  it('is still signed in after a reload', async () => {
+  it('keeps the user signed in after a reload', async () => {
     await page.reload();
     await page.waitForSelector('#desk:not([hidden])');
   });
 
-  it('renews tokens under a running stream of calls without one failing', { timeout: 90_000 }, async () => {
-    await page.click('#stream');
-    await expect.poll(() => figure('tokens'), { timeout: 70_000 }).toBeGreaterThanOrEqual(3);
-    expect(await figure('failed')).toBe(0);
-    expect(await figure('calls')).toBeGreaterThan(100);
-  });
+  it(
+    'refreshes tokens during a continuous series of calls without a failed call',
+    { timeout: 90_000 },
+    async () => {
+      await page.click('#stream');
+      await expect.poll(() => figure('tokens'), { timeout: 70_000 }).toBeGreaterThanOrEqual(3);
+      expect(await figure('failed')).toBe(0);
+      expect(await figure('calls')).toBeGreaterThan(100);
+    },
+  );
 
-  it('goes on when the API rejects the current token early', async () => {
+  it('continues when the API rejects the current token before its expiry', async () => {
     const before = await figure('tokens');
     await page.click('#reject');
     await expect.poll(() => figure('tokens')).toBe(before + 1);
-    await expect.poll(() => page.locator('#answer-line').innerText()).toContain('renewed early');
+    await expect.poll(() => page.locator('#answer-line').innerText()).toContain('refreshed early');
     expect(await figure('failed')).toBe(0);
     await page.click('#stream');
   });
 
-  it('leaves nothing in the browser that a script could read', async () => {
+  it('stores nothing in the browser that a script could read', async () => {
     const held = await page.evaluate(async () => ({
       cookie: document.cookie,
       local: Object.entries(localStorage),
@@ -101,7 +105,7 @@ describe('the main job in a browser, against a provider with one-time refresh to
     ]);
   });
 
-  it('signs the person out here and at the provider, and closes the socket', async () => {
+  it('signs the user out at the gateway and the provider and closes the WebSocket', async () => {
     await expect.poll(() => page.locator('#live').getAttribute('data-state')).toBe('open');
     const loggedOutAtProvider = page.waitForRequest((request) => request.url().includes('/session/end'));
     await page.click('#sign-out');
@@ -115,7 +119,7 @@ describe('the main job in a browser, against a provider with one-time refresh to
     await page.waitForSelector('text=Who is signing in?');
   });
 
-  it('never gave the browser a token, in any byte of it', async () => {
+  it('sends no token to the browser in any byte of any response', async () => {
     await Promise.all(reads);
     const tokens = recorder.tokens();
     expect(tokens.length).toBeGreaterThan(6);
@@ -125,7 +129,7 @@ describe('the main job in a browser, against a provider with one-time refresh to
     expect(jwt.exec(everything)).toBeNull();
   });
 
-  it('had nothing to warn of', () => {
-    expect(troubles.filter((text) => !text.startsWith('sessions are kept in memory'))).toEqual([]);
+  it('logs no warning during the whole flow', () => {
+    expect(troubles.filter((text) => !text.startsWith('sessions are stored in memory'))).toEqual([]);
   });
 });

@@ -6,39 +6,39 @@ import type { Program } from '../../testkit/program.ts';
 import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long and how often something is waited for, in milliseconds. */
 const patiently = { timeout: 20_000, interval: 50 };
 
-let stage: Stage;
+let fixture: Fixture;
 let program: Program;
 let agent: UserAgent;
 let metrics: string;
 const dumps: string[] = [];
 
 beforeAll(async () => {
-  stage = await setStage();
-  program = await stage.start();
-  agent = stage.browser(program);
+  fixture = await openFixture();
+  program = await fixture.start();
+  agent = fixture.browser(program);
   await signInAndRenew();
   await refuseAndFail();
   await loseTheStore();
-  dumps.push(await stage.redis.dump());
+  dumps.push(await fixture.redis.dump());
   await signOut();
 });
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
 const call = async (path: string) => (await agent.fetch(path)).status;
-const currentToken = () => stage.provider.families[0]?.accessTokens.at(-1)?.token ?? '';
+const currentToken = () => fixture.provider.families[0]?.accessTokens.at(-1)?.token ?? '';
 
 /** An error as a careless provider would write it: with everything it knows. */
-const blabbing = (error: string) => ({ error, error_description: stage.provider.secrets().join(' ') });
+const blabbing = (error: string) => ({ error, error_description: fixture.provider.secrets().join(' ') });
 
 /** Sign-in, calls, a WebSocket, an access token that expires and one that is refused before its time. */
 async function signInAndRenew(): Promise<void> {
-  const { provider, upstream } = stage;
+  const { provider, upstream } = fixture;
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
   provider.accessTokenLifetime = 1;
   await agent.signIn('/app?view=1');
@@ -51,23 +51,23 @@ async function signInAndRenew(): Promise<void> {
   expect(await call('/api/expired')).toBe(200);
   provider.revokeAccessToken(currentToken());
   expect(await call('/api/revoked?secret=canary-query')).toBe(200);
-  dumps.push(await stage.redis.dump());
+  dumps.push(await fixture.redis.dump());
 }
 
 /** A provider and an upstream that fail and refuse, in refreshes and in sign-ins. */
 async function refuseAndFail(): Promise<void> {
-  const { provider, upstream } = stage;
+  const { provider, upstream } = fixture;
   provider.revokeAccessToken(currentToken());
   provider.faults.token = { status: 401, body: blabbing('invalid_client'), times: 1 };
-  expect(await call('/api/misconfigured')).toBe(401);
+  expect(await call('/api/misconfigured')).toBe(503);
   provider.faults.token = { status: 500, body: blabbing('server_error') };
-  expect(await call('/api/provider-down')).toBe(401);
-  const failed = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  expect(await call('/api/provider-down')).toBe(503);
+  const failed = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
   expect(failed.response.status).toBe(503);
   provider.faults.clear();
 
   provider.faults.token = { status: 400, body: blabbing('invalid_grant'), times: 1 };
-  const refused = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  const refused = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
   expect(refused.response.status).toBe(400);
   expect(await call('/auth/callback?code=canary-code&state=canary-state')).toBe(400);
 
@@ -81,7 +81,7 @@ async function refuseAndFail(): Promise<void> {
 
 /** A Redis that stops answering while a token is renewed, and one that refuses to write. */
 async function loseTheStore(): Promise<void> {
-  const { provider, redis } = stage;
+  const { provider, redis } = fixture;
   provider.revokeAccessToken(currentToken());
   const hold = provider.faults.hold('token');
   const served = call('/api/paused');
@@ -93,21 +93,25 @@ async function loseTheStore(): Promise<void> {
   await vi.waitUntil(async () => (await call('/api/resumed')) === 200, patiently);
 
   await redis.command('CONFIG', 'SET', 'maxmemory', '1');
-  const full = await stage.browser(program).navigate('/auth/login', { from: 'page' });
+  const full = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
   expect(full.response.status).toBe(503);
   await redis.command('CONFIG', 'SET', 'maxmemory', '0');
 }
 
 /** A sign-out whose revocation fails at first and is kept meanwhile; then the end of the program. */
 async function signOut(): Promise<void> {
-  const { provider } = stage;
-  provider.faults.revoke = { status: 500, body: blabbing('server_error'), times: 1 };
+  const { provider } = fixture;
+  provider.faults.revoke = { status: 500, body: blabbing('server_error') };
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   expect(await call('/api/late')).toBe(401);
   metrics = await (await fetch(`${program.adminUrl}/metrics`)).text();
-  const dump = await stage.redis.dump();
-  expect(dump).toContain('coatcheck:revocations');
+  const dump = await vi.waitFor(async () => {
+    const content = await fixture.redis.dump();
+    expect(content).toContain('coatcheck:revocations');
+    return content;
+  }, patiently);
   dumps.push(dump);
+  provider.faults.clear();
   await vi.waitUntil(() => provider.families[0]?.alive === false, patiently);
   expect(provider.families[0]).toMatchObject({ alive: false, endedBecause: 'revoked', reuses: 0 });
   program.signal('SIGTERM');
@@ -131,9 +135,9 @@ async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
 const shownIn = (text: string, secrets: readonly string[]) =>
   secrets.filter((secret) => text.includes(secret));
 
-describe('after the whole job with all its failures, at log level trace', () => {
-  it('the provider has issued secrets of every kind to look for', () => {
-    const { provider } = stage;
+describe('the complete flow with every failure at log level trace', () => {
+  it('has the provider issue secrets of every kind to search for', () => {
+    const { provider } = fixture;
     expect(provider.families).toHaveLength(2);
     expect(provider.secrets(['refresh_token']).length).toBeGreaterThanOrEqual(5);
     expect(
@@ -146,36 +150,36 @@ describe('after the whole job with all its failures, at log level trace', () => 
     ['the metrics', () => metrics, 'coatcheck_refresh_total{outcome="refreshed"}'],
     ['Redis', () => dumps.join('\n'), 'coatcheck:session:'],
   ])(
-    'no token, code, verifier, client secret, cookie or session identifier is in %s',
+    'writes no token, code, verifier, client secret, cookie or session identifier to %s',
     async (_where, read, sign) => {
       const text = read();
       expect(text).toContain(sign);
-      expect(shownIn(text, [...stage.provider.secrets(), ...(await ticketsOf(agent))])).toEqual([]);
+      expect(shownIn(text, [...fixture.provider.secrets(), ...(await ticketsOf(agent))])).toEqual([]);
       // In whatever form: every secret of this test that is not signed or sealed has the marker in it.
       expect(text).not.toContain('canary');
     },
   );
 
-  it('the log tells of every failure', () => {
+  it('logs every failure', () => {
     const log = program.stdout();
     for (const message of [
-      'the provider refuses this client; sessions are kept',
-      'the token endpoint did not answer; trying again',
-      'request not served',
-      'login refused',
-      'new tokens cannot be stored yet',
-      'a refresh token could not be revoked yet',
+      'the provider rejects this client; keeping the sessions. Check the client credentials and registration',
+      'token endpoint call failed; retrying',
+      'request failed',
+      'login failed',
+      'cannot write new tokens to the store',
+      'cannot revoke a refresh token; retrying later',
     ]) {
       expect(log).toContain(message);
     }
   });
 
-  it('no token, verifier or client secret is in any byte that the browser got', () => {
+  it('sends no token, verifier or client secret to the browser in any byte', () => {
     const received = agent.received();
     expect(received).toContain('served');
     const kinds = ['access_token', 'refresh_token', 'code_verifier', 'client_secret'] as const;
-    expect(shownIn(received, stage.provider.secrets(kinds))).toEqual([]);
-    expect(shownIn(agent.received(program.url), stage.provider.secrets())).toEqual([]);
+    expect(shownIn(received, fixture.provider.secrets(kinds))).toEqual([]);
+    expect(shownIn(agent.received(program.url), fixture.provider.secrets())).toEqual([]);
     expect(agent.cookies.visibleToScripts(new URL(program.url))).toBe('');
   });
 });

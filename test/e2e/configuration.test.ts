@@ -26,8 +26,8 @@ function printed({ stdout, stderr }: ProgramResult): string[] {
     .map((line) => line.replaceAll(/\S*\/coatcheck\.yaml/g, 'coatcheck.yaml'));
 }
 
-describe('a configuration that cannot be used', () => {
-  it('is refused with every problem at once: its line, its path, what was expected and what was seen', async () => {
+describe('an invalid configuration', () => {
+  it('is rejected with every problem at once, each with its line, its path, the expected and the actual value', async () => {
     const result = await runProgram(
       `baseUrl: https://app.example.com/home
 listen: 3000
@@ -49,7 +49,7 @@ log: { level: loud }
     );
     expect(result).toMatchObject({ code: 78, signal: null, stdout: '' });
     expect(printed(result)).toEqual([
-      'The configuration cannot be used: 9 problems.',
+      'The configuration is invalid: 9 problems.',
       'coatcheck.yaml:1  baseUrl: expected an http(s) origin, such as https://app.example.com, without path or query, got "https://app.example.com/home"',
       'coatcheck.yaml:2  listen: expected host:port, such as 0.0.0.0:3000 or [::1]:3000, got 3000',
       'coatcheck.yaml:3  sesion: unknown key "sesion"; did you mean "session"?',
@@ -68,7 +68,7 @@ log: { level: loud }
     ]);
   });
 
-  it('is refused without showing a secret, wherever in the file or the environment it stands', async () => {
+  it('is rejected without showing a secret from the file or the environment', async () => {
     const result = await runProgram(
       `baseUrl: https://app.example.com
 listen: \${SESSION_SECRET}
@@ -88,14 +88,14 @@ session:
     expect(printed(result).join('\n')).not.toContain('canary');
   });
 
-  it('is refused when its file is missing, empty or no YAML', async () => {
+  it('is rejected when its file is missing, empty or invalid YAML', async () => {
     const [missing, empty, broken] = await Promise.all([
       coatcheck('--config', '/nowhere/coatcheck.yaml'),
       runProgram(''),
       runProgram('baseUrl: "canary\nprovider: [\n'),
     ]);
     expect([missing.code, empty.code, broken.code]).toEqual([78, 78, 78]);
-    const one = 'The configuration cannot be used: one problem.';
+    const one = 'The configuration is invalid: one problem.';
     expect(printed(missing)).toEqual([one, 'coatcheck.yaml  the file does not exist']);
     expect(printed(empty)).toEqual([one, 'coatcheck.yaml  the file is empty']);
     expect(printed(broken)).toEqual([
@@ -104,7 +104,7 @@ session:
     ]);
   });
 
-  it('is refused when the default one finds nothing in the environment', async () => {
+  it('is rejected when the default configuration finds its environment variables unset', async () => {
     const result = await coatcheck();
     expect(result.code).toBe(78);
     for (const name of ['ISSUER', 'CLIENT_ID', 'CLIENT_SECRET', 'SESSION_SECRET', 'UPSTREAM']) {
@@ -114,14 +114,14 @@ session:
 });
 
 describe('the command line', () => {
-  it('explains itself when asked', async () => {
+  it('prints its usage for --help and -h', async () => {
     const [long, short] = await Promise.all([coatcheck('--help'), coatcheck('-h')]);
     expect(long).toMatchObject({ code: 0, stderr: '' });
     expect(long.stdout).toContain('coatcheck [--config FILE] --check');
     expect(short).toEqual(long);
   });
 
-  it('explains itself on standard error, and fails, when it is not understood', async () => {
+  it('prints its usage on standard error and fails for invalid arguments', async () => {
     const usage = (await coatcheck('--help')).stdout;
     const flaws = { '--verbose': "Unknown option '--verbose'", serve: "Unexpected argument 'serve'" };
     for (const [argument, flaw] of Object.entries({ ...flaws, '--config': 'argument missing' })) {
@@ -150,7 +150,7 @@ describe('--check', () => {
     return runProgram(text, { args: ['--check'] });
   };
 
-  it('reports a configuration whose store and provider answer, and succeeds', async () => {
+  it('reports a configuration whose store and provider respond and succeeds', async () => {
     const password = 'canary-password';
     const redis = await startRedis({ args: ['--requirepass', password] });
     const result = await check({}, `redis://:${password}@127.0.0.1:${redis.port}/0`);
@@ -162,41 +162,41 @@ describe('--check', () => {
       expect.stringMatching(
         `^ok {6}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
       ),
-      `ok      provider       ${provider.issuer}, found by OpenID discovery`,
+      `ok      provider       ${provider.issuer}, from OpenID discovery`,
       expect.stringContaining(`ok      endpoints      authorization ${provider.issuer}/authorize, `),
       'ok      grants         authorization_code, refresh_token',
-      'ok      client         client_secret_basic, which the provider takes',
+      'ok      client         client_secret_basic, which the provider accepts',
       'ok      PKCE           S256',
       'ok      scopes         openid, profile, email, offline_access',
-      expect.stringContaining('ok      refresh        rotation is not announced'),
-      'ok      revocation     signing out revokes the refresh token',
+      expect.stringContaining('ok      refresh        providers do not announce rotation'),
+      'ok      revocation     sign-out revokes the refresh token',
       expect.stringContaining(`ok      logout         leads to ${provider.issuer}/end_session, `),
-      'ok      callback       http://127.0.0.1:3000/auth/callback, to be registered at the provider',
+      'ok      callback       http://127.0.0.1:3000/auth/callback; register it at the provider',
     ]);
     for (const secret of [password, SESSION_SECRET, provider.client.secret]) {
       expect(result.stdout).not.toContain(secret);
     }
   });
 
-  it('notes what the provider has not, and succeeds all the same', async () => {
+  it('notes what the provider does not support and succeeds', async () => {
     Object.assign(provider.metadata, { end_session_endpoint: undefined, scopes_supported: ['openid'] });
     const result = await check({});
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(printed(result).filter((line) => !line.startsWith('ok '))).toEqual([
-      'note    scopes         profile, email, offline_access not among those announced; some providers refuse the sign-in for that',
+      'note    scopes         profile, email, offline_access not announced; some providers then reject the sign-in',
       'note    logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
     ]);
   });
 
-  it('reports a client authentication that the provider does not take, and fails', async () => {
+  it('reports a client authentication method that the provider does not support and fails', async () => {
     const result = await check({ provider: { clientAuthentication: 'client_secret_post' } });
     expect(result).toMatchObject({ code: 1, stderr: '' });
     expect(printed(result)).toContain(
-      'FAILED  client         provider.clientAuthentication is client_secret_post, and the provider takes client_secret_basic',
+      'FAILED  client         provider.clientAuthentication is client_secret_post, but the provider accepts client_secret_basic',
     );
   });
 
-  it('reports a store and a provider that are away, both at once, and fails', async () => {
+  it('reports an unreachable store and an unreachable provider together and fails', async () => {
     const port = await freePort();
     await provider.stop();
     const result = await check({}, `redis://:canary-password@127.0.0.1:${port}/0`);
@@ -209,7 +209,7 @@ describe('--check', () => {
     expect(result.stdout).not.toContain('canary');
   });
 
-  it('reports a password that Redis does not take, without it, and fails', async () => {
+  it('reports a password that Redis rejects without showing it and fails', async () => {
     const redis = await startRedis({ args: ['--requirepass', 'canary-right'] });
     const result = await check({}, `redis://:canary-wrong@127.0.0.1:${redis.port}/0`);
     await redis.close();
@@ -218,17 +218,17 @@ describe('--check', () => {
     expect(result.stdout).not.toContain('canary');
   });
 
-  it('reports an issuer that is not spelt as the provider spells it, and fails', async () => {
+  it('reports an issuer that differs from the spelling of the provider and fails', async () => {
     const result = await check({ provider: { issuer: `${provider.issuer}/` } });
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
     expect(printed(result)).toEqual([
       'ok      configuration  coatcheck.yaml is valid',
-      'ok      store          memory: sessions end with the process',
-      `FAILED  provider       ${provider.issuer}/ cannot be used: provider.issuer is "${provider.issuer}/", but the provider calls itself "${provider.issuer}"`,
+      'ok      store          memory: sessions are lost when the process exits',
+      `FAILED  provider       ${provider.issuer}/ cannot be used: provider.issuer is "${provider.issuer}/", but the provider publishes "${provider.issuer}"`,
     ]);
   });
 
-  it('reports a provider that answers with something else than its metadata, and fails', async () => {
+  it('reports a provider that responds with something other than its metadata and fails', async () => {
     const server = createServer((_request, response) => response.end('<html>canary</html>'));
     const page = await listenOnLoopback(server);
     const result = await check({ provider: { issuer: `http://127.0.0.1:${page.port}` } });

@@ -3,22 +3,22 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { startChromium } from '../../testkit/chromium.ts';
 import type { Program } from '../../testkit/program.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 const TOKEN = 'canary-admin-token.of_the~tests';
 /** How long a figure may take to show, in milliseconds: the page looks every five seconds. */
 const PATIENCE = { timeout: 20_000 };
 
-let stage: Stage;
+let fixture: Fixture;
 let program: Program;
 let browser: Browser;
 let page: Page;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  stage = await setStage();
+  fixture = await openFixture();
   [program, browser] = await Promise.all([
-    stage.start({ config: { admin: { listen: '127.0.0.1:0', token: TOKEN } } }),
+    fixture.start({ config: { admin: { listen: '127.0.0.1:0', token: TOKEN } } }),
     startChromium(),
   ]);
 });
@@ -29,7 +29,7 @@ beforeEach(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await stage.close();
+  await fixture.close();
 });
 
 /** Opens the console of a program, in a browser that has seen nothing yet. */
@@ -54,26 +54,26 @@ async function list(subject: string, token = TOKEN): Promise<void> {
   await page.getByRole('button', { name: 'List sessions' }).click();
 }
 
-describe('the console in a browser', () => {
-  it('shows whether the gateway is ready, and what it has done, and goes on doing so', async () => {
+describe('the admin console in a browser', () => {
+  it('shows the readiness and the counters of the gateway and keeps them current', async () => {
     await expect.poll(() => textOf('#readiness')).toBe('Ready');
     expect(await textOf('#needs')).toMatch(/store check\s+reachable[^]*provider up\s+yes/);
-    expect(await textOf('#refreshes')).toContain('none so far');
-    const agent = await stage.signedIn(program, 'carol');
+    expect(await textOf('#refreshes')).toContain('none');
+    const agent = await fixture.signedIn(program, 'carol');
     expect(await statusOf(agent)).toBe(200);
-    await stage.provider.stop();
-    onTestFinished(() => stage.provider.start());
+    await fixture.provider.stop();
+    onTestFinished(() => fixture.provider.start());
     await agent.fetch('/auth/logout', { method: 'POST' });
     await expect.poll(() => textOf('#needs'), PATIENCE).toMatch(/provider up\s+no/);
     expect(await textOf('#sessions')).toMatch(/started\s+1\s+ended: logout\s+1/);
     expect(await textOf('#requests')).toMatch(/200\s+\d/);
   });
 
-  it('lists the sessions of a person and ends one of them, with the token', async () => {
-    const [one, two] = [await stage.signedIn(program), await stage.signedIn(program)];
+  it('lists the sessions of a user and ends them one by one or together with the right admin token', async () => {
+    const [one, two] = [await fixture.signedIn(program), await fixture.signedIn(program)];
     const [id, other] = [await idOf(one), await idOf(two)];
     await list('alice', 'another-token-than-the-configured-one');
-    await expect.poll(() => textOf('#outcome')).toBe('This is not the admin token.');
+    await expect.poll(() => textOf('#outcome')).toBe('The admin token is wrong.');
     await list('alice');
     await expect.poll(() => textOf('#outcome')).toBe('Found: 2 sessions of alice');
     expect(await page.locator('#found tbody tr').count()).toBe(2);
@@ -89,28 +89,28 @@ describe('the console in a browser', () => {
     expect(await statusOf(two)).toBe(401);
   });
 
-  it('shows what somebody is called as text', async () => {
+  it('shows a subject that contains HTML as plain text', async () => {
     const name = '<img src=x onerror=alert(1)>';
-    await stage.signedIn(program, name);
+    await fixture.signedIn(program, name);
     await list(name);
     await expect.poll(() => textOf('#found caption')).toBe(`Sessions of ${name}`);
   });
 
-  it('ends all sessions when that is confirmed', async () => {
-    const agent = await stage.signedIn(program);
-    await page.getByRole('button', { name: 'End all sessions there are' }).click();
+  it('ends every session only after confirmation', async () => {
+    const agent = await fixture.signedIn(program);
+    await page.getByRole('button', { name: 'End every session' }).click();
     expect(await page.locator('dialog').isVisible()).toBe(false);
     await page.getByLabel('Admin token').fill(TOKEN);
-    for (const answer of ['Cancel', 'End all sessions']) {
+    for (const button of ['Cancel', 'End every session']) {
       expect(await statusOf(agent)).toBe(200);
-      await page.getByRole('button', { name: 'End all sessions there are' }).click();
-      await page.locator('dialog').getByRole('button', { name: answer }).click();
+      await page.getByRole('button', { name: 'End every session' }).click();
+      await page.locator('dialog').getByRole('button', { name: button }).click();
     }
-    await expect.poll(() => textOf('#outcome')).toBe('All sessions are ended.');
+    await expect.poll(() => textOf('#outcome')).toBe('All sessions ended.');
     expect(await statusOf(agent)).toBe(401);
   });
 
-  it('keeps the token nowhere but in the page (standards: E23)', async () => {
+  it('keeps the admin token only in the open page (standards: E23)', async () => {
     await list('alice');
     await expect.poll(() => textOf('#outcome')).toContain('Found');
     const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
@@ -122,14 +122,14 @@ describe('the console in a browser', () => {
     expect(program.stdout()).not.toContain(TOKEN);
   });
 
-  it('administrates nothing where no token is configured', async () => {
-    const other = await stage.start();
+  it('offers no session administration when no admin token is configured', async () => {
+    const other = await fixture.start();
     const opened = await open(other);
     await expect.poll(() => opened.locator('#readiness').innerText()).toBe('Ready');
     expect(await opened.getByRole('heading', { name: 'Session administration' }).isVisible()).toBe(false);
   });
 
-  it('has broken no rule of its own policy so far', () => {
+  it('violates no rule of its own Content-Security-Policy in any of these tests', () => {
     // A browser notes every answer of 4xx and 5xx.
     expect(complaints.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
   });

@@ -85,8 +85,8 @@ const ticketOf = async (of = context) =>
 const bearers = () =>
   upstream.requests.flatMap(({ bearer, target }) => (bearer === undefined ? [] : [target]));
 
-describe('a sign-in at a provider of another site', () => {
-  it('ends in a session that the first request of the app has, and a reload as well (standards: A6, E25)', async () => {
+describe('a sign-in at a provider on another site', () => {
+  it('starts a session that the first request of the app and a reload have (standards: A6, E25)', async () => {
     await app.goto(APP);
     await app.click('a');
     await app.waitForURL(`${APP}/`);
@@ -95,7 +95,7 @@ describe('a sign-in at a provider of another site', () => {
     expect(await session()).toMatchObject({ authenticated: true });
   });
 
-  it('leaves one cookie that only this host can have set, and no script can read (standards: A4–A8, E13)', async () => {
+  it('sets one cookie that only this host can set and no script can read (standards: A4–A8, E13)', async () => {
     expect(await ticketOf()).toMatchObject([
       {
         name: TICKET,
@@ -171,7 +171,7 @@ describe.each([
   const arrived = (urls: readonly string[]) =>
     urls.filter((url) => front.sent().includes(` ${url.slice(APP.length)}`)).length;
 
-  it('has no way to make a call with the token (standards: A6, A10, A13)', async () => {
+  it('cannot make a call that carries the access token (standards: A6, A10, A13)', async () => {
     await app.evaluate(() => fetch('/api/own'));
     expect(bearers()).toEqual(['/api/own']);
     const page = await openPage(origin);
@@ -185,7 +185,7 @@ describe.each([
     await page.close();
   });
 
-  it('cannot sign the person out (standards: A10, D2)', async () => {
+  it('cannot sign the user out (standards: A10, D2)', async () => {
     const page = await openPage(origin);
     const paths = await page.evaluate(attack, `${APP}/auth/logout?${new URL(origin).hostname}`);
     await expect.poll(() => arrived(paths), patiently).toBeGreaterThan(MOST);
@@ -193,7 +193,7 @@ describe.each([
     await page.close();
   });
 
-  it('can read nothing that the gateway answers (standards: A12)', async () => {
+  it('cannot read any response of the gateway (standards: A12)', async () => {
     upstream.respond((_request, response) => {
       response.writeHead(200, {
         'access-control-allow-origin': origin,
@@ -208,7 +208,7 @@ describe.each([
         Promise.all(
           ['/api/one', '/public/one', '/auth/session', '/auth/login', '/'].map((path) =>
             fetch(app + path, { credentials: 'include' }).then(
-              (answer) => answer.text(),
+              (response) => response.text(),
               () => 'refused',
             ),
           ),
@@ -219,7 +219,7 @@ describe.each([
     await page.close();
   });
 
-  it('can open no WebSocket (standards: A10, F24)', async () => {
+  it('cannot open a WebSocket (standards: A10, F24)', async () => {
     const page = await openPage(origin);
     expect(await page.evaluate(openSocket, APP)).toBe('refused');
     expect(upstream.upgrades).toEqual([]);
@@ -227,7 +227,7 @@ describe.each([
     await page.close();
   });
 
-  it('can frame neither the app nor the gateway nor an API (standards: E22, F12)', async () => {
+  it('cannot frame the app, the gateway or an API (standards: E22, F12)', async () => {
     const page = await openPage(origin);
     for (const path of ['/', '/auth/session', '/public/page']) {
       const complaint = page.waitForEvent('console', (message) => message.type() === 'error');
@@ -275,7 +275,7 @@ describe('a sibling host', () => {
   const prefixed = (value: string) =>
     ['\u00a0', '\u00a0\u00a0'].map((byte) => `${byte}${TICKET}=${value}; Domain=shop.test; Path=/; Secure`);
 
-  it('cannot put a cookie in the place of the ticket (standards: A8, E9)', async () => {
+  it('cannot replace the session cookie with its own cookie (standards: A8, E9)', async () => {
     const before = await ticketOf();
     await toss(context);
     expect((await ticketOf()).filter(({ name }) => name === TICKET)).toEqual(before);
@@ -285,7 +285,7 @@ describe('a sibling host', () => {
     expect(front.sent()).not.toContain(`; ${TICKET}=tossed`);
   });
 
-  it('cannot sign a browser in to its own session, nor out, by a no-break space before the name (GHSA-r5rp-j6wh-rvv4; standards: A8, E2, E9)', async () => {
+  it('cannot sign a browser in to its own session or out with a no-break space before the cookie name (GHSA-r5rp-j6wh-rvv4; standards: A8, E2, E9)', async () => {
     const signIn = async () => {
       const at = await browser.newContext({ ignoreHTTPSErrors: true });
       const page = await openPage(APP, at);
@@ -309,7 +309,7 @@ describe('a sibling host', () => {
     await Promise.all([attacker.at, victim.at, fresh].map((at) => at.close()));
   });
 
-  it('cannot give a browser a session of its choice before the sign-in (standards: E2)', async () => {
+  it('cannot plant a session in a browser before the sign-in (standards: E2)', async () => {
     const other = await browser.newContext({ ignoreHTTPSErrors: true });
     await toss(other);
     const page = await openPage(APP, other);
@@ -338,7 +338,7 @@ describe('an API behind the gateway', () => {
     ],
     [undefined, `<!doctype html><title>api</title><script>${script}</script>`],
   ])(
-    'cannot run a script in the origin of the app, by a document of %s (standards: F12)',
+    'cannot run a script in the origin of the app with a document of type %s (standards: F12)',
     async (type, body) => {
       upstream.respond((_request, response) => {
         response.writeHead(200, type === undefined ? {} : { 'content-type': type }).end(body);
@@ -353,7 +353,7 @@ describe('an API behind the gateway', () => {
     },
   );
 
-  it('cannot become a script by being named one, nor a service worker (standards: F12)', async () => {
+  it('cannot have its response loaded as a script or registered as a service worker (standards: F12)', async () => {
     upstream.respond((_request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain', 'service-worker-allowed': '/' }).end(script);
     });
@@ -376,7 +376,7 @@ describe('an API behind the gateway', () => {
     await page.close();
   });
 
-  it('cannot touch what the app keeps in the browser (standards: F10, F11)', async () => {
+  it('cannot change the storage and the cookies that the app keeps in the browser (standards: F10, F11)', async () => {
     upstream.respond((_request, response) => {
       response.writeHead(200, {
         'clear-site-data': '"*"',
@@ -400,7 +400,7 @@ describe('an API behind the gateway', () => {
 });
 
 describe('a sign-out', () => {
-  it('takes the cookie out of the browser, and the next page has no session (standards: D3)', async () => {
+  it('removes the cookie from the browser and the next page has no session (standards: D3)', async () => {
     await app.evaluate(() => fetch('/auth/logout', { method: 'POST' }));
     expect((await ticketOf()).filter(({ name }) => name === TICKET)).toEqual([]);
     await app.reload();

@@ -39,14 +39,14 @@ async function useAndLeave() {
   await expect.poll(() => page.locator('#answer-line').innerText()).toContain('200 GET /api/me');
   expect(await page.locator('#answer').innerText()).toContain('"subject": "ada"');
   await page.click('#reject');
-  await expect.poll(() => page.locator('#answer-line').innerText()).toContain('renewed early');
+  await expect.poll(() => page.locator('#answer-line').innerText()).toContain('refreshed early');
   await page.click('#sign-out');
   await page.waitForSelector('#welcome:not([hidden])');
   expect(troubles).toEqual([]);
 }
 
 describe('the demo', () => {
-  it('with a vendor API signs in by user name and password', async () => {
+  it('signs in with user name and password with the vendor API provider', async () => {
     await open('vendor-api');
     await page.fill('#username', 'ada');
     await page.fill('#secret', 'wrong');
@@ -57,14 +57,14 @@ describe('the demo', () => {
     await useAndLeave();
   });
 
-  it('with a bank signs in there, by plain OAuth 2.0', async () => {
+  it('signs in at the bank by plain OAuth 2.0 with the bank provider', async () => {
     await open('bank');
     await page.click('#sign-in');
     await page.click('button[value="ada"]');
     await useAndLeave();
   });
 
-  it('with OpenID CIBA signs in when the person says yes on the other device', async () => {
+  it('signs in after approval on the other device with the OpenID CIBA provider', async () => {
     await open('decoupled');
     await page.fill('#hint', 'ada');
     await page.click('#device button');

@@ -2,23 +2,23 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Program } from '../../testkit/program.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeEach(async () => {
-  stage = await setStage();
+  fixture = await openFixture();
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Everything alive in the heap of a process, as V8 writes it down; of long texts their first kilobyte. */
 async function heapOf(program: Program): Promise<string> {
   program.signal('SIGUSR2');
   return vi.waitFor(
     async () => {
-      const [file = ''] = await readdir(stage.folder);
-      const text = await readFile(join(stage.folder, file), 'utf8');
+      const [file = ''] = await readdir(fixture.folder);
+      const text = await readFile(join(fixture.folder, file), 'utf8');
       JSON.parse(text);
       return text;
     },
@@ -26,15 +26,15 @@ async function heapOf(program: Program): Promise<string> {
   );
 }
 
-it('leaves the access token of a session in memory, and neither its refresh token nor its ID token', async () => {
-  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${stage.folder}`;
-  const program = await stage.start({ env: { NODE_OPTIONS } });
-  const ada = await stage.signedIn(program);
+it('a heap dump contains the access token of a session but neither its refresh token nor its ID token', async () => {
+  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${fixture.folder}`;
+  const program = await fixture.start({ env: { NODE_OPTIONS } });
+  const ada = await fixture.signedIn(program);
   expect((await ada.fetch('/api/one')).status).toBe(200);
   expect((await ada.fetch('/auth/session')).status).toBe(200);
 
   const heap = await heapOf(program);
-  const { provider } = stage;
+  const { provider } = fixture;
   const inHeap = (kind: 'access_token' | 'refresh_token' | 'id_token') =>
     provider.secrets([kind]).map((token) => heap.includes(token.slice(0, 1_000)));
   expect(inHeap('access_token')).toContain(true);

@@ -9,18 +9,18 @@ import { openRaw } from '../../testkit/raw-client.ts';
 import { type Behaviour, echo } from '../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long a poll may go on, in milliseconds; a check of a store that was never there takes two seconds. */
 const patiently = { timeout: 20_000 };
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeEach(async () => {
-  stage = await setStage();
+  fixture = await openFixture();
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** What `/readyz` says: its status, and the names of the checks that fail. */
 async function readiness({ adminUrl }: Program): Promise<{ status: number; failing: string[] }> {
@@ -38,7 +38,11 @@ function logOf(program: Program): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-const messages = (program: Program) => logOf(program).map(({ msg }) => msg);
+/** Without the probes of the admin listener, which come at any time. */
+const messages = (program: Program) =>
+  logOf(program)
+    .map(({ msg }) => msg)
+    .filter((msg) => msg !== 'admin request');
 
 /** Makes requests to `/api/slow` wait at the upstream; all others are echoed at once. */
 function holdSlowRequests() {
@@ -51,7 +55,7 @@ function holdSlowRequests() {
     }
     await echo(request, response, record);
   };
-  stage.upstream.respond(behaviour);
+  fixture.upstream.respond(behaviour);
   return { arrived: arrived.promise, release: released.resolve };
 }
 
@@ -60,31 +64,31 @@ const open = (agent: UserAgent, path: string, method = 'GET') =>
   agent.open(path, { method, headers: { 'x-csrf': '1' } });
 
 /** What came of a request that may be cut off before anybody waits for it. */
-function fateOf(answer: Promise<unknown>): Promise<'answered' | 'cut off'> {
-  return answer.then(
+function fateOf(response: Promise<unknown>): Promise<'answered' | 'cut off'> {
+  return response.then(
     () => 'answered',
     () => 'cut off',
   );
 }
 
 describe('starting', () => {
-  it('goes on while the provider and the store are away, says so, and is ready by itself once they are there', async () => {
-    await Promise.all([stage.provider.stop(), stage.redis.stop()]);
-    const program = await stage.start();
+  it('the gateway starts without the provider and the store, logs this and becomes ready once both are up', async () => {
+    await Promise.all([fixture.provider.stop(), fixture.redis.stop()]);
+    const program = await fixture.start();
     expect(await readiness(program)).toEqual({ status: 503, failing: ['store', 'provider'] });
     expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
     expect(messages(program)).toEqual(
-      expect.arrayContaining(['session store unavailable', 'provider not found; still looking']),
+      expect.arrayContaining(['session store unavailable', 'provider not ready; retrying']),
     );
-    const login = await stage.browser(program).navigate('/auth/login');
+    const login = await fixture.browser(program).navigate('/auth/login');
     expect(login.response).toMatchObject({ status: 503 });
     expect(login.response.json()).toMatchObject({ code: 'provider_unavailable' });
 
-    await stage.redis.start();
+    await fixture.redis.start();
     await expect.poll(() => readiness(program), patiently).toEqual({ status: 503, failing: ['provider'] });
-    await stage.provider.start();
+    await fixture.provider.start();
     await expect.poll(() => readiness(program), patiently).toEqual({ status: 200, failing: [] });
-    const agent = await stage.signedIn(program);
+    const agent = await fixture.signedIn(program);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(program.stderr()).toBe('');
   });
@@ -92,14 +96,14 @@ describe('starting', () => {
 
 describe('stopping', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'finishes on %s what is in flight, a refresh behind a request included, and takes nothing new',
+    'the gateway completes running requests and background refreshes on %s and accepts no new connections',
     async (signal) => {
-      const { provider, upstream } = stage;
+      const { provider, upstream } = fixture;
       const slow = holdSlowRequests();
       // Near its end after 0.3 s: the next request is served with it, and renews it behind itself.
       provider.accessTokenLifetime = 30;
-      const program = await stage.start({ config: { refresh: { ahead: '99%' } } });
-      const agent = await stage.signedIn(program);
+      const program = await fixture.start({ config: { refresh: { ahead: '99%' } } });
+      const agent = await fixture.signedIn(program);
       provider.accessTokenLifetime = 300;
       const refresh = provider.faults.hold('token');
       const socket = await agent.websocket('/socket/live');
@@ -109,7 +113,7 @@ describe('stopping', () => {
           return provider.tokenCalls({ grant: 'refresh_token' });
         }, patiently)
         .toBe(1);
-      const answer = agent.fetch('/api/slow');
+      const response = agent.fetch('/api/slow');
       await slow.arrived;
 
       program.signal(signal);
@@ -117,28 +121,28 @@ describe('stopping', () => {
       expect(await readiness(program)).toEqual({ status: 503, failing: ['draining'] });
       await expect(openRaw(program.port)).rejects.toThrow('ECONNREFUSED');
       slow.release();
-      expect(await answer).toMatchObject({ status: 200 });
-      expect((await answer).header('connection')).toBe('close');
+      expect(await response).toMatchObject({ status: 200 });
+      expect((await response).header('connection')).toBe('close');
       expect(await Promise.race([program.exit, sleep(1_500, 'running')])).toBe('running');
       refresh.release();
       expect(await program.exit).toEqual({ code: 0, signal: null });
-      expect(await stage.redis.command('KEYS', 'coatcheck:lock:*')).toEqual([]);
+      expect(await fixture.redis.command('KEYS', 'coatcheck:lock:*')).toEqual([]);
 
-      const successor = await stage.start({ replicaOf: program });
-      const elsewhere = stage.browser(successor, { like: agent });
+      const successor = await fixture.start({ replicaOf: program });
+      const elsewhere = fixture.browser(successor, { like: agent });
       expect((await elsewhere.fetch('/api/after')).status).toBe(200);
       expect(upstream.requests.at(-1)?.bearer).toBe(provider.families[0]?.accessTokens[1]?.token);
       expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
     },
   );
 
-  it('does not wait for connections without a request, nor long for upgrades that come to nothing', async () => {
+  it('the gateway does not wait for connections without a request and waits only briefly for unfinished upgrades', async () => {
     const silent = await listenOnLoopback(createServer());
     const upgrade = (path: string, port: number) =>
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://127.0.0.1:${port}\r\n` +
       'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
       'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-    const program = await stage.start({
+    const program = await fixture.start({
       config: {
         shutdownTimeout: '15s',
         routes: [
@@ -169,10 +173,10 @@ describe('stopping', () => {
     await silent.stop();
   });
 
-  it('takes two signals that come at once for one, and stops at once at a later one', async () => {
+  it('the gateway treats two signals at once as one and stops immediately on a later signal', async () => {
     const slow = holdSlowRequests();
-    const program = await stage.start();
-    const agent = await stage.signedIn(program);
+    const program = await fixture.start();
+    const agent = await fixture.signedIn(program);
     const fate = fateOf(agent.fetch('/api/slow'));
     await slow.arrived;
 
@@ -190,32 +194,32 @@ describe('stopping', () => {
   });
 
   it.each([1, 2])(
-    'does not wait for event streams, which the browser opens anew elsewhere: %i worker(s)',
+    'the gateway does not wait for event streams, which the browser reopens elsewhere: %i worker(s)',
     async (workers) => {
-      const program = await stage.start({ config: { workers, shutdownTimeout: '60s' } });
-      const agent = await stage.signedIn(program);
+      const program = await fixture.start({ config: { workers, shutdownTimeout: '60s' } });
+      const agent = await fixture.signedIn(program);
       const early = controlledStream();
-      stage.upstream.respond(early.behaviour);
+      fixture.upstream.respond(early.behaviour);
       const [first, second] = [await open(agent, '/api/events'), await open(agent, '/api/events')];
       const slow = holdSlowRequests();
-      const answer = agent.fetch('/api/slow');
+      const response = agent.fetch('/api/slow');
       await slow.arrived;
 
       program.signal('SIGTERM');
       await Promise.all([first, second].map(({ body }) => expect(finished(body)).rejects.toThrow('aborted')));
       expect(await Promise.race([program.exit, sleep(500, 'running')])).toBe('running');
       slow.release();
-      expect(await answer).toMatchObject({ status: 200 });
+      expect(await response).toMatchObject({ status: 200 });
       expect(await program.exit).toEqual({ code: 0, signal: null });
     },
   );
 
-  it('ends an event stream that begins only then', async () => {
-    const program = await stage.start({ config: { shutdownTimeout: '60s' } });
-    const agent = await stage.signedIn(program);
+  it('the gateway ends an event stream that begins after the signal', async () => {
+    const program = await fixture.start({ config: { shutdownTimeout: '60s' } });
+    const agent = await fixture.signedIn(program);
     const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const stream = controlledStream();
-    stage.upstream.respond(async (...args) => {
+    fixture.upstream.respond(async (...args) => {
       arrived.resolve();
       await released.promise;
       await stream.behaviour(...args);
@@ -231,16 +235,16 @@ describe('stopping', () => {
     expect(await program.exit).toEqual({ code: 0, signal: null });
   });
 
-  it('cuts answers off that are still coming shortly before shutdownTimeout, and ends well', async () => {
-    const program = await stage.start({ config: { shutdownTimeout: '5s' } });
-    const agent = await stage.signedIn(program);
+  it('the gateway cuts off unfinished responses shortly before shutdownTimeout and exits with code 0', async () => {
+    const program = await fixture.start({ config: { shutdownTimeout: '5s' } });
+    const agent = await fixture.signedIn(program);
     const [endless, posted] = [controlledStream('application/x-ndjson'), controlledStream()];
-    stage.upstream.respond(endless.behaviour);
+    fixture.upstream.respond(endless.behaviour);
     const lines = await open(agent, '/api/lines');
     // No browser asks for it again by itself: it may be the words of a model, which have an end.
-    stage.upstream.respond(posted.behaviour);
+    fixture.upstream.respond(posted.behaviour);
     const words = await open(agent, '/api/words', 'POST');
-    stage.upstream.respond(largeBody(1024 ** 3).behaviour);
+    fixture.upstream.respond(largeBody(1024 ** 3).behaviour);
     const download = await open(agent, '/api/download');
     const bodies = [lines.body, words.body, download.body];
 
@@ -251,14 +255,18 @@ describe('stopping', () => {
     await Promise.all(bodies.map((body) => expect(finished(body.resume())).rejects.toThrow('aborted')));
     expect(await program.exit).toEqual({ code: 0, signal: null });
     expect(logOf(program)).toContainEqual(
-      expect.objectContaining({ level: 'warn', answers: 3, msg: 'answers still under way were cut off' }),
+      expect.objectContaining({
+        level: 'warn',
+        answers: 3,
+        msg: 'shutdownTimeout is almost over; closed the responses still in progress',
+      }),
     );
   });
 
-  it('stops after shutdownTimeout with a request that does not end, and says that it did', async () => {
+  it('the gateway exits after shutdownTimeout despite an unfinished request and logs this', async () => {
     const slow = holdSlowRequests();
-    const program = await stage.start({ config: { shutdownTimeout: '1s' } });
-    const agent = await stage.signedIn(program);
+    const program = await fixture.start({ config: { shutdownTimeout: '1s' } });
+    const agent = await fixture.signedIn(program);
     const fate = fateOf(agent.fetch('/api/slow'));
     await slow.arrived;
     program.signal('SIGTERM');
@@ -267,23 +275,27 @@ describe('stopping', () => {
     expect(logOf(program).at(-1)).toMatchObject({
       level: 'error',
       shutdownTimeoutMs: 1000,
-      msg: 'stopped before everything in flight had finished',
+      msg: 'shutdown timed out; exiting with work in flight',
     });
     slow.release();
   });
 });
 
-describe('a defect that nothing caught', () => {
+describe('an uncaught exception', () => {
   it.each([
     [
-      'an error',
+      'a thrown error',
       'throw Object.assign(new Error("gone wrong"), { command: { args: [process.env.CANARY] } })',
       'gone wrong',
     ],
-    ['a value that is no error', 'Promise.reject(process.env.CANARY)', 'a value that is no error was thrown'],
-  ])('ends the program with a line of the log that shows no value: %s', async (_what, code, message) => {
+    [
+      'a rejection with a value that is not an Error',
+      'Promise.reject(process.env.CANARY)',
+      'a value other than an Error was thrown',
+    ],
+  ])('ends the program with a log line that shows no secret value: %s', async (_what, code, message) => {
     const module = encodeURIComponent(`process.once('SIGUSR2', () => { ${code} });`);
-    const program = await stage.start({
+    const program = await fixture.start({
       env: { NODE_OPTIONS: `--import=data:text/javascript,${module}`, CANARY: 'canary-value' },
     });
     program.signal('SIGUSR2');

@@ -46,8 +46,8 @@ async function run(command: string, args: string[]): Promise<string> {
   return output;
 }
 
-describe('the package', () => {
-  it('holds what runs, with its types, the reference of its configuration and its licence, and nothing else', async () => {
+describe('the npm package', () => {
+  it('contains only the runtime files, types, configuration files, README and licence', async () => {
     const installed = join(folder, 'node_modules/coatcheck');
     const top = (await readdir(installed)).toSorted();
     expect(top).toEqual(['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
@@ -62,12 +62,12 @@ describe('the package', () => {
       'config/reference.yaml',
     ]);
     const strays = files.filter(
-      (name) => name.startsWith('dist/') && !/\.(?:js|d\.ts)$|\/[a-z]+$/.test(name),
+      (name) => name.startsWith('dist/') && !/\.(?:js|d\.ts)$|\/[a-z0-9-]+$/.test(name),
     );
     expect(strays).toEqual(['dist/admin/console.html']);
   });
 
-  it('brings a command', async () => {
+  it('provides the coatcheck command', async () => {
     const manifest = JSON.parse(await readFile(join(folder, 'node_modules/coatcheck/package.json'), 'utf8'));
     const command = join(folder, 'node_modules/coatcheck', manifest.bin.coatcheck);
     expect(await readFile(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
@@ -76,7 +76,7 @@ describe('the package', () => {
     );
   });
 
-  describe('can be written against in TypeScript, with every type where it says', () => {
+  describe('compiles with TypeScript and full types', () => {
     const compile = async (source: string) => {
       const config = {
         compilerOptions: {
@@ -95,17 +95,17 @@ describe('the package', () => {
       return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]);
     };
 
-    it('and no types of anybody else but Node.js', async () => {
+    it('with @types/node as the only other types', async () => {
       expect(await compile(typedApp)).toBe('');
     });
 
-    it('as a part of an Express app', async () => {
+    it('as part of an Express app', async () => {
       await provide('@types/express');
       expect(await compile(typedExpressApp)).toBe('');
     });
   });
 
-  it("is a gateway behind somebody's own server, and leaves nothing behind that keeps the process alive", async () => {
+  it('runs as a gateway behind a custom server and leaves nothing open that keeps the process alive', async () => {
     const [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
     await writeFile(join(folder, 'server.js'), ownServer);
     const { id, secret } = provider.client;

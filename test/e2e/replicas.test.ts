@@ -1,39 +1,39 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Program } from '../../testkit/program.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 let first: Program;
 let second: Program;
 
 beforeEach(async () => {
-  stage = await setStage();
-  first = await stage.start();
-  second = await stage.start({ replicaOf: first });
+  fixture = await openFixture();
+  first = await fixture.start();
+  second = await fixture.start({ replicaOf: first });
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
-it('serves on one process who signed in on another, and ends the session on both at once', async () => {
-  const agent = await stage.signedIn(first);
-  const elsewhere = stage.browser(second, { like: agent });
+it('two processes share a sign-in and end its session on both at once', async () => {
+  const agent = await fixture.signedIn(first);
+  const elsewhere = fixture.browser(second, { like: agent });
   expect((await elsewhere.fetch('/api/one')).status).toBe(200);
   const socket = await elsewhere.websocket('/socket/live');
 
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   // The message that closes the socket is the one that empties the cache: no lifetime has to pass.
   expect(await socket.closed).toMatchObject({ code: 1008 });
-  const answer = await elsewhere.fetch('/api/two');
-  expect(answer.status).toBe(401);
-  expect(answer.json()).toMatchObject({ code: 'session_expired' });
-  expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/api/one']);
+  const response = await elsewhere.fetch('/api/two');
+  expect(response.status).toBe(401);
+  expect(response.json()).toMatchObject({ code: 'session_expired' });
+  expect(fixture.upstream.requests.map(({ target }) => target)).toEqual(['/api/one']);
 });
 
-it('renews an expired token once for a hundred requests over both processes', async () => {
-  const { provider } = stage;
+it('two processes refresh an expired token once for a hundred concurrent requests', async () => {
+  const { provider } = fixture;
   provider.accessTokenLifetime = 1;
-  const agent = await stage.signedIn(first);
-  const elsewhere = stage.browser(second, { like: agent });
+  const agent = await fixture.signedIn(first);
+  const elsewhere = fixture.browser(second, { like: agent });
   provider.accessTokenLifetime = 300;
   const [expiring] = provider.families[0]?.accessTokens ?? [];
   await expect
@@ -41,10 +41,10 @@ it('renews an expired token once for a hundred requests over both processes', as
     .toBe(false);
 
   const agents = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? agent : elsewhere));
-  const answers = await Promise.all(agents.map((each, index) => each.fetch(`/api/${index}`)));
-  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  const responses = await Promise.all(agents.map((each, index) => each.fetch(`/api/${index}`)));
+  expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
   expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
-  expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+  expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
     [1, 1],
     [0, 0],
   ]);

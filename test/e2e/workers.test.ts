@@ -4,24 +4,24 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Program, runProgram } from '../../testkit/program.ts';
 import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { type Fixture, openFixture } from './support/fixture.ts';
 
 const WORKERS = 3;
 const PATIENCE = { timeout: 15_000 };
 
-let stage: Stage;
+let fixture: Fixture;
 let program: Program;
 
 beforeEach(async () => {
-  stage = await setStage();
-  program = await stage.start({ config: { workers: WORKERS } });
+  fixture = await openFixture();
+  program = await fixture.start({ config: { workers: WORKERS } });
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Browsers of one person on connections of their own: one after the other they come to each worker in turn. */
 function browsersOf(person: UserAgent, count: number): UserAgent[] {
-  return Array.from({ length: count }, () => stage.browser(program, { like: person }));
+  return Array.from({ length: count }, () => fixture.browser(program, { like: person }));
 }
 
 /** The children that run the program too; another one watches over it for the tests. */
@@ -36,6 +36,14 @@ async function workersOf({ pid }: Program): Promise<number[]> {
   return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 const requestLines = () =>
   program
     .stdout()
@@ -43,9 +51,9 @@ const requestLines = () =>
     .filter((line) => line.includes('"msg":"request"'))
     .map((line): { worker?: number; route: string } => JSON.parse(line));
 
-describe('several workers', () => {
-  it('serve one port, and their metrics and readiness are those of all', async () => {
-    const alice = await stage.signedIn(program);
+describe('a gateway with several workers', () => {
+  it('serves one port and reports the metrics and the readiness of all workers', async () => {
+    const alice = await fixture.signedIn(program);
     const calls = 5 * WORKERS;
     for (const browser of browsersOf(alice, calls))
       expect((await browser.fetch('/api/one')).status).toBe(200);
@@ -65,21 +73,59 @@ describe('several workers', () => {
     }
   });
 
-  it('renew an expired token once for a hundred requests over all of them', async () => {
-    stage.provider.accessTokenLifetime = 1;
-    const alice = await stage.signedIn(program);
-    stage.provider.accessTokenLifetime = 300;
-    const [expiring] = stage.provider.families[0]?.accessTokens ?? [];
-    await expect.poll(() => stage.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE).toBe(false);
-    const answers = await Promise.all(
+  it('refreshes an expired token once for a hundred requests across all workers', async () => {
+    fixture.provider.accessTokenLifetime = 1;
+    const alice = await fixture.signedIn(program);
+    fixture.provider.accessTokenLifetime = 300;
+    const [expiring] = fixture.provider.families[0]?.accessTokens ?? [];
+    await expect
+      .poll(() => fixture.provider.isAccessTokenActive(expiring?.token ?? ''), PATIENCE)
+      .toBe(false);
+    const responses = await Promise.all(
       browsersOf(alice, 100).map((browser, at) => browser.fetch(`/api/${at}`)),
     );
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    expect(stage.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
+    expect(fixture.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('are replaced when they die, and the others do not notice', async () => {
-    const alice = await stage.signedIn(program);
+  it('finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
+    fixture.provider.accessTokenLifetime = 1;
+    const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+    const people = await Promise.all(names.map((name) => fixture.signedIn(program, name)));
+    fixture.provider.accessTokenLifetime = 300;
+    const workers = await workersOf(program);
+    await expect
+      .poll(
+        () =>
+          fixture.provider.families.some(({ accessTokens }) =>
+            accessTokens.some(({ token }) => fixture.provider.isAccessTokenActive(token)),
+          ),
+        PATIENCE,
+      )
+      .toBe(false);
+
+    // The provider has rotated every refresh token, and its responses are on their way.
+    const held = fixture.provider.faults.hold('token', 'after');
+    const calls = people.map((person) => person.fetch('/api/one').catch(() => undefined));
+    await expect
+      .poll(() => fixture.provider.tokenCalls({ grant: 'refresh_token' }), PATIENCE)
+      .toBe(people.length);
+    program.killAlone();
+    await expect.poll(() => isRunning(program.pid), PATIENCE).toBe(false);
+    held.release();
+    await Promise.all(calls);
+    await expect.poll(() => workers.filter(isRunning), PATIENCE).toEqual([]);
+
+    const successor = await fixture.start({ replicaOf: program });
+    for (const person of people) {
+      const browser = fixture.browser(successor, { like: person });
+      expect((await browser.fetch('/api/two')).status).toBe(200);
+    }
+    expect(fixture.provider.families.map(({ alive }) => alive)).toEqual(people.map(() => true));
+  });
+
+  it('replaces a killed worker while the other workers continue', async () => {
+    const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
     const held: Behaviour = async (_request, response) => {
@@ -87,7 +133,7 @@ describe('several workers', () => {
       await gate.promise;
       response.end('done');
     };
-    stage.upstream.respond(held);
+    fixture.upstream.respond(held);
     const calls = browsersOf(alice, 4 * WORKERS).map((browser) =>
       browser.fetch('/api/slow').then(
         ({ status }) => status,
@@ -100,7 +146,7 @@ describe('several workers', () => {
     if (victim === undefined) throw new Error('the program has no worker');
     process.kill(victim, 'SIGKILL');
     await program.waitForOutput((text) =>
-      text.includes('"a worker ended and is replaced"') ? text : undefined,
+      text.includes('"a worker exited; starting a replacement"') ? text : undefined,
     );
     gate.resolve();
     const outcomes = await Promise.all(calls);
@@ -108,7 +154,7 @@ describe('several workers', () => {
     // A connection that the dead worker held is lost; the others are served to the end.
     expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(WORKERS);
 
-    stage.upstream.respond(async (_request, response) => void response.end('done'));
+    fixture.upstream.respond(async (_request, response) => void response.end('done'));
     await expect.poll(async () => (await workersOf(program)).length, PATIENCE).toBe(WORKERS);
     expect(await workersOf(program)).not.toContain(victim);
     for (const browser of browsersOf(alice, 4 * WORKERS))
@@ -116,11 +162,11 @@ describe('several workers', () => {
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  it('finish what they have in flight at SIGTERM, and the program ends well', async () => {
-    const alice = await stage.signedIn(program);
+  it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
+    const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();
     let arrived = 0;
-    stage.upstream.respond(async (_request, response) => {
+    fixture.upstream.respond(async (_request, response) => {
       arrived += 1;
       await gate.promise;
       response.end('done');
@@ -135,13 +181,13 @@ describe('several workers', () => {
     expect(program.stdout().match(/"msg":"stopped"/g)).toHaveLength(WORKERS + 1);
   });
 
-  it('are read anew or stopped while one is still starting, without harm to it', async () => {
+  it('reloads or stops without harm while a worker is still starting', async () => {
     // Workers after the first take long to start.
     const module = encodeURIComponent(`
       import cluster from 'node:cluster';
       if (cluster.worker?.id > ${WORKERS}) await new Promise((go) => setTimeout(go, 3000));
     `);
-    program = await stage.start({
+    program = await fixture.start({
       config: { workers: WORKERS },
       env: { NODE_OPTIONS: `--import=data:text/javascript,${module}` },
     });
@@ -156,14 +202,14 @@ describe('several workers', () => {
 
     await replaceOne();
     program.signal('SIGHUP');
-    await expect.poll(() => countOf('session secrets read anew'), PATIENCE).toBe(WORKERS + 1);
+    await expect.poll(() => countOf('session secrets reloaded'), PATIENCE).toBe(WORKERS + 1);
     await replaceOne();
     program.signal('SIGTERM');
     expect(await program.exit).toEqual({ code: 0, signal: null });
-    expect(countOf('a worker ended and is replaced')).toBe(2);
+    expect(countOf('a worker exited; starting a replacement')).toBe(2);
   });
 
-  it('end with the process that keeps them, however that ends', async () => {
+  it('ends its workers when the supervisor is killed', async () => {
     const workers = await workersOf(program);
     process.kill(program.pid, 'SIGKILL');
     await program.exit;
@@ -178,7 +224,7 @@ describe('several workers', () => {
   });
 });
 
-it('a program whose workers cannot listen ends, and says why', async () => {
+it('a gateway whose workers cannot listen exits with an error that names the cause', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));
   const address = taken.address();
@@ -188,11 +234,11 @@ baseUrl: http://127.0.0.1:${port}
 listen: 127.0.0.1:${port}
 admin: { listen: '127.0.0.1:0' }
 workers: 2
-provider: { type: oidc, issuer: '${stage.provider.issuer}', clientId: web, clientSecret: secret }
-session: { store: '${stage.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
+provider: { type: oidc, issuer: '${fixture.provider.issuer}', clientId: web, clientSecret: secret }
+session: { store: '${fixture.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
 `);
   taken.close();
   expect(code).toBe(1);
   expect(stdout).toContain('EADDRINUSE');
-  expect(stdout).toContain('a worker ended before it could serve');
+  expect(stdout).toContain('a worker exited before it was ready');
 });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 
@@ -12,7 +12,7 @@ const LINES = 8;
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const FORM = 'application/x-www-form-urlencoded';
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 let lines: Line[];
 /** Logout tokens about Alice, which end her session if they are taken; they are only ever sent changed. */
 let aboutAlice: string[];
@@ -23,8 +23,8 @@ type Claims = Record<string, unknown>;
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 const rightClaims = (): Claims => ({
-  iss: rig.provider.issuer,
-  aud: rig.provider.client.id,
+  iss: testGateway.provider.issuer,
+  aud: testGateway.provider.client.id,
   iat: nowSeconds(),
   exp: nowSeconds() + 120,
   jti: randomUUID(),
@@ -33,24 +33,24 @@ const rightClaims = (): Claims => ({
 });
 
 beforeAll(async () => {
-  rig = await openRig({ config: { rateLimit: { backchannelLogout: 0 } } });
-  await rig.agent.signIn('/', { loginHint: 'alice' });
-  const sid = rig.provider.families[0]?.grant.sid;
+  testGateway = await openTestGateway({ config: { rateLimit: { backchannelLogout: 0 } } });
+  await testGateway.agent.signIn('/', { loginHint: 'alice' });
+  const sid = testGateway.provider.families[0]?.grant.sid;
   const ofAlice: Claims[] = [{ sub: 'alice' }, { sub: 'alice', sid }, { sub: undefined, sid }];
   aboutAlice = await Promise.all(
-    ofAlice.map((owner) => rig.provider.sign({ ...rightClaims(), ...owner }, 'logout+jwt')),
+    ofAlice.map((owner) => testGateway.provider.sign({ ...rightClaims(), ...owner }, 'logout+jwt')),
   );
   others = [
-    ...rig.provider.secrets(['id_token', 'access_token']),
-    await rig.provider.sign({ ...rightClaims(), sub: 'alice' }, 'JWT'),
-    await rig.provider.sign({ ...rightClaims(), sub: 'alice', nonce: 'n' }, 'logout+jwt'),
+    ...testGateway.provider.secrets(['id_token', 'access_token']),
+    await testGateway.provider.sign({ ...rightClaims(), sub: 'alice' }, 'JWT'),
+    await testGateway.provider.sign({ ...rightClaims(), sub: 'alice', nonce: 'n' }, 'logout+jwt'),
   ];
-  lines = Array.from({ length: LINES }, () => openLine(rig.gateway.port));
+  lines = Array.from({ length: LINES }, () => openLine(testGateway.gateway.port));
 });
 
 afterAll(async () => {
   for (const line of lines) line.close();
-  await rig.close();
+  await testGateway.close();
 });
 
 const oddValue = () =>
@@ -70,11 +70,14 @@ const oddValue = () =>
       'nobody',
       ...gadgets,
     ),
-    fc.constantFrom<unknown>(rig.provider.issuer, `${rig.provider.issuer}/`, rig.provider.client.id, [
-      rig.provider.client.id,
-    ]),
     fc.constantFrom<unknown>(
-      [rig.provider.client.id, 'other'],
+      testGateway.provider.issuer,
+      `${testGateway.provider.issuer}/`,
+      testGateway.provider.client.id,
+      [testGateway.provider.client.id],
+    ),
+    fc.constantFrom<unknown>(
+      [testGateway.provider.client.id, 'other'],
       { [EVENT]: null },
       { [EVENT]: [] },
       { [EVENT]: { a: 1 } },
@@ -181,11 +184,11 @@ const notices = (): fc.Arbitrary<Notice> =>
 /** Whether claims are those of a logout token for us, as one reads section 2.6 of the standard. */
 function isRight(claims: Claims): boolean {
   const { iss, aud, iat, exp, jti, events, sub, sid, nbf } = claims;
-  const client = rig.provider.client.id;
+  const client = testGateway.provider.client.id;
   const isText = (value: unknown) => typeof value === 'string' && value !== '';
   const event: unknown = Object(events)[EVENT];
   return (
-    iss === rig.provider.issuer &&
+    iss === testGateway.provider.issuer &&
     (aud === client || (Array.isArray(aud) && aud.length === 1 && aud[0] === client)) &&
     typeof iat === 'number' &&
     Math.abs(nowSeconds() - iat) < 670 &&
@@ -203,9 +206,9 @@ function isRight(claims: Claims): boolean {
   );
 }
 
-describe('whatever is posted as a logout token', () => {
-  it('is taken only if it is one, ends nobody else, and is refused otherwise, never by 5xx (standards: D9–D18, D21)', async () => {
-    const { host } = new URL(rig.gateway.url);
+describe('a fuzzed body posted to the back-channel logout endpoint', () => {
+  it('is accepted only if it is a valid logout token, ends only its own sessions and never causes a 5xx response (standards: D9–D18, D21)', async () => {
+    const { host } = new URL(testGateway.gateway.url);
     let taken = 0;
     const post = async (at: number, type: string, body: string) => {
       const line = lines[at];
@@ -230,7 +233,7 @@ describe('whatever is posted as a logout token', () => {
       // What is sent is what JSON makes of the claims.
       const edited = { ...rightClaims(), ...Object.fromEntries(notice.edits) };
       const claims = JSON.parse(JSON.stringify(edited)) as Claims;
-      const token = await rig.provider.sign(claims, 'logout+jwt');
+      const token = await testGateway.provider.sign(claims, 'logout+jwt');
       const status = await post(at, FORM, `${new URLSearchParams({ logout_token: token })}`);
       const isTaken = status === 200;
       if (isTaken) taken += 1;
@@ -244,7 +247,7 @@ describe('whatever is posted as a logout token', () => {
       extent({ short: 30, long: 12_800 }),
     );
     expect(taken).toBeGreaterThan(0);
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
-    expect(rig.gateway.logs()).not.toContain('unexpected error');
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
+    expect(testGateway.gateway.logs()).not.toContain('unexpected error');
   });
 });

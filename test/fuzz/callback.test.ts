@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
 import { authorize, beginLogin } from '../../testkit/login-steps.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 
@@ -14,26 +14,26 @@ const LOGINS = 20;
 /** A login that waits for its callback: what the provider sent along, and the cookie that binds it to the browser. */
 type Waiting = { cookie: string; parameters: [name: string, value: string][]; redeemed: boolean };
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 let lines: Line[];
 let waiting: Waiting[];
 
 beforeAll(async () => {
-  rig = await openRig({ config: { rateLimit: { callback: 0 } } });
+  testGateway = await openTestGateway({ config: { rateLimit: { callback: 0 } } });
   waiting = [];
   for (let login = 0; login < LOGINS; login += 1) {
-    const agent = rig.browser();
+    const agent = testGateway.browser();
     const begun = await beginLogin(agent);
     const callback = await authorize(agent, begun);
     const [cookie = ''] = begun.response.setCookies.map((line) => line.split(';', 1)[0]);
     waiting.push({ cookie, parameters: [...callback.searchParams], redeemed: false });
   }
-  lines = Array.from({ length: LINES }, () => openLine(rig.gateway.port));
+  lines = Array.from({ length: LINES }, () => openLine(testGateway.gateway.port));
 });
 
 afterAll(async () => {
   for (const line of lines) line.close();
-  await rig.close();
+  await testGateway.close();
 });
 
 /** A callback that somebody may send: a query as it stands in the target, and the login cookies sent along. */
@@ -51,8 +51,8 @@ const anyValue = () =>
       ...gadgets,
       'access_denied',
       'login_required',
-      rig.provider.issuer,
-      `${rig.provider.issuer}/`,
+      testGateway.provider.issuer,
+      `${testGateway.provider.issuer}/`,
     ),
     fc.string({ maxLength: 30 }),
   );
@@ -117,9 +117,9 @@ function rightful({ query, cookies }: Callback): Waiting | undefined {
   );
 }
 
-describe('whatever comes to the callback', () => {
-  it('signs in by what the provider sent to this browser, once, and is refused otherwise, never by 5xx (standards: B2, B7, B9)', async () => {
-    const { host } = new URL(rig.gateway.url);
+describe('a fuzzed request to the callback', () => {
+  it('signs in only with what the provider sent to this browser, only once, and never causes a 5xx response (standards: B2, B7, B9)', async () => {
+    const { host } = new URL(testGateway.gateway.url);
     let finished = 0;
     const send = async (at: number, callback: Callback) => {
       const line = lines[at];
@@ -144,6 +144,6 @@ describe('whatever comes to the callback', () => {
     );
     expect(finished).toBeGreaterThan(0);
     expect(finished).toBe(waiting.filter(({ redeemed }) => redeemed).length);
-    expect(rig.gateway.logs()).not.toContain('unexpected error');
+    expect(testGateway.gateway.logs()).not.toContain('unexpected error');
   });
 });

@@ -127,8 +127,8 @@ afterAll(async () => {
   assert.deepEqual(warnings, []);
 });
 
-describe('whatever stands in a configuration', () => {
-  it('is read or refused with problems that show no secret, if it is text', () => {
+describe('a fuzzed configuration', () => {
+  it('is accepted or rejected with problems that show no secret when it is text', () => {
     fc.assert(
       fc.property(fc.oneof(rewritten, mutated(texts)), (text) => {
         expectConfigOrProblems(() => load(text), text.split(/\r\n|\r|\n/).length);
@@ -137,7 +137,7 @@ describe('whatever stands in a configuration', () => {
     );
   });
 
-  it('is read or refused with problems, if it is data', () => {
+  it('is accepted or rejected with problems when it is a data structure', () => {
     const keys = schemaKeys().map(({ path }) => path.split('.'));
     const base = () => ({
       baseUrl: 'https://app.example.com',
@@ -160,7 +160,7 @@ describe('whatever stands in a configuration', () => {
     );
   });
 
-  it('is read or refused with problems, if it is anything at all', () => {
+  it('is accepted or rejected with problems when it is any value at all', () => {
     fc.assert(
       fc.property(fc.anything(), (input) => expectConfigOrProblems(() => parseConfig(input), 1)),
       extent({ short: 300, long: 20_000 }),

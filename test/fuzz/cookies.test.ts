@@ -4,6 +4,7 @@ import { beforeAll, describe, it } from 'vitest';
 import { createLoginCookies } from '../../src/auth/login-cookies.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../src/crypto/sealed-cookie.ts';
+import { createMemoryStore } from '../../src/sessions/store/memory-store.ts';
 import { createTickets } from '../../src/sessions/ticket.ts';
 import { cookieNamesStartingWith, readCookie } from '../../src/sessions/cookie.ts';
 import { extent } from '../../testkit/fuzz.ts';
@@ -15,7 +16,13 @@ const keyRing = createKeyRing(['the-newest-secret-of-32-characters', 'an-older-s
 const seals = createSealedCookies(keyRing, 'session-cookie');
 const loginSeals = createSealedCookies(keyRing, 'login-cookie');
 const openTickets = () => createTickets({ seals, secure: true, sameSite: 'strict', remembered: 10 });
-const loginCookies = createLoginCookies({ seals: loginSeals, secure: true, clock: () => 1_000_000 });
+const loginCookies = createLoginCookies({
+  seals: loginSeals,
+  store: createMemoryStore({ clock: () => 1_000_000 }),
+  defaultReturnTo: '/',
+  secure: true,
+  clock: () => 1_000_000,
+});
 
 /** A good ticket and a good login cookie, and seals that open but are neither: of other keys, purposes and contents. */
 let ticket: string;
@@ -28,7 +35,7 @@ beforeAll(async () => {
   ticket = valueOf(issued.setCookie);
   ticketKey = issued.key;
   const attempt = { issuer: 'https://login.example.com', state: STATE, nonce: 'n', codeVerifier: 'v' };
-  const [line = ''] = await loginCookies.keep({ ...attempt, returnTo: '/', startedAtMs: 999_000 }, undefined);
+  const [line = ''] = await loginCookies.set({ ...attempt, returnTo: '/', startedAtMs: 999_000 }, undefined);
   login = { name: line.slice(0, line.indexOf('=')), value: valueOf(line) };
   const foreign = createSealedCookies(
     createKeyRing(['another-secret-of-32-characters...']),
@@ -71,6 +78,8 @@ const names = () =>
       'coatcheck',
       NAME.toLowerCase(),
       ` ${NAME}`,
+      `\u00a0${NAME}`,
+      `${NAME}\u0085`,
       `${NAME}x`,
       '',
       '__proto__',
@@ -89,16 +98,18 @@ const headers = () =>
     )
     .map(([pairs, separator, equals]) => pairs.map((pair) => pair.join(equals)).join(separator));
 
+/** What browsers strip around a name and a value (RFC 6265bis, section 5.6), and nothing else of white space. */
+const strip = (text: string) => text.replace(/^[ \t]+|[ \t]+$/g, '');
+
 /** The values of one name, as a reader has them who knows nothing of this program. */
 const valuesIn = (header: string, name: string) =>
   header
     .split(';')
-    .map((part) => part.trim())
-    .filter((part) => part.includes('=') && part.slice(0, part.indexOf('=')).trim() === name)
-    .map((part) => part.slice(part.indexOf('=') + 1).trim());
+    .filter((part) => part.includes('=') && strip(part.slice(0, part.indexOf('='))) === name)
+    .map((part) => strip(part.slice(part.indexOf('=') + 1)));
 
-describe('whatever stands in a Cookie header', () => {
-  it('opens a session only by its ticket, once or in agreement, and never fails (standards: E3, E9)', async () => {
+describe('a fuzzed Cookie header', () => {
+  it('opens a session only by its ticket, sent once or in agreeing copies, and never throws (standards: E3, E9)', async () => {
     await fc.assert(
       fc.asyncProperty(headers(), async (header) => {
         const reading = await openTickets().read(header);
@@ -111,7 +122,7 @@ describe('whatever stands in a Cookie header', () => {
     );
   });
 
-  it('finds a login only by its cookie, and never fails (standards: B2, B7)', async () => {
+  it('finds a login attempt only by its own cookie and never throws (standards: B2, B7)', async () => {
     await fc.assert(
       fc.asyncProperty(
         headers(),
@@ -124,14 +135,14 @@ describe('whatever stands in a Cookie header', () => {
             assert.ok(header.includes(login.value));
           }
           if (found !== undefined) assert.equal(state, STATE);
-          for (const line of loginCookies.drop(state, header)) assert.match(line, /^[^\s;,="]+=; Path=\/; /);
+          for (const line of loginCookies.clear(state, header)) assert.match(line, /^[^\s;,="]+=; Path=\/; /);
         },
       ),
       extent({ short: 1_000, long: 100_000 }),
     );
   });
 
-  it('is read as any reader reads it (standards: E9)', () => {
+  it('is parsed as a reference parser parses it (standards: E9)', () => {
     fc.assert(
       fc.property(headers(), names(), (header, name) => {
         const reading = readCookie(header, name);

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { controlledStream, cutMidBody } from '../../testkit/upstream/streams.ts';
-import { type Stage, openStage } from './proxy/fixture.ts';
+import { type Fixture, openFixture } from './proxy/fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [{ path: '/hasty', timeout: { headers: '300ms', idle: '300ms' } }],
   });
 });
-beforeEach(() => stage.reset());
-afterAll(() => stage.close());
+beforeEach(() => fixture.reset());
+afterAll(() => fixture.close());
 
 type Line = { msg: string; path?: string; requestId?: string; level: string } & Record<string, unknown>;
 
 /** The lines of the log about the request to a path, once its answer is over. */
 async function linesOf(path: string): Promise<Line[]> {
   const all = () =>
-    stage.gateway
+    fixture.gateway
       .logs()
       .trim()
       .split('\n')
@@ -29,54 +29,54 @@ async function linesOf(path: string): Promise<Line[]> {
 }
 
 async function countOf(labels: string): Promise<number> {
-  const text = await (await fetch(`${stage.gateway.adminUrl}/metrics`)).text();
+  const text = await (await fetch(`${fixture.gateway.adminUrl}/metrics`)).text();
   const line = text.split('\n').find((each) => each.startsWith(`coatcheck_http_requests_total{${labels}}`));
   return Number(line?.split(' ')[1] ?? 0);
 }
 
-describe('a request whose client goes', () => {
-  it('before the answer has begun is one of status 499', async () => {
+describe('a request whose client disconnects', () => {
+  it('is logged and counted with status 499 when no response has begun', async () => {
     const { promise: came, resolve } = Promise.withResolvers<void>();
-    stage.upstream.respond(() => resolve());
-    const connection = await stage.open();
-    connection.write(stage.head('GET /api/gone HTTP/1.1'));
+    fixture.upstream.respond(() => resolve());
+    const connection = await fixture.open();
+    connection.write(fixture.head('GET /api/gone HTTP/1.1'));
     await came;
     connection.close();
     expect(await linesOf('/api/gone')).toMatchObject([{ level: 'info', msg: 'request', status: 499 }]);
     expect(await countOf('route="/api",method="GET",status="499"')).toBe(1);
   });
 
-  it('in the middle of its body, or lets it stand still, is one of status 499, and no fault', async () => {
-    const gone = await stage.open();
-    gone.write(stage.head('POST /api/cut HTTP/1.1', 'Content-Length: 1000') + 'x');
+  it('is logged with status 499 when its body ends early or stalls', async () => {
+    const gone = await fixture.open();
+    gone.write(fixture.head('POST /api/cut HTTP/1.1', 'Content-Length: 1000') + 'x');
     setTimeout(() => gone.close(), 50);
     expect(await linesOf('/api/cut')).toMatchObject([{ msg: 'request', status: 499 }]);
-    const still = await stage.open();
-    still.write(stage.head('POST /hasty/still HTTP/1.1', 'Content-Length: 1000') + 'x');
+    const still = await fixture.open();
+    still.write(fixture.head('POST /hasty/still HTTP/1.1', 'Content-Length: 1000') + 'x');
     await still.ended;
     expect(await linesOf('/hasty/still')).toMatchObject([{ msg: 'request', status: 499 }]);
     still.close();
   });
 
-  it('in the middle of the answer has the status that it was given, and nothing is wrong', async () => {
+  it('is logged with the response status when the client disconnects during the response', async () => {
     const stream = controlledStream();
-    stage.upstream.respond(stream.behaviour);
-    const connection = await stage.open();
-    connection.write(stage.head('GET /api/left HTTP/1.1'));
+    fixture.upstream.respond(stream.behaviour);
+    const connection = await fixture.open();
+    connection.write(fixture.head('GET /api/left HTTP/1.1'));
     await connection.readUntil('\r\n\r\n');
     connection.close();
     expect(await linesOf('/api/left')).toMatchObject([{ msg: 'request', status: 200 }]);
   });
 });
 
-describe('an answer that breaks off', () => {
+describe('a response that ends early', () => {
   it.each([
-    ['is cut', '/api/broken', cutMidBody('chunked'), 'upstream_unreachable'],
-    ['stands still', '/hasty/broken', controlledStream().behaviour, 'upstream_timeout'],
-  ])('because the upstream %s is in the log with the cause', async (_what, path, behaviour, code) => {
-    stage.upstream.respond(behaviour);
-    const connection = await stage.open();
-    connection.write(stage.head(`GET ${path}?secret=canary HTTP/1.1`));
+    ['closes the connection', '/api/broken', cutMidBody('chunked'), 'upstream_unreachable'],
+    ['stalls', '/hasty/broken', controlledStream().behaviour, 'upstream_timeout'],
+  ])('is logged with its cause when the upstream %s', async (_what, path, behaviour, code) => {
+    fixture.upstream.respond(behaviour);
+    const connection = await fixture.open();
+    connection.write(fixture.head(`GET ${path}?secret=canary HTTP/1.1`));
     await connection.ended;
     connection.close();
     const lines = await linesOf(path);
@@ -85,7 +85,7 @@ describe('an answer that breaks off', () => {
     expect(lines).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        msg: 'answer broken off',
+        msg: 'response aborted after its headers were sent',
         err: expect.objectContaining({ code, cause: expect.objectContaining({ type: expect.any(String) }) }),
       }),
     );

@@ -1,44 +1,51 @@
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
-import { tallyOf } from '../../testkit/tally.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
-import { API, BILLING, LIFE, type Market, ORDERS, openMarket } from './multi-audience-setup.ts';
+import {
+  API,
+  BILLING,
+  LIFE,
+  type MultiAudienceSetup,
+  ORDERS,
+  openMultiAudienceSetup,
+} from './multi-audience-setup.ts';
 
-describe('routes with scopes and resources of their own', () => {
+describe('routes with their own scopes or resource', () => {
   let redis: RedisServer;
-  let market: Market;
+  let setup: MultiAudienceSetup;
 
   beforeAll(async () => {
     redis = await startRedis();
   });
   afterAll(() => redis.close());
   beforeEach(async () => {
-    market = await openMarket(redis.url, [
+    setup = await openMultiAudienceSetup(redis.url, [
       { path: '/admin', scopes: ['admin'] },
       { path: '/reports', scopes: ['admin', 'orders.read'] },
       { path: '/archive', resource: ['https://archive.example.test'] },
     ]);
-    await market.rig.agent.signIn();
+    await setup.testGateway.agent.signIn();
   });
   afterEach(async () => {
-    await market.close();
+    await setup.close();
     await redis.command('FLUSHALL');
   });
 
-  const call = async (path: string, agent = market.rig.agent) => (await agent.fetch(path)).status;
+  const call = async (path: string, agent = setup.testGateway.agent) => (await agent.fetch(path)).status;
   const callAll = () => Promise.all([call('/api/one'), call('/orders/one'), call('/billing/one')]);
-  const refreshes = () => market.provider.tokenCalls({ grant: 'refresh_token' });
+  const refreshes = () => setup.provider.tokenCalls({ grant: 'refresh_token' });
   const lastTokens = () =>
-    [market.rig.upstream, market.orders, market.billing].map(({ requests }) => requests.at(-1)?.bearer);
+    [setup.testGateway.upstream, setup.orders, setup.billing].map(({ requests }) => requests.at(-1)?.bearer);
   /** The refresh tokens but the last one, which is waiting for its turn, were all shown once. */
   const expectBalance = () => {
-    const shown = market.provider.books().map(({ presented }) => presented);
+    const shown = setup.provider.tokenLedger().map(({ presented }) => presented);
     expect(shown).toEqual([...shown.slice(0, -1).fill(1), 0]);
-    expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    expect(setup.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   };
 
-  it('each get tokens for them alone, asked for once', async () => {
+  it('each get their own token, which is requested once', async () => {
     for (let round = 0; round < 3; round += 1) expect(await callAll()).toEqual([200, 200, 200]);
     const [api = '', orders = '', billing = ''] = lastTokens();
     expect(decodeJwt(api)).toMatchObject({
@@ -47,17 +54,17 @@ describe('routes with scopes and resources of their own', () => {
     });
     expect(decodeJwt(orders)).toMatchObject({ aud: ORDERS.resource[0], scope: 'orders.read' });
     expect(decodeJwt(billing)).toMatchObject({ aud: BILLING.resource[0], scope: 'billing.read' });
-    expect(market.strays).toEqual([]);
+    expect(setup.strays).toEqual([]);
     expect(refreshes()).toBe(2);
     expectBalance();
   });
 
-  it('keep their tokens while one of them is renewed', async () => {
+  it('keep their tokens while the token of one route is refreshed', async () => {
     await call('/orders/one');
-    market.rig.advance(LIFE / 2);
+    setup.testGateway.advance(LIFE / 2);
     await callAll();
     const [, orders, billing] = lastTokens();
-    market.rig.advance(LIFE / 2);
+    setup.testGateway.advance(LIFE / 2);
     expect(await callAll()).toEqual([200, 200, 200]);
     const [, ordersLater, billingLater] = lastTokens();
     expect(ordersLater).not.toBe(orders);
@@ -65,31 +72,31 @@ describe('routes with scopes and resources of their own', () => {
     expectBalance();
   });
 
-  it('are renewed one after the other when all are over at once, and no refresh token is lost', async () => {
-    const replica = await market.rig.replica();
-    const elsewhere = market.rig.browser({ like: market.rig.agent, at: replica });
+  it('refresh their tokens one at a time when all expire at once so that no refresh token is lost', async () => {
+    const replica = await setup.testGateway.replica();
+    const elsewhere = setup.testGateway.browser({ like: setup.testGateway.agent, at: replica });
     for (let round = 0; round < 5; round += 1) {
       const before = refreshes();
-      const answers = await Promise.all(
-        [market.rig.agent, elsewhere, market.rig.agent, elsewhere].flatMap((agent) =>
+      const responses = await Promise.all(
+        [setup.testGateway.agent, elsewhere, setup.testGateway.agent, elsewhere].flatMap((agent) =>
           [API, ORDERS, BILLING].map(({ path }) => call(`${path}/round-${round}`, agent)),
         ),
       );
-      expect(answers).toEqual(Array(12).fill(200));
+      expect(responses).toEqual(Array(12).fill(200));
       // At first the token of the sign-in is good for one of them.
       expect(refreshes() - before).toBe(round === 0 ? 2 : 3);
       expect(new Set(lastTokens()).size).toBe(3);
-      market.rig.advance(LIFE);
+      setup.testGateway.advance(LIFE);
     }
-    expect(market.provider.maxConcurrentTokenCalls).toBe(1);
-    expect(market.strays).toEqual([]);
+    expect(setup.provider.maxConcurrentTokenCalls).toBe(1);
+    expect(setup.strays).toEqual([]);
     expectBalance();
   });
 
-  it('lose nothing when the token of one of them is revoked early', async () => {
+  it('keep the other tokens when the token of one route is revoked before its expiry', async () => {
     await callAll();
     const before = lastTokens();
-    market.provider.revokeAccessToken(before[1] ?? '');
+    setup.provider.revokeAccessToken(before[1] ?? '');
     expect(await callAll()).toEqual([200, 200, 200]);
     const after = lastTokens();
     expect(after.map((token, at) => token === before[at])).toEqual([true, false, true]);
@@ -100,57 +107,66 @@ describe('routes with scopes and resources of their own', () => {
   it.each([
     ['scope', '/admin/one', 'invalid_scope'],
     ['resource', '/archive/one', 'invalid_target'],
-  ])('ask for a further sign-in when their %s was not granted, and the others go on', async (_what, path) => {
-    const refused = await market.rig.agent.fetch(path);
-    expect(refused.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-    expect(refused.header('www-authenticate')).toBeUndefined();
-    expect(refused.setCookies).toEqual([]);
-    expect(market.rig.upstream.requests).toEqual([]);
-    expect(await callAll()).toEqual([200, 200, 200]);
-    market.rig.advance(LIFE);
-    expect(await callAll()).toEqual([200, 200, 200]);
-    expect(await call(path)).toBe(401);
-    expect(market.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
-  });
+  ])(
+    'respond 401 step_up_required when their %s is not granted while the other routes keep working',
+    async (_what, path) => {
+      const refused = await setup.testGateway.agent.fetch(path);
+      expect(refused.json()).toMatchObject({
+        status: 401,
+        code: 'step_up_required',
+        loginUrl: '/auth/login',
+      });
+      expect(refused.header('www-authenticate')).toBeUndefined();
+      expect(refused.setCookies).toEqual([]);
+      expect(setup.testGateway.upstream.requests).toEqual([]);
+      expect(await callAll()).toEqual([200, 200, 200]);
+      setup.testGateway.advance(LIFE);
+      expect(await callAll()).toEqual([200, 200, 200]);
+      expect(await call(path)).toBe(401);
+      expect(setup.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    },
+  );
 
-  it('that were not granted do not use up the refreshes of the others, nor ask at every call', async () => {
-    const limited = await openMarket(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
-    await limited.rig.agent.signIn();
-    const answers = Array.from({ length: 100 }, () => limited.rig.agent.fetch('/admin/one'));
-    expect(tallyOf((await Promise.all(answers)).map(({ status }) => status))).toEqual({ 401: 100 });
-    for (let more = 0; more < 50; more += 1) await limited.rig.agent.fetch('/admin/one');
+  it('whose scope is not granted cause one token request for many calls and leave the refresh limit to other routes', async () => {
+    const limited = await openMultiAudienceSetup(redis.url, [{ path: '/admin', scopes: ['admin'] }]);
+    await limited.testGateway.agent.signIn();
+    const responses = Array.from({ length: 100 }, () => limited.testGateway.agent.fetch('/admin/one'));
+    expect(countOccurrences((await Promise.all(responses)).map(({ status }) => status))).toEqual({
+      401: 100,
+    });
+    for (let more = 0; more < 50; more += 1) await limited.testGateway.agent.fetch('/admin/one');
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
-    limited.rig.advance(LIFE);
-    expect((await limited.rig.agent.fetch('/orders/one')).status).toBe(200);
+    limited.testGateway.advance(LIFE);
+    expect((await limited.testGateway.agent.fetch('/orders/one')).status).toBe(200);
     // What was not granted may be by now: it is asked for again after a while.
-    expect((await limited.rig.agent.fetch('/admin/one')).status).toBe(401);
+    expect((await limited.testGateway.agent.fetch('/admin/one')).status).toBe(401);
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(3);
     await limited.close();
   });
 
-  it('take what a narrower answer gives, ask once, and leave it to the API what that is good for (standards: G3)', async () => {
-    market.provider.narrow = (granted, asked) => asked.filter((scope) => granted.includes(scope));
+  it('use a token with fewer scopes than requested, request it once and pass on the 403 of the API (standards: G3)', async () => {
+    setup.provider.narrow = (granted, asked) => asked.filter((scope) => granted.includes(scope));
     const challenge = 'Bearer error="insufficient_scope", scope="admin"';
-    market.rig.upstream.respond(status(403, { 'www-authenticate': challenge }));
+    setup.testGateway.upstream.respond(status(403, { 'www-authenticate': challenge }));
     for (let round = 0; round < 5; round += 1) {
-      const answer = await market.rig.agent.fetch('/reports/one');
-      expect(answer.status).toBe(403);
-      expect(answer.header('www-authenticate')).toBe(challenge);
+      const response = await setup.testGateway.agent.fetch('/reports/one');
+      expect(response.status).toBe(403);
+      expect(response.header('www-authenticate')).toBe(challenge);
     }
-    const { bearer = '' } = market.rig.upstream.requests.at(-1) ?? {};
+    const { bearer = '' } = setup.testGateway.upstream.requests.at(-1) ?? {};
     expect(decodeJwt(bearer)['scope']).toBe('orders.read');
     expect(refreshes()).toBe(1);
     expectBalance();
   });
 
-  it('end together when the provider rejects the refresh token for one of them', async () => {
+  it('respond 401 session_expired together when the provider rejects the refresh token', async () => {
     await callAll();
-    market.provider.invalidateSession({ user: 'alice' });
-    market.rig.advance(LIFE);
-    const answers = await Promise.all(
-      [API, ORDERS, BILLING].map(({ path }) => market.rig.agent.fetch(`${path}/x`)),
+    setup.provider.invalidateSession({ user: 'alice' });
+    setup.testGateway.advance(LIFE);
+    const responses = await Promise.all(
+      [API, ORDERS, BILLING].map(({ path }) => setup.testGateway.agent.fetch(`${path}/x`)),
     );
-    for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'session_expired' });
+    for (const response of responses) expect(response.json()).toMatchObject({ code: 'session_expired' });
     expect(await call('/orders/one')).toBe(401);
   });
 });

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { RunningGateway } from '../../testkit/gateway.ts';
 import { type RedisServer, startRedis } from '../../testkit/redis-server.ts';
-import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway, RigOptions } from '../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
+import type { TestGateway, TestGatewayOptions } from '../../testkit/test-gateway.ts';
 import { status } from '../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */
@@ -12,21 +12,21 @@ const LIFE = 300_000;
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis.close());
 
-/** Opens a rig for a test, with somebody signed in. */
-async function open(options: RigOptions = {}): Promise<void> {
-  rig = await openTestRig({ store: redis.url, ...options });
-  await rig.agent.signIn();
+/** Opens a test gateway for a test, with somebody signed in. */
+async function open(options: TestGatewayOptions = {}): Promise<void> {
+  testGateway = await openTestGatewayForTest({ store: redis.url, ...options });
+  await testGateway.agent.signIn();
 }
 
 /** The figures of the contract that are not 0, by name and label value, such as `refresh_total refreshed`. */
-async function figures({ adminUrl }: RunningGateway = rig.gateway): Promise<Record<string, number>> {
+async function figures({ adminUrl }: RunningGateway = testGateway.gateway): Promise<Record<string, number>> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text();
   const lines = text.matchAll(
     /^coatcheck_((?:refresh|upstream_401|sessions|store|provider)_\w+)(?:\{\w+="(\w+)"\})? (\S+)$/gm,
@@ -49,14 +49,15 @@ async function outcomes(gateway?: RunningGateway): Promise<Record<string, number
   );
 }
 
-const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
+const call = async (path = '/api/one') => (await testGateway.agent.fetch(path)).status;
 const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
-const revokeToken = () => rig.provider.revokeAccessToken(rig.upstream.requests.at(-1)?.bearer ?? '');
+const revokeToken = () =>
+  testGateway.provider.revokeAccessToken(testGateway.upstream.requests.at(-1)?.bearer ?? '');
 
-describe('the outcomes of refreshes tell of', () => {
-  it('one that was made, and those who joined it', async () => {
+describe('the metrics count as a refresh outcome', () => {
+  it('a successful refresh and the requests that joined it', async () => {
     await open();
-    rig.advance(LIFE);
+    testGateway.advance(LIFE);
     expect(await calls(10)).toEqual(Array(10).fill(200));
     expect(await outcomes()).toEqual({ refreshed: 1, joined: 9 });
     expect(await figures()).toMatchObject({
@@ -65,12 +66,12 @@ describe('the outcomes of refreshes tell of', () => {
     });
   });
 
-  it('one that another process made, and how long that was waited for', async () => {
+  it('a refresh by another process and the time spent waiting for its lock', async () => {
     await open();
-    const replica = await rig.replica();
-    const elsewhere = rig.browser({ like: rig.agent, at: replica });
-    rig.advance(LIFE);
-    const gate = rig.provider.faults.hold('token');
+    const replica = await testGateway.replica();
+    const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
+    testGateway.advance(LIFE);
+    const gate = testGateway.provider.faults.hold('token');
     const here = call();
     await gate.waiting();
     const there = [elsewhere.fetch('/api/two'), elsewhere.fetch('/api/three')];
@@ -86,11 +87,11 @@ describe('the outcomes of refreshes tell of', () => {
     expect(counted).not.toHaveProperty('refresh_duration_seconds_count');
   });
 
-  it('one that the provider could not make, and the next one that it could', async () => {
+  it('a refresh that fails at the provider and the next one that succeeds', async () => {
     await open({ config: { refresh: { retries: 0 } } });
     expect(await figures()).toMatchObject({ provider_up: 1 });
-    rig.advance(LIFE);
-    rig.provider.faults.token = { status: 503, times: 1 };
+    testGateway.advance(LIFE);
+    testGateway.provider.faults.token = { status: 503, times: 1 };
     expect(await call()).toBe(503);
     expect(await outcomes()).toEqual({ kept: 1 });
     expect(await figures()).not.toHaveProperty('provider_up');
@@ -99,7 +100,7 @@ describe('the outcomes of refreshes tell of', () => {
     expect(await figures()).toMatchObject({ provider_up: 1, refresh_duration_seconds_count: 2 });
   });
 
-  it('one that the configuration did not allow so soon', async () => {
+  it('a refresh that exceeds refresh.maxPerMinute', async () => {
     await open({ config: { refresh: { maxPerMinute: 1 } } });
     await call();
     revokeToken();
@@ -109,33 +110,33 @@ describe('the outcomes of refreshes tell of', () => {
     expect(await outcomes()).toEqual({ refreshed: 1, kept: 1 });
   });
 
-  it('one that the provider rejected', async () => {
+  it('a refresh that the provider rejects', async () => {
     await open();
-    rig.provider.invalidateSession({ user: 'alice' });
-    rig.advance(LIFE);
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(LIFE);
     expect(await call()).toBe(401);
     expect(await outcomes()).toEqual({ rejected: 1 });
     expect(await figures()).toMatchObject({ 'sessions_ended_total refresh_rejected': 1, provider_up: 1 });
   });
 
-  it('one that brought the ID token of somebody else', async () => {
+  it('a refresh that returns the ID token of another user', async () => {
     await open();
-    rig.provider.patchIdToken = (claims) => ({ ...claims, sub: 'mallory' });
-    rig.advance(LIFE);
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, sub: 'mallory' });
+    testGateway.advance(LIFE);
     expect(await call()).toBe(401);
     expect(await outcomes()).toEqual({ rejected: 1 });
     expect(await figures()).toMatchObject({ 'sessions_ended_total identity_changed': 1 });
   });
 
   it.each([
-    ['before the provider looked at it', 'before' as const],
-    ['when the new tokens were on their way', 'after' as const],
-  ])('one whose session was signed out %s', async (_what, moment) => {
+    ['before the provider processes it', 'before' as const],
+    ['after the provider processed it', 'after' as const],
+  ])('a refresh whose session is signed out %s', async (_what, moment) => {
     await open();
-    const replica = await rig.replica();
-    const elsewhere = rig.browser({ like: rig.agent, at: replica });
-    rig.advance(LIFE);
-    const gate = rig.provider.faults.hold('token', moment);
+    const replica = await testGateway.replica();
+    const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
+    testGateway.advance(LIFE);
+    const gate = testGateway.provider.faults.hold('token', moment);
     const late = call();
     await gate.waiting();
     expect((await elsewhere.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
@@ -146,18 +147,18 @@ describe('the outcomes of refreshes tell of', () => {
   });
 });
 
-describe('the answers 401 of APIs are counted', () => {
+describe('the metrics count a 401 from an API', () => {
   beforeEach(() => open());
 
-  it('as replayed when the call was sent again', async () => {
+  it('as replayed when the call is sent again', async () => {
     await call();
     revokeToken();
     expect(await calls(5)).toEqual(Array(5).fill(200));
     expect(await figures()).toMatchObject({ 'upstream_401_total replayed': 5, 'refresh_total refreshed': 1 });
   });
 
-  it('as passed when they reach the browser', async () => {
-    rig.upstream.respond(status(401));
+  it('as passed when it reaches the browser', async () => {
+    testGateway.upstream.respond(status(401));
     expect(await call()).toBe(401);
     expect(await figures()).toMatchObject({
       'upstream_401_total replayed': 1,
@@ -171,26 +172,26 @@ describe('the answers 401 of APIs are counted', () => {
     expect(await outcomes()).toEqual({ refreshed: 1 });
   });
 
-  it('as step_up when they ask for a stronger sign-in', async () => {
+  it('as step_up when it asks for a stronger sign-in', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
-    rig.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    testGateway.upstream.respond(status(401, { 'www-authenticate': challenge }));
     expect(await call()).toBe(401);
     expect(await figures()).toMatchObject({ 'upstream_401_total step_up': 1 });
     expect(await outcomes()).toEqual({});
   });
 });
 
-describe('sessions are counted', () => {
-  it('when they start, and by the reason for which they end', async () => {
+describe('the metrics count sessions', () => {
+  it('when they start and by the reason for their end', async () => {
     await open();
-    await rig.agent.signIn();
-    const signedOut = rig.browser();
+    await testGateway.agent.signIn();
+    const signedOut = testGateway.browser();
     await signedOut.signIn();
     await signedOut.fetch('/auth/logout', { method: 'POST' });
-    rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
-    const withoutRefresh = rig.browser();
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    const withoutRefresh = testGateway.browser();
     await withoutRefresh.signIn();
-    rig.advance(LIFE);
+    testGateway.advance(LIFE);
     await withoutRefresh.fetch('/api/one');
     expect(await figures()).toMatchObject({
       sessions_started_total: 4,
@@ -201,8 +202,8 @@ describe('sessions are counted', () => {
   });
 });
 
-describe('an outage of the store', () => {
-  /** Opens a rig on a Redis of its own that keeps its data. */
+describe('the metrics during a store outage', () => {
+  /** Opens a test gateway on a Redis of its own that keeps its data. */
   const openOnOwn = async (cache: { maxAge: string }) => {
     const own = await startRedis({ args: ['--appendonly', 'yes'] });
     onTestFinished(() => own.close());
@@ -210,7 +211,7 @@ describe('an outage of the store', () => {
     return own;
   };
 
-  it('shows in what failed, and in store_up until it is over', async () => {
+  it('count the failed operations and show store_up as 0 until recovery', async () => {
     const own = await openOnOwn({ maxAge: '0s' });
     expect(await figures()).toMatchObject({ store_up: 1 });
     await own.stop();
@@ -225,10 +226,10 @@ describe('an outage of the store', () => {
     expect(await figures()).toMatchObject({ store_up: 1 });
   });
 
-  it('in the middle of a refresh shows in the lock that could not be had, and the session is kept', async () => {
+  it('count a failed lock acquisition and keep the session during a refresh', async () => {
     const own = await openOnOwn({ maxAge: '1h' });
     await call();
-    rig.advance(LIFE);
+    testGateway.advance(LIFE);
     own.pause();
     expect(await call()).toBe(503);
     own.resume();

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { type Behaviour, requireToken } from '../../testkit/upstream/behaviours.ts';
 
@@ -16,8 +16,8 @@ export const BILLING = {
 export const API = { path: '/api', audience: 'https://api.example.test' };
 
 /** A gateway with routes of three audiences, each to an API of its own that tells whose the token is. */
-export type Market = {
-  rig: TestGateway;
+export type MultiAudienceSetup = {
+  testGateway: TestGateway;
   provider: FakeProvider;
   orders: Upstream;
   billing: Upstream;
@@ -27,12 +27,15 @@ export type Market = {
 };
 
 /** Opens a gateway, with further routes to the API of the tokens of the sign-in. */
-export async function openMarket(store: string, routes: Record<string, unknown>[] = []): Promise<Market> {
+export async function openMultiAudienceSetup(
+  store: string,
+  routes: Record<string, unknown>[] = [],
+): Promise<MultiAudienceSetup> {
   const resources = [...ORDERS.resource, ...BILLING.resource];
   const provider = await startFakeProvider({ resources });
   const [orders, billing] = await Promise.all([startUpstream(), startUpstream()]);
   const strays: string[] = [];
-  const rig = await openRig({
+  const testGateway = await openTestGateway({
     store,
     provider,
     config: {
@@ -56,17 +59,17 @@ export async function openMarket(store: string, routes: Record<string, unknown>[
     };
     return requireToken(provider.isAccessTokenActive, tell);
   };
-  rig.upstream.respond(serve(API.audience));
+  testGateway.upstream.respond(serve(API.audience));
   orders.respond(serve(ORDERS.resource[0], 'orders.read'));
   billing.respond(serve(BILLING.resource[0], 'billing.read'));
   return {
-    rig,
+    testGateway,
     provider,
     orders,
     billing,
     strays,
     close: async () => {
-      await rig.close();
+      await testGateway.close();
       await Promise.all([orders.close(), billing.close()]);
     },
   };

@@ -3,86 +3,90 @@ import { valuesOf } from '../../testkit/header-list.ts';
 import { beginLogin } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
 import type { RawResponse } from '../../testkit/raw-response.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];
 const OWN = ['Sec-Fetch-Site: same-origin'];
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** The session cookie, as in a Cookie field. */
 let ticket: string;
 
 beforeAll(async () => {
-  rig = await openRig({ baseUrl: `https://${HOST}` });
-  await rig.agent.signIn();
-  ticket = `__Host-Http-coatcheck=${rig.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
+  testGateway = await openTestGateway({ baseUrl: `https://${HOST}` });
+  await testGateway.agent.signIn();
+  ticket = `__Host-Http-coatcheck=${testGateway.agent.cookies.get('__Host-Http-coatcheck')?.value}`;
 });
 
-afterAll(() => rig.close());
+afterAll(() => testGateway.close());
 
 function send(requestLine: string, fields: readonly string[] = [], host = HOST): Promise<RawResponse> {
   const head = [`${requestLine} HTTP/1.1`, `Host: ${host}`, ...fields, '', ''];
-  return rawRequest(rig.gateway.port, head.join('\r\n'));
+  return rawRequest(testGateway.gateway.port, head.join('\r\n'));
 }
 
 /** An answer of every kind that the gateway gives by itself. */
-const answers: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
-  ['the way to the provider', 302, () => send('GET /auth/login', NAVIGATION)],
+const responses: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
+  ['a login by navigation', 302, () => send('GET /auth/login', NAVIGATION)],
   ['a login by fetch', 400, () => send('GET /auth/login', ['Sec-Fetch-Mode: cors'])],
-  ['a callback that is none', 400, () => send('GET /auth/callback', NAVIGATION)],
-  ['nobody', 200, () => send('GET /auth/session')],
-  ['a person', 200, () => send('GET /auth/session', [`Cookie: ${ticket}`])],
-  ['a cookie that is no ticket', 200, () => send('GET /auth/session', ['Cookie: __Host-Http-coatcheck=x'])],
+  ['an invalid callback', 400, () => send('GET /auth/callback', NAVIGATION)],
+  ['a session request without a session', 200, () => send('GET /auth/session')],
+  ['a session request with a session', 200, () => send('GET /auth/session', [`Cookie: ${ticket}`])],
+  [
+    'a session request with an invalid cookie',
+    200,
+    () => send('GET /auth/session', ['Cookie: __Host-Http-coatcheck=x']),
+  ],
   ['a sign-out by fetch', 200, () => send('POST /auth/logout', OWN)],
   ['a sign-out by a form', 303, () => send('POST /auth/logout', [...OWN, 'Sec-Fetch-Mode: navigate'])],
-  ['a sign-out from elsewhere', 403, () => send('POST /auth/logout', ['Sec-Fetch-Site: cross-site'])],
+  ['a sign-out from another site', 403, () => send('POST /auth/logout', ['Sec-Fetch-Site: cross-site'])],
   ['a method that is not allowed', 405, () => send('GET /auth/logout')],
-  ['no such endpoint', 404, () => send('GET /auth/nothing')],
-  ['no such page', 404, () => send('GET /nothing')],
+  ['an unknown endpoint', 404, () => send('GET /auth/nothing')],
+  ['an unknown page', 404, () => send('GET /nothing')],
   ['a call without a session', 401, () => send('GET /api/one', OWN)],
   [
-    'a call with one that is over',
+    'a call with an ended session',
     401,
     () => send('GET /api/one', [...OWN, 'Cookie: __Host-Http-coatcheck=x']),
   ],
-  ['a call from elsewhere', 403, () => send('GET /api/one', ['Sec-Fetch-Site: cross-site'])],
-  ['a path that climbs', 400, () => send('GET /api/../one')],
-  ['another host', 421, () => send('GET /', [], 'evil.example')],
-  ['TRACE', 405, () => send('TRACE /')],
+  ['a call from another site', 403, () => send('GET /api/one', ['Sec-Fetch-Site: cross-site'])],
+  ['a path with dot segments', 400, () => send('GET /api/../one')],
+  ['a request for another host', 421, () => send('GET /', [], 'evil.example')],
+  ['a TRACE request', 405, () => send('TRACE /')],
 ];
 
-describe.each(answers)('the answer about %s', (_what, status, ask) => {
-  let answer: RawResponse;
+describe.each(responses)('the response to %s', (_what, status, ask) => {
+  let response: RawResponse;
 
   beforeAll(async () => {
-    answer = await ask();
+    response = await ask();
   });
 
-  it('is kept by no cache (standards: E21)', () => {
-    expect(answer.status).toBe(status);
-    expect(valuesOf(answer.headers, 'cache-control')).toEqual(['no-store']);
+  it('has Cache-Control no-store (standards: E21)', () => {
+    expect(response.status).toBe(status);
+    expect(valuesOf(response.headers, 'cache-control')).toEqual(['no-store']);
   });
 
-  it('has the headers that keep it harmless (standards: E22)', () => {
-    const policy = answer.header('content-security-policy') ?? '';
-    expect(policy.split(';')).toEqual(
+  it('has the security headers (standards: E22)', () => {
+    const policy = response.header('content-security-policy') ?? '';
+    expect(policy.split('; ')).toEqual(
       expect.arrayContaining(["default-src 'none'", "frame-ancestors 'none'"]),
     );
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    expect(answer.header('x-frame-options')).toBe('DENY');
-    expect(answer.header('referrer-policy')).toBe('no-referrer');
-    expect(answer.header('strict-transport-security')).toBe('max-age=63072000');
-    expect(answer.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
-    const told = answer.headers.map(([name]) => name.toLowerCase());
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('x-frame-options')).toBe('DENY');
+    expect(response.header('referrer-policy')).toBe('no-referrer');
+    expect(response.header('strict-transport-security')).toBe('max-age=63072000');
+    expect(response.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    const told = response.headers.map(([name]) => name.toLowerCase());
     expect(
       told.filter((name) => /^(?:server|x-powered-by|www-authenticate|access-control-.*)$/.test(name)),
     ).toEqual([]);
   });
 
-  it('sets each cookie once, for this host alone and out of reach of scripts (standards: A4–A8, E10, E11)', () => {
-    const lines = valuesOf(answer.headers, 'set-cookie');
+  it('sets each cookie at most once, for this host only, Secure and HttpOnly (standards: A4–A8, E10, E11)', () => {
+    const lines = valuesOf(response.headers, 'set-cookie');
     const names = lines.map((line) => line.split('=', 1)[0]);
     expect(new Set(names).size).toBe(names.length);
     for (const line of lines) {
@@ -94,7 +98,7 @@ describe.each(answers)('the answer about %s', (_what, status, ask) => {
   });
 });
 
-it('refuses upgrades by answers that no cache keeps either (standards: E21)', async () => {
+it('the response to a rejected upgrade has Cache-Control no-store (standards: E21)', async () => {
   const origin = `Origin: https://${HOST}`;
   for (const [status, ask] of [
     [403, () => send('GET /socket/live', UPGRADE)],
@@ -103,10 +107,16 @@ it('refuses upgrades by answers that no cache keeps either (standards: E21)', as
     [400, () => send('GET /socket/../live', [origin, ...UPGRADE])],
     [421, () => send('GET /socket/live', [origin, ...UPGRADE], 'evil.example')],
   ] as const) {
-    const answer = await ask();
-    expect(answer.status).toBe(status);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
+    const response = await ask();
+    expect(response.status).toBe(status);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    expect(response.header('content-type')).toBe('application/problem+json');
+    expect(response.header('content-security-policy')).toBe(
+      "default-src 'none'; frame-ancestors 'none'; sandbox",
+    );
+    expect(response.header('strict-transport-security')).toBe('max-age=63072000');
+    expect(response.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   }
 });
 
@@ -114,33 +124,33 @@ describe('a Cookie header on https', () => {
   const seal = () => ticket.slice(ticket.indexOf('=') + 1);
 
   it.each([
-    ['in another case', () => `__host-http-coatcheck=${seal()}`],
+    ['in lower case', () => `__host-http-coatcheck=${seal()}`],
     ['in capitals', () => `__HOST-HTTP-COATCHECK=${seal()}`],
     ['without a name', () => `=__Host-Http-coatcheck=${seal()}`],
     ['without the prefix', () => `coatcheck=${seal()}`],
-    ['with half of the prefix', () => `__Host-coatcheck=${seal()}`],
-    ['with the other prefix', () => `__Secure-coatcheck=${seal()}`],
+    ['with only the __Host- prefix', () => `__Host-coatcheck=${seal()}`],
+    ['with the __Secure- prefix', () => `__Secure-coatcheck=${seal()}`],
     ['in quotes', () => `__Host-Http-coatcheck="${seal()}"`],
-    ['twice, with two values', () => `${ticket}; __Host-Http-coatcheck=x`],
-    ['twice, with two values, the other way round', () => `__Host-Http-coatcheck=x; ${ticket}`],
-    ['twice, once without a value', () => `${ticket}; __Host-Http-coatcheck=`],
+    ['twice with different values', () => `${ticket}; __Host-Http-coatcheck=x`],
+    ['twice with different values in reverse order', () => `__Host-Http-coatcheck=x; ${ticket}`],
+    ['twice and once empty', () => `${ticket}; __Host-Http-coatcheck=`],
     ['percent-encoded', () => `__Host-Http-coatcheck=${encodeURIComponent(seal())}%20`],
-    ['cut off', () => ticket.slice(0, -1)],
+    ['truncated', () => ticket.slice(0, -1)],
     ['too long', () => `${ticket}${'A'.repeat(8_000)}`],
     ['under an encoded name', () => `__Host%2DHttp-coatcheck=${seal()}`],
-  ])('has no ticket that counts when it stands there %s (standards: A8, E9)', async (_what, write) => {
+  ])('opens no session when the session cookie appears %s (standards: A8, E9)', async (_what, write) => {
     const session = await send('GET /auth/session', [`Cookie: ${write()}`]);
     expect([session.status, JSON.parse(session.body.toString()).authenticated]).toEqual([200, false]);
     expect((await send('GET /api/one', [...OWN, `Cookie: ${write()}`])).status).toBe(401);
   });
 
-  it('has the one that is spelled as it was set', async () => {
+  it('opens the session for the exact cookie name beside one in lower case', async () => {
     const session = await send('GET /auth/session', [`Cookie: a=1; ${ticket}; __host-http-coatcheck=x`]);
     expect(JSON.parse(session.body.toString())).toMatchObject({ authenticated: true });
   });
 });
 
-it('writes one line of its log for each request, whatever the request says (standards: E23)', async () => {
+it('the log stays one JSON line per entry whatever a request contains (standards: E23)', async () => {
   const forged = '{"level":"fatal","msg":"forged"}';
   for (const target of [
     `/forged${encodeURIComponent(`\n${forged}`)}`,
@@ -151,9 +161,9 @@ it('writes one line of its log for each request, whatever the request says (stan
     await send(`GET ${target}`, [`User-Agent: ${forged}`, `Referer: ${forged}`, `X-Request-Id: ${forged}`]);
   }
   await send('GET /', [], `${HOST}"${forged}`);
-  await beginLogin(rig.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
-  const lines = rig.gateway.logs().split('\n').slice(0, -1);
+  await beginLogin(testGateway.browser(), `?returnTo=${encodeURIComponent(`/\n${forged}`)}`);
+  const lines = testGateway.gateway.logs().split('\n').slice(0, -1);
   expect(lines.length).toBeGreaterThan(4);
   for (const line of lines) expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' });
-  expect(rig.gateway.logs()).not.toContain('\u2028');
+  expect(testGateway.gateway.logs()).not.toContain('\u2028');
 });

@@ -50,9 +50,9 @@ async function ask(path: string, times = 1): Promise<{ client: RawConnection; re
 }
 
 it.each([
-  ['a large answer', '/large', 1],
-  ['many small ones', '/small', 60],
-])('a client that reads nothing of %s is cut off (standards: F22)', async (_what, path, times) => {
+  ['a large response', '/large', 1],
+  ['many small responses', '/small', 60],
+])('a client that does not read %s is cut off (standards: F22)', async (_what, path, times) => {
   const { client, response } = await ask(path, times);
   const socket = response.req.socket;
   await once(socket, 'close');
@@ -60,7 +60,7 @@ it.each([
   client.close();
 });
 
-it('a client that reads slowly gets all of it', async () => {
+it('a client that reads slowly receives the complete response', async () => {
   const { client, response } = await ask('/large');
   const over = once(response, 'close');
   const drip = setInterval(() => {
@@ -73,7 +73,7 @@ it('a client that reads slowly gets all of it', async () => {
   client.close();
 });
 
-it('a stream with nothing to read stays open, however long', async () => {
+it('an idle stream that the client has read stays open', async () => {
   const { client, response } = await ask('/stream');
   response.write(Buffer.alloc(LARGE, 'x'));
   await sleep(STALL_MS / 2);
@@ -85,7 +85,7 @@ it('a stream with nothing to read stays open, however long', async () => {
   client.close();
 });
 
-it('a client may leave unread what a route sends without limit', async () => {
+it('a client that does not read stays connected on a route without an idle timeout', async () => {
   const { client, response } = await ask('/endless');
   await sleep(3 * STALL_MS);
   expect([response.destroyed, response.writableLength > 0]).toEqual([false, true]);

@@ -57,27 +57,27 @@ function expectPlain({ requests, upgrades }: Upstream, target: string) {
   expect(requests[0]?.header('connection')).not.toMatch(/upgrade|http2/i);
 }
 
-describe('a request that offers another protocol than WebSocket', () => {
+describe('a request that offers an upgrade to a protocol other than WebSocket', () => {
   it.each(['h2c', 'foo', 'TLS/1.0, h2c'])(
-    'is answered as if it did not: %s (RFC 9110, section 7.8)',
+    'is handled as if it did not: %s (RFC 9110, section 7.8)',
     async (offer) => {
       const fields = H2C.map((field) => field.replace('h2c', offer));
-      const answer = await rawRequest(port, head('GET /public/one HTTP/1.1', ...fields));
-      expect([answer.status, answer.header('connection')]).toEqual([200, 'close']);
+      const response = await rawRequest(port, head('GET /public/one HTTP/1.1', ...fields));
+      expect([response.status, response.header('connection')]).toEqual([200, 'close']);
       expectPlain(upstream, '/public/one');
       const session = head('GET /auth/session HTTP/1.1', 'X-CSRF: 1', ...fields);
       expect((await rawRequest(port, session)).status).toBe(200);
     },
   );
 
-  it('comes with its body', async () => {
+  it('is forwarded with its body', async () => {
     const request = head('POST /public/one HTTP/1.1', 'X-CSRF: 1', ...H2C, 'Content-Length: 4');
     expect((await rawRequest(port, `${request}body`)).status).toBe(200);
     expectPlain(upstream, '/public/one');
     expect(upstream.requests[0]).toMatchObject({ method: 'POST', bodyBytes: 4 });
   });
 
-  it('is the last on its connection, since what came behind it may be in that protocol (standards: F26)', async () => {
+  it('is the last on its connection because the following bytes could be in the other protocol (standards: F26)', async () => {
     const connection = await openRaw(port);
     connection.write(head('GET /public/one HTTP/1.1', ...H2C) + head('GET /public/smuggled HTTP/1.1'));
     expect((await connection.readResponse()).status).toBe(200);
@@ -87,32 +87,32 @@ describe('a request that offers another protocol than WebSocket', () => {
     connection.close();
   });
 
-  it('gets the page of the development server', async () => {
+  it('is forwarded to the development server as a plain request', async () => {
     expect((await rawRequest(port, head('GET /page HTTP/1.1', ...H2C))).status).toBe(200);
     expectPlain(devServer, '/page');
   });
 
-  it('is answered in the same way behind the server of somebody else', async () => {
+  it('is handled in the same way behind a custom server', async () => {
     const gateway = createGateway(config(), { log: createLogger(config().log, { write: () => undefined }) });
     const own = createServer(gateway.serverOptions, gateway.app).on(
       'upgrade',
       (request, socket: Socket, early) => gateway.upgrade(request, socket, early),
     );
     const listener = await listenOnLoopback(own);
-    const answer = await rawRequest(listener.port, head('GET /public/one HTTP/1.1', ...H2C));
-    expect([answer.status, answer.header('connection')]).toEqual([200, 'close']);
+    const response = await rawRequest(listener.port, head('GET /public/one HTTP/1.1', ...H2C));
+    expect([response.status, response.header('connection')]).toEqual([200, 'close']);
     await listener.stop();
     await gateway.close();
   });
 });
 
-describe('a request that offers WebSocket', () => {
+describe('a request that offers an upgrade to WebSocket', () => {
   const handshake = ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13'];
 
   it.each([
     ['WebSocket', 101],
     ['h2c, websocket', 400],
-  ])('is judged as an upgrade: %s', async (offer, status) => {
+  ])('is handled as an upgrade: %s', async (offer, status) => {
     const fields = ['Connection: Upgrade', `Upgrade: ${offer}`, `Origin: http://${HOST}`, ...handshake];
     const connection = await openRaw(port);
     connection.write(head('GET /public/live HTTP/1.1', ...fields));

@@ -2,35 +2,35 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { openTestRig } from '../../testkit/test-gateway-lifetime.ts';
+import { openTestGatewayForTest } from '../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../testkit/test-gateway.ts';
-import { type Behaviour, echo, inTurn, requireToken, status } from '../../testkit/upstream/behaviours.ts';
+import { type Behaviour, echo, inSequence, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeEach(async () => {
-  rig = await openTestRig();
-  await rig.agent.signIn();
+  testGateway = await openTestGatewayForTest();
+  await testGateway.agent.signIn();
 });
 
-const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
-const bearers = () => rig.upstream.requests.map(({ bearer }) => bearer);
-const issued = () => rig.provider.families[0]?.accessTokens.map(({ token }) => token) ?? [];
+const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
+const bearers = () => testGateway.upstream.requests.map(({ bearer }) => bearer);
+const issued = () => testGateway.provider.families[0]?.accessTokens.map(({ token }) => token) ?? [];
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 /** Bytes of every value, none of which is text. */
 const bytes = (length: number) => Buffer.from(Array.from({ length }, (_, at) => (at * 31) % 256));
 
 /** Takes the newest access token out of use before its time. */
 function revokeToken(): void {
-  rig.provider.revokeAccessToken(issued().at(-1) ?? '');
+  testGateway.provider.revokeAccessToken(issued().at(-1) ?? '');
 }
 
 async function metric(line: string): Promise<number> {
-  const text = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+  const text = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
   return Number(
     text
       .split('\n')
@@ -39,29 +39,33 @@ async function metric(line: string): Promise<number> {
   );
 }
 
-describe('a token that an upstream refuses before its time (standards: G8)', () => {
+describe('an access token that an upstream rejects before its expiry (standards: G8)', () => {
   beforeEach(revokeToken);
 
-  it('is renewed once, and the call made once more with the new one', async () => {
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.status).toBe(200);
+  it('is refreshed once and the call is replayed with the new token', async () => {
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.status).toBe(200);
     expect(bearers()).toEqual(issued());
     expect(refreshes()).toBe(1);
     expect(await metric('upstream_401_total{action="replayed"}')).toBe(1);
-    expect((await rig.agent.fetch('/api/two')).status).toBe(200);
+    expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE'])(
-    'sends a body by %s a second time, byte for byte (standards: G10)',
+    'causes a replay with the unchanged body for %s (standards: G10)',
     async (method) => {
       const body = bytes(10_000);
       // Without a length Node's client would send the body of a DELETE unframed.
       const headers = { 'content-type': 'application/octet-stream', 'content-length': `${body.length}` };
-      const answer = await rig.agent.fetch('/api/one', { method, headers, body });
-      expect(answer.status).toBe(200);
+      const response = await testGateway.agent.fetch('/api/one', { method, headers, body });
+      expect(response.status).toBe(200);
       expect(
-        rig.upstream.requests.map((received) => [received.method, received.status, received.bodySha256]),
+        testGateway.upstream.requests.map((received) => [
+          received.method,
+          received.status,
+          received.bodySha256,
+        ]),
       ).toEqual([
         [method, 401, sha256(body)],
         [method, 200, sha256(body)],
@@ -69,151 +73,161 @@ describe('a token that an upstream refuses before its time (standards: G8)', () 
     },
   );
 
-  it('sends a body of unknown length a second time, when it was short', async () => {
+  it('causes a replay with a short body of unknown length', async () => {
     const body = bytes(10_000);
-    const answer = await rig.agent.fetch('/api/one', {
+    const response = await testGateway.agent.fetch('/api/one', {
       method: 'POST',
       body: Readable.from([body.subarray(0, 7), body.subarray(7)]),
     });
-    expect(answer.status).toBe(200);
-    expect(rig.upstream.requests.map(({ bodySha256 }) => bodySha256)).toEqual([sha256(body), sha256(body)]);
+    expect(response.status).toBe(200);
+    expect(testGateway.upstream.requests.map(({ bodySha256 }) => bodySha256)).toEqual([
+      sha256(body),
+      sha256(body),
+    ]);
   });
 
-  it('is renewed once for fifty calls, each of which is made at most twice', async () => {
+  it('is refreshed once for fifty calls, each of which is sent at most twice', async () => {
     const paths = Array.from({ length: 50 }, (_, at) => `/api/${at}`);
-    const answers = await Promise.all(paths.map((path) => rig.agent.fetch(path)));
-    expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill(200));
+    const responses = await Promise.all(paths.map((path) => testGateway.agent.fetch(path)));
+    expect(responses.map((response) => response.status)).toEqual(Array(50).fill(200));
     expect(refreshes()).toBe(1);
     for (const path of paths) {
-      const made = rig.upstream.requests.filter(({ target }) => target === path);
+      const made = testGateway.upstream.requests.filter(({ target }) => target === path);
       expect(made.length).toBeLessThanOrEqual(2);
       expect(made.at(-1)?.bearer).toBe(issued()[1]);
     }
   });
 
-  it('is not renewed again for a call that was under way with the old one', async () => {
+  it('is not refreshed again for a call that was in progress with the old token', async () => {
     const gate = Promise.withResolvers<void>();
-    const strict = requireToken(rig.provider.isAccessTokenActive);
+    const strict = requireToken(testGateway.provider.isAccessTokenActive);
     const slow: Behaviour = async (request, response, record) => {
       await gate.promise;
       await strict(request, response, record);
     };
-    rig.upstream.respond(inTurn(slow, strict));
-    const late = rig.agent.fetch('/api/late');
-    await vi.waitFor(() => expect(rig.upstream.requests).toHaveLength(1), PATIENCE);
-    expect((await rig.agent.fetch('/api/early')).status).toBe(200);
+    testGateway.upstream.respond(inSequence(slow, strict));
+    const late = testGateway.agent.fetch('/api/late');
+    await vi.waitFor(() => expect(testGateway.upstream.requests).toHaveLength(1), PATIENCE);
+    expect((await testGateway.agent.fetch('/api/early')).status).toBe(200);
     gate.resolve();
     expect((await late).status).toBe(200);
     expect(refreshes()).toBe(1);
     expect(bearers()).toEqual([issued()[0], issued()[0], issued()[1], issued()[1]]);
   });
 
-  it('is renewed behind a call whose body is too large to be sent again: its 401 is the answer (standards: G10)', async () => {
-    const answer = await rig.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) });
-    expect(answer.status).toBe(401);
-    expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
-    expect(rig.upstream.requests).toHaveLength(1);
+  it('is refreshed in the background when the body is too large to replay and the 401 is passed on (standards: G10)', async () => {
+    const response = await testGateway.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) });
+    expect(response.status).toBe(401);
+    expect(response.header('www-authenticate')).toBe('Bearer error="invalid_token"');
+    expect(testGateway.upstream.requests).toHaveLength(1);
     await vi.waitFor(async () => {
       expect(await metric('refresh_total{outcome="refreshed"}')).toBe(1);
     }, PATIENCE);
-    expect((await rig.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) })).status).toBe(200);
+    expect(
+      (await testGateway.agent.fetch('/api/upload', { method: 'POST', body: bytes(100_000) })).status,
+    ).toBe(200);
     expect(refreshes()).toBe(1);
-    expect(rig.upstream.requests.at(-1)?.bearer).toBe(issued()[1]);
+    expect(testGateway.upstream.requests.at(-1)?.bearer).toBe(issued()[1]);
   });
 
-  it('makes the refusal the answer when it cannot be renewed now, and the session is kept', async () => {
-    await rig.provider.stop();
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.status).toBe(401);
-    expect(answer.setCookies).toEqual([]);
-    await rig.provider.start();
-    rig.advance(60_000);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  it('gets a 503 with Retry-After, not a bare 401, and keeps the session when the provider is away', async () => {
+    await testGateway.provider.stop();
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(response.setCookies).toEqual([]);
+    await testGateway.provider.start();
+    testGateway.advance(60_000);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('ends the session when the provider rejects its refresh token', async () => {
-    rig.provider.invalidateSession({ user: 'alice' });
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
-    expect(answer.header('www-authenticate')).toBeUndefined();
-    expect(rig.agent.cookies.all()).toEqual([]);
+  it('ends the session when the provider rejects the refresh token', async () => {
+    testGateway.provider.invalidateSession({ user: 'alice' });
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+    expect(response.header('www-authenticate')).toBeUndefined();
+    expect(testGateway.agent.cookies.all()).toEqual([]);
   });
 
-  it('is as good as any other to a route without a token', async () => {
-    const answer = await rig.agent.fetch('/public/one');
-    expect(answer.status).toBe(401);
-    expect((await rig.browser().fetch('/optional/one')).status).toBe(401);
+  it('is not refreshed on a route without a token', async () => {
+    const response = await testGateway.agent.fetch('/public/one');
+    expect(response.status).toBe(401);
+    expect((await testGateway.browser().fetch('/optional/one')).status).toBe(401);
     expect(refreshes()).toBe(0);
   });
 });
 
-describe('an upstream that refuses every token', () => {
-  it('causes one refresh, not one a call, and its own 401 is the answer', async () => {
-    rig.upstream.respond(status(401, { ...INVALID_TOKEN, 'content-type': 'text/plain' }, 'never'));
+describe('an upstream that rejects every token', () => {
+  it('causes one refresh instead of one per call and its own 401 is passed on', async () => {
+    testGateway.upstream.respond(status(401, { ...INVALID_TOKEN, 'content-type': 'text/plain' }, 'never'));
     for (let each = 0; each < 20; each += 1) {
-      const answer = await rig.agent.fetch('/api/one');
-      expect([answer.status, answer.text()]).toEqual([401, 'never']);
-      expect(answer.header('content-type')).toBe('text/plain');
-      expect(answer.setCookies).toEqual([]);
+      const response = await testGateway.agent.fetch('/api/one');
+      expect([response.status, response.text()]).toEqual([401, 'never']);
+      expect(response.header('content-type')).toBe('text/plain');
+      expect(response.setCookies).toEqual([]);
     }
     expect(refreshes()).toBe(1);
-    expect(rig.upstream.requests).toHaveLength(21);
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    expect(testGateway.upstream.requests).toHaveLength(21);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 
-  it('causes few refreshes when many call at once, and when tokens grow old meanwhile', async () => {
-    rig.upstream.respond(status(401, INVALID_TOKEN, 'never'));
+  it('causes few refreshes with concurrent calls and expiring tokens', async () => {
+    testGateway.upstream.respond(status(401, INVALID_TOKEN, 'never'));
     for (let round = 0; round < 5; round += 1) {
-      const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => rig.agent.fetch(`/api/${at}`)));
-      expect(answers.map((answer) => [answer.status, answer.text()])).toEqual(Array(20).fill([401, 'never']));
-      rig.advance(10_000);
+      const responses = await Promise.all(
+        Array.from({ length: 20 }, (_, at) => testGateway.agent.fetch(`/api/${at}`)),
+      );
+      expect(responses.map((response) => [response.status, response.text()])).toEqual(
+        Array(20).fill([401, 'never']),
+      );
+      testGateway.advance(10_000);
     }
     expect(refreshes()).toBeLessThanOrEqual(3);
   });
 
-  it('does not spoil the token for another route', async () => {
-    rig.upstream.respond((request, response, record) => {
+  it('does not affect the token for another route', async () => {
+    testGateway.upstream.respond((request, response, record) => {
       const behaviour = record.target.startsWith('/api/broken') ? status(401, INVALID_TOKEN) : echo;
       return behaviour(request, response, record);
     });
-    expect((await rig.agent.fetch('/api/broken')).status).toBe(401);
-    expect((await rig.agent.fetch('/optional/one')).status).toBe(200);
+    expect((await testGateway.agent.fetch('/api/broken')).status).toBe(401);
+    expect((await testGateway.agent.fetch('/optional/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
 
-  it('is believed again once it takes a token', async () => {
-    rig.upstream.respond(status(401, INVALID_TOKEN));
-    await rig.agent.fetch('/api/one');
-    await rig.agent.fetch('/api/one');
-    rig.upstream.respond(requireToken(rig.provider.isAccessTokenActive));
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  it('causes normal handling again once it accepts a token', async () => {
+    testGateway.upstream.respond(status(401, INVALID_TOKEN));
+    await testGateway.agent.fetch('/api/one');
+    await testGateway.agent.fetch('/api/one');
+    testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
 });
 
-describe('which answers ask for another token (standards: G9)', () => {
+describe('the response of an upstream (standards: G9)', () => {
   it.each<[string, number, string[]]>([
     ['a 401 without a challenge', 401, []],
-    ['a 401 that wants a bearer token', 401, ['Bearer']],
+    ['a 401 that asks for a bearer token', 401, ['Bearer']],
     ['a 401 that names its realm', 401, ['Bearer realm="api, of the realm", charset="UTF-8"']],
     [
       'a 401 with invalid_token',
       401,
       ['Bearer error="invalid_token", error_description="expired, long ago"'],
     ],
-    ['a 401 with invalid_token in capitals around it', 401, ['BEARER Error="invalid_token"']],
-    ['a 401 with invalid_token, not quoted', 401, ['Bearer error=invalid_token']],
+    ['a 401 with invalid_token and other letter case', 401, ['BEARER Error="invalid_token"']],
+    ['a 401 with unquoted invalid_token', 401, ['Bearer error=invalid_token']],
     [
-      'a 401 with invalid_token behind another challenge',
+      'a 401 with invalid_token after another challenge',
       401,
       ['Basic realm="a, b", Bearer error="invalid_token"'],
     ],
-    ['a 401 with invalid_token in another line', 401, ['Negotiate', 'Bearer error="invalid_token"']],
-  ])('%s does', async (_what, code, challenges) => {
+    ['a 401 with invalid_token in a second field', 401, ['Negotiate', 'Bearer error="invalid_token"']],
+  ])('causes a replay with another token when it is %s', async (_what, code, challenges) => {
     const headers = challenges.length === 0 ? {} : { 'www-authenticate': challenges };
-    rig.upstream.respond(inTurn(status(code, headers), echo));
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    testGateway.upstream.respond(inSequence(status(code, headers), echo));
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
     expect(bearers()).toEqual(issued());
   });
@@ -222,67 +236,80 @@ describe('which answers ask for another token (standards: G9)', () => {
     ['a 401 with invalid_request', 401, ['Bearer error="invalid_request"']],
     ['a 401 with insufficient_scope', 401, ['Bearer error="insufficient_scope", scope="admin"']],
     [
-      'a 401 that speaks of invalid_token elsewhere',
+      'a 401 with invalid_token only in the description',
       401,
       ['Bearer error="invalid_request", error_description="invalid_token"'],
     ],
-    ['a 401 that wants a password', 401, ['Basic realm="x"']],
-    ['a 401 that wants a DPoP nonce', 401, ['DPoP error="use_dpop_nonce"']],
+    ['a 401 that asks for a password', 401, ['Basic realm="x"']],
+    ['a 401 that asks for a DPoP nonce', 401, ['DPoP error="use_dpop_nonce"']],
     ['a 403 with insufficient_scope', 403, ['Bearer error="insufficient_scope"']],
     ['a 403 with invalid_token', 403, ['Bearer error="invalid_token"']],
     ['a 407', 407, ['Bearer error="invalid_token"']],
     ['a 200 with a challenge', 200, ['Bearer error="invalid_token"']],
-  ])('%s does not: it is the answer', async (_what, code, challenges) => {
-    rig.upstream.respond(status(code, { 'www-authenticate': challenges }, 'as it is'));
-    const answer = await rig.agent.fetch('/api/one');
-    expect([answer.status, answer.text()]).toEqual([code, 'as it is']);
-    expect(answer.header('www-authenticate') ?? '').not.toMatch(/Basic|Negotiate/i);
-    expect(rig.upstream.requests).toHaveLength(1);
+  ])('is passed on when it is %s', async (_what, code, challenges) => {
+    testGateway.upstream.respond(status(code, { 'www-authenticate': challenges }, 'as it is'));
+    const response = await testGateway.agent.fetch('/api/one');
+    expect([response.status, response.text()]).toEqual([code, 'as it is']);
+    expect(response.header('www-authenticate') ?? '').not.toMatch(/Basic|Negotiate/i);
+    expect(testGateway.upstream.requests).toHaveLength(1);
     expect(refreshes()).toBe(0);
   });
 
   it.each([
     ['alone', ['Bearer error="insufficient_user_authentication", acr_values="2fa", max_age="60"']],
-    ['beside others', ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"']],
+    [
+      'together with other challenges',
+      ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
+    ],
   ])(
-    'a 401 with insufficient_user_authentication %s asks for a stronger sign-in',
+    'becomes a step-up response when it is a 401 with insufficient_user_authentication %s',
     async (_what, challenges) => {
-      rig.upstream.respond(status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'));
-      const answer = await rig.agent.fetch('/api/one');
-      expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
-      expect(answer.setCookies).toEqual([]);
-      expect(answer.text()).not.toContain('secret text');
-      expect(rig.upstream.requests).toHaveLength(1);
+      testGateway.upstream.respond(
+        status(401, { 'www-authenticate': challenges }, 'secret text of the upstream'),
+      );
+      const response = await testGateway.agent.fetch('/api/one');
+      expect(response.json()).toMatchObject({
+        status: 401,
+        code: 'step_up_required',
+        loginUrl: '/auth/login',
+      });
+      expect(response.setCookies).toEqual([]);
+      expect(response.text()).not.toContain('secret text');
+      expect(testGateway.upstream.requests).toHaveLength(1);
       expect(refreshes()).toBe(0);
       expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
     },
   );
 
-  it('a call that was made once more asks for it just as well', async () => {
+  it('becomes a step-up response after a replay as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
-    rig.upstream.respond(inTurn(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })));
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
+    testGateway.upstream.respond(
+      inSequence(status(401, INVALID_TOKEN), status(401, { 'www-authenticate': challenge })),
+    );
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
     expect(bearers()).toEqual(issued());
     expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
     // The token was good: the next call that is refused may have another.
-    rig.upstream.respond(inTurn(status(401, INVALID_TOKEN), echo));
-    expect((await rig.agent.fetch('/api/two')).status).toBe(200);
+    testGateway.upstream.respond(inSequence(status(401, INVALID_TOKEN), echo));
+    expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
   });
 
-  it('a call with trailers asks for it just as well', async () => {
+  it('becomes a step-up response to a call with trailers as well', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication"';
-    rig.upstream.respond(status(401, { 'www-authenticate': challenge }, 'secret text of the upstream'));
-    const url = new URL(rig.gateway.url);
+    testGateway.upstream.respond(
+      status(401, { 'www-authenticate': challenge }, 'secret text of the upstream'),
+    );
+    const url = new URL(testGateway.gateway.url);
     const head = [
       'POST /api/one HTTP/1.1',
       `Host: ${url.host}`,
-      `Cookie: ${rig.agent.cookies.header(url, { crossSite: false, topLevelGet: false })}`,
+      `Cookie: ${testGateway.agent.cookies.header(url, { crossSite: false, topLevelGet: false })}`,
       'Sec-Fetch-Site: same-origin',
       'Transfer-Encoding: chunked',
       'Trailer: X-Sum',
     ].join('\r\n');
-    const answer = await rawRequest(rig.gateway.port, `${head}\r\n\r\n0\r\nX-Sum: 1\r\n\r\n`);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 401, code: 'step_up_required' });
+    const response = await rawRequest(testGateway.gateway.port, `${head}\r\n\r\n0\r\nX-Sum: 1\r\n\r\n`);
+    expect(JSON.parse(response.body.toString())).toMatchObject({ status: 401, code: 'step_up_required' });
   });
 });

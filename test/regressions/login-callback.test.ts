@@ -3,7 +3,7 @@ import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { startGateway } from '../../testkit/gateway.ts';
 import { authorize, beginLogin, login } from '../../testkit/login-steps.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
@@ -11,64 +11,68 @@ import type { UserAgent } from '../../testkit/user-agent.ts';
  * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.
  */
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeEach(async () => {
-  rig = await openRig();
+  testGateway = await openTestGateway();
 });
 
-afterEach(() => rig.close());
+afterEach(() => testGateway.close());
 
 /** Begins a login and gives the callback that the provider answers with. */
-async function answerOfProvider(agent = rig.agent, query?: string): Promise<URL> {
+async function answerOfProvider(agent = testGateway.agent, query?: string): Promise<URL> {
   return authorize(agent, await beginLogin(agent, query));
 }
 
 /** Expects that a callback signed nobody in, and that no code was redeemed for it. */
-async function expectRefused(answer: AgentResponse, agent: UserAgent = rig.agent): Promise<void> {
-  expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
-  expect(answer.header('location')).toBeUndefined();
-  expect(rig.provider.tokenCalls()).toBe(0);
+async function expectRefused(response: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
+  expect(response.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
+  expect(response.header('location')).toBeUndefined();
+  expect(testGateway.provider.tokenCalls()).toBe(0);
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
 }
 
-describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: checks that an altered authorization request switched off', () => {
-  it('a login whose request lost its state ends in nothing (standards: B2)', async () => {
+describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: an altered authorization request that disables checks', () => {
+  it('a login whose authorization request lost its state starts no session (standards: B2)', async () => {
     const callback = await answerOfProvider();
     callback.searchParams.delete('state');
-    await expectRefused(await rig.agent.get(callback.href));
+    await expectRefused(await testGateway.agent.get(callback.href));
   });
 
-  it('a login whose request lost its nonce ends in nothing (standards: C11)', async () => {
-    rig.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
-    const answer = await login(rig.agent);
-    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  it('a login whose authorization request lost its nonce starts no session (standards: C11)', async () => {
+    testGateway.provider.patchIdToken = ({ nonce: _nonce, ...claims }) => claims;
+    const response = await login(testGateway.agent);
+    expect(response.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"nonce"') });
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
   it.each(['code_challenge', 'nonce', 'state'])(
-    'a login whose request got another %s from somebody else ends in nothing (standards: B3, B4)',
+    'a login whose authorization request carries the %s of another browser starts no session (standards: B3, B4)',
     async (name) => {
-      const [own, others] = [await beginLogin(rig.agent), await beginLogin(rig.browser())];
+      const [own, others] = [await beginLogin(testGateway.agent), await beginLogin(testGateway.browser())];
       const altered = new URL(own.authorizationUrl);
       altered.searchParams.set(name, others.authorizationUrl.searchParams.get(name) ?? '');
-      const callback = await authorize(rig.agent, { ...own, authorizationUrl: altered });
-      expect((await rig.agent.get(callback.href)).json()).toMatchObject({ code: 'login_failed' });
-      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+      const callback = await authorize(testGateway.agent, { ...own, authorizationUrl: altered });
+      expect((await testGateway.agent.get(callback.href)).json()).toMatchObject({ code: 'login_failed' });
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     },
   );
 });
 
-describe('CVE-2026-73419, Auth.js: a login begun with one provider, finished with another', () => {
-  it('is refused, and the code goes to neither (standards: B8)', async () => {
+describe('CVE-2026-73419, Auth.js: a login that begins with one provider and finishes with another', () => {
+  it('the callback is rejected and neither provider receives the code (standards: B8)', async () => {
     const other = await startFakeProvider();
     onTestFinished(() => other.close());
     other.metadata['authorization_response_iss_parameter_supported'] = false;
-    const gateway = await startGateway({ provider: other, upstream: rig.upstream, baseUrl: rig.gateway.url });
+    const gateway = await startGateway({
+      provider: other,
+      upstream: testGateway.upstream,
+      baseUrl: testGateway.gateway.url,
+    });
     onTestFinished(() => gateway.close());
     const callback = await answerOfProvider();
     callback.searchParams.delete('iss');
-    const victim = rig.browser({ like: rig.agent, at: gateway });
+    const victim = testGateway.browser({ like: testGateway.agent, at: gateway });
     await expectRefused(await victim.get(callback.href), victim);
     expect(other.tokenCalls()).toBe(0);
   });
@@ -78,67 +82,73 @@ describe.each([
   ['CVE-2026-81888 (GHSA-fm3f-ch8h-qw8q)', '@hono/oauth-providers'],
   ['GHSA-xc49-mgwh-9pjv', 'nuxt-auth-utils'],
   ['CVE-2026-54599 (GHSA-gr2w-m9v4-qm3v)', 'Wallos'],
-])('%s, %s: a state that nobody looked at', (_advisory, _product) => {
+])('%s, %s: a state that is not verified', (_advisory, _product) => {
   it.each<[string, (callback: URL, other: URL) => void]>([
-    ['is left out', ({ searchParams }) => searchParams.delete('state')],
+    ['is missing', ({ searchParams }) => searchParams.delete('state')],
     ['is empty', ({ searchParams }) => searchParams.set('state', '')],
-    ['is made up', ({ searchParams }) => searchParams.set('state', 'x'.repeat(43))],
+    ['is invented', ({ searchParams }) => searchParams.set('state', 'x'.repeat(43))],
     [
-      "is another browser's",
+      'is the state of another browser',
       (own, other) => own.searchParams.set('state', other.searchParams.get('state') ?? ''),
     ],
-    ['is there twice', ({ searchParams }) => searchParams.append('state', searchParams.get('state') ?? '')],
-    ['is a list', (callback) => void (callback.search = callback.search.replace('state=', 'state[]='))],
+    ['appears twice', ({ searchParams }) => searchParams.append('state', searchParams.get('state') ?? '')],
     [
-      'is spelled otherwise',
+      'has the name state[]',
+      (callback) => void (callback.search = callback.search.replace('state=', 'state[]=')),
+    ],
+    [
+      'has the name State',
       (callback) => void (callback.search = callback.search.replace('state=', 'State=')),
     ],
-  ])('is refused when it %s, though the browser has begun a login (standards: B2)', async (_what, change) => {
-    const callback = await answerOfProvider();
-    change(callback, await answerOfProvider(rig.browser(), '?login_hint=mallory'));
-    await expectRefused(await rig.agent.get(callback.href));
-  });
+  ])(
+    'rejects a callback whose state %s although the browser has begun a login (standards: B2)',
+    async (_what, change) => {
+      const callback = await answerOfProvider();
+      change(callback, await answerOfProvider(testGateway.browser(), '?login_hint=mallory'));
+      await expectRefused(await testGateway.agent.get(callback.href));
+    },
+  );
 
-  it('makes nobody sign in as somebody else: a whole answer of an attacker is refused (standards: B2, E16)', async () => {
-    const attackers = await answerOfProvider(rig.browser(), '?login_hint=mallory');
-    await beginLogin(rig.agent);
-    await expectRefused(await rig.agent.get(attackers.href));
+  it('rejects a complete authorization response of an attacker and signs nobody in (standards: B2, E16)', async () => {
+    const attackers = await answerOfProvider(testGateway.browser(), '?login_hint=mallory');
+    await beginLogin(testGateway.agent);
+    await expectRefused(await testGateway.agent.get(attackers.href));
   });
 });
 
 describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
   it.each(['access_token', 'id_token', 'token', 'response'])(
-    'is refused when it has "%s" in place of a code, and beside one (standards: C24)',
+    'is rejected with "%s" in place of the code and in addition to it (standards: C24)',
     async (name) => {
-      await rig.browser().signIn();
-      const stolen = rig.provider.secrets(['access_token']).at(-1) ?? '';
-      const before = rig.provider.tokenCalls();
+      await testGateway.browser().signIn();
+      const stolen = testGateway.provider.secrets(['access_token']).at(-1) ?? '';
+      const before = testGateway.provider.tokenCalls();
       for (const keepsCode of [false, true]) {
         const callback = await answerOfProvider();
         if (!keepsCode) callback.searchParams.delete('code');
         callback.searchParams.set(name, stolen);
-        expect((await rig.agent.get(callback.href)).json()).toMatchObject({
+        expect((await testGateway.agent.get(callback.href)).json()).toMatchObject({
           status: 400,
           code: 'login_failed',
         });
       }
-      expect(rig.provider.tokenCalls()).toBe(before);
-      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+      expect(testGateway.provider.tokenCalls()).toBe(before);
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     },
   );
 });
 
-describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters smuggled into the authorization request', () => {
+describe('CVE-2025-67716 (GHSA-mr6f-h57v-rpj5), nextjs-auth0: parameters injected into the authorization request', () => {
   it.each([
     'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
     'returnTo=/x&scope=admin&acr_values=0',
     'scope=admin&redirect_uri=https%3A%2F%2Fevil.example&client_id=other&response_type=token&audience=other',
     'login_hint=a%26scope%3Dadmin',
     'prompt=none%26scope%3Dadmin',
-  ])('none of %s arrives there', async (query) => {
-    const { searchParams } = (await beginLogin(rig.agent, `?${query}`)).authorizationUrl;
+  ])('the authorization request contains no injected value from the login query %s', async (query) => {
+    const { searchParams } = (await beginLogin(testGateway.agent, `?${query}`)).authorizationUrl;
     expect(searchParams.getAll('scope')).toEqual(['openid profile email offline_access']);
-    expect(searchParams.getAll('redirect_uri')).toEqual([`${rig.gateway.url}/auth/callback`]);
+    expect(searchParams.getAll('redirect_uri')).toEqual([`${testGateway.gateway.url}/auth/callback`]);
     expect(searchParams.getAll('client_id')).toEqual(['web']);
     expect(searchParams.getAll('response_type')).toEqual(['code']);
     expect([...searchParams.keys()]).not.toContain('acr_values');
@@ -150,31 +160,33 @@ describe.each([
   ['CVE-2021-32702 (GHSA-954c-jjx6-cxv7)', 'nextjs-auth0'],
   ['CVE-2021-32792 (GHSA-458c-7pwg-3j7j)', 'mod_auth_openidc'],
   ['CVE-2019-1010247', 'mod_auth_openidc'],
-])('%s, %s: markup in a parameter that became part of a page', (_advisory, _product) => {
+])('%s, %s: markup in a parameter that is reflected into a page', (_advisory, _product) => {
   const markup = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`;
 
-  it('is no markup in any answer, whichever parameter it is in (standards: C23)', async () => {
+  it('no response contains markup from any request parameter (standards: C23)', async () => {
     const names = ['error', 'error_description', 'error_uri', 'code', 'iss', 'session_state', 'x'];
     for (const name of names) {
       const callback = await answerOfProvider();
       callback.searchParams.set(name, markup);
       if (name === 'error_description' || name === 'error_uri')
         callback.searchParams.set('error', 'server_error');
-      const answer = await rig.agent.get(callback.href);
-      expect(answer.text()).not.toMatch(/[<>]/);
+      const response = await testGateway.agent.get(callback.href);
+      expect(response.text()).not.toMatch(/[<>]/);
       // What is of no meaning here is passed over, and the login ends without a body.
-      expect(answer.header('content-type') ?? 'no body').toMatch(/^(?:no body|application\/problem\+json)$/);
+      expect(response.header('content-type') ?? 'no body').toMatch(
+        /^(?:no body|application\/problem\+json)$/,
+      );
     }
     for (const path of ['login?returnTo', 'login?login_hint', 'callback?state', 'callback?error', 'none?x']) {
-      const answer = await rig.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
-      expect(answer.text()).not.toContain('<');
-      expect(answer.header('x-content-type-options')).toBe('nosniff');
-      expect(answer.header('content-security-policy')).toContain("default-src 'none'");
+      const response = await testGateway.agent.get(`/auth/${path}=${encodeURIComponent(markup)}`);
+      expect(response.text()).not.toContain('<');
+      expect(response.header('x-content-type-options')).toBe('nosniff');
+      expect(response.header('content-security-policy')).toContain("default-src 'none'");
     }
   });
 });
 
-describe('CVE-2022-31093, next-auth: a malformed address of return that was thrown at, and never answered', () => {
+describe('CVE-2022-31093, next-auth: a malformed return URL that throws and leaves the request without a response', () => {
   it.each([
     '%',
     '%zz',
@@ -185,16 +197,16 @@ describe('CVE-2022-31093, next-auth: a malformed address of return that was thro
     '%c0%af',
     `/${'%'.repeat(900)}`,
     '\u{1f600}',
-  ])('a login that is to end at %j is answered, and ends at home', async (returnTo) => {
+  ])('a login with the returnTo %j completes and redirects to a path of the app', async (returnTo) => {
     for (const value of [encodeURIComponent(returnTo), returnTo.replace(/[^\x21-\x7e]/g, '%ff')]) {
-      const callback = await login(rig.agent, `?returnTo=${value}`);
+      const callback = await login(testGateway.agent, `?returnTo=${value}`);
       expect(callback.status).toBe(303);
       expect(callback.header('location')).toMatch(/^\/(?:%+)?$/);
     }
   });
 });
 
-describe('CVE-2023-27496, Envoy: a callback without a state that ended the process', () => {
+describe('CVE-2023-27496, Envoy: a callback without a state that crashes the process', () => {
   it.each([
     '',
     '?',
@@ -208,45 +220,45 @@ describe('CVE-2023-27496, Envoy: a callback without a state that ended the proce
     '?state=%ff',
     '?error=',
     '?&&&',
-  ])('a callback with %j is refused, and the next login succeeds (standards: C29)', async (query) => {
-    const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${rig.gateway.port}\r\n\r\n`;
-    const answer = await rawRequest(rig.gateway.port, head);
-    expect(answer.status).toBe(400);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({
+  ])('rejects a callback with the query %j and completes the next login (standards: C29)', async (query) => {
+    const head = `GET /auth/callback${query} HTTP/1.1\r\nHost: 127.0.0.1:${testGateway.gateway.port}\r\n\r\n`;
+    const response = await rawRequest(testGateway.gateway.port, head);
+    expect(response.status).toBe(400);
+    expect(JSON.parse(response.body.toString())).toMatchObject({
       code: expect.stringMatching(/login_failed|bad_request/),
     });
-    await rig.agent.signIn();
+    await testGateway.agent.signIn();
   });
 });
 
-describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: what is protected, behind the way to the login', () => {
+describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected content after the login redirect', () => {
   it.each(['navigate', 'cors'])(
-    'nothing of an API follows the 401 of a %s (standards: A21, F33)',
+    'the 401 for a request in mode %s contains nothing from the API (standards: A21, F33)',
     async (mode) => {
-      rig.upstream.respond((_request, response) => void response.end('canary of the API'));
-      const answer = await rig.agent.get('/api/one', {
+      testGateway.upstream.respond((_request, response) => void response.end('canary of the API'));
+      const answer = await testGateway.agent.get('/api/one', {
         headers: { 'sec-fetch-mode': mode, 'sec-fetch-site': 'same-origin' },
       });
       expect(answer.json()).toMatchObject({ status: 401, code: 'session_required', loginUrl: '/auth/login' });
-      expect(rig.agent.received()).not.toContain('canary of the API');
-      expect(rig.upstream.requests).toEqual([]);
+      expect(testGateway.agent.received()).not.toContain('canary of the API');
+      expect(testGateway.upstream.requests).toEqual([]);
     },
   );
 });
 
-describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed parameters of a login that nobody verified', () => {
-  it('a login is lost with any character of its seal changed (standards: B7)', async () => {
+describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not verified', () => {
+  it('rejects a login cookie in which any character was changed (standards: B7)', async () => {
     const callback = await answerOfProvider();
-    const [cookie] = rig.agent.cookies.all();
+    const [cookie] = testGateway.agent.cookies.all();
     const seal = cookie?.value ?? '';
     // Every 16th character: all parts of a seal are longer than that.
     for (let at = 0; at < seal.length; at += 16) {
       const other = seal[at] === 'A' ? 'B' : 'A';
       const forged = `${cookie?.name}=${seal.slice(0, at)}${other}${seal.slice(at + 1)}`;
-      const answer = await rig.browser().get(callback.href, { headers: { cookie: forged } });
-      expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+      const response = await testGateway.browser().get(callback.href, { headers: { cookie: forged } });
+      expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     }
-    expect(rig.provider.tokenCalls()).toBe(0);
-    expect((await rig.agent.get(callback.href)).status).toBe(303);
+    expect(testGateway.provider.tokenCalls()).toBe(0);
+    expect((await testGateway.agent.get(callback.href)).status).toBe(303);
   });
 });

@@ -1,145 +1,159 @@
 import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/provider/read-config.ts';
-import { type Stage, answering, openStage } from '../integration/proxy/fixture.ts';
+import { type Fixture, answering, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 import { requireToken } from '../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
 
-describe("one person's token with another person's request", () => {
+describe('the access token of another user', () => {
   const PEOPLE = 30;
-  let rig: TestGateway;
+  let testGateway: TestGateway;
   let orders: Upstream;
   let people: { name: string; agent: UserAgent }[];
 
   beforeAll(async () => {
     orders = await startUpstream();
-    rig = await openRig({
+    testGateway = await openTestGateway({
       config: { provider: { scopes: ['openid', 'email', 'offline_access', 'orders.read'] } },
       routes: [{ path: '/api' }, { path: '/orders', upstream: orders.url, scopes: ['orders.read'] }],
     });
-    for (const { respond } of [rig.upstream, orders]) {
+    for (const { respond } of [testGateway.upstream, orders]) {
       respond(
-        requireToken(rig.provider.isAccessTokenActive, (_request, response, { target, bearer }) => {
+        requireToken(testGateway.provider.isAccessTokenActive, (_request, response, { target, bearer }) => {
           response.end(`${target} ${subjectOf(bearer)}`);
         }),
       );
     }
-    people = Array.from({ length: PEOPLE }, (_, at) => ({ name: `person-${at}`, agent: rig.browser() }));
+    people = Array.from({ length: PEOPLE }, (_, at) => ({
+      name: `person-${at}`,
+      agent: testGateway.browser(),
+    }));
     for (const { name, agent } of people) await agent.signIn('/', { loginHint: name });
   });
 
   afterAll(async () => {
-    await rig.close();
+    await testGateway.close();
     await orders.close();
   });
 
   /** Whose an access token is, in the provider's books. */
   const subjectOf = (bearer: string | undefined) =>
-    rig.provider.families.find(({ accessTokens }) => accessTokens.some(({ token }) => token === bearer))
-      ?.grant.subject;
+    testGateway.provider.families.find(({ accessTokens }) =>
+      accessTokens.some(({ token }) => token === bearer),
+    )?.grant.subject;
 
   const callAtOnce = async (...paths: string[]) => {
     const mixed = await Promise.all(
       people.flatMap(({ name, agent }) =>
         paths.map(async (path) => {
-          const answer = (await agent.fetch(`${path}/${name}`)).text();
-          return answer === `${path}/${name} ${name}` ? [] : [answer];
+          const response = (await agent.fetch(`${path}/${name}`)).text();
+          return response === `${path}/${name} ${name}` ? [] : [response];
         }),
       ),
     );
     expect(mixed.flat()).toEqual([]);
   };
 
-  it('never goes out, when all tokens are renewed in one instant and over one pool (CVE-2025-67490, CVE-2024-51987 / GHSA-7mr7-4f54-vcx5)', async () => {
-    rig.advance(300_000);
+  it('is never sent with a request when all tokens are refreshed at once over one connection pool (CVE-2025-67490, CVE-2024-51987 / GHSA-7mr7-4f54-vcx5)', async () => {
+    testGateway.advance(300_000);
     await callAtOnce('/api');
   });
 
-  it('never goes out on a request that is sent again among others (CVE-2026-40155 / GHSA-xq8m-7c5p-c2r6)', async () => {
-    for (const { accessTokens } of rig.provider.families.filter((_, at) => at % 2 === 0)) {
-      for (const { token } of accessTokens) rig.provider.revokeAccessToken(token);
+  it('is never sent with a replayed request (CVE-2026-40155 / GHSA-xq8m-7c5p-c2r6)', async () => {
+    for (const { accessTokens } of testGateway.provider.families.filter((_, at) => at % 2 === 0)) {
+      for (const { token } of accessTokens) testGateway.provider.revokeAccessToken(token);
     }
     await callAtOnce('/api');
   });
 
-  it('is not given for other scopes that are asked for at the same time (CVE-2025-26620 / GHSA-qxj7-2x7w-3mpp)', async () => {
-    rig.advance(300_000);
+  it('is never used for another scope that is requested at the same time (CVE-2025-26620 / GHSA-qxj7-2x7w-3mpp)', async () => {
+    testGateway.advance(300_000);
     await callAtOnce('/api', '/orders');
     const tokensAt = ({ requests }: Upstream) => requests.map(({ bearer }) => bearer);
-    expect(tokensAt(orders).filter((token) => tokensAt(rig.upstream).includes(token))).toEqual([]);
+    expect(tokensAt(orders).filter((token) => tokensAt(testGateway.upstream).includes(token))).toEqual([]);
   });
 
-  it('is not sent for somebody who has none, right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
-    const stage = await openStage();
-    await stage.send('GET /optional/one HTTP/1.1');
-    expect(stage.received().bearer).toBeDefined();
+  it('is never sent with a request without a session right after a sign-in (CVE-2022-21673 / GHSA-8wjh-59cw-9xh4)', async () => {
+    const fixture = await openFixture();
+    await fixture.send('GET /optional/one HTTP/1.1');
+    expect(fixture.received().bearer).toBeDefined();
     for (const fields of [[], ['Authorization: Bearer key'], ['X-Api-Key: key']]) {
-      const anonymous = ['GET /optional/two HTTP/1.1', `Host: ${stage.host}`, 'X-CSRF: 1', ...fields, '', ''];
-      expect((await rawRequest(stage.gateway.port, anonymous.join('\r\n'))).status).toBe(200);
-      expect(stage.received().header('authorization')).toBeUndefined();
+      const anonymous = [
+        'GET /optional/two HTTP/1.1',
+        `Host: ${fixture.host}`,
+        'X-CSRF: 1',
+        ...fields,
+        '',
+        '',
+      ];
+      expect((await rawRequest(fixture.gateway.port, anonymous.join('\r\n'))).status).toBe(200);
+      expect(fixture.received().header('authorization')).toBeUndefined();
     }
-    await stage.close();
+    await fixture.close();
   });
 });
 
-describe('who a person is', () => {
-  let rig: TestGateway;
+describe('the identity of a user', () => {
+  let testGateway: TestGateway;
 
   beforeEach(async () => {
-    rig = await openRig();
+    testGateway = await openTestGateway();
   });
-  afterEach(() => rig.close());
+  afterEach(() => testGateway.close());
 
-  const session = async (agent = rig.agent) => (await agent.fetch('/auth/session')).json();
+  const session = async (agent = testGateway.agent) => (await agent.fetch('/auth/session')).json();
 
-  it('is told by issuer and subject, not by an e-mail address (CVE-2022-31107 / GHSA-mx47-6497-3fv2)', async () => {
-    rig.provider.patchIdToken = (claims) => ({
+  it('is determined by issuer and subject instead of the e-mail address (CVE-2022-31107 / GHSA-mx47-6497-3fv2)', async () => {
+    testGateway.provider.patchIdToken = (claims) => ({
       ...claims,
       email: 'same@example.test',
       preferred_username: 'same',
     });
-    const other = rig.browser();
-    await rig.agent.signIn('/', { loginHint: 'alice' });
+    const other = testGateway.browser();
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
     await other.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'alice', claims: { email: 'same@example.test' } });
     expect(await session(other)).toMatchObject({
       subject: 'mallory',
       claims: { email: 'same@example.test' },
     });
-    await rig.agent.fetch('/api/one');
+    await testGateway.agent.fetch('/api/one');
     await other.fetch('/api/one');
-    expect(new Set(rig.upstream.requests.map(({ bearer }) => bearer)).size).toBe(2);
+    expect(new Set(testGateway.upstream.requests.map(({ bearer }) => bearer)).size).toBe(2);
   });
 
-  it('is allowed nothing by the domain of an address, whatever stands before it (CVE-2026-40574 / GHSA-c5c4-8r6x-56w3)', async () => {
-    rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'mallory@evil.example@corp.example' });
-    await rig.agent.signIn('/', { loginHint: 'mallory' });
+  it('grants nothing based on the e-mail domain (CVE-2026-40574 / GHSA-c5c4-8r6x-56w3)', async () => {
+    testGateway.provider.patchIdToken = (claims) => ({
+      ...claims,
+      email: 'mallory@evil.example@corp.example',
+    });
+    await testGateway.agent.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'mallory' });
     // There is no rule by addresses that could be passed: a configuration that asks for one is refused.
     const config = { login: { emailDomains: ['corp.example'] } };
     const asked = gatewayConfig(
-      { provider: rig.provider, upstream: rig.upstream, config },
-      rig.gateway.url,
+      { provider: testGateway.provider, upstream: testGateway.upstream, config },
+      testGateway.gateway.url,
       '127.0.0.1:0',
     );
     expect(() => parseConfig(asked)).toThrow('login.emailDomains');
   });
 
-  it('is read anew at each refresh (CVE-2021-41230 / GHSA-j6wp-3859-vxfg)', async () => {
-    await rig.agent.signIn();
-    rig.provider.patchIdToken = (claims) => ({ ...claims, email: 'after@example.test' });
-    rig.advance(300_000);
-    await rig.agent.fetch('/api/one');
+  it('is updated at each refresh (CVE-2021-41230 / GHSA-j6wp-3859-vxfg)', async () => {
+    await testGateway.agent.signIn();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, email: 'after@example.test' });
+    testGateway.advance(300_000);
+    await testGateway.agent.fetch('/api/one');
     expect(await session()).toMatchObject({ claims: { email: 'after@example.test' } });
   });
 });
 
-describe('an answer that was another person’s', () => {
-  let stage: Stage;
+describe('the response to another user', () => {
+  let fixture: Fixture;
   let other: Upstream;
   /** A shared cache as RFC 9111 has it, with a memory of its own. */
   let cache: ReturnType<Agent['compose']>;
@@ -147,7 +161,7 @@ describe('an answer that was another person’s', () => {
 
   beforeAll(async () => {
     other = await startUpstream();
-    stage = await openStage({
+    fixture = await openFixture({
       routes: [
         { path: '/a', upstream: `${other.url}/b`, stripPrefix: true },
         { path: '/a/b', stripPrefix: true },
@@ -156,7 +170,7 @@ describe('an answer that was another person’s', () => {
   });
 
   beforeEach(() => {
-    stage.reset();
+    fixture.reset();
     const agent = new Agent();
     agents.push(agent);
     cache = agent.compose(interceptors.cache({ type: 'shared' }));
@@ -164,21 +178,21 @@ describe('an answer that was another person’s', () => {
 
   afterAll(async () => {
     await Promise.all(agents.map((agent) => agent.close()));
-    await stage.close();
+    await fixture.close();
     await other.close();
   });
 
   /** Asks the gateway through the shared cache, as whoever has this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
-    const answer = await request(stage.gateway.url + path, {
+    const response = await request(fixture.gateway.url + path, {
       dispatcher: cache,
       headers: { cookie, 'sec-fetch-site': 'same-origin', ...headers },
     });
-    return { ...answer, text: await answer.body.text() };
+    return { ...response, text: await response.body.text() };
   };
 
   const signIn = async (name: string) => {
-    const agent = createUserAgent(stage.gateway.url);
+    const agent = createUserAgent(fixture.gateway.url);
     await agent.signIn('/', { loginHint: name });
     agent.close();
     return `coatcheck=${agent.cookies.get('coatcheck')?.value}`;
@@ -186,7 +200,7 @@ describe('an answer that was another person’s', () => {
 
   /** Answers with the bearer's end, and lets everybody keep it. */
   const generous = (others: Record<string, string> = {}) =>
-    stage.upstream.respond((_request, response, { bearer = 'nobody' }) => {
+    fixture.upstream.respond((_request, response, { bearer = 'nobody' }) => {
       response.writeHead(200, {
         'cache-control': 'public, max-age=600, s-maxage=600',
         'cdn-cache-control': 'public, max-age=600',
@@ -196,16 +210,16 @@ describe('an answer that was another person’s', () => {
       response.end(bearer.slice(-8));
     });
 
-  it('is not in a shared cache in front (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
+  it('is not served by a shared cache in front of the gateway (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
     generous();
     // The cache works: without the gateway it mixes people up.
     const direct = async (token: string) =>
       (
-        await request(`${stage.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })
+        await request(`${fixture.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })
       ).body.text();
     await direct('one');
     await direct('two');
-    expect(stage.upstream.requests.filter(({ target }) => target === '/me')).toHaveLength(1);
+    expect(fixture.upstream.requests.filter(({ target }) => target === '/me')).toHaveLength(1);
 
     const [alice, bob] = [await signIn('alice'), await signIn('bob')];
     for (const path of ['/api/me', '/api/me/x.css', '/api/me?x.js', '/optional/me']) {
@@ -220,7 +234,7 @@ describe('an answer that was another person’s', () => {
     expect(sessions.map(({ text }) => JSON.parse(text).subject)).toEqual(['alice', 'bob']);
   });
 
-  it('is not had by a client that takes stale ones (CVE-2026-93748)', async () => {
+  it('is not served to a client that accepts stale responses (CVE-2026-93748)', async () => {
     generous({ 'set-cookie': 'theirs=1' });
     const [alice, bob] = [await signIn('alice'), await signIn('bob')];
     const first = await askThroughCache('/api/me', alice);
@@ -231,46 +245,46 @@ describe('an answer that was another person’s', () => {
     }
   });
 
-  it('is not kept in the gateway, which caches no answers (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
-    stage.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
+  it('is not cached in the gateway (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
+    fixture.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
     for (const path of ['/api/kept', '/public/kept', '/public/kept']) {
-      await stage.send(`GET ${path} HTTP/1.1`);
-      expect(stage.received().target).toBe(path);
+      await fixture.send(`GET ${path} HTTP/1.1`);
+      expect(fixture.received().target).toBe(path);
     }
     // A redirect is neither followed nor remembered.
-    stage.upstream.respond(
+    fixture.upstream.respond(
       answering({ location: `${other.url}/elsewhere`, 'cache-control': 'max-age=600' }, 301),
     );
     for (let call = 0; call < 2; call += 1) {
-      expect((await stage.send('GET /api/moved HTTP/1.1')).status).toBe(301);
-      expect(stage.received().target).toBe('/api/moved');
+      expect((await fixture.send('GET /api/moved HTTP/1.1')).status).toBe(301);
+      expect(fixture.received().target).toBe('/api/moved');
     }
     expect(other.requests).toEqual([]);
   });
 
-  it('is not found by an address that two routes run into (CVE-2026-16158; standards: F31)', async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => stage.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
+  it('is not returned when two routes map to the same upstream path (CVE-2026-16158; standards: F31)', async () => {
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => fixture.send(`GET /a${at % 2 === 0 ? '' : '/b'}/c HTTP/1.1`)),
     );
-    expect(answers.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
+    expect(responses.map(({ body }) => JSON.parse(body.toString()).target)).toEqual(
       Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? '/b/c' : '/c')),
     );
     expect(other.requests.splice(0).map(({ target }) => target)).toEqual(Array(10).fill('/b/c'));
   });
 
-  it('is not on a connection after an upgrade that was none (CVE-2026-73548 / GHSA-3vhp-c83q-jqc2; standards: F26)', async () => {
-    const fields = ['Connection: Upgrade', `Origin: ${stage.gateway.url}`];
+  it('does not appear on a connection after a failed upgrade (CVE-2026-73548 / GHSA-3vhp-c83q-jqc2; standards: F26)', async () => {
+    const fields = ['Connection: Upgrade', `Origin: ${fixture.gateway.url}`];
     for (const upgrade of ['foo', 'h2c', 'TLS/1.0']) {
       const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
-      const refused = await stage.send(
+      const refused = await fixture.send(
         'GET /socket/one HTTP/1.1',
         [...fields, `Upgrade: ${upgrade}`],
         smuggled,
       );
       expect(refused.status).toBe(400);
-      stage.upstream.respond(answering({}));
-      expect((await stage.send('GET /socket/two HTTP/1.1')).body.toString()).toBe('ok');
-      expect(stage.received().target).toBe('/socket/two');
+      fixture.upstream.respond(answering({}));
+      expect((await fixture.send('GET /socket/two HTTP/1.1')).body.toString()).toBe('ok');
+      expect(fixture.received().target).toBe('/socket/two');
     }
   });
 });

@@ -7,39 +7,39 @@ import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
 import { beginLogin, finishLogin } from '../../testkit/login-steps.ts';
 import type { RedisServer } from '../../testkit/redis-server.ts';
-import { openTestRigs } from '../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openRig } from '../../testkit/test-gateway.ts';
+import { openTestGatewayForEachTest } from '../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 const call = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
-const signOut = async (agent = rig.agent) =>
+const signOut = async (agent = testGateway.agent) =>
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
 const ticketOf = (agent: UserAgent) => agent.cookies.get('coatcheck')?.value ?? '';
 
-describe('a session that somebody else knows', () => {
-  it('is not that of the person who signs in next (CVE-2021-41246 / GHSA-7rg2-qxmf-hhx9, CVE-2023-29019, CVE-2022-25896; standards: E2)', async () => {
+describe('a session cookie that an attacker knows', () => {
+  it('is replaced when the victim signs in (CVE-2021-41246 / GHSA-7rg2-qxmf-hhx9, CVE-2023-29019, CVE-2022-25896; standards: E2)', async () => {
     // The attacker's own session, tossed into the victim's browser before they sign in.
-    await rig.agent.signIn('/', { loginHint: 'mallory' });
-    const victim = rig.browser({ like: rig.agent });
+    await testGateway.agent.signIn('/', { loginHint: 'mallory' });
+    const victim = testGateway.browser({ like: testGateway.agent });
     await victim.signIn('/', { loginHint: 'alice' });
-    expect(ticketOf(victim)).not.toBe(ticketOf(rig.agent));
+    expect(ticketOf(victim)).not.toBe(ticketOf(testGateway.agent));
     expect((await victim.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
-    expect(await call(rig.agent)).toBe(401);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect(await call(testGateway.agent)).toBe(401);
   });
 
   it.each(['chosen-by-the-attacker', 'A'.repeat(43)])(
-    'is not begun with an identifier of their choice: %s (CVE-2021-41246, CVE-2023-29019; standards: E2, E3)',
+    'with a chosen identifier does not become a session: %s (CVE-2021-41246, CVE-2023-29019; standards: E2, E3)',
     async (chosen) => {
-      rig.agent.setCookie(`coatcheck=${chosen}; Path=/`);
-      await rig.agent.signIn();
-      expect(ticketOf(rig.agent)).not.toContain(chosen);
-      const attacker = rig.browser();
+      testGateway.agent.setCookie(`coatcheck=${chosen}; Path=/`);
+      await testGateway.agent.signIn();
+      expect(ticketOf(testGateway.agent)).not.toContain(chosen);
+      const attacker = testGateway.browser();
       attacker.setCookie(`coatcheck=${chosen}; Path=/`);
       expect(await call(attacker)).toBe(401);
       expect(await redis.dump()).not.toContain(hashIdentifier('session', chosen));
@@ -47,15 +47,18 @@ describe('a session that somebody else knows', () => {
   );
 });
 
-describe('a session that is over', () => {
-  it('stays over for a ticket that was copied before, at every replica (CVE-2024-31999 / GHSA-9wwp-q7wq-jx35, CVE-2024-21492, CVE-2022-25896; standards: D1)', async () => {
-    const replica = await rig.replica();
-    await rig.agent.signIn();
-    const copies = [rig.browser({ like: rig.agent }), rig.browser({ like: rig.agent, at: replica })];
+describe('a session that has ended', () => {
+  it('stays ended at every replica for a copied ticket (CVE-2024-31999 / GHSA-9wwp-q7wq-jx35, CVE-2024-21492, CVE-2022-25896; standards: D1)', async () => {
+    const replica = await testGateway.replica();
+    await testGateway.agent.signIn();
+    const copies = [
+      testGateway.browser({ like: testGateway.agent }),
+      testGateway.browser({ like: testGateway.agent, at: replica }),
+    ];
     expect(await Promise.all(copies.map(call))).toEqual([200, 200]);
     await signOut();
     for (let time = 0; time < 3; time += 1) {
-      for (const copy of [rig.browser({ like: rig.agent }), ...copies]) {
+      for (const copy of [testGateway.browser({ like: testGateway.agent }), ...copies]) {
         await expect.poll(() => call(copy)).toBe(401);
       }
     }
@@ -66,9 +69,9 @@ describe('a session that is over', () => {
     ['idle', { idleTimeout: '30m', absoluteTimeout: '12h' }, 30 * 60_000],
     ['absolute', { idleTimeout: '1h', absoluteTimeout: '1h' }, 60 * 60_000],
   ])(
-    'by its %s limit does not come back with its ticket (CVE-2025-46344 / GHSA-pjr6-jx7r-j4r6; standards: E7, E8)',
+    'by its %s limit stays ended for a copied ticket (CVE-2025-46344 / GHSA-pjr6-jx7r-j4r6; standards: E7, E8)',
     async (_which, session, lifeMs) => {
-      const other = await openRig({ store: redis.url, config: { session } });
+      const other = await openTestGateway({ store: redis.url, config: { session } });
       other.provider.accessTokenLifetime = 7 * 24 * 3_600;
       other.stopClock();
       await other.agent.signIn();
@@ -81,12 +84,12 @@ describe('a session that is over', () => {
     },
   );
 
-  it('has its cookie taken back in a way that browsers heed (CVE-2025-55162 / GHSA-95j4-hw7f-v2rh; standards: D3)', async () => {
-    const other = await openRig({ baseUrl: 'https://app.example.test' });
+  it('has its cookie cleared with all attributes that browsers require (CVE-2025-55162 / GHSA-95j4-hw7f-v2rh; standards: D3)', async () => {
+    const other = await openTestGateway({ baseUrl: 'https://app.example.test' });
     await other.agent.signIn();
     const copy = other.browser({ like: other.agent });
-    const answer = await other.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(answer.setCookies).toEqual([
+    const response = await other.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(response.setCookies).toEqual([
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
     expect(other.agent.cookies.all()).toEqual([]);
@@ -95,26 +98,26 @@ describe('a session that is over', () => {
     await other.close();
   });
 
-  it('is not written back by a refresh that was under way (tj/connect-redis#328; standards: G14)', async () => {
-    await rig.agent.signIn();
-    const copy = rig.browser({ like: rig.agent });
-    const hold = rig.provider.faults.hold('token');
-    rig.advance(300_000);
+  it('is not written back by a refresh that was in progress (tj/connect-redis#328; standards: G14)', async () => {
+    await testGateway.agent.signIn();
+    const copy = testGateway.browser({ like: testGateway.agent });
+    const hold = testGateway.provider.faults.hold('token');
+    testGateway.advance(300_000);
     const late = call(copy);
     await hold.waiting();
     await signOut();
     hold.release();
     expect(await late).toBe(401);
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
-    await expect.poll(() => rig.provider.families[0]?.alive).toBe(false);
+    await expect.poll(() => testGateway.provider.families[0]?.alive).toBe(false);
   });
 
-  it('is over for everything that was ever taken for a credential: there is only the cookie (CVE-2026-86473; standards: E4)', async () => {
-    await rig.agent.signIn();
-    const token = rig.provider.families[0]?.accessTokens[0]?.token;
-    const bearers = [ticketOf(rig.agent), token];
+  it('accepts neither its ticket nor its access token as a bearer token (CVE-2026-86473; standards: E4)', async () => {
+    await testGateway.agent.signIn();
+    const token = testGateway.provider.families[0]?.accessTokens[0]?.token;
+    const bearers = [ticketOf(testGateway.agent), token];
     const byBearer = async () => {
-      const stranger = rig.browser();
+      const stranger = testGateway.browser();
       return Promise.all(
         bearers.map(async (bearer) => {
           const headers = { authorization: `Bearer ${bearer}`, 'x-csrf': '1' };
@@ -127,20 +130,20 @@ describe('a session that is over', () => {
     expect(await byBearer()).toEqual([401, 401]);
   });
 
-  it('is over at the provider as well: the token is revoked by the name RFC 7009 gives it (louketo-proxy#662; standards: D7)', async () => {
-    await rig.agent.signIn();
+  it('has its refresh token revoked at the provider with the parameters of RFC 7009 (louketo-proxy#662; standards: D7)', async () => {
+    await testGateway.agent.signIn();
     await signOut();
-    const [revocation] = rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
+    const [revocation] = testGateway.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
     expect(revocation?.form).toMatchObject({ token_type_hint: 'refresh_token' });
-    expect(revocation?.form?.['token']).toBe(rig.provider.families[0]?.refreshTokens[0]?.token);
+    expect(revocation?.form?.['token']).toBe(testGateway.provider.families[0]?.refreshTokens[0]?.token);
     expect(revocation?.form).not.toHaveProperty('refresh_token');
-    expect(rig.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
+    expect(testGateway.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
   });
 });
 
-it('ends no session by a logout token that nobody signed (CVE-2026-18569; standards: D10)', async () => {
-  await rig.agent.signIn();
-  const { issuer, client } = rig.provider;
+it('an unsigned logout token ends no session (CVE-2026-18569; standards: D10)', async () => {
+  await testGateway.agent.signIn();
+  const { issuer, client } = testGateway.provider;
   const now = Math.floor(Date.now() / 1000);
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = part({
@@ -156,18 +159,18 @@ it('ends no session by a logout token that nobody signed (CVE-2026-18569; standa
     const signed = `${part({ alg, typ: 'logout+jwt' })}.${claims}`;
     const mac = createHmac('sha256', client.secret).update(signed).digest('base64url');
     for (const token of [`${signed}.`, `${signed}.${mac}`]) {
-      const answer = await rig.browser().post('/auth/backchannel-logout', {
+      const response = await testGateway.browser().post('/auth/backchannel-logout', {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body: new URLSearchParams({ logout_token: token }).toString(),
       });
-      expect(answer.status).toBeGreaterThanOrEqual(400);
-      expect(answer.status).toBeLessThan(500);
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(response.status).toBeLessThan(500);
     }
   }
-  expect(await call(rig.agent)).toBe(200);
+  expect(await call(testGateway.agent)).toBe(200);
 });
 
-it('takes nothing that a MAC covers for anything beside it: every part has its own end (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
+it('hashing and sealing keep their inputs separate so that no value is accepted with another purpose or key (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
   // What is hashed: the purpose and the identifier do not run into each other.
   const spellings = [
     ['session', '1abc'],
@@ -185,38 +188,38 @@ it('takes nothing that a MAC covers for anything beside it: every part has its o
   expect(envelopes.open(envelope, 'coatcheck:session:1')).toBe('23');
 });
 
-it('renews nothing for who has an access token: there is no such route (CVE-2026-82469)', async () => {
-  await rig.agent.signIn();
-  const before = rig.provider.tokenCalls();
-  const token = rig.provider.families[0]?.accessTokens[0]?.token ?? '';
+it('no endpoint refreshes tokens in exchange for an access token (CVE-2026-82469)', async () => {
+  await testGateway.agent.signIn();
+  const before = testGateway.provider.tokenCalls();
+  const token = testGateway.provider.families[0]?.accessTokens[0]?.token ?? '';
   for (const path of ['/auth/refresh', '/auth/token', '/auth/session']) {
-    const stranger = rig.browser();
+    const stranger = testGateway.browser();
     stranger.setCookie(`coatcheck=${token}; Path=/`);
     const headers = { authorization: `Bearer ${token}`, 'x-csrf': '1' };
-    const answer = await stranger.post(path, { headers, body: `refresh_token=${token}` });
-    expect([404, 405]).toContain(answer.status);
+    const response = await stranger.post(path, { headers, body: `refresh_token=${token}` });
+    expect([404, 405]).toContain(response.status);
     expect(await call(stranger)).toBe(401);
   }
-  expect(rig.provider.tokenCalls()).toBe(before);
+  expect(testGateway.provider.tokenCalls()).toBe(before);
 });
 
-it('opens no value with the key of another purpose, though all come from one secret (CVE-2026-110864; standards: B7)', async () => {
+it('a value sealed for one purpose does not open for another although all keys derive from one secret (CVE-2026-110864; standards: B7)', async () => {
   const keyRing = createKeyRing([SESSION_SECRET]);
   const [sessions, logins] = [
     createSealedCookies(keyRing, 'session-cookie'),
     createSealedCookies(keyRing, 'login-cookie'),
   ];
-  await rig.agent.signIn();
-  const ticket = (await sessions.unseal(ticketOf(rig.agent))) ?? {};
+  await testGateway.agent.signIn();
+  const ticket = (await sessions.unseal(ticketOf(testGateway.agent))) ?? {};
   expect(ticket).toHaveProperty('id');
-  const stranger = rig.browser();
+  const stranger = testGateway.browser();
   stranger.setCookie(`coatcheck=${await logins.seal(ticket, 0)}; Path=/`);
   expect(await call(stranger)).toBe(401);
   stranger.setCookie(`coatcheck=${await sessions.seal(ticket, 0)}; Path=/`);
   expect(await call(stranger)).toBe(200);
 
   const finishWith = async (reseal: (content: Record<string, unknown>) => Promise<string>) => {
-    const victim = rig.browser();
+    const victim = testGateway.browser();
     const login = await beginLogin(victim);
     const [line = ''] = login.response.setCookies;
     const [, name = '', blob = '', attributes = ''] = /^([^=]+)=([^;]+)(.*)/.exec(line) ?? [];

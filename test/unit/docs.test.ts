@@ -142,7 +142,7 @@ describe('docs/operations.md', () => {
   });
 
   it('quotes lines of the log that are written', () => {
-    const { rows } = readPage(sectionOf(text, 'Lines worth an alarm'));
+    const { rows } = readPage(sectionOf(text, 'Log lines to alert on'));
     const quoted = rows.slice(1).flatMap(([first = '']) => spansIn(first));
     expect(quoted).not.toEqual([]);
     expect(quoted.filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
@@ -161,7 +161,7 @@ describe('docs/operations.md', () => {
   });
 
   it('explains every code of 500 and above', () => {
-    const explained = readPage(sectionOf(text, 'Answers of 5xx')).rows.flatMap(([first = '']) =>
+    const explained = readPage(sectionOf(text, '5xx responses')).rows.flatMap(([first = '']) =>
       spansIn(first),
     );
     const codes = [...errorCodes()].filter(([, status]) => status >= 500);

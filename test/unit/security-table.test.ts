@@ -2,25 +2,34 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { securityRows } from '../../testkit/security-rows.ts';
-import { isNamed, literally, nameOf, readDuties, unshown } from '../../testkit/security-table.ts';
+import {
+  isNamed,
+  literally,
+  nameOf,
+  readRequirements,
+  readSecurityPages,
+  unproven,
+} from '../../testkit/security-table.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const duties = readDuties(read('docs/security.md'));
-const evidence = new Map(duties.flatMap((duty) => duty.evidence).map((each) => [nameOf(each), each]));
+const requirements = readSecurityPages(root);
+const evidence = new Map(
+  requirements.flatMap((requirement) => requirement.evidence).map((each) => [nameOf(each), each]),
+);
 const files = [...new Set([...evidence.values()].map(({ file }) => file))];
 
-describe('docs/security.md', () => {
+describe('docs/security/', () => {
   it('has a line for every duty, and each once', () => {
-    expect(duties.flatMap(({ ids }) => ids).toSorted()).toEqual(securityRows.toSorted());
+    expect(requirements.flatMap(({ ids }) => ids).toSorted()).toEqual(securityRows.toSorted());
   });
 
   it('shows what it says is met, and says why anything is not', () => {
-    const claimed = duties.filter(({ state }) => state === 'met' || state === 'in part');
-    const isShown = ({ evidence, isDocumented }: (typeof duties)[number]) =>
+    const claimed = requirements.filter(({ state }) => state === 'met' || state === 'in part');
+    const isShown = ({ evidence, isDocumented }: (typeof requirements)[number]) =>
       evidence.length > 0 || isDocumented;
-    expect(claimed.filter((duty) => !isShown(duty)).map(({ ids }) => ids)).toEqual([]);
-    const unexplained = duties.filter(({ state, how }) => state !== 'met' && how === '');
+    expect(claimed.filter((requirement) => !isShown(requirement)).map(({ ids }) => ids)).toEqual([]);
+    const unexplained = requirements.filter(({ state, how }) => state !== 'met' && how === '');
     expect(unexplained.map(({ ids }) => ids)).toEqual([]);
   });
 
@@ -40,7 +49,7 @@ describe('docs/security.md', () => {
   });
 
   it('shows that an advisory does not hold here by tests that name it', () => {
-    const advisories = duties.filter(({ ids }) => /^(?:CVE|GHSA|GO)-|[# ]/.test(ids[0] ?? ''));
+    const advisories = requirements.filter(({ ids }) => /^(?:CVE|GHSA|GO)-|[# ]/.test(ids[0] ?? ''));
     expect(advisories.length).toBeGreaterThan(90);
     const unnamed = advisories.flatMap(({ ids, evidence }) => {
       const sources = evidence.map(({ file }) => sourceOf(file)).join('\n');
@@ -82,14 +91,14 @@ describe('a test that is named on the page', () => {
   });
 
   it('is shown when all of that name have passed, and at least one has run', () => {
-    const page = readDuties('| A1 | x | met | | `a.test.ts` › a group<br>› takes %i of "%s" |');
+    const page = readRequirements('| A1 | x | met | | `a.test.ts` › a group<br>› takes %i of "%s" |');
     expect(page).toMatchObject([{ ids: ['A1'], state: 'met' }]);
-    expect(unshown(page, [test])).toEqual([]);
-    expect(unshown(page, [test, { ...test, passed: false }])).toEqual([
+    expect(unproven(page, [test])).toEqual([]);
+    expect(unproven(page, [test, { ...test, passed: false }])).toEqual([
       'a.test.ts › a group',
       'a.test.ts › takes %i of "%s"',
     ]);
-    expect(unshown(page, [{ ...test, titles: ['a group'] }])).toEqual(['a.test.ts › takes %i of "%s"']);
+    expect(unproven(page, [{ ...test, titles: ['a group'] }])).toEqual(['a.test.ts › takes %i of "%s"']);
   });
 });
 

@@ -1,11 +1,11 @@
 import type { Codes } from './codes.ts';
 import {
   type Parameters,
-  type ProviderAnswer,
+  type ProviderResponse,
   type ProviderRequest,
   parametersOf,
   required,
-} from './exchange.ts';
+} from './messages.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProviderSettings } from './settings.ts';
@@ -43,7 +43,7 @@ export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: Aut
     return { code };
   };
 
-  return async (request: ProviderRequest): Promise<ProviderAnswer> => {
+  return async (request: ProviderRequest): Promise<ProviderResponse> => {
     const parameters = parametersOf(request.form ?? request.query);
     const redirectUri = required(parameters, 'redirect_uri');
     if (required(parameters, 'client_id') !== settings.client.id) {

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
-import type { Parameters } from './exchange.ts';
+import type { Parameters } from './messages.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { Client, ProviderSettings } from './settings.ts';
 

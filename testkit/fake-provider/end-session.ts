@@ -1,5 +1,5 @@
 import { withQuery } from './authorize.ts';
-import { type Parameters, type ProviderAnswer, type ProviderRequest, parametersOf } from './exchange.ts';
+import { type Parameters, type ProviderResponse, type ProviderRequest, parametersOf } from './messages.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
 import type { Signer } from './signer.ts';
@@ -12,7 +12,7 @@ type EndSessionParts = {
 
 /** The end-session endpoint (OpenID Connect RP-Initiated Logout): ends the session that `id_token_hint` names. */
 export function createEndSession({ settings, signer, endSession }: EndSessionParts) {
-  return async (request: ProviderRequest): Promise<ProviderAnswer> => {
+  return async (request: ProviderRequest): Promise<ProviderResponse> => {
     const parameters = parametersOf(request.form ?? request.query);
     if (settings.endSession) {
       return { status: 302, headers: { location: settings.endSession(parameters, settings.client) } };

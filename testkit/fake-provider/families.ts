@@ -1,4 +1,4 @@
-import type { Parameters } from './exchange.ts';
+import type { Parameters } from './messages.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
 
@@ -16,7 +16,7 @@ export type Grant = {
   authTimeMs: number;
 };
 
-/** A refresh token as it stands in the books. */
+/** The record of a refresh token. */
 export type RefreshTokenEntry = {
   readonly token: string;
   /** 1 for the token of the sign-in, one more for each rotation. */
@@ -27,10 +27,10 @@ export type RefreshTokenEntry = {
   spent: number;
 };
 
-/** An access token as it stands in the books. */
+/** The record of an access token. */
 export type AccessTokenEntry = { readonly token: string; readonly expiresAtMs: number; revoked: boolean };
 
-/** Why a family is over. */
+/** Why a family ended. */
 export type FamilyEnd = 'code reused' | 'refresh token reused' | 'revoked' | 'session ended';
 
 /** All tokens that descend from one sign-in. */
@@ -45,13 +45,13 @@ export type Family = {
   readonly accessTokens: AccessTokenEntry[];
 };
 
-/** One line of the books: a refresh token and the family it belongs to. */
-export type RefreshTokenBook = RefreshTokenEntry & { family: string; familyAlive: boolean; reuses: number };
+/** One entry of the token ledger: a refresh token and its family. */
+export type LedgerEntry = RefreshTokenEntry & { family: string; familyAlive: boolean; reuses: number };
 
 /** A refresh token found by its value. */
 export type Presented = { family: Family; entry: RefreshTokenEntry };
 
-/** The families of tokens, and the rules by which they live and die. */
+/** The token families and the rules that end them. */
 export type Families = {
   /** In the order of sign-in. */
   readonly all: Family[];
@@ -64,17 +64,17 @@ export type Families = {
    * @throws ProtocolError `invalid_grant` for one that may not; reuse beyond the rotation's rules ends its family.
    */
   present(refreshToken: string): Presented;
-  /** Books one use of a refresh token. */
+  /** Records one use of a refresh token. */
   spend(presented: Presented): void;
   end(family: Family, reason: FamilyEnd): void;
   /** Ends what a token stands for: an access token alone, a refresh token with its family (RFC 7009, section 2.1). */
   revoke(token: string): void;
   /** The family of an access token that is good now: not expired, not revoked, its family alive. */
   ofActive(accessToken: string): Family | undefined;
-  books(): RefreshTokenBook[];
+  tokenLedger(): LedgerEntry[];
 };
 
-/** Opens empty books. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
+/** Creates an empty ledger. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
 export function createFamilies(
   settings: Pick<ProviderSettings, 'rotate' | 'graceMs' | 'accessTokens'>,
   nowMs: () => number,
@@ -164,7 +164,7 @@ export function createFamilies(
       return found.family.alive || settings.accessTokens === 'outlive' ? found.family : undefined;
     },
 
-    books: () =>
+    tokenLedger: () =>
       all.flatMap(({ id, alive, reuses, refreshTokens: entries }) =>
         entries.map((entry) => ({ ...entry, family: id, familyAlive: alive, reuses })),
       ),

@@ -1,55 +1,55 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProviderAnswer } from './exchange.ts';
+import type { ProviderResponse } from './messages.ts';
 import type { Endpoint } from './metadata.ts';
 
-/** Before a request is processed (nothing has happened yet), or after (only the answer is wanting). */
+/** Before a request is processed, or after it (only the response is missing). */
 export type Moment = 'before' | 'after';
 
-/** An answer given in place of the right one. */
-export type Fault = ProviderAnswer & {
-  /** For the next so many requests; for all when absent. */
+/** A response sent instead of the correct one. */
+export type Fault = ProviderResponse & {
+  /** The number of requests it applies to; all when absent. */
   times?: number;
-  /** `before` (the default) answers without processing; `after` processes first, and so may rotate. */
+  /** `before` (the default) responds without processing; `after` processes first, so a token may be rotated. */
   when?: Moment;
 };
 
 /** A gate at which requests wait. */
 export type Hold = {
-  /** Resolves when so many requests, one by default, are waiting. */
+  /** Resolves when this many requests (default: one) are waiting. */
   waiting(count?: number): Promise<void>;
-  /** Lets all pass, and opens the gate for good. */
+  /** Releases all requests and opens the gate permanently. */
   release(): void;
 };
 
-/** What may go wrong, switched on by a test: an answer assigned to an endpoint, or one of the functions. */
+/** The faults that a test can switch on: a response assigned to an endpoint, or one of the functions. */
 export type Faults = {
   [endpoint in Endpoint]?: Fault;
 } & {
-  /** Answers so much later. The request is processed at once. 0 turns it off. */
+  /** Delays responses; requests are processed at once. 0 turns it off. */
   delayMs(endpoint: Endpoint, ms: number): void;
   /** Makes requests wait, by default before they are processed. */
   hold(endpoint: Endpoint, when?: Moment): Hold;
   /** Cuts the connection of the next requests without processing them. */
   dropBefore(endpoint: Endpoint, times?: number): void;
-  /** Processes the next requests, then cuts the connection without an answer. */
+  /** Processes the next requests, then cuts the connection without a response. */
   dropAfterProcessing(endpoint: Endpoint, times?: number): void;
   /** Switches every fault off, and opens every gate. */
   clear(): void;
 };
 
-/** What comes of a request: an answer, or a connection that is cut. */
-export type Outcome = ProviderAnswer | 'dropped';
+/** The outcome of a request: a response, or a cut connection. */
+export type Outcome = ProviderResponse | 'dropped';
 
-/** The faults, and the way through them. */
+/** The faults, and the function that applies them. */
 export type FaultLine = {
   readonly faults: Faults;
-  /** Takes one request to `endpoint` through the faults around `work`. */
-  pass(endpoint: Endpoint, work: () => Promise<ProviderAnswer>): Promise<Outcome>;
+  /** Runs `work` for a request to `endpoint`, applying the faults around it. */
+  pass(endpoint: Endpoint, work: () => Promise<ProviderResponse>): Promise<Outcome>;
 };
 
 type Gate = Hold & { arrive(): Promise<void> };
 
-/** Starts with no fault. */
+/** Creates the fault line with no fault. */
 export function createFaults(): FaultLine {
   const gates = new Map<string, Gate>();
   const drops = new Map<string, number>();
@@ -98,12 +98,12 @@ export function createFaults(): FaultLine {
       await gates.get(`before ${endpoint}`)?.arrive();
       if (takeDrop(endpoint, 'before')) return 'dropped';
       const refusal = takeFault(endpoint, 'before');
-      const answer = refusal ?? (await work());
+      const response = refusal ?? (await work());
       await gates.get(`after ${endpoint}`)?.arrive();
       const delay = delays.get(endpoint) ?? 0;
       if (delay > 0) await sleep(delay, undefined, { ref: false });
       if (takeDrop(endpoint, 'after')) return 'dropped';
-      return takeFault(endpoint, 'after') ?? answer;
+      return takeFault(endpoint, 'after') ?? response;
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { ProviderAnswer, ProviderRequest } from './exchange.ts';
+import type { ProviderResponse, ProviderRequest } from './messages.ts';
 import type { FaultLine } from './faults.ts';
 import type { Endpoint, Paths } from './metadata.ts';
 import { ProtocolError } from './protocol-error.ts';
@@ -8,14 +8,14 @@ import type { ProviderSettings } from './settings.ts';
 import type { Traffic } from './traffic.ts';
 
 type HandlerParts = {
-  endpoints: Record<Endpoint, (request: ProviderRequest) => Promise<ProviderAnswer>>;
+  endpoints: Record<Endpoint, (request: ProviderRequest) => Promise<ProviderResponse>>;
   traffic: Traffic;
   faultLine: FaultLine;
   paths: Paths;
   settings: ProviderSettings;
 };
 
-/** Takes each request of node:http to its endpoint: recorded first, then through the faults. */
+/** Routes each request to its endpoint, after recording it and applying the faults. */
 export function createHandler(parts: HandlerParts): RequestListener {
   const { endpoints, traffic, faultLine, paths, settings } = parts;
 
@@ -65,10 +65,10 @@ function isForm(incoming: IncomingMessage): boolean {
 }
 
 async function answer(
-  endpoint: (request: ProviderRequest) => Promise<ProviderAnswer>,
+  endpoint: (request: ProviderRequest) => Promise<ProviderResponse>,
   request: ProviderRequest,
   { patchRefusal = (refusal) => refusal }: ProviderSettings,
-): Promise<ProviderAnswer> {
+): Promise<ProviderResponse> {
   try {
     return await endpoint(request);
   } catch (error) {
@@ -81,7 +81,7 @@ async function answer(
   }
 }
 
-function write(response: ServerResponse, { status, headers = {}, body = '' }: ProviderAnswer): void {
+function write(response: ServerResponse, { status, headers = {}, body = '' }: ProviderResponse): void {
   const isJson = typeof body === 'object' && !Buffer.isBuffer(body);
   response.writeHead(status, {
     'cache-control': 'no-store',

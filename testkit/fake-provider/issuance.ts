@@ -1,10 +1,10 @@
 import type { Families, Family } from './families.ts';
-import { claimsAbout } from './people.ts';
+import { claimsAbout } from './person-claims.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProviderSettings } from './settings.ts';
 import type { Signer } from './signer.ts';
 
-/** Makes tokens, and enters each in the books and among the secrets. */
+/** Issues tokens and records each in the ledger and among the secrets. */
 export type Issuance = {
   /** The part of a token response about the access token (RFC 6749, section 5.1). */
   accessToken(
@@ -26,7 +26,7 @@ type IssuanceParts = {
   nowMs: () => number;
 };
 
-/** Creates the maker of tokens. */
+/** Creates the token issuance. */
 export function createIssuance({
   issuer,
   settings,

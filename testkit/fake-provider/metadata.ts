@@ -17,7 +17,7 @@ export type Endpoint = keyof typeof ENDPOINTS;
 /** Where the endpoints of one fake provider are. */
 export type Paths = Readonly<Record<Endpoint, string>>;
 
-/** The usual paths under that of the issuer, or others. */
+/** The default paths below the issuer's path, unless others are given. */
 export function pathsUnder(issuer: string, others: Partial<Paths>): Paths {
   const base = new URL(issuer).pathname.replace(/\/$/, '');
   const own = Object.entries({ ...ENDPOINTS, ...others }).map(([name, path]) => [name, base + path]);

@@ -1,10 +1,10 @@
-/** A refusal of the fake provider, answered as JSON `{ error, error_description }` (RFC 6749, section 5.2). */
+/** An error response of the fake provider, sent as JSON `{ error, error_description }` (RFC 6749, section 5.2). */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly error: string;
   readonly status: number;
   readonly headers: Record<string, string>;
-  /** Further members of the answer. */
+  /** Further members of the response. */
   readonly members: Record<string, unknown>;
 
   constructor(

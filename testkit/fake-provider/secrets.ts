@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canaries } from '../canaries.ts';
 
-/** What kind of secret a string is; some of them a browser must see, and some it must never see. */
+/** The kind of a secret; a browser must see some kinds and must never see others. */
 export type SecretKind =
   'access_token' | 'refresh_token' | 'id_token' | 'code' | 'code_verifier' | 'client_secret';
 
@@ -9,9 +9,9 @@ export type SecretKind =
 export type Secrets = {
   /** A new string, different from all others of this issuer: `canary-` and the prefix, then 43 characters. */
   mint(prefix: string): string;
-  /** Notes a secret and gives it back. */
+  /** Registers a secret and returns it. */
   note(kind: SecretKind, secret: string): string;
-  /** All secrets noted, or those of the kinds named. */
+  /** All registered secrets, or those of some kinds. */
   list(kinds?: readonly SecretKind[]): string[];
 };
 

@@ -1,12 +1,12 @@
 import type { JWK, JWTPayload } from 'jose';
-import type { Parameters } from './exchange.ts';
+import type { Parameters } from './messages.ts';
 import type { Grant } from './families.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
 /**
  * What happens to a refresh token that is used:
- * `off`: it stays good and the answer has none; `same`: it stays good and the answer repeats it;
- * `new`: it stays good and the answer has another; `strict`: it is spent, and a second use ends the family;
+ * `off`: it stays valid and the response has none; `same`: it stays valid and the response repeats it;
+ * `new`: it stays valid and the response has another; `strict`: it is spent, and a second use ends the family;
  * `grace`: it is spent, but while it is the latest one spent it may be used again for `graceMs`.
  */
 export type Rotation = 'off' | 'same' | 'new' | 'strict' | 'grace';
@@ -26,30 +26,30 @@ export type Client = {
   postLogoutRedirectUris: string[];
 };
 
-/** What only some providers do. Each function stands for the good custom when absent. */
-export type ProviderHabits = {
-  /** Whether access tokens end with the grant they came from, or outlive it, as JWTs that nobody asks about do. */
+/** Behavior that only some providers have. Without a function, the provider follows the standard. */
+export type ProviderBehavior = {
+  /** Whether access tokens end with their grant, or outlive it as self-contained JWTs do. */
   accessTokens: 'end' | 'outlive';
   /** Throws a ProtocolError for what this provider does not take in an authorization request. */
   checkAuthorization: ((parameters: Parameters) => void) | undefined;
   /** Throws a ProtocolError for what this provider does not take in a token request. */
   checkTokenRequest: ((form: Parameters) => void) | undefined;
-  /** Whether a token answer has a refresh token; `scopes` are those asked for in that request. */
+  /** Whether a token response has a refresh token; `scopes` are the requested ones. */
   givesRefreshToken: ((grant: Grant, scopes: readonly string[]) => boolean) | undefined;
   /** Makes a refresh token out of a random string, such as a JWT. */
   shapeRefreshToken: ((random: string, grant: Grant) => Promise<string>) | undefined;
   /** The scopes of a refresh, out of those granted and those asked for; throws a ProtocolError. */
   narrow: ((granted: readonly string[], asked: readonly string[]) => readonly string[]) | undefined;
-  /** Whom an access token is for, when that depends on more than `resource`. */
+  /** The audience of an access token, when it depends on more than `resource`. */
   audienceOf: ((grant: Grant, scopes: readonly string[]) => string) | undefined;
   /** Where the logout page sends the browser, when it is no OpenID end-session endpoint; throws a ProtocolError. */
   endSession: ((parameters: Parameters, client: Client) => string) | undefined;
-  /** Changes a refusal on its way out. */
+  /** Changes an error response before it is sent. */
   patchRefusal: ((refusal: ProtocolError) => ProtocolError) | undefined;
 };
 
 /** Everything a test may change while the fake provider runs. */
-export type ProviderSettings = ProviderHabits & {
+export type ProviderSettings = ProviderBehavior & {
   client: Client;
   /** Who is signed in at the provider, when the request has no `login_hint`; nobody if undefined. */
   user: string | undefined;
@@ -66,7 +66,7 @@ export type ProviderSettings = ProviderHabits & {
   resources: readonly string[] | undefined;
   /** How far the provider's clock is ahead, in milliseconds; negative when it is behind. */
   clockOffsetMs: number;
-  /** Changes a successful token answer on its way out. */
+  /** Changes a successful token response before it is sent. */
   patchTokenResponse: ((json: Record<string, unknown>, grant: string) => Record<string, unknown>) | undefined;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload, grant: string) => JWTPayload) | undefined;

@@ -12,7 +12,7 @@ import {
 } from 'jose';
 
 /**
- * How ID tokens are signed: rightly (`RS256`), not at all (`none`), by HMAC keyed with the public key
+ * How ID tokens are signed: correctly (`RS256`), not at all (`none`), by HMAC keyed with the public key
  * (`HS256`: the algorithm confusion of RFC 8725, section 2.1), or by a key that is not published (`other-key`).
  */
 export type IdTokenSignature = 'RS256' | 'none' | 'HS256' | 'other-key';

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { ClientAuthentication } from './client-authentication.ts';
 import type { Codes } from './codes.ts';
-import { type Parameters, type ProviderAnswer, type ProviderRequest, formOf, required } from './exchange.ts';
+import {
+  type Parameters,
+  type ProviderResponse,
+  type ProviderRequest,
+  formOf,
+  required,
+} from './messages.ts';
 import type { Families, Family, Grant, Presented } from './families.ts';
 import type { Issuance } from './issuance.ts';
 import { ProtocolError } from './protocol-error.ts';
@@ -21,7 +27,7 @@ type TokenResponse = Record<string, unknown>;
 
 /** The token endpoint, and what it does for a client that has proved itself. */
 export type Token = {
-  endpoint(request: ProviderRequest): Promise<ProviderAnswer>;
+  endpoint(request: ProviderRequest): Promise<ProviderResponse>;
   /** @throws ProtocolError */
   grant(form: Parameters): Promise<TokenResponse>;
 };

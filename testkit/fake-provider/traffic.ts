@@ -13,17 +13,17 @@ export type RecordedRequest = {
   socket: Socket;
   /** On the machine's clock, whatever the provider's clock says. */
   atMs: number;
-  /** Of the answer; undefined while there is none, and for ever when the connection was cut instead. */
+  /** The status of the response; stays undefined when the connection was cut. */
   status: number | undefined;
 };
 
-/** What the fake provider was asked. */
+/** The requests that the fake provider received. */
 export type Traffic = {
   /** In order of arrival. */
   readonly requests: RecordedRequest[];
-  /** Notes a request; the function it gives is called when the request is over. */
+  /** Records a request; call the returned function when it is complete. */
   arrive(request: RecordedRequest): () => void;
-  /** The largest number of requests that one endpoint had under way at once. */
+  /** The largest number of concurrent requests to one endpoint. */
   maxConcurrent(endpoint: Endpoint): number;
   /** How many token requests came, of one `grant_type` or of all. */
   tokenCalls(filter?: { grant?: string }): number;

@@ -33,7 +33,7 @@ export function createApprovals(name: string, clock: () => number): Approvals {
     approval.intervalMs += 5_000;
     return 'slow_down';
   };
-  const answers = {
+  const responses = {
     pending: 'authorization_pending',
     denied: 'access_denied',
     expired: 'expired_token',
@@ -68,7 +68,7 @@ export function createApprovals(name: string, clock: () => number): Approvals {
         approval.wantsSlower = false;
         return slowDown(approval);
       }
-      if (approval.state !== 'approved') return answers[approval.state];
+      if (approval.state !== 'approved') return responses[approval.state];
       approval.state = 'used';
       return approval;
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
-  type EndpointAnswer,
+  type EndpointResponse,
   type EndpointRequest,
   type EndpointServer,
   jsonOf,
@@ -10,7 +10,7 @@ import {
 import { type Approvals, createApprovals } from './approvals.ts';
 import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
-import { createTokenDesk, type TokenPair } from './token-desk.ts';
+import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
 /** A bank's API: plain OAuth 2.0, by redirect and on another device. */
 export type Bank = ProviderFake & {
@@ -26,7 +26,7 @@ export type Bank = ProviderFake & {
   approvalSeconds: number | undefined;
   /** The sign-ins on another device. */
   readonly approvals: Approvals;
-  /** Changes a successful token answer on its way out. */
+  /** Changes a successful token response before it is sent. */
   patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
@@ -37,12 +37,12 @@ const TOKEN_ENDPOINTS = {
 } as const;
 
 /**
- * Starts it on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token request,
- * PKCE, exact redirect URIs, the client's credentials by HTTP Basic. A refresh token is good once, at the endpoint that
- * gave it, and ends its family when it comes again. Who asks about an approval too often is told `slow_down`.
+ * Starts the bank on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token
+ * request, PKCE, exact redirect URIs, client credentials by HTTP Basic. A refresh token is valid once, at the endpoint
+ * that issued it; reuse ends its family. Polling too often gets `slow_down`.
  */
 export async function startBank(clock: () => number = Date.now): Promise<Bank> {
-  const desk = createTokenDesk({
+  const tokenIssuer = createFakeTokenIssuer({
     name: 'bank',
     clock,
     lifeSeconds: () => bank.lifeSeconds,
@@ -68,18 +68,18 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
     if (typeof value === 'string' && value !== '') return value;
     throw new Refusal(400, { error: 'invalid_request', error_description: `${name} is missing` });
   };
-  const tokensOf = ({ accessToken, refreshToken, subject }: TokenPair): EndpointAnswer => {
-    const answer = {
+  const tokensOf = ({ accessToken, refreshToken, subject }: TokenPair): EndpointResponse => {
+    const response = {
       token_type: 'BEARER',
       access_token: accessToken,
       expires_in: bank.lifeSeconds,
       refresh_token: refreshToken,
       user_id: `customer-${subject}`,
     };
-    return { status: 200, body: bank.patch?.(answer) ?? answer };
+    return { status: 200, body: bank.patch?.(response) ?? response };
   };
 
-  const authorize = ({ query }: EndpointRequest): EndpointAnswer => {
+  const authorize = ({ query }: EndpointRequest): EndpointResponse => {
     const parameters = Object.fromEntries(query);
     const redirectUri = required(parameters, 'redirect_uri');
     if (required(parameters, 'client_id') !== CLIENT.id || !redirectUris.includes(redirectUri))
@@ -107,22 +107,22 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
     const challenge = createHash('sha256').update(verifier).digest('base64url');
     if (found?.redirectUri !== required(parameters, 'redirect_uri') || found.challenge !== challenge)
       throw refuse('invalid_grant');
-    return desk.open(found.subject, 'redirect');
+    return tokenIssuer.open(found.subject, 'redirect');
   };
 
   const redeemApproval = (parameters: Record<string, unknown>): TokenPair => {
     const approval = approvals.ask(required(parameters, 'code'));
     if (typeof approval === 'string') throw refuse(approval);
-    return desk.open(approval.loginHint ?? bank.user, 'decoupled');
+    return tokenIssuer.open(approval.loginHint ?? bank.user, 'decoupled');
   };
 
-  const token = (counter: 'redirect' | 'decoupled') => (request: EndpointRequest) => {
+  const token = (endpoint: 'redirect' | 'decoupled') => (request: EndpointRequest) => {
     const parameters = parametersOf(request);
     switch (required(parameters, 'grant_type')) {
       case 'authorization_code':
-        return tokensOf(counter === 'redirect' ? redeemCode(parameters) : redeemApproval(parameters));
+        return tokensOf(endpoint === 'redirect' ? redeemCode(parameters) : redeemApproval(parameters));
       case 'refresh_token': {
-        const pair = desk.spend(required(parameters, 'refresh_token'), counter);
+        const pair = tokenIssuer.spend(required(parameters, 'refresh_token'), endpoint);
         if (pair === undefined) throw refuse('invalid_grant');
         return tokensOf(pair);
       }
@@ -149,12 +149,12 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
       return { status: 202, body: { code: id, expires_in: approvalSeconds, interval: intervalSeconds } };
     },
     'POST /v3/authorize/revoke': (request) => {
-      desk.revokeRefreshToken(required(parametersOf(request), 'token'));
+      tokenIssuer.revokeRefreshToken(required(parametersOf(request), 'token'));
       return { status: 200 };
     },
     'GET /v3/customer': ({ headers }) => {
       const [, bearer = ''] = /^Bearer (.+)$/.exec(String(headers['authorization'])) ?? [];
-      const subject = desk.subjectOf(bearer);
+      const subject = tokenIssuer.subjectOf(bearer);
       if (subject === undefined) throw new Refusal(401, { error: 'invalid_token' });
       return { status: 200, body: { customer: { id: `customer-${subject}` }, name: subject } };
     },
@@ -177,18 +177,20 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
         CLIENT_SECRET: CLIENT.secret,
       });
     },
-    isAccessTokenActive: (accessToken) => desk.subjectOf(accessToken) !== undefined,
-    revokeAccessToken: desk.revokeAccessToken,
+    isAccessTokenActive: (accessToken) => tokenIssuer.subjectOf(accessToken) !== undefined,
+    revokeAccessToken: tokenIssuer.revokeAccessToken,
     tokenCalls: ({ grant } = {}) =>
       server.requests.filter(
         ({ path, body }) =>
           Object.values<string>(TOKEN_ENDPOINTS).includes(path) &&
           (grant === undefined || body.includes(grant)),
       ).length,
-    books: desk.books,
+    tokenLedger: tokenIssuer.tokenLedger,
     replay: async (refreshToken) => {
-      const { counter } = desk.books().find(({ token: own }) => own === refreshToken) as unknown as TokenPair;
-      return desk.spend(refreshToken, counter) === undefined ? 400 : 200;
+      const { endpoint } = tokenIssuer
+        .tokenLedger()
+        .find(({ token: own }) => own === refreshToken) as unknown as TokenPair;
+      return tokenIssuer.spend(refreshToken, endpoint) === undefined ? 400 : 200;
     },
     stop: server.stop,
     start: server.start,

@@ -7,7 +7,7 @@ import {
   startEndpointServer,
 } from './endpoint-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
-import { createTokenDesk, type TokenPair } from './token-desk.ts';
+import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
 /** An OpenID provider at which people sign in on another device only (OpenID CIBA Core 1.0, poll mode). */
 export type CibaProvider = ProviderFake & {
@@ -28,7 +28,7 @@ const LIFE_SECONDS = 300;
 export async function startCibaProvider(clock: () => number = Date.now): Promise<CibaProvider> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'ES256', use: 'sig' };
-  const desk = createTokenDesk({
+  const tokenIssuer = createFakeTokenIssuer({
     name: 'ciba',
     clock,
     lifeSeconds: () => LIFE_SECONDS,
@@ -91,9 +91,9 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
       if (form['grant_type'] === GRANT) {
         const approval = approvals.ask(form['auth_req_id'] ?? '');
         if (typeof approval === 'string') throw new Refusal(400, { error: approval });
-        return answerWith(desk.open(approval.loginHint ?? ''), issuer);
+        return answerWith(tokenIssuer.open(approval.loginHint ?? ''), issuer);
       }
-      const pair = desk.spend(form['refresh_token'] ?? '');
+      const pair = tokenIssuer.spend(form['refresh_token'] ?? '');
       if (pair === undefined) throw new Refusal(400, { error: 'invalid_grant' });
       return answerWith(pair, issuer);
     },
@@ -112,15 +112,15 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
       clientId: CLIENT.id,
       clientSecret: CLIENT.secret,
     }),
-    isAccessTokenActive: (token) => desk.subjectOf(token) !== undefined,
-    revokeAccessToken: desk.revokeAccessToken,
+    isAccessTokenActive: (token) => tokenIssuer.subjectOf(token) !== undefined,
+    revokeAccessToken: tokenIssuer.revokeAccessToken,
     tokenCalls: ({ grant } = {}) =>
       server.requests.filter(
         ({ path, body }) =>
           path === '/token' && (grant === undefined || new URLSearchParams(body).get('grant_type') === grant),
       ).length,
-    books: desk.books,
-    replay: async (refreshToken) => (desk.spend(refreshToken) === undefined ? 400 : 200),
+    tokenLedger: tokenIssuer.tokenLedger,
+    replay: async (refreshToken) => (tokenIssuer.spend(refreshToken) === undefined ? 400 : 200),
     stop: server.stop,
     start: server.start,
     close: server.stop,

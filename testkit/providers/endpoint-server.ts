@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers';
 import { listenOnLoopback } from '../loopback-server.ts';
 
-/** A request as a faked endpoint sees it. */
+/** A request to a fake endpoint. */
 export type EndpointRequest = {
   readonly method: string;
   readonly path: string;
@@ -13,17 +13,17 @@ export type EndpointRequest = {
   readonly atMs: number;
 };
 
-/** Its answer; an object is sent as JSON. */
-export type EndpointAnswer = {
+/** The response of a fake endpoint; an object is sent as JSON. */
+export type EndpointResponse = {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body?: object | string;
 };
 
-/** A refusal, thrown by an endpoint, that is its answer. */
+/** An error response, thrown by an endpoint. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  readonly answer: EndpointAnswer;
+  readonly answer: EndpointResponse;
 
   constructor(status: number, body: object, headers: Record<string, string> = {}) {
     super(`${status} ${JSON.stringify(body)}`);
@@ -36,27 +36,27 @@ export type EndpointServer = {
   readonly url: string;
   /** Every request to an endpoint, in order. */
   readonly requests: EndpointRequest[];
-  /** Answers in place of the endpoint, when it gives an answer. */
-  fault: ((request: EndpointRequest) => EndpointAnswer | undefined) | undefined;
+  /** Responds instead of the endpoint, unless it returns undefined. */
+  fault: ((request: EndpointRequest) => EndpointResponse | undefined) | undefined;
   stop(): Promise<void>;
   start(): Promise<void>;
 };
 
-/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. Its answers are dated by `clock`. */
+/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. `Date` headers follow `clock`. */
 export async function startEndpointServer(
   clock: () => number,
   endpoints: (
     url: string,
-  ) => Record<string, (request: EndpointRequest) => EndpointAnswer | Promise<EndpointAnswer>>,
+  ) => Record<string, (request: EndpointRequest) => EndpointResponse | Promise<EndpointResponse>>,
 ): Promise<EndpointServer> {
   const server = createServer();
   const loopback = await listenOnLoopback(server);
   const url = `http://127.0.0.1:${loopback.port}`;
   const table = endpoints(url);
 
-  const answerTo = async (request: EndpointRequest): Promise<EndpointAnswer> => {
+  const answerTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
     const endpoint = table[`${request.method} ${request.path}`];
-    if (endpoint === undefined) return { status: 404, body: { message: 'there is nothing here' } };
+    if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
     try {
       return own.fault?.(request) ?? (await endpoint(request));

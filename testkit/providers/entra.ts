@@ -77,12 +77,12 @@ export function startEntra(clock?: () => number) {
         ...withoutIssuer(parameters),
         session_state: '6a2e0a5c-2f1c-4d9a-8f6e-2f7d7a7f1c11',
       }),
-      patchTokenResponse: ({ id_token: idToken, scope, ...answer }) => {
+      patchTokenResponse: ({ id_token: idToken, scope, ...response }) => {
         const scopes = String(scope).split(' ');
         const [resource = GRAPH] = resourcesOf(scopes);
         return {
-          ...answer,
-          ext_expires_in: answer['expires_in'],
+          ...response,
+          ext_expires_in: response['expires_in'],
           scope: scopes.filter((name) => resourcesOf([name])[0] === resource).join(' '),
           ...(scopes.includes('openid') && { id_token: idToken }),
         };

@@ -38,9 +38,9 @@ export function startKeycloak(clock?: () => number, { revokes = false } = {}) {
     idTokenLifetime: 300,
     shapeRefreshToken: (jti, { sid }) =>
       new SignJWT({ typ: 'Refresh', jti, sid }).setProtectedHeader({ alg: 'HS512', typ: 'JWT' }).sign(key),
-    patchTokenResponse: (answer) => ({
-      ...answer,
-      refresh_expires_in: String(answer['scope']).includes('offline_access') ? 0 : SSO_IDLE,
+    patchTokenResponse: (response) => ({
+      ...response,
+      refresh_expires_in: String(response['scope']).includes('offline_access') ? 0 : SSO_IDLE,
       'not-before-policy': 0,
     }),
     patchRefusal: (refusal) => {

@@ -1,10 +1,10 @@
-import type { RefreshTokenBook } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/families.ts';
 import type { UserAgent } from '../user-agent.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 
-/** A token server of any kind, faked, as a gateway of a test and the suite of all kinds need it. */
+/** A fake token server of any kind, for test gateways and the suite of all kinds. */
 export type ProviderFake = {
-  /** Makes a gateway at this base URL known, and gives the `provider` section of its configuration. */
+  /** Registers a gateway by its base URL and returns the `provider` section of its configuration. */
   register(baseUrl: string): Record<string, unknown>;
   /** Whether an upstream that asks would accept the access token now. */
   readonly isAccessTokenActive: (token: string) => boolean;
@@ -12,11 +12,11 @@ export type ProviderFake = {
   revokeAccessToken(token: string): void;
   /** How many token requests came, of one `grant_type` or of all. */
   tokenCalls(filter?: { grant?: string }): number;
-  /** Every refresh token issued, how often it was sent and spent, and how its family fares. */
-  books(): RefreshTokenBook[];
-  /** Sends a refresh token as who stole it would, with all that the client itself sends; gives the status. */
+  /** Every refresh token issued, how often it was sent and used, and whether its family is alive. */
+  tokenLedger(): LedgerEntry[];
+  /** Sends a refresh token like an attacker who has the client's credentials; returns the status. */
   replay(refreshToken: string): Promise<number>;
-  /** Cuts every connection and closes the port: the provider is away. */
+  /** Cuts every connection and closes the port, as if the provider were down. */
   stop(): Promise<void>;
   /** Listens again on the same port. */
   start(): Promise<void>;
@@ -39,7 +39,7 @@ export type ProviderKind = {
    * and the old one stays good; `spent`: it brings another, and the old one is soon or at once good for nothing.
    */
   rotation: 'kept' | 'added' | 'spent';
-  /** What the provider makes of an old refresh token that comes again, beyond every grace. */
+  /** What the provider does when an old refresh token is reused after any grace period. */
   reuse: 'ends the session' | 'is borne' | 'is refused';
   /** Where a sign-out leads the browser: over the provider and back, or straight back. */
   signOut: 'there' | 'here';

@@ -1,21 +1,16 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { interpolate } from '../../src/config/interpolation.ts';
 import { readYaml } from '../../src/config/diagnostics/yaml-file.ts';
 
 const directory = new URL('../../config/providers/', import.meta.url);
 
-/** The names of the ready configurations, without `.yaml`. */
-export function readyConfigurations(): string[] {
-  return readdirSync(directory).map((file) => file.replace(/\.yaml$/, ''));
-}
-
-/** The text of one, and the path of its file. */
-export function readyText(name: string): { url: URL; text: string } {
+/** The text and the URL of a ready configuration. */
+function readyText(name: string): { url: URL; text: string } {
   const url = new URL(`${name}.yaml`, directory);
   return { url, text: readFileSync(url, 'utf8') };
 }
 
-/** The `provider` section of one, filled in from variables. */
+/** The `provider` section of a ready configuration, with its variables replaced from `env`. */
 export function readyProvider(name: string, env: Record<string, string>): Record<string, unknown> {
   const yaml = readYaml(readyText(name).text);
   const readFile = () => {

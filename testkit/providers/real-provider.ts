@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
 import { Provider } from '../../demo/oidc.ts';
 import { createRecords } from '../../demo/records.ts';
-import type { RefreshTokenBook } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/families.ts';
 import { listenOnLoopback } from '../loopback-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 
@@ -84,7 +84,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
 
   const jwk = await exportJWK(privateKey);
   const access = new Map<string, { expiresAtMs: number; grantId: string | undefined }>();
-  const books = new Map<string, RefreshTokenBook>();
+  const tokenLedger = new Map<string, LedgerEntry>();
   const asked: string[] = [];
 
   const keepBooks = (provider: OidcProvider) => {
@@ -93,16 +93,16 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
     });
     provider.on('access_token.destroyed', ({ jti }) => access.delete(jti));
     provider.on('refresh_token.saved', ({ jti, grantId = '', rotations = 0 }) => {
-      const book = { generation: rotations + 1, presented: 0, spent: 0, reuses: 0, familyAlive: true };
-      if (!books.has(jti)) books.set(jti, { ...book, token: jti, family: grantId });
+      const entry = { generation: rotations + 1, presented: 0, spent: 0, reuses: 0, familyAlive: true };
+      if (!tokenLedger.has(jti)) tokenLedger.set(jti, { ...entry, token: jti, family: grantId });
     });
     provider.on('refresh_token.consumed', ({ jti }) => {
-      const book = books.get(jti);
-      if (book) Object.assign(book, { presented: book.presented + 1, spent: book.spent + 1 });
+      const entry = tokenLedger.get(jti);
+      if (entry) Object.assign(entry, { presented: entry.presented + 1, spent: entry.spent + 1 });
     });
     provider.on('grant.revoked', (_ctx, grantId) => {
       for (const [token, { grantId: of }] of access) if (of === grantId) access.delete(token);
-      for (const book of books.values()) if (book.family === grantId) book.familyAlive = false;
+      for (const entry of tokenLedger.values()) if (entry.family === grantId) entry.familyAlive = false;
     });
     provider.on('grant.success', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
     provider.on('grant.error', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
@@ -137,7 +137,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
     isAccessTokenActive: (token) => (access.get(token)?.expiresAtMs ?? 0) > clock(),
     revokeAccessToken: (token) => void access.delete(token),
     tokenCalls: ({ grant } = {}) => asked.filter((type) => grant === undefined || type === grant).length,
-    books: () => [...books.values()],
+    tokenLedger: () => [...tokenLedger.values()],
     replay: async (refreshToken) => {
       const credentials = `${CLIENT.client_id}:${CLIENT.client_secret}`;
       const { status } = await fetch(`${issuer}/token`, {

@@ -1,34 +1,34 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { tallyOf } from '../tally.ts';
+import { countOccurrences } from '../count-occurrences.ts';
 import type { ProviderKind } from './provider-fake.ts';
-import { type Stand, openStand } from './stand.ts';
+import { type ProviderFixture, openProviderFixture } from './provider-fixture.ts';
 
 /** What must hold in front of every kind of token server, whatever its habits are. */
 export function describeProvider(kind: ProviderKind): void {
   const { lifeMs, rotation } = kind;
 
   describe(`in front of ${kind.name}`, () => {
-    let stand: Stand;
+    let fixture: ProviderFixture;
 
     beforeEach(async () => {
-      stand = await openStand(kind);
-      await stand.signIn();
+      fixture = await openProviderFixture(kind);
+      await fixture.signIn();
     });
 
-    afterEach(() => stand.close());
+    afterEach(() => fixture.close());
 
-    const call = (path = '/api/one') => stand.agent.fetch(path);
+    const call = (path = '/api/one') => fixture.agent.fetch(path);
     const statusOf = async (path?: string) => (await call(path)).status;
-    const session = async () => (await stand.agent.fetch('/auth/session')).json();
-    const bearers = () => stand.upstream.requests.map(({ bearer = '' }) => bearer);
-    const expire = () => stand.advance(lifeMs);
-    const current = () => stand.fake.books().at(-1)?.token ?? '';
+    const session = async () => (await fixture.agent.fetch('/auth/session')).json();
+    const bearers = () => fixture.upstream.requests.map(({ bearer = '' }) => bearer);
+    const expire = () => fixture.advance(lifeMs);
+    const current = () => fixture.fake.tokenLedger().at(-1)?.token ?? '';
 
     it('signs in, and calls an API with a token the provider holds good', async () => {
       expect(await session()).toMatchObject({ authenticated: true, subject: expect.stringMatching(/./) });
       expect(await statusOf()).toBe(200);
-      expect(bearers().map(stand.fake.isAccessTokenActive)).toEqual([true]);
-      expect(stand.refreshes()).toBe(0);
+      expect(bearers().map(fixture.fake.isAccessTokenActive)).toEqual([true]);
+      expect(fixture.refreshes()).toBe(0);
     });
 
     it('never sends an access token that is over (standards: A18)', async () => {
@@ -36,9 +36,9 @@ export function describeProvider(kind: ProviderKind): void {
       expire();
       expect(await statusOf()).toBe(200);
       const [first = '', second = ''] = bearers();
-      expect(stand.upstream.requests).toHaveLength(2);
-      expect([first, second].map(stand.fake.isAccessTokenActive)).toEqual([false, true]);
-      expect(stand.refreshes()).toBe(1);
+      expect(fixture.upstream.requests).toHaveLength(2);
+      expect([first, second].map(fixture.fake.isAccessTokenActive)).toEqual([false, true]);
+      expect(fixture.refreshes()).toBe(1);
     });
 
     it(`refreshes twenty times in a row, with refresh tokens that are ${rotation} (standards: G1)`, async () => {
@@ -47,29 +47,29 @@ export function describeProvider(kind: ProviderKind): void {
         expire();
         expect(await statusOf()).toBe(200);
       }
-      expect(stand.refreshes()).toBe(20);
+      expect(fixture.refreshes()).toBe(20);
       expect(new Set(bearers()).size).toBe(20);
-      expect(stand.spent()).toEqual(rotation === 'kept' ? [20] : [...Array(20).fill(1), 0]);
-      expect(stand.fake.books().map(({ familyAlive }) => familyAlive)).not.toContain(false);
+      expect(fixture.spent()).toEqual(rotation === 'kept' ? [20] : [...Array(20).fill(1), 0]);
+      expect(fixture.fake.tokenLedger().map(({ familyAlive }) => familyAlive)).not.toContain(false);
       expect(await session()).toMatchObject({ subject: Reflect.get(Object(who), 'subject') });
     });
 
-    it('refreshes once for a crowd, and spends no refresh token twice', async () => {
+    it('refreshes once for many concurrent requests and uses no refresh token twice', async () => {
       expire();
-      const answers = await Promise.all(Array.from({ length: 20 }, () => statusOf()));
-      expect(tallyOf(answers)).toEqual({ 200: 20 });
-      expect(stand.refreshes()).toBe(1);
+      const responses = await Promise.all(Array.from({ length: 20 }, () => statusOf()));
+      expect(countOccurrences(responses)).toEqual({ 200: 20 });
+      expect(fixture.refreshes()).toBe(1);
       expect(new Set(bearers()).size).toBe(1);
     });
 
     it('replaces an access token that is revoked before its time, behind the call', async () => {
       await call();
-      stand.fake.revokeAccessToken(bearers()[0] ?? '');
+      fixture.fake.revokeAccessToken(bearers()[0] ?? '');
       expect(await statusOf()).toBe(200);
       const [first, refused, replayed] = bearers();
       expect(refused).toBe(first);
       expect(replayed).not.toBe(first);
-      expect(stand.refreshes()).toBe(1);
+      expect(fixture.refreshes()).toBe(1);
     });
 
     switch (kind.reuse) {
@@ -80,13 +80,13 @@ export function describeProvider(kind: ProviderKind): void {
             expire();
             expect(await statusOf()).toBe(200);
           }
-          expect(await stand.fake.replay(stolen)).toBeGreaterThanOrEqual(400);
+          expect(await fixture.fake.replay(stolen)).toBeGreaterThanOrEqual(400);
           expire();
-          const calls = stand.upstream.requests.length;
+          const calls = fixture.upstream.requests.length;
           const refused = await call();
           expect(refused.status).toBe(401);
           expect(refused.json()).toMatchObject({ code: 'session_expired' });
-          expect(stand.upstream.requests).toHaveLength(calls);
+          expect(fixture.upstream.requests).toHaveLength(calls);
           expect(await session()).toMatchObject({ authenticated: false });
         });
         break;
@@ -95,7 +95,7 @@ export function describeProvider(kind: ProviderKind): void {
           const stolen = current();
           expire();
           expect(await statusOf()).toBe(200);
-          expect(await stand.fake.replay(stolen)).toBeGreaterThanOrEqual(400);
+          expect(await fixture.fake.replay(stolen)).toBeGreaterThanOrEqual(400);
           expire();
           expect(await statusOf()).toBe(200);
         });
@@ -105,7 +105,7 @@ export function describeProvider(kind: ProviderKind): void {
           const stolen = current();
           expire();
           expect(await statusOf()).toBe(200);
-          expect(await stand.fake.replay(stolen)).toBe(200);
+          expect(await fixture.fake.replay(stolen)).toBe(200);
           expire();
           expect(await statusOf()).toBe(200);
         });
@@ -114,7 +114,7 @@ export function describeProvider(kind: ProviderKind): void {
 
     it('keeps the session while the provider is away', async () => {
       await call();
-      await stand.fake.stop();
+      await fixture.fake.stop();
       expect(await statusOf()).toBe(200);
       expire();
       const refused = await call();
@@ -124,33 +124,33 @@ export function describeProvider(kind: ProviderKind): void {
       expect(refused.setCookies).toEqual([]);
       expect(await session()).toMatchObject({ authenticated: true });
 
-      await stand.fake.start();
-      stand.advance(30_000);
+      await fixture.fake.start();
+      fixture.advance(30_000);
       expect(await statusOf()).toBe(200);
     });
 
     it('signs out here, and at the provider as far as that lets it (standards: D1, D4, D6, D7)', async () => {
       await call();
-      const { chain, response } = await stand.agent.navigate('/auth/logout', { from: 'page', form: {} });
+      const { chain, response } = await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
       const visited = chain.map(({ url }) => new URL(url).origin);
-      expect(visited.filter((origin) => origin !== stand.agent.origin)).toHaveLength(
+      expect(visited.filter((origin) => origin !== fixture.agent.origin)).toHaveLength(
         kind.signOut === 'there' ? 1 : 0,
       );
-      const last = (await kind.confirmSignOut?.(stand.agent, response)) ?? response;
-      expect(last.url).toBe(`${stand.gateway.url}/`);
+      const last = (await kind.confirmSignOut?.(fixture.agent, response)) ?? response;
+      expect(last.url).toBe(`${fixture.gateway.url}/`);
       expect(await session()).toMatchObject({ authenticated: false });
       expect(await statusOf()).toBe(401);
-      expect(stand.fake.books().some(({ familyAlive }) => familyAlive)).toBe(!kind.revokes);
+      expect(fixture.fake.tokenLedger().some(({ familyAlive }) => familyAlive)).toBe(!kind.revokes);
     });
 
     it('writes no token into its log', async () => {
       await call();
       expire();
       await call();
-      await stand.agent.fetch('/auth/logout', { method: 'POST' });
-      const logs = stand.gateway.logs();
+      await fixture.agent.fetch('/auth/logout', { method: 'POST' });
+      const logs = fixture.gateway.logs();
       expect(logs).toContain('"/api"');
-      for (const secret of [...bearers(), ...stand.fake.books().map(({ token }) => token)]) {
+      for (const secret of [...bearers(), ...fixture.fake.tokenLedger().map(({ token }) => token)]) {
         expect(logs).not.toContain(secret);
       }
     });

@@ -1,7 +1,7 @@
 import { type EndpointServer, jsonOf, Refusal, startEndpointServer } from './endpoint-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
-import { createTokenDesk, type TokenPair } from './token-desk.ts';
+import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
 /** A vendor's API with its own login and refresh endpoints, as one describes it to its customers. */
 export type VendorApi = ProviderFake & {
@@ -28,7 +28,7 @@ export const ACCOUNTS: Readonly<Record<string, string>> = {
  * and a used one fails. Both the end of a token and its life are told.
  */
 export async function startVendorApi(clock: () => number = Date.now): Promise<VendorApi> {
-  const desk = createTokenDesk({
+  const tokenIssuer = createFakeTokenIssuer({
     name: 'vendor-api',
     clock,
     lifeSeconds: () => vendor.lifeSeconds,
@@ -39,7 +39,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
   const answerWith = ({ accessToken, refreshToken, subject }: TokenPair) => {
     const datedAt = clock() + vendor.clockOffsetMs;
     refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
-    const answer = {
+    const response = {
       token: accessToken,
       tokenExpiration: new Date(datedAt + vendor.lifeSeconds * 1000).toISOString(),
       tokenLifetime: vendor.lifeSeconds,
@@ -47,7 +47,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
       refreshTokenExpiration: new Date(datedAt + vendor.refreshLifeSeconds * 1000).toISOString(),
       user: { id: `user-${subject}`, name: subject },
     };
-    return { status: 200, body: vendor.patch?.(answer) ?? answer };
+    return { status: 200, body: vendor.patch?.(response) ?? response };
   };
 
   const server = await startEndpointServer(
@@ -63,7 +63,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
         ) {
           throw new Refusal(401, { message: 'wrong user name or password', username, password });
         }
-        return answerWith(desk.open(username));
+        return answerWith(tokenIssuer.open(username));
       },
       'POST /auth/refresh': (request) => {
         const { refreshToken, ...rest } = jsonOf(request);
@@ -71,7 +71,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
           throw new Refusal(400, { message: 'refreshToken is needed, and nothing else' });
         }
         const isOver = (refreshEndsAtMs.get(refreshToken) ?? Infinity) <= clock();
-        const pair = isOver ? undefined : desk.spend(refreshToken);
+        const pair = isOver ? undefined : tokenIssuer.spend(refreshToken);
         if (pair === undefined) throw new Refusal(401, { message: 'the refresh token is not valid' });
         return answerWith(pair);
       },
@@ -87,11 +87,11 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
     clockOffsetMs: 0,
     patch: undefined,
     register: () => readyProvider('vendor-api', { API_URL: server.url }),
-    isAccessTokenActive: (token) => desk.subjectOf(token) !== undefined,
-    revokeAccessToken: desk.revokeAccessToken,
+    isAccessTokenActive: (token) => tokenIssuer.subjectOf(token) !== undefined,
+    revokeAccessToken: tokenIssuer.revokeAccessToken,
     tokenCalls: ({ grant } = {}) =>
       server.requests.filter(({ path }) => grant === undefined || path === grants[grant]).length,
-    books: desk.books,
+    tokenLedger: tokenIssuer.tokenLedger,
     replay: async (refreshToken) => {
       const { status } = await fetch(`${server.url}/auth/refresh`, {
         method: 'POST',

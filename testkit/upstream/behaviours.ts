@@ -2,14 +2,14 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UpstreamRequest } from './request.ts';
 
-/** A way to answer a request. */
+/** A way to respond to a request. */
 export type Behaviour = (
   request: IncomingMessage,
   response: ServerResponse,
   record: UpstreamRequest,
 ) => void | Promise<void>;
 
-/** Reads the body and answers 200 with what was received, but for the access token: an API tells nobody that. */
+/** Reads the body and responds 200 with the received request, except for the access token. */
 export const echo: Behaviour = async (_request, response, record) => {
   await record.readBody();
   const { method, target, bodyBytes, bodySha256, trailers } = record;
@@ -18,7 +18,7 @@ export const echo: Behaviour = async (_request, response, record) => {
   response.end(JSON.stringify({ method, target, headers, bodyBytes, bodySha256, trailers }));
 };
 
-/** Reads the body and answers with a status, and with headers and a body if given. */
+/** Reads the body and responds with a status, and with headers and a body if given. */
 export function status(code: number, headers: OutgoingHttpHeaders = {}, body = ''): Behaviour {
   return async (_request, response, record) => {
     await record.readBody();
@@ -26,14 +26,14 @@ export function status(code: number, headers: OutgoingHttpHeaders = {}, body = '
   };
 }
 
-/** Answers before the body is read. */
-export function answerEarly(code: number): Behaviour {
+/** Responds before the body is read. */
+export function respondEarly(code: number): Behaviour {
   return (_request, response) => {
     response.writeHead(code).end();
   };
 }
 
-/** Goes on only for bearer tokens that are valid; answers 401 `invalid_token` else (RFC 6750, section 3.1). */
+/** Continues only for valid bearer tokens; responds 401 `invalid_token` otherwise (RFC 6750, section 3.1). */
 export function requireToken(isValid: (token: string) => boolean, next: Behaviour = echo): Behaviour {
   const refuse = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' });
   return (request, response, record) => {
@@ -42,8 +42,8 @@ export function requireToken(isValid: (token: string) => boolean, next: Behaviou
   };
 }
 
-/** Answers the first request by the first behaviour, and so on; the last one stays. */
-export function inTurn(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
+/** Uses the behaviours one after the other, one per request; the last one stays. */
+export function inSequence(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
   let turn = 0;
   return (request, response, record) => {
     const behaviour = behaviours[Math.min(turn, behaviours.length - 1)] ?? echo;
@@ -52,7 +52,7 @@ export function inTurn(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
   };
 }
 
-/** Adds header fields to another answer, such as several `Set-Cookie`. */
+/** Adds header fields to another response, such as several `Set-Cookie`. */
 export function withHeaders(headers: Record<string, string | string[]>, next: Behaviour = echo): Behaviour {
   return (request, response, record) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -60,7 +60,7 @@ export function withHeaders(headers: Record<string, string | string[]>, next: Be
   };
 }
 
-/** Sends cookies with another answer. */
+/** Adds cookies to another response. */
 export function setCookie(...cookies: string[]): Behaviour {
   return withHeaders({ 'set-cookie': cookies });
 }
@@ -70,7 +70,7 @@ export function redirect(location: string, code = 302): Behaviour {
   return status(code, { location });
 }
 
-/** Sends 103 Early Hints before another answer (RFC 8297). */
+/** Sends 103 Early Hints before another response (RFC 8297). */
 export function earlyHints(link: string, next: Behaviour = echo): Behaviour {
   return (request, response, record) => {
     response.writeEarlyHints({ link });
@@ -78,7 +78,7 @@ export function earlyHints(link: string, next: Behaviour = echo): Behaviour {
   };
 }
 
-/** Answers with a chunked body and trailers after it. */
+/** Responds with a chunked body and trailers. */
 export function trailers(fields: Record<string, string>, body = 'body'): Behaviour {
   return async (_request, response, record) => {
     await record.readBody();
@@ -89,7 +89,7 @@ export function trailers(fields: Record<string, string>, body = 'body'): Behavio
   };
 }
 
-/** Waits before another answer begins. */
+/** Delays another response. */
 export function slowHeaders(ms: number, next: Behaviour = echo): Behaviour {
   return async (request, response, record) => {
     await sleep(ms);

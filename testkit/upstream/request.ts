@@ -18,11 +18,11 @@ export type UpstreamRequest = {
   /** Of the whole body; undefined until it was read to its end. */
   bodySha256: string | undefined;
   trailers: HeaderList;
-  /** The status that was answered; undefined while there is none. */
+  /** The status of the response; undefined before it is sent. */
   status: number | undefined;
-  /** The connection ended before the answer did. */
+  /** True when the connection closed before the response was complete. */
   aborted: boolean;
-  /** Resolves when the answer is complete or the connection is gone. */
+  /** Resolves when the response is complete or the connection is closed. */
   readonly over: Promise<void>;
   /** Reads the body to its end, asking for it first if the client waits (`Expect: 100-continue`). */
   readBody(): Promise<void>;

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Behaviour } from './behaviours.ts';
 
-/** Answers with chunks, waiting before each. */
+/** Responds with chunks, with a pause before each. */
 export function slowBody(chunks: readonly string[], intervalMs: number): Behaviour {
   return async (_request, response, record) => {
     await record.readBody();
@@ -16,7 +16,7 @@ export function slowBody(chunks: readonly string[], intervalMs: number): Behavio
   };
 }
 
-/** Answers with server-sent events, waiting before each, and ends after the last. */
+/** Responds with server-sent events, with a pause before each, and ends after the last. */
 export function eventStream(events: readonly string[], intervalMs: number): Behaviour {
   return async (request, response, record) => {
     response.setHeader('content-type', 'text/event-stream');
@@ -25,10 +25,10 @@ export function eventStream(events: readonly string[], intervalMs: number): Beha
   };
 }
 
-/** An answer whose body a test writes piece by piece. */
+/** A response whose body a test writes in parts. */
 export type ControlledStream = {
   readonly behaviour: Behaviour;
-  /** Resolves with the answer once a request came and its headers were sent. */
+  /** Resolves with the response once its headers are sent. */
   readonly opened: Promise<ServerResponse>;
   write(text: string): Promise<void>;
   end(): Promise<void>;
@@ -49,10 +49,10 @@ export function controlledStream(contentType = 'text/event-stream'): ControlledS
   };
 }
 
-/** An answer of any size, and how much of it the client took so far. */
+/** A response of any size, with the number of bytes written so far. */
 export type LargeBody = { readonly behaviour: Behaviour; writtenBytes(): number };
 
-/** Answers with so many bytes of `x`, and stops writing while the client does not read. */
+/** Responds with `totalBytes` bytes of `x`, respecting backpressure. */
 export function largeBody(totalBytes: number): LargeBody {
   const block = Buffer.alloc(64 * 1024, 'x');
   let written = 0;
@@ -82,7 +82,7 @@ export function cutMidBody(framing: 'content-length' | 'chunked'): Behaviour {
   };
 }
 
-/** Answers with bytes of the test's choice in place of HTTP, and closes the connection. */
+/** Sends arbitrary bytes instead of HTTP and closes the connection. */
 export function garbage(bytes: string | Buffer): Behaviour {
   return async (request, _response, record) => {
     await record.readBody();
@@ -90,7 +90,7 @@ export function garbage(bytes: string | Buffer): Behaviour {
   };
 }
 
-/** Cuts the connection without an answer. */
+/** Cuts the connection without a response. */
 export const hangUp: Behaviour = async (request, _response, record) => {
   await record.readBody();
   request.socket.destroy();

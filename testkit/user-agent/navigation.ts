@@ -68,7 +68,7 @@ function locationOf(response: AgentResponse): string | undefined {
   return response.status >= 300 && response.status < 400 ? response.header('location') : undefined;
 }
 
-/** What was answered on the way, for the message of an error. */
+/** The responses on the way, for an error message. */
 export function describeChain(chain: readonly AgentResponse[]): string {
   return chain
     .map(

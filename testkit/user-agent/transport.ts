@@ -89,7 +89,7 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
       });
       outgoing.on('information', (head) => noteHead(url.origin, head));
       const answered = once(outgoing, 'response');
-      // Once there is an answer, a failure to send the rest of the body says nothing more.
+      // After a response, an error while sending the rest of the body does not matter.
       outgoing.on('error', () => {});
       if (body instanceof Readable) body.pipe(outgoing);
       else outgoing.end(body);

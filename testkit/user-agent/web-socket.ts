@@ -14,7 +14,7 @@ export type AgentWebSocket = {
   readonly closed: Promise<{ code: number; reason: string }>;
 };
 
-/** The upgrade was answered by something other than 101. */
+/** The response to the upgrade was not 101. */
 export class UpgradeRefused extends Error {
   override readonly name = 'UpgradeRefused';
   readonly status: number;
@@ -30,7 +30,7 @@ export class UpgradeRefused extends Error {
 /**
  * Opens a WebSocket.
  *
- * @throws UpgradeRefused when the answer is not 101, and whatever the connection fails with.
+ * @throws UpgradeRefused when the response is not 101, and whatever the connection fails with.
  */
 export async function openWebSocket(
   transport: Transport,

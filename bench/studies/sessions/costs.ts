@@ -1,19 +1,24 @@
 import { takeSample } from '../../comparison/sample.ts';
-import type { Stage } from '../../stage.ts';
+import type { Fixture } from '../../fixture.ts';
 import { addUp, median } from '../../statistics.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';
 import { requestText } from '../../workload.ts';
-import type { City } from './city.ts';
+import type { PopulatedGateway } from './populated-gateway.ts';
 
-/** What a request costs with so many sessions in Redis, each request reading its own. */
+/** The cost of a request that reads its session from Redis. */
 export type Cost = { cpuMicros: number; redisMicros: number; p50: number; p99: number };
 
-/** What requests cost in two cities; ratios are medians of the ratios within each round. */
+/** The cost with few and with many sessions. Each ratio is the median of the ratios per round. */
 export type Costs = { few: Cost; many: Cost; ratio: Cost; errors: Record<string, number> };
 
-/** Measures requests in two cities side by side, in turn. */
-export async function compareCosts(stage: Stage, effort: Effort, few: City, many: City): Promise<Costs> {
+/** Measures requests with few and with many sessions, alternately. */
+export async function compareCosts(
+  fixture: Fixture,
+  effort: Effort,
+  few: PopulatedGateway,
+  many: PopulatedGateway,
+): Promise<Costs> {
   const { rounds, seconds } = byLength(effort, {
     quick: { rounds: 3, seconds: 2 },
     usual: { rounds: 7, seconds: 4 },
@@ -27,10 +32,10 @@ export async function compareCosts(stage: Stage, effort: Effort, few: City, many
     ['few', few],
     ['many', many],
   ] as const;
-  for (const [, city] of turns) await takeCost(stage, city, 3);
+  for (const [, populated] of turns) await takeCost(fixture, populated, 3);
   for (let round = 0; round < rounds; round += 1) {
-    for (const [name, city] of round % 2 === 0 ? turns : turns.toReversed()) {
-      const cost = await takeCost(stage, city, seconds);
+    for (const [name, populated] of round % 2 === 0 ? turns : turns.toReversed()) {
+      const cost = await takeCost(fixture, populated, seconds);
       samples[name].push(cost);
       effort.say(`round ${round + 1} of ${rounds}  ${name.padEnd(4)}  ${cost.cpuMicros.toFixed(1)} µs CPU`);
     }
@@ -49,12 +54,12 @@ export async function compareCosts(stage: Stage, effort: Effort, few: City, many
   };
 }
 
-async function takeCost(stage: Stage, { gateway, redis, cookies }: City, seconds: number) {
+async function takeCost(fixture: Fixture, { gateway, redis, cookies }: PopulatedGateway, seconds: number) {
   const { pid, port } = gateway;
   const texts = cookies.map((cookie) => requestText('GET', { port, cookie }));
   const before = readUsage(redis.pid).cpuMicros;
-  const contender = { pid, port, requests: () => texts, forwards: true };
-  const sample = await takeSample(stage, contender, { method: 'GET', connections: 32 }, seconds);
+  const candidate = { pid, port, requests: () => texts, forwards: true };
+  const sample = await takeSample(fixture, candidate, { method: 'GET', connections: 32 }, seconds);
   const { cpuMicros, p50, p99, errors, answered } = sample;
   return { cpuMicros, p50, p99, errors, redisMicros: (readUsage(redis.pid).cpuMicros - before) / answered };
 }

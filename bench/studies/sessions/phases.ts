@@ -1,23 +1,23 @@
 import { readStatistics, resetStatistics } from '../../redis/statistics.ts';
 import { readUsage } from '../../usage.ts';
-import type { City } from './city.ts';
+import type { PopulatedGateway } from './populated-gateway.ts';
 
-/** Something that happened to many sessions. */
+/** One operation on many sessions. */
 export type Phase = {
   what: string;
   count: number;
   seconds: number;
-  /** CPU time of the gateway for each, in microseconds. */
+  /** CPU time of the gateway per session, in microseconds. */
   cpuMicros: number;
-  /** Time of Redis for each, by its own command statistics, in microseconds. */
+  /** Time of Redis per session, from its command statistics, in microseconds. */
   redisMicros: number;
-  /** The commands that Redis was asked for, and those within scripts. */
+  /** The Redis commands, calls in scripts included. */
   commands: string[];
 };
 
-/** Measures what the gateway and Redis do while something is done for so many sessions. */
+/** Measures the gateway and Redis while `work` handles `count` sessions. */
 export async function measurePhase<T>(
-  { gateway, redis }: City,
+  { gateway, redis }: PopulatedGateway,
   what: string,
   count: number,
   work: () => Promise<T>,
@@ -30,7 +30,7 @@ export async function measurePhase<T>(
   const cpuMicros = (readUsage(gateway.pid).cpuMicros - before) / count;
   const statistics = await readStatistics(redis);
   const micros = Object.entries(statistics)
-    // Their commands are counted too, each by itself.
+    // The commands inside scripts are counted separately.
     .filter(([name]) => !name.startsWith('eval'))
     .reduce((sum, [, each]) => sum + each.micros, 0);
   const scripts = (statistics['evalsha']?.micros ?? 0) + (statistics['eval']?.micros ?? 0);

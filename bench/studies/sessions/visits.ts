@@ -1,27 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coatcheck } from '../../coatcheck.ts';
 import { number } from '../../report/quantity.ts';
-import type { Stage } from '../../stage.ts';
+import type { Fixture } from '../../fixture.ts';
 import { addUp } from '../../statistics.ts';
 import type { Effort } from '../../study.ts';
-import { ANSWER, requestText } from '../../workload.ts';
-import type { City } from './city.ts';
+import { RESPONSE_BODY, requestText } from '../../workload.ts';
+import type { PopulatedGateway } from './populated-gateway.ts';
 import { measurePhase, type Phase } from './phases.ts';
 
-/** What many people did, one thing after the other. */
+/** The phases of the visit, in order. */
 export type Visits = { phases: Phase[]; errors: Record<string, number> };
 
-/** Longer than a session stays as it is that is used all the time. */
+/** Long enough that the next use of a session is written to Redis. */
 const UNTIL_TOUCHED_MS = 20_000;
-const AT_ONCE = 8;
+const MAX_CONCURRENT = 8;
 
-/** Lets many people sign in, come back, and be signed out, half of them by an administrator and half by themselves. */
-export async function visit(stage: Stage, effort: Effort, city: City, visitors: number): Promise<Visits> {
-  const { gateway } = city;
+/** Signs many users in, lets them come back, and signs them out: half through the admin API, half by their own request. */
+export async function visit(
+  fixture: Fixture,
+  effort: Effort,
+  populated: PopulatedGateway,
+  visitors: number,
+): Promise<Visits> {
+  const { gateway } = populated;
   const phases: Phase[] = [];
   const errors: Record<string, number>[] = [];
   const during = async <T>(what: string, count: number, work: () => Promise<T>): Promise<T> => {
-    const { result, phase } = await measurePhase(city, what, count, work);
+    const { result, phase } = await measurePhase(populated, what, count, work);
     phases.push(phase);
     effort.say(`${number(count)} sessions ${what} in ${phase.seconds.toFixed(1)} s`);
     return result;
@@ -29,11 +34,11 @@ export async function visit(stage: Stage, effort: Effort, city: City, visitors: 
   const load = async (cookies: readonly string[]) => {
     const { port } = gateway;
     const requests = cookies.map((cookie) => requestText('GET', { port, cookie }));
-    return stage.load.ask('run', {
+    return fixture.load.ask('run', {
       port,
       connections: 32,
       requests,
-      expected: ANSWER,
+      expected: RESPONSE_BODY,
       count: requests.length,
     });
   };
@@ -41,13 +46,17 @@ export async function visit(stage: Stage, effort: Effort, city: City, visitors: 
   const names = Array.from({ length: visitors }, (_, at) => `visitor-${at % (visitors / 2)}`);
   const cookies = await during('signed in', visitors, () => gateway.signIn(names));
   await sleep(UNTIL_TOUCHED_MS);
-  errors.push((await during('used, and their idle limit moved', visitors, () => load(cookies))).errors);
+  errors.push((await during('used, idle limit extended', visitors, () => load(cookies))).errors);
 
   const subjects = [...new Set(names)];
   const half = new Set(subjects.slice(0, visitors / 4));
-  await during('ended by subject', half.size * 2, () => atOnce([...half], gateway.endSessionsOf));
+  await during('ended by subject', half.size * 2, () =>
+    forEachConcurrently([...half], gateway.endSessionsOf),
+  );
   const others = cookies.filter((_, at) => !half.has(names[at] ?? ''));
-  await during('signed out', others.length, () => atOnce(others, (cookie) => signOut(gateway, cookie)));
+  await during('signed out', others.length, () =>
+    forEachConcurrently(others, (cookie) => signOut(gateway, cookie)),
+  );
 
   const afterwards = await load(cookies);
   const alive = visitors - (afterwards.errors['status 401'] ?? 0);
@@ -55,19 +64,19 @@ export async function visit(stage: Stage, effort: Effort, city: City, visitors: 
   return { phases, errors: addUp(errors) };
 }
 
-/** Does something for each of many, a few at a time. */
-async function atOnce<T>(list: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+/** Runs `work` for every item, a few at a time. */
+async function forEachConcurrently<T>(list: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
   const queue = list.values();
   const worker = async () => {
     for (const one of queue) await work(one);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: MAX_CONCURRENT }, worker));
 }
 
 async function signOut({ port, baseUrl }: Coatcheck, cookie: string): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${port}/auth/logout`, {
+  const response = await fetch(`http://127.0.0.1:${port}/auth/logout`, {
     method: 'POST',
     headers: { cookie, origin: baseUrl, 'x-csrf': '1' },
   });
-  await answer.arrayBuffer();
+  await response.arrayBuffer();
 }

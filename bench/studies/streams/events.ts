@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LongStage, Passage } from '../../long-stage.ts';
-import { type MemoryCourse, watchMemory } from '../../memory-watch.ts';
-import type { EventReport } from '../../parts/browsers.ts';
+import type { StreamFixture, MeasuredProxy } from '../../stream-fixture.ts';
+import { type MemoryChange, watchMemory } from '../../memory-watch.ts';
+import type { EventReport } from '../../workers/browsers.ts';
 import { number } from '../../report/quantity.ts';
 import { byLength, type Effort } from '../../study.ts';
 import { readUsage } from '../../usage.ts';
 
-/** Many streams of events at once. */
-export type Events = EventReport & { streams: number; sent: number; cpuMicros: number; memory: MemoryCourse };
+/** The figures of concurrent event streams. */
+export type Events = EventReport & { streams: number; sent: number; cpuMicros: number; memory: MemoryChange };
 
-/** Measures streams over each of which come two events a second. What does not arrive is among the errors. */
+/** Measures event streams with two events per second each. Lost events are added to `errors`. */
 export async function measureEvents(
-  { browsers, api }: LongStage,
-  passage: Passage,
+  { browsers, api }: StreamFixture,
+  proxy: MeasuredProxy,
   effort: Effort,
   errors: string[],
 ): Promise<Events> {
@@ -23,22 +23,22 @@ export async function measureEvents(
   });
   let cpuMicros = 0;
   let opened = 0;
-  const { memory } = await watchMemory(passage.pid, async () => {
-    opened = await browsers.ask('openEvents', { ...passage, count });
+  const { memory } = await watchMemory(proxy.pid, async () => {
+    opened = await browsers.ask('openEvents', { ...proxy, count });
     await browsers.ask('events');
-    const before = readUsage(passage.pid).cpuMicros;
+    const before = readUsage(proxy.pid).cpuMicros;
     for (let round = 0; round < rounds; round += 1) {
       await api.ask('emit');
       await sleep(500);
     }
-    cpuMicros = readUsage(passage.pid).cpuMicros - before;
+    cpuMicros = readUsage(proxy.pid).cpuMicros - before;
   });
   const report = await browsers.ask('events');
-  await browsers.ask('leave');
+  await browsers.ask('disconnect');
   await sleep(500);
-  if (opened !== count) errors.push(`${passage.title}: of ${count} streams of events ${opened} were opened`);
+  if (opened !== count) errors.push(`${proxy.title}: of ${count} event streams ${opened} were opened`);
   const sent = opened * rounds;
-  if (report.received !== sent) errors.push(`${passage.title}: of ${sent} events came ${report.received}`);
-  effort.say(`${passage.title}: ${number(sent)} events over ${number(opened)} streams`);
+  if (report.received !== sent) errors.push(`${proxy.title}: of ${sent} events arrived ${report.received}`);
+  effort.say(`${proxy.title}: ${number(sent)} events over ${number(opened)} streams`);
   return { ...report, streams: opened, sent, cpuMicros, memory };
 }

@@ -12,12 +12,12 @@ export type YamlProblem = {
 const messages: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'the alias is malformed; a value that begins with * needs quotes',
   BAD_ALIAS: 'the alias is malformed; a value that begins with * needs quotes',
-  BAD_DQ_ESCAPE: 'the escape sequence is unknown; single quotes take a backslash as it is',
+  BAD_DQ_ESCAPE: 'the escape sequence is unknown; a literal backslash needs single quotes',
   BAD_INDENT: 'the indentation is wrong',
   BAD_SCALAR_START: 'the value begins with a reserved character and needs quotes',
   BLOCK_AS_IMPLICIT_KEY:
     'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
-  DUPLICATE_KEY: 'this key is written twice in one mapping',
+  DUPLICATE_KEY: 'this key occurs twice in one mapping',
   MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
   MULTILINE_IMPLICIT_KEY: 'expected "key: value"; the colon needs a space after it',
   MULTIPLE_DOCS: 'expected one YAML document, got several',

@@ -22,7 +22,7 @@ const owned = ['authorization', 'cookie', 'host'];
 
 const name = () =>
   shaped(/^[A-Za-z0-9-]+$/, 'expected a header name of letters, digits and hyphens').meta({
-    description: 'The name of a header field, in any case.',
+    description: 'A header field name, case-insensitive.',
   });
 
 // SECURITY: a line break in a value would end the field and begin another one.
@@ -52,7 +52,7 @@ export function headerNames() {
 function headersToSet(reserved: readonly string[]) {
   const settable = name().refine(
     (field) => !reserved.includes(field.toLowerCase()),
-    'the gateway writes this field itself; it cannot be set',
+    'the gateway sets this field itself; it cannot be overridden',
   );
   return z
     .record(settable, value(), 'expected a mapping of header names to values')
@@ -61,7 +61,7 @@ function headersToSet(reserved: readonly string[]) {
       const lowercased = fields.map((field) => field.toLowerCase());
       for (const [index, field] of fields.entries()) {
         if (lowercased.indexOf(field.toLowerCase()) === index) continue;
-        const message = 'this field is set twice; the case of its letters makes no difference';
+        const message = 'this field is set twice; field names are case-insensitive';
         context.addIssue({ code: 'custom', message, path: [field] });
       }
     })

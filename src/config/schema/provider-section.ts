@@ -42,7 +42,7 @@ export function providerSection([first, ...rest]: ProviderSectionKinds) {
       error: ({ code }) =>
         code === 'invalid_union'
           ? `expected ${types}`
-          : `expected a mapping with a type, which is ${types}, and the keys of that type`,
+          : `expected a mapping with a type (${types}) and the keys of that type`,
     })
     .meta({ description: 'The token server that people sign in with.' });
 }

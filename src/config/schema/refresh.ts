@@ -8,7 +8,7 @@ export type RefreshAhead = { kind: 'share'; share: number } | { kind: 'duration'
 
 const ahead = shaped(
   /^(?:\d{1,2}%|\d{1,9}(?:ms|s|m|h|d))$/,
-  'expected a share of the life of the token, such as 20%, or a duration, such as 30s',
+  'expected a share of the token lifetime, such as 20%, or a duration, such as 30s',
 ).transform((text): RefreshAhead => {
   const ms = parseDuration(text);
   return ms === undefined

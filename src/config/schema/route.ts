@@ -26,11 +26,11 @@ const cookieNames = () => z.array(cookieName(), 'expected a list of cookie names
 export const routeSchema = section({
   path: pathPrefix().meta({
     description:
-      'The path prefix, such as `/api`, matched on segment borders. No final slash, dot segments, percent-encoding or wildcard; each route has its own.',
+      'The path prefix, such as `/api`, matched at segment boundaries. No trailing slash, dot segments, percent-encoding or wildcard; unique among the routes, even if letter case and trailing dots are ignored.',
     example: '/api',
   }),
   upstream: upstreamUrl('expected an http(s) URL, without query, fragment or credentials').meta({
-    description: 'The http(s) URL of the API. A path in it is put before the path of the request.',
+    description: 'The http(s) URL of the API. A path in it is prepended to the path of the request.',
     details: 'With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.',
     example: 'https://api.internal:8443',
   }),
@@ -92,6 +92,10 @@ export const routeSchema = section({
       description:
         'How long a connection is used before a new one, to a freshly resolved address, replaces it; `0s` is forever.',
     }),
+    reuse: oneOf(['all', 'bodiless']).prefault('all').meta({
+      description:
+        'Which connections are used again: `all`; or `bodiless`, never after a request with a body, for upstreams that may leave a body unread.',
+    }),
   })
     .prefault({})
     .meta({ description: 'The connections of one process to the upstream, which are reused.' }),
@@ -109,7 +113,7 @@ export const routeSchema = section({
   }),
   maxConcurrent: integer({ min: 0, max: 65_535 }).prefault(0).meta({
     description:
-      'How many requests and open WebSockets of one session, or of one address without a session, one process handles at once. Beyond it: 429. `0` is no limit.',
+      'How many requests and open WebSockets of one session, or of one address without a session, one process handles at once; more get 429 `rate_limited`. `0` is no limit.',
   }),
   requestHeaders: section({
     set: requestHeadersToSet().prefault({}).meta({
@@ -119,6 +123,10 @@ export const routeSchema = section({
     }),
     remove: headerNames().prefault([]).meta({
       description: 'Header fields to remove on the way to the upstream.',
+    }),
+    allow: headerNames().prefault([]).meta({
+      description:
+        'When not empty, the only header fields of a client that are forwarded, besides the usual content fields (`Accept*`, `Content-*`, `If-*`, `Range`, `User-Agent`, `Cache-Control`, `Pragma`).',
     }),
   })
     .prefault({})

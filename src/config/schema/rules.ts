@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
-import { isUnder } from '../values/path.ts';
+import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
@@ -55,7 +55,7 @@ const rules: readonly Rule[] = [
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
 function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('allowInsecureHttp') || config.allowInsecureHttp) return;
-  const message = 'expected https, as this is not a loopback host and allowInsecureHttp is not true';
+  const message = 'expected https, because this is not a loopback host and allowInsecureHttp is not true';
   for (const { path: place, providerType, schema } of keys) {
     if (schema['url'] !== true || (providerType !== undefined && providerType !== kind?.type)) continue;
     for (const { path, value } of valuesAt(config, place)) {
@@ -73,7 +73,7 @@ function* providerRules({ provider }: Config, { isValid, kind }: RuleContext): I
 /** A provider without scopes and resources has one access token for all routes. */
 function* oneAccessToken({ routes }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
   if (kind?.accessTokens !== 'one' || !isValid('routes', -1)) return;
-  const message = `a provider of type ${kind.type} gives one access token for all routes; leave it out`;
+  const message = `a provider of type ${kind.type} issues one access token for all routes; remove it`;
   for (const [index, route] of routes.entries()) {
     for (const key of ['scopes', 'resource'] as const) {
       if (!isValid('routes', index, key) || route[key].length === 0) continue;
@@ -85,7 +85,8 @@ function* oneAccessToken({ routes }: Config, { isValid, kind }: RuleContext): It
 function* memoryStoreWorkers({ session, workers }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('session', 'store') || !isValid('workers')) return;
   if (session.store.kind === 'memory' && workers !== 1) {
-    const message = 'expected a store that processes share, as workers is not 1: a redis: or rediss: URL';
+    const message =
+      'expected a store that processes share, because workers is not 1: a redis: or rediss: URL';
     yield { path: ['session', 'store'], message };
   }
 }
@@ -93,7 +94,7 @@ function* memoryStoreWorkers({ session, workers }: Config, { isValid }: RuleCont
 function* distinctSecrets({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('session', 'secrets')) return;
   for (const { index, first } of repeats(session.secrets)) {
-    const message = `expected a secret unlike the others; session.secrets[${first}] is the same`;
+    const message = `expected distinct secrets; session.secrets[${first}] is the same`;
     yield { path: ['session', 'secrets', index], message };
   }
 }
@@ -115,14 +116,17 @@ function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Itera
 function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('listen') || !isValid('admin', 'listen')) return;
   if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
-    yield { path: ['admin', 'listen'], message: 'expected an address other than that of listen' };
+    yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
 
 function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   const paths = [...validInRoutes(config, isValid, 'path')];
-  for (const { index, first } of repeats(paths.map(({ value }) => value))) {
-    const message = `expected a path of its own; routes[${paths[first]?.index}] has the same`;
+  for (const { index, first } of repeats(paths.map(({ value }) => foldPath(value)))) {
+    const isSame = paths[index]?.value === paths[first]?.value;
+    const message = `expected a unique path; routes[${paths[first]?.index}] has ${
+      isSame ? 'the same' : 'one that differs only in letter case, or in trailing dots'
+    }`;
     yield { path: ['routes', paths[index]?.index ?? index, 'path'], message };
   }
 }
@@ -132,7 +136,7 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
   const { prefix } = config.login;
   for (const { index, value } of validInRoutes(config, isValid, 'path')) {
     if (isUnder(value, prefix)) {
-      const message = "expected a path outside login.prefix, which is the gateway's own";
+      const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
     }
   }

@@ -95,6 +95,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       mode: oneOf(['fetch-metadata', 'header']).prefault('fetch-metadata').meta({
         description:
           'How an API request proves that it comes from the page: `fetch-metadata`, or `header`, which also requires `X-CSRF: 1` on every API request, GET included.',
+        see: '[Which requests are accepted](endpoints.md#which-requests-are-accepted)',
       }),
     })
       .prefault({})
@@ -103,7 +104,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     rateLimit: rateLimitSchema.prefault({}),
     routes: z.array(routeSchema, 'expected a list of routes').prefault([]).meta({
       description:
-        'The APIs. The most specific path wins; prefixes match on segment borders only. Without routes there is no API.',
+        'The APIs. The most specific path wins; prefixes match at segment boundaries only. Without routes there is no API.',
     }),
     spa: spaSchema.exactOptional(),
     log: section({

@@ -12,8 +12,7 @@ export const sessionSchema = section({
   store: storeAddress.prefault('memory:').meta({
     description:
       'Where sessions are kept: `memory:`, `redis://[user:password@]host[:port][/database]`, `redis+sentinel://…` or `redis+cluster://…`.',
-    details:
-      'With `memory:`, sessions end with the process; in Redis they survive restarts, and replicas share them. `redis+sentinel://[user:password@]host[:port],…/name[/database]` is the primary that the Sentinels know by that name; `redis+cluster://[user:password@]host[:port],…` is a Redis Cluster. `rediss` in place of `redis` is TLS, to Sentinels as well. User and password are those of Redis, percent-encoded; Sentinels get neither.',
+    see: '[Store addresses](#store-addresses)',
     secret: true,
   }),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')

@@ -21,10 +21,10 @@ export function bodyTemplate(needed: readonly [string, ...string[]]) {
       }
       const used = [...placeholdersIn(template)];
       for (const name of needed.filter((each) => !used.includes(each)))
-        context.addIssue(`the placeholder {${name}} is missing in it`);
+        context.addIssue(`the placeholder {${name}} is missing`);
       for (const name of new Set(used.filter((each) => !needed.includes(each)))) {
         const known = needed.map((each) => `{${each}}`).join(', ');
-        context.addIssue(`nothing is known for the placeholder {${name}}; known here: ${known}`);
+        context.addIssue(`unknown placeholder {${name}}; known placeholders: ${known}`);
       }
       return template;
     });

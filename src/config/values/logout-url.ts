@@ -1,7 +1,7 @@
 import { shaped } from './scalar.ts';
 
 const expected =
-  'expected the http(s) URL of a logout page without fragment and credentials, with no placeholder but {clientId} and {returnTo}';
+  'expected the http(s) URL of a logout page, without fragment or credentials; the only placeholders are {clientId} and {returnTo}';
 
 // SECURITY: placeholders are allowed in the path and the query only, so that no value can choose the host.
 const template = /^https?:\/\/[^\s\\/?#@{}]+(?:[/?](?:[^\s\\#{}]|\{clientId\}|\{returnTo\})*)?$/;

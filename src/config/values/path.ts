@@ -8,7 +8,7 @@ const onThisOrigin = /^\/(?![/\\])[!-[\]-~]*$/;
 export function pathPrefix() {
   return shaped(
     prefix,
-    'expected a path such as /api, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+    'expected a path such as /api, without trailing slash, empty or dot segment, percent-encoding, query or wildcard',
   );
 }
 
@@ -16,7 +16,7 @@ export function pathPrefix() {
 export function pathPrefixBelowRoot() {
   return shaped(
     belowRoot,
-    'expected a path such as /auth, without final slash, empty or dot segment, percent-encoding, query or wildcard',
+    'expected a path such as /auth, without trailing slash, empty or dot segment, percent-encoding, query or wildcard',
   );
 }
 
@@ -33,3 +33,14 @@ export function localPath() {
 export function isUnder(path: string, parent: string): boolean {
   return path === parent || path.startsWith(parent === '/' ? '/' : `${parent}/`);
 }
+
+/**
+ * Folds a path as upstreams do that ignore letter case and drop what Windows drops at the end of a name: dots, blanks, and the
+ * name of a stream (`::$DATA`). Two paths that fold to the same one can reach the same handler.
+ */
+export function foldPath(path: string): string {
+  return path.toLowerCase().replace(trailing, '');
+}
+
+/** Dots and blanks at the end of a segment, with a stream name behind them. Begins before a run of dots only: linear. */
+const trailing = /(?<![. ])[. ]*(?::[^/]*)?(?=\/|$)/g;

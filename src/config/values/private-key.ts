@@ -21,7 +21,7 @@ export type SigningAlgorithm =
 const SMALLEST_RSA_BITS = 2048;
 
 const expected =
-  'expected a private key that is not encrypted, PKCS#8 in PEM or a JWK: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519';
+  'expected an unencrypted private key, PKCS#8 in PEM or a JWK: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519';
 
 /** A private key as text: PKCS#8 in PEM, or a JWK; parsed, it is a {@link SigningKey}. */
 export function privateKey() {

@@ -52,7 +52,7 @@ function parseRedisAddress(text: string): StoreAddress {
 
 function parseNode(text: string, defaultPort: number): RedisNode {
   const { hostname, port } = new URL(`redis://${text}`);
-  if (port === '0') throw new RangeError('nothing listens on port 0');
+  if (port === '0') throw new RangeError('port 0 is not a server port');
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) };
 }
 

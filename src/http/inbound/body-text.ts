@@ -1,13 +1,13 @@
-import { trimWhitespace } from '../../fields/whitespace.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
+import { trimWhitespace } from '../../fields/whitespace.ts';
 
-/** More than any request of our own endpoints needs, in bytes. */
+/** The largest body that the gateway's own endpoints accept, in bytes. */
 const MAX_BYTES = 16_384;
-/** How long the body may take to arrive, in milliseconds. */
+/** How long a client may take to send the whole body, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** Reads the body of a request to an endpoint of ours as text of one media type. Throws `bad_request` or `body_too_large`. */
+/** Reads the body of a request to a gateway endpoint as text. Throws `bad_request` or `body_too_large`. */
 export async function readBodyText(
   request: IncomingMessage,
   response: ServerResponse,
@@ -33,7 +33,7 @@ export async function readBodyText(
     }
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError('bad_request', { detail: 'The body has not arrived whole.', cause });
+    throw new GatewayError('bad_request', { detail: 'The body is incomplete.', cause });
   } finally {
     clearTimeout(timer);
   }

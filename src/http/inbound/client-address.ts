@@ -2,12 +2,12 @@ import { splitList } from '../../fields/whitespace.ts';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
-/** Tells the address of the client of a request. */
+/** Returns the client's IP address. */
 export type ClientAddress = (request: IncomingMessage) => string;
 
 /**
- * Finds the client behind the trusted proxies: the rightmost address of `X-Forwarded-For` that is none of them. With
- * nobody trusted, which is the default, it is the peer's address and the header is not read (CVE-2026-76835).
+ * Finds the client behind the trusted proxies: the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
+ * With no trusted proxies (the default), it returns the peer's address and ignores the header (CVE-2026-76835).
  */
 export function createClientAddress(trustProxy: readonly string[]): ClientAddress {
   const trusted = new BlockList();
@@ -20,12 +20,12 @@ export function createClientAddress(trustProxy: readonly string[]): ClientAddres
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
   return (request) => {
-    const peer = plainAddress(request.socket.remoteAddress ?? '');
+    const peer = unmapIpv4(request.socket.remoteAddress ?? '');
     if (trustProxy.length === 0 || !isTrusted(peer)) return peer;
     let client = peer;
     const forwarded = request.headers['x-forwarded-for'];
     for (const hop of splitList(typeof forwarded === 'string' ? forwarded : '').reverse()) {
-      const address = plainAddress(hop);
+      const address = unmapIpv4(withoutPort(hop));
       if (isIP(address) === 0) return client;
       client = address;
       if (!isTrusted(address)) return client;
@@ -34,7 +34,16 @@ export function createClientAddress(trustProxy: readonly string[]): ClientAddres
   };
 }
 
-/** An IPv4 address that arrived on an IPv6 socket is the IPv4 address. */
-function plainAddress(address: string): string {
+/**
+ * Some proxies append the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. Without this function, such a hop would not be an
+ * IP address, and every client behind that proxy would get the proxy's address.
+ */
+function withoutPort(hop: string): string {
+  const [, bracketed, plain] = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\d{1,5})?$/.exec(hop) ?? [];
+  return bracketed ?? plain ?? hop;
+}
+
+/** Turns an IPv4-mapped IPv6 address into the IPv4 address. */
+function unmapIpv4(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

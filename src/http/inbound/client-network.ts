@@ -1,17 +1,17 @@
 import { isIP } from 'node:net';
 
 /**
- * Whom an address counts as where clients are counted: an IPv4 address as itself, an IPv6 address as its first 64 bits,
- * of which one household has all the rest (RFC 6177).
+ * The rate-limit key of a client address: an IPv4 address unchanged, an IPv6 address reduced to its /64 network, because
+ * one household controls a whole /64 (RFC 6177).
  */
 export function clientNetwork(address: string): string {
   if (isIP(address) !== 6) return address;
-  const [bare = ''] = address.split('%', 1);
-  const [head = [], tail = []] = bare
+  const [withoutZone = ''] = address.split('%', 1);
+  const [head = [], tail = []] = withoutZone
     .split('::')
     .map((part) => part.split(':').filter((group) => group !== ''));
-  const left = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
-  const network = [...head, ...left, ...tail]
+  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
+  const network = [...head, ...zeros, ...tail]
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16));
   return `${network.join(':')}::/64`;

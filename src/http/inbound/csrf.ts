@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 
-/** Throws unless a request was made by a page of our own origin. */
+/** Rejects requests that do not come from a page of the gateway's own origin. */
 export type OriginPolicy = {
   /** For API requests; throws `origin_rejected` or `csrf_rejected`. */
   checkRequest(request: IncomingMessage): void;
-  /** For the gateway's own forms, which cannot carry a header of their own; the same otherwise. */
+  /** For the sign-out form: as `checkRequest`, but never requires `X-CSRF`, because a form cannot send a custom header. */
   checkForm(request: IncomingMessage): void;
-  /** For WebSocket upgrades, which no browser lets a page add a header to; throws `origin_rejected`. */
+  /** For WebSocket upgrades, to which a page cannot add headers; throws `origin_rejected`. */
   checkUpgrade(request: IncomingMessage): void;
 };
 
 /**
- * Protection against cross-site request forgery, in two parts. Fetch metadata (`Sec-Fetch-Site`), which a browser writes
- * and no page can, or for browsers without it a static header, which only a page of this origin can add. And `Origin`:
- * where there is one, it must be ours.
+ * Protects against cross-site request forgery by two checks. The first is fetch metadata (`Sec-Fetch-Site`), which pages
+ * cannot forge; a browser without it must send a static header, which only a page of the same origin can add. The second
+ * is `Origin`: if the request has one, it must match `baseUrl`.
  */
 export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'header'): OriginPolicy {
   const checkOrigin = ({ headers }: IncomingMessage) => {
@@ -29,7 +29,7 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
     throw rejectRequest(
       site === undefined
         ? 'Send the header "X-CSRF: 1" with requests from clients that send no fetch metadata.'
-        : 'Only pages of this origin may make this request.',
+        : 'Only pages of this origin may send this request.',
     );
   };
 
@@ -37,6 +37,9 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
     checkForm,
     checkRequest(request) {
       checkForm(request);
+      if (mayBeForeignForm(request) && !hasStaticHeader(request)) {
+        throw rejectRequest('Send the header "X-CSRF: 1": this request could be the form of another site.');
+      }
       if (mode === 'header' && !hasStaticHeader(request)) {
         throw rejectRequest('Send the header "X-CSRF: 1" with every request.');
       }
@@ -47,7 +50,24 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
   };
 }
 
-/** Exactly once and exactly this value: Node joins repeated fields by a comma. */
+/** The media types that an HTML form can send (HTML, section 4.10.21.7), in any case and with any parameters. */
+const formType =
+  /^[ \t]*(?:application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)[ \t]*(?:;|$)/i;
+
+/**
+ * SECURITY: in Firefox, a service worker that forwards navigations (`respondWith(fetch(event.request))`) makes another
+ * site's form post look like a same-origin request: `Sec-Fetch-Site: same-origin`, `Sec-Fetch-Mode: same-origin` and the
+ * app's own `Origin`. A page's own `fetch` uses mode `cors` unless it sets another mode.
+ */
+function mayBeForeignForm({ method, headers }: IncomingMessage): boolean {
+  return (
+    !isSafe(method) &&
+    headers['sec-fetch-mode'] === 'same-origin' &&
+    formType.test(headers['content-type'] ?? 'text/plain')
+  );
+}
+
+/** The strict comparison also rejects repeated fields: Node joins their values with a comma. */
 function hasStaticHeader({ headers }: IncomingMessage): boolean {
   return headers['x-csrf'] === '1';
 }
@@ -61,5 +81,7 @@ function rejectRequest(detail: string): GatewayError {
 }
 
 function rejectOrigin(): GatewayError {
-  return new GatewayError('origin_rejected', { detail: "The request's Origin is not this application's." });
+  return new GatewayError('origin_rejected', {
+    detail: 'The Origin header does not match this application.',
+  });
 }

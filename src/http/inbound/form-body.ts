@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBodyText } from './body-text.ts';
 
-/** Reads the form that is posted to an endpoint of ours. Throws `bad_request` or `body_too_large`. */
+/** Reads a form posted to a gateway endpoint. Throws `bad_request` or `body_too_large`. */
 export async function readFormBody(
   request: IncomingMessage,
   response: ServerResponse,

@@ -7,13 +7,22 @@ import { createRequestId, type RequestContext } from './request-context.ts';
 import type { HostCheck } from './host.ts';
 import { parseTarget } from './target.ts';
 
-/** The first look at a request, the same for requests and upgrades. */
+/** The first checks on every request and every upgrade. */
 export type Guard = {
-  /** Opens the exchange of a request, before anything about it has been checked. */
+  /** Creates the request context, before any check. Its target is empty until `check` succeeds. */
   open(request: IncomingMessage): RequestContext;
-  /** Checks a request and fills in what was checked. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
-  check(request: IncomingMessage, exchange: RequestContext): RequestContext;
+  /** Checks a request and sets the context's target. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
+  check(request: IncomingMessage, context: RequestContext): RequestContext;
+  /** Counts a request whose response is outstanding on its connection. False when there are too many (HTTP pipelining). */
+  beginResponse(socket: Socket): boolean;
+  /** The response has been sent. */
+  endResponse(socket: Socket): void;
+  /** Whether responses to earlier requests are outstanding on a connection. */
+  isAwaitingResponse(socket: Socket): boolean;
 };
+
+/** How many responses may be outstanding on one connection. Browsers do not pipeline; other clients use a few. */
+const MAX_OUTSTANDING_RESPONSES = 32;
 
 const unchecked = { path: '', query: '' };
 
@@ -22,8 +31,9 @@ export function createGuard(deps: {
   clientAddress: ClientAddress;
   clock: () => number;
 }): Guard {
-  /** Connections on which a malformed request came: what follows it there may have been meant as a part of it. */
-  const spoilt = new WeakSet<Socket>();
+  /** Connections that sent a malformed request: bytes that follow may belong to that request (request smuggling). */
+  const poisonedSockets = new WeakSet<Socket>();
+  const outstanding = new WeakMap<Socket, number>();
 
   return {
     open: (request) => ({
@@ -33,42 +43,50 @@ export function createGuard(deps: {
       clientAddress: deps.clientAddress(request),
       route: 'none',
     }),
-    check(request, exchange) {
+    check(request, context) {
       // SECURITY: TRACE would send the bearer token back to the page (RFC 9110, section 9.3.8).
       if (request.method === 'TRACE' || request.method === 'CONNECT') {
         throw new GatewayError('method_not_allowed', { allow: [] });
       }
       try {
-        if (spoilt.has(request.socket))
-          throw malformed('A request before it on this connection was malformed.');
+        if (poisonedSockets.has(request.socket))
+          throw malformed('An earlier request on this connection was malformed.');
         checkFraming(request);
         const target = parseTarget(request.url);
         deps.hostCheck(request);
-        return Object.assign(exchange, { target });
+        return Object.assign(context, { target });
       } catch (error) {
-        if (error instanceof GatewayError && error.code === 'bad_request') spoilt.add(request.socket);
+        if (error instanceof GatewayError && error.code === 'bad_request')
+          poisonedSockets.add(request.socket);
         throw error;
       }
     },
+    beginResponse(socket) {
+      const count = (outstanding.get(socket) ?? 0) + 1;
+      outstanding.set(socket, count);
+      return count <= MAX_OUTSTANDING_RESPONSES;
+    },
+    endResponse: (socket) => void outstanding.set(socket, (outstanding.get(socket) ?? 1) - 1),
+    isAwaitingResponse: (socket) => (outstanding.get(socket) ?? 0) > 0,
   };
 }
 
-/** Refuses what Node's parser lets through and another reader on the way could take for something else. */
+/** Rejects requests that Node parses but another hop could frame differently (request smuggling). */
 function checkFraming({ httpVersion, headers }: IncomingMessage): void {
-  // Node takes a request line without a version for HTTP/0.9, and goes on to read fields; it takes HTTP/2.0 as well.
+  // Node accepts a request line without a version as HTTP/0.9 and still reads header fields; it also accepts HTTP/2.0.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw malformed('The only protocol spoken here is HTTP/1.');
+    throw malformed('The only supported protocol is HTTP/1.');
   }
   const coding = headers['transfer-encoding'];
   if (httpVersion === '1.0') {
-    // RFC 9112, section 6.1: nobody can say how a reader of that time took it.
-    if (coding !== undefined) throw malformed('HTTP/1.0 has no transfer codings.');
-    // An interim answer would be taken for the answer (RFC 9110, section 10.1.1).
+    // RFC 9112, section 6.1: HTTP/1.0 recipients may frame such a message in different ways.
+    if (coding !== undefined) throw malformed('HTTP/1.0 does not support transfer codings.');
+    // An HTTP/1.0 client takes an interim response for the final one (RFC 9110, section 10.1.1).
     delete headers.expect;
   }
-  // SECURITY: a body in another coding would go on without the name of that coding, and be another body.
+  // SECURITY: the gateway would forward the body without naming its coding, so the upstream would read a different body.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
-    throw malformed('The only transfer coding taken here is chunked.');
+    throw malformed('The only supported transfer coding is chunked.');
   }
 }
 
@@ -76,15 +94,19 @@ function malformed(detail: string): GatewayError {
   return new GatewayError('bad_request', { detail });
 }
 
-/** The guard as the first middleware: every later one finds its exchange in `response.locals`. */
+/** Creates the first middleware. It stores the request context in `response.locals` for all later ones. */
 export function createGuardMiddleware(guard: Guard): RequestHandler {
   return function checkRequest(request, response, next) {
-    const exchange = guard.open(request);
-    response.locals.exchange = exchange;
-    // SECURITY: what follows the offer of another protocol may be in that one. Node.js 24 throws away what has come with it in
-    // one piece, and reads on behind that.
+    const context = guard.open(request);
+    response.locals.context = context;
+    const { socket } = request;
+    // SECURITY: Node.js parses pipelined requests without a limit, and each waits in memory for those before it.
+    if (!guard.beginResponse(socket)) return void socket.destroy();
+    response.once('close', () => guard.endResponse(socket));
+    // SECURITY: bytes after an upgrade offer may belong to the other protocol. Node.js 24 discards those that arrive in the
+    // same chunk and parses later ones as a request.
     if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
-    guard.check(request, exchange);
+    guard.check(request, context);
     next();
   };
 }

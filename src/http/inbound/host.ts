@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 
-/** Throws `wrong_host` unless a request is for this gateway. */
+/** Throws `wrong_host` unless the request's `Host` is one of the configured hosts. */
 export type HostCheck = (request: IncomingMessage) => void;
 
 /**
- * Lets only the configured hosts through (RFC 9110, section 7.4): `baseUrl`'s, with or without a default port, and
- * `allowedHosts`. The value must be exact; it is never used to build anything.
+ * Accepts the host of `baseUrl`, with or without its default port, and `allowedHosts` (RFC 9110, section 7.4). The value
+ * must match exactly. The gateway never builds a URL from it.
  */
 export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]): HostCheck {
   const { host, port, protocol } = new URL(baseUrl);
@@ -14,16 +14,17 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
   if (port === '') served.add(`${host}:${protocol === 'https:' ? 443 : 80}`);
 
   return (request) => {
-    const { host: asked } = request.headers;
-    if (asked === undefined || !served.has(asked.toLowerCase())) {
-      throw new GatewayError('wrong_host', { detail: 'This server does not answer for that host.' });
+    const { host: requestedHost } = request.headers;
+    if (requestedHost === undefined || !served.has(requestedHost.toLowerCase())) {
+      throw new GatewayError('wrong_host', { detail: 'This server does not serve that host.' });
     }
-    // SECURITY: Node keeps the first of several Host fields; the next server may keep the last.
+    // SECURITY: Node uses the first of several Host fields; the upstream may use the last.
     let hosts = 0;
     for (let at = 0; at < request.rawHeaders.length; at += 2) {
       const name = request.rawHeaders[at];
       if (name !== undefined && name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
     }
-    if (hosts > 1) throw new GatewayError('bad_request', { detail: 'The request has more than one Host.' });
+    if (hosts > 1)
+      throw new GatewayError('bad_request', { detail: 'The request has more than one Host header.' });
   };
 }

@@ -3,10 +3,10 @@ import { GatewayError } from '../../errors.ts';
 import { readBodyText } from './body-text.ts';
 
 /**
- * Reads the JSON object that a page posts to an endpoint of ours. Throws `bad_request` or `body_too_large`. No form of
- * another site can send one: its media type is none of theirs.
+ * Reads a JSON object posted to a gateway endpoint. Throws `bad_request` or `body_too_large`. Another site's form cannot
+ * send one, because a form cannot have this media type.
  *
- * SECURITY: it may hold a password. It is put into no error: what JSON.parse says of a text that it cannot read quotes it.
+ * SECURITY: the body may contain a password, so no error carries it: the message of JSON.parse quotes its input.
  */
 export async function readJsonBody(
   request: IncomingMessage,
@@ -14,7 +14,7 @@ export async function readJsonBody(
 ): Promise<Readonly<Record<string, unknown>>> {
   const value = parse(await readBodyText(request, response, 'application/json'));
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new GatewayError('bad_request', { detail: 'The body is no JSON object.' });
+    throw new GatewayError('bad_request', { detail: 'The body is not a JSON object.' });
   return { ...value };
 }
 

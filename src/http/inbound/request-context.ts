@@ -2,33 +2,32 @@ import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Target } from './target.ts';
 
-/** What the gateway itself knows of a request on its way through. */
+/** The gateway's own data about one request or upgrade. */
 export type RequestContext = {
-  /** Unique to the request; sent upstream and back as `X-Request-Id`, and in every log line about it. */
+  /** Sent to the upstream and to the client as `X-Request-Id`, and written in every log line about the request. */
   readonly requestId: string;
   readonly startedAtMs: number;
   readonly target: Target;
   readonly clientAddress: string;
-  /** The route that answered, for metrics: the path of a route, or a name for what the gateway answers itself. */
+  /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
 };
 
 declare global {
   namespace Express {
     interface Locals {
-      exchange?: RequestContext;
+      context?: RequestContext;
     }
   }
 }
 
-/** Makes the identifier of a request. */
 export function createRequestId(): string {
   return randomUUID();
 }
 
-/** The exchange of a response that has passed the guard. */
+/** Returns the context that the guard middleware stored. Throws when that middleware has not run. */
 export function requestContextOf(response: ServerResponse & { locals: Express.Locals }): RequestContext {
-  const { exchange } = response.locals;
-  if (exchange === undefined) throw new Error('the request has not passed the guard');
-  return exchange;
+  const { context } = response.locals;
+  if (context === undefined) throw new Error('the request has no context; the guard middleware has not run');
+  return context;
 }

@@ -4,31 +4,24 @@ import type { Logger } from '../../observability/log.ts';
 import { createRequestId } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
 import type { Problems } from './problem.ts';
-import type { SecurityHeaders } from '../security-headers.ts';
 
-/** Answers the errors of the whole pipeline. What went wrong underneath is logged and not sent. */
-export function createProblemMiddleware(deps: {
-  problems: Problems;
-  headers: SecurityHeaders;
-  log: Logger;
-}): ErrorRequestHandler {
-  const { problems, headers, log } = deps;
-  return function answerProblem(error, request, response, _next) {
-    const requestId = response.locals.exchange?.requestId ?? createRequestId();
+/** Turns an error of the pipeline into a problem response. Logs the error's cause and never sends it. */
+export function createProblemMiddleware(deps: { problems: Problems; log: Logger }): ErrorRequestHandler {
+  const { problems, log } = deps;
+  return function respondWithProblem(error, request, response, _next) {
+    const requestId = response.locals.context?.requestId ?? createRequestId();
     logProblem(log, error, requestId);
     if (response.headersSent) return void response.destroy();
     const problem = problems(error, requestId);
-    headers(request, response);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    response.setHeader('X-Request-Id', requestId);
     response.status(problem.status);
-    // SECURITY: where one request was malformed nobody can say where the next one begins (RFC 9112, section 11.2).
+    // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).
     if (error instanceof GatewayError && error.code === 'bad_request')
       response.setHeader('Connection', 'close');
     if (!isSending(request)) return void response.end(problem.body);
-    // What is left of a body nobody wants would have to be read before the connection could be used again.
+    // The connection could be reused only after the gateway had read the rest of the unwanted body.
     response.setHeader('Connection', 'close');
-    // A client that waits to be asked for its body has not begun.
+    // A client that waits for 100 Continue has not sent any of its body.
     if (request.headers.expect !== undefined) return void response.end(problem.body);
     response.setHeader('Content-Length', Buffer.byteLength(problem.body));
     response.write(problem.body);
@@ -37,11 +30,13 @@ export function createProblemMiddleware(deps: {
   };
 }
 
-/** Logs what an operator must know: our own faults and others' outages loudly, what clients get wrong at debug. */
+/** Logs an unexpected error at error, outages and failed logins at warn, and client errors at debug. */
 export function logProblem(log: Logger, error: unknown, requestId: string): void {
   if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
-  else if (error.status >= 500) log.warn({ requestId, code: error.code, err: error }, 'request not served');
-  else if (error.code === 'login_failed') {
-    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login refused');
-  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request refused');
+  else if (error.status >= 500) {
+    const { code, options } = error;
+    log.warn({ requestId, code, throttle: options.throttle, err: error }, 'request failed');
+  } else if (error.code === 'login_failed') {
+    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
+  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');
 }

@@ -1,21 +1,27 @@
 import { STATUS_CODES } from 'node:http';
 import { GatewayError } from '../../errors.ts';
+import { inertHeaders } from '../security-headers.ts';
 
-/** An error as an answer: a problem document (RFC 9457) and the headers that belong to it. */
+/** A problem response (RFC 9457), complete with all header fields. */
 export type Problem = { status: number; headers: Record<string, string>; body: string };
 
-/** Makes the answer to an error. */
+/** Builds the response to an error. */
 export type Problems = (error: unknown, requestId: string) => Problem;
 
-/** The one place where errors become answers. An error that is no {@link GatewayError} says nothing about itself. */
-export function createProblems(loginUrl: string): Problems {
+/**
+ * The only place that turns errors into responses, for both listeners and rejected upgrades. An error that is not a
+ * {@link GatewayError} becomes `internal_error` without any detail.
+ */
+export function createProblems(deps: { secure: boolean; loginUrl: string | undefined }): Problems {
+  const { secure, loginUrl } = deps;
+  const common = { ...inertHeaders(secure), 'content-type': 'application/problem+json' };
   return (error, requestId) => {
     const known =
       error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
     const { code, status, options } = known;
-    const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' };
-    if (options.retryAfterSeconds !== undefined) headers['Retry-After'] = String(options.retryAfterSeconds);
-    if (options.allow !== undefined) headers['Allow'] = options.allow.join(', ');
+    const headers: Record<string, string> = { ...common, 'x-request-id': requestId };
+    if (options.retryAfterSeconds !== undefined) headers['retry-after'] = String(options.retryAfterSeconds);
+    if (options.allow !== undefined) headers['allow'] = options.allow.join(', ');
     const document = {
       title: STATUS_CODES[status],
       status,
@@ -29,7 +35,7 @@ export function createProblems(loginUrl: string): Problems {
   };
 }
 
-/** SECURITY: a reason may carry text from a URL: nothing in it may read as markup, whatever type a client takes it for. */
+/** SECURITY: a reason may contain text from a URL. Escaped, it is never markup, even if a client sniffs another type. */
 function escapeMarkup(json: string): string {
   return json.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 }

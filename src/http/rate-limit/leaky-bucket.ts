@@ -1,45 +1,41 @@
-/** Leaky buckets by subject, in this process (GCRA): each use fills one up a little, and it runs dry by itself. */
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+
+/** Leaky buckets in this process, one per subject (GCRA). Each use fills a bucket; it drains over time. */
 export type LeakyBuckets = {
-  /** Pours in once more for a subject and gives 0, or gives the milliseconds until there is room, and pours in nothing. */
+  /** Counts one use and returns 0. If the bucket is full, counts nothing and returns the milliseconds until it has room. */
   tryTake(subject: string): number;
-  /** Leaves no room in a subject's bucket for at least `waitMs`. */
+  /** Keeps a subject's bucket full for at least `waitMs`. */
   block(subject: string, waitMs: number): void;
 };
 
-/** How many subjects are remembered; those that were quiet longest are forgotten first. */
+/** The number of subjects kept; the least recently counted ones are evicted first. */
 const MAX_SUBJECTS = 100_000;
 
-/** Buckets that take `sizeMs` in portions of `portionMs`; in each millisecond one millisecond runs out. */
+/** Buckets of capacity `sizeMs`. Each use adds `costMs`; a bucket drains by one millisecond per millisecond. */
 export function createLeakyBuckets(deps: {
   sizeMs: number;
-  portionMs: number;
+  costMs: number;
   clock: () => number;
 }): LeakyBuckets {
-  const { sizeMs, portionMs, clock } = deps;
-  /** When a bucket is dry, in milliseconds since the epoch; the one filled last is the last. */
-  const dryAtMs = new Map<string, number>();
-
-  const put = (subject: string, atMs: number, now: number) => {
-    dryAtMs.delete(subject);
-    dryAtMs.set(subject, atMs);
-    for (const [oldest, itsDryAtMs] of dryAtMs) {
-      if (itsDryAtMs > now && dryAtMs.size <= MAX_SUBJECTS) break;
-      dryAtMs.delete(oldest);
-    }
-  };
+  const { sizeMs, costMs, clock } = deps;
+  /** When each bucket is empty, in milliseconds since the epoch. */
+  const emptyAtMs = createBoundedMap<string, number>({
+    maxEntries: MAX_SUBJECTS,
+    isExpired: (atMs) => atMs <= clock(),
+  });
 
   return {
     tryTake(subject) {
       const now = clock();
-      const atMs = Math.max(now, dryAtMs.get(subject) ?? 0) + portionMs;
+      const atMs = Math.max(now, emptyAtMs.get(subject) ?? 0) + costMs;
       const waitMs = atMs - now - sizeMs;
       if (waitMs > 0) return waitMs;
-      put(subject, atMs, now);
+      emptyAtMs.set(subject, atMs);
       return 0;
     },
     block(subject, waitMs) {
       const now = clock();
-      put(subject, Math.max(now + sizeMs - portionMs + waitMs, dryAtMs.get(subject) ?? 0), now);
+      emptyAtMs.set(subject, Math.max(now + sizeMs - costMs + waitMs, emptyAtMs.get(subject) ?? 0));
     },
   };
 }

@@ -7,56 +7,59 @@ import { clientNetwork } from '../inbound/client-network.ts';
 import { requestContextOf } from '../inbound/request-context.ts';
 
 /**
- * Counts one more for a subject: a client's address, a session, a user name. Throws `rate_limited`, and has then counted
- * nothing.
+ * Counts one use by a subject, such as a client address, a session or a user name. Throws `rate_limited` when the limit
+ * is reached; a rejected use is not counted.
  */
 export type RateLimit = (subject: string) => Promise<void>;
 
 /**
- * Makes limits of so many a minute: so many at once, and then one more each time that share of a minute has passed; 0 is
- * no limit. A limit's name tells its counts from those of the others.
+ * Creates limits of `perMinute` uses: a burst of that many, refilled evenly over a minute. 0 means no limit. The name
+ * separates a limit's counters from those of other limits.
  */
 export type RateLimits = {
-  /** A limit that is exact over all processes: it asks Redis each time. */
+  /** A limit that is exact across all processes: each use is a Redis call. */
   synchronous(name: string, perMinute: number): RateLimit;
   /**
-   * A limit that makes nobody wait: it is exact in one process, and the processes tell each other ten times a second.
-   * What they let through too much meanwhile is counted all the same, and is made up for.
+   * A limit that never waits for Redis: it is exact within one process, and processes report their counts ten times a
+   * second. Uses beyond the shared limit in between still count and shorten the budget that follows.
    */
   eventual(name: string, perMinute: number): RateLimit;
 };
 
 const MINUTE_MS = 60_000;
-/** How long what a swift limit let through stays untold, in milliseconds. */
-const TELL_AFTER_MS = 100;
-/** How long Redis is left alone after it has failed, in milliseconds: it would make every request wait. */
-const FAILED_MS = 1_000;
+/** How often an eventual limit reports its counts to Redis, in milliseconds. */
+const REPORT_INTERVAL_MS = 100;
+/**
+ * How long the limits skip Redis after a failed call, in milliseconds, so that requests do not wait for it. A circuit
+ * breaker would tolerate more failures first, and needs none: the counts of this process continue meanwhile.
+ */
+const REDIS_PAUSE_MS = 1_000;
 
 /**
- * Limits counted in this process, and over all processes in `levels` if there are any.
+ * Counts in this process, and across all processes if there are `rateCounters`.
  *
- * SECURITY: the process counts first. A flood is refused without asking anybody, and while Redis is away each process
- * goes on by its own count: nobody is locked out, and nobody gets more than the limit from each process.
+ * SECURITY: the process counts first. It rejects a flood without a Redis call. While Redis is down, each process uses its
+ * own counts: no client is locked out, and no client gets more than the limit from each process.
  */
 export function createRateLimits(deps: {
-  levels: RateCounters | undefined;
+  rateCounters: RateCounters | undefined;
   clock: () => number;
 }): RateLimits {
-  const { levels, clock } = deps;
-  let failedUntilMs = 0;
+  const { rateCounters, clock } = deps;
+  let pausedUntilMs = 0;
 
-  const open = (name: string, perMinute: number) => {
-    const portionMs = Math.round(MINUTE_MS / perMinute);
-    const sizeMs = perMinute * portionMs;
+  const createCounter = (name: string, perMinute: number) => {
+    const costMs = Math.round(MINUTE_MS / perMinute);
+    const sizeMs = perMinute * costMs;
     return {
-      portionMs,
+      costMs,
       sizeMs,
-      buckets: createLeakyBuckets({ sizeMs, portionMs, clock }),
-      /** The level that all processes raise; 0 when there is none, or when it cannot be reached. */
-      async raise(subject: string, byMs: number, limitMs: number): Promise<number> {
-        if (levels === undefined || clock() < failedUntilMs) return 0;
-        return levels.add(`${name}:${hashIdentifier('rate', subject)}`, byMs, limitMs).catch(() => {
-          failedUntilMs = clock() + FAILED_MS;
+      buckets: createLeakyBuckets({ sizeMs, costMs, clock }),
+      /** Adds to the counter in Redis and returns its level; returns 0 without Redis or while it is unreachable. */
+      async addShared(subject: string, byMs: number, limitMs: number): Promise<number> {
+        if (rateCounters === undefined || clock() < pausedUntilMs) return 0;
+        return rateCounters.add(`${name}:${hashIdentifier('rate', subject)}`, byMs, limitMs).catch(() => {
+          pausedUntilMs = clock() + REDIS_PAUSE_MS;
           return 0;
         });
       },
@@ -66,40 +69,40 @@ export function createRateLimits(deps: {
   return {
     synchronous(name, perMinute) {
       if (perMinute === 0) return unlimited;
-      const { buckets, raise, portionMs, sizeMs } = open(name, perMinute);
+      const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
       return async (subject) => {
-        allow(buckets.tryTake(subject));
-        const waitMs = (await raise(subject, portionMs, sizeMs)) - sizeMs;
-        // Until then nobody has to be asked again.
+        throwIfLimited(buckets.tryTake(subject));
+        const waitMs = (await addShared(subject, costMs, sizeMs)) - sizeMs;
+        // Until then this process rejects the subject without a Redis call.
         if (waitMs > 0) buckets.block(subject, waitMs);
-        allow(waitMs);
+        throwIfLimited(waitMs);
       };
     },
 
     eventual(name, perMinute) {
       if (perMinute === 0) return unlimited;
-      const { buckets, raise, portionMs, sizeMs } = open(name, perMinute);
-      const untold = new Map<string, number>();
-      const tell = () => {
-        for (const [subject, count] of untold) {
-          void raise(subject, count * portionMs, Number.MAX_SAFE_INTEGER).then((level) => {
-            const waitMs = level + portionMs - sizeMs;
+      const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
+      const unreported = new Map<string, number>();
+      const report = () => {
+        for (const [subject, count] of unreported) {
+          void addShared(subject, count * costMs, Number.MAX_SAFE_INTEGER).then((levelMs) => {
+            const waitMs = levelMs + costMs - sizeMs;
             if (waitMs > 0) buckets.block(subject, waitMs);
           });
         }
-        untold.clear();
+        unreported.clear();
       };
       return async (subject) => {
-        allow(buckets.tryTake(subject));
-        if (levels === undefined) return;
-        if (untold.size === 0) setTimeout(tell, TELL_AFTER_MS).unref();
-        untold.set(subject, (untold.get(subject) ?? 0) + 1);
+        throwIfLimited(buckets.tryTake(subject));
+        if (rateCounters === undefined) return;
+        if (unreported.size === 0) setTimeout(report, REPORT_INTERVAL_MS).unref();
+        unreported.set(subject, (unreported.get(subject) ?? 0) + 1);
       };
     },
   };
 }
 
-/** A limit on an endpoint for each client, by the address it comes from. */
+/** Applies a limit to each client, by its network address. */
 export function limitClients(limit: RateLimit): RequestHandler {
   return async function limitClient(_request, response, next) {
     await limit(clientNetwork(requestContextOf(response).clientAddress));
@@ -109,10 +112,10 @@ export function limitClients(limit: RateLimit): RequestHandler {
 
 const unlimited: RateLimit = async () => undefined;
 
-function allow(waitMs: number): void {
+function throwIfLimited(waitMs: number): void {
   if (waitMs <= 0) return;
   throw new GatewayError('rate_limited', {
-    detail: 'Too many requests in a short time. Try again later.',
+    detail: 'Too many requests. Try again later.',
     retryAfterSeconds: Math.ceil(waitMs / 1000),
   });
 }

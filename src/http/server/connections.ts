@@ -2,74 +2,74 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isSending, linger } from './lingering-close.ts';
 
-/** The connections of a server, followed so that it can stop without cutting an answer short. */
+/** Tracks a server's connections, so that the server can stop without truncating a response. */
 export type Connections = {
   /**
-   * Closes what has no request under way, every other connection with its last answer, and upgraded ones when their
-   * grace is over. Call it once, when the server accepts no more.
+   * Closes idle connections at once, busy ones after their last response, and upgraded ones after a grace period. Call it
+   * once, after the server has stopped accepting connections.
    */
   drain(): void;
-  /** Cuts off the answers that have begun and are not over yet; gives how many. */
-  cutOff(): number;
+  /** Aborts the responses that have started and not finished; returns their number. */
+  abortResponses(): number;
 };
 
-/** How long an upgraded connection has to end in good form, in milliseconds: a frame and a closing handshake. */
+/** How long an upgraded connection has for its closing handshake, in milliseconds. */
 const UPGRADED_GRACE_MS = 2_500;
 
-/** How long a client may take none of the bytes that are there for it, in milliseconds. */
+/** How long a client may leave buffered response data unread, in milliseconds. */
 const STALL_MS = 60_000;
 
 /**
- * Follows connections from the start; give it the server before the server has other listeners.
+ * Call it before the server has other listeners, so that it sees every connection first.
  *
- * The server's own `closeIdleConnections` (Node.js 24) leaves those open on which a whole request has never come, such as
- * the spare one that a browser opens ahead, and knows nothing of upgraded ones.
+ * The server's own `closeIdleConnections` (Node.js 24) keeps connections open that have never carried a whole request,
+ * such as a browser's preconnect, and ignores upgraded ones.
  */
 export function createConnections(server: Server, stallMs = STALL_MS): Connections {
   /**
-   * The answers that are still to come on each: more than one when a client sends ahead. In a list of each connection's own:
-   * a Set of all of them would leave a chain of former tables, each with the answers of its time, for the garbage collector
-   * to keep as long as the oldest of them is kept (`docs/decisions/0014-nothing-outlives-its-request.md`).
+   * The unfinished responses of each connection; several when a client pipelines requests. Each connection has a list of
+   * its own: one Set for all of them would leave a chain of old hash tables, whose responses the garbage collector keeps
+   * as long as the oldest table (`docs/decisions/0014-nothing-outlives-its-request.md`).
    */
-  const awaited = new Map<Socket, ServerResponse[]>();
+  const pendingResponses = new Map<Socket, ServerResponse[]>();
   const upgraded = new Set<Socket>();
   const stalled = new Set<Socket>();
   let draining = false;
 
-  const begin = (request: IncomingMessage, response: ServerResponse) => {
+  const trackResponse = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     if (draining) response.setHeader('Connection', 'close');
-    awaited.get(socket)?.push(response);
+    pendingResponses.get(socket)?.push(response);
     response.once('close', () => {
-      const answers = awaited.get(socket);
-      answers?.splice(answers.indexOf(response), 1);
-      if (draining && answers?.length === 0) socket.destroySoon();
-      // SECURITY: nothing else bounds how long a client may take over a body that nobody has asked for.
+      const pending = pendingResponses.get(socket);
+      pending?.splice(pending.indexOf(response), 1);
+      if (draining && pending?.length === 0) socket.destroySoon();
+      // SECURITY: nothing else limits how long a client may keep sending a body that nobody reads.
       if (isSending(request)) linger(request);
     });
   };
 
   server.on('connection', (socket: Socket) => {
-    awaited.set(socket, []);
+    pendingResponses.set(socket, []);
     socket.once('close', () => {
-      awaited.delete(socket);
+      pendingResponses.delete(socket);
       upgraded.delete(socket);
       stalled.delete(socket);
     });
   });
-  server.on('request', begin);
-  server.on('checkContinue', begin);
+  server.on('request', trackResponse);
+  server.on('checkContinue', trackResponse);
   server.on('upgrade', (request: IncomingMessage) => {
-    awaited.delete(request.socket);
+    pendingResponses.delete(request.socket);
     upgraded.add(request.socket);
   });
 
   /**
-   * SECURITY: nothing else bounds how long a client leaves unread what is there for it, such as a file of the app's. Who is
-   * behind gets the socket's own timer, which any progress sets back, unless the answer has set one.
+   * SECURITY: nothing else limits how long a client may leave a response unread, such as a file of the app. A stalled
+   * socket gets Node's idle timer, which any progress resets, unless the response has set that timer already.
    */
-  const look = () => {
-    for (const socket of awaited.keys()) {
+  const checkStalls = () => {
+    for (const socket of pendingResponses.keys()) {
       if (socket.writableLength === 0) {
         if (stalled.delete(socket) && socket.timeout === stallMs) socket.setTimeout(0);
       } else if (!socket.timeout) {
@@ -78,23 +78,24 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
       }
     }
   };
-  const looking = setInterval(look, stallMs / 4).unref();
-  server.once('close', () => clearInterval(looking));
+  const stallTimer = setInterval(checkStalls, stallMs / 4).unref();
+  server.once('close', () => clearInterval(stallTimer));
 
   return {
     drain() {
       draining = true;
-      for (const [socket, answers] of awaited) {
-        if (answers.length === 0) socket.destroy();
-        for (const response of answers) if (!response.headersSent) response.setHeader('Connection', 'close');
+      for (const [socket, responses] of pendingResponses) {
+        if (responses.length === 0) socket.destroy();
+        for (const response of responses)
+          if (!response.headersSent) response.setHeader('Connection', 'close');
       }
       setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
     },
 
-    cutOff() {
-      const begun = [...awaited.values()].flat().filter(({ headersSent }) => headersSent);
-      for (const response of begun) response.destroy();
-      return begun.length;
+    abortResponses() {
+      const started = [...pendingResponses.values()].flat().filter(({ headersSent }) => headersSent);
+      for (const response of started) response.destroy();
+      return started.length;
     },
   };
 }

@@ -1,21 +1,21 @@
 import type { Socket } from 'node:net';
 
 /**
- * How long a client may take no byte of what is still to go out to it, and how long it may then leave its own side open, in
- * milliseconds.
+ * How long a client may read none of the final data, and then how long it may keep its own side of the connection open,
+ * in milliseconds.
  */
 const LINGER_MS = 5_000;
 
 /**
- * Ends the connection of an upgrade, which no server follows any more: what has been written goes out, and what still comes
- * is read and thrown away, since a connection that is closed with bytes unread is reset (RFC 9112, section 9.6).
+ * Ends an upgrade's connection, which the HTTP server no longer manages. Sends everything written so far, then reads and
+ * discards what the client still sends: closing a connection with unread bytes resets it (RFC 9112, section 9.6).
  */
-export function endSocket(socket: Socket, lastWords: string | Buffer = ''): void {
+export function endSocket(socket: Socket, finalData: string | Buffer = ''): void {
   if (socket.destroyed) return;
-  // SECURITY: such sockets may stay half open for ever, and a client that does not close its side would keep this one.
+  // SECURITY: such a socket may stay half open for ever if the client does not close its side.
   socket.setTimeout(LINGER_MS, () => socket.destroy());
   socket.resume();
-  socket.end(lastWords, () => {
+  socket.end(finalData, () => {
     const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
     socket.once('close', () => clearTimeout(timer));
   });

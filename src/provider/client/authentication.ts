@@ -33,7 +33,7 @@ function createMethod(config: ClientConfig): client.ClientAuth {
     case 'client_secret_post':
       return client.ClientSecretPost(clientSecret);
     case 'private_key_jwt': {
-      if (privateKey === undefined) throw new Error('private_key_jwt has no privateKey');
+      if (privateKey === undefined) throw new Error('private_key_jwt requires provider.privateKey');
       const { algorithm, id = '' } = privateKey;
       const kid = keyId ?? id;
       const key = importKey(privateKey);
@@ -57,7 +57,7 @@ function importKey({ key, algorithm }: SigningKey): CryptoKey {
   // @types/node 24 and the DOM's types, which openid-client uses, declare the same class differently.
   const imported: unknown = key.toCryptoKey(parametersOf(algorithm), false, ['sign']);
   if (imported instanceof CryptoKey) return imported;
-  throw new Error('Node.js gave no CryptoKey');
+  throw new Error('cannot import the private key as a CryptoKey');
 }
 
 function parametersOf(algorithm: SigningAlgorithm): Parameters<KeyObject['toCryptoKey']>[0] {

@@ -24,9 +24,9 @@ export const scopeToken = () =>
   shaped(/^[!#-[\]-~]+$/, 'expected a scope without spaces or quotes (RFC 6749 section 3.3)');
 
 const parameterName = () =>
-  text('expected the name of a parameter').refine(
+  text('expected a parameter name').refine(
     (name) => !reservedParameters.includes(name),
-    'the gateway writes this parameter itself; it cannot be set',
+    'the gateway sets this parameter itself; it cannot be overridden',
   );
 
 /** How people sign in at a provider that lets them approve on another device as well. */
@@ -41,14 +41,14 @@ export const authorizationParamsKey = z
   .record(
     parameterName(),
     z
-      .string('expected text; put quotes around a number')
+      .string('expected a string; put quotes around a number')
       .meta({ description: 'The value of the parameter.' }),
     'expected a mapping of parameter names to values',
   )
   .prefault({})
   .meta({
     description:
-      'Fixed parameters of the authorization request, such as `access_type: offline` or `prompt: consent`.',
+      'Fixed parameters of the authorization request, such as `access_type: offline`, `prompt: consent` or `audience: https://api.example.com`.',
     details:
       'The ID token must meet the `max_age` and `acr_values` that they ask for. Parameters of the protocol, such as `state`, cannot be set.',
     secret: true,
@@ -56,7 +56,7 @@ export const authorizationParamsKey = z
 
 /** How the gateway proves to a token server that it is the client. {@link clientCredentialRules} go with them. */
 export const clientKeys = {
-  clientId: text('expected the client identifier the provider issued').meta({
+  clientId: text('expected the client identifier issued by the provider').meta({
     description: 'The client identifier registered at the provider.',
     example: 'web',
   }),
@@ -68,25 +68,32 @@ export const clientKeys = {
       reloadable: true,
     }),
   clientSecret: text('expected the client secret').exactOptional().meta({
-    description: 'The client secret. `client_secret_basic` and `client_secret_post` need it.',
+    description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
+    details: 'In production, take it from a file: `${file:/run/secrets/client}`.',
     example: '${CLIENT_SECRET}',
     setInReference: true,
     secret: true,
     reloadable: true,
   }),
   privateKey: privateKey().exactOptional().meta({
-    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` needs it.',
-    details:
-      'RSA of 2048 bits or more signs `RS256`, or the `alg` of a JWK, such as `PS256`; P-256, P-384 and P-521 sign `ES256`, `ES384` and `ES512`; Ed25519 signs `EdDSA`, or `Ed25519` if a JWK says so.',
+    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it.',
+    see: '[Client keys](#client-keys)',
     example: '${file:/run/secrets/client-key}',
     secret: true,
     reloadable: true,
   }),
-  keyId: text('expected the key identifier the provider knows').exactOptional().meta({
+  keyId: text('expected the key identifier registered at the provider').exactOptional().meta({
     description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
     example: 'key-1',
     reloadable: true,
   }),
+  rejectionErrors: z
+    .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
+    .prefault(['invalid_grant'])
+    .meta({
+      description:
+        'The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex, which returns it for a dead refresh token.',
+    }),
   assertionAudience: oneOf(['issuer', 'token_endpoint']).exactOptional().meta({
     description:
       'The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`, which some providers still require.',
@@ -112,12 +119,12 @@ export function* clientCredentialRules(section: ClientConfig, isValid: IsValid):
       ? (['privateKey', 'clientSecret'] as const)
       : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
   if (isValid(needed) && section[needed] === undefined) {
-    const message = `missing or empty; provider.clientAuthentication ${method} needs it`;
+    const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
     yield { path: [needed], message };
   }
   for (const key of unused) {
     if (!isValid(key) || section[key] === undefined) continue;
-    const message = `provider.clientAuthentication ${method} has no use for it; leave it out`;
+    const message = `provider.clientAuthentication ${method} does not use it; remove it`;
     yield { path: [key], message };
   }
 }

@@ -10,14 +10,14 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
     checkResult(
       'provider',
       'ok',
-      `${issuer} answers; the rest is as configured, since it says nothing of itself`,
+      `${issuer} is reachable; it publishes no metadata, so the rest is as configured`,
     ),
     checkResult(
       'endpoints',
       'ok',
       `login ${login.method} ${login.url}, refresh ${refreshCall.method} ${refreshCall.url}`,
     ),
-    checkResult('sign-in', 'ok', 'by a user name and password that the page posts'),
+    checkResult('sign-in', 'ok', 'with a user name and password that the page posts'),
     checkResult(
       'subject',
       'ok',
@@ -27,32 +27,28 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
       ? checkResult(
           'lifetime',
           'note',
-          'neither response.expiresIn nor response.expiresAt: access tokens are renewed each hour, and when an API refuses one',
+          'neither response.expiresIn nor response.expiresAt: access tokens are refreshed every hour, and when an API rejects one',
         )
       : checkResult(
           'lifetime',
           'ok',
           expiresIn === undefined
-            ? `until ${formatJsonPointer(expiresAt)}, by the vendor's own clock`
-            : `${formatJsonPointer(expiresIn)}, from our clock`,
+            ? `until ${formatJsonPointer(expiresAt)}, by the vendor's clock`
+            : `${formatJsonPointer(expiresIn)}, by the gateway clock`,
         ),
     refreshExpiresIn === undefined && refreshExpiresAt === undefined
-      ? checkResult(
-          'session',
-          'note',
-          'the end of refresh tokens is not known: a session may end in the middle',
-        )
+      ? checkResult('session', 'note', 'the refresh token expiry is unknown: a session may end unexpectedly')
       : checkResult(
           'session',
           'ok',
-          `ends with its refresh token: ${formatJsonPointer(refreshExpiresIn ?? refreshExpiresAt)}`,
+          `ends when its refresh token expires: ${formatJsonPointer(refreshExpiresIn ?? refreshExpiresAt)}`,
         ),
     rotationResult,
     checkResult(
       'revocation',
       'note',
-      'no endpoint: signing out discards the tokens here, and there they live on',
+      'no endpoint: sign-out discards the tokens here, but they stay valid at the vendor',
     ),
-    checkResult('logout', 'ok', 'here; there is no sign-in at the vendor that could be ended'),
+    checkResult('logout', 'ok', 'only at the gateway; there is no vendor session to end'),
   ];
 }

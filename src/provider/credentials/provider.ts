@@ -7,7 +7,7 @@ import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import type { Provider, RefreshOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
-import { classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
+import { busyOutcome, classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
 import { fillBody } from './body-template.ts';
 import { diagnoseCredentials } from './diagnose.ts';
 import { readCredentialsResponse } from './response.ts';
@@ -32,6 +32,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
   const http = createProviderClient({ onCall: health.record });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
+    onFound: () => health.established(),
     issuer,
     log,
   });
@@ -66,19 +67,19 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
         const { response, document, sentAtMs, respondedAtMs } = called;
         if (isBusy(response.status)) throw providerUnavailable(undefined, retryAfterOf(response));
         if (rejectedLogins.has(response.status)) {
-          log.info({ status: response.status }, 'the provider refused a user name and password');
+          log.info({ status: response.status }, 'the provider rejected a user name and password');
           throw new GatewayError('credentials_rejected', {
             detail: 'The provider does not accept this user name and password.',
           });
         }
-        if (!response.ok) throw loginRefused(`the login endpoint answered ${response.status}`);
+        if (!response.ok) throw loginRefused(`the login endpoint returned ${response.status}`);
         const answer = readCredentialsResponse(config.response, document, respondedAtMs);
         if (answer === undefined)
-          throw loginRefused('the answer has no access token where provider.response.accessToken leads to');
+          throw loginRefused('the response has no access token at provider.response.accessToken');
         const { subject: pointer } = config.response;
         const subject = pointer === undefined ? credentials.username : subjectAt(document, pointer);
         if (subject === undefined)
-          throw loginRefused('the answer has no subject where provider.response.subject leads to');
+          throw loginRefused('the response has no subject at provider.response.subject');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       },
     },
@@ -91,18 +92,18 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       if ('cause' in called) return classifyRefreshFailure(called.cause);
       const { response, document, sentAtMs, respondedAtMs } = called;
       const { status } = response;
-      const cause = new Error(`the refresh endpoint answered ${status}`);
-      if (isBusy(status)) return { kind: 'transient', retryAfterSeconds: retryAfterOf(response), cause };
+      const cause = new Error(`the refresh endpoint returned ${status}`);
+      if (isBusy(status)) return busyOutcome(response, cause);
       // HTML comes from something in front of the API, which knows nothing of the token.
       if (rejectedRefreshes.has(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
       const answer = readCredentialsResponse(config.response, document, respondedAtMs);
       if (answer === undefined)
-        return { kind: 'ambiguous', cause: new Error('no access token was answered') };
+        return { kind: 'ambiguous', cause: new Error('the refresh response has no access token') };
       const { subject: pointer } = config.response;
       const namedSubject = pointer === undefined ? undefined : subjectAt(document, pointer);
       if (namedSubject !== undefined && namedSubject !== subject) {
-        const otherSubject = new Error('the refresh endpoint named another subject');
+        const otherSubject = new Error('the refresh response names a different subject');
         return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: otherSubject };
       }
       return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
@@ -112,6 +113,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
     revoke: async () => ({ kind: 'revoked' }),
     endSessionUrl: () => undefined,
     state: health.state,
+    notReadyReason: discovery.failure,
 
     async diagnose() {
       await discovery.get();

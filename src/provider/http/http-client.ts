@@ -59,7 +59,7 @@ export function createProviderClient(deps: { onCall: (responded: boolean) => voi
         } catch (error) {
           if (!isNotSent(error)) deps.onCall(false);
           throw maySend !== undefined && !isSent
-            ? new NotSentError('nothing was sent', { cause: error })
+            ? new NotSentError('the request was not sent', { cause: error })
             : error;
         }
       };
@@ -77,7 +77,7 @@ function checkingBeforeSend(maySend: () => boolean): Dispatcher.DispatcherCompos
     dispatch(options, {
       onRequestStart(controller, context) {
         if (maySend()) handler.onRequestStart?.(controller, context);
-        else controller.abort(new NotSentError('the lock has lapsed'));
+        else controller.abort(new NotSentError('the session lock expired before the request was sent'));
       },
       onResponseStart: (...args) => handler.onResponseStart?.(...args),
       onResponseData: (...args) => handler.onResponseData?.(...args),
@@ -109,7 +109,7 @@ function readableBody(body: Parameters<CustomFetch>[1]['body']): string | null {
   if (body === undefined || body === null) return null;
   if (typeof body === 'string') return body;
   if (body instanceof URLSearchParams) return body.toString();
-  throw new TypeError('unexpected kind of request body');
+  throw new TypeError('unsupported request body type');
 }
 
 async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
@@ -120,7 +120,7 @@ async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string>
   for await (const chunk of body) {
     size += chunk.byteLength;
     if (size > MAX_RESPONSE_BYTES)
-      throw new Error(`the provider's answer is longer than ${MAX_RESPONSE_BYTES} bytes`);
+      throw new Error(`the provider's response is longer than ${MAX_RESPONSE_BYTES} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -9,5 +9,5 @@ export async function probe(fetch: CustomFetch, endpoint: string, timeoutMs: num
     redirect: 'manual',
     signal: AbortSignal.timeout(timeoutMs),
   });
-  if (status >= 500) throw new Error(`the provider answers ${status}`);
+  if (status >= 500) throw new Error(`the provider returned ${status}`);
 }

@@ -21,31 +21,29 @@ export function diagnoseOAuth2(
     checkResult(
       'provider',
       'ok',
-      `${issuer} answers; the rest is as configured, since it says nothing of itself`,
+      `${issuer} is reachable; it publishes no metadata, so the rest is as configured`,
     ),
     checkResult('endpoints', 'ok', endpoints.join(', ')),
     checkResult('sign-in', 'ok', signInWays.join(', and ')),
     checkResult('grants', 'ok', `authorization_code, refresh_token, sent as ${body}`),
     checkResult('client', 'ok', config.clientAuthentication),
-    ...(hasRedirect ? [checkResult('PKCE', 'ok', 'S256, whether the server looks at it or not')] : []),
+    ...(hasRedirect ? [checkResult('PKCE', 'ok', 'S256, always sent; the server may ignore it')] : []),
     checkResult(
       'subject',
       'ok',
       config.userinfoEndpoint === undefined
-        ? `${formatJsonPointer(config.subject)} of the token answer`
-        : `${formatJsonPointer(config.subject ?? ['sub'])} of what userinfoEndpoint answers`,
+        ? `${formatJsonPointer(config.subject)} of the token response`
+        : `${formatJsonPointer(config.subject ?? ['sub'])} of the userinfoEndpoint response`,
     ),
     rotationResult,
     config.revocationEndpoint === undefined
       ? checkResult(
           'revocation',
           'note',
-          'no endpoint: signing out discards the refresh token here, and there it lives on',
+          'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
         )
-      : checkResult('revocation', 'ok', 'signing out revokes the refresh token'),
+      : checkResult('revocation', 'ok', 'sign-out revokes the refresh token'),
     checkResult('logout', 'note', 'no endpoint: people stay signed in at the provider'),
-    ...(hasRedirect
-      ? [checkResult('callback', 'ok', `${redirectUri}, to be registered at the provider`)]
-      : []),
+    ...(hasRedirect ? [checkResult('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
 }

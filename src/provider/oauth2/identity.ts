@@ -33,8 +33,7 @@ export function createIdentities(deps: {
 
       if (userinfoEndpoint === undefined) {
         const subject = subjectAt(json, pointer);
-        if (subject === undefined)
-          throw refuse('the token answer has no subject where provider.subject leads to');
+        if (subject === undefined) throw refuse('the token response has no subject at provider.subject');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       }
 
@@ -50,17 +49,16 @@ export function createIdentities(deps: {
       if (isBusy(response.status)) throw unavailable(refreshToken);
       const userinfo = parseJson(await response.text());
       if (!response.ok || typeof userinfo !== 'object' || userinfo === null)
-        throw refuse(`the userinfo endpoint answered ${response.status} without a JSON object`);
+        throw refuse(`the userinfo endpoint returned ${response.status} without a JSON object`);
       const subject = subjectAt(userinfo, pointer);
-      if (subject === undefined)
-        throw refuse("the userinfo endpoint's answer has no subject where provider.subject leads to");
+      if (subject === undefined) throw refuse('the userinfo response has no subject at provider.subject');
       return { issuer, subject, claims: { ...userinfo, sub: subject }, answer, sentAtMs };
     },
   };
 }
 
 function unavailable(refreshToken: string | undefined, cause?: unknown): UnusedTokensError {
-  const detail = 'The identity provider did not say who signed in. Sign in again.';
+  const detail = 'The identity provider did not return the signed-in person. Sign in again.';
   const error = new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
   return new UnusedTokensError(error, refreshToken);
 }

@@ -37,6 +37,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const http = createProviderClient({ onCall: health.record });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
+    onFound: () => health.established(),
     issuer,
     log,
   });
@@ -112,7 +113,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
         const json = await oauth.refreshTokenGrant(client, refreshToken, forAudience(audience));
         return { kind: 'refreshed', answer: readTokenResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
-        return classifyRefreshFailure(cause);
+        return classifyRefreshFailure(cause, config.rejectionErrors);
       }
     },
 
@@ -128,6 +129,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
 
     endSessionUrl: () => undefined,
     state: health.state,
+    notReadyReason: discovery.failure,
 
     replaceCredentials(section) {
       if (hasClientKeys(section)) replace(section);

@@ -21,23 +21,23 @@ function* endpointRules(section: OAuth2ProviderConfig, isValid: IsValid): Iterab
   if (isValid('login')) {
     const isDecoupled = section.login === 'decoupled';
     for (const key of isDecoupled ? decoupled : redirect)
-      if (isMissing(key)) yield missing(key, `provider.login ${section.login} needs it`);
+      if (isMissing(key)) yield missing(key, `provider.login ${section.login} requires it`);
     for (const key of isDecoupled ? [] : decoupled) {
       if (!isValid(key) || section[key] === undefined) continue;
       const message =
-        'provider.login redirect has no use for it; leave it out, or set provider.login to decoupled';
+        'provider.login redirect does not use it; remove it, or set provider.login to decoupled';
       yield { path: [key], message };
     }
     // A decoupled sign-in may be offered beside the redirect; the redirect then needs both of its endpoints.
     const [one, other] = redirect;
     if (isDecoupled && isMissing(one) !== isMissing(other)) {
       const key = isMissing(one) ? one : other;
-      yield missing(key, `signing in by redirect needs both ${redirect.join(' and ')}, or neither`);
+      yield missing(key, `signing in by redirect requires both ${redirect.join(' and ')}, or neither`);
     }
   }
   if (isMissing('subject') && isMissing('userinfoEndpoint'))
     yield missing(
       'subject',
-      'without provider.userinfoEndpoint it must tell where the token answer names the subject',
+      'without provider.userinfoEndpoint it must point to the subject in the token response',
     );
 }

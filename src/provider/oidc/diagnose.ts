@@ -11,7 +11,7 @@ export function diagnoseOidc(
   redirectUri: string,
 ): CheckResult[] {
   return [
-    { name: 'provider', verdict: 'ok', detail: `${server.issuer}, found by OpenID discovery` },
+    { name: 'provider', verdict: 'ok', detail: `${server.issuer}, from OpenID discovery` },
     endpoints(server),
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
@@ -21,7 +21,7 @@ export function diagnoseOidc(
     refresh(server, config),
     revocation(server),
     logout(server, config),
-    { name: 'callback', verdict: 'ok', detail: `${redirectUri}, to be registered at the provider` },
+    { name: 'callback', verdict: 'ok', detail: `${redirectUri}; register it at the provider` },
   ];
 }
 
@@ -41,7 +41,7 @@ function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, 
   const needed = ['authorization_code', ...(config.login === 'decoupled' ? [CIBA] : [])];
   const refresh = 'refresh_token';
   if (announced === undefined) {
-    const detail = `none announced; ${[...needed, refresh].join(', ')} are used all the same`;
+    const detail = `none announced; ${[...needed, refresh].join(', ')} are used anyway`;
     return checkResult('grants', 'note', detail);
   }
   const missing = needed.filter((grant) => !announced.includes(grant));
@@ -49,7 +49,7 @@ function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, 
     return checkResult(
       'grants',
       'failed',
-      `${missing.join(', ')} not among those announced: ${announced.join(', ')}`,
+      `${missing.join(', ')} not announced; the provider announces ${announced.join(', ')}`,
     );
   }
   return announced.includes(refresh)
@@ -57,7 +57,7 @@ function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, 
     : checkResult(
         'grants',
         'note',
-        `${refresh} is not announced: without it a session ends with its access token`,
+        `${refresh} is not announced: without it a session ends when its access token expires`,
       );
 }
 
@@ -68,41 +68,45 @@ function decoupled(server: Readonly<ServerMetadata>) {
     return checkResult(
       'decoupled',
       'failed',
-      'no backchannel_authentication_endpoint: there is no OpenID CIBA here',
+      'no backchannel_authentication_endpoint: the provider does not support OpenID CIBA',
     );
   if (modes?.includes('poll') === false)
-    return checkResult('decoupled', 'failed', `poll is not among the modes announced: ${modes.join(', ')}`);
-  return checkResult('decoupled', 'ok', 'OpenID CIBA by poll, for which the client has to be registered');
+    return checkResult(
+      'decoupled',
+      'failed',
+      `poll is not announced; the provider announces ${modes.join(', ')}`,
+    );
+  return checkResult('decoupled', 'ok', 'OpenID CIBA in poll mode; register the client for it');
 }
 
 /** A provider that announces no method takes client_secret_basic (OpenID Connect Discovery, section 3). */
 function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
   const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
   if (!methods.includes(clientAuthentication)) {
-    const detail = `provider.clientAuthentication is ${clientAuthentication}, and the provider takes ${methods.join(', ')}`;
+    const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
     return checkResult('client', 'failed', detail);
   }
   const algorithm = privateKey?.algorithm;
   const algorithms = server.token_endpoint_auth_signing_alg_values_supported;
   if (algorithm === undefined)
-    return checkResult('client', 'ok', `${clientAuthentication}, which the provider takes`);
+    return checkResult('client', 'ok', `${clientAuthentication}, which the provider accepts`);
   if (algorithms !== undefined && !algorithms.includes(algorithm)) {
-    const detail = `provider.privateKey signs ${algorithm}, and the provider takes ${algorithms.join(', ')}`;
+    const detail = `provider.privateKey signs with ${algorithm}, but the provider accepts ${algorithms.join(', ')}`;
     return checkResult('client', 'failed', detail);
   }
-  return checkResult('client', 'ok', `${clientAuthentication} by ${algorithm}, which the provider takes`);
+  return checkResult('client', 'ok', `${clientAuthentication} with ${algorithm}, which the provider accepts`);
 }
 
 function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMetadata>) {
   return methods?.includes('S256') === true
     ? checkResult('PKCE', 'ok', 'S256')
-    : checkResult('PKCE', 'note', 'not announced; S256 is sent all the same');
+    : checkResult('PKCE', 'note', 'not announced; S256 is sent anyway');
 }
 
 function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
   const unannounced = config.scopes.filter((scope) => announced?.includes(scope) === false);
   if (unannounced.length > 0) {
-    const detail = `${unannounced.join(', ')} not among those announced; some providers refuse the sign-in for that`;
+    const detail = `${unannounced.join(', ')} not announced; some providers then reject the sign-in`;
     return checkResult('scopes', 'note', detail);
   }
   return checkResult('scopes', 'ok', config.scopes.join(', '));
@@ -112,11 +116,11 @@ function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, confi
 function refresh({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
   const scope = 'offline_access';
   if (announced?.includes(scope) === true && !config.scopes.includes(scope)) {
-    const detail = `${scope} is announced, and not asked for: some providers give a refresh token for it only`;
+    const detail = `${scope} is announced but not requested: some providers issue a refresh token only with it`;
     return checkResult('refresh', 'note', detail);
   }
   const detail =
-    'rotation is not announced by any provider: a refresh token that an answer brings replaces the one before';
+    'providers do not announce rotation: a refresh token in a response replaces the previous one';
   return checkResult('refresh', 'ok', detail);
 }
 
@@ -125,9 +129,9 @@ function revocation({ revocation_endpoint: endpoint }: Readonly<ServerMetadata>)
     ? checkResult(
         'revocation',
         'note',
-        'no endpoint: signing out discards the refresh token here, and there it lives on',
+        'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
       )
-    : checkResult('revocation', 'ok', 'signing out revokes the refresh token');
+    : checkResult('revocation', 'ok', 'sign-out revokes the refresh token');
 }
 
 function logout(
@@ -135,7 +139,7 @@ function logout(
   { logoutUrl }: OidcProviderConfig,
 ) {
   if (logoutUrl !== undefined)
-    return checkResult('logout', 'ok', `leads to ${new URL(logoutUrl).origin}, by provider.logoutUrl`);
+    return checkResult('logout', 'ok', `leads to ${new URL(logoutUrl).origin}, from provider.logoutUrl`);
   return endpoint === undefined
     ? checkResult(
         'logout',
@@ -145,6 +149,6 @@ function logout(
     : checkResult(
         'logout',
         'ok',
-        `leads to ${endpoint}, and back to login.postLogoutReturnTo, to be registered there`,
+        `leads to ${endpoint}, then back to login.postLogoutReturnTo; register that at the provider`,
       );
 }

@@ -76,9 +76,9 @@ export function createIdTokens(deps: {
       };
       return checkVerified(keySet.verify(idToken, checks), ({ header, claims }) => {
         // `1e999` is a number in JSON, and would never expire.
-        if (!Number.isFinite(claims.exp)) throw invalidClaim('exp', 'is no time');
+        if (!Number.isFinite(claims.exp)) throw invalidClaim('exp', 'is not a time');
         if (nonce !== undefined && claims['nonce'] !== nonce)
-          throw invalidClaim('nonce', 'is not that of this login');
+          throw invalidClaim('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
         checkAuthentication(claims, now / 1000);
       });
@@ -100,40 +100,42 @@ export function createIdTokens(deps: {
 
   /** The checks that jose makes along with the signature. */
   function checkIdentity(claims: JWTPayload, subject: string): void {
-    if (claims.iss !== issuer) throw invalidClaim('iss', 'is another issuer');
-    if (claims.sub !== subject) throw invalidClaim('sub', 'is another person');
-    if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'is another client');
+    if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
+    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different person');
+    if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
     checkAudience(claims, clientId);
   }
 
   /** The authentication must meet what every authorization request asks for (section 3.1.3.7, items 12 and 13). */
   function checkAuthentication({ auth_time: authTime, acr }: JWTPayload, nowSeconds: number): void {
-    if (authTime !== undefined && !Number.isFinite(authTime)) throw invalidClaim('auth_time', 'is no time');
+    if (authTime !== undefined && !Number.isFinite(authTime))
+      throw invalidClaim('auth_time', 'is not a time');
     if (maxAge !== undefined) {
       if (typeof authTime !== 'number')
-        throw invalidClaim('auth_time', 'is missing, though max_age was asked for');
+        throw invalidClaim('auth_time', 'is missing, although max_age was requested');
       if (nowSeconds - authTime > maxAge + CLOCK_TOLERANCE_SECONDS)
-        throw invalidClaim('auth_time', 'is longer ago than max_age allows');
+        throw invalidClaim('auth_time', 'is older than max_age allows');
     }
     if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
-      throw invalidClaim('acr', 'is none of those that were asked for');
+      throw invalidClaim('acr', 'is not one of the requested values');
   }
 }
 
 function invalid(cause: unknown): IdTokenVerdict {
-  return { kind: 'invalid', cause: cause instanceof Error ? cause : new Error('no error was thrown') };
+  return { kind: 'invalid', cause: cause instanceof Error ? cause : new Error('unknown error') };
 }
 
 /** SECURITY: rejects a token that is also for other clients, or was issued to another one (section 3.1.3.7, items 3 to 5). */
 function checkAudience({ aud, azp }: JWTPayload, clientId: string): void {
-  if (Array.isArray(aud) && aud.length > 1) throw invalidClaim('aud', 'names others besides this client');
-  if (azp !== undefined && azp !== clientId) throw invalidClaim('azp', 'is another client');
+  if (Array.isArray(aud) && aud.length > 1)
+    throw invalidClaim('aud', 'names audiences other than this client');
+  if (azp !== undefined && azp !== clientId) throw invalidClaim('azp', 'names a different client');
 }
 
 /** A person's identifier has 1 to 255 characters (section 2). */
 function subjectOf({ sub }: JWTPayload): string {
   if (typeof sub !== 'string' || sub === '' || sub.length > 255)
-    throw invalidClaim('sub', 'is no identifier');
+    throw invalidClaim('sub', 'is not an identifier');
   return sub;
 }
 
@@ -144,7 +146,7 @@ function checkAccessTokenHash(given: unknown, accessToken: string, algorithm: st
   if (bits === undefined) return;
   const digest = createHash(`sha${bits}`).update(accessToken).digest();
   if (given !== digest.subarray(0, digest.length / 2).toString('base64url'))
-    throw invalidClaim('at_hash', 'is not that of the access token');
+    throw invalidClaim('at_hash', 'does not match the access token');
 }
 
 function invalidClaim(claim: string, what: string): Error {

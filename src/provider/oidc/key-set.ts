@@ -75,7 +75,7 @@ export function createKeySet(deps: {
       const now = clock();
       const nextMs = Math.max(budgetUsedUntilMs, now) + FETCH_INTERVAL_MS;
       if (nextMs - now > FETCH_BURST * FETCH_INTERVAL_MS)
-        throw new KeySetError("the provider's keys have been read too often of late");
+        throw new KeySetError("the provider's JWKS was fetched too often; try again later");
       budgetUsedUntilMs = nextMs;
     }
     await published.reload();
@@ -118,7 +118,7 @@ export function createKeySet(deps: {
       } catch (cause) {
         const isAboutToken = cause instanceof errors.JOSEError && !keySetErrorCodes.has(cause.code);
         if (isAboutToken || cause instanceof KeySetError) throw cause;
-        throw new KeySetError("the provider's keys cannot be had", { cause });
+        throw new KeySetError("cannot fetch the provider's JWKS", { cause });
       }
     },
   };

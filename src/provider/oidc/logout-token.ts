@@ -53,9 +53,9 @@ export function createLogoutTokens(deps: {
     checkType(header.typ, isStrict);
     // SECURITY: tells a logout token from an ID token (sections 2.4 and 4.1).
     checkEvents(claims['events']);
-    if (Object.hasOwn(claims, 'nonce')) throw invalidToken('it has a "nonce", as only ID tokens have');
+    if (Object.hasOwn(claims, 'nonce')) throw invalidToken('it has a "nonce", which only ID tokens have');
     if (Array.isArray(claims.aud) && claims.aud.length > 1)
-      throw invalidToken('"aud" names others besides this client');
+      throw invalidToken('"aud" names audiences other than this client');
     const subject = textOf(claims, 'sub');
     const sid = textOf(claims, 'sid');
     if (subject === undefined && sid === undefined) throw invalidToken('it has neither "sub" nor "sid"');
@@ -82,7 +82,7 @@ function checkType(typ: Verified['header']['typ'], isStrict: boolean): void {
 
 function checkEvents(events: unknown): void {
   if (!isObject(events) || !Object.hasOwn(events, LOGOUT_EVENT) || !isObject(events[LOGOUT_EVENT]))
-    throw invalidToken('"events" does not name the logout event');
+    throw invalidToken('"events" does not contain the logout event');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -92,7 +92,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function textOf(claims: JWTPayload, name: 'sub' | 'sid' | 'jti'): string | undefined {
   const value: unknown = claims[name];
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '') throw invalidToken(`"${name}" is no identifier`);
+  if (typeof value !== 'string' || value === '') throw invalidToken(`"${name}" is not an identifier`);
   return value;
 }
 

@@ -48,6 +48,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, clientAuthentication.authenticate),
+    onFound: () => health.established(),
     issuer: config.issuer,
     log,
   });
@@ -100,7 +101,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
             // The tokens came over the authenticated connection to the token endpoint, so they are used; the claims are not.
             log.warn(
               { err: verdict.cause },
-              'keys not reachable: the claims of a refreshed ID token are left out',
+              'cannot fetch the JWKS of the provider; ignoring the claims of the refreshed ID token',
             );
             return {
               kind: 'refreshed',
@@ -113,7 +114,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
         // Only for another audience: for the audience of the sign-in, `invalid_grant` means that the session has ended.
         if (audience.id !== '' && lacksConsent(cause))
           return { kind: 'misconfigured', error: 'consent_required', cause };
-        return classifyRefreshFailure(cause);
+        return classifyRefreshFailure(cause, config.rejectionErrors);
       }
     },
 
@@ -146,6 +147,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     },
 
     state: health.state,
+    notReadyReason: discovery.failure,
 
     async diagnose() {
       return diagnoseOidc((await client()).serverMetadata(), config, deps.redirectUri);
@@ -168,7 +170,7 @@ async function readSignIn(
   const { idToken, accessToken, refreshToken } = answer;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
-  if (idToken === undefined) throw refuse('the answer of the token endpoint has no "id_token"');
+  if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
   const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
   switch (verdict.kind) {
@@ -184,7 +186,7 @@ async function readSignIn(
       };
     }
     case 'invalid':
-      throw refuse(`the ID token is refused: ${verdict.cause.message}`, verdict.cause);
+      throw refuse(`the ID token is invalid: ${verdict.cause.message}`, verdict.cause);
     case 'unverifiable':
       throw new UnusedTokensError(providerUnavailable(verdict.cause), refreshToken);
   }

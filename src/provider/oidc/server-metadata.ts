@@ -27,11 +27,12 @@ export function checkServerMetadata(server: Readonly<ServerMetadata>, issuer: st
   }
   const methods = server.code_challenge_methods_supported;
   if (methods !== undefined && !methods.includes('S256')) {
-    throw new Error('the provider takes PKCE (RFC 7636), but not by S256, and nothing less is sent to it');
+    throw new Error('the provider supports PKCE (RFC 7636) but not S256, which the gateway requires');
   }
   // SECURITY: never "none", and never HMAC, whose key is a secret that the client shares.
   const algorithms = (server.id_token_signing_alg_values_supported ?? ['RS256']).filter(isAsymmetric);
-  if (algorithms.length === 0) throw new Error('the provider signs ID tokens by no asymmetric algorithm');
+  if (algorithms.length === 0)
+    throw new Error('the provider announces no asymmetric signing algorithm for ID tokens');
   return { jwksUri: server.jwks_uri ?? '', algorithms };
 }
 
@@ -44,14 +45,14 @@ export function explainDiscovery(error: unknown, issuer: string): unknown {
 const foundMetadata = z.object({ attribute: z.literal('issuer'), body: z.object({ issuer: z.string() }) });
 
 function wrongIssuer(issuer: string, found: string): Error {
-  return new Error(`provider.issuer is "${issuer}", but the provider calls itself "${found}"`);
+  return new Error(`provider.issuer is "${issuer}", but the provider publishes "${found}"`);
 }
 
 /** SECURITY: endpoints are no less protected than the issuer: https, or loopback where the issuer is on loopback. */
 function checkEndpoint(name: string, value: string | undefined, issuer: string): void {
   const url = value !== undefined && URL.canParse(value) ? new URL(value) : undefined;
   const isUrl = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === '';
-  if (!isUrl) throw new Error(`the provider names no usable "${name}"`);
+  if (!isUrl) throw new Error(`the provider publishes no usable "${name}"`);
   const isWeaker = url.protocol === 'http:' && (issuer.startsWith('https:') || isInsecure(url.href));
   if (isWeaker && !isInsecure(issuer)) throw new Error(`the provider's "${name}" is not https`);
 }

@@ -41,7 +41,7 @@ export async function openRequestBody(
     throw tooLarge(limits.maxBytes);
 
   // It may have gone while its session was looked for: none of the events waited for below would come any more.
-  if (response.destroyed) throw new Error('the client has gone');
+  if (response.destroyed) throw new Error('the client has disconnected');
   // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
   if (request.headers.expect !== undefined) {
     response.writeContinue();
@@ -64,7 +64,7 @@ function readWhole(request: IncomingMessage): Promise<Buffer> {
     });
     request.once('end', () => resolve(whole));
     request.once('error', reject);
-    request.once('close', () => reject(new Error('the client has gone')));
+    request.once('close', () => reject(new Error('the client has disconnected')));
   });
 }
 
@@ -97,7 +97,7 @@ async function record(
     content.push(null);
   });
   request.once('close', () => {
-    if (!complete) content.destroy(new Error('the client has gone'));
+    if (!complete) content.destroy(new Error('the client has disconnected'));
   });
   content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
   // undici 8 leaves it as it is when it finds no connection.
@@ -149,6 +149,6 @@ function watchProgress(request: IncomingMessage, idleMs: number): void {
 
 function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('body_too_large', {
-    detail: `A request body may have at most ${maxBytes} bytes here.`,
+    detail: `The request body may have at most ${maxBytes} bytes.`,
   });
 }

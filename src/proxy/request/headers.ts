@@ -1,7 +1,7 @@
 import { trimWhitespace } from '../../fields/whitespace.ts';
 import { nameOf } from '../../sessions/cookie.ts';
 import type { RouteConfig } from '../../config/schema/schema.ts';
-import { hopByHop, mayTrail, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
+import { hopByHop, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
 
 /** What the gateway says about a request to the upstream, whatever the client said. */
 export type UpstreamRequestMetadata = {
@@ -47,6 +47,21 @@ const forbidden = new Set([
   'x-http-method-override',
   'x-method-override',
   'remote-user',
+  'remote-groups',
+  'remote-email',
+  'remote-name',
+  'client-ip',
+  'wl-proxy-client-ip',
+  'wl-proxy-ssl',
+  'fly-client-ip',
+  'x-userinfo',
+  'x-username',
+  'x-jwt-assertion',
+  'x-id-token',
+  'x-access-token',
+  'x-arr-clientcert',
+  'x-tls-client-cert',
+  'x-middleware-subrequest',
 ]);
 /** The last lines are what the sign-in proxies of clouds and servers say of a person, a certificate or an address. */
 const forbiddenPrefixes = [
@@ -55,7 +70,14 @@ const forbiddenPrefixes = [
   'x-original-',
   'x-remote-',
   'x-user-',
-  'x-auth-request-',
+  'x-auth-',
+  'x-authentik-',
+  'x-consumer-',
+  'x-credential-',
+  'oidc-',
+  'tailscale-user-',
+  'x-amzn-mtls-',
+  'x-tls-client-cert-',
   'x-authenticated-',
   'x-webauth-',
   'x-envoy-',
@@ -72,6 +94,10 @@ const forbiddenPrefixes = [
   'ssl-client-',
   'x-ssl-',
 ];
+
+/** The fields that pass besides those of `requestHeaders.allow`: they describe the content, and what is asked of it. */
+const contentFields =
+  /^(?:accept(?:-[a-z]+)*|content-[a-z-]+|if-[a-z-]+|range|user-agent|cache-control|pragma)$/;
 
 /**
  * The header policy of the way upstream. Pure: first everything that may not pass is left out, then the gateway's own
@@ -95,7 +121,12 @@ export function createRequestHeaderPolicy(
   const [saysAddress, saysRequestId, saysTrace] = ['x-forwarded-for', 'x-request-id', 'traceparent'].map(
     (name) => !replaced.has(name),
   );
-  const isKept = rememberNames((name) => mayPass(name.toLowerCase(), replaced));
+  const allowed = new Set(route.requestHeaders.allow.map((name) => name.toLowerCase()));
+  const isAllowed = (name: string) => allowed.size === 0 || allowed.has(name) || contentFields.test(name);
+  const isKept = rememberNames((name) => {
+    const lowerCase = name.toLowerCase();
+    return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
+  });
 
   return (rawHeaders, { accessToken, clientAddress, requestId }) => {
     const headers: string[] = ['Host', target.host];
@@ -121,17 +152,6 @@ export function createRequestHeaderPolicy(
     kept.push(...sameForAll);
     return kept;
   };
-}
-
-/**
- * Makes the test of a client's trailer fields, by their names: what may not stand in the head of a request does not come
- * behind its body either.
- */
-export function createRequestTrailerPolicy(
-  route: Pick<RouteConfig, 'requestHeaders'>,
-): (name: string) => boolean {
-  const replaced = replacedBy(route);
-  return (name) => mayTrail(name.toLowerCase()) && mayPass(name.toLowerCase(), replaced);
 }
 
 function replacedBy({ requestHeaders }: Pick<RouteConfig, 'requestHeaders'>): ReadonlySet<string> {

@@ -7,9 +7,9 @@ import type { Route } from '../routes.ts';
 /** The limit of one route. Both throw `rate_limited`. */
 export type RouteLimit = {
   /** Counts a request of a session. */
-  session(stored: SessionView): Promise<void>;
+  session(session: SessionView): Promise<void>;
   /** Counts a request that has no session, for the client it came from. */
-  client(exchange: RequestContext): Promise<void>;
+  client(context: RequestContext): Promise<void>;
 };
 
 /** Finds the limit of a route, if it has one. */

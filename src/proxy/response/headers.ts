@@ -1,3 +1,4 @@
+import { inertPolicy } from '../../http/security-headers.ts';
 import { splitList } from '../../fields/whitespace.ts';
 import { nameOf } from '../../sessions/cookie.ts';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -41,20 +42,22 @@ const forbidden = new Set([
   'surrogate-control',
   'edge-control',
   'x-litespeed-cache-control',
-  'x-accel-expires',
-  'x-accel-redirect',
+  'x-litespeed-location',
+  'x-reproxy-url',
   'x-sendfile',
+  'x-sendfile2',
+  'x-lighttpd-send-file',
+  'reporting-endpoints',
+  'speculation-rules',
+  'cross-origin-resource-policy',
   'x-request-id',
   'x-content-type-options',
   'content-security-policy',
   'content-security-policy-report-only',
 ]);
-const forbiddenPrefixes = ['access-control-', 'proxy-'];
+const forbiddenPrefixes = ['access-control-', 'proxy-', 'x-accel-'];
 /** Fields that tell a shared cache more than Cache-Control does (RFC 9213), under the name of whichever it is. */
 const forbiddenSuffix = 'cdn-cache-control';
-
-/** An API answer that a browser is made to show as a document can load nothing, run nothing and be framed by nobody. */
-const inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /** The header policy of the way back. Pure. */
 export function createResponseHeaderPolicy(
@@ -73,6 +76,8 @@ export function createResponseHeaderPolicy(
   const sameForAll = Object.entries({
     'x-content-type-options': 'nosniff',
     'content-security-policy': inertPolicy,
+    // The response of an API is no picture or script of another site.
+    'cross-origin-resource-policy': 'same-origin',
   })
     .filter(([name]) => !isSet.has(name))
     .concat(Object.entries(set))

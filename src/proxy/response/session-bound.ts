@@ -8,12 +8,12 @@ export type SessionBoundResponses = {
    * Settles as `passage` does. When that takes longer than a second or two, and the session ends before it does, the
    * answer is cut off, wherever it has got to.
    */
-  follow(passage: Promise<void>, response: ServerResponse, stored: SessionView): Promise<void>;
+  follow(passage: Promise<void>, response: ServerResponse, session: SessionView): Promise<void>;
 };
 
 type Answer = {
   readonly response: ServerResponse;
-  readonly stored: SessionView;
+  readonly session: SessionView;
   /** Its place among those that are open. */
   place: number;
   age: 'new' | 'old' | 'watched';
@@ -42,7 +42,7 @@ export function createSessionBoundResponses(watches: EndWatcher): SessionBoundRe
       if (answer.age === 'old') {
         answer.age = 'watched';
         // SECURITY: the watch looks at the session first: it may have ended while nobody listened.
-        answer.unwatch = watches.watch(answer.stored, () => answer.response.destroy());
+        answer.unwatch = watches.watch(answer.session, () => answer.response.destroy());
       } else if (answer.age === 'new') answer.age = 'old';
     }
     timer = open.length === 0 ? undefined : lookLater();
@@ -50,8 +50,8 @@ export function createSessionBoundResponses(watches: EndWatcher): SessionBoundRe
   const lookLater = () => setTimeout(look, LOOK_EVERY_MS).unref();
 
   return {
-    async follow(passage, response, stored) {
-      const answer: Answer = { response, stored, place: open.length, age: 'new', unwatch: undefined };
+    async follow(passage, response, session) {
+      const answer: Answer = { response, session, place: open.length, age: 'new', unwatch: undefined };
       open.push(answer);
       timer ??= lookLater();
       try {

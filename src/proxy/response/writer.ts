@@ -5,7 +5,7 @@ import type { EventStreams } from './event-streams.ts';
 import { nominatedBy } from '../header-names.ts';
 import type { ResponseHeaderPolicy } from './headers.ts';
 
-/** The browser's side of a forwarded answer: what comes in is written out, under the header policy. */
+/** The browser's side of a forwarded response: writes it under the header policy. */
 export type ResponseWriter = {
   begin(status: number, headers: IncomingHttpHeaders): void;
   /** Writes a piece of the body; gives false when no more should come until the response drains. */
@@ -13,12 +13,12 @@ export type ResponseWriter = {
   end(trailers: IncomingHttpHeaders): void;
 };
 
-/** What is the same for all answers of a route. */
+/** The settings that are the same for all responses of a route. */
 export type ResponseWriterPolicy = {
   readonly headers: ResponseHeaderPolicy;
   /** Tells whether a trailer field may pass, by its name in lower case. */
   readonly mayTrail: (name: string) => boolean;
-  /** How long the browser may take no byte while there are some to take, in milliseconds; 0 for ever. */
+  /** How long the browser may read nothing while bytes wait for it, in milliseconds; 0 is no limit. */
   readonly idleMs: number;
   readonly eventStreams: EventStreams;
 };
@@ -30,7 +30,7 @@ export function createResponseWriter(
   response: ServerResponse,
   policy: ResponseWriterPolicy,
   requestId: string,
-  turn: WriteBatch,
+  writeBatch: WriteBatch,
 ): ResponseWriter {
   let expected = -1;
   let written = 0;
@@ -64,7 +64,7 @@ export function createResponseWriter(
       written += chunk.length;
       if (written === expected) {
         isWhole = true;
-        turn.add(() => response.end(chunk));
+        writeBatch.add(() => response.end(chunk));
         return true;
       }
       const wantsMore = response.write(chunk);

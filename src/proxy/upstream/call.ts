@@ -3,10 +3,12 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { ResponseWriter } from '../response/writer.ts';
+import { createCallStates } from './call-state.ts';
 import type { ConnectionSlots } from './connection-slots.ts';
 import { explainBrokenResponse } from './errors.ts';
+import { readResponseHead, type ResponseHead } from './response-head.ts';
 
-/** One call to an upstream. */
+/** One call to an upstream, as undici's `dispatch` takes it. */
 export type UpstreamCall = {
   readonly origin: string;
   readonly path: string;
@@ -14,6 +16,8 @@ export type UpstreamCall = {
   /** A flat list of names and values. */
   readonly headers: string[];
   readonly body: null | Buffer | Readable;
+  /** True when the connection must not be used for another request. */
+  readonly reset: boolean;
   /** All in milliseconds; `bodyTimeout` 0 is none. */
   readonly connectTimeout: number;
   readonly headersTimeout: number;
@@ -21,130 +25,163 @@ export type UpstreamCall = {
 };
 
 /**
- * Looks at the head of an answer before any of it goes to the browser. Undefined lets it pass at once; a promise holds
- * it back, and it passes when that gives `pass` or is thrown away when it gives `discard`.
+ * Inspects the head of a response before any of it goes to the browser. Undefined lets it pass at once; a promise holds it
+ * back, until it gives `pass` or `discard`.
  */
-export type Inspect = (
-  status: number,
-  headers: IncomingHttpHeaders,
-) => Promise<'pass' | 'discard'> | undefined;
+export type Inspect = (head: ResponseHead) => Promise<'pass' | 'discard'> | undefined;
 
-/** How a call ended: its answer went to the browser, was thrown away, or the browser went first. */
+/** How a call ended: its response went to the browser, was discarded, or the browser disconnected first. */
 export type ForwardResult = 'passed' | 'discarded' | 'abandoned';
 
-/** What an answer that is thrown away may still send before its connection is given up, in bytes. */
+export type ForwardOptions = {
+  /** Called when the request is sent: a pool found earlier may have been retired meanwhile. */
+  readonly dispatcher: () => Dispatcher;
+  readonly call: UpstreamCall;
+  readonly response: ServerResponse;
+  readonly writer: ResponseWriter;
+  readonly inspect: Inspect;
+  readonly slots: ConnectionSlots;
+  readonly writeBatch: WriteBatch;
+};
+
+/** How many bytes of a discarded response are read before its connection is given up. */
 const MAX_DISCARDED_BYTES = 65_536;
 
+/** How a response ended while it was held: at its end, since it has no body, or with its connection. */
+type HeldEnd = { readonly trailers: IncomingHttpHeaders } | { readonly error: Error };
+
 /**
- * Makes a call by undici's `dispatch` and streams the answer to the browser, with backpressure both ways. When the
- * browser goes away the call is cancelled. Rejects when the call fails before any of its answer has passed; a failure
- * after that cuts the browser's answer off, so that it is not taken for whole.
+ * Makes a call by undici's `dispatch` and streams the response to the browser, with backpressure both ways. When the browser
+ * disconnects, the call is cancelled. Rejects when the call fails before any of its response has passed; a failure after that
+ * also cuts the browser's response off, so that it is not taken for whole.
  */
-export function forward(
-  dispatcher: () => Dispatcher,
-  call: UpstreamCall,
-  response: ServerResponse,
-  downstream: ResponseWriter,
-  inspect: Inspect,
-  places: ConnectionSlots,
-  turn: WriteBatch,
-): Promise<ForwardResult> {
+export function forward(options: ForwardOptions): Promise<ForwardResult> {
+  const { dispatcher, call, response, writer, inspect, slots, writeBatch } = options;
   return new Promise((resolve, reject) => {
+    const states = createCallStates();
     let controller: Dispatcher.DispatchController | undefined;
-    let stage: 'waiting' | 'beginning' | 'held' | 'passing' | 'discarding' = 'waiting';
-    /** How an answer ended while it was held: at its end, for it has no body, or with its connection. */
-    let ended: IncomingHttpHeaders | undefined;
-    let lost: Error | undefined;
-    let discarded = 0;
+    let hasSlot = false;
+    let heldEnd: HeldEnd | undefined;
+    let discardedBytes = 0;
 
+    const releaseSlot = () => {
+      if (!hasSlot) return;
+      hasSlot = false;
+      slots.release();
+    };
+    const settle = (result: ForwardResult) => {
+      response.off('close', abandon);
+      resolve(result);
+    };
     const abandon = () => {
-      if (response.writableFinished) return;
-      places.forgo(send);
-      resolve('abandoned');
-      controller?.abort(new Error('the client has gone'));
+      if (response.writableFinished || !states.move('over')) return;
+      slots.forgo(send);
+      settle('abandoned');
+      controller?.abort(new Error('the client has disconnected'));
     };
-    response.once('close', abandon);
-
-    const pass = (status: number, headers: IncomingHttpHeaders) => {
-      downstream.begin(status, headers);
-      stage = 'passing';
-    };
-    const discard = () => {
-      stage = 'discarding';
-      response.off('close', abandon);
-      resolve('discarded');
-    };
+    /** The one way in which a call fails, whatever its state: no response stays open, and the connection is not used again. */
     const fail = (error: unknown) => {
-      if (stage === 'passing') response.destroy();
-      stage = 'discarding';
+      if (states.current() === 'discarding' || !states.move('over')) return;
       response.off('close', abandon);
+      if (response.headersSent) response.destroy();
       reject(error);
+    };
+    const failAndAbort = (error: unknown) => {
+      fail(error);
+      controller?.abort(error instanceof Error ? error : new Error('the response cannot be forwarded'));
+    };
+    const pass = ({ status, headers }: ResponseHead) => {
+      writer.begin(status, headers);
+      states.move('passing');
+    };
+    const end = (trailers: IncomingHttpHeaders) => {
+      writer.end(trailers);
+      states.move('over');
+      settle('passed');
+    };
+
+    /** A held response has been decided on. It may have ended meanwhile. */
+    const decide = (head: ResponseHead, verdict: 'pass' | 'discard') => {
+      if (states.current() !== 'held') return;
+      if (verdict === 'discard') {
+        states.move('discarding');
+        return settle('discarded');
+      }
+      const lost = heldEnd !== undefined && 'error' in heldEnd ? heldEnd.error : undefined;
+      if (lost !== undefined && head.headers['content-length'] !== '0') return fail(lost);
+      pass(head);
+      if (heldEnd !== undefined) end('trailers' in heldEnd ? heldEnd.trailers : {});
     };
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started;
-        if (response.destroyed) started.abort(new Error('the client has gone'));
+        if (response.destroyed) started.abort(new Error('the client has disconnected'));
       },
       onResponseStarted() {
-        stage = 'beginning';
+        states.move('started');
       },
       onResponseStart(current, status, headers) {
-        if (status < 200) return;
-        const verdict = inspect(status, headers);
-        if (verdict === undefined) return pass(status, headers);
-        stage = 'held';
-        current.pause();
-        void verdict
-          .then((word) => {
-            if (stage !== 'held') return;
-            if (word === 'discard') return discard();
-            if (lost !== undefined && headers['content-length'] !== '0') return fail(lost);
-            pass(status, headers);
-            if (ended === undefined && lost === undefined) return;
-            downstream.end(ended ?? {});
-            resolve('passed');
-          })
-          .catch(fail)
-          .finally(() => current.resume());
+        // SECURITY: whatever an upstream sends, a throw in here must end the response: undici leaves it open.
+        try {
+          // Informational: another head follows. A status below 100 is none, and is refused below.
+          if (status >= 100 && status < 200) return;
+          const head = readResponseHead(status, headers);
+          const verdict = inspect(head);
+          if (verdict === undefined) return pass(head);
+          states.move('held');
+          current.pause();
+          verdict
+            .then((word) => decide(head, word))
+            .catch(failAndAbort)
+            .finally(() => current.resume());
+        } catch (error) {
+          failAndAbort(explainBrokenResponse(error));
+        }
       },
       onResponseData(current, chunk) {
-        if (stage === 'passing') {
-          if (downstream.write(chunk)) return;
+        if (states.current() === 'passing') {
+          if (writer.write(chunk)) return;
           current.pause();
           response.once('drain', () => current.resume());
           return;
         }
-        discarded += chunk.length;
-        if (discarded > MAX_DISCARDED_BYTES) current.abort(new Error('too much to throw away'));
+        discardedBytes += chunk.length;
+        if (discardedBytes > MAX_DISCARDED_BYTES)
+          current.abort(new Error('the response body is too large to discard'));
       },
       onResponseEnd(_current, trailers) {
-        if (stage === 'held') ended = trailers;
-        else if (stage === 'passing') {
-          downstream.end(trailers);
-          response.off('close', abandon);
-          resolve('passed');
+        releaseSlot();
+        const state = states.current();
+        if (state === 'held') heldEnd = { trailers };
+        if (state !== 'passing') return;
+        try {
+          end(trailers);
+        } catch (error) {
+          fail(error);
         }
-        places.leave();
       },
       onResponseError(_current, error) {
-        places.leave();
-        // SECURITY: with a part of an answer there is no more trying again; whatever it was, it was no HTTP.
-        if (stage === 'beginning') fail(explainBrokenResponse(error));
-        // What it asks for can be had without the rest of it: another token.
-        else if (stage === 'held') lost = error;
-        else if (stage !== 'discarding') fail(error);
+        releaseSlot();
+        const state = states.current();
+        // What the held head asks for, another token, can be had without the rest of the response.
+        if (state === 'held') heldEnd = { error };
+        // SECURITY: with a part of a response there is no trying again; whatever it was, it was not HTTP.
+        else fail(state === 'started' ? explainBrokenResponse(error) : error);
       },
     };
     const send = () => {
+      hasSlot = true;
+      states.move('sent');
       try {
-        // Found only now: one that was found before this may have been put out of use meanwhile.
         dispatcher().dispatch(call, handler);
       } catch (error) {
-        places.leave();
+        releaseSlot();
         fail(error);
       }
     };
-    if (places.take(send, fail)) turn.add(send);
+
+    response.once('close', abandon);
+    if (slots.take(send, fail)) writeBatch.add(send);
   });
 }

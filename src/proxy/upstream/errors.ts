@@ -25,7 +25,7 @@ export function explainBrokenResponse(cause: unknown): GatewayError {
 
 /** The error of a call to which no answer came in time. */
 export function upstreamTimeout(cause?: unknown): GatewayError {
-  return new GatewayError('upstream_timeout', { detail: 'The API did not answer in time.', cause });
+  return new GatewayError('upstream_timeout', { detail: 'The API did not respond in time.', cause });
 }
 
 /** Tells whether a call failed on a kept-alive connection that the upstream had closed, before anything was answered. */
@@ -43,7 +43,7 @@ function isTimeout(cause: unknown): boolean {
 }
 
 function rejectAnswer(cause: unknown): GatewayError {
-  const detail = 'The API gave an answer that is not HTTP.';
+  const detail = 'The API sent a response that is not valid HTTP.';
   return new GatewayError('upstream_invalid_response', { detail, cause });
 }
 

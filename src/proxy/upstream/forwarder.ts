@@ -1,45 +1,45 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
-import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { Credential } from '../../refresh/credential.ts';
+import type { WriteBatch } from '../../performance/write-batch.ts';
+import type { Credential } from '../../refresh/refresh-result.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
-import { challengeAction } from './www-authenticate.ts';
-import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
-import type { EventStreams } from '../response/event-streams.ts';
-import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
-import { forwardWithTrailers } from './call-with-trailers.ts';
-import { nominatedBy } from '../header-names.ts';
-import { createConnectionSlots } from './connection-slots.ts';
-import { createRequestHeaderPolicy, createRequestTrailerPolicy } from '../request/headers.ts';
 import type { RequestBody } from '../request/body.ts';
+import { createRequestHeaderPolicy } from '../request/headers.ts';
+import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
-import type { Route, Routes } from '../routes.ts';
+import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
+import { forEachRoute, type Route, type Routes } from '../routes.ts';
+import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
+import type { RouteSlots } from './connection-slots.ts';
 import { isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
+import type { ResponseHead } from './response-head.ts';
+import { challengeAction } from './www-authenticate.ts';
 
-/** A request that has been let through. */
-export type Forwarder = {
+/** A request that has passed every check. */
+export type AdmittedRequest = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly exchange: RequestContext;
+  readonly context: RequestContext;
   readonly route: Route;
   readonly body: RequestBody;
 };
 
-/** Takes requests to their upstream and the answers back. */
-export type Forwarders = {
-  /** Settles when the browser has its answer, or has gone. Rejects when there is none to be had from the upstream. */
-  open(passage: Forwarder, credential: Credential | undefined): Promise<void>;
+/** Sends requests to their upstream and the responses back. */
+export type Forwarder = {
+  /** Settles when the browser has its response, or has disconnected. Rejects when the upstream gives none. */
+  forward(admitted: AdmittedRequest, credential: Credential | undefined): Promise<void>;
 };
 
-type PassageDeps = {
+type ForwarderDeps = {
   routes: Routes;
   upstreams: Upstreams;
+  slots: RouteSlots;
   refresher: TokenRefresher;
   metrics: Metrics;
-  turn: WriteBatch;
+  writeBatch: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
 };
@@ -48,37 +48,33 @@ type PassageDeps = {
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
- * Passages with one second chance: on a 401 that asks for another token the request is sent once more with a renewed one,
- * provided that all of it can be sent again.
+ * Forwards each request once, with one second chance: on a 401 that asks for another token it is sent again with a refreshed
+ * one, provided that all of it can be sent again.
  */
-export function createForwarders(deps: PassageDeps): Forwarders {
-  const { upstreams, refresher, metrics, turn } = deps;
-  const lanes = new Map(deps.routes.all.map((route) => [route, createLane(route, deps)]));
+export function createForwarder(deps: ForwarderDeps): Forwarder {
+  const { upstreams, slots, refresher, metrics, writeBatch } = deps;
+  const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
-    async open(passage, credential) {
-      const { request, response, route, body } = passage;
-      // Trailers come after a body in chunks only; after any other the field announces nothing.
-      if (request.headers.trailer !== undefined && request.headers['transfer-encoding'] !== undefined)
-        return openWithTrailers(passage, credential);
-
-      let renewed: Credential | undefined;
-      const inspect: Inspect = (status, headers) => {
-        if (status !== 401 || credential === undefined) return undefined;
-        return answerRefusal(passage, credential, headers, (other) => (renewed = other));
+    async forward(admitted, credential) {
+      const { request, response, route, body } = admitted;
+      let refreshed: Credential | undefined;
+      const inspect: Inspect = (head) => {
+        if (head.status !== 401 || credential === undefined) return undefined;
+        return decideOn401(admitted, credential, head, (other) => (refreshed = other));
       };
-      const result = await call(passage, credential, body.content, inspect).catch((error: unknown) => {
+      const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
         const again = body.again();
         const mayRepeat =
           idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
         if (!mayRepeat || again === undefined || response.destroyed) throw error;
-        return call(passage, credential, again, inspect);
+        return call(admitted, credential, again, inspect);
       });
-      if (result !== 'discarded' || renewed === undefined) return;
+      if (result !== 'discarded' || refreshed === undefined) return;
 
       metrics.upstream401('replayed');
-      const replayed = renewed;
-      await call(passage, replayed, body.again() ?? null, (status, headers) => {
+      const replayed = refreshed;
+      await call(admitted, replayed, body.again() ?? null, ({ status, headers }) => {
         if (status !== 401) return undefined;
         if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
         metrics.upstream401('passed');
@@ -88,25 +84,25 @@ export function createForwarders(deps: PassageDeps): Forwarders {
     },
   };
 
-  /** Decides on a 401: it passes, or is thrown away because there is another token to try. */
-  function answerRefusal(
-    { body, route }: Forwarder,
+  /** Decides on a 401: it passes, or is discarded because there is another token to try. */
+  function decideOn401(
+    { body, route }: AdmittedRequest,
     credential: Credential,
-    headers: IncomingHttpHeaders,
-    onRenewed: (renewed: Credential) => void,
+    { headers }: ResponseHead,
+    onRefreshed: (refreshed: Credential) => void,
   ): Promise<'pass' | 'discard'> | undefined {
-    const demand = challengeAction(headers['www-authenticate']);
-    if (demand === 'step_up') return askForStepUp();
-    const renewal = demand === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
-    if (renewal === undefined || body.again() === undefined) {
+    const action = challengeAction(headers['www-authenticate']);
+    if (action === 'step_up') return askForStepUp();
+    const refresh = action === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
+    if (refresh === undefined || body.again() === undefined) {
       metrics.upstream401('passed');
-      // Too large to be sent again: this 401 is the answer, once the next call is sure to have the new token.
+      // Too large to be sent again: the browser gets this 401, once the next call is sure to have the new token.
       const pass = (): 'pass' => 'pass';
-      return renewal?.then(pass, pass);
+      return refresh?.then(pass, pass);
     }
-    return renewal.then((other) => {
+    return refresh.then((other) => {
       if (other !== undefined) {
-        onRenewed(other);
+        onRefreshed(other);
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -117,68 +113,48 @@ export function createForwarders(deps: PassageDeps): Forwarders {
   function askForStepUp(): Promise<never> {
     metrics.upstream401('step_up');
     return Promise.reject(
-      new GatewayError('step_up_required', { detail: 'This call needs a stronger sign-in.' }),
+      new GatewayError('step_up_required', { detail: 'This request requires a stronger sign-in.' }),
     );
   }
 
   function call(
-    passage: Forwarder,
+    admitted: AdmittedRequest,
     credential: Credential | undefined,
-    content: UpstreamCall['body'],
+    body: UpstreamCall['body'],
     inspect: Inspect,
   ): Promise<ForwardResult> {
-    const { response, exchange, route } = passage;
-    const lane = laneOf(route);
-    const downstream = createResponseWriter(response, lane.downstream, exchange.requestId, turn);
-    const upstreamCall = lane.callOf(passage, credential, content);
-    return forward(() => upstreams.of(route), upstreamCall, response, downstream, inspect, lane.places, turn);
-  }
-
-  async function openWithTrailers(passage: Forwarder, credential: Credential | undefined): Promise<void> {
-    const { request, response, exchange, route } = passage;
-    const lane = laneOf(route);
-    const downstream = createResponseWriter(response, lane.downstream, exchange.requestId, turn);
-    const upstreamCall = lane.callOf(passage, credential, passage.body.content);
-    const nominated = nominatedBy(request.headers.connection);
-    const mayTrail = (name: string) => lane.mayTrail(name) && nominated?.has(name.toLowerCase()) !== true;
-    const unrepeatable = { ...passage, body: { content: null, again: () => undefined } };
-    await forwardWithTrailers(
-      upstreamCall,
-      { request, response, downstream, mayTrail },
-      (status, headers) => {
-        if (status !== 401 || credential === undefined) return undefined;
-        return answerRefusal(unrepeatable, credential, headers, () => undefined);
-      },
-    );
-  }
-
-  function laneOf(route: Route) {
-    const lane = lanes.get(route);
-    if (lane === undefined) throw new Error(`route ${route.config.path} is not of this gateway`);
-    return lane;
+    const { response, context, route } = admitted;
+    const routeContext = routeContextOf(route);
+    return forward({
+      dispatcher: () => upstreams.of(route),
+      call: routeContext.callOf(admitted, credential, body),
+      response,
+      writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
+      inspect,
+      slots: slots(route),
+      writeBatch,
+    });
   }
 }
 
-/** What is the same for all requests of a route. */
-function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
+/** The parts of a call that are the same for all requests of a route. */
+function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDeps) {
   const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
   const { connections, timeout } = route.config;
-  const downstream: ResponseWriterPolicy = {
+  const writerPolicy: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
     eventStreams,
   };
   return {
-    downstream,
-    places: createConnectionSlots(connections.max, timeout.headers),
-    mayTrail: createRequestTrailerPolicy(route.config),
+    writerPolicy,
     callOf(
-      { request, exchange }: Forwarder,
+      { request, context }: AdmittedRequest,
       credential: Credential | undefined,
       body: UpstreamCall['body'],
     ): UpstreamCall {
-      const { target, clientAddress, requestId } = exchange;
+      const { target, clientAddress, requestId } = context;
       const accessToken = credential?.accessToken;
       return {
         origin: route.origin,
@@ -186,6 +162,8 @@ function createLane(route: Route, { baseUrl, eventStreams }: PassageDeps) {
         method: request.method ?? 'GET',
         headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
         body,
+        // SECURITY: an upstream that leaves a body unread takes the rest of it for the next request on its connection.
+        reset: body !== null && connections.reuse === 'bodiless',
         headersTimeout: timeout.headers,
         bodyTimeout: timeout.idle,
         connectTimeout: timeout.connect,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { GatewayError } from '../../errors.ts';
 
 /** What servers add to the key of a client before they hash it (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -23,6 +24,12 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
     headers['transfer-encoding'] === undefined &&
     (headers['content-length'] ?? '0') === '0'
   );
+}
+
+/** Throws `bad_request` for an upgrade to anything but a WebSocket. */
+export function requireWebSocket(request: IncomingMessage): void {
+  if (!asksForWebSocket(request))
+    throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
 }
 
 /** Gives what a server must say in `Sec-WebSocket-Accept` to a client's key. */

@@ -7,36 +7,33 @@ export function switchProtocols(socket: Socket, fields: readonly string[]): void
   socket.write(writeHead(101, fields), 'latin1');
 }
 
-/** Answers an upgrade that is not accepted, and ends its socket. */
+/** Responds to an upgrade that is not accepted, and ends its socket. */
 export function respondOnSocket(
   socket: Socket,
-  answer: { status: number; headers: Record<string, string>; body: string },
+  problem: { status: number; headers: Record<string, string>; body: string },
 ): void {
   if (socket.destroyed) return;
   const fields = Object.entries({
-    ...answer.headers,
-    // SECURITY: a cache would keep a 404 that says nothing of itself, and give it to those who ask for the page.
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
+    ...problem.headers,
     Connection: 'close',
-    'Content-Length': String(Buffer.byteLength(answer.body)),
+    'Content-Length': String(Buffer.byteLength(problem.body)),
   });
-  endSocket(socket, writeHead(answer.status, fields.flat()) + answer.body);
+  endSocket(socket, writeHead(problem.status, fields.flat()) + problem.body);
 }
 
 /**
- * Passes on what an upstream answers in place of a 101, and ends the socket with it. An answer that breaks off, or stands
- * still for `idleMs` in either direction, is cut off; 0 is no limit.
+ * Passes on the response of an upstream in place of a 101, and ends the socket with it. One that breaks off, or stands still
+ * for `idleMs` in either direction, is cut off; 0 is no limit.
  */
 export function passResponse(
-  answer: IncomingMessage,
+  upstreamResponse: IncomingMessage,
   { request, socket, idleMs }: { request: IncomingMessage; socket: Socket; idleMs: number },
   fields: string[],
 ): void {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.writeHead(answer.statusCode ?? 502, fields);
+  response.writeHead(upstreamResponse.statusCode ?? 502, fields);
   response.once('finish', () => {
     response.detachSocket(socket);
     endSocket(socket);
@@ -44,9 +41,9 @@ export function passResponse(
   socket.setTimeout(idleMs, () => socket.destroy());
   // No server does this any more for a socket that it has let go of.
   socket.on('drain', () => response.emit('drain'));
-  socket.once('close', () => answer.destroy());
-  answer.once('error', () => socket.destroy());
-  answer.pipe(response);
+  socket.once('close', () => upstreamResponse.destroy());
+  upstreamResponse.once('error', () => socket.destroy());
+  upstreamResponse.pipe(response);
 }
 
 function writeHead(status: number, fields: readonly string[]): string {

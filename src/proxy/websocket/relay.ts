@@ -1,74 +1,117 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
-import type { Tunnel, Tunnels } from './tunnel.ts';
+import { explainBrokenResponse } from '../upstream/errors.ts';
 import { passResponse, switchProtocols } from './refusal.ts';
-import type { UpgradeCall } from './upstream-upgrade.ts';
+import type { Tunnel, Tunnels } from './tunnel.ts';
+import type { UpgradeCall, UpgradeResponse } from './upstream-upgrade.ts';
 
-/** An upgrade that has been let through. */
+/** An upgrade that has passed every check. */
 export type UpgradeRequest = {
   readonly request: IncomingMessage;
   readonly socket: Socket;
-  /** What the browser sent before it had an answer; the upstream gets it after its 101 and not before. */
+  /** What the browser sent before it had a response; the upstream gets it after its 101 and not before. */
   readonly early: Buffer;
-  readonly exchange: RequestContext;
+  readonly context: RequestContext;
 };
 
-/** What the browser sees of an upstream's answer, as flat lists of names and values. */
+/** What the browser sees of an upstream's response, as flat lists of names and values. */
 export type ResponsePolicy = {
-  /** Of a 101; throws when it is none that could be passed on. */
+  /** Of a 101. Throws when it does not accept the handshake. */
   switched(head: IncomingMessage): string[];
-  /** Of any other answer. */
+  /** Of any other response. */
   refused(head: IncomingMessage): string[];
-  /** How long the body of such an answer may stand still, in milliseconds; 0 for ever. */
+  /** How long the body of such a response may stand still, in milliseconds; 0 is no limit. */
   readonly idleMs: number;
 };
 
-/** Takes upgrades to their upstream and the answers back. */
+/** Relays upgrades to their upstream and the responses back. */
 export type UpgradeRelay = {
   /**
-   * Settles when the browser has its answer, or has gone: with a tunnel if that was a 101. Rejects when there is none to be
-   * had from the upstream.
+   * Settles when the browser has its response, or has disconnected: with a tunnel if that was a 101. Rejects when the
+   * upstream gives none that can be passed on.
    */
-  open(crossing: UpgradeRequest, call: UpgradeCall, policy: ResponsePolicy): Promise<Tunnel | undefined>;
+  open(upgrade: UpgradeRequest, call: UpgradeCall, policy: ResponsePolicy): Promise<Tunnel | undefined>;
 };
 
-/** After how long without a word the other side of a tunnel is asked whether it is still there, in milliseconds. */
+/** After how long without a byte the other side of a tunnel is probed by TCP keep-alive, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
+/** How much a browser may send before it has a response, in bytes. */
+const MAX_EARLY_BYTES = 65_536;
 
 export function createUpgradeRelay(deps: {
   tunnels: Tunnels;
-  /** Told of every upgrade that an upstream has answered, with the status. */
-  onAnswer(status: number, exchange: RequestContext): void;
+  /** Called with the status of every response of an upstream to an upgrade. */
+  onResponse(status: number, context: RequestContext): void;
 }): UpgradeRelay {
-  const { tunnels, onAnswer } = deps;
+  const { tunnels, onResponse } = deps;
   return {
-    async open({ request, socket, early, exchange }, call, policy) {
-      const leave = () => call.cancel();
-      socket.once('close', leave);
-      const { head, switched } = await call.answer.finally(() => socket.off('close', leave));
-      if (socket.destroyed) {
-        (switched?.socket ?? head).destroy();
-        return undefined;
-      }
-      if (switched === undefined) {
-        onAnswer(head.statusCode ?? 502, exchange);
-        passResponse(head, { request, socket, idleMs: policy.idleMs }, policy.refused(head));
+    async open({ request, socket, early, context }, call, policy) {
+      const waiting = watchBrowser(socket, () => call.cancel());
+      const upstream = await call.response.finally(waiting.stop);
+      const { head, switched } = upstream;
+      if (socket.destroyed || waiting.hasLeft()) {
+        destroy(upstream);
+        socket.destroy();
         return undefined;
       }
       try {
+        const status = head.statusCode ?? 0;
+        // SECURITY: Node.js refuses to write such a status, and the upstream's socket would stay open for good.
+        if (status < 200 && status !== 101)
+          throw new Error(`the upstream responded to an upgrade with status ${status}`);
+        if (switched === undefined) {
+          const fields = policy.refused(head);
+          onResponse(status, context);
+          passResponse(head, { request, socket, idleMs: policy.idleMs }, fields);
+          return undefined;
+        }
         const fields = policy.switched(head);
-        onAnswer(101, exchange);
-        socket.unshift(early);
+        onResponse(101, context);
+        socket.unshift(Buffer.concat([early, ...waiting.received]));
         switchProtocols(socket, fields);
+        for (const end of [socket, switched.socket]) {
+          end.setTimeout(0).setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS);
+        }
+        const tunnel = tunnels.open(socket, switched.socket, switched.first);
+        socket.resume();
+        return tunnel;
       } catch (error) {
-        switched.socket.destroy();
-        throw error;
+        destroy(upstream);
+        throw explainBrokenResponse(error);
       }
-      for (const end of [socket, switched.socket]) {
-        end.setTimeout(0).setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS);
-      }
-      return tunnels.open(socket, switched.socket, switched.first);
+    },
+  };
+}
+
+function destroy({ head, switched }: UpgradeResponse): void {
+  switched?.socket.destroy();
+  head.destroy();
+}
+
+/**
+ * Watches a browser while its upgrade waits for the upstream. A socket that is not read shows no end: it is read, and what
+ * comes is kept for the upstream, up to a bound.
+ */
+function watchBrowser(socket: Socket, onLeave: () => void) {
+  const received: Buffer[] = [];
+  let receivedBytes = 0;
+  let left = false;
+  const leave = () => {
+    left = true;
+    onLeave();
+  };
+  const keep = (chunk: Buffer) => {
+    received.push(chunk);
+    receivedBytes += chunk.length;
+    if (receivedBytes > MAX_EARLY_BYTES) socket.pause();
+  };
+  socket.once('close', leave).once('end', leave).on('data', keep);
+  return {
+    received,
+    hasLeft: () => left,
+    stop() {
+      socket.off('close', leave).off('end', leave).off('data', keep).pause();
     },
   };
 }

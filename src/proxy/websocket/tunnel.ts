@@ -41,10 +41,10 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
     browser.off('data', toUpstream);
     browser.resume();
   };
-  const finish = (lastWords?: Buffer) => {
+  const finish = (finalData?: Buffer) => {
     upstream.off('data', toBrowser).destroy();
     deafen();
-    if (!browser.writableEnded) endSocket(browser, lastWords);
+    if (!browser.writableEnded) endSocket(browser, finalData);
   };
 
   if (first.length > 0) toBrowser(first);

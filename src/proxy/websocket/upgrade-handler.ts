@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
-import type { Credential } from '../../refresh/credential.ts';
+import type { Credential } from '../../refresh/refresh-result.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';
@@ -14,22 +14,24 @@ import type { Route, Routes } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
+import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
-import { acceptanceOf, asksForWebSocket, readHandshake } from './handshake.ts';
+import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
   /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
-  open(request: IncomingMessage, socket: Socket, early: Buffer, exchange: RequestContext): Promise<boolean>;
+  open(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<boolean>;
 };
 
 type UpgradeDeps = {
   routes: Routes;
   originPolicy: OriginPolicy;
-  bearers: TokenResolver;
-  crowds: ConcurrencyLimit;
-  watches: EndWatcher;
-  passages: UpgradeRelay;
+  tokenResolver: TokenResolver;
+  concurrencyLimit: ConcurrencyLimit;
+  endWatcher: EndWatcher;
+  slots: RouteSlots;
+  relay: UpgradeRelay;
   baseUrl: string;
 };
 
@@ -46,9 +48,11 @@ const closing = (tunnel: Tunnel) => () => tunnel.close(SESSION_ENDED);
 const cutting = (socket: Socket) => () => void socket.destroy();
 
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
-  const { routes, originPolicy, bearers, crowds, watches, passages, baseUrl } = deps;
-  const lanes = new Map(
-    routes.all.filter(({ config }) => config.websocket).map((route) => [route, createLane(route, baseUrl)]),
+  const { routes, originPolicy, tokenResolver, concurrencyLimit, endWatcher, slots, relay, baseUrl } = deps;
+  const routeContexts = new Map(
+    routes.all
+      .filter(({ config }) => config.websocket)
+      .map((route) => [route, createRouteContext(route, baseUrl)]),
   );
 
   /** Ends the upgrade with its session, wherever it has got to, and counts it out when it is over. */
@@ -56,7 +60,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
     const unwatch =
       credential &&
-      watches.watch(credential.stored, () => {
+      endWatcher.watch(credential.session, () => {
         end.hasCome = true;
         end.act();
       });
@@ -68,29 +72,28 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
   }
 
   return {
-    async open(request, socket, early, exchange) {
-      const route = routes.match(exchange.target.path);
-      const lane = route && lanes.get(route);
-      if (route === undefined || lane === undefined) return false;
-      exchange.route = route.config.path;
-      if (!asksForWebSocket(request)) {
-        throw new GatewayError('bad_request', { detail: 'The only protocol to upgrade to is WebSocket.' });
-      }
+    async open(request, socket, early, context) {
+      const route = routes.match(context.target.path);
+      const routeContext = route && routeContexts.get(route);
+      if (route === undefined || routeContext === undefined) return false;
+      context.route = route.config.path;
+      requireWebSocket(request);
       originPolicy.checkUpgrade(request);
-      const credential = await bearers.resolve(request, route, exchange);
+      const credential = await tokenResolver.resolve(request, route, context);
       if (socket.destroyed) return true;
 
-      const sessionEnd = watch(socket, credential, crowds.enter(route, credential, exchange));
-      const headers = lane.requestHeaders(request.rawHeaders, {
+      if (!(await takeSlot(slots(route), socket))) return true;
+      const sessionEnd = watch(socket, credential, concurrencyLimit.enter(route, credential, context));
+      const headers = routeContext.requestHeaders(request.rawHeaders, {
         accessToken: credential?.accessToken,
-        clientAddress: exchange.clientAddress,
-        requestId: exchange.requestId,
+        clientAddress: context.clientAddress,
+        requestId: context.requestId,
       });
-      const path = route.upstreamPath(exchange.target.path) + exchange.target.query;
-      const call = lane.target.ask(path, headers);
+      const path = route.upstreamPath(context.target.path) + context.target.query;
+      const call = routeContext.target.request(path, headers);
       sessionEnd.act = givingUp(call);
-      const tunnel = await passages
-        .open({ request, socket, early, exchange }, call, lane.policyOf(request, exchange))
+      const tunnel = await relay
+        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context))
         .catch((error: unknown) => {
           throw explainUpstreamFailure(error);
         });
@@ -102,10 +105,31 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
   };
 }
 
-/** What is the same for all upgrades of a route. */
-function createLane(route: Route, baseUrl: string) {
+/**
+ * Takes a connection slot of the route, which requests and upgrades share, until the browser's socket has closed. False when
+ * it closed first. Throws `upstream_timeout` when none becomes free in time.
+ */
+function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const go = () => {
+      socket.off('close', leave);
+      if (socket.destroyed) slots.release();
+      else socket.once('close', slots.release);
+      resolve(!socket.destroyed);
+    };
+    const leave = () => {
+      slots.forgo(go);
+      resolve(false);
+    };
+    if (slots.take(go, reject)) go();
+    else socket.once('close', leave);
+  });
+}
+
+/** The parts that are the same for all upgrades of a route. */
+function createRouteContext(route: Route, baseUrl: string) {
   const { timeout } = route.config;
-  const answerHeaders = createResponseHeaderPolicy(route.config);
+  const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
     target: createUpgradeTarget(route.origin, timeout),
     requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }),
@@ -116,10 +140,10 @@ function createLane(route: Route, baseUrl: string) {
           const handshake = readHandshake(headers, acceptance);
           if (handshake !== undefined) return handshake;
           throw new GatewayError('upstream_invalid_response', {
-            detail: 'The API has not accepted the WebSocket as it should.',
+            detail: 'The API did not complete the WebSocket handshake.',
           });
         },
-        refused: ({ headers }) => answerHeaders(headers, requestId),
+        refused: ({ headers }) => responseHeaders(headers, requestId),
         idleMs: timeout.idle,
       };
     },

@@ -3,28 +3,28 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 import { upstreamTimeout } from '../upstream/errors.ts';
 
-/** An upstream that can be asked for upgrades to WebSocket. */
+/** An upstream to which upgrades to WebSocket are sent. */
 export type UpgradeTarget = {
-  /** Asks for one, with these header fields and those of the handshake's connection. */
-  ask(path: string, headers: readonly string[]): UpgradeCall;
+  /** Requests an upgrade, with these header fields and those of the handshake's connection. */
+  request(path: string, headers: readonly string[]): UpgradeCall;
 };
 
-/** An upgrade that an upstream has been asked for. */
+/** An upgrade that was requested from an upstream. */
 export type UpgradeCall = {
-  /** Settles with the head of the answer, whichever it is. Rejects when none comes. */
-  readonly answer: Promise<UpgradeResponse>;
-  /** Gives up, as far as there is no answer yet. */
+  /** Settles with the head of the response, whatever it is. Rejects when none comes. */
+  readonly response: Promise<UpgradeResponse>;
+  /** Gives up, if there is no response yet. */
   cancel(error?: Error): void;
 };
 
-/** What an upstream says to an upgrade. */
+/** The response of an upstream to an upgrade. */
 export type UpgradeResponse = {
   readonly head: IncomingMessage;
-  /** Of a 101: the socket, and what came together with the head. */
+  /** Of a 101: the socket, and the bytes that came together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
 };
 
-/** Asks by Node's own client, on a connection of its own for each upgrade. Times are milliseconds. */
+/** Uses Node's own client, with a connection for each upgrade. Times are milliseconds. */
 export function createUpgradeTarget(
   origin: string,
   timeout: { readonly connect: number; readonly headers: number },
@@ -36,7 +36,7 @@ export function createUpgradeTarget(
   const host = hostname.replace(/^\[|\]$/g, '');
 
   return {
-    ask(path, headers) {
+    request(path, headers) {
       const request = client.request({
         host,
         port,
@@ -45,12 +45,12 @@ export function createUpgradeTarget(
         setDefaultHeaders: false,
         headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
       });
-      const answer = new Promise<UpgradeResponse>((resolve, reject) => {
+      const response = new Promise<UpgradeResponse>((resolve, reject) => {
         const giveUp = () => request.destroy(upstreamTimeout());
         let timer = setTimeout(giveUp, timeout.connect);
-        const settle = (answered: UpgradeResponse) => {
+        const settle = (responded: UpgradeResponse) => {
           clearTimeout(timer);
-          resolve(answered);
+          resolve(responded);
         };
         request.once('socket', (socket) =>
           socket.once(isSecure ? 'secureConnect' : 'connect', () => {
@@ -66,7 +66,7 @@ export function createUpgradeTarget(
         });
       });
       request.end();
-      return { answer, cancel: (error) => void request.destroy(error) };
+      return { response, cancel: (error) => void request.destroy(error) };
     },
   };
 }

@@ -1,61 +1,67 @@
-/** Where refresh tokens are kept that are to be revoked and are not yet. */
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+
+/** A queue of refresh tokens that have to be revoked. */
 export type RevocationOutbox = {
-  /** Keeps a token. Who does has it first: nobody else takes it before the lease is over. */
-  keep(refreshToken: string): Promise<PendingRevocation>;
-  /** Takes up to `count` whose time has come; each goes to one of all who ask, for as long as the lease. */
-  take(count: number): Promise<PendingRevocation[]>;
+  /** Adds a token and leases it to the caller: nobody else can claim it before the lease ends. */
+  add(refreshToken: string): Promise<PendingRevocation>;
+  /** Leases up to `count` due tokens to the caller. Of concurrent callers, one gets each token. */
+  claim(count: number): Promise<PendingRevocation[]>;
 };
 
-/** A revocation in the hands of one process. */
+/** A revocation that is leased to one process. */
 export type PendingRevocation = {
   readonly refreshToken: string;
-  /** Since when it is kept, in milliseconds since the epoch. */
-  readonly sinceMs: number;
-  /** Puts it back, to be taken from `atMs` on. */
-  putBack(atMs: number): Promise<void>;
-  /** Forgets it: it is through, or given up. */
-  forget(): Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly addedAtMs: number;
+  /** Returns the token to the outbox; it is due from `atMs` on. */
+  reschedule(atMs: number): Promise<void>;
+  /** Removes the token, once it is revoked or given up. */
+  remove(): Promise<void>;
 };
 
-/** How long a revocation is tried, in milliseconds: what is not through by then is given up. */
+/** The age at which a revocation is given up, in milliseconds. */
 export const MAX_AGE_MS = 86_400_000;
 
-/** An outbox in this process, which ends with it. */
+/** An outbox in the memory of this process. */
 export type LocalOutbox = RevocationOutbox & {
-  /** Takes everything, whether its time has come or not. */
-  takeAll(): PendingRevocation[];
+  /** Gives every token, due or not. */
+  claimAll(): PendingRevocation[];
 };
 
-/** How many tokens a process keeps at most; the oldest is given up for one more. */
-const MAX_KEPT = 10_000;
+/** The maximum number of tokens in memory; one more drops the oldest. */
+const MAX_ENTRIES = 10_000;
 
 export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }): LocalOutbox {
   const { leaseMs, clock } = deps;
-  const dueAtMs = new Map<PendingRevocation, number>();
+  const entries = createBoundedMap<PendingRevocation, { dueAtMs: number }>({ maxEntries: MAX_ENTRIES });
 
-  const isDue = (pending: PendingRevocation) => (dueAtMs.get(pending) ?? Infinity) <= clock();
-  const lease = (pending: PendingRevocation) => void dueAtMs.set(pending, clock() + leaseMs);
+  const isDue = (pending: PendingRevocation) => (entries.get(pending)?.dueAtMs ?? Infinity) <= clock();
+  /** Keeps the position of a token that is already there: the oldest is dropped first, however often it is retried. */
+  const setDueTime = (pending: PendingRevocation, dueAtMs: number) => {
+    const entry = entries.get(pending);
+    if (entry === undefined) entries.set(pending, { dueAtMs });
+    else entry.dueAtMs = dueAtMs;
+  };
+  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + leaseMs);
 
   return {
-    async keep(refreshToken) {
+    async add(refreshToken) {
       const pending: PendingRevocation = {
         refreshToken,
-        sinceMs: clock(),
-        putBack: async (atMs) => void dueAtMs.set(pending, atMs),
-        forget: async () => void dueAtMs.delete(pending),
+        addedAtMs: clock(),
+        reschedule: async (atMs) => setDueTime(pending, atMs),
+        remove: async () => entries.delete(pending),
       };
       lease(pending);
-      const [oldest] = dueAtMs.keys();
-      if (dueAtMs.size > MAX_KEPT && oldest !== undefined) dueAtMs.delete(oldest);
       return pending;
     },
 
-    async take(count) {
-      const taken = [...dueAtMs.keys()].filter(isDue).slice(0, count);
-      taken.forEach(lease);
-      return taken;
+    async claim(count) {
+      const claimed = [...entries.keys()].filter(isDue).slice(0, count);
+      claimed.forEach(lease);
+      return claimed;
     },
 
-    takeAll: () => [...dueAtMs.keys()],
+    claimAll: () => [...entries.keys()],
   };
 }

@@ -1,23 +1,23 @@
-import type { Envelopes } from '../../crypto/envelope.ts';
+import { UnknownKeyError, type Envelopes } from '../../crypto/envelope.ts';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import { MAX_AGE_MS, type PendingRevocation, type RevocationOutbox } from './outbox.ts';
 
-/** How many tokens Redis holds at most; the one that has waited longest is given up for one more. */
-const MAX_KEPT = 50_000;
+/** The maximum number of tokens in Redis; one more drops the one that has failed longest, which is due last. */
+const MAX_ENTRIES = 50_000;
 
-/** How long a token is left alone that this process cannot open, in milliseconds: another may have the secret. */
+/** How long a token that this process cannot decrypt is left to processes with its secret, in milliseconds. */
 const UNREADABLE_PAUSE_MS = 600_000;
 
-const SINCE_BYTES = 8;
+const ADDED_AT_BYTES = 8;
 
 /*
- * One sorted set: a member is `since (8) · envelope`, its score the time from which it may be taken. All of it is under
- * one key, so that it runs on a cluster, and is read by score, so that nothing is searched for.
+ * One sorted set. A member is `added at (8) · envelope`, its score is its due time. The outbox is a single key, so that the
+ * scripts run on a cluster.
  */
 
-/** KEYS outbox · ARGV member, time, maximum, life: adds a member, and gives how many had to go for it. */
-const keep = createScript(`
+/** KEYS outbox · ARGV member, time, maximum, lifetime: adds a member; gives the number of members dropped for it. */
+const addScript = createScript(`
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[3])
@@ -25,15 +25,15 @@ const keep = createScript(`
   redis.call('ZPOPMAX', KEYS[1], surplus)
   return surplus`);
 
-/** KEYS outbox · ARGV now, end of the lease, count: gives members whose time has come, and nobody else gets them. */
-const take = createScript(`
+/** KEYS outbox · ARGV now, end of the lease, count: gives due members and postpones them to the end of the lease. */
+const claimScript = createScript(`
   local members = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
   for _, member in ipairs(members) do redis.call('ZADD', KEYS[1], ARGV[2], member) end
   return members`);
 
 /**
- * An outbox in Redis, which all processes share and which outlives them: what one has begun and not ended, as when it was
- * killed, another takes when the lease is over. Tokens are sealed. Operations throw `store_unavailable`.
+ * An outbox in Redis, which all processes share. If a process is killed, another one claims its tokens once their leases
+ * end. Tokens are encrypted. Operations throw `store_unavailable`.
  */
 export function createRedisOutbox(deps: {
   redis: RedisConnection;
@@ -46,32 +46,40 @@ export function createRedisOutbox(deps: {
   const { redis, envelopes, leaseMs, clock, log } = deps;
   const name = `${deps.keyPrefix}revocations`;
 
-  const seal = (refreshToken: string, sinceMs: number): Buffer => {
-    const since = Buffer.alloc(SINCE_BYTES);
-    since.writeBigUInt64BE(BigInt(sinceMs));
-    return Buffer.concat([since, envelopes.seal(refreshToken, contextOf(sinceMs))]);
+  const seal = (refreshToken: string, addedAtMs: number): Buffer => {
+    const addedAt = Buffer.alloc(ADDED_AT_BYTES);
+    addedAt.writeBigUInt64BE(BigInt(addedAtMs));
+    return Buffer.concat([addedAt, envelopes.seal(refreshToken, contextOf(addedAtMs))]);
   };
-  /** SECURITY: the time is bound to the token, so that no token can be made older or younger than it is. */
-  const contextOf = (sinceMs: number) => `${name} ${sinceMs}`;
+  /** SECURITY: the envelope is bound to the time, so that nobody can change the age of a token. */
+  const contextOf = (addedAtMs: number) => `${name} ${addedAtMs}`;
 
   const open = async (member: Buffer): Promise<PendingRevocation | undefined> => {
-    if (member.length <= SINCE_BYTES) return forget(member);
-    const sinceMs = Number(member.readBigUInt64BE());
-    const refreshToken = envelopes.open(member.subarray(SINCE_BYTES), contextOf(sinceMs));
-    if (refreshToken !== undefined) {
-      return pendingOf(member, refreshToken, sinceMs);
-    }
-    // Another process may have a secret that this one has not, or not yet: it is left to that until it is too old.
+    if (member.length <= ADDED_AT_BYTES) return forget(member);
+    const addedAtMs = Number(member.readBigUInt64BE());
+    const refreshToken = unseal(member.subarray(ADDED_AT_BYTES), contextOf(addedAtMs));
+    if (refreshToken !== undefined) return pendingOf(member, refreshToken, addedAtMs);
+    // Another process may have the secret: the token stays until it is too old.
     const now = clock();
-    if (Math.abs(now - sinceMs) < MAX_AGE_MS) return postpone(member, now + UNREADABLE_PAUSE_MS);
-    log.warn('a kept refresh token could not be opened, so that it was never revoked: a removed secret');
+    if (Math.abs(now - addedAtMs) < MAX_AGE_MS) return postpone(member, now + UNREADABLE_PAUSE_MS);
+    log.warn(
+      'cannot decrypt a queued refresh token, which stays unrevoked; its secret was removed from session.secrets',
+    );
     return forget(member);
   };
-  const pendingOf = (member: Buffer, refreshToken: string, sinceMs: number): PendingRevocation => ({
+  const unseal = (envelope: Buffer, context: string): string | undefined => {
+    try {
+      return envelopes.open(envelope, context);
+    } catch (error) {
+      if (error instanceof UnknownKeyError) return undefined;
+      throw error;
+    }
+  };
+  const pendingOf = (member: Buffer, refreshToken: string, addedAtMs: number): PendingRevocation => ({
     refreshToken,
-    sinceMs,
-    putBack: (atMs) => postpone(member, atMs),
-    forget: () => forget(member),
+    addedAtMs,
+    reschedule: (atMs) => postpone(member, atMs),
+    remove: () => forget(member),
   });
   const postpone = async (member: Buffer, atMs: number) => {
     await redis.run('revocation_put_back', (client) => client.zadd(name, 'XX', atMs, member));
@@ -83,27 +91,28 @@ export function createRedisOutbox(deps: {
   };
 
   return {
-    async keep(refreshToken) {
-      const sinceMs = clock();
-      const member = seal(refreshToken, sinceMs);
-      const args = [member, sinceMs + leaseMs, MAX_KEPT, MAX_AGE_MS];
-      const surplus = Number(await redis.evaluate('revocation_keep', keep, [name], args));
-      if (surplus > 0) log.error({ surplus }, 'too many revocations wait: refresh tokens were given up');
-      return pendingOf(member, refreshToken, sinceMs);
+    async add(refreshToken) {
+      const addedAtMs = clock();
+      const member = seal(refreshToken, addedAtMs);
+      const args = [member, addedAtMs + leaseMs, MAX_ENTRIES, MAX_AGE_MS];
+      const surplus = Number(await redis.evaluate('revocation_keep', addScript, [name], args));
+      if (surplus > 0)
+        log.error({ surplus }, 'the revocation queue is full; dropped refresh tokens without revoking them');
+      return pendingOf(member, refreshToken, addedAtMs);
     },
 
-    async take(count) {
-      const taken: PendingRevocation[] = [];
-      while (taken.length < count) {
+    async claim(count) {
+      const claimed: PendingRevocation[] = [];
+      while (claimed.length < count) {
         const now = clock();
-        const args = [now, now + leaseMs, count - taken.length];
-        const reply = await redis.evaluate('revocation_take', take, [name], args);
+        const args = [now, now + leaseMs, count - claimed.length];
+        const reply = await redis.evaluate('revocation_take', claimScript, [name], args);
         const members = Array.isArray(reply) ? reply.filter((member) => Buffer.isBuffer(member)) : [];
         if (members.length === 0) break;
         const opened = await Promise.all(members.map(open));
-        taken.push(...opened.filter((pending) => pending !== undefined));
+        claimed.push(...opened.filter((pending) => pending !== undefined));
       }
-      return taken;
+      return claimed;
     },
   };
 }

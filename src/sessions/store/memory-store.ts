@@ -8,84 +8,84 @@ import {
 } from '../session.ts';
 import type { MarkerSubject, SessionChange, SessionStore } from './store.ts';
 
-/** How often ended records are swept out, in milliseconds. */
+/** The time between two sweeps of expired records, in milliseconds. */
 const SWEEP_MS = 30_000;
 
-/** Sessions in this process, which end with it: for demos, tests and the first look. */
+/** Sessions in memory, lost when the process exits: for demos, tests and trying the gateway out. */
 export function createMemoryStore(deps: { clock: () => number }): SessionStore {
   const { clock } = deps;
   const records = new Map<string, SessionRecord>();
-  const keysOf = new Map<string, Set<string>>();
-  const notes = new Map<string, { text: string; expiresAtMs: number }>();
+  const keysByOwner = new Map<string, Set<string>>();
+  const markers = new Map<string, { text: string; expiresAtMs: number }>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   let generation = 0;
 
   const drop = (record: SessionRecord) => {
     records.delete(record.key);
-    for (const name of ownersOf(record.session).map(nameOfOwner)) {
-      const keys = keysOf.get(name);
+    for (const name of ownersOf(record.data).map(ownerName)) {
+      const keys = keysByOwner.get(name);
       keys?.delete(record.key);
-      if (keys?.size === 0) keysOf.delete(name);
+      if (keys?.size === 0) keysByOwner.delete(name);
     }
   };
-  const live = (key: string): SessionRecord | undefined => {
+  const getLive = (key: string): SessionRecord | undefined => {
     const record = records.get(key);
     if (record === undefined) return undefined;
     if (clock() < livesUntilMs(record)) return record;
     drop(record);
     return undefined;
   };
-  const readNote = (name: string): string | undefined => {
-    const note = notes.get(name);
-    if (note !== undefined && clock() < note.expiresAtMs) return note.text;
-    notes.delete(name);
+  const getMarkerText = (name: string): string | undefined => {
+    const marker = markers.get(name);
+    if (marker !== undefined && clock() < marker.expiresAtMs) return marker.text;
+    markers.delete(name);
     return undefined;
   };
   const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
   const sweep = setInterval(() => {
-    [...records.keys()].forEach(live);
-    [...notes.keys()].forEach(readNote);
+    [...records.keys()].forEach(getLive);
+    [...markers.keys()].forEach(getMarkerText);
   }, SWEEP_MS);
   sweep.unref();
 
   return {
-    loadRecord: async (key) => live(key),
+    loadRecord: async (key) => getLive(key),
     async loadView(key) {
-      const record = live(key);
+      const record = getLive(key);
       return record && sessionView(record);
     },
-    async create(key, session, idleExpiresAtMs) {
-      const stamped = generation === 0 ? session : { ...session, generation };
-      records.set(key, sessionRecord({ key, session: stamped, version: 1, idleExpiresAtMs }));
-      for (const name of ownersOf(session).map(nameOfOwner)) {
-        keysOf.set(name, (keysOf.get(name) ?? new Set()).add(key));
+    async create(key, data, idleExpiresAtMs) {
+      const stamped = generation === 0 ? data : { ...data, generation };
+      records.set(key, sessionRecord({ key, data: stamped, version: 1, idleExpiresAtMs }));
+      for (const name of ownersOf(data).map(ownerName)) {
+        keysByOwner.set(name, (keysByOwner.get(name) ?? new Set()).add(key));
       }
     },
-    async replace(key, session, expectedVersion) {
-      const record = live(key);
+    async replace(key, data, expectedVersion) {
+      const record = getLive(key);
       if (record === undefined) return 'gone';
       if (record.version !== expectedVersion) return 'conflict';
       const version = expectedVersion + 1;
-      records.set(key, sessionRecord({ ...record, session, version }));
+      records.set(key, sessionRecord({ ...record, data, version }));
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },
     async touch(key, idleExpiresAtMs) {
-      const record = live(key);
+      const record = getLive(key);
       if (record === undefined) return false;
       if (idleExpiresAtMs > record.idleExpiresAtMs) records.set(key, { ...record, idleExpiresAtMs });
       return true;
     },
     async remove(key) {
-      const record = live(key);
+      const record = getLive(key);
       if (record === undefined) return undefined;
       drop(record);
       announce({ kind: 'ended', key, version: record.version });
       return record;
     },
     async ofOwner(owner) {
-      const keys = keysOf.get(nameOfOwner(owner)) ?? [];
-      return [...keys].map(live).filter((stored) => stored !== undefined);
+      const keys = keysByOwner.get(ownerName(owner)) ?? [];
+      return [...keys].map(getLive).filter((record) => record !== undefined);
     },
 
     async beginGeneration() {
@@ -95,9 +95,9 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     generation: () => generation,
 
     async putMarker(subject, text, ttlMs) {
-      notes.set(nameOf(subject), { text, expiresAtMs: clock() + ttlMs });
+      markers.set(subjectName(subject), { text, expiresAtMs: clock() + ttlMs });
     },
-    getMarker: async (subject) => readNote(nameOf(subject)),
+    getMarker: async (subject) => getMarkerText(subjectName(subject)),
 
     isSubscribed: () => true,
     onChange: (listener) => void listeners.push(listener),
@@ -105,15 +105,15 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     wasReachable: () => true,
     async close() {
       clearInterval(sweep);
-      for (const kept of [records, keysOf, notes]) kept.clear();
+      for (const map of [records, keysByOwner, markers]) map.clear();
     },
   };
 }
 
-function nameOf(subject: MarkerSubject): string {
+function subjectName(subject: MarkerSubject): string {
   return JSON.stringify(subject);
 }
 
-function nameOfOwner({ kind, issuer, id }: Owner): string {
-  return nameOf([kind, issuer, id]);
+function ownerName({ kind, issuer, id }: Owner): string {
+  return subjectName([kind, issuer, id]);
 }

@@ -1,11 +1,11 @@
-/** A text of a record: itself, or where its parts begin among the bytes behind the record, and how long each is. */
+/** A string of a record: the string itself, or the offset of its parts in the bytes after the JSON and their lengths. */
 export type Packed = string | readonly number[];
 
-/** Gathers the bytes behind one record. */
+/** Collects the bytes that follow the JSON of one record. */
 export type Packer = {
   /**
-   * Packs a token. The parts of a JWT are base64url (RFC 7515, section 3.1) and take a quarter less room as the bytes they
-   * stand for. Any other text is left as it is.
+   * Packs a token. The parts of a JWT are base64url (RFC 7515, section 3.1); decoding them saves a quarter of their size.
+   * Other strings stay as they are.
    */
   pack(text: string): Packed;
   bytes(): Buffer;
@@ -19,7 +19,7 @@ export function createPacker(): Packer {
       const parts = text.split('.');
       if (parts.length < 3) return text;
       const bytes = parts.map((part) => Buffer.from(part, 'base64url'));
-      // Only what comes back as it was, to the letter.
+      // A string whose encoding does not round-trip exactly is not packed.
       if (bytes.some((part, at) => part.toString('base64url') !== parts[at])) return text;
       const start = length;
       packed.push(...bytes);
@@ -30,7 +30,7 @@ export function createPacker(): Packer {
   };
 }
 
-/** Gives a packed text back. */
+/** The inverse of {@link Packer.pack}. */
 export function unpack(packed: Packed, bytes: Buffer): string {
   if (typeof packed === 'string') return packed;
   let [at = 0] = packed;
@@ -38,7 +38,7 @@ export function unpack(packed: Packed, bytes: Buffer): string {
   return parts.join('.');
 }
 
-/** The payload of a packed JWT, or undefined for what was left as it is. */
+/** The payload of a packed JWT; undefined for a string that was not packed. */
 export function payloadOf(packed: Packed, bytes: Buffer): string | undefined {
   if (typeof packed === 'string') return undefined;
   const [start = 0, header = 0, payload = 0] = packed;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { Envelopes } from '../../crypto/envelope.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
-import type { Session } from '../session.ts';
+import type { SessionData } from '../session.ts';
 
-/** Turns sessions into what the store may hold of them, and back. */
+/** Encrypts session data for the store. */
 export type RecordCodec = {
-  encode(session: Session, context: string): Buffer;
-  /** Gives undefined for what was not written here, for this key, by a secret still known. */
-  decode(record: Buffer, context: string): Session | undefined;
+  encode(data: SessionData, context: string): Buffer;
+  /** Gives undefined for bytes that `encode` did not produce with this context. Throws `UnknownKeyError`. */
+  decode(record: Buffer, context: string): SessionData | undefined;
 };
 
 const packed = z.union([z.string(), z.array(z.number())]);
@@ -31,7 +31,7 @@ const session = z.object({
   subject: z.string(),
   providerSessionId: z.string().optional(),
   signedInAtSeconds: z.number().optional(),
-  /** Absent when they are those of the ID token, letter for letter. */
+  /** Absent if they equal the payload of the ID token exactly. */
   claims: z.record(z.string(), z.unknown()).optional(),
   tokens: tokenSet,
   flow: z.literal('decoupled').optional(),
@@ -42,12 +42,12 @@ const session = z.object({
   refusedAtMs: z.array(z.number()).optional(),
 });
 
-/** What parts the JSON of a record from the bytes behind it; JSON has it nowhere else. */
+/** Separates the JSON of a record from the bytes after it; `JSON.stringify` never emits one here. */
 const LINE_FEED = '\n'.charCodeAt(0);
 
 /**
- * Sessions as sealed JSON, with their tokens packed behind it. The shape is checked on the way back, since an older version
- * may have written it.
+ * Encrypted JSON followed by the packed tokens. Decoding checks the shape, because an older version may have written the
+ * record.
  */
 export function createRecordCodec(envelopes: Envelopes): RecordCodec {
   return {
@@ -93,7 +93,7 @@ export function createRecordCodec(envelopes: Envelopes): RecordCodec {
   };
 }
 
-/** Nothing has to be checked: a payload stands for the claims only where it was made of them, to the letter. */
+/** Needs no check: the claims are absent only if they equal the payload exactly. */
 function parseClaims(payload: string | undefined): Record<string, unknown> | undefined {
   return payload === undefined ? undefined : JSON.parse(payload);
 }

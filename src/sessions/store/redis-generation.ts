@@ -1,26 +1,26 @@
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 
-/** The generation of sessions, in Redis, as every process knows it. */
+/** The session generation in Redis, and the copy of it that this process has. */
 export type RedisGeneration = {
-  /** What is known of it here. */
+  /** The newest generation that this process knows. */
   known(): number;
-  /** True while what is known is sure to be so: it has been read since messages may last have been missed. */
+  /** False until the generation has been read after the last time that messages may have been missed. */
   isCurrent(): boolean;
-  /** Reads it. */
-  learn(): Promise<void>;
-  /** Takes note of a message; gives false for one that is about something else. */
-  hear(message: string): boolean;
-  /** Messages may have been missed. */
-  doubt(): void;
+  /** Reads the generation from Redis. */
+  refresh(): Promise<void>;
+  /** Handles a message about the generation; gives false for any other message. */
+  handleMessage(message: string): boolean;
+  /** Messages may have been missed: `isCurrent` is false until the next read. */
+  invalidate(): void;
   begin(): Promise<void>;
 };
 
 /**
  * KEYS generation · ARGV now, channel
  *
- * A generation is named by the time it began, so that no two are alike, even where Redis has lost the newest.
+ * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one.
  */
-const begin = createScript(`
+const beginScript = createScript(`
   local last = tonumber(redis.call('GET', KEYS[1])) or 0
   local generation = string.format('%.0f', math.max(ARGV[1], last + 1))
   redis.call('SET', KEYS[1], generation)
@@ -36,7 +36,7 @@ export function createRedisGeneration(deps: {
   const { redis, clock } = deps;
   const name = `${deps.keyPrefix}generation`;
   let known = 0;
-  let doubts = 0;
+  let invalidations = 0;
   let isCurrent = false;
   const raise = (generation: unknown) => {
     known = Math.max(known, Number(generation));
@@ -45,23 +45,23 @@ export function createRedisGeneration(deps: {
   return {
     known: () => known,
     isCurrent: () => isCurrent,
-    async learn() {
-      const asOf = doubts;
+    async refresh() {
+      const invalidationsBefore = invalidations;
       raise(await redis.run('generation', (client) => client.get(name)));
-      isCurrent = asOf === doubts;
+      isCurrent = invalidationsBefore === invalidations;
     },
-    hear(message) {
+    handleMessage(message) {
       const [kind, generation] = message.split(' ');
       if (kind !== 'generation') return false;
       raise(generation);
       return true;
     },
-    doubt() {
-      doubts += 1;
+    invalidate() {
+      invalidations += 1;
       isCurrent = false;
     },
     async begin() {
-      raise(await redis.evaluate('generation', begin, [name], [clock(), deps.channel]));
+      raise(await redis.evaluate('generation', beginScript, [name], [clock(), deps.channel]));
     },
   };
 }

@@ -1,41 +1,41 @@
 import type { BlindIndex } from '../../crypto/blind-index.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { ownersOf, type Owner, type Session } from '../session.ts';
+import { ownersOf, type Owner, type SessionData } from '../session.ts';
 
-/** Which sessions an owner has, in Redis. */
+/** The session keys of each owner, in Redis. */
 export type RedisIndex = {
   /**
-   * Enters a session that is about to be written under each of its owners. Entries lapse with the absolute limit of the
-   * session, and the keys they are in with the last of them.
+   * Adds a session to the index of each of its owners, before its record is written. Entries expire at the absolute limit
+   * of the session; the index expires with its last entry.
    */
-  enter(key: string, session: Session): Promise<void>;
-  /** Enters it once more when it has been written: from now on an entry without a record is that of an ended session. */
-  confirm(key: string, session: Session): Promise<void>;
-  /** Takes a session out that has ended. */
-  leave(key: string, session: Session): Promise<void>;
-  /** The entries of an owner. Some may be of sessions that have ended by themselves, or are about to be written. */
-  entries(owner: Owner): Promise<readonly Entry[]>;
-  /** Takes out the entry of a session that has no record, unless it has been confirmed meanwhile. */
-  strike(entry: Entry): Promise<void>;
+  add(key: string, data: SessionData): Promise<void>;
+  /** Marks the entries of a session whose record is written: an entry without a record is stale from now on. */
+  confirm(key: string, data: SessionData): Promise<void>;
+  /** Removes the entries of an ended session. */
+  remove(key: string, data: SessionData): Promise<void>;
+  /** The entries of an owner. Some may belong to expired sessions, or to sessions whose record is not written yet. */
+  entries(owner: Owner): Promise<readonly IndexEntry[]>;
+  /** Removes an entry without a record, unless it has been confirmed meanwhile. */
+  removeStale(entry: IndexEntry): Promise<void>;
 };
 
-/** The entry of one session in one index. */
-export type Entry = { readonly index: string; readonly key: string; readonly score: string };
+/** One session in the index of one owner. */
+export type IndexEntry = { readonly index: string; readonly key: string; readonly score: string };
 
 /*
- * An index is a sorted set of session keys by the time of their end: one key of Redis for each owner, so that it runs on a
- * cluster. Its name says nothing about the owner.
+ * The index of an owner is a sorted set: members are session keys, scores their ends. It is a single Redis key, so that the
+ * scripts run on a cluster. The name of the key does not reveal the owner.
  */
 
 /** KEYS index · ARGV now, session, end */
-const enter = createScript(`
+const addScript = createScript(`
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
   redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
   local left = ARGV[3] - ARGV[1]
   if redis.call('PTTL', KEYS[1]) < left then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', left)) end`);
 
-/** KEYS index · ARGV session, score: an entry that has changed since it was read stays. */
-const strike = createScript(`
+/** KEYS index · ARGV session, score: removes the entry unless its score has changed. */
+const removeStaleScript = createScript(`
   if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end`);
 
 export function createRedisIndex(deps: {
@@ -46,29 +46,29 @@ export function createRedisIndex(deps: {
 }): RedisIndex {
   const { redis, blindIndex, keyPrefix, clock } = deps;
   const keyOf = ({ kind }: Owner, name: string) => `${keyPrefix}${kind}:${name}`;
-  const aboutOf = ({ kind, issuer, id }: Owner) => [kind, issuer, id];
-  const writtenAt = (owner: Owner) => keyOf(owner, blindIndex.name(aboutOf(owner)));
-  const readAt = (owner: Owner) => blindIndex.names(aboutOf(owner)).map((name) => keyOf(owner, name));
+  const valuesOf = ({ kind, issuer, id }: Owner) => [kind, issuer, id];
+  const currentIndexOf = (owner: Owner) => keyOf(owner, blindIndex.name(valuesOf(owner)));
+  const allIndexesOf = (owner: Owner) => blindIndex.names(valuesOf(owner)).map((name) => keyOf(owner, name));
 
-  const put = async (key: string, session: Session, endsAtMs: number) => {
+  const addToIndexes = async (key: string, data: SessionData, endsAtMs: number) => {
     const args = [clock(), key, endsAtMs];
-    const indexes = ownersOf(session).map(writtenAt);
-    await Promise.all(indexes.map((index) => redis.evaluate('index', enter, [index], args)));
+    const indexes = ownersOf(data).map(currentIndexOf);
+    await Promise.all(indexes.map((index) => redis.evaluate('index', addScript, [index], args)));
   };
 
   return {
-    enter: (key, session) => put(key, session, session.absoluteExpiresAtMs),
-    // The score is another one now: whoever has seen the entry before the record cannot strike it any more.
-    confirm: (key, session) => put(key, session, session.absoluteExpiresAtMs + 1),
+    add: (key, data) => addToIndexes(key, data, data.absoluteExpiresAtMs),
+    // Changes the score, so that a process that found the entry before the record existed cannot remove it.
+    confirm: (key, data) => addToIndexes(key, data, data.absoluteExpiresAtMs + 1),
 
-    async leave(key, session) {
-      const indexes = ownersOf(session).flatMap(readAt);
+    async remove(key, data) {
+      const indexes = ownersOf(data).flatMap(allIndexesOf);
       await Promise.all(indexes.map((index) => redis.run('index', (client) => client.zrem(index, key))));
     },
 
     async entries(owner) {
       const found = await Promise.all(
-        readAt(owner).map(async (index) => {
+        allIndexesOf(owner).map(async (index) => {
           const reply = await redis.run('index', (client) =>
             client.zrangebyscore(index, clock(), '+inf', 'WITHSCORES'),
           );
@@ -78,8 +78,8 @@ export function createRedisIndex(deps: {
       return found.flat();
     },
 
-    async strike({ index, key, score }) {
-      await redis.evaluate('index', strike, [index], [key, score]);
+    async removeStale({ index, key, score }) {
+      await redis.evaluate('index', removeStaleScript, [index], [key, score]);
     },
   };
 }

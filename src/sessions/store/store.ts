@@ -1,50 +1,50 @@
-import type { SessionView, Owner, Session, SessionRecord } from '../session.ts';
+import type { SessionView, Owner, SessionData, SessionRecord } from '../session.ts';
 
-/** What became of a conditional write: another write was first (`conflict`), or the session has ended (`gone`). */
+/** The result of a conditional write. `conflict`: another write came first. `gone`: the session has ended. */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
 
-/** Something happened to a session, here or on another replica. */
+/** A change of a session, on this replica or another one. */
 export type SessionChange = { kind: 'changed' | 'ended'; key: string; version: number };
 
-/** What a note is about: its kind, and what tells it from the others of that kind. */
-export type MarkerSubject = readonly [kind: string, ...about: string[]];
+/** Names a marker: its kind, and the values that identify it within the kind. */
+export type MarkerSubject = readonly [kind: string, ...values: string[]];
 
 /**
- * Where sessions are. Absence is a value; an outage throws `store_unavailable` and never looks like an absence.
- * A record leaves the store by itself when the session is over.
+ * The session store. A missing session is a value; an outage throws `store_unavailable` and never looks like a missing
+ * session. Records expire at the limits of their session.
  */
 export type SessionStore = {
   loadRecord(key: string): Promise<SessionRecord | undefined>;
-  /** Reads what requests need. What was read before, if `known`, may be given again when nothing about it has changed. */
+  /** Loads what requests need. Reuses the data of `known`, an earlier result, if the record has not changed. */
   loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
-  /** Puts a session into the store, in the generation of now. From when it can be loaded it is found by its owners. */
-  create(key: string, session: Session, idleExpiresAtMs: number): Promise<void>;
-  /** Writes a session over `expectedVersion` of itself, as `expectedVersion + 1`; otherwise changes nothing. */
-  replace(key: string, session: Session, expectedVersion: number): Promise<ReplaceResult>;
-  /** Moves the idle limit, never backwards; gives false when the session has ended. */
+  /** Creates a session in the current generation. The index lists it before it can be loaded. */
+  create(key: string, data: SessionData, idleExpiresAtMs: number): Promise<void>;
+  /** Replaces the data if the version is `expectedVersion`, and increments the version; otherwise changes nothing. */
+  replace(key: string, data: SessionData, expectedVersion: number): Promise<ReplaceResult>;
+  /** Extends the idle limit, never shortens it; gives false if the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
-  /** Removes a session and gives it, as it was in that moment, to exactly one of all who try. */
+  /** Removes a session. Of concurrent callers, exactly one gets the removed record. */
   remove(key: string): Promise<SessionRecord | undefined>;
-  /** All sessions of an owner. Costs as much as they are many, however many sessions others have. */
+  /** The sessions of an owner, which may include expired ones. The cost depends on their number only. */
   ofOwner(owner: Owner): Promise<readonly SessionRecord[]>;
 
-  /** Begins another generation of sessions: all that there are belong to an older one. Touches none of them. */
+  /** Begins a new generation, which ends every existing session without touching their records. */
   beginGeneration(): Promise<void>;
-  /** The generation of now, as far as this process knows; after a `load` it knows. 0 is the first. */
+  /** The current generation as this process knows it; up to date after a load. 0 is the first. */
   generation(): number;
 
-  /** Keeps a short text for `ttlMs`. */
+  /** Stores a short text for `ttlMs`. */
   putMarker(subject: MarkerSubject, text: string, ttlMs: number): Promise<void>;
-  /** The text kept on a subject, or undefined. */
+  /** The text of a marker that has not expired. */
   getMarker(subject: MarkerSubject): Promise<string | undefined>;
 
-  /** True while every change made on any replica is sure to reach {@link SessionStore.onChange}. */
+  /** True while {@link SessionStore.onChange} is certain to report every change on any replica. */
   isSubscribed(): boolean;
-  /** Calls for each change, and with undefined when changes may have been missed or concern every session. */
+  /** Calls the listener for each change, and with undefined if changes may have been missed or concern every session. */
   onChange(listener: (change: SessionChange | undefined) => void): void;
-  /** Asks the store whether it is there. */
+  /** Throws `store_unavailable` if the store does not respond. */
   ping(): Promise<void>;
-  /** True once the store has been reached. */
+  /** True once any operation has succeeded. */
   wasReachable(): boolean;
   close(): Promise<void>;
 };

@@ -17,8 +17,8 @@ afterEach(async () => {
   await Promise.all([provider.close(), upstream.close()]);
 });
 
-describe('the program of the tests', () => {
-  it('serves a person on its own ports, and stops cleanly when asked to', async () => {
+describe('the test helper that starts the program', () => {
+  it('serves a user on its own ports and stops cleanly on SIGTERM', async () => {
     const program = await startProgram({ provider, upstream });
     const agent = createUserAgent(program.url);
     await agent.signIn('/');
@@ -30,14 +30,14 @@ describe('the program of the tests', () => {
     expect(program.stdout()).toContain('"gateway listening"');
   });
 
-  it('can be frozen and is ended all the same', async () => {
+  it('ends a program that is suspended', async () => {
     const program = await startProgram({ provider, upstream });
     program.signal('SIGSTOP');
     await program.close();
     expect(await program.exit).toMatchObject({ code: 0 });
   });
 
-  it('reads a file that is given as text, with its port in the environment', async () => {
+  it('starts the program with a configuration given as text and the port in the environment', async () => {
     const program = await startProgram({
       yaml: `
         baseUrl: http://127.0.0.1:\${PORT}
@@ -52,7 +52,7 @@ describe('the program of the tests', () => {
     await program.close();
   });
 
-  it('reports an end before it listens, with what was printed', async () => {
+  it('rejects with the output when the program ends before it listens', async () => {
     const taken = await listenOnLoopback(createServer());
     const start = startProgram({
       provider,
@@ -63,7 +63,7 @@ describe('the program of the tests', () => {
     await taken.stop();
   });
 
-  it('runs to its end on a configuration that is invalid', async () => {
+  it('returns the exit code and the output for an invalid configuration', async () => {
     const { code, stdout, stderr } = await runProgram('baseUrl: nowhere');
     expect(code).toBe(78);
     expect(`${stdout}${stderr}`).toContain('baseUrl');

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -9,19 +9,19 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 const TOKEN = 'canary-admin-token.of_the~tests';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url, config: { admin: { token: TOKEN } } });
-  replica = await rig.replica();
+  testGateway = await openTestGateway({ store: redis.url, config: { admin: { token: TOKEN } } });
+  replica = await testGateway.replica();
 });
 
 afterEach(() => redis.command('FLUSHALL'));
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
@@ -29,22 +29,22 @@ afterAll(async () => {
 async function ask(
   method: string,
   path: string,
-  { authorization = `Bearer ${TOKEN}`, at = rig.gateway } = {},
+  { authorization = `Bearer ${TOKEN}`, at = testGateway.gateway } = {},
 ) {
-  const answer = await fetch(`${at.adminUrl}${path}`, {
+  const response = await fetch(`${at.adminUrl}${path}`, {
     method,
     headers: authorization === '' ? {} : { authorization },
   });
-  const text = await answer.text();
+  const text = await response.text();
   return {
-    status: answer.status,
-    headers: answer.headers,
+    status: response.status,
+    headers: response.headers,
     body: JSON.parse(text) as Record<string, unknown>,
   };
 }
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = 'alice', from = rig): Promise<UserAgent> {
+async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
@@ -54,9 +54,9 @@ const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).sta
 const idOf = async (agent: UserAgent) =>
   ((await agent.fetch('/auth/session')).json() as { sessionId: string }).sessionId;
 const revoked = (name: string) =>
-  rig.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
+  testGateway.provider.families.filter(({ grant }) => grant.subject === name).every(({ alive }) => !alive);
 
-describe('who administrates sessions', () => {
+describe('session administration on the admin listener', () => {
   const requests = [
     ['GET', '/sessions?subject=alice'],
     ['DELETE', '/sessions?subject=alice'],
@@ -64,32 +64,32 @@ describe('who administrates sessions', () => {
   ] as const;
 
   it.each([
-    ['none', ''],
-    ['another', 'Bearer nonsense'],
-    ['one that it begins with', `Bearer ${TOKEN}x`],
-    ['the beginning of it', `Bearer ${TOKEN.slice(0, -1)}`],
-    ['nothing for one', 'Bearer '],
-    ['two', `Bearer ${TOKEN} ${TOKEN}`],
-    ['it by another scheme', `Basic ${TOKEN}`],
-  ])('is nobody with a token that is %s: 401', async (_what, authorization) => {
+    ['missing', ''],
+    ['a different token', 'Bearer nonsense'],
+    ['the token with a character added', `Bearer ${TOKEN}x`],
+    ['the token without its last character', `Bearer ${TOKEN.slice(0, -1)}`],
+    ['empty', 'Bearer '],
+    ['sent twice', `Bearer ${TOKEN} ${TOKEN}`],
+    ['sent with the Basic scheme', `Basic ${TOKEN}`],
+  ])('responds 401 when the admin token is %s', async (_what, authorization) => {
     const agent = await signedIn();
     for (const [method, path] of requests) {
-      const answer = await ask(method, path, { authorization });
-      expect(answer.status).toBe(401);
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      const response = await ask(method, path, { authorization });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      expect(response.headers.get('cache-control')).toBe('no-store');
     }
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('is nobody where no token is configured: there is no such page', async () => {
-    const other = await openRig();
+  it('responds 404 when no admin token is configured', async () => {
+    const other = await openTestGateway();
     onTestFinished(() => other.close());
     for (const [method, path] of requests)
       expect((await ask(method, path, { at: other.gateway })).status).toBe(404);
   });
 
-  it('is told what is missing, and which methods there are', async () => {
+  it('responds 400 for missing or repeated parameters and lists the allowed methods', async () => {
     expect((await ask('GET', '/sessions')).status).toBe(400);
     expect((await ask('GET', '/sessions?subject=')).status).toBe(400);
     expect((await ask('GET', '/sessions?subject=a&subject=b')).status).toBe(400);
@@ -100,30 +100,30 @@ describe('who administrates sessions', () => {
     expect((await ask('GET', '/sessions/else')).status).toBe(404);
   });
 
-  it('is not asked for a token where anybody may look', async () => {
+  it('requires no token for the health endpoints', async () => {
     expect((await ask('GET', '/livez', { authorization: '' })).status).toBe(200);
   });
 
-  it('finds the token in no line of the log (standards: E23)', async () => {
+  it('never logs the admin token (standards: E23)', async () => {
     await ask('GET', '/sessions?subject=alice');
     await ask('GET', '/sessions?subject=alice', { authorization: `Bearer ${TOKEN}x` });
-    expect(rig.gateway.logs()).not.toContain(TOKEN);
+    expect(testGateway.gateway.logs()).not.toContain(TOKEN);
   });
 
-  it('is told when the store is away', async () => {
+  it('responds 503 when the session store is down', async () => {
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
     expect(await ask('GET', '/sessions?subject=alice')).toMatchObject({
       status: 503,
-      body: { status: 'store_unavailable' },
+      body: { code: 'store_unavailable', requestId: expect.any(String) },
     });
   });
 });
 
-describe('the sessions of a person', () => {
-  it('are listed, wherever they began, without a token in them', async () => {
+describe('the sessions of a user on the admin listener', () => {
+  it('are listed across replicas without tokens', async () => {
     const one = await signedIn();
-    const two = rig.browser({ at: replica });
+    const two = testGateway.browser({ at: replica });
     await two.signIn('/', { loginHint: 'alice' });
     await signedIn('bob');
     const { status, body } = await ask('GET', '/sessions?subject=alice');
@@ -142,7 +142,7 @@ describe('the sessions of a person', () => {
     expect((await ask('GET', '/sessions?subject=nobody')).body).toEqual({ sessions: [] });
   });
 
-  it('end all at once, on every replica (standards: D24)', async () => {
+  it('are all ended on every replica by one request (standards: D24)', async () => {
     const mine = await Promise.all([signedIn('erin'), signedIn('erin')]);
     const bob = await signedIn('bob');
     expect(await ask('DELETE', '/sessions?subject=erin', { at: replica })).toMatchObject({
@@ -155,31 +155,31 @@ describe('the sessions of a person', () => {
     expect((await ask('DELETE', '/sessions?subject=erin')).body).toEqual({ ended: 0 });
   });
 
-  it('do not begin by a sign-in that is under way meanwhile (standards: D24)', async () => {
-    const agent = rig.browser();
+  it('include none from a sign-in that is in progress during the request (standards: D24)', async () => {
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, '?login_hint=alice');
     await ask('DELETE', '/sessions?subject=alice');
     expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
     expect((await signedIn()).cookies.all()).toHaveLength(1);
   });
 
-  it('end one by one, by their public name (standards: D24)', async () => {
+  it('are ended individually by session ID (standards: D24)', async () => {
     const [one, two] = [await signedIn(), await signedIn()];
     const path = `/sessions?sessionId=${await idOf(one)}`;
     expect(await ask('DELETE', path)).toMatchObject({ status: 200, body: { ended: 1 } });
     expect(await statusOf(one)).toBe(401);
     expect(await statusOf(two)).toBe(200);
     expect((await ask('DELETE', path)).status).toBe(404);
-    const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+    const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
     expect(metrics).toContain('sessions_ended_total{reason="admin"}');
   });
 });
 
 describe('revoking all sessions (standards: D24)', () => {
-  it('ends every session on every replica, cached or not, and touches none of them', async () => {
+  it('ends every session on every replica, cached or not, without writing to the sessions', async () => {
     const people = ['gina', 'hans', 'ivan'];
     const agents = await Promise.all(people.map((name) => signedIn(name)));
-    const elsewhere = agents.map((agent) => rig.browser({ like: agent, at: replica }));
+    const elsewhere = agents.map((agent) => testGateway.browser({ like: agent, at: replica }));
     for (const agent of [...agents, ...elsewhere]) expect(await statusOf(agent)).toBe(200);
     await redis.command('CONFIG', 'RESETSTAT');
     expect((await ask('POST', '/sessions/revoke-all')).status).toBe(200);
@@ -195,25 +195,25 @@ describe('revoking all sessions (standards: D24)', () => {
     expect((await ask('GET', '/sessions?subject=gina')).body).toEqual({ sessions: [] });
   });
 
-  it('keeps nobody from signing in anew, again and again', async () => {
+  it('allows new sign-ins after each revocation', async () => {
     for (let round = 0; round < 3; round += 1) {
-      await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? rig.gateway : replica });
+      await ask('POST', '/sessions/revoke-all', { at: round % 2 === 0 ? testGateway.gateway : replica });
       const agent = await signedIn();
       expect(await statusOf(agent)).toBe(200);
-      expect(await statusOf(rig.browser({ like: agent, at: replica }))).toBe(200);
+      expect(await statusOf(testGateway.browser({ like: agent, at: replica }))).toBe(200);
     }
   });
 
-  it('holds for a gateway that starts afterwards', async () => {
+  it('also applies to a gateway that starts later', async () => {
     const agent = await signedIn();
     await ask('POST', '/sessions/revoke-all');
-    const late = await rig.replica();
-    expect(await statusOf(rig.browser({ like: agent, at: late }))).toBe(401);
+    const late = await testGateway.replica();
+    expect(await statusOf(testGateway.browser({ like: agent, at: late }))).toBe(401);
   });
 
-  it('holds for a gateway that could not hear of it', async () => {
+  it('also applies to a gateway that missed the message', async () => {
     const agent = await signedIn();
-    const elsewhere = rig.browser({ like: agent, at: replica });
+    const elsewhere = testGateway.browser({ like: agent, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
     await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
@@ -222,18 +222,18 @@ describe('revoking all sessions (standards: D24)', () => {
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
   });
 
-  it('lets people sign in anew at a gateway that could not hear of it', async () => {
+  it('allows new sign-ins at a gateway that missed the message', async () => {
     await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await ask('POST', '/sessions/revoke-all');
-    const agent = rig.browser({ at: replica });
+    const agent = testGateway.browser({ at: replica });
     await agent.signIn();
     expect(await statusOf(agent)).toBe(200);
-    expect(await statusOf(rig.browser({ like: agent }))).toBe(200);
+    expect(await statusOf(testGateway.browser({ like: agent }))).toBe(200);
   });
 
-  it('closes the sockets that are open', async () => {
+  it('closes open WebSockets', async () => {
     const agent = await signedIn();
     const socket = await agent.websocket('/socket/live');
     socket.send('hello');
@@ -242,11 +242,11 @@ describe('revoking all sessions (standards: D24)', () => {
     expect((await socket.closed).code).toBe(1008);
   });
 
-  it('does not let a refresh bring a session back that was under way, nor its tokens (standards: G14)', async () => {
+  it('prevents a running refresh from restoring a session and revokes its new tokens (standards: G14)', async () => {
     const agent = await signedIn('dave');
-    const [family] = rig.provider.families.filter(({ grant }) => grant.subject === 'dave');
-    rig.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
-    const gate = rig.provider.faults.hold('token', 'after');
+    const [family] = testGateway.provider.families.filter(({ grant }) => grant.subject === 'dave');
+    testGateway.provider.revokeAccessToken(family?.accessTokens[0]?.token ?? '');
+    const gate = testGateway.provider.faults.hold('token', 'after');
     const call = agent.fetch('/api/one');
     await gate.waiting();
     await ask('POST', '/sessions/revoke-all');
@@ -256,8 +256,8 @@ describe('revoking all sessions (standards: D24)', () => {
     await vi.waitFor(() => expect(family).toMatchObject({ alive: false, endedBecause: 'revoked' }), PATIENCE);
   });
 
-  it('does the same in memory', async () => {
-    const other = await openRig({ config: { admin: { token: TOKEN } } });
+  it('also works with the memory store', async () => {
+    const other = await openTestGateway({ config: { admin: { token: TOKEN } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     await ask('POST', '/sessions/revoke-all', { at: other.gateway });

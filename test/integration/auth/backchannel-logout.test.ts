@@ -4,15 +4,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** The provider, as seen by each of two gateways on one Redis. */
 let first: UserAgent;
 let second: UserAgent;
@@ -23,9 +23,9 @@ let tests = 0;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url });
-  first = rig.browser();
-  second = rig.browser({ at: await rig.replica() });
+  testGateway = await openTestGateway({ store: redis.url });
+  first = testGateway.browser();
+  second = testGateway.browser({ at: await testGateway.replica() });
 });
 
 beforeEach(() => {
@@ -35,55 +35,58 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  rig.provider.faults.clear();
+  testGateway.provider.faults.clear();
   await redis.command('FLUSHALL');
 });
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
-/** Opens a rig besides the usual one, for the test alone. */
-const openOther = (options: RigOptions = {}) => openTestRig({ store: redis.url, ...options });
+/** Opens a test gateway besides the usual one, for the test alone. */
+const openOther = (options: TestGatewayOptions = {}) =>
+  openTestGatewayForTest({ store: redis.url, ...options });
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = alice, from = rig): Promise<UserAgent> {
+async function signedIn(name = alice, from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
 }
 
 /** What the provider has in its books of a person, by sign-in. */
-const familiesOf = (name: string, { provider } = rig) =>
+const familiesOf = (name: string, { provider } = testGateway) =>
   provider.families.filter(({ grant }) => grant.subject === name);
-const sidOf = (name: string, from = rig) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
-const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(rig.provider, about);
+const sidOf = (name: string, from = testGateway) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
+const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(testGateway.provider, about);
 const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
 const records = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
 const revoked = () =>
-  rig.provider.requests.filter(({ endpoint }) => endpoint === 'revoke').map(({ form }) => form?.['token']);
+  testGateway.provider.requests
+    .filter(({ endpoint }) => endpoint === 'revoke')
+    .map(({ form }) => form?.['token']);
 
-describe('a logout token (rp-backchannel-rpinitlogout)', () => {
-  it('with a sid ends the session that began there, and no other of the person (standards: D17, D18)', async () => {
+describe('a valid logout token (rp-backchannel-rpinitlogout)', () => {
+  it('with a sid ends only the session with that sid (standards: D17, D18)', async () => {
     const phone = await signedIn();
     const sid = sidOf(alice);
     const laptop = await signedIn();
-    const answer = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.setCookies).toEqual([]);
-    expect(answer.text()).toBe('');
+    const response = await postLogoutToken(first, await tokenFor({ sub: alice, sid }));
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.setCookies).toEqual([]);
+    expect(response.text()).toBe('');
     expect((await phone.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
     expect(await statusOf(laptop)).toBe(200);
     await vi.waitFor(() => expect(familiesOf(alice)[0]).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);
     expect(familiesOf(alice)[1]).toMatchObject({ alive: true });
   });
 
-  it('with a sub alone ends all that the person has, on every replica, and nobody else (standards: D17)', async () => {
+  it('with only a sub ends every session of that user on every replica and no other session (standards: D17)', async () => {
     const mine = await Promise.all([signedIn(), signedIn(), signedIn()]);
     const others = await signedIn(bob);
-    const elsewhere = mine.map((agent) => rig.browser({ like: agent, at: rig.gateway }));
+    const elsewhere = mine.map((agent) => testGateway.browser({ like: agent, at: testGateway.gateway }));
     for (const agent of elsewhere) expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, await tokenFor({ sub: alice }))).status).toBe(200);
     for (const agent of [...mine, ...elsewhere]) {
@@ -93,9 +96,9 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await records()).toHaveLength(1);
   });
 
-  it('with a sid alone needs no sub (standards: D12)', async () => {
+  it('with only a sid needs no sub (standards: D12)', async () => {
     const ended = async () => {
-      const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+      const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
       return Number(/ended_total\{reason="backchannel_logout"\} (\d+)/.exec(metrics)?.[1] ?? 0);
     };
     const before = await ended();
@@ -105,18 +108,18 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await ended()).toBe(before + 1);
   });
 
-  it('about a sid of somebody else than its sub ends nothing', async () => {
+  it('whose sid belongs to another user than its sub ends nothing', async () => {
     const agent = await signedIn(bob);
     await postLogoutToken(first, await tokenFor({ sub: alice, sid: sidOf(bob) }));
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('about nobody who is here is no error (standards: D18)', async () => {
+  it('without a matching session responds 200 (standards: D18)', async () => {
     expect((await postLogoutToken(first, await tokenFor({ sub: 'nobody' }))).status).toBe(200);
     expect((await postLogoutToken(first, await tokenFor({ sid: 'none' }))).status).toBe(200);
   });
 
-  it('needs no cookie and no page, and heeds neither (standards: D21)', async () => {
+  it('is accepted without a cookie and from any origin, and the cookie in the request has no effect (standards: D21)', async () => {
     const agent = await signedIn();
     const body = new URLSearchParams({
       logout_token: await tokenFor({ sid: sidOf(alice) }),
@@ -133,7 +136,7 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     expect(await statusOf(others)).toBe(200);
   });
 
-  it('closes the sockets of the session that are open on another replica (standards: D19)', async () => {
+  it('closes the WebSockets of the session on another replica (standards: D19)', async () => {
     const agent = await signedIn();
     const socket = await agent.websocket('/socket/live');
     socket.send('hello');
@@ -143,22 +146,22 @@ describe('a logout token (rp-backchannel-rpinitlogout)', () => {
     await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
   });
 
-  it('signed with a key that the provider has just put in place is taken (standards: C17)', async () => {
+  it('signed with a newly published key is accepted (standards: C17)', async () => {
     const agent = await signedIn();
     await postLogoutToken(first, await tokenFor({ sub: 'nobody' }));
-    await rig.provider.swapKeys();
+    await testGateway.provider.swapKeys();
     expect((await postLogoutToken(first, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
   });
 });
 
-describe('a flawed logout token is 400 and ends nothing', () => {
+describe('an invalid logout token or request ends no session', () => {
   const post = (token: string) => postLogoutToken(first, token);
   const claims = (patch: JWTPayload = {}) => ({
-    ...logoutClaims(rig.provider, { sub: alice, sid: sidOf(alice) }),
+    ...logoutClaims(testGateway.provider, { sub: alice, sid: sidOf(alice) }),
     ...patch,
   });
-  const signed = (patch: JWTPayload, typ = 'logout+jwt') => rig.provider.sign(claims(patch), typ);
+  const signed = (patch: JWTPayload, typ = 'logout+jwt') => testGateway.provider.sign(claims(patch), typ);
   const seconds = () => Math.floor(Date.now() / 1000);
   const header = (alg: string) => ({ alg, typ: 'logout+jwt' });
   const byHmac = (secret: string) =>
@@ -166,39 +169,39 @@ describe('a flawed logout token is 400 and ends nothing', () => {
 
   it.each<[string, () => Promise<string> | string]>([
     ['without a signature (alg-none; D10, CVE-2026-18569)', () => new UnsecuredJWT(claims()).encode()],
-    ['signed by HMAC with the client secret (wrong-alg; D10)', () => byHmac(rig.provider.client.secret)],
     [
-      'with a signature that was changed (D10)',
-      async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20)),
+      'signed by HMAC with the client secret (wrong-alg; D10)',
+      () => byHmac(testGateway.provider.client.secret),
     ],
-    ['of another issuer (wrong-iss; D11)', () => signed({ iss: `${rig.provider.issuer}/` })],
+    ['with a modified signature (D10)', async () => (await signed({})).replace(/.{20}$/, 'A'.repeat(20))],
+    ['from another issuer (wrong-iss; D11)', () => signed({ iss: `${testGateway.provider.issuer}/` })],
     ['for another client (wrong-aud; D11)', () => signed({ aud: 'other' })],
-    ['for others besides us (D11)', () => signed({ aud: ['web', 'other'] })],
-    ['that is over (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
-    ['that is from tomorrow (D11)', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
+    ['with an additional audience (D11)', () => signed({ aud: ['web', 'other'] })],
+    ['that has expired (D11)', () => signed({ iat: seconds() - 300, exp: seconds() - 90 })],
+    ['issued in the future (D11)', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
     ['without events (no-event; D13)', () => signed({ events: undefined })],
     ['with another event (wrong-event; D13)', () => signed({ events: { other: {} } })],
     ['with a list of events (D13)', () => signed({ events: [LOGOUT_EVENT] })],
     ['with a nonce (with-nonce; D14)', () => signed({ nonce: 'n' })],
     ['with neither sub nor sid (D12)', () => signed({ sub: undefined as never, sid: undefined })],
     ['without a jti (D16)', () => signed({ jti: undefined as never })],
-    ['of the type JWT (D15)', () => signed({}, 'JWT')],
-    ['of the type of an access token (D15)', () => signed({}, 'at+jwt')],
-    ['that is an ID token (D14)', () => rig.provider.secrets(['id_token']).at(-1) ?? ''],
+    ['of type JWT (D15)', () => signed({}, 'JWT')],
+    ['of the access token type (D15)', () => signed({}, 'at+jwt')],
+    ['that is an ID token (D14)', () => testGateway.provider.secrets(['id_token']).at(-1) ?? ''],
     [
       'that is an access token',
-      () => rig.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
+      () => testGateway.provider.secrets(['access_token']).findLast((token) => token.includes('.')) ?? '',
     ],
-    ['that is nothing', () => ''],
-    ['that is no token', () => 'x.y.z'],
-  ])('%s', async (_what, make) => {
+    ['that is empty', () => ''],
+    ['that is malformed', () => 'x.y.z'],
+  ])('responds 400 for a logout token %s', async (_what, make) => {
     const agent = await signedIn();
-    const answer = await post(await make());
-    expect(answer.status).toBe(400);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+    const response = await post(await make());
+    expect(response.status).toBe(400);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(await statusOf(agent)).toBe(200);
-    expect(rig.gateway.logs()).toContain('logout token refused');
+    expect(testGateway.gateway.logs()).toContain('logout token rejected');
     expect((await post(await signed({}))).status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
   });
@@ -211,14 +214,14 @@ describe('a flawed logout token is 400 and ends nothing', () => {
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, ''],
     ['POST', 400, { 'content-type': 'application/x-www-form-urlencoded' }, 'logout_token=a&logout_token=b'],
     ['POST', 413, { 'content-type': 'application/x-www-form-urlencoded' }, 'x'.repeat(1_000_000)],
-  ])('by %s: %i with %o (standards: D9, D21)', async (method, status, headers, body) => {
-    const answer = await first.request('/auth/backchannel-logout', { method, headers, body });
-    expect(answer.status).toBe(status);
-    expect(answer.header('allow')).toBe(status === 405 ? 'POST' : undefined);
-    expect(answer.header('cache-control')).toBe('no-store');
+  ])('responds to %s with %i, given %o (standards: D9, D21)', async (method, status, headers, body) => {
+    const response = await first.request('/auth/backchannel-logout', { method, headers, body });
+    expect(response.status).toBe(status);
+    expect(response.header('allow')).toBe(status === 405 ? 'POST' : undefined);
+    expect(response.header('cache-control')).toBe('no-store');
   });
 
-  it('by a flood of which the provider hears little, and logins nothing (standards: C17, D21)', async () => {
+  it('a flood of tokens with unknown keys causes few JWKS fetches and blocks no login (standards: C17, D21)', async () => {
     const { agent, provider } = await openOther();
     const reads = () => provider.requests.filter(({ endpoint }) => endpoint === 'jwks').length;
     const [, payload, signature] = (await logoutToken(provider, { sub: 'alice' })).split('.');
@@ -226,8 +229,8 @@ describe('a flawed logout token is 400 and ends nothing', () => {
       const unknown = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${at}` });
       return `${Buffer.from(unknown).toString('base64url')}.${payload}.${signature}`;
     });
-    const answers = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
+    const responses = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([400]));
     expect(reads()).toBeLessThanOrEqual(12);
     // What the flood has used up is not what a login needs.
     await agent.signIn();
@@ -235,7 +238,7 @@ describe('a flawed logout token is 400 and ends nothing', () => {
     await agent.signIn();
   });
 
-  it('while the keys of the provider cannot be had, and is none when they can', async () => {
+  it('responds 400 while the JWKS is unavailable and accepts the same token afterwards', async () => {
     const other = await openOther();
     const agent = await signedIn(alice, other);
     const token = await logoutToken(other.provider, { sub: alice });
@@ -247,35 +250,37 @@ describe('a flawed logout token is 400 and ends nothing', () => {
   });
 });
 
-describe('a logout token that comes again (standards: D16)', () => {
-  it('is 400, on whichever replica, and ends nothing that began since', async () => {
+describe('a repeated or late logout token (standards: D16)', () => {
+  it('responds 400 on every replica and ends no newer session when it repeats', async () => {
     await signedIn();
     const token = await tokenFor({ sub: alice });
     expect((await postLogoutToken(first, token)).status).toBe(200);
     const anew = await signedIn();
     for (const replica of [first, second]) {
-      const answer = await postLogoutToken(replica, token);
-      expect(answer.status).toBe(400);
-      expect((answer.json() as { detail: string }).detail).toContain('used before');
+      const response = await postLogoutToken(replica, token);
+      expect(response.status).toBe(400);
+      expect((response.json() as { detail: string }).detail).toContain('already used');
     }
     expect(await statusOf(anew)).toBe(200);
   });
 
-  it('late, for the first time, ends only what began before it was issued', async () => {
+  it('ends only sessions that began before it was issued when it arrives late', async () => {
     const agent = await signedIn();
     const iat = Math.floor(Date.now() / 1000) - 60;
-    const claims = { ...logoutClaims(rig.provider, { sub: alice }), iat };
-    expect((await postLogoutToken(first, await rig.provider.sign(claims, 'logout+jwt'))).status).toBe(200);
+    const claims = { ...logoutClaims(testGateway.provider, { sub: alice }), iat };
+    expect((await postLogoutToken(first, await testGateway.provider.sign(claims, 'logout+jwt'))).status).toBe(
+      200,
+    );
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('may come again when it had no effect, because the store was away (standards: D18)', async () => {
+  it('is accepted again when the store failed on the first attempt (standards: D18)', async () => {
     const agent = await signedIn();
     const token = await tokenFor({ sub: alice });
     await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
     onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
-    const answer = await postLogoutToken(first, token);
-    expect(answer.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    const response = await postLogoutToken(first, token);
+    expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
     await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
     expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, token)).status).toBe(200);
@@ -283,28 +288,28 @@ describe('a logout token that comes again (standards: D16)', () => {
   });
 });
 
-describe('a logout token and a sign-in that is under way (standards: D20)', () => {
+describe('a logout token during a sign-in (standards: D20)', () => {
   it.each([
-    ['the sid', () => ({ sid: sidOf(alice) })],
-    ['the sub', () => ({ sub: alice })],
-  ])('leave no session when the code is being exchanged: by %s', async (_what, about) => {
-    const agent = rig.browser();
+    ['its sid', () => ({ sid: sidOf(alice) })],
+    ['its sub', () => ({ sub: alice })],
+  ])('prevents the session while the code is exchanged, identified by %s', async (_what, about) => {
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
-    const gate = rig.provider.faults.hold('token', 'after');
+    const gate = testGateway.provider.faults.hold('token', 'after');
     const callback = finishLogin(agent, login);
     await gate.waiting();
     expect((await postLogoutToken(second, await tokenFor(about()))).status).toBe(200);
     gate.release();
 
-    const answer = await callback;
-    expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    const response = await callback;
+    expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     expect(agent.cookies.all()).toEqual([]);
     expect(await records()).toEqual([]);
     await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));
   });
 
-  it('leave none when the person is still at the provider, and do not keep the next one away', async () => {
-    const agent = rig.browser();
+  it('prevents the session while the user is still at the provider and allows the next sign-in', async () => {
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${alice}`);
     expect((await postLogoutToken(first, await tokenFor({ sub: alice }))).status).toBe(200);
     expect((await finishLogin(agent, login)).json()).toMatchObject({ code: 'login_failed' });
@@ -313,17 +318,17 @@ describe('a logout token and a sign-in that is under way (standards: D20)', () =
     expect(await statusOf(agent)).toBe(200);
   });
 
-  it('of somebody else do not meet', async () => {
-    const agent = rig.browser();
+  it('for another user does not affect the sign-in', async () => {
+    const agent = testGateway.browser();
     const login = await beginLogin(agent, `?login_hint=${bob}`);
     await postLogoutToken(first, await tokenFor({ sub: alice }));
     expect((await finishLogin(agent, login)).status).toBe(303);
   });
 
-  it('end up without a session, whichever comes first (standards: D20)', async () => {
+  it('leaves no session regardless of their order (standards: D20)', async () => {
     for (let round = 0; round < 8; round += 1) {
       const name = `${alice}-${round}`;
-      const agent = rig.browser();
+      const agent = testGateway.browser();
       const login = await beginLogin(agent, `?login_hint=${name}`);
       const callback = finishLogin(agent, login);
       if (round % 2 === 1) await sleep(round * 2);
@@ -335,13 +340,13 @@ describe('a logout token and a sign-in that is under way (standards: D20)', () =
   });
 });
 
-describe('a logout token and a refresh that is under way (standards: D19, G14)', () => {
+describe('a logout token during a refresh (standards: D19, G14)', () => {
   it.each(['before', 'after'] as const)(
-    'leave no session, and no token that is good, when the provider has it %s processing',
+    'ends the session and revokes all issued tokens when it arrives %s the provider processes the refresh',
     async (moment) => {
       const agent = await signedIn();
-      rig.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
-      const gate = rig.provider.faults.hold('token', moment);
+      testGateway.provider.revokeAccessToken(familiesOf(alice)[0]?.accessTokens[0]?.token ?? '');
+      const gate = testGateway.provider.faults.hold('token', moment);
       const call = agent.fetch('/api/one');
       await gate.waiting();
       expect((await postLogoutToken(second, await tokenFor({ sid: sidOf(alice) }))).status).toBe(200);
@@ -360,7 +365,7 @@ describe('a logout token and a refresh that is under way (standards: D19, G14)',
 });
 
 describe('provider.logoutTokens: lenient (standards: D11, D15)', () => {
-  it('takes tokens of older providers, and refuses ID tokens all the same', async () => {
+  it('accepts logout tokens of type JWT without exp but still rejects ID tokens', async () => {
     const other = await openOther({ config: { provider: { logoutTokens: 'lenient' } } });
     const agent = await signedIn(alice, other);
     const { exp: _exp, ...claims } = logoutClaims(other.provider, { sid: sidOf(alice, other) });

@@ -1,19 +1,22 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForTest,
+  openTestGatewayForEachTest,
+} from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** Sends a callback as the browser would: a navigation that another origin began. */
 function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentResponse> {
@@ -22,13 +25,13 @@ function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentRespons
 }
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind. */
-const expectRefused = (answer: AgentResponse, reason: RegExp, agent = rig.agent) =>
-  expectRefusal(answer, reason, { agent, redis });
-const tokenCalls = () => rig.provider.tokenCalls();
+const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
+  expectRefusal(response, reason, { agent, redis });
+const tokenCalls = () => testGateway.provider.tokenCalls();
 
 describe('GET /auth/callback after a login', () => {
-  it('leads back by 303, starts a session and ends the attempt (standards: A21, B22, E17, E21)', async () => {
-    const callback = await login(rig.agent, '?returnTo=/inbox');
+  it('redirects with 303, starts a session and clears the login cookie (standards: A21, B22, E17, E21)', async () => {
+    const callback = await login(testGateway.agent, '?returnTo=/inbox');
     expect(callback.status).toBe(303);
     expect(callback.header('location')).toBe('/inbox');
     expect(callback.header('referrer-policy')).toBe('no-referrer');
@@ -39,20 +42,20 @@ describe('GET /auth/callback after a login', () => {
     expect(callback.setCookies).toContainEqual(
       expect.stringMatching(/^coatcheck-login-\S+=; Path=\/; Max-Age=0; HttpOnly; SameSite=Lax$/),
     );
-    expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect(testGateway.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('gives an opaque cookie that ends with the browser and no script can read (standards: A5–A7, A9, E10, E13)', async () => {
-    const { setCookies } = await login(rig.agent);
+  it('sets an opaque HttpOnly session cookie without expiry (standards: A5–A7, A9, E10, E13)', async () => {
+    const { setCookies } = await login(testGateway.agent);
     const line = setCookies.find((cookie) => cookie.startsWith('coatcheck=')) ?? '';
     expect(line).toMatch(/^coatcheck=[\w*~.-]{43,500}; Path=\/; HttpOnly; SameSite=Strict$/);
     expect(line).not.toContain('eyJ');
-    expect(rig.agent.cookies.visibleToScripts(new URL(rig.gateway.url))).toBe('');
+    expect(testGateway.agent.cookies.visibleToScripts(new URL(testGateway.gateway.url))).toBe('');
   });
 
-  it('gives a cookie with Secure and the prefix that browsers guard on https (standards: A4, A8)', async () => {
-    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
+  it('sets a Secure cookie with the __Host-Http- prefix when the base URL is https (standards: A4, A8)', async () => {
+    const other = await openTestGatewayForTest({ baseUrl: 'https://app.example.test' });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toEqual([
       expect.stringMatching(
@@ -65,23 +68,25 @@ describe('GET /auth/callback after a login', () => {
     expect((await other.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('gives the SameSite attribute of the configuration', async () => {
-    const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
+  it('sets the configured SameSite attribute', async () => {
+    const other = await openTestGatewayForTest({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const { setCookies } = await login(other.agent);
     expect(setCookies).toContainEqual(
       expect.stringMatching(/^coatcheck=\S+; Path=\/; HttpOnly; SameSite=Lax$/),
     );
   });
 
-  it('redeems the code once, with the verifier of the challenge, as the client it is (standards: A1, B3, B21)', async () => {
-    const begun = await beginLogin(rig.agent);
-    await finishLogin(rig.agent, begun);
-    const [tokenRequest, ...more] = rig.provider.requests.filter(({ endpoint }) => endpoint === 'token');
+  it('redeems the code once with the code verifier and the client authentication (standards: A1, B3, B21)', async () => {
+    const begun = await beginLogin(testGateway.agent);
+    await finishLogin(testGateway.agent, begun);
+    const [tokenRequest, ...more] = testGateway.provider.requests.filter(
+      ({ endpoint }) => endpoint === 'token',
+    );
     expect(more).toEqual([]);
     expect(tokenRequest?.authorization).toMatch(/^Basic /);
     expect(tokenRequest?.form).toMatchObject({
       grant_type: 'authorization_code',
-      redirect_uri: `${rig.gateway.url}/auth/callback`,
+      redirect_uri: `${testGateway.gateway.url}/auth/callback`,
       code_verifier: expect.stringMatching(/^[\w.~-]{43,128}$/),
     });
     const {
@@ -94,11 +99,11 @@ describe('GET /auth/callback after a login', () => {
     expect(new Set([state, nonce, verifier]).size).toBe(3);
   });
 
-  it('shows the browser no token, no verifier and no secret (standards: A3)', async () => {
-    await rig.agent.signIn();
-    await rig.agent.fetch('/auth/session');
-    const received = rig.agent.received(rig.gateway.url);
-    const secrets = rig.provider.secrets([
+  it('sends no token, code verifier or secret to the browser (standards: A3)', async () => {
+    await testGateway.agent.signIn();
+    await testGateway.agent.fetch('/auth/session');
+    const received = testGateway.agent.received(testGateway.gateway.url);
+    const secrets = testGateway.provider.secrets([
       'access_token',
       'refresh_token',
       'id_token',
@@ -109,21 +114,26 @@ describe('GET /auth/callback after a login', () => {
     expect(secrets.filter((secret) => received.includes(secret))).toEqual([]);
   });
 
-  it('makes a new session id at each login, and ends the session before (standards: E2)', async () => {
-    await rig.agent.signIn();
-    const former = rig.browser({ like: rig.agent });
-    await rig.agent.signIn();
-    expect(rig.agent.cookies.get('coatcheck')?.value).not.toBe(former.cookies.get('coatcheck')?.value);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  it('issues a new session ID at each login and ends the previous session (standards: E2)', async () => {
+    await testGateway.agent.signIn();
+    const former = testGateway.browser({ like: testGateway.agent });
+    await testGateway.agent.signIn();
+    expect(testGateway.agent.cookies.get('coatcheck')?.value).not.toBe(
+      former.cookies.get('coatcheck')?.value,
+    );
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect((await former.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
-    expect(rig.provider.families.map(({ alive, endedBecause }) => [alive, endedBecause])).toEqual([
-      [false, 'revoked'],
-      [true, undefined],
-    ]);
+    // The revocation goes on behind the sign-in.
+    await vi.waitFor(() =>
+      expect(testGateway.provider.families.map(({ alive, endedBecause }) => [alive, endedBecause])).toEqual([
+        [false, 'revoked'],
+        [true, undefined],
+      ]),
+    );
   });
 
-  it('ends the session that a browser still shows on its way back, even if it is younger than the attempt', async () => {
-    const other = await openTestRig({ config: { session: { cookie: { sameSite: 'lax' } } } });
+  it('ends the session whose cookie the callback carries even if it is younger than the login attempt', async () => {
+    const other = await openTestGatewayForTest({ config: { session: { cookie: { sameSite: 'lax' } } } });
     const tabs = [await beginLogin(other.agent), await beginLogin(other.agent)] as const;
     await finishLogin(other.agent, tabs[0]);
     const former = other.browser({ like: other.agent });
@@ -132,138 +142,143 @@ describe('GET /auth/callback after a login', () => {
     expect((await former.fetch('/api/one')).status).toBe(401);
   });
 
-  it('does not adopt a cookie that was there before (standards: E2)', async () => {
-    const attacker = rig.browser();
+  it('does not adopt a session cookie that was planted before the login (standards: E2)', async () => {
+    const attacker = testGateway.browser();
     await attacker.signIn('/', { loginHint: 'mallory' });
     const planted = attacker.cookies.get('coatcheck')?.value ?? '';
-    rig.agent.setCookie(`coatcheck=${planted}; Path=/`);
-    await rig.agent.signIn('/', { loginHint: 'alice' });
-    expect(rig.agent.cookies.get('coatcheck')?.value).not.toBe(planted);
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
+    testGateway.agent.setCookie(`coatcheck=${planted}; Path=/`);
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
+    expect(testGateway.agent.cookies.get('coatcheck')?.value).not.toBe(planted);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
     expect((await attacker.fetch('/auth/session')).json()).not.toMatchObject({ subject: 'alice' });
   });
 
-  it('takes access tokens of any size and members it does not know (standards: C16)', async () => {
-    rig.provider.patchTokenResponse = (json) => ({
+  it('accepts large access tokens and ignores unknown members in the token response (standards: C16)', async () => {
+    testGateway.provider.patchTokenResponse = (json) => ({
       ...json,
       access_token: 'x'.repeat(16_384),
       future: { a: [1] },
     });
-    rig.upstream.respond((_request, response, record) => void response.end(`${record.bearer?.length}`));
-    expect((await login(rig.agent)).status).toBe(303);
+    testGateway.upstream.respond(
+      (_request, response, record) => void response.end(`${record.bearer?.length}`),
+    );
+    expect((await login(testGateway.agent)).status).toBe(303);
     // Node reads 16 KiB of header section by default; what a server does beyond is its own matter.
-    rig.provider.patchTokenResponse = (json) => ({ ...json, access_token: 'x'.repeat(12_000) });
-    expect((await login(rig.agent)).status).toBe(303);
-    expect((await rig.agent.fetch('/api/one')).text()).toBe('12000');
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, access_token: 'x'.repeat(12_000) });
+    expect((await login(testGateway.agent)).status).toBe(303);
+    expect((await testGateway.agent.fetch('/api/one')).text()).toBe('12000');
   });
 });
 
-describe('several logins at once in one browser (standards: C28)', () => {
-  it('each end where they began, in whatever order they finish', async () => {
+describe('concurrent logins in one browser (standards: C28)', () => {
+  it('each redirect to their own returnTo in any order of completion', async () => {
     const tabs: BegunLogin[] = [];
     for (const returnTo of ['/first', '/second', '/third']) {
-      tabs.push(await beginLogin(rig.agent, `?returnTo=${returnTo}`));
+      tabs.push(await beginLogin(testGateway.agent, `?returnTo=${returnTo}`));
     }
-    const answers = [];
-    for (const tab of tabs.toReversed()) answers.push(await finishLogin(rig.agent, tab));
-    expect(answers.map((answer) => [answer.status, answer.header('location')])).toEqual([
+    const responses = [];
+    for (const tab of tabs.toReversed()) responses.push(await finishLogin(testGateway.agent, tab));
+    expect(responses.map((response) => [response.status, response.header('location')])).toEqual([
       [303, '/third'],
       [303, '/second'],
       [303, '/first'],
     ]);
-    expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect(testGateway.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('do not end each other when one fails', async () => {
-    const failing = await beginLogin(rig.agent);
-    const other = await beginLogin(rig.agent, '?returnTo=/other');
-    rig.provider.user = undefined;
-    expect((await finishLogin(rig.agent, failing)).status).toBe(400);
-    rig.provider.user = 'alice';
-    expect((await finishLogin(rig.agent, other)).header('location')).toBe('/other');
+  it('continue when one of them fails', async () => {
+    const failing = await beginLogin(testGateway.agent);
+    const other = await beginLogin(testGateway.agent, '?returnTo=/other');
+    testGateway.provider.user = undefined;
+    expect((await finishLogin(testGateway.agent, failing)).status).toBe(400);
+    testGateway.provider.user = 'alice';
+    expect((await finishLogin(testGateway.agent, other)).header('location')).toBe('/other');
   });
 });
 
-describe('a callback that does not belong to a login of this browser (standards: B2, E16)', () => {
-  it('is refused when its state has been used', async () => {
-    const begun = await beginLogin(rig.agent);
-    const callback = await authorize(rig.agent, begun);
-    expect((await sendCallback(rig.agent, callback)).status).toBe(303);
-    const replayed = await sendCallback(rig.agent, callback);
+describe('a callback that belongs to no login of this browser (standards: B2, E16)', () => {
+  it('is rejected when its state was already used', async () => {
+    const begun = await beginLogin(testGateway.agent);
+    const callback = await authorize(testGateway.agent, begun);
+    expect((await sendCallback(testGateway.agent, callback)).status).toBe(303);
+    const replayed = await sendCallback(testGateway.agent, callback);
     expect(replayed.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('sign in again'),
     });
     expect(tokenCalls()).toBe(1);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it("is refused when it is another browser's, and leaves that one's login good", async () => {
-    const attacker = await beginLogin(rig.agent, '?login_hint=mallory');
-    const callback = await authorize(rig.agent, attacker);
-    const victim = rig.browser();
+  it('is rejected when it belongs to another browser whose login stays valid', async () => {
+    const attacker = await beginLogin(testGateway.agent, '?login_hint=mallory');
+    const callback = await authorize(testGateway.agent, attacker);
+    const victim = testGateway.browser();
     await beginLogin(victim);
-    const answer = await sendCallback(victim, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(victim, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('in this browser'),
     });
     expect(victim.cookies.get('coatcheck')).toBeUndefined();
     expect(tokenCalls()).toBe(0);
-    expect((await sendCallback(rig.agent, callback)).status).toBe(303);
+    expect((await sendCallback(testGateway.agent, callback)).status).toBe(303);
   });
 
-  it('is refused when its attempt is older than ten minutes', async () => {
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
-    const header = rig.agent.cookies.header(callback, { crossSite: false, topLevelGet: true });
-    rig.advance(600_001);
+  it('is rejected when its login attempt is older than ten minutes', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    const header = testGateway.agent.cookies.header(callback, { crossSite: false, topLevelGet: true });
+    testGateway.advance(600_001);
     // The browser has forgotten the cookie by now; one that sends it all the same fares no better.
-    await expectRefused(await sendCallback(rig.agent, callback), /expired/);
-    await expectRefused(await rig.agent.get(callback.href, { headers: { cookie: header } }), /expired/);
+    await expectRefused(await sendCallback(testGateway.agent, callback), /expired/);
+    await expectRefused(
+      await testGateway.agent.get(callback.href, { headers: { cookie: header } }),
+      /expired/,
+    );
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is refused when the state of another own attempt was put in it (standards: B7)', async () => {
-    const [one, two] = [await beginLogin(rig.agent), await beginLogin(rig.agent)];
-    const callback = await authorize(rig.agent, one);
+  it('is rejected when it carries the state of another login attempt of the same browser (standards: B7)', async () => {
+    const [one, two] = [await beginLogin(testGateway.agent), await beginLogin(testGateway.agent)];
+    const callback = await authorize(testGateway.agent, one);
     callback.searchParams.set('state', two.authorizationUrl.searchParams.get('state') ?? '');
-    const answer = await sendCallback(rig.agent, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('invalid_grant'),
     });
-    expect(rig.agent.cookies.get('coatcheck')).toBeUndefined();
+    expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
   });
 
-  it('is refused when one character of its state was changed (standards: B7)', async () => {
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
+  it('is rejected when one character of its state was changed (standards: B7)', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     const state = callback.searchParams.get('state') ?? '';
     callback.searchParams.set('state', `${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`);
-    const answer = await sendCallback(rig.agent, callback);
-    expect(answer.json()).toMatchObject({ code: 'login_failed' });
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({ code: 'login_failed' });
     expect(tokenCalls()).toBe(0);
   });
 
   it.each([
-    ['changed', (own: string) => own.replace(/.(?=.{100}$)/, (one) => (one === 'A' ? 'B' : 'A'))],
-    ['cut off', (own: string) => own.slice(0, -8)],
-    ["another attempt's", (_own: string, other: string) => other],
-    ["a session's", (_own: string, _other: string, session: string) => session],
-    ['nothing', () => ''],
-  ])('is refused when the seal of its attempt is %s (standards: B4)', async (_what, forge) => {
-    const elsewhere = rig.browser();
+    ['modified', (own: string) => own.replace(/.(?=.{100}$)/, (one) => (one === 'A' ? 'B' : 'A'))],
+    ['truncated', (own: string) => own.slice(0, -8)],
+    ['that of another login attempt', (_own: string, other: string) => other],
+    ['a session cookie', (_own: string, _other: string, session: string) => session],
+    ['empty', () => ''],
+  ])('is rejected when its login cookie is %s (standards: B4)', async (_what, forge) => {
+    const elsewhere = testGateway.browser();
     await elsewhere.signIn();
-    const other = rig.browser();
+    const other = testGateway.browser();
     await beginLogin(other);
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
-    const [own] = rig.agent.cookies.all();
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    const [own] = testGateway.agent.cookies.all();
     const [others] = other.cookies.all();
     const session = elsewhere.cookies.get('coatcheck')?.value ?? '';
     const before = tokenCalls();
     const cookie = `${own?.name}=${forge(own?.value ?? '', others?.value ?? '', session)}`;
-    const answer = await rig.agent.get(callback.href, { headers: { cookie } });
-    expect(answer.json()).toMatchObject({
+    const response = await testGateway.agent.get(callback.href, { headers: { cookie } });
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('in this browser'),
     });
@@ -271,33 +286,33 @@ describe('a callback that does not belong to a login of this browser (standards:
   });
 });
 
-describe('a callback that is no authorization response (standards: C24, C29)', () => {
+describe('a callback that is not a valid authorization response (standards: C24, C29)', () => {
   it.each([
-    ['bare', '', /no "state"/],
+    ['without a query', '', /no "state"/],
     ['without a state', '?code=x', /no "state"/],
-    ['with an empty code alone', '?code=', /no "state"/],
+    ['with only an empty code', '?code=', /no "state"/],
     ['with an empty state', '?code=x&state=', /no "state"/],
     ['with a state in brackets', '?code=x&state[]=y', /no "state"/],
     ['with an unknown state', '?code=x&state=y', /in this browser/],
-    ['with tokens in place of a code', '?access_token=x&id_token=y&state=z', /in this browser/],
-    ['with a state like a property of objects', '?code=x&state=__proto__', /in this browser/],
+    ['with tokens instead of a code', '?access_token=x&id_token=y&state=z', /in this browser/],
+    ['with a state named like an object property', '?code=x&state=__proto__', /in this browser/],
     ['very long', `?code=${'x'.repeat(12_000)}&state=y`, /in this browser/],
     ['not UTF-8', '?code=%ff&state=%fe', /in this browser/],
-  ])('is refused when it is %s', async (_what, query, reason) => {
-    const answer = await request(rig.gateway.url).get(`/auth/callback${query}`).expect(400);
-    expect(JSON.parse(answer.text)).toMatchObject({
+  ])('is rejected when it is %s', async (_what, query, reason) => {
+    const response = await request(testGateway.gateway.url).get(`/auth/callback${query}`).expect(400);
+    expect(JSON.parse(response.text)).toMatchObject({
       code: 'login_failed',
       reason: expect.stringMatching(reason),
     });
-    expect(answer.headers).not.toHaveProperty('set-cookie');
+    expect(response.headers).not.toHaveProperty('set-cookie');
     expect(tokenCalls()).toBe(0);
   });
 
-  it.each(['state', 'code', 'iss', 'error'])('is refused when it has two of %s', async (name) => {
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
+  it.each(['state', 'code', 'iss', 'error'])('is rejected when it has two values for %s', async (name) => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     for (const value of ['x', 'x']) callback.searchParams.append(name, value);
-    const answer = await sendCallback(rig.agent, callback);
-    expect(answer.json()).toMatchObject({
+    const response = await sendCallback(testGateway.agent, callback);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining(`more than one "${name}"`),
     });
@@ -306,45 +321,45 @@ describe('a callback that is no authorization response (standards: C24, C29)', (
 
   it.each([
     [
-      'an access token and no code',
+      'an access token but no code',
       (code: URLSearchParams) => code.append('access_token', 'x'),
-      /not asked for/,
+      /not requested/,
     ],
-    ['an ID token and no code', (code: URLSearchParams) => code.append('id_token', 'x.y.z'), /not asked for/],
+    ['an ID token but no code', (code: URLSearchParams) => code.append('id_token', 'x.y.z'), /not requested/],
     [
-      'a JARM response and no code',
+      'a JARM response but no code',
       (code: URLSearchParams) => code.append('response', 'x.y.z'),
-      /not asked for/,
+      /not requested/,
     ],
     ['an empty code', (code: URLSearchParams) => code.append('code', ''), /no authorization code/],
-  ])('is refused when it has the right state, %s', async (_what, change, reason) => {
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
+  ])('is rejected when it has the right state and %s', async (_what, change, reason) => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     callback.searchParams.delete('code');
     change(callback.searchParams);
-    await expectRefused(await sendCallback(rig.agent, callback), reason);
+    await expectRefused(await sendCallback(testGateway.agent, callback), reason);
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is refused when it has an ID token besides its code', async () => {
-    const callback = await authorize(rig.agent, await beginLogin(rig.agent));
+  it('is rejected when it has an ID token in addition to its code', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     callback.searchParams.append('id_token', 'x.y.z');
-    await expectRefused(await sendCallback(rig.agent, callback), /not asked for/);
+    await expectRefused(await sendCallback(testGateway.agent, callback), /not requested/);
     expect(tokenCalls()).toBe(0);
   });
 
-  it('is too large for the server when it is huge, and the gateway goes on', async () => {
-    const head = `Host: 127.0.0.1:${rig.gateway.port}\r\nConnection: close\r\n\r\n`;
+  it('gets a 431 when it is larger than the server accepts and the next login succeeds', async () => {
+    const head = `Host: 127.0.0.1:${testGateway.gateway.port}\r\nConnection: close\r\n\r\n`;
     const huge = `GET /auth/callback?state=y&code=${'x'.repeat(100_000)} HTTP/1.1\r\n${head}`;
-    expect((await rawRequest(rig.gateway.port, huge)).status).toBe(431);
-    expect((await login(rig.agent)).status).toBe(303);
+    expect((await rawRequest(testGateway.gateway.port, huge)).status).toBe(431);
+    expect((await login(testGateway.agent)).status).toBe(303);
   });
 
-  it('is 405 when it is posted', async () => {
-    const answer = await request(rig.gateway.url)
+  it('gets a 405 when it is a POST', async () => {
+    const response = await request(testGateway.gateway.url)
       .post('/auth/callback')
       .type('form')
       .send('code=x&state=y')
       .expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(response.headers['allow']).toBe('GET, HEAD');
   });
 });

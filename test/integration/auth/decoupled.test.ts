@@ -68,11 +68,11 @@ afterEach(async () => {
 
 describe.each([
   ['OpenID CIBA', startCibaProvider, 'alice'],
-  ['decoupled endpoints of a bank', startBank, 'customer-alice'],
-] as const)('signing in on another device, by %s', (_kind, startProvider, subject) => {
+  ['the decoupled endpoints of a bank', startBank, 'customer-alice'],
+] as const)('a sign-in on another device by %s', (_kind, startProvider, subject) => {
   beforeEach(async () => start(await startProvider(clock)));
 
-  it('begins with 202, and then the browser asks how it goes until it has the cookie', async () => {
+  it('starts with 202 and completes with the session cookie when the browser polls after approval', async () => {
     const begun = await begin({ login_hint: 'alice', binding_message: 'W4SCT' });
     expect(begun.status).toBe(202);
     expect(begun.json()).toEqual({ status: 'pending', expiresIn: 120, interval: 1 });
@@ -105,7 +105,7 @@ describe.each([
     expect((await poll()).status).toBe(404);
   });
 
-  it('gives nothing to a stranger, with or without the name of the sign-in (standards: H13)', async () => {
+  it('gives no session to another browser with or without the identifier of the sign-in (standards: H13)', async () => {
     await begin();
     approval().state = 'approved';
     advance(1);
@@ -114,27 +114,27 @@ describe.each([
     expect((await poll(stranger)).status).toBe(404);
     for (const value of [id, encodeURIComponent(JSON.stringify({ id, expiresAtMs: clock() + 60_000 }))]) {
       stranger.setCookie(`coatcheck-decoupled=${value}; Path=/`);
-      const answer = await stranger.fetch(`/auth/decoupled?auth_req_id=${id}&code=${id}`);
-      expect(answer.status).toBe(404);
-      expect(answer.setCookies).toEqual([]);
+      const response = await stranger.fetch(`/auth/decoupled?auth_req_id=${id}&code=${id}`);
+      expect(response.status).toBe(404);
+      expect(response.setCookies).toEqual([]);
     }
     expect(asked()).toBe(0);
     expect(agent.received()).not.toContain(id);
     expect((await poll()).status).toBe(200);
   });
 
-  it('asks the provider once an interval, however often the browser asks (standards: H13)', async () => {
+  it('polls the provider once per interval however often the browser polls (standards: H13)', async () => {
     await begin();
     for (let at = 0; at < 20; at += 1) {
-      const answers = await Promise.all([poll(), poll(), poll()]);
-      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
+      const responses = await Promise.all([poll(), poll(), poll()]);
+      expect(responses.map(({ status }) => status)).toEqual([202, 202, 202]);
       advance(0.25);
     }
     expect(asked()).toBe(4);
     expect(provider.approvals.tooEarly()).toBe(0);
   });
 
-  it('asks less often from then on when the provider wants that (standards: H13)', async () => {
+  it('polls less often once the provider asks for it (standards: H13)', async () => {
     await begin();
     approval().wantsSlower = true;
     advance(1);
@@ -147,7 +147,7 @@ describe.each([
     expect(provider.approvals.tooEarly()).toBe(0);
   });
 
-  it('waits five seconds where the provider names no interval', async () => {
+  it('uses an interval of five seconds when the provider names none', async () => {
     provider.approvals.intervalSeconds = undefined;
     expect((await begin()).json()).toMatchObject({ interval: 5 });
     advance(4.9);
@@ -161,21 +161,24 @@ describe.each([
   it.each([
     ['denied', 403, 'login_denied'],
     ['expired', 410, 'login_expired'],
-  ] as const)('ends with %s: %d, and the cookie goes (standards: H13)', async (state, status, code) => {
-    await begin();
-    approval().state = state;
-    advance(1);
-    const answer = await poll();
-    expect(answer.status).toBe(status);
-    expect(answer.header('content-type')).toBe('application/problem+json');
-    expect(answer.json()).toMatchObject({ code });
-    expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; .*Max-Age=0/)]);
-    expect(await session()).toMatchObject({ authenticated: false });
-    expect((await poll()).status).toBe(404);
-    expect(asked()).toBe(1);
-  });
+  ] as const)(
+    'ends when it is %s, responds %d and clears its cookie (standards: H13)',
+    async (state, status, code) => {
+      await begin();
+      approval().state = state;
+      advance(1);
+      const response = await poll();
+      expect(response.status).toBe(status);
+      expect(response.header('content-type')).toBe('application/problem+json');
+      expect(response.json()).toMatchObject({ code });
+      expect(response.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; .*Max-Age=0/)]);
+      expect(await session()).toMatchObject({ authenticated: false });
+      expect((await poll()).status).toBe(404);
+      expect(asked()).toBe(1);
+    },
+  );
 
-  it('is over by itself when its time is up, and asks nobody', async () => {
+  it('expires after its lifetime without another request to the provider', async () => {
     const kept = browser();
     const [cookie = ''] = (await begin()).setCookies;
     advance(120);
@@ -184,7 +187,7 @@ describe.each([
     expect(asked()).toBe(0);
   });
 
-  it('is over once it is used: its cookie, kept, leads to no second session', async () => {
+  it('starts no second session when its cookie is reused after completion', async () => {
     const [cookie = ''] = (await begin()).setCookies;
     approval().state = 'approved';
     advance(1);
@@ -192,12 +195,12 @@ describe.each([
     const kept = browser();
     kept.setCookie(cookie);
     advance(10);
-    const answer = await poll(kept);
-    expect(answer.status).toBe(410);
+    const response = await poll(kept);
+    expect(response.status).toBe(410);
     expect(asked()).toBe(1);
   });
 
-  it('takes the place of the session that the browser had, under a new ticket (standards: E2)', async () => {
+  it('replaces the existing session of the browser and issues a new session cookie (standards: E2)', async () => {
     const signIn = async () => {
       await begin();
       approval().state = 'approved';
@@ -212,7 +215,7 @@ describe.each([
     expect(await session(before)).toMatchObject({ authenticated: false });
   });
 
-  it('goes on when the provider was away for a while', async () => {
+  it('continues after a provider outage', async () => {
     await begin();
     approval().state = 'approved';
     await provider.stop();
@@ -227,21 +230,21 @@ describe.each([
     expect((await poll()).status).toBe(200);
   });
 
-  it('refuses whom the provider does not know', async () => {
-    const answer = await begin({ login_hint: 'nobody' });
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({
+  it('is rejected for a user the provider does not know', async () => {
+    const response = await begin({ login_hint: 'nobody' });
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('unknown_user_id'),
     });
-    expect(answer.setCookies).toEqual([]);
+    expect(response.setCookies).toEqual([]);
   });
 
   it.each([
     ['another site', { 'sec-fetch-site': 'cross-site' }],
     ['a sibling host', { 'sec-fetch-site': 'same-site' }],
     ['another origin', { origin: 'https://evil.example' }],
-  ])('has nobody asked by a page of %s (standards: A10, A13)', async (_whence, headers) => {
+  ])('cannot be started from %s (standards: A10, A13)', async (_whence, headers) => {
     expect((await begin({ login_hint: 'alice' }, headers)).status).toBe(403);
     expect(provider.approvals.all).toHaveLength(0);
   });
@@ -251,14 +254,14 @@ describe.each([
     { login_hint: '' },
     { login_hint: 'x'.repeat(257) },
     { binding_message: ['x'] },
-  ])('refuses %j', async (body) => {
-    const answer = await begin(body);
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({ code: 'bad_request' });
+  ])('is rejected with the body %j', async (body) => {
+    const response = await begin(body);
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(provider.approvals.all).toHaveLength(0);
   });
 
-  it('has nobody asked more often than is good for the person', async () => {
+  it('is limited to ten attempts per login hint', async () => {
     const statuses: number[] = [];
     for (let n = 0; n < 12; n += 1)
       statuses.push((await begin({ login_hint: 'alice' }, {}, browser())).status);
@@ -266,7 +269,7 @@ describe.each([
     expect((await begin({ login_hint: 'bob' })).status).toBe(202);
   });
 
-  it('writes neither the name of the sign-in nor a token into its log', async () => {
+  it('writes neither the identifier of the sign-in nor a token to the log', async () => {
     await begin();
     approval().state = 'approved';
     advance(1);
@@ -277,11 +280,11 @@ describe.each([
   });
 });
 
-describe('signing in on another device, by OpenID CIBA', () => {
+describe('a sign-in by OpenID CIBA', () => {
   it.each([
-    ['of another issuer', { iss: 'https://evil.example' }],
+    ['from another issuer', { iss: 'https://evil.example' }],
     ['for another client', { aud: 'other' }],
-    ['of yesterday', { exp: 1 }],
+    ['that has expired', { exp: 1 }],
     ['without a subject', { sub: undefined }],
   ])('starts no session with an ID token %s', async (_what, change) => {
     const ciba = await startCibaProvider(clock);
@@ -290,27 +293,27 @@ describe('signing in on another device, by OpenID CIBA', () => {
     await begin();
     approval().state = 'approved';
     advance(1);
-    const answer = await poll();
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({ code: 'login_failed' });
-    expect(answer.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; /)]);
+    const response = await poll();
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ code: 'login_failed' });
+    expect(response.setCookies).toEqual([expect.stringMatching(/^coatcheck-decoupled=; /)]);
     expect(await session()).toMatchObject({ authenticated: false });
     expect((await poll()).status).toBe(404);
   });
 
-  it('needs to know whom to ask', async () => {
+  it('is rejected without a login_hint', async () => {
     await start(await startCibaProvider(clock));
-    const answer = await begin({});
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({
+    const response = await begin({});
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('invalid_request'),
     });
   });
 });
 
-describe('signing in at a bank', () => {
-  it('works by redirect as well, and refreshes each session where it began', async () => {
+describe('a sign-in at a bank', () => {
+  it('works by redirect as well and refreshes each session at the endpoint that issued its tokens', async () => {
     const bank = await startBank(clock);
     await start(bank);
     await agent.signIn();
@@ -329,7 +332,7 @@ describe('signing in at a bank', () => {
   });
 
   it.each(['redirect', 'decoupled'])(
-    'gives back tokens of somebody whom the bank cannot name, who came by %s',
+    'revokes the tokens when the bank response has no subject, with the sign-in by %s',
     async (way) => {
       const bank = await startBank(clock);
       await start(bank);
@@ -344,23 +347,23 @@ describe('signing in at a bank', () => {
           return poll();
         },
       };
-      const answer = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
-      expect(answer.status).toBe(400);
-      expect(answer.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
-      const isOver = async () => bank.books().every(({ familyAlive }) => !familyAlive) || undefined;
+      const response = await signIns[way === 'redirect' ? 'redirect' : 'decoupled']();
+      expect(response.status).toBe(400);
+      expect(response.json()).toMatchObject({ reason: expect.stringContaining('provider.subject') });
+      const isOver = async () => bank.tokenLedger().every(({ familyAlive }) => !familyAlive) || undefined;
       await until('the tokens are given back', isOver);
-      expect(bank.books()).toHaveLength(1);
+      expect(bank.tokenLedger()).toHaveLength(1);
     },
   );
 });
 
-describe('signing in on another device, with Redis and replicas', () => {
+describe('a sign-in on another device with Redis and replicas', () => {
   let redis: RedisServer;
   beforeEach(async () => {
     redis = open(await startRedis());
   });
 
-  it('asks the provider once an interval over all replicas, whatever their clocks say', async () => {
+  it('polls the provider once per interval across replicas with different clocks', async () => {
     const bank = await startBank(Date.now);
     bank.approvals.intervalSeconds = 0.3;
     await start(bank, { store: redis.url });
@@ -379,8 +382,8 @@ describe('signing in on another device, with Redis and replicas', () => {
     there.setCookie(begun.setCookies[0] ?? '');
     const until = Date.now() + 1_400;
     while (Date.now() < until) {
-      const answers = await Promise.all([poll(), poll(there)]);
-      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+      const responses = await Promise.all([poll(), poll(there)]);
+      expect(responses.map(({ status }) => status)).toEqual([202, 202]);
       await sleep(20);
     }
     expect(asked()).toBeGreaterThan(1);
@@ -397,7 +400,7 @@ describe('signing in on another device, with Redis and replicas', () => {
     expect((await poll()).status).toBe(410);
   });
 
-  it('keeps nothing in Redis that the sign-in could be finished with', async () => {
+  it('stores nothing in Redis that could complete the sign-in', async () => {
     await start(await startBank(clock), { store: redis.url });
     await begin();
     const dump = await redis.dump();

@@ -1,81 +1,85 @@
 import { describe, expect, it } from 'vitest';
 import { type BegunLogin, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import { openTestGatewayForEachTest } from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 const isSignedIn = async (agent: UserAgent) => (await agent.fetch('/api/one')).status === 200;
 const sessions = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
-const revoked = () => rig.provider.families.map(({ endedBecause }) => endedBecause);
+const revoked = () => testGateway.provider.families.map(({ endedBecause }) => endedBecause);
 
 /** Begins a login by a link on another site: the browser does not send the session cookie (SameSite=Strict). */
 async function beginFromElsewhere(): Promise<BegunLogin> {
-  const others = rig.agent.cookies.all().filter(({ name }) => name !== 'coatcheck');
+  const others = testGateway.agent.cookies.all().filter(({ name }) => name !== 'coatcheck');
   const cookie = others.map(({ name, value }) => `${name}=${value}`).join('; ');
-  const response = await rig.agent.get('/auth/login', { headers: { cookie } });
+  const response = await testGateway.agent.get('/auth/login', { headers: { cookie } });
   return { response, authorizationUrl: new URL(response.header('location') ?? '') };
 }
 
-describe('of several sign-ins in one browser, which comes back without its session cookie', () => {
-  it('the last one ends those before it, in whatever order they were begun (standards: E2, E15)', async () => {
-    const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent), await beginLogin(rig.agent)];
+describe('sign-ins in one browser whose callback arrives without the session cookie', () => {
+  it('the last to complete ends the sessions of the earlier ones in any order of start (standards: E2, E15)', async () => {
+    const tabs = [
+      await beginLogin(testGateway.agent),
+      await beginLogin(testGateway.agent),
+      await beginLogin(testGateway.agent),
+    ];
     const former: UserAgent[] = [];
     for (const tab of [tabs[1], tabs[0], tabs[2]]) {
       if (tab === undefined) throw new Error('three were begun');
-      expect((await finishLogin(rig.agent, tab)).status).toBe(303);
+      expect((await finishLogin(testGateway.agent, tab)).status).toBe(303);
       for (const browser of former) expect(await isSignedIn(browser)).toBe(false);
-      expect(await isSignedIn(rig.agent)).toBe(true);
+      expect(await isSignedIn(testGateway.agent)).toBe(true);
       expect(await sessions()).toHaveLength(1);
-      former.push(rig.browser({ like: rig.agent }));
+      former.push(testGateway.browser({ like: testGateway.agent }));
     }
     expect(revoked()).toEqual(['revoked', 'revoked', undefined]);
-    expect(rig.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
+    expect(testGateway.agent.cookies.all().map(({ name }) => name)).toEqual(['coatcheck']);
   });
 
-  it('one that was begun elsewhere ends the session that another one knows of (standards: E2)', async () => {
-    await rig.agent.signIn();
-    const former = rig.browser({ like: rig.agent });
-    await beginLogin(rig.agent);
+  it('a sign-in begun from another site ends the session that another attempt recorded (standards: E2)', async () => {
+    await testGateway.agent.signIn();
+    const former = testGateway.browser({ like: testGateway.agent });
+    await beginLogin(testGateway.agent);
     const elsewhere = await beginFromElsewhere();
-    expect((await finishLogin(rig.agent, elsewhere)).status).toBe(303);
+    expect((await finishLogin(testGateway.agent, elsewhere)).status).toBe(303);
     expect(await isSignedIn(former)).toBe(false);
-    expect(await isSignedIn(rig.agent)).toBe(true);
+    expect(await isSignedIn(testGateway.agent)).toBe(true);
     expect(revoked()).toEqual(['revoked', undefined]);
   });
 
-  it('one that fails ends no session', async () => {
-    const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
-    await finishLogin(rig.agent, tabs[0]);
-    rig.provider.user = undefined;
-    expect((await finishLogin(rig.agent, tabs[1])).status).toBe(400);
-    expect(await isSignedIn(rig.agent)).toBe(true);
+  it('a failed sign-in ends no session', async () => {
+    const tabs = [await beginLogin(testGateway.agent), await beginLogin(testGateway.agent)] as const;
+    await finishLogin(testGateway.agent, tabs[0]);
+    testGateway.provider.user = undefined;
+    expect((await finishLogin(testGateway.agent, tabs[1])).status).toBe(400);
+    expect(await isSignedIn(testGateway.agent)).toBe(true);
   });
 
-  it('one ends no session of another browser, whatever cookies that has (standards: E2, B4)', async () => {
-    const attacker = rig.browser();
+  it('a sign-in ends no session of another browser (standards: E2, B4)', async () => {
+    const attacker = testGateway.browser();
     await attacker.signIn('/', { loginHint: 'mallory' });
     const theirs = await beginLogin(attacker);
-    await rig.agent.signIn('/', { loginHint: 'alice' });
-    const victim = rig.browser({ like: rig.agent });
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
+    const victim = testGateway.browser({ like: testGateway.agent });
     expect((await finishLogin(attacker, theirs)).status).toBe(303);
     expect(await isSignedIn(victim)).toBe(true);
   });
 });
 
-it('a sign-in keeps the ten minutes of those beside it as they are (standards: B4)', async () => {
-  rig.stopClock();
-  const tabs = [await beginLogin(rig.agent), await beginLogin(rig.agent)] as const;
-  rig.advance(200_000);
-  const { setCookies } = await finishLogin(rig.agent, tabs[0]);
+it('a completed sign-in does not extend the lifetime of other login attempts in the same browser (standards: B4)', async () => {
+  testGateway.stopClock();
+  const tabs = [await beginLogin(testGateway.agent), await beginLogin(testGateway.agent)] as const;
+  testGateway.advance(200_000);
+  const { setCookies } = await finishLogin(testGateway.agent, tabs[0]);
   expect(setCookies.find((line) => /-login-.*Max-Age=[1-9]/.test(line))).toMatch(/; Max-Age=400; /);
-  rig.advance(400_000);
-  const late = await finishLogin(rig.agent, tabs[1]);
-  expect(late.json()).toMatchObject({ reason: expect.stringContaining('was begun in this browser') });
-  expect(await isSignedIn(rig.agent)).toBe(true);
+  testGateway.advance(400_000);
+  const late = await finishLogin(testGateway.agent, tabs[1]);
+  expect(late.json()).toMatchObject({ reason: expect.stringContaining('in this browser') });
+  expect(await isSignedIn(testGateway.agent)).toBe(true);
 });

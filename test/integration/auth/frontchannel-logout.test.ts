@@ -1,103 +1,112 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 /** A browser that is signed in, and the session of the provider that it began in. */
 let agent: UserAgent;
 let sid: string;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url });
+  testGateway = await openTestGateway({ store: redis.url });
 });
 
 beforeEach(async () => {
-  agent = rig.browser();
+  agent = testGateway.browser();
   await agent.signIn();
-  sid = rig.provider.families.at(-1)?.grant.sid ?? '';
+  sid = testGateway.provider.families.at(-1)?.grant.sid ?? '';
 });
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
 /** Frames the address, as a page of the provider's does: the request comes from another site and has no cookie. */
-const frame = (parameters: Record<string, string> | string, from = rig.browser()) =>
+const frame = (parameters: Record<string, string> | string, from = testGateway.browser()) =>
   from.get(`/auth/frontchannel-logout?${new URLSearchParams(parameters)}`, {
     headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' },
   });
 const statusOf = async (browser: UserAgent) => (await browser.fetch('/api/one')).status;
 
 describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontchannel-opinitlogout)', () => {
-  it('ends the session named by iss and sid, without its cookie (standards: D22)', async () => {
-    const other = rig.browser();
+  it('ends the session named by iss and sid without its cookie (standards: D22)', async () => {
+    const other = testGateway.browser();
     await other.signIn();
-    const answer = await frame({ iss: rig.provider.issuer, sid });
-    expect(answer.status).toBe(200);
+    const response = await frame({ iss: testGateway.provider.issuer, sid });
+    expect(response.status).toBe(200);
     expect(await statusOf(agent)).toBe(401);
     expect(await statusOf(other)).toBe(200);
     await vi.waitFor(
       () =>
-        expect(rig.provider.families.find(({ grant }) => grant.sid === sid)).toMatchObject({
+        expect(testGateway.provider.families.find(({ grant }) => grant.sid === sid)).toMatchObject({
           endedBecause: 'revoked',
         }),
       PATIENCE,
     );
   });
 
-  it('ends it on every replica (standards: D22)', async () => {
-    const elsewhere = rig.browser({ like: agent, at: await rig.replica() });
+  it('ends the session on every replica (standards: D22)', async () => {
+    const elsewhere = testGateway.browser({ like: agent, at: await testGateway.replica() });
     expect(await statusOf(elsewhere)).toBe(200);
-    await frame({ iss: rig.provider.issuer, sid });
+    await frame({ iss: testGateway.provider.issuer, sid });
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
   });
 
   it.each<[string, () => string]>([
-    ['nothing', () => ''],
-    ['the sid alone', () => `sid=${sid}`],
-    ['the iss alone', () => `iss=${encodeURIComponent(rig.provider.issuer)}`],
+    ['no parameters', () => ''],
+    ['only a sid', () => `sid=${sid}`],
+    ['only an iss', () => `iss=${encodeURIComponent(testGateway.provider.issuer)}`],
     ['another iss', () => `iss=https://evil.example&sid=${sid}`],
-    ['an iss that only looks alike', () => `iss=${encodeURIComponent(`${rig.provider.issuer}/`)}&sid=${sid}`],
-    ['another sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=other`],
-    ['an empty sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=`],
-    ['two sids', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=${sid}&sid=${sid}`],
-    ['two iss', () => `iss=${encodeURIComponent(rig.provider.issuer)}&iss=x&sid=${sid}`],
-    ['the subject as sid', () => `iss=${encodeURIComponent(rig.provider.issuer)}&sid=alice`],
-  ])('does nothing with %s, and says the same, cookie or not (standards: D22)', async (_what, query) => {
-    const effective = await frame({ iss: rig.provider.issuer, sid: 'nobody' });
-    for (const from of [rig.browser(), agent]) {
-      const answer = await frame(query(), from);
-      expect([answer.status, answer.text(), answer.setCookies]).toEqual([200, '', []]);
-      expect(answer.header('content-security-policy')).toBe(effective.header('content-security-policy'));
-    }
-    expect(await statusOf(agent)).toBe(200);
-  });
+    [
+      'an iss with an additional slash',
+      () => `iss=${encodeURIComponent(`${testGateway.provider.issuer}/`)}&sid=${sid}`,
+    ],
+    ['another sid', () => `iss=${encodeURIComponent(testGateway.provider.issuer)}&sid=other`],
+    ['an empty sid', () => `iss=${encodeURIComponent(testGateway.provider.issuer)}&sid=`],
+    [
+      'two sid parameters',
+      () => `iss=${encodeURIComponent(testGateway.provider.issuer)}&sid=${sid}&sid=${sid}`,
+    ],
+    ['two iss parameters', () => `iss=${encodeURIComponent(testGateway.provider.issuer)}&iss=x&sid=${sid}`],
+    ['the subject as sid', () => `iss=${encodeURIComponent(testGateway.provider.issuer)}&sid=alice`],
+  ])(
+    'ends nothing with %s and gives the same response with or without a cookie (standards: D22)',
+    async (_what, query) => {
+      const effective = await frame({ iss: testGateway.provider.issuer, sid: 'nobody' });
+      for (const from of [testGateway.browser(), agent]) {
+        const response = await frame(query(), from);
+        expect([response.status, response.text(), response.setCookies]).toEqual([200, '', []]);
+        expect(response.header('content-security-policy')).toBe(effective.header('content-security-policy'));
+      }
+      expect(await statusOf(agent)).toBe(200);
+    },
+  );
 
-  it('is an empty document that only the provider may frame, and nobody keeps (standards: D22)', async () => {
-    const answer = await frame({ iss: rig.provider.issuer, sid });
-    expect(answer.header('content-security-policy')).toBe(
-      `default-src 'none';frame-ancestors ${rig.provider.issuer}`,
+  it('serves an empty document that only the provider may frame and no cache stores (standards: D22)', async () => {
+    const response = await frame({ iss: testGateway.provider.issuer, sid });
+    expect(response.header('content-security-policy')).toBe(
+      `default-src 'none';frame-ancestors ${testGateway.provider.issuer}`,
     );
-    expect(answer.header('x-frame-options')).toBeUndefined();
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.header('x-content-type-options')).toBe('nosniff');
-    const usual = await rig.browser().get('/auth/session');
+    expect(response.header('x-frame-options')).toBeUndefined();
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.header('x-content-type-options')).toBe('nosniff');
+    const usual = await testGateway.browser().get('/auth/session');
     expect(usual.header('content-security-policy')).toContain("frame-ancestors 'none'");
     expect(usual.header('x-frame-options')).toBe('DENY');
   });
 
-  it('may be framed by a logout page on another host, too (standards: D22)', async () => {
+  it('allows framing by a logout page on another host as well (standards: D22)', async () => {
     const provider = await startFakeProvider();
     provider.metadata['end_session_endpoint'] = `http://localhost:${provider.port}/end_session`;
-    const other = await openRig({ provider });
+    const other = await openTestGateway({ provider });
     onTestFinished(() => other.close());
     await other.agent.signIn();
     expect((await frame('', other.agent)).header('content-security-policy')).toBe(
@@ -105,8 +114,10 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     );
   });
 
-  it('takes no other method', async () => {
-    const answer = await rig.browser().post('/auth/frontchannel-logout', { headers: { 'x-csrf': '1' } });
-    expect([answer.status, answer.header('allow')]).toEqual([405, 'GET, HEAD']);
+  it('rejects other methods with 405', async () => {
+    const response = await testGateway
+      .browser()
+      .post('/auth/frontchannel-logout', { headers: { 'x-csrf': '1' } });
+    expect([response.status, response.header('allow')]).toEqual([405, 'GET, HEAD']);
   });
 });

@@ -3,16 +3,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
 import { rawRequest } from '../../../testkit/raw-client.ts';
-import { openTestRig } from '../../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
-let rig: TestGateway;
+let testGateway: TestGateway;
 
 beforeEach(async () => {
-  rig = await openRig();
+  testGateway = await openTestGateway();
 });
 
-afterEach(() => rig.close());
+afterEach(() => testGateway.close());
 
 function loginCookies({ agent }: TestGateway) {
   return agent.cookies.all().filter(({ name }) => name.includes('coatcheck-login-'));
@@ -23,14 +23,16 @@ function parametersOf({ authorizationUrl }: BegunLogin): Record<string, string> 
 }
 
 describe('GET /auth/login by a navigation', () => {
-  it('leads to the provider with a code request, PKCE S256, state and nonce (standards: A2, B3, B21)', async () => {
-    const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
+  it('redirects to the provider with response_type code, PKCE S256, state and nonce (standards: A2, B3, B21)', async () => {
+    const begun = await beginLogin(testGateway.agent, '?returnTo=/inbox');
     const { authorizationUrl, response } = begun;
-    expect(authorizationUrl.origin + authorizationUrl.pathname).toBe(`${rig.provider.issuer}/authorize`);
+    expect(authorizationUrl.origin + authorizationUrl.pathname).toBe(
+      `${testGateway.provider.issuer}/authorize`,
+    );
     expect(parametersOf(begun)).toEqual({
       client_id: 'web',
       response_type: 'code',
-      redirect_uri: `${rig.gateway.url}/auth/callback`,
+      redirect_uri: `${testGateway.gateway.url}/auth/callback`,
       scope: expect.stringMatching(/^openid( |$)/),
       state: expect.stringMatching(/^[\w-]{43}$/),
       nonce: expect.stringMatching(/^[\w-]{43}$/),
@@ -40,20 +42,20 @@ describe('GET /auth/login by a navigation', () => {
     expect(response.body).toHaveLength(0);
   });
 
-  it('is never kept in a cache, framed or told to another origin (standards: B22, E21, E22)', async () => {
-    const { headers } = await request(rig.gateway.url).get('/auth/login').expect(302);
+  it('is not cached, not framed and sends no referrer to another origin (standards: B22, E21, E22)', async () => {
+    const { headers } = await request(testGateway.gateway.url).get('/auth/login').expect(302);
     expect(headers).toMatchObject({
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
       'x-frame-options': 'DENY',
       'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
     });
     expect(headers).not.toHaveProperty('x-powered-by');
   });
 
-  it('uses a state, a nonce and a challenge once each (standards: B4)', async () => {
-    const logins = await Promise.all(Array.from({ length: 50 }, () => beginLogin(rig.browser())));
+  it('uses each state, nonce and code challenge only once (standards: B4)', async () => {
+    const logins = await Promise.all(Array.from({ length: 50 }, () => beginLogin(testGateway.browser())));
     const values = logins.flatMap((begun) => {
       const { state, nonce, code_challenge: challenge } = parametersOf(begun);
       return [state, nonce, challenge];
@@ -61,10 +63,10 @@ describe('GET /auth/login by a navigation', () => {
     expect(new Set(values).size).toBe(150);
   });
 
-  it('does all three even when the provider does not announce PKCE (standards: B6)', async () => {
+  it('sends state, nonce and PKCE even when the provider does not announce PKCE (standards: B6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['code_challenge_methods_supported'];
-    const other = await openTestRig({ provider });
+    const other = await openTestGatewayForTest({ provider });
     const begun = await beginLogin(other.agent);
     expect(parametersOf(begun)).toMatchObject({
       state: expect.any(String),
@@ -74,61 +76,84 @@ describe('GET /auth/login by a navigation', () => {
     expect((await finishLogin(other.agent, begun)).status).toBe(303);
   });
 
-  it('keeps the login of a person who is signed in until another one succeeds', async () => {
-    await rig.agent.signIn();
-    await beginLogin(rig.agent);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  it('keeps the existing session until the new login succeeds', async () => {
+    await testGateway.agent.signIn();
+    await beginLogin(testGateway.agent);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('does no harm when another site forces it (standards: E16)', async () => {
-    await rig.agent.signIn();
-    const { response } = await rig.agent.navigate('/auth/login', {
+  it('leaves the user signed in when another site forces a login (standards: E16)', async () => {
+    await testGateway.agent.signIn();
+    const { response } = await testGateway.agent.navigate('/auth/login', {
       headers: { 'sec-fetch-site': 'cross-site' },
     });
     expect(new URL(response.url).pathname).toBe('/');
-    const session = await rig.agent.fetch('/auth/session');
+    const session = await testGateway.agent.fetch('/auth/session');
     expect(session.json()).toMatchObject({ authenticated: true, subject: 'alice' });
   });
 });
 
-describe('GET /auth/login by anything else', () => {
+describe('GET /auth/login without a navigation', () => {
+  it.each([
+    ['in a frame', { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [
+      'as a prefetch',
+      { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-purpose': 'prefetch' },
+    ],
+  ])('starts no sign-in %s', async (_where, headers) => {
+    const response = await request(testGateway.gateway.url).get('/auth/login').set(headers).expect(400);
+    expect(response.headers).not.toHaveProperty('location');
+    expect(response.headers).not.toHaveProperty('set-cookie');
+  });
+
+  it('starts one for Firefox behind a service worker that passes navigations on', async () => {
+    const response = await request(testGateway.gateway.url)
+      .get('/auth/login')
+      .set({ 'sec-fetch-mode': 'same-origin', 'sec-fetch-dest': 'empty', accept: 'text/html,*/*' })
+      .expect(302);
+    expect(response.headers['location']).toContain('/authorize?');
+  });
+
   it.each(['cors', 'no-cors', 'same-origin', 'websocket'])(
-    'is refused to a fetch of mode %s, with a sentence that says what to do (standards: A21)',
+    'is rejected for a fetch of mode %s with a detail that mentions navigation (standards: A21)',
     async (mode) => {
-      const answer = await request(rig.gateway.url)
+      const response = await request(testGateway.gateway.url)
         .get('/auth/login')
         .set('sec-fetch-mode', mode)
         .expect(400);
-      expect(answer.headers['content-type']).toBe('application/problem+json');
-      expect(JSON.parse(answer.text)).toMatchObject({
+      expect(response.headers['content-type']).toBe('application/problem+json');
+      expect(JSON.parse(response.text)).toMatchObject({
         status: 400,
         code: 'bad_request',
         detail: expect.stringContaining('navigation'),
       });
-      expect(answer.headers).not.toHaveProperty('location');
-      expect(answer.headers).not.toHaveProperty('set-cookie');
+      expect(response.headers).not.toHaveProperty('location');
+      expect(response.headers).not.toHaveProperty('set-cookie');
     },
   );
 
-  it('is 405 for other methods, with the methods that are allowed', async () => {
-    const answer = await request(rig.gateway.url).post('/auth/login').set('X-CSRF', '1').expect(405);
-    expect(answer.headers['allow']).toBe('GET, HEAD');
-    expect(JSON.parse(answer.text)).toMatchObject({ code: 'method_not_allowed' });
+  it('rejects other methods with 405 and lists the allowed methods', async () => {
+    const response = await request(testGateway.gateway.url)
+      .post('/auth/login')
+      .set('X-CSRF', '1')
+      .expect(405);
+    expect(response.headers['allow']).toBe('GET, HEAD');
+    expect(JSON.parse(response.text)).toMatchObject({ code: 'method_not_allowed' });
   });
 
   it.each(['/auth', '/auth/', '/auth/login/', '/auth/Login', '/auth/none', '/auth/login.json'])(
-    'is 404 at %s',
+    'a request to the unknown path %s gets a 404',
     async (path) => {
-      const answer = await request(rig.gateway.url).get(path).expect(404);
-      expect(JSON.parse(answer.text)).toMatchObject({ code: 'not_found' });
-      expect(answer.headers['cache-control']).toBe('no-store');
+      const response = await request(testGateway.gateway.url).get(path).expect(404);
+      expect(JSON.parse(response.text)).toMatchObject({ code: 'not_found' });
+      expect(response.headers['cache-control']).toBe('no-store');
     },
   );
 });
 
-describe('what a login passes on to the provider', () => {
-  it('is prompt=none and login_hint', async () => {
-    const begun = await beginLogin(rig.agent, '?prompt=none&login_hint=carol%40example.test');
+describe('the authorization request of a login', () => {
+  it('carries prompt=none and login_hint from the query', async () => {
+    const begun = await beginLogin(testGateway.agent, '?prompt=none&login_hint=carol%40example.test');
     expect(parametersOf(begun)).toMatchObject({ prompt: 'none', login_hint: 'carol@example.test' });
   });
 
@@ -148,22 +173,22 @@ describe('what a login passes on to the provider', () => {
     'login_hint=a&login_hint=b',
     `login_hint=${'x'.repeat(257)}`,
     'returnTo=/x%26scope%3Dadmin%26acr_values%3D0',
-  ])('is nothing of %s', async (query) => {
-    const plain = parametersOf(await beginLogin(rig.agent));
-    const begun = parametersOf(await beginLogin(rig.agent, `?${query}`));
+  ])('carries no parameter from the query %s', async (query) => {
+    const plain = parametersOf(await beginLogin(testGateway.agent));
+    const begun = parametersOf(await beginLogin(testGateway.agent, `?${query}`));
     const perLogin = { state: '', nonce: '', code_challenge: '' };
     expect({ ...begun, ...perLogin }).toEqual({ ...plain, ...perLogin });
     expect(Object.values(begun)).not.toContain('mine');
   });
 
-  it('is the redirect URI of the configuration, whatever host the request names (standards: B21)', async () => {
-    const { port, url } = rig.gateway;
+  it('carries the configured redirect URI regardless of the Host in the request (standards: B21)', async () => {
+    const { port, url } = testGateway.gateway;
     const head = `GET /auth/login HTTP/1.1\r\nConnection: close\r\n`;
     const forged = await rawRequest(port, `${head}Host: evil.example\r\n\r\n`);
     expect(forged.status).toBe(421);
     expect(JSON.parse(forged.body.toString())).toMatchObject({ code: 'wrong_host' });
 
-    const answer = await request(url)
+    const response = await request(url)
       .get('/auth/login')
       .set({
         'X-Forwarded-Host': 'evil.example',
@@ -171,7 +196,7 @@ describe('what a login passes on to the provider', () => {
         Forwarded: 'host=evil.example',
       })
       .expect(302);
-    const redirectUri = new URL(answer.headers['location'] ?? '').searchParams.get('redirect_uri');
+    const redirectUri = new URL(response.headers['location'] ?? '').searchParams.get('redirect_uri');
     expect(redirectUri).toBe(`${url}/auth/callback`);
   });
 });
@@ -184,44 +209,44 @@ describe('returnTo (standards: B1)', () => {
     ['/%09/evil.example', '/%09/evil.example'],
     ['/@evil.example', '/@evil.example'],
     ['/x&scope=admin', '/x&scope=admin'],
-  ])('%s is where the login ends', async (returnTo, location) => {
-    const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
-    const callback = await finishLogin(rig.agent, begun);
+  ])('sends the browser to the path %s after the login', async (returnTo, location) => {
+    const begun = await beginLogin(testGateway.agent, `?${new URLSearchParams({ returnTo })}`);
+    const callback = await finishLogin(testGateway.agent, begun);
     expect(callback.header('location')).toBe(location);
-    expect(new URL(location, rig.gateway.url).origin).toBe(rig.gateway.url);
+    expect(new URL(location, testGateway.gateway.url).origin).toBe(testGateway.gateway.url);
   });
 
   it.each([
     ['another host', '//evil.example'],
-    ['another host behind three slashes', '///evil.example'],
-    ['another host behind a backslash', '/\\evil.example'],
-    ['another host behind two backslashes', '\\\\evil.example'],
-    ['another host behind a tab', '/\t/evil.example'],
-    ['another host behind a line break', '/\n/evil.example'],
-    ['another host behind a carriage return', '/\r/evil.example'],
-    ['another host behind dot segments', '/..//evil.example'],
-    ['another host behind encoded dot segments', '/x/%2e%2e//evil.example'],
-    ['a backslash behind a dot segment', '/./\\evil.example'],
+    ['another host after three slashes', '///evil.example'],
+    ['another host after a backslash', '/\\evil.example'],
+    ['another host after two backslashes', '\\\\evil.example'],
+    ['another host after a tab', '/\t/evil.example'],
+    ['another host after a line break', '/\n/evil.example'],
+    ['another host after a carriage return', '/\r/evil.example'],
+    ['another host after dot segments', '/..//evil.example'],
+    ['another host after encoded dot segments', '/x/%2e%2e//evil.example'],
+    ['a backslash after a dot segment', '/./\\evil.example'],
     ['a scheme without slashes', 'https:evil.example'],
     ['a scheme with three slashes', 'https:///evil.example'],
-    ['a whole URL of this origin', 'http://127.0.0.1/inbox'],
-    ['a host behind user information', 'http://app.example.test@evil.example'],
-    ['a host that begins like ours', 'http://app.example.test.evil.example'],
+    ['an absolute URL of this origin', 'http://127.0.0.1/inbox'],
+    ['a host after user information', 'http://app.example.test@evil.example'],
+    ['a host that begins with the host of the gateway', 'http://app.example.test.evil.example'],
     ['a script', 'javascript:alert(1)'],
     ['a data URL', 'data:text/html,x'],
-    ['slashes of full width', '／／evil.example'],
-    ['a path beyond ASCII', '/ünïcode'],
+    ['another host after full-width slashes', '／／evil.example'],
+    ['a path with non-ASCII characters', '/ünïcode'],
     ['a path with a space', '/a b'],
     ['a relative path', 'inbox'],
-    ['nothing', ''],
+    ['empty', ''],
     ['an endpoint of the gateway', '/auth/logout'],
     ['the prefix of the gateway', '/auth'],
-    ['an endpoint of the gateway behind dot segments', '/x/../auth/login'],
-    ['more than any app routes by', `/${'a'.repeat(5_000)}`],
-    ['what grows beyond that when a browser has read it', `/${'"'.repeat(1_000)}`],
+    ['an endpoint of the gateway after dot segments', '/x/../auth/login'],
+    ['too long', `/${'a'.repeat(5_000)}`],
+    ['too long after percent-encoding', `/${'"'.repeat(1_000)}`],
   ])('is ignored when it is %s', async (_what, returnTo) => {
-    const begun = await beginLogin(rig.agent, `?${new URLSearchParams({ returnTo })}`);
-    const callback = await finishLogin(rig.agent, begun);
+    const begun = await beginLogin(testGateway.agent, `?${new URLSearchParams({ returnTo })}`);
+    const callback = await finishLogin(testGateway.agent, begun);
     expect(callback.header('location')).toBe('/');
   });
 
@@ -232,20 +257,20 @@ describe('returnTo (standards: B1)', () => {
     ['bytes that are not UTF-8', 'returnTo=/%ff%fe'],
     ['a broken percent-encoding of another host', 'returnTo=%2f%2fevil.example'],
   ])('is ignored when it is %s', async (_what, query) => {
-    const callback = await login(rig.agent, `?${query}`);
+    const callback = await login(testGateway.agent, `?${query}`);
     expect(callback.header('location')).toBe('/');
   });
 
-  it('is login.defaultReturnTo where none is given', async () => {
-    const other = await openTestRig({ config: { login: { defaultReturnTo: '/home' } } });
+  it('defaults to login.defaultReturnTo', async () => {
+    const other = await openTestGatewayForTest({ config: { login: { defaultReturnTo: '/home' } } });
     const callback = await login(other.agent);
     expect(callback.header('location')).toBe('/home');
   });
 });
 
-describe('the cookie of a login attempt', () => {
-  it('is HttpOnly, short-lived, sealed and of this host alone (standards: A5, A7, B4)', async () => {
-    const begun = await beginLogin(rig.agent, '?returnTo=/inbox');
+describe('the login cookie', () => {
+  it('is HttpOnly, short-lived, sealed and limited to this host (standards: A5, A7, B4)', async () => {
+    const begun = await beginLogin(testGateway.agent, '?returnTo=/inbox');
     const [line = '', ...more] = begun.response.setCookies;
     expect(more).toEqual([]);
     expect(line).toMatch(
@@ -255,8 +280,8 @@ describe('the cookie of a login attempt', () => {
     for (const secret of [state, nonce, 'inbox']) expect(line).not.toContain(secret);
   });
 
-  it('has the prefix that browsers guard, and Secure, on https (standards: A4, A8)', async () => {
-    const other = await openTestRig({ baseUrl: 'https://app.example.test' });
+  it('is Secure with the __Host-Http- prefix when the base URL is https (standards: A4, A8)', async () => {
+    const other = await openTestGatewayForTest({ baseUrl: 'https://app.example.test' });
     const { response } = await beginLogin(other.agent);
     expect(response.setCookies).toEqual([
       expect.stringMatching(
@@ -268,63 +293,63 @@ describe('the cookie of a login attempt', () => {
   });
 
   it.each([1_024, 2_048])(
-    'fits what browsers keep, and five of them what servers read, with a returnTo of %i characters (standards: E10)',
+    'stays below 4096 bytes and five together below the header limit with a returnTo of %i characters (standards: E10)',
     async (length) => {
       for (let tab = 0; tab < 7; tab += 1) {
-        const { response } = await beginLogin(rig.agent, `?returnTo=${'/'.padEnd(length, 'x')}`);
+        const { response } = await beginLogin(testGateway.agent, `?returnTo=${'/'.padEnd(length, 'x')}`);
         for (const line of response.setCookies) expect(line.length).toBeLessThan(4_096);
-        rig.advance(1_000);
+        testGateway.advance(1_000);
       }
-      expect(loginCookies(rig)).toHaveLength(5);
-      expect((await rig.agent.get('/auth/session')).status).toBe(200);
+      expect(loginCookies(testGateway)).toHaveLength(5);
+      expect((await testGateway.agent.get('/auth/session')).status).toBe(200);
     },
   );
 
-  it('makes room for the next one: five are kept, the oldest goes (standards: C28)', async () => {
+  it('is kept for the five newest attempts and the oldest is removed (standards: C28)', async () => {
     const begun: BegunLogin[] = [];
     for (let tab = 0; tab < 7; tab += 1) {
-      begun.push(await beginLogin(rig.agent, `?returnTo=/tab-${tab}`));
-      rig.advance(1_000);
+      begun.push(await beginLogin(testGateway.agent, `?returnTo=/tab-${tab}`));
+      testGateway.advance(1_000);
     }
     const locations = [];
     for (const login of begun) {
-      const callback = await finishLogin(rig.agent, login);
+      const callback = await finishLogin(testGateway.agent, login);
       locations.push(callback.status === 303 ? callback.header('location') : callback.json());
     }
     const refused = expect.objectContaining({ code: 'login_failed' });
     expect(locations).toEqual([refused, refused, '/tab-2', '/tab-3', '/tab-4', '/tab-5', '/tab-6']);
-    expect(loginCookies(rig)).toEqual([]);
+    expect(loginCookies(testGateway)).toEqual([]);
   });
 });
 
-describe('a login while the provider has never been reached', () => {
-  it('is 503 provider_unavailable with Retry-After and no cookie, and works once it is there', async () => {
+describe('a login before the gateway has reached the provider', () => {
+  it('responds 503 provider_unavailable with Retry-After and no cookie and succeeds once the provider is up', async () => {
     const provider = await startFakeProvider();
     await provider.stop();
-    const other = await openTestRig({ provider });
-    const answer = await request(other.gateway.url).get('/auth/login').expect(503);
-    expect(JSON.parse(answer.text)).toMatchObject({ code: 'provider_unavailable' });
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
-    expect(answer.headers).not.toHaveProperty('set-cookie');
+    const other = await openTestGatewayForTest({ provider });
+    const response = await request(other.gateway.url).get('/auth/login').expect(503);
+    expect(JSON.parse(response.text)).toMatchObject({ code: 'provider_unavailable' });
+    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
+    expect(response.headers).not.toHaveProperty('set-cookie');
 
     await provider.start();
     await other.agent.signIn();
     expect((await other.agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('is 503 as well when the provider calls itself by another name (standards: C1)', async () => {
+  it('responds 503 when the issuer in the metadata differs from the configured issuer (standards: C1)', async () => {
     const provider = await startFakeProvider();
     provider.metadata['issuer'] = `${provider.issuer}/`;
-    const other = await openTestRig({ provider });
+    const other = await openTestGatewayForTest({ provider });
     await request(other.gateway.url).get('/auth/login').expect(503);
     expect(provider.requests.map(({ endpoint }) => endpoint)).not.toContain('authorize');
-    expect(other.gateway.logs()).toContain('calls itself');
+    expect(other.gateway.logs()).toContain('the provider publishes');
   });
 });
 
 describe('login.prefix', () => {
-  it('moves every endpoint and the redirect URI', async () => {
-    const other = await openTestRig({ config: { login: { prefix: '/bff/sign' } } });
+  it('moves every endpoint and the redirect URI to the configured prefix', async () => {
+    const other = await openTestGatewayForTest({ config: { login: { prefix: '/bff/sign' } } });
     other.provider.client.redirectUris.push(`${other.gateway.url}/bff/sign/callback`);
     const { chain } = await other.agent.navigate('/bff/sign/login?returnTo=/inbox');
     expect(chain.map(({ url }) => new URL(url).pathname)).toEqual([

@@ -2,34 +2,38 @@ import request from 'supertest';
 import { describe, expect, it, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestRig, openTestRigs } from '../../../testkit/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForTest,
+  openTestGatewayForEachTest,
+} from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 
-openTestRigs((opened) => ({ redis, rig } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 /** What the provider was asked to revoke, in order. */
-function revocations({ provider } = rig) {
+function revocations({ provider } = testGateway) {
   return provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
 }
 
-function refreshTokens({ provider } = rig): string[] {
-  return provider.books().map(({ token }) => token);
+function refreshTokens({ provider } = testGateway): string[] {
+  return provider.tokenLedger().map(({ token }) => token);
 }
 
 describe('POST /auth/logout by a fetch', () => {
-  it('ends the session, revokes its refresh token and takes the cookie back (standards: D1, D3, D7)', async () => {
-    await rig.agent.signIn();
-    const replayed = rig.browser({ like: rig.agent });
-    const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.setCookies).toEqual([CLEARED]);
-    expect(rig.agent.cookies.all()).toEqual([]);
+  it('ends the session, revokes its refresh token and clears the cookie (standards: D1, D3, D7)', async () => {
+    await testGateway.agent.signIn();
+    const replayed = testGateway.browser({ like: testGateway.agent });
+    const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.setCookies).toEqual([CLEARED]);
+    expect(response.header('clear-site-data')).toBe('"cache"');
+    expect(testGateway.agent.cookies.all()).toEqual([]);
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
 
     expect(revocations()).toMatchObject([
@@ -39,80 +43,102 @@ describe('POST /auth/logout by a fetch', () => {
         status: 200,
       },
     ]);
-    expect(rig.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
+    expect(testGateway.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
 
     const call = await replayed.fetch('/api/one');
     expect(call.status).toBe(401);
     expect(call.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
-    expect(rig.upstream.requests).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
   });
 
-  it('tells the page where to go, without the ID token (standards: D4)', async () => {
-    await rig.agent.signIn();
-    const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
+  it('returns the logout URL of the provider without the ID token (standards: D4)', async () => {
+    await testGateway.agent.signIn();
+    const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     const body = answer.json() as { logoutUrl: string };
     expect(Object.keys(body)).toEqual(['logoutUrl']);
     const url = new URL(body.logoutUrl);
-    expect(url.origin + url.pathname).toBe(`${rig.provider.issuer}/end_session`);
+    expect(url.origin + url.pathname).toBe(`${testGateway.provider.issuer}/end_session`);
     expect(Object.fromEntries(url.searchParams)).toEqual({
       client_id: 'web',
-      post_logout_redirect_uri: `${rig.gateway.url}/`,
+      post_logout_redirect_uri: `${testGateway.gateway.url}/`,
     });
-    for (const token of rig.provider.secrets(['id_token'])) expect(answer.text()).not.toContain(token);
-    const { response } = await rig.agent.navigate(url.href);
-    expect(response.url).toBe(`${rig.gateway.url}/`);
+    for (const token of testGateway.provider.secrets(['id_token']))
+      expect(answer.text()).not.toContain(token);
+    const { response } = await testGateway.agent.navigate(url.href);
+    expect(response.url).toBe(`${testGateway.gateway.url}/`);
   });
 
-  it('is dead on every replica at once (standards: D1)', async () => {
-    const replica = await rig.replica();
-    await rig.agent.signIn();
-    const elsewhere = rig.browser({ like: rig.agent, at: replica });
+  it('ends the session on every replica at once (standards: D1)', async () => {
+    const replica = await testGateway.replica();
+    await testGateway.agent.signIn();
+    const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     await vi.waitFor(async () => expect((await elsewhere.fetch('/api/one')).status).toBe(401));
     expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('ends all tabs of the browser, and no other browser of the same person (standards: E15)', async () => {
-    await rig.agent.signIn();
-    const tab = rig.browser({ like: rig.agent });
-    const phone = rig.browser();
+  it('ends the session for all tabs of the browser but not in other browsers of the same user (standards: E15)', async () => {
+    await testGateway.agent.signIn();
+    const tab = testGateway.browser({ like: testGateway.agent });
+    const phone = testGateway.browser();
     await phone.signIn();
     await tab.fetch('/auth/logout', { method: 'POST' });
-    expect((await rig.agent.fetch('/api/one')).status).toBe(401);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(401);
     expect((await phone.fetch('/api/one')).status).toBe(200);
-    expect(rig.provider.families.map(({ alive }) => alive)).toEqual([false, true]);
+    expect(testGateway.provider.families.map(({ alive }) => alive)).toEqual([false, true]);
   });
 
-  it('ends one session once, however often it is asked', async () => {
-    await rig.agent.signIn();
-    const tabs = Array.from({ length: 10 }, () => rig.browser({ like: rig.agent }));
-    const answers = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
-    expect(answers.map(({ status, setCookies }) => [status, setCookies])).toEqual(
+  it('ends the session once for concurrent requests', async () => {
+    await testGateway.agent.signIn();
+    const tabs = Array.from({ length: 10 }, () => testGateway.browser({ like: testGateway.agent }));
+    const responses = await Promise.all(tabs.map((tab) => tab.fetch('/auth/logout', { method: 'POST' })));
+    expect(responses.map(({ status, setCookies }) => [status, setCookies])).toEqual(
       Array(10).fill([200, [CLEARED]]),
     );
     expect(revocations()).toHaveLength(1);
-    const metrics = await (await fetch(`${rig.gateway.adminUrl}/metrics`)).text();
+    const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
     expect(metrics).toContain('coatcheck_sessions_ended_total{reason="logout"} 1\n');
   });
 
   it.each([
-    ['without a cookie', undefined],
-    ['with a cookie of no session', 'coatcheck=nonsense'],
-  ])('leads home %s, and asks the provider nothing', async (_what, cookie) => {
-    const answer = await request(rig.gateway.url)
+    ['without a cookie, and clears nothing', undefined, undefined],
+    ['with a cookie of no session, and clears it', 'coatcheck=nonsense', [CLEARED]],
+  ])(
+    'returns the start page as logout URL %s and sends no request to the provider',
+    async (_what, cookie, cleared) => {
+      const response = await request(testGateway.gateway.url)
+        .post('/auth/logout')
+        .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
+        .expect(200);
+      expect(response.body).toEqual({ logoutUrl: '/' });
+      expect(response.headers['set-cookie']).toEqual(cleared);
+      expect(response.headers['clear-site-data']).toBe(cleared && '"cache"');
+      expect(revocations()).toEqual([]);
+    },
+  );
+
+  it('from a form of another site behind a service worker, which brings no cookie, takes none away (standards: A10, D2)', async () => {
+    await testGateway.agent.signIn();
+    const response = await request(testGateway.gateway.url)
       .post('/auth/logout')
-      .set({ 'X-CSRF': '1', ...(cookie && { cookie }) })
-      .expect(200);
-    expect(answer.body).toEqual({ logoutUrl: '/' });
-    expect(answer.headers['set-cookie']).toEqual([CLEARED]);
-    expect(revocations()).toEqual([]);
+      .set({
+        Origin: testGateway.gateway.url,
+        'Sec-Fetch-Site': 'same-origin',
+        'Sec-Fetch-Mode': 'same-origin',
+        'Sec-Fetch-Dest': 'empty',
+      })
+      .type('form')
+      .send('a=1');
+    expect(response.headers).not.toHaveProperty('set-cookie');
+    expect(response.headers).not.toHaveProperty('clear-site-data');
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 });
 
 describe('POST /auth/logout by a form', () => {
-  it('goes on to the end of the session at the provider, and from there home (standards: D4, D5)', async () => {
-    const other = await openTestRig({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
+  it('redirects to the end-session endpoint of the provider, which returns to the app (standards: D4, D5)', async () => {
+    const other = await openTestGatewayForTest({ config: { login: { postLogoutReturnTo: '/goodbye' } } });
     other.provider.client.postLogoutRedirectUris.push(`${other.gateway.url}/goodbye`);
     await other.agent.signIn();
     const { chain, response } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
@@ -132,31 +158,31 @@ describe('POST /auth/logout by a form', () => {
     });
   });
 
-  it('sends the newest ID token as the hint', async () => {
-    await rig.agent.signIn();
-    rig.advance(300_000);
-    await rig.agent.fetch('/api/one');
-    rig.advance(24 * 60_000);
-    const { chain } = await rig.agent.navigate('/auth/logout', { from: 'page', form: {} });
+  it('sends the newest ID token as the id_token_hint', async () => {
+    await testGateway.agent.signIn();
+    testGateway.advance(300_000);
+    await testGateway.agent.fetch('/api/one');
+    testGateway.advance(24 * 60_000);
+    const { chain } = await testGateway.agent.navigate('/auth/logout', { from: 'page', form: {} });
     const hint = new URL(chain[0]?.header('location') ?? '').searchParams.get('id_token_hint');
-    expect(hint).toBe(rig.provider.secrets(['id_token']).at(-1));
-    expect(rig.provider.families).toMatchObject([{ alive: false }]);
+    expect(hint).toBe(testGateway.provider.secrets(['id_token']).at(-1));
+    expect(testGateway.provider.families).toMatchObject([{ alive: false }]);
   });
 
-  it('is known by its content type where the browser sends no fetch metadata', async () => {
-    const answer = await request(rig.gateway.url)
+  it('is recognized by its content type when the browser sends no fetch metadata', async () => {
+    const response = await request(testGateway.gateway.url)
       .post('/auth/logout')
       .set('X-CSRF', '1')
       .type('form')
       .send('a=b')
       .expect(303);
-    expect(answer.headers['location']).toBe('/');
+    expect(response.headers['location']).toBe('/');
   });
 
-  it('leads home where the provider has no such endpoint (standards: D6)', async () => {
+  it('redirects to the start page when the provider has no end-session endpoint (standards: D6)', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['end_session_endpoint'];
-    const other = await openTestRig({ provider });
+    const other = await openTestGatewayForTest({ provider });
     await other.agent.signIn();
     const tab = other.browser({ like: other.agent });
     const { chain } = await other.agent.navigate('/auth/logout', { from: 'page', form: {} });
@@ -167,100 +193,113 @@ describe('POST /auth/logout by a form', () => {
   });
 
   it.each(['returnTo', 'post_logout_redirect_uri', 'redirect'])(
-    'is led nowhere by a parameter %s (standards: B1, D5)',
+    'ignores a redirect target in the parameter %s (standards: B1, D5)',
     async (name) => {
-      await rig.agent.signIn();
+      await testGateway.agent.signIn();
       const path = `/auth/logout?${name}=//evil.example`;
       const form = { [name]: 'https://evil.example/' };
-      const { chain } = await rig.agent.navigate(path, { from: 'page', form });
+      const { chain } = await testGateway.agent.navigate(path, { from: 'page', form });
       expect(chain[0]?.header('location')).not.toContain('evil.example');
-      expect(chain.at(-1)?.url).toBe(`${rig.gateway.url}/`);
+      expect(chain.at(-1)?.url).toBe(`${testGateway.gateway.url}/`);
     },
   );
 });
 
-describe('a logout that no page of this origin asked for (standards: D2)', () => {
-  it.each(['GET', 'HEAD'])('is 405 by %s, and ends nothing', async (method) => {
-    await rig.agent.signIn();
-    const answer = await rig.agent.request('/auth/logout', { method });
-    expect(answer.status).toBe(405);
-    expect(answer.header('allow')).toBe('POST');
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
+  it.each(['GET', 'HEAD'])('gets a 405 with %s and ends no session', async (method) => {
+    await testGateway.agent.signIn();
+    const response = await testGateway.agent.request('/auth/logout', { method });
+    expect(response.status).toBe(405);
+    expect(response.header('allow')).toBe('POST');
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
   it.each([
     [
-      "a form of another site's",
+      'a form on another site',
       { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
       'csrf_rejected',
     ],
     [
-      "a form of a sibling's",
+      'a form on a sibling host',
       { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate' },
       'csrf_rejected',
     ],
-    ['typed in', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, 'csrf_rejected'],
-    ['without metadata', {}, 'csrf_rejected'],
-    ['with another value of the header', { 'x-csrf': '2' }, 'csrf_rejected'],
-    ['with the header from another site', { 'sec-fetch-site': 'cross-site', 'x-csrf': '1' }, 'csrf_rejected'],
-    ['from another origin', { origin: 'https://evil.example', 'x-csrf': '1' }, 'origin_rejected'],
-    ['from no origin', { origin: 'null', 'x-csrf': '1' }, 'origin_rejected'],
     [
-      'from an origin like ours',
+      'typed into the address bar',
+      { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' },
+      'csrf_rejected',
+    ],
+    ['without fetch metadata', {}, 'csrf_rejected'],
+    ['with a wrong value of the CSRF header', { 'x-csrf': '2' }, 'csrf_rejected'],
+    [
+      'from another site with the CSRF header',
+      { 'sec-fetch-site': 'cross-site', 'x-csrf': '1' },
+      'csrf_rejected',
+    ],
+    ['from another origin', { origin: 'https://evil.example', 'x-csrf': '1' }, 'origin_rejected'],
+    ['from the origin null', { origin: 'null', 'x-csrf': '1' }, 'origin_rejected'],
+    [
+      'from the same host on another port',
       { origin: 'http://127.0.0.1', 'sec-fetch-site': 'same-origin' },
       'origin_rejected',
     ],
-  ])('is 403 when it is %s, and ends nothing', async (_what, headers, code) => {
-    await rig.agent.signIn();
-    const answer = await rig.agent.post('/auth/logout', { headers });
-    expect(answer.status).toBe(403);
-    expect(answer.json()).toMatchObject({ code });
-    expect(answer.setCookies).toEqual([]);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+  ])('gets a 403 when it is %s and ends no session', async (_what, headers, code) => {
+    await testGateway.agent.signIn();
+    const response = await testGateway.agent.post('/auth/logout', { headers });
+    expect(response.status).toBe(403);
+    expect(response.json()).toMatchObject({ code });
+    expect(response.setCookies).toEqual([]);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(revocations()).toEqual([]);
   });
 
-  it('is let in with the header where the browser sends no metadata', async () => {
-    await rig.agent.signIn();
-    const headers = { origin: rig.gateway.url, 'x-csrf': '1' };
-    expect((await rig.agent.post('/auth/logout', { headers })).status).toBe(200);
+  it('is accepted with the CSRF header when the browser sends no fetch metadata', async () => {
+    await testGateway.agent.signIn();
+    const headers = { origin: testGateway.gateway.url, 'x-csrf': '1' };
+    expect((await testGateway.agent.post('/auth/logout', { headers })).status).toBe(200);
   });
 });
 
-describe('a logout while the provider is in trouble', () => {
+describe('a logout during a failure of the provider', () => {
   it.each([
-    ['answers 503', () => (rig.provider.faults.revoke = { status: 503, times: 1 })],
-    ['cuts the connection', () => rig.provider.faults.dropBefore('revoke')],
+    ['responds 503', () => (testGateway.provider.faults.revoke = { status: 503, times: 1 })],
+    ['closes the connection', () => testGateway.provider.faults.dropBefore('revoke')],
   ])(
-    'ends the session here though the provider %s, and revokes the token later (standards: D8)',
+    'ends the session and revokes the token later when the provider %s (standards: D8)',
     async (_what, fail) => {
-      await rig.agent.signIn();
-      const tab = rig.browser({ like: rig.agent });
+      await testGateway.agent.signIn();
+      const tab = testGateway.browser({ like: testGateway.agent });
       fail();
-      const answer = await rig.agent.fetch('/auth/logout', { method: 'POST' });
-      expect(answer.status).toBe(200);
-      expect(answer.setCookies).toEqual([CLEARED]);
+      const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+      expect(response.status).toBe(200);
+      expect(response.setCookies).toEqual([CLEARED]);
       expect((await tab.fetch('/api/one')).status).toBe(401);
-      expect(rig.provider.families).toMatchObject([{ alive: true }]);
-      await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]), {
-        timeout: 10_000,
-      });
+      expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
+      await vi.waitFor(
+        () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+        {
+          timeout: 10_000,
+        },
+      );
       expect(new Set(revocations().map(({ form }) => form?.['token']))).toEqual(new Set(refreshTokens()));
     },
   );
 
-  it('does not wait for a provider that hangs', async () => {
-    await rig.agent.signIn();
-    const gate = rig.provider.faults.hold('revoke');
-    expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  it('completes without waiting for a revocation endpoint that hangs', async () => {
+    await testGateway.agent.signIn();
+    const gate = testGateway.provider.faults.hold('revoke');
+    expect((await testGateway.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     await gate.waiting();
-    expect(rig.provider.families).toMatchObject([{ alive: true }]);
+    expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
     gate.release();
-    await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]));
+    await vi.waitFor(() =>
+      expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+    );
   });
 
-  it('makes up for a failed revocation before the gateway ends, where nobody else could (standards: D8)', async () => {
-    const other = await openTestRig({ store: 'memory:' });
+  it('retries a failed revocation before the gateway closes when the store is in memory (standards: D8)', async () => {
+    const other = await openTestGatewayForTest({ store: 'memory:' });
     await other.agent.signIn();
     other.provider.faults.revoke = { status: 503, times: 1 };
     await other.agent.fetch('/auth/logout', { method: 'POST' });
@@ -268,27 +307,30 @@ describe('a logout while the provider is in trouble', () => {
     expect(other.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
   });
 
-  it('leaves a failed revocation to another gateway when this one ends (standards: D8)', async () => {
-    await rig.agent.signIn();
-    rig.provider.faults.revoke = { status: 503 };
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    await rig.gateway.gateway.close();
-    expect(rig.provider.families).toMatchObject([{ alive: true }]);
+  it('leaves a failed revocation to another gateway when this gateway closes (standards: D8)', async () => {
+    await testGateway.agent.signIn();
+    testGateway.provider.faults.revoke = { status: 503 };
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    await testGateway.gateway.gateway.close();
+    expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
     expect(await redis.dump()).not.toContain(refreshTokens()[0]);
-    rig.provider.faults.clear();
-    await rig.replica();
-    await vi.waitFor(() => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]), {
-      timeout: 10_000,
-    });
+    testGateway.provider.faults.clear();
+    await testGateway.replica();
+    await vi.waitFor(
+      () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      {
+        timeout: 10_000,
+      },
+    );
     await vi.waitFor(async () => expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0));
   });
 
-  it('is told no more than once that the provider refuses to revoke (standards: D8)', async () => {
-    await rig.agent.signIn();
-    rig.provider.faults.revoke = { status: 400, body: { error: 'unsupported_token_type' } };
-    expect((await rig.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+  it('logs once that the provider rejects the revocation and does not retry (standards: D8)', async () => {
+    await testGateway.agent.signIn();
+    testGateway.provider.faults.revoke = { status: 400, body: { error: 'unsupported_token_type' } };
+    expect((await testGateway.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0);
-    const lines = rig.gateway
+    const lines = testGateway.gateway
       .logs()
       .split('\n')
       .filter((line) => line.includes('refuses to revoke'));
@@ -297,22 +339,22 @@ describe('a logout while the provider is in trouble', () => {
     expect(revocations()).toHaveLength(1);
   });
 
-  it('works without a revocation endpoint', async () => {
+  it('ends the session when the provider has no revocation endpoint', async () => {
     const provider = await startFakeProvider();
     delete provider.metadata['revocation_endpoint'];
-    const other = await openTestRig({ provider });
+    const other = await openTestGatewayForTest({ provider });
     await other.agent.signIn();
     expect((await other.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect((await other.agent.fetch('/api/one')).status).toBe(401);
     expect(revocations(other)).toEqual([]);
   });
 
-  it('revokes the refresh token of now, not that of the sign-in', async () => {
-    await rig.agent.signIn();
-    rig.advance(300_000);
-    await rig.agent.fetch('/api/one');
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+  it('revokes the current refresh token after a rotation', async () => {
+    await testGateway.agent.signIn();
+    testGateway.advance(300_000);
+    await testGateway.agent.fetch('/api/one');
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     expect(revocations().map(({ form }) => form?.['token'])).toEqual([refreshTokens()[1]]);
-    expect(rig.provider.families).toMatchObject([{ reuses: 0, endedBecause: 'revoked' }]);
+    expect(testGateway.provider.families).toMatchObject([{ reuses: 0, endedBecause: 'revoked' }]);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
@@ -10,24 +10,24 @@ const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 type Listed = { id: string; createdAt: string; lastSeenAt: string; expiresAt: string; current: boolean };
 
 let redis: RedisServer;
-let rig: TestGateway;
+let testGateway: TestGateway;
 let replica: Awaited<ReturnType<TestGateway['replica']>>;
 
 beforeAll(async () => {
   redis = await startRedis();
-  rig = await openRig({ store: redis.url });
-  replica = await rig.replica();
+  testGateway = await openTestGateway({ store: redis.url });
+  replica = await testGateway.replica();
 });
 
 afterEach(() => redis.command('FLUSHALL'));
 
 afterAll(async () => {
-  await rig.close();
+  await testGateway.close();
   await redis.close();
 });
 
 /** A browser in which a person is signed in. */
-async function signedIn(name = 'alice', from = rig): Promise<UserAgent> {
+async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
@@ -42,14 +42,14 @@ const remove = (agent: UserAgent, path: string, headers = {}) =>
   agent.fetch(path, { method: 'DELETE', headers });
 
 describe('GET /auth/sessions (standards: E19)', () => {
-  it('lists where a person is signed in, the oldest first, and marks the session that asks', async () => {
+  it('lists the sessions of the user from the oldest to the newest and marks the current session', async () => {
     const phone = await signedIn();
     const laptop = await signedIn();
     await signedIn('bob');
-    const answer = await laptop.fetch('/auth/sessions');
-    expect(answer.status).toBe(200);
-    expect(answer.header('cache-control')).toBe('no-store');
-    const { sessions } = answer.json() as { sessions: Listed[] };
+    const response = await laptop.fetch('/auth/sessions');
+    expect(response.status).toBe(200);
+    expect(response.header('cache-control')).toBe('no-store');
+    const { sessions } = response.json() as { sessions: Listed[] };
     expect(sessions).toEqual([
       {
         id: await idOf(phone),
@@ -63,8 +63,8 @@ describe('GET /auth/sessions (standards: E19)', () => {
     expect((await listOf(phone)).map(({ current }) => current)).toEqual([true, false]);
   });
 
-  it('tells when each began, was last used and ends', async () => {
-    const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
+  it('shows when each session began, was last used and expires', async () => {
+    const other = await openTestGateway({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     other.stopClock();
     const agent = await signedIn('alice', other);
@@ -87,13 +87,13 @@ describe('GET /auth/sessions (standards: E19)', () => {
     ]);
   });
 
-  it('does not extend the session, and shows no token', async () => {
-    const other = await openRig({ config: { session: { idleTimeout: '10m' } } });
+  it('does not extend the session and shows no token', async () => {
+    const other = await openTestGateway({ config: { session: { idleTimeout: '10m' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     other.advance(500_000);
-    const answer = await agent.fetch('/auth/sessions');
-    for (const secret of other.provider.secrets()) expect(answer.text()).not.toContain(secret);
+    const response = await agent.fetch('/auth/sessions');
+    for (const secret of other.provider.secrets()) expect(response.text()).not.toContain(secret);
     other.advance(150_000);
     expect((await agent.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
@@ -101,79 +101,86 @@ describe('GET /auth/sessions (standards: E19)', () => {
     });
   });
 
-  it('leaves out what has ended', async () => {
+  it('omits ended sessions', async () => {
     const agent = await signedIn();
     const gone = await signedIn();
     await gone.fetch('/auth/logout', { method: 'POST' });
     expect(await listOf(agent)).toHaveLength(1);
   });
 
-  it('is 401 without a session, and takes back a cookie of none', async () => {
-    const nobody = rig.browser();
+  it('responds 401 without a session and clears an invalid cookie', async () => {
+    const nobody = testGateway.browser();
     expect((await nobody.fetch('/auth/sessions')).json()).toMatchObject({
       status: 401,
       code: 'session_required',
     });
     nobody.setCookie('coatcheck=nonsense; Path=/');
-    const answer = await nobody.fetch('/auth/sessions');
-    expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+    const response = await nobody.fetch('/auth/sessions');
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toEqual([CLEARED]);
   });
 });
 
-describe('an id of the list', () => {
-  it('is the public name of the session, and no ticket (standards: E4)', async () => {
+describe('a session ID in the list', () => {
+  it('is the public session ID and opens no session (standards: E4)', async () => {
     const agent = await signedIn();
     const [listed] = await listOf(agent);
     expect(listed?.id).toBe(await idOf(agent));
-    const thief = rig.browser();
+    const thief = testGateway.browser();
     thief.setCookie(`coatcheck=${listed?.id}; Path=/`);
     expect(await statusOf(thief)).toBe(401);
     expect((await thief.fetch(`/api/one?sid=${listed?.id}`)).status).toBe(401);
-    expect(rig.gateway.logs()).toContain(`"session":"${listed?.id}"`);
+    expect(testGateway.gateway.logs()).toContain(`"session":"${listed?.id}"`);
   });
 });
 
 describe('DELETE /auth/sessions/{id} (standards: E19)', () => {
-  it("ends one of one's own on every replica, and revokes its refresh token", async () => {
+  it('ends another session of the user on every replica and revokes its refresh token', async () => {
     const phone = await signedIn();
     const laptop = await signedIn();
-    const elsewhere = rig.browser({ like: phone, at: replica });
+    const elsewhere = testGateway.browser({ like: phone, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
-    const answer = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
-    expect([answer.status, answer.text(), answer.setCookies]).toEqual([204, '', []]);
+    const response = await remove(laptop, `/auth/sessions/${await idOf(phone)}`);
+    expect([response.status, response.text(), response.setCookies]).toEqual([204, '', []]);
     expect(await statusOf(phone)).toBe(401);
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
     expect(await statusOf(laptop)).toBe(200);
     await vi.waitFor(
-      () => expect(rig.provider.families.at(-2)).toMatchObject({ endedBecause: 'revoked' }),
+      () => expect(testGateway.provider.families.at(-2)).toMatchObject({ endedBecause: 'revoked' }),
       PATIENCE,
     );
   });
 
-  it('takes the cookie back when it is the session that asks', async () => {
+  it('clears the cookie when it ends the current session', async () => {
     const agent = await signedIn();
-    const answer = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
-    expect([answer.status, answer.setCookies]).toEqual([204, [CLEARED]]);
+    const response = await remove(agent, `/auth/sessions/${await idOf(agent)}`);
+    expect([response.status, response.setCookies]).toEqual([204, [CLEARED]]);
   });
 
-  it("is 404 for another person's, for one that has ended, and for anything else", async () => {
+  it('responds 404 for the session of another user, an ended session and an unknown ID', async () => {
     const bob = await signedIn('bob');
     const gone = await signedIn();
     const goneId = await idOf(gone);
     await gone.fetch('/auth/logout', { method: 'POST' });
     const agent = await signedIn();
     for (const id of [await idOf(bob), goneId, 'nonsense', 'x'.repeat(500), '__proto__']) {
-      const answer = await remove(agent, `/auth/sessions/${id}`);
-      expect(answer.json()).toMatchObject({ status: 404, code: 'not_found' });
+      const response = await remove(agent, `/auth/sessions/${id}`);
+      expect(response.json()).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await statusOf(bob)).toBe(200);
     expect(await statusOf(agent)).toBe(200);
   });
 });
 
+describe('DELETE /auth/sessions/{id} with a malformed encoding', () => {
+  it.each(['%ff', '%', '%zz', '%c0%ae'])('responds 400 bad_request to %s', async (id) => {
+    const response = await remove(await signedIn(), `/auth/sessions/${id}`);
+    expect(response.json()).toMatchObject({ status: 400, code: 'bad_request' });
+  });
+});
+
 describe('DELETE /auth/sessions (standards: E19)', () => {
-  it('ends all others of the person', async () => {
+  it('ends all other sessions of the user', async () => {
     const agent = await signedIn();
     const others = await Promise.all([signedIn(), signedIn()]);
     const bob = await signedIn('bob');
@@ -184,13 +191,13 @@ describe('DELETE /auth/sessions (standards: E19)', () => {
   });
 });
 
-describe('ending sessions by a page of another origin (standards: A10, D2)', () => {
+describe('a request to end sessions from another origin (standards: A10, D2)', () => {
   it.each([
-    ['of another site', { 'sec-fetch-site': 'cross-site' }, 'csrf_rejected'],
-    ['of a sibling', { 'sec-fetch-site': 'same-site' }, 'csrf_rejected'],
-    ['without metadata', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
-    ['from another origin', { origin: 'https://evil.example' }, 'origin_rejected'],
-  ])('is 403: a page %s', async (_what, headers, code) => {
+    ['on another site', { 'sec-fetch-site': 'cross-site' }, 'csrf_rejected'],
+    ['on a sibling host', { 'sec-fetch-site': 'same-site' }, 'csrf_rejected'],
+    ['without fetch metadata', { 'sec-fetch-site': undefined, origin: undefined }, 'csrf_rejected'],
+    ['on another origin', { origin: 'https://evil.example' }, 'origin_rejected'],
+  ])('gets a 403 from a page %s', async (_what, headers, code) => {
     const agent = await signedIn();
     const other = await signedIn();
     for (const path of ['/auth/sessions', `/auth/sessions/${await idOf(other)}`]) {
@@ -199,8 +206,8 @@ describe('ending sessions by a page of another origin (standards: A10, D2)', () 
     expect(await statusOf(other)).toBe(200);
   });
 
-  it('needs the header where every request does', async () => {
-    const other = await openRig({ config: { csrf: { mode: 'header' } } });
+  it('requires the CSRF header when csrf.mode is header', async () => {
+    const other = await openTestGateway({ config: { csrf: { mode: 'header' } } });
     onTestFinished(() => other.close());
     const agent = await signedIn('alice', other);
     expect((await remove(agent, '/auth/sessions')).status).toBe(403);
@@ -211,7 +218,7 @@ describe('ending sessions by a page of another origin (standards: A10, D2)', () 
 describe('session.maxPerUser (standards: E18)', () => {
   const limited = (maxPerUser: number) => ({ config: { session: { maxPerUser } } });
   const openLimited = async (maxPerUser: number) => {
-    const other = await openRig({ store: redis.url, ...limited(maxPerUser) });
+    const other = await openTestGateway({ store: redis.url, ...limited(maxPerUser) });
     onTestFinished(() => other.close());
     return other;
   };
@@ -220,7 +227,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     return Number(/sessions_ended_total\{reason="limit"\} (\d+)/.exec(metrics)?.[1] ?? 0);
   };
 
-  it("ends the oldest of a person when there is one more, and nobody else's", async () => {
+  it('ends the oldest session of a user beyond the limit and none of another user', async () => {
     const other = await openLimited(2);
     const bob = await signedIn('bob', other);
     const [oldest, second] = [await signedIn('alice', other), await signedIn('alice', other)];
@@ -232,7 +239,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     expect(await listOf(third)).toHaveLength(2);
   });
 
-  it('does not count the session that a sign-in in the same browser takes the place of', async () => {
+  it('does not count the session that a sign-in in the same browser replaces', async () => {
     const other = await openLimited(2);
     const phone = await signedIn('alice', other);
     const laptop = await signedIn('alice', other);
@@ -250,7 +257,7 @@ describe('session.maxPerUser (standards: E18)', () => {
     expect(await endings(other.gateway)).toBe(0);
   });
 
-  it('holds for sign-ins that race on two processes, and ends none too many (standards: E18)', async () => {
+  it('holds for concurrent sign-ins at two processes and ends exactly the excess sessions (standards: E18)', async () => {
     const other = await openLimited(3);
     const at = [other.gateway, await other.replica()];
     const agents = Array.from({ length: 12 }, (_, index) =>

@@ -5,14 +5,14 @@ import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind: no session and no cookie. */
 export async function expectRefusal(
-  answer: AgentResponse,
+  response: AgentResponse,
   reason: RegExp,
   { agent, redis }: { agent: UserAgent; redis: RedisServer },
 ): Promise<void> {
-  expect(answer.status).toBe(400);
-  expect(answer.header('content-type')).toBe('application/problem+json');
-  expect(answer.header('cache-control')).toBe('no-store');
-  expect(answer.json()).toMatchObject({
+  expect(response.status).toBe(400);
+  expect(response.header('content-type')).toBe('application/problem+json');
+  expect(response.header('cache-control')).toBe('no-store');
+  expect(response.json()).toMatchObject({
     status: 400,
     code: 'login_failed',
     detail: expect.any(String),

@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoadShape } from '../../../bench/load/load.ts';
-import { type Part, startPart } from '../../../bench/part.ts';
+import { type Worker, startWorker } from '../../../bench/worker.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 
 const EXPECTED = 'as expected';
-const answer = (body: string, status = '200 OK') =>
+const response = (body: string, status = '200 OK') =>
   `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
-let load: Part<LoadShape>;
+let load: Worker<LoadShape>;
 
 beforeAll(async () => {
-  load = await startPart<LoadShape>('load/load.ts');
+  load = await startWorker<LoadShape>('load/load.ts');
 });
 
 afterAll(() => load.close());
 
 /** Loads a server that answers its first request in the first way, its second in the second, and so on. */
-async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
-  const remaining = [...answers];
+async function loadServer(commands: readonly ((socket: Socket) => void)[]) {
+  const remaining = [...commands];
   const server = await startRawUpstream((socket) => {
     socket.on('data', () => remaining.shift()?.(socket));
   });
@@ -28,15 +28,15 @@ async function loadServer(answers: readonly ((socket: Socket) => void)[]) {
       connections: 1,
       requests: ['GET / HTTP/1.1\r\n\r\n'],
       expected: EXPECTED,
-      count: answers.length,
+      count: commands.length,
     });
   } finally {
     await server.close();
   }
 }
 
-it('counts what was answered as expected, however the bytes come', async () => {
-  const whole = answer(EXPECTED);
+it('the load generator counts the expected response however it is split into packets', async () => {
+  const whole = response(EXPECTED);
   const report = await loadServer([
     (socket) => socket.write(whole),
     (socket) => {
@@ -48,23 +48,23 @@ it('counts what was answered as expected, however the bytes come', async () => {
   expect(report).toMatchObject({ answered: 2, errors: {} });
 });
 
-it('counts everything else as an error of its kind, and goes on', async () => {
+it('the load generator counts every other response as an error by kind and continues', async () => {
   const report = await loadServer([
-    (socket) => socket.write(answer('not found', '404 Not Found')),
-    (socket) => socket.write(answer('unexpected!')),
-    (socket) => socket.end(answer(EXPECTED).slice(0, -1)),
+    (socket) => socket.write(response('not found', '404 Not Found')),
+    (socket) => socket.write(response('unexpected!')),
+    (socket) => socket.end(response(EXPECTED).slice(0, -1)),
     (socket) => socket.resetAndDestroy(),
     (socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
-    (socket) => socket.write(answer(EXPECTED) + answer(EXPECTED)),
-    (socket) => socket.write(answer(EXPECTED)),
+    (socket) => socket.write(response(EXPECTED) + response(EXPECTED)),
+    (socket) => socket.write(response(EXPECTED)),
   ]);
   expect(report.answered).toBe(1);
   expect(report.errors).toEqual({
     'status 404': 1,
-    'another body': 1,
+    'a different body': 1,
     'cut off': 1,
     ECONNRESET: 1,
-    'no length': 1,
-    'more than an answer': 1,
+    'no Content-Length': 1,
+    'more than one response': 1,
   });
 });

@@ -39,7 +39,7 @@ it('http-proxy-middleware 4 skips its proxyReq event when a request has Expect',
   ]);
 });
 
-it('http-proxy-middleware 4 forwards hop-by-hop fields, and what Connection nominates', async () => {
+it('http-proxy-middleware 4 forwards hop-by-hop fields and the fields that Connection names', async () => {
   const { port, upstream } = await startProxy();
   await rawRequest(port, post('Connection: close, X-Nominated\r\nX-Nominated: 1\r\nTE: trailers\r\n'));
   const [request] = upstream.requests;

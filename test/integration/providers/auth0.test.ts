@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { OVERLAP_MS, startAuth0 } from '../../../testkit/providers/auth0.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -17,30 +17,30 @@ const LIFE = 86_400_000;
 
 async function open() {
   const auth0 = await startAuth0();
-  const stand = await openStand({
+  const fixture = await openProviderFixture({
     open: async (clock) => Object.assign(auth0, { clockOffsetMs: clock() - Date.now() }),
   });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  return { auth0, stand };
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  return { auth0, fixture };
 }
 
-it('forgives a second use within its overlap period, when the answer to the first was lost', async () => {
-  const { auth0, stand } = await open();
-  stand.advance(LIFE);
+it('Auth0 accepts a refresh token twice within its overlap period after a lost response and the session continues', async () => {
+  const { auth0, fixture } = await open();
+  fixture.advance(LIFE);
   auth0.faults.dropAfterProcessing('token');
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  expect(auth0.books().map(({ spent }) => spent)).toEqual([2, 0, 0]);
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  expect(auth0.tokenLedger().map(({ spent }) => spent)).toEqual([2, 0, 0]);
   expect(auth0.families).toMatchObject([{ alive: true, reuses: 0 }]);
 });
 
-it('refuses with status 403 what it does not forgive, and that ends the session all the same', async () => {
-  const { auth0, stand } = await open();
-  const stolen = stand.fake.books()[0]?.token ?? '';
-  await stand.fake.replay(stolen);
+it('Auth0 rejects a reused refresh token with status 403 and the gateway ends the session', async () => {
+  const { auth0, fixture } = await open();
+  const stolen = fixture.fake.tokenLedger()[0]?.token ?? '';
+  await fixture.fake.replay(stolen);
   auth0.clockOffsetMs += OVERLAP_MS + 1;
-  stand.advance(LIFE);
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  fixture.advance(LIFE);
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
   expect(auth0.requests.at(-1)?.status).toBe(403);
   expect(auth0.families).toMatchObject([{ alive: false, endedBecause: 'refresh token reused' }]);
 });

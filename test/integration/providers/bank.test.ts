@@ -25,8 +25,8 @@ describeProvider({
     if (begun.status !== 202) throw new Error(`the sign-in did not begin: ${begun.status} ${begun.text()}`);
     for (const approval of bank.approvals.all) approval.state = 'approved';
     await sleep(60);
-    const answer = await agent.fetch('/auth/decoupled');
-    if (answer.status !== 200) throw new Error(`the sign-in failed: ${answer.status} ${answer.text()}`);
+    const response = await agent.fetch('/auth/decoupled');
+    if (response.status !== 200) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
   },
 });
 

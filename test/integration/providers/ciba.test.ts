@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errors } from '../../../demo/oidc.ts';
 import { type CibaProvider, startCibaProvider } from '../../../testkit/providers/ciba.ts';
 import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { type Stand, openStand } from '../../../testkit/providers/stand.ts';
+import { type ProviderFixture, openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
@@ -26,8 +26,8 @@ describeProvider({
     if (begun.status !== 202) throw new Error(`the sign-in did not begin: ${begun.status} ${begun.text()}`);
     for (const approval of fake.approvals.all) approval.state = 'approved';
     await sleep(60);
-    const answer = await agent.fetch('/auth/decoupled');
-    if (answer.status !== 200) throw new Error(`the sign-in failed: ${answer.status} ${answer.text()}`);
+    const response = await agent.fetch('/auth/decoupled');
+    if (response.status !== 200) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
   },
   lifeMs: 300_000,
   rotation: 'spent',
@@ -36,8 +36,8 @@ describeProvider({
   revokes: false,
 });
 
-describe('OpenID CIBA in front of oidc-provider itself', () => {
-  let stand: Stand;
+describe('OpenID CIBA with oidc-provider', () => {
+  let fixture: ProviderFixture;
   let real: RealProvider;
   let asked: { id: string; accountId: string; bindingMessage: unknown } | undefined;
 
@@ -74,9 +74,9 @@ describe('OpenID CIBA in front of oidc-provider itself', () => {
           },
         },
       }));
-    stand = await openStand({ open });
+    fixture = await openProviderFixture({ open });
   });
-  afterEach(() => stand.close());
+  afterEach(() => fixture.close());
 
   const approve = async () => {
     const grant = new real.instance.Grant({ accountId: asked?.accountId ?? '', clientId: 'web' });
@@ -84,41 +84,41 @@ describe('OpenID CIBA in front of oidc-provider itself', () => {
     await real.instance.backchannelResult(asked?.id ?? '', await grant.save());
   };
   const poll = () => {
-    stand.advance(5_000);
-    return stand.agent.fetch('/auth/decoupled');
+    fixture.advance(5_000);
+    return fixture.agent.fetch('/auth/decoupled');
   };
 
-  it('signs in, calls, and refreshes', async () => {
-    expect((await begin(stand.agent)).json()).toMatchObject({ status: 'pending', interval: 5 });
+  it('signs in, calls an API, refreshes and signs out', async () => {
+    expect((await begin(fixture.agent)).json()).toMatchObject({ status: 'pending', interval: 5 });
     expect(asked).toMatchObject({ accountId: 'alice', bindingMessage: 'W4SCT' });
     expect((await poll()).json()).toMatchObject({ status: 'pending', interval: 5 });
     await approve();
     expect((await poll()).status).toBe(200);
-    expect((await stand.agent.fetch('/auth/session')).json()).toMatchObject({
+    expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({
       authenticated: true,
       subject: 'alice',
     });
-    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+    expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
     for (let round = 0; round < 3; round += 1) {
-      stand.advance(300_000);
-      expect((await stand.agent.fetch('/api/one')).status).toBe(200);
+      fixture.advance(300_000);
+      expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
     }
-    expect(stand.refreshes()).toBe(3);
+    expect(fixture.refreshes()).toBe(3);
     expect(real.tokenCalls({ grant: CIBA })).toBe(2);
-    await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(real.books().some(({ familyAlive }) => familyAlive)).toBe(false);
+    await fixture.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(real.tokenLedger().some(({ familyAlive }) => familyAlive)).toBe(false);
   });
 
-  it('ends with 403 when the person says no', async () => {
-    await begin(stand.agent);
+  it('ends with 403 when the user denies the request', async () => {
+    await begin(fixture.agent);
     await real.instance.backchannelResult(asked?.id ?? '', new errors.AccessDenied());
-    const answer = await poll();
-    expect(answer.status).toBe(403);
-    expect(answer.json()).toMatchObject({ code: 'login_denied' });
+    const response = await poll();
+    expect(response.status).toBe(403);
+    expect(response.json()).toMatchObject({ code: 'login_denied' });
   });
 
-  it('ends with 410 when the provider has forgotten it', async () => {
-    await begin(stand.agent);
+  it('ends with 410 when the provider no longer knows the request', async () => {
+    await begin(fixture.agent);
     const request = await real.instance.BackchannelAuthenticationRequest.find(asked?.id ?? '');
     await request?.destroy();
     expect((await poll()).status).toBe(410);

@@ -5,18 +5,18 @@ import { type Client, settingsWith } from '../../../testkit/fake-provider/settin
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
-import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { jwk, pem, publicJwk, signingKinds } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
 
 async function open(client: Partial<Client>, section: Record<string, unknown>): Promise<TestGateway> {
   const provider = await startFakeProvider({ client: { ...settingsWith({}).client, ...client } });
   const method = { clientAuthentication: provider.client.authentication };
-  const rig = await openRig({ provider, config: { provider: { ...method, ...section } } });
-  onTestFinished(() => rig.close());
-  return rig;
+  const testGateway = await openTestGateway({ provider, config: { provider: { ...method, ...section } } });
+  onTestFinished(() => testGateway.close());
+  return testGateway;
 }
 
 const withKey = (kind: string, client: Partial<Client> = {}, section: Record<string, unknown> = {}) =>
@@ -41,15 +41,15 @@ async function wholeWay({ agent, advance, provider }: TestGateway) {
   return requests;
 }
 
-describe('the client proves itself on code, refresh and revocation requests (standards: A1, B17, H6)', () => {
-  it('by client_secret_basic, and nothing in the body', async () => {
+describe('the client authenticates on code, refresh and revocation requests (standards: A1, B17, H6)', () => {
+  it('by client_secret_basic with no secret in the body', async () => {
     for (const { authorization, form } of await wholeWay(await open({}, {}))) {
       expect(authorization).toMatch(/^Basic /);
       expect(form).not.toHaveProperty('client_secret');
     }
   });
 
-  it('by client_secret_post, and no header', async () => {
+  it('by client_secret_post with no Authorization header', async () => {
     for (const { authorization, form } of await wholeWay(
       await open({ authentication: 'client_secret_post' }, {}),
     )) {
@@ -58,15 +58,9 @@ describe('the client proves itself on code, refresh and revocation requests (sta
     }
   });
 
-  it.each([
-    ['rsa', 'RS256'],
-    ['P-256', 'ES256'],
-    ['P-384', 'ES384'],
-    ['P-521', 'ES512'],
-    ['ed25519', 'EdDSA'],
-  ])('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
-    const rig = await withKey(kind);
-    const assertions = (await wholeWay(rig)).map(({ authorization, form }) => {
+  it.each(signingKinds)('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
+    const testGateway = await withKey(kind);
+    const assertions = (await wholeWay(testGateway)).map(({ authorization, form }) => {
       expect(authorization).toBeUndefined();
       expect(form).not.toHaveProperty('client_secret');
       return form?.['client_assertion'] ?? '';
@@ -74,14 +68,14 @@ describe('the client proves itself on code, refresh and revocation requests (sta
     for (const assertion of assertions) {
       expect(decodeProtectedHeader(assertion)).toEqual({ alg });
       const { exp = 0, iat = 0, jti: _, ...claims } = decodeJwt(assertion);
-      expect(claims).toEqual({ iss: 'web', sub: 'web', aud: rig.provider.issuer });
+      expect(claims).toEqual({ iss: 'web', sub: 'web', aud: testGateway.provider.issuer });
       expect(exp - iat).toBeLessThanOrEqual(60);
     }
     expect(new Set(assertions.map((assertion) => decodeJwt(assertion).jti)).size).toBe(assertions.length);
-    for (const assertion of assertions) expect(rig.gateway.logs()).not.toContain(assertion);
+    for (const assertion of assertions) expect(testGateway.gateway.logs()).not.toContain(assertion);
   });
 
-  it('by private_key_jwt with the algorithm and the name that a JWK gives its key', async () => {
+  it('by private_key_jwt with the algorithm and the key ID of the JWK', async () => {
     const keys = [publicJwk('rsa', { kid: 'other' }), publicJwk('rsa', { kid: 'key-1' })];
     const key = jwk('rsa', { alg: 'PS256', kid: 'key-1' });
     for (const { form } of await wholeWay(await withKey('rsa', { keys }, { privateKey: key }))) {
@@ -89,25 +83,25 @@ describe('the client proves itself on code, refresh and revocation requests (sta
     }
   });
 
-  it('by private_key_jwt with the name that the configuration gives the key', async () => {
+  it('by private_key_jwt with the configured key ID', async () => {
     const keys = [publicJwk('P-256', { kid: 'other' }), publicJwk('P-256', { kid: 'key-2' })];
     const key = { privateKey: jwk('P-256', { kid: 'key-1' }), keyId: 'key-2' };
     await wholeWay(await withKey('P-256', { keys }, key));
   });
 });
 
-describe('a provider with a wish about the audience of assertions', () => {
-  it('is given its token endpoint when that is configured, and never both', async () => {
+describe('a provider that expects its token endpoint as the assertion audience', () => {
+  it('receives only the token endpoint as audience when so configured', async () => {
     const wish = { assertionAudience: 'token_endpoint' } as const;
-    const rig = await withKey('P-256', wish, wish);
-    for (const { form } of await wholeWay(rig)) {
-      expect(decodeJwt(form?.['client_assertion'] ?? '').aud).toBe(`${rig.provider.issuer}/token`);
+    const testGateway = await withKey('P-256', wish, wish);
+    for (const { form } of await wholeWay(testGateway)) {
+      expect(decodeJwt(form?.['client_assertion'] ?? '').aud).toBe(`${testGateway.provider.issuer}/token`);
     }
   });
 
-  it('refuses the other one, and the person who signs in reads which keys to look at', async () => {
-    const rig = await withKey('P-256', { assertionAudience: 'token_endpoint' });
-    const { response } = await rig.agent.navigate('/auth/login', { from: 'page' });
+  it('rejects another audience and the error names the configuration keys', async () => {
+    const testGateway = await withKey('P-256', { assertionAudience: 'token_endpoint' });
+    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
     expect(response.json()).toMatchObject({
       status: 400,
       code: 'login_failed',
@@ -116,29 +110,29 @@ describe('a provider with a wish about the audience of assertions', () => {
   });
 });
 
-describe('a client that the provider refuses', () => {
-  it('keeps its sessions, and goes on once it is known again (standards: G3)', async () => {
-    const rig = await withKey('P-256');
-    await rig.agent.signIn();
-    const { keys = [] } = rig.provider.client;
-    rig.provider.client.keys = [publicJwk('ed25519')];
-    rig.advance(LIFE);
-    const refused = await rig.agent.fetch('/api/one');
+describe('a client that the provider rejects', () => {
+  it('keeps its sessions and continues once the provider accepts it again (standards: G3)', async () => {
+    const testGateway = await withKey('P-256');
+    await testGateway.agent.signIn();
+    const { keys = [] } = testGateway.provider.client;
+    testGateway.provider.client.keys = [publicJwk('ed25519')];
+    testGateway.advance(LIFE);
+    const refused = await testGateway.agent.fetch('/api/one');
     expect(refused.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
-    rig.provider.client.keys = keys;
-    rig.advance(30_000);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
-    expect(rig.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
+    testGateway.provider.client.keys = keys;
+    testGateway.advance(30_000);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+    expect(testGateway.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   });
 });
 
-describe('credentials that are replaced while the gateway runs', () => {
-  it('count from the next request on, and nobody has to sign in again (standards: H6)', async () => {
-    const rig = await withKey('P-256');
-    await rig.agent.signIn();
-    rig.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
-    const { gateway, config } = rig.gateway;
-    const provider = { type: 'oidc', issuer: rig.provider.issuer, clientId: 'web' };
+describe('client credentials replaced at run time', () => {
+  it('apply from the next request without a new sign-in (standards: H6)', async () => {
+    const testGateway = await withKey('P-256');
+    await testGateway.agent.signIn();
+    testGateway.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
+    const { gateway, config } = testGateway.gateway;
+    const provider = { type: 'oidc', issuer: testGateway.provider.issuer, clientId: 'web' };
     const key = jwk('ed25519', { kid: 'key-2' });
     const next = parseConfig({
       baseUrl: config.baseUrl,
@@ -146,16 +140,18 @@ describe('credentials that are replaced while the gateway runs', () => {
       provider: { ...provider, clientAuthentication: 'private_key_jwt', privateKey: key },
     });
     gateway.replaceClientCredentials(next.provider);
-    rig.advance(LIFE);
-    expect((await rig.agent.fetch('/api/one')).status).toBe(200);
-    await rig.browser().signIn();
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    const statuses = rig.provider.requests.filter(({ endpoint }) => ['token', 'revoke'].includes(endpoint));
+    testGateway.advance(LIFE);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+    await testGateway.browser().signIn();
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const statuses = testGateway.provider.requests.filter(({ endpoint }) =>
+      ['token', 'revoke'].includes(endpoint),
+    );
     expect(statuses.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 });
 
-describe('oidc-provider accepts the client', () => {
+describe('oidc-provider accepts the client authentication', () => {
   const kinds = [
     ['client_secret_basic', {}, {}],
     ['client_secret_post', {}, {}],
@@ -168,7 +164,7 @@ describe('oidc-provider accepts the client', () => {
   it.each(kinds)('by %s %o on code, refresh and revocation requests', async (method, metadata, key) => {
     const isKey = 'kind' in key;
     const section = isKey ? { privateKey: jwk(key.kind, { alg: key.alg, kid: 'key-1' }) } : {};
-    const stand = await openStand(
+    const fixture = await openProviderFixture(
       {
         open: (clock) =>
           startRealProvider({
@@ -183,11 +179,11 @@ describe('oidc-provider accepts the client', () => {
       },
       { config: { provider: { clientAuthentication: method } } },
     );
-    onTestFinished(() => stand.close());
-    await stand.signIn();
-    stand.advance(LIFE);
-    expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-    await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    expect(stand.fake.books().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
+    onTestFinished(() => fixture.close());
+    await fixture.signIn();
+    fixture.advance(LIFE);
+    expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+    await fixture.agent.fetch('/auth/logout', { method: 'POST' });
+    expect(fixture.fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { startCognito } from '../../../testkit/providers/cognito.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -14,19 +14,19 @@ describeProvider({
 });
 
 it.each([false, true])(
-  'leads to its own logout page, whether it announces one (%s) or not',
+  'a logout leads to the Cognito logout page whether Cognito announces an end-session endpoint (%s) or not',
   async (announcesLogout) => {
-    const stand = await openStand({ open: (clock) => startCognito(clock, { announcesLogout }) });
-    onTestFinished(() => stand.close());
-    await stand.signIn();
-    const answer = await stand.agent.fetch('/auth/logout', { method: 'POST' });
-    const { logoutUrl } = answer.json() as { logoutUrl: string };
+    const fixture = await openProviderFixture({ open: (clock) => startCognito(clock, { announcesLogout }) });
+    onTestFinished(() => fixture.close());
+    await fixture.signIn();
+    const response = await fixture.agent.fetch('/auth/logout', { method: 'POST' });
+    const { logoutUrl } = response.json() as { logoutUrl: string };
     const url = new URL(logoutUrl);
     expect(url.pathname).toBe('/eu-west-1_AbCdEfGhI/logout');
     expect(Object.fromEntries(url.searchParams)).toEqual({
       client_id: 'web',
-      logout_uri: `${stand.gateway.url}/`,
+      logout_uri: `${fixture.gateway.url}/`,
     });
-    expect((await stand.agent.navigate(logoutUrl)).response.url).toBe(`${stand.gateway.url}/`);
+    expect((await fixture.agent.navigate(logoutUrl)).response.url).toBe(`${fixture.gateway.url}/`);
   },
 );

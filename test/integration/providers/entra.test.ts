@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
 import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
 import { OTHER_SCOPE, SCOPE, startEntra } from '../../../testkit/providers/entra.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -18,7 +18,7 @@ describeProvider({
 /** A gateway with a second and a third API, which have scopes of their own. */
 async function open() {
   const entra = await startEntra();
-  const stand = await openStand(
+  const fixture = await openProviderFixture(
     { open: async () => entra },
     {
       routes: [
@@ -28,59 +28,59 @@ async function open() {
       ],
     },
   );
-  onTestFinished(() => stand.close());
-  await stand.signIn();
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
   const call = async (path: string) => {
-    const answer = await stand.agent.fetch(path);
-    const { bearer = '' } = stand.upstream.requests.at(-1) ?? {};
-    return { answer, claims: decodeJwt(bearer) };
+    const response = await fixture.agent.fetch(path);
+    const { bearer = '' } = fixture.upstream.requests.at(-1) ?? {};
+    return { answer: response, claims: decodeJwt(bearer) };
   };
-  return { entra, stand, call };
+  return { entra, fixture, call };
 }
 
-it('gives each API a token for that API alone, by its scopes and without a "resource"', async () => {
-  const { entra, stand, call } = await open();
+it('Entra ID issues a token per API by its scopes without a resource parameter', async () => {
+  const { entra, fixture, call } = await open();
   expect((await call('/api/one')).claims).toMatchObject({
     aud: 'api://first',
     scope: expect.stringContaining(SCOPE),
   });
   expect((await call('/orders/one')).claims).toMatchObject({ aud: 'api://orders', scope: OTHER_SCOPE });
   expect((await call('/api/one')).claims).toMatchObject({ aud: 'api://first' });
-  stand.advance(4_811_000);
+  fixture.advance(4_811_000);
   expect((await call('/orders/one')).answer.status).toBe(200);
   expect((await call('/api/one')).answer.status).toBe(200);
   // An answer without a refresh token leaves the one before in use.
-  expect(entra.books().map(({ spent }) => spent)).toEqual([3, 0]);
+  expect(entra.tokenLedger().map(({ spent }) => spent)).toEqual([3, 0]);
 });
 
-it('refuses what nobody consented to with invalid_grant, and the session lives on', async () => {
-  const { entra, stand, call } = await open();
-  expect((await stand.agent.fetch('/salaries/one')).json()).toMatchObject({
+it('Entra ID rejects scopes without consent with invalid_grant and the session is kept', async () => {
+  const { entra, fixture, call } = await open();
+  expect((await fixture.agent.fetch('/salaries/one')).json()).toMatchObject({
     status: 401,
     code: 'step_up_required',
     loginUrl: '/auth/login',
   });
-  expect(stand.refreshes()).toBe(1);
+  expect(fixture.refreshes()).toBe(1);
   expect((await call('/api/one')).answer.status).toBe(200);
   expect((await call('/orders/one')).answer.status).toBe(200);
   expect(entra.families).toMatchObject([{ alive: true }]);
 });
 
-it('ends the session when consent to the token of the sign-in itself is taken back', async () => {
-  const { entra, stand } = await open();
+it('the session ends when Entra ID reports that consent for the sign-in was withdrawn', async () => {
+  const { entra, fixture } = await open();
   entra.checkTokenRequest = () => {
     const why = 'AADSTS65001: The user or administrator has not consented to use the application.';
     throw new ProtocolError('invalid_grant', why, 400, {}, { suberror: 'consent_required' });
   };
-  stand.advance(4_811_000);
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  fixture.advance(4_811_000);
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
 });
 
-it('is refused as the provider of many tenants, whose people come with different issuers', async () => {
+it('a multi-tenant Entra ID issuer is rejected because the metadata issuer differs', async () => {
   const entra = await startEntra();
   Object.assign(entra.metadata, { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' });
-  const stand = await openStand({ open: async () => entra });
-  onTestFinished(() => stand.close());
-  expect((await stand.agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
-  expect(stand.gateway.logs()).toContain('but the provider calls itself');
+  const fixture = await openProviderFixture({ open: async () => entra });
+  onTestFinished(() => fixture.close());
+  expect((await fixture.agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
+  expect(fixture.gateway.logs()).toContain('but the provider publishes');
 });

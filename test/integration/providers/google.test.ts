@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { beginLogin } from '../../../testkit/login-steps.ts';
 import { startGoogle } from '../../../testkit/providers/google.ts';
-import { openStand } from '../../../testkit/providers/stand.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({
@@ -14,10 +14,10 @@ describeProvider({
   revokes: true,
 });
 
-it('is asked by its own parameters, and for no scope that it does not know', async () => {
-  const stand = await openStand({ open: startGoogle });
-  onTestFinished(() => stand.close());
-  const { authorizationUrl } = await beginLogin(stand.agent);
+it('the login request to Google carries access_type and prompt and only scopes that Google knows', async () => {
+  const fixture = await openProviderFixture({ open: startGoogle });
+  onTestFinished(() => fixture.close());
+  const { authorizationUrl } = await beginLogin(fixture.agent);
   expect(Object.fromEntries(authorizationUrl.searchParams)).toMatchObject({
     access_type: 'offline',
     prompt: 'consent',
@@ -25,25 +25,25 @@ it('is asked by its own parameters, and for no scope that it does not know', asy
   });
 });
 
-it('gives no refresh token without them: the session then ends with its access token', async () => {
-  const stand = await openStand(
+it('Google issues no refresh token without access_type offline and the session ends with its access token', async () => {
+  const fixture = await openProviderFixture(
     { open: startGoogle },
     { config: { provider: { authorizationParams: { access_type: 'online' } } } },
   );
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  stand.advance(3_599_000);
-  expect((await stand.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
-  expect(stand.fake.tokenCalls()).toBe(1);
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  fixture.advance(3_599_000);
+  expect((await fixture.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  expect(fixture.fake.tokenCalls()).toBe(1);
 });
 
-it('gives a refresh token at a second sign-in, too, since it is asked for consent', async () => {
-  const stand = await openStand({ open: startGoogle });
-  onTestFinished(() => stand.close());
-  await stand.signIn();
-  await stand.signIn();
-  stand.advance(3_599_000);
-  expect((await stand.agent.fetch('/api/one')).status).toBe(200);
-  expect(stand.fake.books()).toHaveLength(2);
+it('Google issues a refresh token at a second sign-in because of prompt=consent', async () => {
+  const fixture = await openProviderFixture({ open: startGoogle });
+  onTestFinished(() => fixture.close());
+  await fixture.signIn();
+  await fixture.signIn();
+  fixture.advance(3_599_000);
+  expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+  expect(fixture.fake.tokenLedger()).toHaveLength(2);
 });

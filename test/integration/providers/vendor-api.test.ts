@@ -7,8 +7,8 @@ describeProvider({
   signIn: async (agent) => {
     const headers = { 'content-type': 'application/json' };
     const body = JSON.stringify({ username: 'alice', password: ACCOUNTS['alice'] });
-    const answer = await agent.fetch('/auth/login', { method: 'POST', headers, body });
-    if (answer.status !== 204) throw new Error(`the sign-in failed: ${answer.status} ${answer.text()}`);
+    const response = await agent.fetch('/auth/login', { method: 'POST', headers, body });
+    if (response.status !== 204) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
   },
   lifeMs: 3_600_000,
   rotation: 'spent',

@@ -1,64 +1,68 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { extent } from '../../../testkit/fuzz.ts';
-import { type VendorStand, openVendorStand, postLogin } from '../../../testkit/providers/vendor-stand.ts';
+import {
+  type VendorFixture,
+  openVendorFixture,
+  postLogin,
+} from '../../../testkit/providers/vendor-fixture.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 const DAY_MS = 86_400_000;
-let stand: VendorStand;
+let fixture: VendorFixture;
 let redis: RedisServer | undefined;
 
 afterEach(async () => {
-  await stand.close();
+  await fixture.close();
   await redis?.close();
   redis = undefined;
 });
 
-const refreshes = () => stand.vendor.tokenCalls({ grant: 'refresh_token' });
-const withoutLifetime = (answer: Record<string, unknown>) => ({ ...answer, tokenLifetime: undefined });
+const refreshes = () => fixture.vendor.tokenCalls({ grant: 'refresh_token' });
+const withoutLifetime = (response: Record<string, unknown>) => ({ ...response, tokenLifetime: undefined });
 
-describe('a token with a lifetime and a timestamp', () => {
+describe('a vendor token with a lifetime and an expiry timestamp', () => {
   it.each([
     ['a day ahead', DAY_MS],
     ['a day behind', -DAY_MS],
-    ['in the year 2100', Date.UTC(2100, 0) - Date.now()],
+    ['set to the year 2100', Date.UTC(2100, 0) - Date.now()],
     ['right', 0],
   ])(
-    'is refreshed by its lifetime, from our clock, when that of the vendor is %s',
+    'is refreshed by its lifetime on the gateway clock when the vendor clock is %s',
     async (_how, offsetMs) => {
-      stand = await openVendorStand();
-      stand.vendor.clockOffsetMs = offsetMs;
-      stand.vendor.lifeSeconds = 1_000;
-      const agent = stand.browser();
+      fixture = await openVendorFixture();
+      fixture.vendor.clockOffsetMs = offsetMs;
+      fixture.vendor.lifeSeconds = 1_000;
+      const agent = fixture.browser();
       await postLogin(agent);
       for (let at = 0; at < 790; at += 79) {
         expect((await agent.fetch('/api/one')).status).toBe(200);
-        stand.advance(79_000);
+        fixture.advance(79_000);
       }
       expect(refreshes()).toBe(0);
-      stand.advance(211_000);
+      fixture.advance(211_000);
       expect((await agent.fetch('/api/one')).status).toBe(200);
       expect(refreshes()).toBe(1);
     },
   );
 });
 
-describe('a token with a timestamp alone', () => {
+describe('a vendor token with only an expiry timestamp', () => {
   it.each([
     ['a day ahead', DAY_MS],
     ['a day behind', -DAY_MS],
     ['right', 0],
-  ])('lives as long as the vendor means, whose clock is %s', async (_how, offsetMs) => {
-    stand = await openVendorStand();
-    stand.vendor.clockOffsetMs = offsetMs;
-    stand.vendor.lifeSeconds = 1_000;
-    stand.vendor.patch = withoutLifetime;
-    const agent = stand.browser();
+  ])('is refreshed at its expiry when the vendor clock is %s', async (_how, offsetMs) => {
+    fixture = await openVendorFixture();
+    fixture.vendor.clockOffsetMs = offsetMs;
+    fixture.vendor.lifeSeconds = 1_000;
+    fixture.vendor.patch = withoutLifetime;
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.advance(700_000);
+    fixture.advance(700_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(0);
-    stand.advance(301_000);
+    fixture.advance(301_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
@@ -66,68 +70,71 @@ describe('a token with a timestamp alone', () => {
   it.each([
     ['seconds', (ms: number) => ms / 1000],
     ['milliseconds', (ms: number) => ms],
-    ['seconds in a text', (ms: number) => String(ms / 1000)],
-    ['a text without a zone, which is UTC', (ms: number) => new Date(ms).toISOString().replace('Z', '')],
-  ])('is read when that is written as %s', async (_how, write) => {
-    stand = await openVendorStand();
-    stand.vendor.lifeSeconds = 1_000;
-    stand.vendor.patch = (answer) => ({
-      ...withoutLifetime(answer),
-      tokenExpiration: write(Date.parse(String(answer['tokenExpiration']))),
+    ['seconds in a string', (ms: number) => String(ms / 1000)],
+    [
+      'a date string without a time zone, read as UTC',
+      (ms: number) => new Date(ms).toISOString().replace('Z', ''),
+    ],
+  ])('is read with the timestamp written as %s', async (_how, write) => {
+    fixture = await openVendorFixture();
+    fixture.vendor.lifeSeconds = 1_000;
+    fixture.vendor.patch = (response) => ({
+      ...withoutLifetime(response),
+      tokenExpiration: write(Date.parse(String(response['tokenExpiration']))),
     });
-    const agent = stand.browser();
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.advance(700_000);
+    fixture.advance(700_000);
     await agent.fetch('/api/one');
     expect(refreshes()).toBe(0);
-    stand.advance(301_000);
+    fixture.advance(301_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
 });
 
-describe('a refresh token with a timestamp', () => {
+describe('a vendor refresh token with an expiry timestamp', () => {
   it.each([0, DAY_MS, -DAY_MS])(
-    'ends the session with it, whatever the clock of the vendor says: %d ms (standards: A19)',
+    'ends the session at its expiry with the vendor clock off by %d ms (standards: A19)',
     async (offsetMs) => {
-      stand = await openVendorStand();
-      stand.vendor.clockOffsetMs = offsetMs;
-      stand.vendor.refreshLifeSeconds = 900;
-      const agent = stand.browser();
+      fixture = await openVendorFixture();
+      fixture.vendor.clockOffsetMs = offsetMs;
+      fixture.vendor.refreshLifeSeconds = 900;
+      const agent = fixture.browser();
       await postLogin(agent);
       const { expiresIn } = (await agent.fetch('/auth/session')).json() as { expiresIn: number };
       expect(expiresIn).toBeGreaterThan(890);
       expect(expiresIn).toBeLessThanOrEqual(900);
-      stand.advance(901_000);
+      fixture.advance(901_000);
       expect((await agent.fetch('/api/one')).status).toBe(401);
       expect(refreshes()).toBe(0);
     },
   );
 
-  it('lives on with the one that a refresh brings', async () => {
-    stand = await openVendorStand();
-    stand.vendor.refreshLifeSeconds = 900;
-    stand.vendor.lifeSeconds = 600;
-    const agent = stand.browser();
+  it('extends the session with the expiry of each new refresh token', async () => {
+    fixture = await openVendorFixture();
+    fixture.vendor.refreshLifeSeconds = 900;
+    fixture.vendor.lifeSeconds = 600;
+    const agent = fixture.browser();
     await postLogin(agent);
     for (let round = 0; round < 4; round += 1) {
-      stand.advance(700_000);
+      fixture.advance(700_000);
       expect((await agent.fetch('/api/one')).status).toBe(200);
     }
     expect(refreshes()).toBe(4);
   });
 });
 
-describe('a refresh', () => {
-  it('that is answered with the tokens of somebody else ends the session, and lets nobody use them', async () => {
-    stand = await openVendorStand();
-    const agent = stand.browser();
+describe('a refresh at the vendor', () => {
+  it('that returns the tokens of another user ends the session and no request uses the tokens', async () => {
+    fixture = await openVendorFixture();
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.vendor.patch = (answer) => ({ ...answer, user: { id: 'user-mallory' } });
-    stand.vendor.lifeSeconds = 600;
-    stand.advance(3_600_000 - 1);
+    fixture.vendor.patch = (response) => ({ ...response, user: { id: 'user-mallory' } });
+    fixture.vendor.lifeSeconds = 600;
+    fixture.advance(3_600_000 - 1);
     expect((await agent.fetch('/api/one')).status).toBe(401);
-    expect(stand.upstream.requests).toHaveLength(0);
+    expect(fixture.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -139,19 +146,21 @@ describe('a refresh', () => {
     [500, 'application/json', 503],
     [429, 'application/json', 503],
     [200, 'application/json', 503],
-  ])('answered %d as %s makes a call %d', async (status, type, expected) => {
-    stand = await openVendorStand({ config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } } });
-    const agent = stand.browser();
+  ])('that returns status %d with type %s gives the call status %d', async (status, type, expected) => {
+    fixture = await openVendorFixture({
+      config: { refresh: { retries: 0 }, session: { idleTimeout: '12h' } },
+    });
+    const agent = fixture.browser();
     await postLogin(agent);
-    stand.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
-    stand.advance(3_600_000);
-    const answer = await agent.fetch('/api/one');
-    expect(answer.status).toBe(expected);
+    fixture.vendor.server.fault = () => ({ status, headers: { 'content-type': type }, body: '{}' });
+    fixture.advance(3_600_000);
+    const response = await agent.fetch('/api/one');
+    expect(response.status).toBe(expected);
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: expected === 503 });
   });
 });
 
-describe('with any lifetime and any clock', () => {
+describe('a vendor with any token lifetime and any clock', () => {
   const PER_MINUTE = 5;
   const lifetime = fc.oneof(
     fc.constantFrom<unknown>(
@@ -179,7 +188,7 @@ describe('with any lifetime and any clock', () => {
     fc.integer({ min: -DAY_MS, max: DAY_MS }).map((ms) => new Date(Date.now() + ms).toISOString()),
   );
 
-  it('no session causes more refreshes in a minute than refresh.maxPerMinute, over all replicas', async () => {
+  it('causes at most refresh.maxPerMinute refreshes per session across replicas', async () => {
     redis = await startRedis();
     await fc.assert(
       fc.asyncProperty(
@@ -187,7 +196,7 @@ describe('with any lifetime and any clock', () => {
         end,
         fc.integer({ min: -DAY_MS, max: DAY_MS }),
         async (life, ends, offsetMs) => {
-          stand = await openVendorStand({
+          fixture = await openVendorFixture({
             store: redis?.url ?? '',
             config: {
               refresh: { maxPerMinute: PER_MINUTE },
@@ -195,18 +204,22 @@ describe('with any lifetime and any clock', () => {
             },
           });
           try {
-            stand.vendor.clockOffsetMs = offsetMs;
-            stand.vendor.lifeSeconds = 3;
-            stand.vendor.patch = (answer) => ({ ...answer, tokenLifetime: life, tokenExpiration: ends });
-            const first = stand.browser();
+            fixture.vendor.clockOffsetMs = offsetMs;
+            fixture.vendor.lifeSeconds = 3;
+            fixture.vendor.patch = (response) => ({
+              ...response,
+              tokenLifetime: life,
+              tokenExpiration: ends,
+            });
+            const first = fixture.browser();
             expect((await postLogin(first)).status).toBe(204);
-            const second = stand.browser(await stand.replica());
+            const second = fixture.browser(await fixture.replica());
             for (const { line } of first.cookies.lines) second.setCookie(line);
             for (let elapsedMs = 0; elapsedMs < 90_000; elapsedMs += 1_500) {
               await Promise.all([first, second].map((agent) => agent.fetch('/api/one')));
-              stand.advance(1_500);
+              fixture.advance(1_500);
             }
-            const times = stand.vendor.server.requests
+            const times = fixture.vendor.server.requests
               .filter(({ path }) => path === '/auth/refresh')
               .map(({ atMs }) => atMs);
             for (const [at, time] of times.entries()) {
@@ -214,7 +227,7 @@ describe('with any lifetime and any clock', () => {
               expect(inMinute.length).toBeLessThanOrEqual(PER_MINUTE);
             }
           } finally {
-            await stand.close();
+            await fixture.close();
           }
         },
       ),

@@ -8,18 +8,18 @@ import { parseConfig } from '../../../src/provider/read-config.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../src/proxy/upstream/pools.ts';
 import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
-import { inTurn, status } from '../../../testkit/upstream/behaviours.ts';
+import { inSequence, status } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream, slowBody } from '../../../testkit/upstream/streams.ts';
 import { minimal } from '../../unit/config/sample.ts';
 import { selfSigned } from './self-signed.ts';
-import { type Stage, answering, codeOf, openStage } from './fixture.ts';
+import { type Fixture, answering, codeOf, openFixture } from './fixture.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' } },
       { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
@@ -35,11 +35,11 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  stage.reset();
-  stage.raw.received.length = 0;
+  fixture.reset();
+  fixture.raw.received.length = 0;
 });
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
 /** Answers every request on a connection, however many come. */
 const answerAll = (socket: Socket) => {
@@ -49,75 +49,76 @@ const answerAll = (socket: Socket) => {
 /** Takes the one connection that `/single` has, with a stream. */
 async function takeTheOnly() {
   const stream = controlledStream();
-  stage.upstream.respond(stream.behaviour);
-  const first = await stage.open();
-  first.write(stage.head('GET /single/events HTTP/1.1'));
+  fixture.upstream.respond(stream.behaviour);
+  const first = await fixture.open();
+  first.write(fixture.head('GET /single/events HTTP/1.1'));
   await stream.opened;
-  stage.received();
-  stage.upstream.respond(answering({}));
+  fixture.received();
+  fixture.upstream.respond(answering({}));
   return { first, stream };
 }
 
 describe('the connections to an upstream', () => {
-  it('are no more than configured: further requests wait for one', async () => {
-    stage.raw.attend = answerAll;
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, (_, at) => stage.send(`GET /few/${at} HTTP/1.1`)),
+  it('are limited to the configured number and further requests wait for one', async () => {
+    fixture.raw.attend = answerAll;
+    const responses = await Promise.all(
+      Array.from({ length: 10 }, (_, at) => fixture.send(`GET /few/${at} HTTP/1.1`)),
     );
-    expect(answers.map(({ body }) => body.toString())).toEqual(answers.map(() => 'ok'));
-    expect(stage.raw.received).toHaveLength(2);
+    expect(responses.map(({ body }) => body.toString())).toEqual(responses.map(() => 'ok'));
+    expect(fixture.raw.received).toHaveLength(2);
   });
 
-  it('are waited for as long as for an answer: then it is 504, and nothing has been sent (standards: F22)', async () => {
+  it('that are all in use delay a request until the response timeout, which gives 504 and sends nothing (standards: F22)', async () => {
     const { first, stream } = await takeTheOnly();
     const body = Buffer.alloc(100_000, 'x');
-    const answers = await Promise.all([
-      stage.send('GET /single/one HTTP/1.1'),
-      stage.send('POST /single/two HTTP/1.1', [`Content-Length: ${body.length}`], body),
+    const responses = await Promise.all([
+      fixture.send('GET /single/one HTTP/1.1'),
+      fixture.send('POST /single/two HTTP/1.1', [`Content-Length: ${body.length}`], body),
     ]);
-    for (const answer of answers) expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
-    expect(stage.upstream.requests).toEqual([]);
+    for (const response of responses)
+      expect([response.status, codeOf(response)]).toEqual([504, 'upstream_timeout']);
+    expect(fixture.upstream.requests).toEqual([]);
 
-    const waiting = stage.send('GET /single/three HTTP/1.1');
+    const waiting = fixture.send('GET /single/three HTTP/1.1');
     await stream.end();
     await first.readUntil('0\r\n\r\n');
     first.close();
     expect((await waiting).status).toBe(200);
-    expect(stage.received().target).toBe('/single/three');
+    expect(fixture.received().target).toBe('/single/three');
   });
 
-  it('are enough by one for a call that is made once more with another token', async () => {
+  it('need only one for a call and its replay with another token', async () => {
     const refused = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }, 'no');
-    stage.upstream.respond(inTurn(refused, answering({})));
-    expect((await stage.send('GET /single/one HTTP/1.1')).status).toBe(200);
+    fixture.upstream.respond(inSequence(refused, answering({})));
+    expect((await fixture.send('GET /single/one HTTP/1.1')).status).toBe(200);
   });
 
-  it('are not waited for by those who have gone', async () => {
+  it('are not assigned to requests whose client has disconnected', async () => {
     const { first } = await takeTheOnly();
-    const gone = await stage.open();
-    gone.write(stage.head('GET /single/gone HTTP/1.1'));
+    const gone = await fixture.open();
+    gone.write(fixture.head('GET /single/gone HTTP/1.1'));
     await sleep(50);
     gone.close();
-    await expect.poll(() => stage.gateway.logs()).toContain('"path":"/single/gone"');
+    await expect.poll(() => fixture.gateway.logs()).toContain('"path":"/single/gone"');
     first.close();
     for (const path of ['/single/one', '/single/two'])
-      expect((await stage.send(`GET ${path} HTTP/1.1`)).status).toBe(200);
-    expect(stage.upstream.requests.map(({ target }) => target)).toEqual(['/single/one', '/single/two']);
+      expect((await fixture.send(`GET ${path} HTTP/1.1`)).status).toBe(200);
+    expect(fixture.upstream.requests.map(({ target }) => target)).toEqual(['/single/one', '/single/two']);
   });
 
-  it('are closed when they have been idle for as long as configured', async () => {
+  it('are closed after the configured idle time', async () => {
     const closed = Promise.withResolvers<void>();
-    stage.raw.attend = (socket) => {
+    fixture.raw.attend = (socket) => {
       socket.once('end', () => closed.resolve());
       answerAll(socket);
     };
-    await stage.send('GET /brief/one HTTP/1.1');
+    await fixture.send('GET /brief/one HTTP/1.1');
     await closed.promise;
-    await stage.send('GET /brief/two HTTP/1.1');
-    expect(stage.raw.received).toHaveLength(2);
+    await fixture.send('GET /brief/two HTTP/1.1');
+    expect(fixture.raw.received).toHaveLength(2);
   });
 
-  it('are replaced when they have been used for as long as configured, and follow a name that has moved', async () => {
+  it('are replaced after the configured age and then follow a DNS change', async () => {
     const answerAs = (name: string) =>
       createServer((_request, response) => response.end(name)).on('error', (error) => {
         throw error;
@@ -153,35 +154,35 @@ describe('the connections to an upstream', () => {
     second.close();
   });
 
-  it('are kept and used again, also after an error of the upstream', async () => {
-    stage.raw.attend = answerAll;
+  it('are reused for further requests', async () => {
+    fixture.raw.attend = answerAll;
     for (let call = 0; call < 5; call += 1) {
-      expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
+      expect((await fixture.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
     }
-    expect(stage.raw.received).toHaveLength(1);
+    expect(fixture.raw.received).toHaveLength(1);
   });
 
-  it('may be closed by the upstream while they are idle, which no client notices', async () => {
-    await stage.raw.stop();
-    await stage.raw.start();
-    stage.raw.attend = async (socket, head) => {
+  it('can be closed by the upstream while idle without a failed request', async () => {
+    await fixture.raw.stop();
+    await fixture.raw.start();
+    fixture.raw.attend = async (socket, head) => {
       await head;
       socket.write(OK);
       await sleep(20);
       socket.end();
     };
     for (const method of ['GET', 'POST', 'GET', 'POST']) {
-      const answer = await stage.send(`${method} /raw/one HTTP/1.1`, ['Content-Length: 0']);
-      expect([answer.status, answer.body.toString()]).toEqual([200, 'ok']);
+      const response = await fixture.send(`${method} /raw/one HTTP/1.1`, ['Content-Length: 0']);
+      expect([response.status, response.body.toString()]).toEqual([200, 'ok']);
       await sleep(40);
     }
   });
 
-  it('may be closed just when the next request is sent: what may be sent twice is', async () => {
-    await stage.raw.stop();
-    await stage.raw.start();
+  it('can be closed while the next request is sent, which is then sent again if repeatable', async () => {
+    await fixture.raw.stop();
+    await fixture.raw.start();
     let connections = 0;
-    stage.raw.attend = (socket) => {
+    fixture.raw.attend = (socket) => {
       connections += 1;
       let requests = 0;
       // The first connection answers once, and then ends by a reset at the next request.
@@ -191,124 +192,124 @@ describe('the connections to an upstream', () => {
         else socket.write(OK);
       });
     };
-    expect((await stage.send('GET /raw/one HTTP/1.1')).status).toBe(200);
-    expect((await stage.send('PUT /raw/one HTTP/1.1', ['Content-Length: 4'], 'body')).body.toString()).toBe(
+    expect((await fixture.send('GET /raw/one HTTP/1.1')).status).toBe(200);
+    expect((await fixture.send('PUT /raw/one HTTP/1.1', ['Content-Length: 4'], 'body')).body.toString()).toBe(
       'ok',
     );
     expect(connections).toBe(2);
-    expect(stage.raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
+    expect(fixture.raw.received[1]?.toString()).toMatch(/^PUT \/raw\/one HTTP\/1.1\r\n[\s\S]*\r\n\r\nbody$/);
   });
 
-  it('never carry a request twice that may have been acted on', async () => {
-    await stage.raw.stop();
-    await stage.raw.start();
-    stage.raw.attend = async (socket, head) => {
+  it('never carry a non-repeatable request twice', async () => {
+    await fixture.raw.stop();
+    await fixture.raw.start();
+    fixture.raw.attend = async (socket, head) => {
       await head;
       socket.resetAndDestroy();
     };
-    const answer = await stage.send('POST /raw/one HTTP/1.1', ['Content-Length: 4'], 'body');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
-    expect(stage.raw.received).toHaveLength(1);
+    const response = await fixture.send('POST /raw/one HTTP/1.1', ['Content-Length: 4'], 'body');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
+    expect(fixture.raw.received).toHaveLength(1);
   });
 });
 
-describe('an upstream that does not speak HTTP as it should', () => {
+describe('an upstream that violates HTTP', () => {
   const manyFields = Array.from({ length: 2000 }, (_, at) => `X-Field-${at}: ${'v'.repeat(40)}`).join('\r\n');
 
   it.each([
-    ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
-    ['HTTP/0.9', '<html>hello</html>\r\n\r\n'],
-    ['no status', 'HTTP/1.1 OK\r\n\r\n'],
-    ['a status of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
-    ['a status under 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
-    ['a status of zeros', 'HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['something other than HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+    ['an HTTP/0.9 response', '<html>hello</html>\r\n\r\n'],
+    ['no status code', 'HTTP/1.1 OK\r\n\r\n'],
+    ['a status code of two digits', 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['a status code below 100', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['the status code 000', 'HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n'],
     ['a space before the colon', 'HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL in a field', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'],
     [
       'a bare CR in a field',
       'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: coatcheck=evil\r\nContent-Length: 0\r\n\r\n',
     ],
-    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
-    ['a length that is none', 'HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok'],
-    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
+    ['two Content-Length fields', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    ['an invalid Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok'],
+    ['a negative Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
     [
-      'a length and chunks',
+      'Content-Length and chunked',
       'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
-    ['too large a head', `HTTP/1.1 200 OK\r\n${manyFields}\r\n\r\n`],
+    ['a header section that is too large', `HTTP/1.1 200 OK\r\n${manyFields}\r\n\r\n`],
     [
-      'an upgrade nobody asked for',
+      'an unrequested upgrade',
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: evil\r\n\r\n',
     ],
+  ])('causes a 502 when it sends %s and the next request succeeds (standards: F21)', async (_what, bytes) => {
+    fixture.raw.attend = async (socket, head) => {
+      await head;
+      socket.write(Buffer.from(bytes, 'latin1'));
+      await sleep(5);
+      socket.end();
+    };
+    const response = await fixture.send('GET /raw/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
+    expect(fixture.raw.received).toHaveLength(1);
+    const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
+    const other = await fixture.send('POST /raw/one HTTP/1.1', fields, '0\r\nX-Sum: 1\r\n\r\n');
+    expect([other.status, codeOf(other)]).toEqual([502, 'upstream_invalid_response']);
+    expect(fixture.raw.received).toHaveLength(2);
+    await cleanAfter();
+  });
+
+  it.each([
+    ['an invalid chunk size', 'xyz\r\nok\r\n0\r\n\r\n'],
+    ['chunks without CR LF', '2\r\nokHTTP/1.1 200 OK\r\n'],
+    ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
+    ['a chunk size that is too large', 'ffffffffffffffffff\r\nok\r\n'],
   ])(
-    'gives 502 when it answers with %s, and the next request is clean (standards: F21)',
-    async (_what, bytes) => {
-      stage.raw.attend = async (socket, head) => {
+    'causes a truncated response when its body has %s and the next request succeeds',
+    async (_what, body) => {
+      fixture.raw.attend = async (socket, head) => {
         await head;
-        socket.write(Buffer.from(bytes, 'latin1'));
-        await sleep(5);
-        socket.end();
+        socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
       };
-      const answer = await stage.send('GET /raw/one HTTP/1.1');
-      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_invalid_response']);
-      expect(stage.raw.received).toHaveLength(1);
-      const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
-      const other = await stage.send('POST /raw/one HTTP/1.1', fields, '0\r\nX-Sum: 1\r\n\r\n');
-      expect([other.status, codeOf(other)]).toEqual([502, 'upstream_invalid_response']);
-      expect(stage.raw.received).toHaveLength(2);
+      const connection = await fixture.open();
+      connection.write(fixture.head('GET /raw/one HTTP/1.1'));
+      await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
+      connection.close();
       await cleanAfter();
     },
   );
 
-  it.each([
-    ['a chunk size that is none', 'xyz\r\nok\r\n0\r\n\r\n'],
-    ['chunks without their ends', '2\r\nokHTTP/1.1 200 OK\r\n'],
-    ['a negative chunk size', '-2\r\nok\r\n0\r\n\r\n'],
-    ['a chunk size beyond all bounds', 'ffffffffffffffffff\r\nok\r\n'],
-  ])('gives a truncated answer when its body has %s, and the next request is clean', async (_what, body) => {
-    stage.raw.attend = async (socket, head) => {
-      await head;
-      socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n${body}`);
-    };
-    const connection = await stage.open();
-    connection.write(stage.head('GET /raw/one HTTP/1.1'));
-    await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
-    connection.close();
-    await cleanAfter();
-  });
-
-  it('never mixes what it sends too much into the answer to another request (standards: F21)', async () => {
-    stage.raw.attend = async (socket, head) => {
+  it('never causes excess bytes to appear in the response to another request (standards: F21)', async () => {
+    fixture.raw.attend = async (socket, head) => {
       await head;
       socket.write(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
     };
-    expect((await stage.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
+    expect((await fixture.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
     await cleanAfter();
   });
 
   async function cleanAfter(): Promise<void> {
-    stage.raw.attend = answerAll;
+    fixture.raw.attend = answerAll;
     for (let call = 0; call < 2; call += 1) {
-      const victim = await stage.send('GET /raw/two HTTP/1.1');
+      const victim = await fixture.send('GET /raw/two HTTP/1.1');
       expect([victim.status, victim.body.toString()]).toEqual([200, 'ok']);
     }
-    await stage.raw.stop();
-    await stage.raw.start();
+    await fixture.raw.stop();
+    await fixture.raw.start();
   }
 });
 
-describe('an upstream that is away', () => {
-  it('gives 502 without a word about where it is, and service when it is back', async () => {
-    await stage.upstream.stop();
-    const answer = await stage.send('GET /api/one HTTP/1.1');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
-    expect(answer.body.toString()).not.toContain(`${stage.upstream.port}`);
-    expect(answer.header('content-type')).toBe('application/problem+json');
-    await stage.upstream.start();
-    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
+describe('an upstream that is down', () => {
+  it('causes a 502 that does not reveal its address and serves requests again after recovery', async () => {
+    await fixture.upstream.stop();
+    const response = await fixture.send('GET /api/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
+    expect(response.body.toString()).not.toContain(`${fixture.upstream.port}`);
+    expect(response.header('content-type')).toBe('application/problem+json');
+    await fixture.upstream.start();
+    expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(200);
   });
 
-  it('gives 502 when its certificate is not to be trusted, and gets no byte of the request (standards: F30)', async () => {
+  it('causes a 502 when its certificate is untrusted and receives no byte of the request (standards: F30)', async () => {
     const seen: Buffer[] = [];
     const server = createTlsServer(
       selfSigned,
@@ -316,13 +317,13 @@ describe('an upstream that is away', () => {
     );
     server.on('tlsClientError', () => undefined);
     const listener = await listenOnLoopback(server);
-    const other = await openStage({
+    const other = await openFixture({
       routes: [{ path: '/tls', upstream: `https://127.0.0.1:${listener.port}` }],
     });
     for (const fields of [['Content-Length: 4'], ['Transfer-Encoding: chunked', 'Trailer: X-Sum']]) {
       const body = fields.length === 1 ? 'body' : '4\r\nbody\r\n0\r\n\r\n';
-      const answer = await other.send('POST /tls/one HTTP/1.1', fields, body);
-      expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+      const response = await other.send('POST /tls/one HTTP/1.1', fields, body);
+      expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     }
     expect(seen).toEqual([]);
     await other.close();
@@ -330,63 +331,63 @@ describe('an upstream that is away', () => {
   });
 });
 
-describe('the limits of time', () => {
-  it('give 504 when no answer begins in time', async () => {
-    stage.upstream.respond(() => undefined);
+describe('the timeouts of a route', () => {
+  it('cause a 504 when no response begins in time', async () => {
+    fixture.upstream.respond(() => undefined);
     for (const [fields, body] of [
       [[], ''],
       [['Content-Length: 4'], 'body'],
       [['Transfer-Encoding: chunked', 'Trailer: X-Sum'], '4\r\nbody\r\n0\r\nX-Sum: 4\r\n\r\n'],
     ] as const) {
-      const answer = await stage.send('POST /hasty/one HTTP/1.1', fields, body);
-      expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
-      await stage.received().over;
+      const response = await fixture.send('POST /hasty/one HTTP/1.1', fields, body);
+      expect([response.status, codeOf(response)]).toEqual([504, 'upstream_timeout']);
+      await fixture.received().over;
     }
   });
 
-  it('do not cut an upload that takes longer, as long as bytes flow', async () => {
-    const connection = await stage.open();
-    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 1000'));
+  it('do not end a slow upload while bytes arrive', async () => {
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /hasty/one HTTP/1.1', 'Content-Length: 1000'));
     for (let sent = 0; sent < 10; sent += 1) {
       await sleep(80);
       connection.write('x'.repeat(100));
     }
     expect((await connection.readResponse('POST')).status).toBe(200);
-    expect(stage.received().bodyBytes).toBe(1_000);
+    expect(fixture.received().bodyBytes).toBe(1_000);
     connection.close();
   });
 
-  it('cut an upload that stands still, small or large, and cancel the call', async () => {
+  it('end a stalled upload, small or large, and cancel the upstream call', async () => {
     for (const path of ['/hasty/one', '/hasty-raw/one']) {
-      const connection = await stage.open();
-      connection.write(stage.head(`POST ${path} HTTP/1.1`, 'Content-Length: 10') + 'xx');
+      const connection = await fixture.open();
+      connection.write(fixture.head(`POST ${path} HTTP/1.1`, 'Content-Length: 10') + 'xx');
       await connection.ended;
       expect(connection.pending().toString()).toBe('');
     }
-    const request = stage.received();
+    const request = fixture.received();
     await request.over;
     expect(request.aborted).toBe(true);
-    expect(stage.raw.received).toEqual([]);
+    expect(fixture.raw.received).toEqual([]);
   });
 
-  it('cut an upload that only drips, and cancel the call (standards: F22)', async () => {
-    const before = stage.upstream.requests.length;
-    const connection = await stage.open();
-    connection.write(stage.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
+  it('end an upload that is too slow and cancel the upstream call (standards: F22)', async () => {
+    const before = fixture.upstream.requests.length;
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
     // Never still for as long as it may be, and far from what it must bring in that time.
     const drip = setInterval(() => connection.write('x'), 50);
     await connection.ended;
     clearInterval(drip);
     expect(connection.pending().toString()).toBe('');
     await expect
-      .poll(() => stage.upstream.requests.slice(before).map(({ aborted }) => aborted))
+      .poll(() => fixture.upstream.requests.slice(before).map(({ aborted }) => aborted))
       .toEqual([true]);
   });
 
-  it('do not blame the client for an upstream that does not take its upload', async () => {
-    stage.raw.attend = (socket) => void socket.pause();
-    const connection = await stage.open();
-    connection.write(stage.head('POST /hasty-raw/one HTTP/1.1', `Content-Length: ${160 * 1024 * 1024}`));
+  it('cause a 504 when the upstream stops reading the upload', async () => {
+    fixture.raw.attend = (socket) => void socket.pause();
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /hasty-raw/one HTTP/1.1', `Content-Length: ${160 * 1024 * 1024}`));
     const block = Buffer.alloc(1024 * 1024, 'x');
     let stopped = false;
     void (async () => {
@@ -394,51 +395,51 @@ describe('the limits of time', () => {
         if (!connection.socket.write(block)) await once(connection.socket, 'drain');
       }
     })().catch(() => undefined);
-    const answer = await connection.readResponse('POST');
+    const response = await connection.readResponse('POST');
     stopped = true;
-    expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
+    expect([response.status, codeOf(response)]).toEqual([504, 'upstream_timeout']);
     connection.close();
   });
 
-  it('cut an answer that stands still', async () => {
-    stage.upstream.respond((_request, response) => void response.write('begun'));
-    const connection = await stage.open();
-    connection.write(stage.head('GET /hasty/one HTTP/1.1'));
+  it('end a stalled response', async () => {
+    fixture.upstream.respond((_request, response) => void response.write('begun'));
+    const connection = await fixture.open();
+    connection.write(fixture.head('GET /hasty/one HTTP/1.1'));
     await expect(connection.readResponse()).rejects.toThrow('the connection ended before a whole response');
-    await stage.received().over;
+    await fixture.received().over;
     connection.close();
   });
 
-  it('cut a client that has stopped reading, and cancel the call', async () => {
-    stage.upstream.respond(async (_request, response) => {
+  it('end the connection of a client that stops reading and cancel the upstream call', async () => {
+    fixture.upstream.respond(async (_request, response) => {
       const block = Buffer.alloc(1024 * 1024, 'x');
       while (!response.destroyed)
         if (!response.write(block)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
     });
-    const connection = await stage.open();
+    const connection = await fixture.open();
     connection.socket.pause();
-    connection.write(stage.head('GET /hasty/one HTTP/1.1'));
-    await expect.poll(() => stage.upstream.requests.length).toBe(1);
-    const request = stage.received();
+    connection.write(fixture.head('GET /hasty/one HTTP/1.1'));
+    await expect.poll(() => fixture.upstream.requests.length).toBe(1);
+    const request = fixture.received();
     await request.over;
     expect(request.aborted).toBe(true);
     connection.close();
   });
 
-  it('do not cut a slow answer as long as bytes flow, nor any with `idle: 0s`', async () => {
-    stage.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 100));
-    expect((await stage.send('GET /hasty/one HTTP/1.1')).body.toString()).toBe('abcdef');
-    stage.upstream.respond(slowBody(['a', 'b'], 600));
-    expect((await stage.send('GET /endless/one HTTP/1.1')).body.toString()).toBe('ab');
+  it('do not end a slow response while bytes arrive, or any response with `idle: 0s`', async () => {
+    fixture.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 100));
+    expect((await fixture.send('GET /hasty/one HTTP/1.1')).body.toString()).toBe('abcdef');
+    fixture.upstream.respond(slowBody(['a', 'b'], 600));
+    expect((await fixture.send('GET /endless/one HTTP/1.1')).body.toString()).toBe('ab');
   });
 
-  it('leave the kept connection of a client alone afterwards', async () => {
-    const connection = await stage.open();
-    connection.write(stage.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
+  it('do not end the keep-alive connection of a client after a completed request', async () => {
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
     expect((await connection.readResponse('POST')).status).toBe(200);
     await sleep(500);
-    stage.upstream.respond(answering({}));
-    connection.write(stage.head('GET /api/two HTTP/1.1'));
+    fixture.upstream.respond(answering({}));
+    connection.write(fixture.head('GET /api/two HTTP/1.1'));
     expect((await connection.readResponse()).body.toString()).toBe('ok');
     connection.close();
   });

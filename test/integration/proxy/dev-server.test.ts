@@ -5,39 +5,39 @@ import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../../testkit/upstream/streams.ts';
 import { UPGRADE } from './handshake.ts';
-import { type Stage, answering, codeOf, namesOf, openStage, sha256 } from './fixture.ts';
+import { type Fixture, answering, codeOf, namesOf, openFixture, sha256 } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 /** In the place of the development server. */
 let devServer: Upstream;
 /** One whose development server is away. */
-let away: Stage;
+let away: Fixture;
 
 beforeAll(async () => {
   devServer = await startUpstream();
-  stage = await openStage({ config: { spa: { devServer: devServer.url } } });
+  fixture = await openFixture({ config: { spa: { devServer: devServer.url } } });
 });
 
 beforeEach(() => {
-  stage.reset();
+  fixture.reset();
   devServer.requests.length = 0;
   devServer.upgrades.length = 0;
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await devServer.close();
 });
 
 describe('a request to the development server', () => {
-  it('has its path and headers, and neither the session cookie nor another credential', async () => {
-    const answer = await stage.send('GET /src/main.ts?t=1 HTTP/1.1', [
+  it('carries its path and header fields but no session cookie or other credential', async () => {
+    const response = await fixture.send('GET /src/main.ts?t=1 HTTP/1.1', [
       'Authorization: Bearer attacker',
       'Proxy-Authorization: Basic YTpi',
       'Accept: text/html',
       'If-None-Match: "1"',
     ]);
-    expect(answer.status).toBe(200);
+    expect(response.status).toBe(200);
     const [request] = devServer.requests;
     expect(request?.target).toBe('/src/main.ts?t=1');
     expect(request?.header('host')).toBe(new URL(devServer.url).host);
@@ -45,13 +45,13 @@ describe('a request to the development server', () => {
     expect(request?.header('if-none-match')).toBe('"1"');
     const names = namesOf(request?.headers ?? []);
     for (const name of ['cookie', 'authorization', 'proxy-authorization']) expect(names).not.toContain(name);
-    expect(JSON.stringify(request?.headers)).not.toContain(stage.ticket);
+    expect(JSON.stringify(request?.headers)).not.toContain(fixture.ticket);
   });
 
-  it('has its body, and none of the credentials, also with Expect', async () => {
-    const connection = await stage.open();
+  it('with Expect carries its body but no credential', async () => {
+    const connection = await fixture.open();
     const fields = ['Expect: 100-continue', 'Content-Length: 4', 'Authorization: Bearer attacker'];
-    connection.write(stage.head('POST /__open-in-editor HTTP/1.1', ...fields));
+    connection.write(fixture.head('POST /__open-in-editor HTTP/1.1', ...fields));
     await connection.readUntil('HTTP/1.1 100 Continue\r\n\r\n');
     connection.write('body');
     expect((await connection.readResponse('POST')).status).toBe(200);
@@ -61,22 +61,22 @@ describe('a request to the development server', () => {
     connection.close();
   });
 
-  it('is answered with what it says, compressed, large, an error or a redirect', async () => {
+  it('gets the response of the development server unchanged', async () => {
     devServer.respond(
       answering({ 'content-type': 'text/html', 'cache-control': 'no-cache', etag: 'W/"1"' }, 404),
     );
-    const missing = await stage.send('GET /missing HTTP/1.1');
+    const missing = await fixture.send('GET /missing HTTP/1.1');
     expect([missing.status, missing.header('etag'), missing.body.toString()]).toEqual([404, 'W/"1"', 'ok']);
 
     devServer.respond(answering({ location: '/base/' }, 302));
-    expect((await stage.send('GET / HTTP/1.1')).header('location')).toBe('/base/');
+    expect((await fixture.send('GET / HTTP/1.1')).header('location')).toBe('/base/');
 
     devServer.respond(largeBody(5_000_000).behaviour);
-    expect((await stage.send('GET /large.js HTTP/1.1')).body).toHaveLength(5_000_000);
+    expect((await fixture.send('GET /large.js HTTP/1.1')).body).toHaveLength(5_000_000);
   });
 
-  it('is cut off when it is an event stream and the gateway stops', async () => {
-    const other = await openStage({ config: { spa: { devServer: devServer.url } } });
+  it('for an event stream is cut off when the gateway stops', async () => {
+    const other = await openFixture({ config: { spa: { devServer: devServer.url } } });
     const stream = controlledStream();
     devServer.respond(stream.behaviour);
     void stream.write(': hello\n\n');
@@ -87,18 +87,19 @@ describe('a request to the development server', () => {
     await other.close();
   });
 
-  it('is one that no route and no endpoint of the gateway takes, and whose path is in order', async () => {
-    for (const path of ['/api/one', '/auth/session', '/public/one']) await stage.send(`GET ${path} HTTP/1.1`);
+  it('is forwarded only for a valid path outside the routes and endpoints of the gateway', async () => {
+    for (const path of ['/api/one', '/auth/session', '/public/one'])
+      await fixture.send(`GET ${path} HTTP/1.1`);
     for (const path of ['/../x', '/%2e%2e/x', '//evil.example/x', '/a\\b', 'http://evil.example/']) {
-      expect((await stage.send(`GET ${path} HTTP/1.1`)).status).toBe(400);
+      expect((await fixture.send(`GET ${path} HTTP/1.1`)).status).toBe(400);
     }
     expect(devServer.requests).toEqual([]);
   });
 });
 
-describe('the socket of the development server', () => {
-  it('passes for a page of the own origin, without the session cookie', async () => {
-    const socket = await stage.agent.websocket('/?token=hot', { protocols: ['vite-hmr'] });
+describe('a WebSocket to the development server', () => {
+  it('opens for a page of the same origin without the session cookie', async () => {
+    const socket = await fixture.agent.websocket('/?token=hot', { protocols: ['vite-hmr'] });
     expect(socket.protocol).toBe('vite-hmr');
     socket.send('ping');
     expect(await socket.next()).toBe('ping');
@@ -110,8 +111,8 @@ describe('the socket of the development server', () => {
     await socket.closed;
   });
 
-  it('is closed with 1001 when the gateway stops, also one that opens at that moment', async () => {
-    const other = await openStage({ config: { spa: { devServer: devServer.url } } });
+  it('closes with 1001 when the gateway stops, including one that opens while it stops', async () => {
+    const other = await openFixture({ config: { spa: { devServer: devServer.url } } });
     const before = await other.agent.websocket('/');
     other.gateway.gateway.drain();
     expect((await before.closed).code).toBe(1001);
@@ -120,45 +121,45 @@ describe('the socket of the development server', () => {
     await other.close();
   });
 
-  it('is in the log with what it was answered, like every request', async () => {
+  it('is logged like every request with its status', async () => {
     const answered = async (status: number) => {
       const lines = () =>
-        stage.gateway
+        fixture.gateway
           .logs()
           .split('\n')
           .filter((line) => line.includes('"path":"/hot"'));
       await expect.poll(() => lines().length).toBe(1);
       expect(JSON.parse(lines()[0] ?? '')).toMatchObject({ msg: 'request', route: 'spa', status });
     };
-    const socket = await stage.agent.websocket('/hot?token=canary');
+    const socket = await fixture.agent.websocket('/hot?token=canary');
     await answered(101);
-    expect(stage.gateway.logs()).not.toContain('canary');
+    expect(fixture.gateway.logs()).not.toContain('canary');
     socket.close();
     await socket.closed;
   });
 
   it.each(['https://evil.example', 'null', undefined])(
-    'is refused to the Origin %s, before anything is dialled (standards: F24)',
+    'is rejected for the Origin %s before the gateway connects (standards: F24)',
     async (origin) => {
       const fields = origin === undefined ? [] : [`Origin: ${origin}`];
-      const answer = await stage.send('GET / HTTP/1.1', [...fields, ...UPGRADE]);
-      expect([answer.status, codeOf(answer)]).toEqual([403, 'origin_rejected']);
+      const response = await fixture.send('GET / HTTP/1.1', [...fields, ...UPGRADE]);
+      expect([response.status, codeOf(response)]).toEqual([403, 'origin_rejected']);
       expect(devServer.upgrades).toEqual([]);
     },
   );
 
-  it('is refused for another protocol and for a path out of order', async () => {
-    const own = `Origin: ${stage.gateway.url}`;
+  it('is rejected for another protocol and for an invalid path', async () => {
+    const own = `Origin: ${fixture.gateway.url}`;
     for (const path of ['/../x', '//evil.example/', '/%2e%2e/']) {
-      expect((await stage.send(`GET ${path} HTTP/1.1`, [own, ...UPGRADE])).status).toBe(400);
+      expect((await fixture.send(`GET ${path} HTTP/1.1`, [own, ...UPGRADE])).status).toBe(400);
     }
-    const h2c = await stage.send('GET / HTTP/1.1', [own, 'Connection: Upgrade', 'Upgrade: h2c']);
+    const h2c = await fixture.send('GET / HTTP/1.1', [own, 'Connection: Upgrade', 'Upgrade: h2c']);
     expect(h2c.status).toBe(400);
     expect(devServer.upgrades).toEqual([]);
   });
 });
 
-it('ends a socket that is open when the development server goes, without a word in the middle of it', async () => {
+it('a WebSocket to a development server that disconnects ends without additional bytes', async () => {
   const raw = await startRawUpstream(async (socket, head) => {
     const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(await head)?.[1];
     if (key === undefined) return void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
@@ -169,7 +170,7 @@ it('ends a socket that is open when the development server goes, without a word 
     setImmediate(() => socket.resetAndDestroy());
     return undefined;
   });
-  const other = await openStage({ config: { spa: { devServer: raw.url } } });
+  const other = await openFixture({ config: { spa: { devServer: raw.url } } });
   const connection = await other.open();
   connection.write(other.head('GET / HTTP/1.1', `Origin: ${other.gateway.url}`, ...UPGRADE));
   await connection.readUntil('\r\n\r\n');
@@ -180,7 +181,7 @@ it('ends a socket that is open when the development server goes, without a word 
   await raw.close();
 });
 
-describe('a development server that is away', () => {
+describe('a development server that is down', () => {
   let raw: RawUpstream;
   let breaksOff = false;
 
@@ -190,7 +191,7 @@ describe('a development server that is away', () => {
       if (breaksOff) socket.resetAndDestroy();
       else socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     });
-    away = await openStage({ config: { spa: { devServer: raw.url } } });
+    away = await openFixture({ config: { spa: { devServer: raw.url } } });
     breaksOff = true;
   });
 
@@ -199,7 +200,7 @@ describe('a development server that is away', () => {
     await raw.close();
   });
 
-  it('gives 502 that says so, to pages and sockets, and does not touch the API', async () => {
+  it('causes a 502 that names it for pages and WebSockets and does not affect the API', async () => {
     const own = `Origin: ${away.gateway.url}`;
     for (const state of ['breaking off', 'gone']) {
       if (state === 'gone') await raw.stop();
@@ -207,9 +208,9 @@ describe('a development server that is away', () => {
         [[], ''],
         [['Content-Length: 4'], 'body'],
       ] as const) {
-        const answer = await away.send('POST /x HTTP/1.1', fields, body);
-        expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
-        expect(JSON.parse(answer.body.toString()).detail).toContain('development server');
+        const response = await away.send('POST /x HTTP/1.1', fields, body);
+        expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
+        expect(JSON.parse(response.body.toString()).detail).toContain('development server');
       }
       const socket = await away.send('GET / HTTP/1.1', [own, ...UPGRADE]);
       expect([socket.status, codeOf(socket)]).toEqual([502, 'upstream_unreachable']);
@@ -227,14 +228,14 @@ function lineOf(requestId: string): unknown {
   return line === undefined ? undefined : JSON.parse(line);
 }
 
-it('cuts an answer off that the development server does not finish', async () => {
+it('an incomplete response from the development server is cut off', async () => {
   const raw = await startRawUpstream(async (socket, head) => {
     const isWhole = !(await head).startsWith('GET /x ');
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${isWhole ? 4 : 1000}\r\n\r\npart`);
     if (isWhole) socket.end();
     else setImmediate(() => socket.resetAndDestroy());
   });
-  const other = await openStage({ config: { spa: { devServer: raw.url } } });
+  const other = await openFixture({ config: { spa: { devServer: raw.url } } });
   await expect(other.send('GET /x HTTP/1.1')).rejects.toThrow('the connection ended before a whole response');
   await other.close();
   await raw.close();

@@ -11,7 +11,7 @@ import type { UpstreamRequest } from '../../../testkit/upstream/request.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
 
 /** A gateway between a provider and an upstream, with a person signed in, for tests that speak HTTP byte by byte. */
-export type Stage = {
+export type Fixture = {
   readonly provider: FakeProvider;
   readonly upstream: Upstream;
   /** The upstream of the raw routes. */
@@ -44,7 +44,7 @@ export type Stage = {
 };
 
 /** What differs from the usual gateway. */
-export type StageOptions = {
+export type FixtureOptions = {
   /** Routes beside `/api`, `/optional`, `/public` and `/socket`, or in place of them; to the upstream where they name none. */
   routes?: Record<string, unknown>[];
   /** Further routes, to an upstream without any HTTP of its own. */
@@ -55,7 +55,7 @@ export type StageOptions = {
 };
 
 /** Starts all parts and signs in. */
-export async function openStage(options: StageOptions = {}): Promise<Stage> {
+export async function openFixture(options: FixtureOptions = {}): Promise<Fixture> {
   const [provider, upstream, raw] = await Promise.all([
     startFakeProvider(),
     startUpstream(),
@@ -136,17 +136,13 @@ function routesTo(
 }
 
 /** Makes the heads of requests that a page of this host sends, with this session cookie. */
-export function headsOf(host: string, ticket: string): Stage['head'] {
-  return (requestLine, ...fields) =>
-    [
-      requestLine,
-      `Host: ${host}`,
-      `Cookie: ${ticket}`,
-      'Sec-Fetch-Site: same-origin',
-      ...fields,
-      '',
-      '',
-    ].join('\r\n');
+export function headsOf(host: string, ticket: string): Fixture['head'] {
+  return (requestLine, ...fields) => anonymousHead(host, requestLine, `Cookie: ${ticket}`, ...fields);
+}
+
+/** The head of a request that a page of this host sends without a session. */
+export function anonymousHead(host: string, requestLine: string, ...fields: string[]): string {
+  return [requestLine, `Host: ${host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join('\r\n');
 }
 
 /** Answers 200 with `ok` and these fields. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
 /** A 401 that asks for another token, with what else stands in its head, and the body. */
 const refusal = (fields: readonly string[], body = '') =>
@@ -10,11 +10,18 @@ const refusal = (fields: readonly string[], body = '') =>
     '\r\n',
   );
 
+/** A response of the token endpoint that says nothing about the provider's health, and brings no token. */
+const NO_OTHER_TOKEN = {
+  status: 400,
+  body: { error: 'interaction_required' },
+  headers: { 'content-type': 'application/json' },
+};
+
 type End = (socket: Socket) => void;
 const finish: End = (socket) => void socket.end();
 const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 20);
 
-type Stand = { rig: TestGateway; raw: RawUpstream };
+type Stand = { testGateway: TestGateway; raw: RawUpstream };
 
 /** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
 async function openStand(bytes: string, end: End): Promise<Stand> {
@@ -24,74 +31,77 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
     socket.write(isRefused ? bytes : 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
     (isRefused ? end : finish)(socket);
   });
-  const rig = await openRig({ routes: [{ path: '/api', upstream: raw.url }] });
+  const testGateway = await openTestGateway({ routes: [{ path: '/api', upstream: raw.url }] });
   onTestFinished(async () => {
-    await rig.close();
+    await testGateway.close();
     await raw.close();
   });
-  await rig.agent.signIn();
-  return { rig, raw };
+  await testGateway.agent.signIn();
+  return { testGateway, raw };
 }
 
 /** Makes a call, and holds the renewal of its token until its refusal and what followed that must have come. */
-async function callWhileHeld({ rig }: Stand, method: string, body?: string) {
-  const gate = rig.provider.faults.hold('token');
-  const answer = rig.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });
+async function callWhileHeld({ testGateway }: Stand, method: string, body?: string) {
+  const gate = testGateway.provider.faults.hold('token');
+  const response = testGateway.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });
   await gate.waiting();
   await sleep(60);
   gate.release();
-  return answer;
+  return response;
 }
 
-describe('a refusal whose connection ends while it is decided on', () => {
+describe('an upstream 401 whose connection ends while the gateway refreshes the token', () => {
   it.each([
-    ['says that it has no body', ['Connection: close', 'Content-Length: 0'], '', finish],
-    ['says nothing of a body and has none', ['Connection: close'], '', finish],
-    ['ends with its connection', ['Connection: close'], 'no', finish],
+    ['has Content-Length 0', ['Connection: close', 'Content-Length: 0'], '', finish],
+    ['has no framing and no body', ['Connection: close'], '', finish],
+    ['has a body that ends with the connection', ['Connection: close'], 'no', finish],
     ['has a body of known length', ['Connection: close', 'Content-Length: 2'], 'no', finish],
-    ['ends unannounced, without a body', ['Content-Length: 0'], '', finish],
-    ['ends unannounced, with a body', ['Content-Length: 2'], 'no', finish],
-  ])('is the answer as it came when there is no other token and it %s', async (_what, fields, body, end) => {
-    const stand = await openStand(refusal(fields, body), end);
-    stand.rig.provider.faults.token = { status: 503, body: {} };
-    const answer = await callWhileHeld(stand, 'POST', 'body');
-    expect([answer.status, answer.text()]).toEqual([401, body]);
-    expect(answer.header('www-authenticate')).toBe('Bearer error="invalid_token"');
-    expect(stand.raw.received).toHaveLength(1);
-  });
+    ['has no body and its connection ends without notice', ['Content-Length: 0'], '', finish],
+    ['has a body and its connection ends without notice', ['Content-Length: 2'], 'no', finish],
+  ])(
+    'is forwarded unchanged when no other token is available and it %s',
+    async (_what, fields, body, end) => {
+      const fixture = await openStand(refusal(fields, body), end);
+      fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect([response.status, response.text()]).toEqual([401, body]);
+      expect(response.header('www-authenticate')).toBe('Bearer error="invalid_token"');
+      expect(fixture.raw.received).toHaveLength(1);
+    },
+  );
 
-  it('is the answer to a HEAD', async () => {
-    const stand = await openStand(refusal(['Content-Length: 2']), finish);
-    stand.rig.provider.faults.token = { status: 503, body: {} };
-    const answer = await callWhileHeld(stand, 'HEAD');
-    expect([answer.status, answer.header('content-length')]).toEqual([401, '2']);
+  it('is forwarded as the response to a HEAD request', async () => {
+    const fixture = await openStand(refusal(['Content-Length: 2']), finish);
+    fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+    const response = await callWhileHeld(fixture, 'HEAD');
+    expect([response.status, response.header('content-length')]).toEqual([401, '2']);
   });
 
   it.each([
     ['announced', ['Connection: close', 'Content-Length: 2']],
     ['unannounced', ['Content-Length: 2']],
   ])(
-    'is 502 when its body is lost by an %s end, and none that looks whole (standards: F21)',
+    'becomes a 502 when its body is lost in an %s connection reset (standards: F21)',
     async (_what, fields) => {
-      const stand = await openStand(refusal(fields, 'no'), reset);
-      stand.rig.provider.faults.token = { status: 503, body: {} };
-      const answer = await callWhileHeld(stand, 'POST', 'body');
-      expect(answer.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
+      const fixture = await openStand(refusal(fields, 'no'), reset);
+      fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
     },
   );
 
   it.each([
-    ['in good order', ['Connection: close', 'Content-Length: 0'], '', finish],
+    ['cleanly', ['Connection: close', 'Content-Length: 0'], '', finish],
     ['unannounced', ['Content-Length: 0'], '', finish],
     ['by a reset', ['Content-Length: 2'], 'no', reset],
     ['in the middle of its body', ['Content-Length: 20'], 'no', reset],
   ])(
-    'ends %s, and the call is made once more with another token (standards: G8)',
+    'is replaced by the response to a replay with another token when the connection ends %s (standards: G8)',
     async (_what, fields, body, end) => {
-      const stand = await openStand(refusal(fields, body), end);
-      const answer = await callWhileHeld(stand, 'POST', 'body');
-      expect([answer.status, answer.text()]).toEqual([200, 'ok']);
-      expect(stand.raw.received.map((bytes) => bytes.toString().endsWith('\r\n\r\nbody'))).toEqual([
+      const fixture = await openStand(refusal(fields, body), end);
+      const response = await callWhileHeld(fixture, 'POST', 'body');
+      expect([response.status, response.text()]).toEqual([200, 'ok']);
+      expect(fixture.raw.received.map((bytes) => bytes.toString().endsWith('\r\n\r\nbody'))).toEqual([
         true,
         true,
       ]);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { RawConnection } from '../../../testkit/raw-client.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import { largeBody } from '../../../testkit/upstream/streams.ts';
-import { type Stage, openStage } from './fixture.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 import { standsStill } from './standstill.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -12,48 +12,48 @@ const SLOW_BODY = 160 * MEGABYTE;
 const SWIFT_BODY = 8 * MEGABYTE;
 const STREAMS = 200;
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({ routes: [{ path: '/large' }] });
+  fixture = await openFixture({ routes: [{ path: '/large' }] });
 });
 
-beforeEach(() => stage.reset());
+beforeEach(() => fixture.reset());
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
-it('holds up nobody but its own upstream for a browser that does not read (standards: F22)', async () => {
+it('a browser that does not read stalls only its own upstream response (standards: F22)', async () => {
   const slow = largeBody(SLOW_BODY);
   const swift = largeBody(SWIFT_BODY);
-  stage.upstream.respond((request, response, record) => {
+  fixture.upstream.respond((request, response, record) => {
     const { behaviour } = record.target === '/large/slow' ? slow : swift;
     return record.target.startsWith('/large/')
       ? behaviour(request, response, record)
       : echo(request, response, record);
   });
-  const dawdler = await stage.open();
-  dawdler.socket.pause();
-  dawdler.write(stage.head('GET /large/slow HTTP/1.1'));
+  const slowReader = await fixture.open();
+  slowReader.socket.pause();
+  slowReader.write(fixture.head('GET /large/slow HTTP/1.1'));
   await standsStill(slow.writtenBytes);
 
   for (let call = 0; call < 20; call += 1) {
-    expect((await stage.send('GET /api/one HTTP/1.1')).status).toBe(200);
+    expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(200);
   }
-  const answer = await stage.send('GET /large/swift HTTP/1.1');
+  const answer = await fixture.send('GET /large/swift HTTP/1.1');
   expect(answer.body.length).toBe(SWIFT_BODY);
   expect(slow.writtenBytes()).toBeLessThan(SLOW_BODY);
-  dawdler.close();
+  slowReader.close();
 });
 
-it(`brings ${STREAMS} event streams their own events, and ends each at the upstream when its browser goes`, async () => {
+it(`${STREAMS} concurrent event streams receive their own events and are cancelled upstream when the browser disconnects`, async () => {
   const upstreamSides = new Map<string, ServerResponse>();
-  stage.upstream.respond((_request, response, { target }) => {
+  fixture.upstream.respond((_request, response, { target }) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
     upstreamSides.set(target, response);
   });
   const open = async (name: string): Promise<RawConnection> => {
-    const connection = await stage.open();
-    connection.write(stage.head(`GET /api/${name} HTTP/1.1`));
+    const connection = await fixture.open();
+    connection.write(fixture.head(`GET /api/${name} HTTP/1.1`));
     await connection.readUntil('\r\n\r\n');
     return connection;
   };
@@ -69,6 +69,6 @@ it(`brings ${STREAMS} event streams their own events, and ends each at the upstr
   }
 
   for (const { connection } of browsers) connection.close();
-  await Promise.all(stage.upstream.requests.map(({ over }) => over));
-  expect(stage.upstream.requests.map(({ aborted }) => aborted)).toEqual(names.map(() => true));
+  await Promise.all(fixture.upstream.requests.map(({ over }) => over));
+  expect(fixture.upstream.requests.map(({ aborted }) => aborted)).toEqual(names.map(() => true));
 });

@@ -13,7 +13,7 @@ import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import { largeBody } from '../../../testkit/upstream/streams.ts';
 import { createUserAgent } from '../../../testkit/user-agent.ts';
-import { type Stage, headsOf } from './fixture.ts';
+import { type Fixture, headsOf } from './fixture.ts';
 
 const MEGABYTE = 1024 * 1024;
 const SIZE = 200 * MEGABYTE;
@@ -32,7 +32,7 @@ let program: ChildProcess;
 let folder: string;
 let port: number;
 let adminUrl: string;
-let head: Stage['head'];
+let head: Fixture['head'];
 
 beforeAll(async () => {
   [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
@@ -72,14 +72,14 @@ afterAll(async () => {
   await Promise.all([provider.close(), upstream.close(), rm(folder, { recursive: true })]);
 });
 
-it('takes a large body upstream whole, in little memory (standards: F22)', async () => {
+it('a large request body is forwarded completely with bounded memory (standards: F22)', async () => {
   expect(await growthWhile(() => upload(SIZE))).toBeLessThan(SIZE / 2);
   const hash = createHash('sha256');
   for (const each of blocks(SIZE)) hash.update(each);
   expect(upstream.requests).toMatchObject([{ bodyBytes: SIZE, bodySha256: hash.digest('hex') }]);
 });
 
-it('brings a large body back whole, in little memory (standards: F22)', async () => {
+it('a large response body is forwarded completely with bounded memory (standards: F22)', async () => {
   const large = largeBody(SIZE);
   upstream.respond(large.behaviour);
   const hash = createHash('sha256');
@@ -107,7 +107,7 @@ it('brings a large body back whole, in little memory (standards: F22)', async ()
   expect(growth).toBeLessThan(SIZE / 2);
 });
 
-it('keeps a WebSocket over which nothing is said in at most 30 kB', async () => {
+it('an idle WebSocket uses at most 30 kB of memory', async () => {
   const count = 1_500;
   for (const connection of await openSockets(200)) connection.close();
   const before = await residentBytes();

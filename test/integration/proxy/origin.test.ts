@@ -1,28 +1,28 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
-import { type Stage, answering, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, answering, codeOf, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 /** One whose pages send the static header with every request. */
-let strict: Stage;
+let strict: Fixture;
 
 beforeAll(async () => {
   const routes = [{ path: '/with-cookies', auth: 'none', cookies: { toUpstream: ['lang'] } }];
-  [stage, strict] = await Promise.all([
-    openStage({ routes }),
-    openStage({ routes, config: { csrf: { mode: 'header' } } }),
+  [fixture, strict] = await Promise.all([
+    openFixture({ routes }),
+    openFixture({ routes, config: { csrf: { mode: 'header' } } }),
   ]);
 });
 
 beforeEach(() => {
-  stage.reset();
+  fixture.reset();
   strict.reset();
 });
 
-afterAll(() => Promise.all([stage.close(), strict.close()]));
+afterAll(() => Promise.all([fixture.close(), strict.close()]));
 
 /** Sends a request with the session cookie and nothing else but these fields. */
-function send({ gateway, host, ticket }: Stage, requestLine: string, fields: readonly string[]) {
+function send({ gateway, host, ticket }: Fixture, requestLine: string, fields: readonly string[]) {
   const head = [requestLine, `Host: ${host}`, `Cookie: ${ticket}`, ...fields, '', ''];
   return rawRequest(gateway.port, head.join('\r\n'));
 }
@@ -30,7 +30,7 @@ function send({ gateway, host, ticket }: Stage, requestLine: string, fields: rea
 const SAME = 'Sec-Fetch-Site: same-origin';
 const NONE = 'Sec-Fetch-Site: none';
 const HEADER = 'X-CSRF: 1';
-const own = (of: Stage) => `Origin: ${of.gateway.url}`;
+const own = (of: Fixture) => `Origin: ${of.gateway.url}`;
 const foreign = [
   'https://evil.example',
   'null',
@@ -40,37 +40,37 @@ const foreign = [
   'http://127.0.0.1.evil.example',
 ];
 
-describe('a request to an API route passes', () => {
-  it('from a page of the own origin, with any method', async () => {
+describe('a request to an API route is accepted', () => {
+  it('from a page of the same origin with any method', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-      for (const fields of [[SAME], [SAME, own(stage)]]) {
-        expect((await send(stage, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
-        expect(stage.received().bearer).toBeDefined();
+      for (const fields of [[SAME], [SAME, own(fixture)]]) {
+        expect((await send(fixture, `${method} /api/one HTTP/1.1`, fields)).status).toBe(200);
+        expect(fixture.received().bearer).toBeDefined();
       }
     }
   });
 
-  it('from the address bar, with a safe method only', async () => {
+  it('from the address bar only with a safe method', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
-      expect((await send(stage, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
+      expect((await send(fixture, `${method} /api/one HTTP/1.1`, [NONE])).status).toBe(200);
     }
-    stage.reset();
+    fixture.reset();
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
-      const refused = await send(stage, `${method} /api/one HTTP/1.1`, [NONE]);
+      const refused = await send(fixture, `${method} /api/one HTTP/1.1`, [NONE]);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
-  it('from a client without fetch metadata that sends the static header', async () => {
+  it('from a client without fetch metadata that sends the CSRF header', async () => {
     for (const method of ['GET', 'POST', 'DELETE']) {
-      expect((await send(stage, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
-      expect(stage.received().bearer).toBeDefined();
+      expect((await send(fixture, `${method} /api/one HTTP/1.1`, [HEADER])).status).toBe(200);
+      expect(fixture.received().bearer).toBeDefined();
     }
   });
 });
 
-describe('a request to an API route is refused, and never reaches the upstream', () => {
+describe('a request to an API route is rejected and never reaches the upstream', () => {
   it.each([
     [['Sec-Fetch-Site: cross-site']],
     [['Sec-Fetch-Site: cross-site', HEADER]],
@@ -95,47 +95,50 @@ describe('a request to an API route is refused, and never reaches the upstream',
       ['POST', '/optional/one'],
       ['POST', '/with-cookies/one'],
     ]) {
-      const refused = await send(stage, `${method} ${path} HTTP/1.1`, fields);
+      const refused = await send(fixture, `${method} ${path} HTTP/1.1`, fields);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each(foreign)(
-    'with the Origin %s, whatever else it sends (standards: A10, A12, A13)',
+    'with the Origin %s regardless of its other fields (standards: A10, A12, A13)',
     async (origin) => {
       for (const fields of [[SAME], [HEADER], [SAME, HEADER], [NONE]]) {
         for (const method of ['GET', 'POST', 'OPTIONS']) {
-          const refused = await send(stage, `${method} /api/one HTTP/1.1`, [...fields, `Origin: ${origin}`]);
+          const refused = await send(fixture, `${method} /api/one HTTP/1.1`, [
+            ...fields,
+            `Origin: ${origin}`,
+          ]);
           expect([refused.status, codeOf(refused)]).toEqual([403, 'origin_rejected']);
         }
       }
-      const doubled = await send(stage, 'GET /api/one HTTP/1.1', [SAME, own(stage), `Origin: ${origin}`]);
+      const doubled = await send(fixture, 'GET /api/one HTTP/1.1', [SAME, own(fixture), `Origin: ${origin}`]);
       expect(doubled.status).toBe(403);
-      expect(stage.upstream.requests).toEqual([]);
+      expect(fixture.upstream.requests).toEqual([]);
     },
   );
 
-  it('before its session is looked at', async () => {
-    const cross = ['GET /api/one HTTP/1.1', `Host: ${stage.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
-    expect((await rawRequest(stage.gateway.port, cross.join('\r\n'))).status).toBe(403);
+  it('before its session is loaded', async () => {
+    const cross = ['GET /api/one HTTP/1.1', `Host: ${fixture.host}`, 'Sec-Fetch-Site: cross-site', '', ''];
+    expect((await rawRequest(fixture.gateway.port, cross.join('\r\n'))).status).toBe(403);
   });
 
-  it('when it would become a service worker (standards: F12)', async () => {
+  it('when it fetches a service worker script (standards: F12)', async () => {
     for (const path of ['/api/worker.js', '/public/worker.js']) {
-      const refused = await send(stage, `GET ${path} HTTP/1.1`, [
+      const refused = await send(fixture, `GET ${path} HTTP/1.1`, [
         SAME,
         'Service-Worker: script',
         'Sec-Fetch-Dest: serviceworker',
       ]);
       expect([refused.status, codeOf(refused)]).toEqual([403, 'csrf_rejected']);
     }
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 });
 
 describe('with `csrf.mode: header`', () => {
-  it('every request carries the static header besides (standards: A11)', async () => {
+  it('every request needs the CSRF header in addition to same-origin metadata (standards: A11)', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
       for (const fields of [
         [SAME],
@@ -154,7 +157,7 @@ describe('with `csrf.mode: header`', () => {
     }
   });
 
-  it('the header alone does not let another site in', async () => {
+  it('the CSRF header does not admit a request from another site', async () => {
     for (const fields of [
       ['Sec-Fetch-Site: cross-site', HEADER],
       ['Sec-Fetch-Site: same-site', HEADER],
@@ -166,55 +169,58 @@ describe('with `csrf.mode: header`', () => {
   });
 });
 
-describe('CORS', () => {
-  it.each([...foreign, 'own'])('is never opened to %s (standards: A12)', async (origin) => {
-    const generous = {
-      'access-control-allow-origin': origin,
-      'access-control-allow-credentials': 'true',
-      'access-control-allow-methods': '*',
-      'access-control-allow-headers': '*',
-    };
-    stage.upstream.respond(answering(generous, 204));
-    for (const path of [
-      '/api/one',
-      '/optional/one',
-      '/public/one',
-      '/with-cookies/one',
-      '/auth/session',
-      '/nothing',
-    ]) {
-      const preflight = [
-        origin === 'own' ? own(stage) : `Origin: ${origin}`,
-        'Access-Control-Request-Method: PUT',
-        'Access-Control-Request-Headers: x-csrf',
-        'Sec-Fetch-Site: cross-site',
-      ];
-      const answer = await send(stage, `OPTIONS ${path} HTTP/1.1`, preflight);
-      expect(namesOf(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
-    }
-    // Only the route without a credential has asked its upstream.
-    expect(stage.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
-      ['/public/one', undefined],
-    ]);
-  });
+describe('the response to a CORS preflight', () => {
+  it.each([...foreign, 'own'])(
+    'contains no CORS header for the origin %s (standards: A12)',
+    async (origin) => {
+      const generous = {
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+        'access-control-allow-methods': '*',
+        'access-control-allow-headers': '*',
+      };
+      fixture.upstream.respond(answering(generous, 204));
+      for (const path of [
+        '/api/one',
+        '/optional/one',
+        '/public/one',
+        '/with-cookies/one',
+        '/auth/session',
+        '/nothing',
+      ]) {
+        const preflight = [
+          origin === 'own' ? own(fixture) : `Origin: ${origin}`,
+          'Access-Control-Request-Method: PUT',
+          'Access-Control-Request-Headers: x-csrf',
+          'Sec-Fetch-Site: cross-site',
+        ];
+        const response = await send(fixture, `OPTIONS ${path} HTTP/1.1`, preflight);
+        expect(namesOf(response.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      }
+      // Only the route without a credential has asked its upstream.
+      expect(fixture.upstream.requests.map(({ target, bearer }) => [target, bearer])).toEqual([
+        ['/public/one', undefined],
+      ]);
+    },
+  );
 });
 
 describe('a route without credentials', () => {
-  it('is for every site, and gets no token and no cookie', async () => {
+  it('accepts requests from every site and forwards no token or cookie', async () => {
     for (const fields of [[], ['Sec-Fetch-Site: cross-site'], [SAME], ['Origin: https://evil.example']]) {
-      expect((await send(stage, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
-      const { headers } = stage.received();
+      expect((await send(fixture, 'POST /public/one HTTP/1.1', fields)).status).toBe(200);
+      const { headers } = fixture.received();
       expect(namesOf(headers).filter((name) => name === 'authorization' || name === 'cookie')).toEqual([]);
     }
   });
 
-  it('is like any other as soon as it gets a cookie', async () => {
+  it('applies the CSRF check as soon as it forwards a cookie', async () => {
     const cookie = 'Cookie: lang=de';
     expect(
-      (await send(stage, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,
+      (await send(fixture, 'POST /with-cookies/one HTTP/1.1', ['Sec-Fetch-Site: cross-site', cookie])).status,
     ).toBe(403);
-    expect(stage.upstream.requests).toEqual([]);
-    expect((await send(stage, 'POST /with-cookies/one HTTP/1.1', [SAME, cookie])).status).toBe(200);
-    expect(stage.received().header('cookie')).toBe('lang=de');
+    expect(fixture.upstream.requests).toEqual([]);
+    expect((await send(fixture, 'POST /with-cookies/one HTTP/1.1', [SAME, cookie])).status).toBe(200);
+    expect(fixture.received().header('cookie')).toBe('lang=de');
   });
 });

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valuesOf } from '../../../testkit/header-list.ts';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import { ambiguousFields, forbiddenFields } from './hostile.ts';
-import { type Stage, namesOf, openStage } from './fixture.ts';
+import { type Fixture, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/cookies', cookies: { toUpstream: ['lang'] } },
       {
@@ -21,23 +21,23 @@ beforeAll(async () => {
   });
 });
 
-beforeEach(() => stage.reset());
+beforeEach(() => fixture.reset());
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
-describe('what the upstream sees of a request', () => {
-  it('is one bearer token, where the request came from, and no cookie', async () => {
-    const answer = await stage.send('GET /api/one?x=1 HTTP/1.1', [
+describe('a request to the upstream', () => {
+  it('carries one bearer token, the forwarding fields and no cookie', async () => {
+    const response = await fixture.send('GET /api/one?x=1 HTTP/1.1', [
       'Accept: application/json',
       'X-Custom: kept',
     ]);
-    const { target, headers, header, bearer } = stage.received();
+    const { target, headers, header, bearer } = fixture.received();
     expect(target).toBe('/api/one?x=1');
-    expect(stage.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
+    expect(fixture.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
     expect(valuesOf(headers, 'authorization')).toHaveLength(1);
-    expect(header('host')).toBe(new URL(stage.upstream.url).host);
+    expect(header('host')).toBe(new URL(fixture.upstream.url).host);
     expect(header('x-forwarded-for')).toBe('127.0.0.1');
-    expect(header('x-forwarded-host')).toBe(stage.host);
+    expect(header('x-forwarded-host')).toBe(fixture.host);
     expect(header('x-forwarded-proto')).toBe('http');
     expect(header('x-custom')).toBe('kept');
     expect(header('accept')).toBe('application/json');
@@ -45,15 +45,15 @@ describe('what the upstream sees of a request', () => {
     // The same identifier upstream, in the answer and in the log.
     const requestId = header('x-request-id') ?? '';
     expect(requestId).toMatch(/^[\w-]{16,}$/);
-    expect(answer.header('x-request-id')).toBe(requestId);
+    expect(response.header('x-request-id')).toBe(requestId);
     await expect
       .poll(() => lineOf(requestId))
       .toMatchObject({ path: '/api/one', route: '/api', status: 200 });
   });
 
-  it('has no field that a client is not to say (standards: F3, F6, F9, A17, B16)', async () => {
-    await stage.send('GET /api/one HTTP/1.1', forbiddenFields);
-    const { headers, header, bearer } = stage.received();
+  it('carries no field that only the gateway may set (standards: F3, F6, F9, A17, B16)', async () => {
+    await fixture.send('GET /api/one HTTP/1.1', forbiddenFields);
+    const { headers, header, bearer } = fixture.received();
     expect(namesOf(headers).toSorted()).toEqual([
       'authorization',
       'connection',
@@ -67,40 +67,40 @@ describe('what the upstream sees of a request', () => {
     ]);
     expect(bearer).not.toContain('attacker');
     expect(header('x-forwarded-for')).toBe('127.0.0.1');
-    expect(header('x-forwarded-host')).toBe(stage.host);
+    expect(header('x-forwarded-host')).toBe(fixture.host);
     expect(header('x-request-id')).not.toContain('chosen');
   });
 
-  it('has one Authorization when the client sent two', async () => {
-    await stage.send('GET /api/one HTTP/1.1', ['Authorization: Bearer a', 'authorization: Bearer b']);
-    const { headers, bearer } = stage.received();
+  it('carries one Authorization field when the client sends two', async () => {
+    await fixture.send('GET /api/one HTTP/1.1', ['Authorization: Bearer a', 'authorization: Bearer b']);
+    const { headers, bearer } = fixture.received();
     expect(valuesOf(headers, 'authorization')).toEqual([`Bearer ${bearer}`]);
-    expect(stage.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
+    expect(fixture.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
   });
 
-  it('has no Authorization on routes without a token, whatever the client sends (standards: F9)', async () => {
+  it('carries no Authorization field of the client on routes without a token (standards: F9)', async () => {
     for (const path of ['/public/one', '/optional/one']) {
       await rawRequest(
-        stage.gateway.port,
-        `GET ${path} HTTP/1.1\r\nHost: ${stage.host}\r\nSec-Fetch-Site: same-origin\r\nAuthorization: Bearer attacker\r\n\r\n`,
+        fixture.gateway.port,
+        `GET ${path} HTTP/1.1\r\nHost: ${fixture.host}\r\nSec-Fetch-Site: same-origin\r\nAuthorization: Bearer attacker\r\n\r\n`,
       );
-      expect(namesOf(stage.received().headers)).not.toContain('authorization');
+      expect(namesOf(fixture.received().headers)).not.toContain('authorization');
     }
-    await stage.send('GET /public/one HTTP/1.1', ['Authorization: Bearer attacker']);
-    expect(namesOf(stage.received().headers)).not.toContain('authorization');
+    await fixture.send('GET /public/one HTTP/1.1', ['Authorization: Bearer attacker']);
+    expect(namesOf(fixture.received().headers)).not.toContain('authorization');
   });
 
   it.each(ambiguousFields)(
-    'has no field whose name another server may read as another one: %s (standards: F7, F23)',
+    'carries no field whose name another server could read differently: %s (standards: F7, F23)',
     async (field) => {
-      expect((await stage.send('GET /api/one HTTP/1.1', [field])).status).toBe(200);
+      expect((await fixture.send('GET /api/one HTTP/1.1', [field])).status).toBe(200);
       const [name = ''] = field.split(':');
-      expect(namesOf(stage.received().headers)).not.toContain(name.toLowerCase());
+      expect(namesOf(fixture.received().headers)).not.toContain(name.toLowerCase());
     },
   );
 
-  it('lacks the fields that Connection names, whatever their case and in however many lines (standards: F1)', async () => {
-    await stage.send('GET /api/one HTTP/1.1', [
+  it('drops the fields that Connection names in any case and over several lines (standards: F1)', async () => {
+    await fixture.send('GET /api/one HTTP/1.1', [
       'Connection: close, X-Custom',
       'Connection: ,,  x-SECOND ,',
       'Connection:',
@@ -108,72 +108,72 @@ describe('what the upstream sees of a request', () => {
       'X-Second: 2',
       'X-Third: 3',
     ]);
-    const { headers } = stage.received();
+    const { headers } = fixture.received();
     expect(namesOf(headers)).not.toContain('x-custom');
     expect(namesOf(headers)).not.toContain('x-second');
     expect(valuesOf(headers, 'x-third')).toEqual(['3']);
     expect(valuesOf(headers, 'connection')).toEqual(['keep-alive']);
   });
 
-  it("keeps the gateway's own fields when Connection names them (standards: F2)", async () => {
+  it('keeps the fields of the gateway when Connection names them (standards: F2)', async () => {
     const nominated =
       'authorization, x-forwarded-for, x-forwarded-host, x-request-id, traceparent, cookie, host, content-length, transfer-encoding';
-    await stage.send('POST /api/one HTTP/1.1', [`Connection: ${nominated}`, 'Content-Length: 4'], 'body');
-    const { headers, header, bearer, bodyBytes } = stage.received();
-    expect(stage.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
+    await fixture.send('POST /api/one HTTP/1.1', [`Connection: ${nominated}`, 'Content-Length: 4'], 'body');
+    const { headers, header, bearer, bodyBytes } = fixture.received();
+    expect(fixture.provider.isAccessTokenActive(bearer ?? '')).toBe(true);
     expect(header('x-forwarded-for')).toBe('127.0.0.1');
-    expect(header('x-forwarded-host')).toBe(stage.host);
+    expect(header('x-forwarded-host')).toBe(fixture.host);
     expect(header('x-request-id')).toBeDefined();
     expect(header('traceparent')).toBeDefined();
-    expect(header('host')).toBe(new URL(stage.upstream.url).host);
+    expect(header('host')).toBe(new URL(fixture.upstream.url).host);
     expect(header('content-length')).toBe('4');
     expect(bodyBytes).toBe(4);
     expect(namesOf(headers)).not.toContain('cookie');
   });
 
-  it('has repeated fields in their order, and bytes beyond ASCII as they came', async () => {
-    await stage.send('GET /api/one HTTP/1.1', [
+  it('keeps repeated fields in order and non-ASCII bytes unchanged', async () => {
+    await fixture.send('GET /api/one HTTP/1.1', [
       'X-List: a',
       'X-Other: \xe9\xff',
       'x-list: b, c',
       'Accept: a/b',
       'Accept: c/d',
     ]);
-    const { headers } = stage.received();
+    const { headers } = fixture.received();
     expect(valuesOf(headers, 'x-list')).toEqual(['a', 'b, c']);
     expect(valuesOf(headers, 'accept')).toEqual(['a/b', 'c/d']);
     expect(valuesOf(headers, 'x-other')).toEqual(['\xe9\xff']);
   });
 
-  it('goes on with the trace of the client, or begins one', async () => {
+  it('continues the trace of the client or starts a new one', async () => {
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
-    await stage.send('GET /api/one HTTP/1.1', [
+    await fixture.send('GET /api/one HTTP/1.1', [
       `traceparent: 00-${trace}-00f067aa0ba902b7-00`,
       'tracestate: a=1',
     ]);
-    const continued = stage.received();
+    const continued = fixture.received();
     expect(continued.header('traceparent')).toMatch(
       new RegExp(`^00-${trace}-(?!00f067aa0ba902b7)[0-9a-f]{16}-00$`),
     );
     expect(continued.header('tracestate')).toBe('a=1');
 
-    await stage.send('GET /api/one HTTP/1.1', ['traceparent: 00-nonsense']);
-    const begun = stage.received().headers;
+    await fixture.send('GET /api/one HTTP/1.1', ['traceparent: 00-nonsense']);
+    const begun = fixture.received().headers;
     expect(valuesOf(begun, 'traceparent')).toEqual([
       expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
     ]);
   });
 
-  it('never has a token in its target (standards: B12)', async () => {
-    await stage.send('GET /api/one?access_token=mine HTTP/1.1');
-    const { target, bearer } = stage.received();
+  it('never carries the token in its target (standards: B12)', async () => {
+    await fixture.send('GET /api/one?access_token=mine HTTP/1.1');
+    const { target, bearer } = fixture.received();
     expect(target).toBe('/api/one?access_token=mine');
     expect(target).not.toContain(bearer);
   });
 });
 
-it('names the client that a trusted proxy names, by the rightmost address that is no trusted one (standards: A22, F8)', async () => {
-  const behind = await openStage({ config: { trustProxy: ['127.0.0.1', '10.0.0.0/8'] } });
+it('X-Forwarded-For names the rightmost address that is not a trusted proxy (standards: A22, F8)', async () => {
+  const behind = await openFixture({ config: { trustProxy: ['127.0.0.1', '10.0.0.0/8'] } });
   for (const [said, expected] of [
     [['6.6.6.6, 203.0.113.9, 10.1.2.3'], '203.0.113.9'],
     [['6.6.6.6', '203.0.113.9'], '203.0.113.9'],
@@ -192,28 +192,28 @@ it('names the client that a trusted proxy names, by the rightmost address that i
   await behind.close();
 });
 
-describe('the cookies of a route', () => {
-  it('pass by their exact names, the session cookie never', async () => {
+describe('the cookies that a route forwards', () => {
+  it('are selected by exact name and never include the session cookie', async () => {
     const cookies = 'lang=de; theme=dark; LANG=en; langx=1; =lang=nameless; lang2; xlang=1';
-    await stage.send('GET /cookies/one HTTP/1.1', [`Cookie: ${cookies}`, 'Cookie: lang="fr"']);
-    const { headers } = stage.received();
+    await fixture.send('GET /cookies/one HTTP/1.1', [`Cookie: ${cookies}`, 'Cookie: lang="fr"']);
+    const { headers } = fixture.received();
     expect(valuesOf(headers, 'cookie')).toEqual(['lang=de; lang="fr"']);
   });
 
-  it('are no field at all when none may pass', async () => {
-    await stage.send('GET /cookies/one HTTP/1.1', ['Cookie: theme=dark']);
-    expect(namesOf(stage.received().headers)).not.toContain('cookie');
+  it('cause no Cookie field when none is selected', async () => {
+    await fixture.send('GET /cookies/one HTTP/1.1', ['Cookie: theme=dark']);
+    expect(namesOf(fixture.received().headers)).not.toContain('cookie');
   });
 });
 
-describe('the fields that a route sets and removes', () => {
-  it('are those of the configuration, in place of what the client or the gateway would have sent', async () => {
-    await stage.send('GET /fields/one HTTP/1.1', [
+describe('the header fields that a route sets and removes', () => {
+  it('replace what the client or the gateway would send', async () => {
+    await fixture.send('GET /fields/one HTTP/1.1', [
       'X-Api-Key: of the client',
       'X-Removed: 1',
       'Connection: x-api-key',
     ]);
-    const { headers } = stage.received();
+    const { headers } = fixture.received();
     expect(valuesOf(headers, 'x-api-key')).toEqual(['of the gateway']);
     expect(valuesOf(headers, 'x-forwarded-proto')).toEqual(['https']);
     expect(valuesOf(headers, 'x-request-id')).toEqual([]);
@@ -221,12 +221,12 @@ describe('the fields that a route sets and removes', () => {
   });
 });
 
-it('lets no token reach the browser or the log', () => {
-  expect(stage.leaks()).toEqual([]);
+it('no token reaches the browser or the log in these tests', () => {
+  expect(fixture.leaks()).toEqual([]);
 });
 
 function lineOf(requestId: string): unknown {
-  const lines = stage.gateway.logs().split('\n');
+  const lines = fixture.gateway.logs().split('\n');
   const line = lines.find((each) => each.includes(requestId) && each.includes('"msg":"request"'));
   return line === undefined ? undefined : JSON.parse(line);
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valuesOf } from '../../../testkit/header-list.ts';
 import { redirect, setCookie, status } from '../../../testkit/upstream/behaviours.ts';
-import { type Stage, answering, namesOf, openStage } from './fixture.ts';
+import { type Fixture, answering, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/cookies', cookies: { fromUpstream: ['lang', 'theme'] } },
       {
@@ -20,15 +20,15 @@ beforeAll(async () => {
   });
 });
 
-beforeEach(() => stage.reset());
+beforeEach(() => fixture.reset());
 
-afterAll(() => stage.close());
+afterAll(() => fixture.close());
 
-const get = (path: string) => stage.send(`GET ${path} HTTP/1.1`);
+const get = (path: string) => fixture.send(`GET ${path} HTTP/1.1`);
 
-describe('what the browser sees of an answer', () => {
-  it('has the fields of the upstream, repeated ones and bytes beyond ASCII included', async () => {
-    stage.upstream.respond(
+describe('an upstream response in the browser', () => {
+  it('keeps its header fields including repeated ones and non-ASCII bytes', async () => {
+    fixture.upstream.respond(
       answering({
         'x-custom': '1',
         'content-type': 'text/html',
@@ -37,19 +37,19 @@ describe('what the browser sees of an answer', () => {
         etag: '"1"',
       }),
     );
-    const answer = await get('/api/one');
-    expect(answer.statusLine).toBe('HTTP/1.1 200 OK');
-    expect(answer.body.toString()).toBe('ok');
-    expect(answer.header('x-custom')).toBe('1');
-    expect(answer.header('content-type')).toBe('text/html');
-    expect(answer.header('etag')).toBe('"1"');
-    expect(valuesOf(answer.headers, 'link')).toEqual(['<a>', '<b>']);
-    expect(answer.header('x-name')).toBe('\xe9\xff');
-    expect(valuesOf(answer.headers, 'date')).toHaveLength(1);
+    const response = await get('/api/one');
+    expect(response.statusLine).toBe('HTTP/1.1 200 OK');
+    expect(response.body.toString()).toBe('ok');
+    expect(response.header('x-custom')).toBe('1');
+    expect(response.header('content-type')).toBe('text/html');
+    expect(response.header('etag')).toBe('"1"');
+    expect(valuesOf(response.headers, 'link')).toEqual(['<a>', '<b>']);
+    expect(response.header('x-name')).toBe('\xe9\xff');
+    expect(valuesOf(response.headers, 'date')).toHaveLength(1);
   });
 
-  it('has none that acts on the whole origin or tells about the upstream (standards: F11)', async () => {
-    stage.upstream.respond(
+  it('has no field that affects the whole origin or reveals the upstream (standards: F11)', async () => {
+    fixture.upstream.respond(
       answering({
         'clear-site-data': '"*"',
         'service-worker-allowed': '/',
@@ -72,12 +72,13 @@ describe('what the browser sees of an answer', () => {
         'x-content-type-options': 'sniff',
       }),
     );
-    const answer = await get('/api/one');
-    expect(answer.status).toBe(200);
-    expect(namesOf(answer.headers).toSorted()).toEqual([
+    const response = await get('/api/one');
+    expect(response.status).toBe(200);
+    expect(namesOf(response.headers).toSorted()).toEqual([
       'cache-control',
       'connection',
       'content-security-policy',
+      'cross-origin-resource-policy',
       'date',
       'keep-alive',
       'transfer-encoding',
@@ -85,55 +86,55 @@ describe('what the browser sees of an answer', () => {
       'x-content-type-options',
       'x-request-id',
     ]);
-    expect(answer.header('keep-alive')).not.toBe('timeout=1');
-    expect(answer.header('x-request-id')).toBe(stage.received().header('x-request-id'));
+    expect(response.header('keep-alive')).not.toBe('timeout=1');
+    expect(response.header('x-request-id')).toBe(fixture.received().header('x-request-id'));
   });
 
-  it('cannot be a document that does anything (standards: F12)', async () => {
-    stage.upstream.respond(answering({ 'content-type': 'image/svg+xml' }));
-    const answer = await get('/api/one');
-    expect(valuesOf(answer.headers, 'x-content-type-options')).toEqual(['nosniff']);
-    expect(valuesOf(answer.headers, 'content-security-policy')).toEqual([
+  it('has a sandbox Content-Security-Policy and nosniff (standards: F12)', async () => {
+    fixture.upstream.respond(answering({ 'content-type': 'image/svg+xml' }));
+    const response = await get('/api/one');
+    expect(valuesOf(response.headers, 'x-content-type-options')).toEqual(['nosniff']);
+    expect(valuesOf(response.headers, 'content-security-policy')).toEqual([
       expect.stringMatching(/default-src 'none'.*frame-ancestors 'none'.*sandbox$/),
     ]);
   });
 
-  it('lacks the fields that the upstream names in Connection, but not those of the gateway (standards: F1, F2)', async () => {
-    stage.upstream.respond(
+  it('lacks the fields that Connection names but keeps those of the gateway (standards: F1, F2)', async () => {
+    fixture.upstream.respond(
       answering({
         connection: 'close, X-Internal, content-security-policy, x-request-id, cache-control, content-type',
         'x-internal': '1',
         'content-type': 'text/plain',
       }),
     );
-    const answer = await get('/api/one');
-    expect(namesOf(answer.headers)).not.toContain('x-internal');
-    expect(namesOf(answer.headers)).not.toContain('content-type');
-    expect(answer.header('content-security-policy')).toContain('sandbox');
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(answer.header('x-request-id')).toBeDefined();
+    const response = await get('/api/one');
+    expect(namesOf(response.headers)).not.toContain('x-internal');
+    expect(namesOf(response.headers)).not.toContain('content-type');
+    expect(response.header('content-security-policy')).toContain('sandbox');
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(response.header('x-request-id')).toBeDefined();
     // The connection to the upstream ends, not that to the browser.
-    expect(answer.header('connection')).toBe('keep-alive');
+    expect(response.header('connection')).toBe('keep-alive');
   });
 
-  it('is the redirect itself: the gateway does not follow it (standards: F18)', async () => {
+  it('stays a redirect that the gateway does not follow (standards: F18)', async () => {
     for (const [code, location] of [
       [302, 'http://127.0.0.1:1/elsewhere'],
       [307, '/api/two'],
       [308, '//other.example/'],
     ] as const) {
-      stage.upstream.respond(redirect(location, code));
-      const answer = await get('/api/one');
-      expect([answer.status, answer.header('location')]).toEqual([code, location]);
-      expect(stage.received().target).toBe('/api/one');
+      fixture.upstream.respond(redirect(location, code));
+      const response = await get('/api/one');
+      expect([response.status, response.header('location')]).toEqual([code, location]);
+      expect(fixture.received().target).toBe('/api/one');
     }
   });
 
-  it('has the status and body of an error of the upstream', async () => {
+  it('keeps the status and body of an upstream error', async () => {
     for (const code of [400, 403, 404, 409, 418, 500, 503]) {
-      stage.upstream.respond(status(code, { 'retry-after': '7' }, 'why'));
-      const answer = await get('/api/one');
-      expect([answer.status, answer.header('retry-after'), answer.body.toString()]).toEqual([
+      fixture.upstream.respond(status(code, { 'retry-after': '7' }, 'why'));
+      const response = await get('/api/one');
+      expect([response.status, response.header('retry-after'), response.body.toString()]).toEqual([
         code,
         '7',
         'why',
@@ -142,14 +143,14 @@ describe('what the browser sees of an answer', () => {
   });
 });
 
-describe('Set-Cookie of an upstream', () => {
-  it('never passes without being allowed (standards: F10)', async () => {
-    stage.upstream.respond(setCookie('coatcheck=evil', 'sid=1; Path=/', 'a=1; Domain=example.com'));
+describe('Set-Cookie from an upstream', () => {
+  it('is dropped unless the route allows it (standards: F10)', async () => {
+    fixture.upstream.respond(setCookie('coatcheck=evil', 'sid=1; Path=/', 'a=1; Domain=example.com'));
     expect(namesOf((await get('/api/one')).headers)).not.toContain('set-cookie');
   });
 
-  it('passes by its exact name, and without a Domain', async () => {
-    stage.upstream.respond(
+  it('is forwarded for an exact name without a Domain attribute', async () => {
+    fixture.upstream.respond(
       setCookie(
         'lang=de; Path=/; Max-Age=9',
         'theme=dark; Domain=example.com',
@@ -166,12 +167,12 @@ describe('Set-Cookie of an upstream', () => {
       'lang=de; Path=/; Max-Age=9',
     ]);
 
-    stage.upstream.respond(setCookie('lang=en'));
+    fixture.upstream.respond(setCookie('lang=en'));
     expect(valuesOf((await get('/cookies/one')).headers, 'set-cookie')).toEqual(['lang=en']);
   });
 });
 
-describe('Cache-Control and Vary', () => {
+describe('Cache-Control and Vary of an upstream response', () => {
   it.each([
     [undefined, 'no-store'],
     ['', 'no-store'],
@@ -183,13 +184,13 @@ describe('Cache-Control and Vary', () => {
     ['private, no-cache', 'private, no-cache'],
     ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
     [['public, max-age=60', 's-maxage=600'], 'private, max-age=60'],
-  ])('are never for a shared cache: %j becomes %j (standards: F20)', async (said, expected) => {
-    stage.upstream.respond(answering(said === undefined ? {} : { 'cache-control': said }));
+  ])('allow no shared caching: %j becomes %j (standards: F20)', async (said, expected) => {
+    fixture.upstream.respond(answering(said === undefined ? {} : { 'cache-control': said }));
     expect(valuesOf((await get('/api/one')).headers, 'cache-control')).toEqual([expected]);
   });
 
-  it('are not overruled by the fields that only shared caches read (standards: F20)', async () => {
-    stage.upstream.respond(
+  it('are not overridden by fields that only shared caches read (standards: F20)', async () => {
+    fixture.upstream.respond(
       answering({
         'surrogate-control': 'max-age=600',
         'cdn-cache-control': 'max-age=600',
@@ -208,12 +209,12 @@ describe('Cache-Control and Vary', () => {
     ['accept, COOKIE', 'accept, COOKIE'],
     ['*', '*'],
   ])('vary by the cookie: %j becomes %j', async (said, expected) => {
-    stage.upstream.respond(answering(said === undefined ? {} : { vary: said }));
+    fixture.upstream.respond(answering(said === undefined ? {} : { vary: said }));
     expect(valuesOf((await get('/api/one')).headers, 'vary')).toEqual([expected]);
   });
 });
 
-describe('WWW-Authenticate of an upstream', () => {
+describe('WWW-Authenticate from an upstream', () => {
   it.each([
     ['Bearer error="insufficient_scope", scope="a"', ['Bearer error="insufficient_scope", scope="a"']],
     ['DPoP algs="ES256"', ['DPoP algs="ES256"']],
@@ -222,14 +223,14 @@ describe('WWW-Authenticate of an upstream', () => {
     ['Bearer, Basic realm="x"', []],
     ['Bearer realm="a", NTLM', []],
     [['Basic realm="x"', 'Bearer realm="a"', 'Digest realm="x"'], ['Bearer realm="a"']],
-  ])('never opens a dialogue of the browser: %j (standards: F11, F33)', async (said, expected) => {
-    stage.upstream.respond(answering({ 'www-authenticate': said }, 403));
+  ])('never opens the login dialog of the browser: %j (standards: F11, F33)', async (said, expected) => {
+    fixture.upstream.respond(answering({ 'www-authenticate': said }, 403));
     expect(valuesOf((await get('/api/one')).headers, 'www-authenticate')).toEqual(expected);
   });
 });
 
-it('sets and removes what the configuration says, in place of what the upstream or the gateway would have said', async () => {
-  stage.upstream.respond(
+it('the configured response fields replace those of the upstream and the gateway', async () => {
+  fixture.upstream.respond(
     answering({
       'x-set': 'by the upstream',
       'x-removed': '1',
@@ -243,11 +244,11 @@ it('sets and removes what the configuration says, in place of what the upstream 
   expect(namesOf(headers)).not.toContain('x-removed');
 });
 
-it('survives a field named like an inner part of an object (standards: F23)', async () => {
-  stage.upstream.respond(answering({ ['__proto__']: 'x', constructor: 'x' }));
+it('an upstream response field named like an object property causes no error (standards: F23)', async () => {
+  fixture.upstream.respond(answering({ ['__proto__']: 'x', constructor: 'x' }));
   expect((await get('/api/one')).body.toString()).toBe('ok');
 });
 
-it('lets no token reach the browser or the log', () => {
-  expect(stage.leaks()).toEqual([]);
+it('no token reaches the browser or the log in these tests', () => {
+  expect(fixture.leaks()).toEqual([]);
 });

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, anonymousHead, codeOf, namesOf, openFixture } from './fixture.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 let other: Upstream;
 
 beforeAll(async () => {
   other = await startUpstream();
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/api/v2', upstream: other.url },
       { path: '/api/v2/open', auth: 'none' },
@@ -22,24 +22,24 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  stage.reset();
+  fixture.reset();
   other.requests.length = 0;
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await other.close();
 });
 
 /** Where a request arrives: whose upstream, and at which target. */
 async function arrival(target: string): Promise<[whose: 'own' | 'other', target: string | undefined]> {
-  expect((await stage.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
-  const [request] = stage.upstream.requests.splice(0);
+  expect((await fixture.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
+  const [request] = fixture.upstream.requests.splice(0);
   const [elsewhere] = other.requests.splice(0);
   return request === undefined ? ['other', elsewhere?.target] : ['own', request.target];
 }
 
-describe('a request goes', () => {
+describe('a request is forwarded', () => {
   it.each([
     ['/api', 'own', '/api'],
     ['/api/v1/one', 'own', '/api/v1/one'],
@@ -51,7 +51,7 @@ describe('a request goes', () => {
     ['/api/v2-beta', 'own', '/api/v2-beta'],
     ['/api/v2/open/one', 'own', '/api/v2/open/one'],
     ['/api/v2/opener', 'other', '/api/v2/opener'],
-  ] as const)('by the most specific route, on segment borders: %s', async (target, whose, expected) => {
+  ] as const)('by the most specific route on segment boundaries: %s', async (target, whose, expected) => {
     expect(await arrival(target)).toEqual([whose, expected]);
   });
 
@@ -72,83 +72,78 @@ describe('a request goes', () => {
     ['/moved/deeper/one', 'other', '/deep/one'],
     ['/moved/deep', 'other', '/base/deep'],
   ] as const)(
-    'to its path, with the base of the upstream and without a stripped prefix: %s',
+    'to its path with the base path of the upstream and without a stripped prefix: %s',
     async (target, whose, expected) => {
       expect(await arrival(target)).toEqual([whose, expected]);
     },
   );
 
-  it('to one upstream never with the connection or the path of the other (standards: F31)', async () => {
+  it('to its own upstream without mixing connections or paths (standards: F31)', async () => {
     const targets = Array.from({ length: 40 }, (_, at) =>
       at % 2 === 0 ? `/api/one?${at}` : `/api/v2/one?${at}`,
     );
-    const answers = await Promise.all(targets.map((target) => stage.send(`GET ${target} HTTP/1.1`)));
-    const seen = answers.map(({ body }) => JSON.parse(body.toString()).target);
+    const responses = await Promise.all(targets.map((target) => fixture.send(`GET ${target} HTTP/1.1`)));
+    const seen = responses.map(({ body }) => JSON.parse(body.toString()).target);
     expect(seen).toEqual(targets);
-    expect(stage.upstream.requests.every(({ target }) => target.startsWith('/api/one'))).toBe(true);
+    expect(fixture.upstream.requests.every(({ target }) => target.startsWith('/api/one'))).toBe(true);
     expect(other.requests.every(({ target }) => target.startsWith('/api/v2/one'))).toBe(true);
   });
 });
 
-describe('a session', () => {
+describe('the session check of a route', () => {
   const anonymous = (path: string, ...fields: string[]) =>
-    rawRequest(
-      stage.gateway.port,
-      [`GET ${path} HTTP/1.1`, `Host: ${stage.host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join(
-        '\r\n',
-      ),
-    );
+    rawRequest(fixture.gateway.port, anonymousHead(fixture.host, `GET ${path} HTTP/1.1`, ...fields));
 
-  it('is required on a route as a rule: 401 with the login URL, and nothing of the upstream (standards: F33)', async () => {
-    const answer = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
-    expect([answer.status, codeOf(answer)]).toEqual([401, 'session_required']);
-    expect(JSON.parse(answer.body.toString()).loginUrl).toBe('/auth/login');
-    expect(namesOf(answer.headers)).not.toContain('www-authenticate');
-    expect(namesOf(answer.headers)).not.toContain('location');
-    expect(answer.header('cache-control')).toBe('no-store');
-    expect(stage.upstream.requests).toEqual([]);
+  it('requires a session by default and responds 401 with the login URL (standards: F33)', async () => {
+    const response = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
+    expect([response.status, codeOf(response)]).toEqual([401, 'session_required']);
+    expect(JSON.parse(response.body.toString()).loginUrl).toBe('/auth/login');
+    expect(namesOf(response.headers)).not.toContain('www-authenticate');
+    expect(namesOf(response.headers)).not.toContain('location');
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
   it.each([
     ['a forged cookie', 'Cookie: coatcheck=forged'],
-    ['another case', 'Cookie: COATCHECK=TICKET'],
-    ['no name', 'Cookie: =coatcheck=TICKET'],
-    ['two values', 'Cookie: coatcheck=TICKET; coatcheck=other'],
-    ['names of inner parts', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
-    ['ten thousand others', `Cookie: ${'a;'.repeat(5_000)}`],
-  ])('is not had with %s (standards: E9)', async (_what, field) => {
-    const answer = await anonymous(
+    ['a cookie name in another case', 'Cookie: COATCHECK=TICKET'],
+    ['a cookie without a name', 'Cookie: =coatcheck=TICKET'],
+    ['two values of the session cookie', 'Cookie: coatcheck=TICKET; coatcheck=other'],
+    ['cookies named like object properties', 'Cookie: __proto__=1; constructor=1; hasOwnProperty=1'],
+    ['ten thousand other cookies', `Cookie: ${'a;'.repeat(5_000)}`],
+  ])('rejects a request with %s (standards: E9)', async (_what, field) => {
+    const response = await anonymous(
       '/api/one',
-      field.replace('TICKET', stage.ticket.slice('coatcheck='.length)),
+      field.replace('TICKET', fixture.ticket.slice('coatcheck='.length)),
     );
-    expect(answer.status).toBe(401);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(response.status).toBe(401);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
-  it('is used where it is optional, and not missed', async () => {
-    expect((await stage.send('GET /optional/one HTTP/1.1')).status).toBe(200);
-    expect(stage.provider.isAccessTokenActive(stage.received().bearer ?? '')).toBe(true);
+  it('uses an optional session when it exists and accepts requests without one', async () => {
+    expect((await fixture.send('GET /optional/one HTTP/1.1')).status).toBe(200);
+    expect(fixture.provider.isAccessTokenActive(fixture.received().bearer ?? '')).toBe(true);
     for (const cookie of [[], ['Cookie: coatcheck=forged']]) {
       expect((await anonymous('/optional/one', ...cookie)).status).toBe(200);
-      expect(namesOf(stage.received().headers)).not.toContain('authorization');
+      expect(namesOf(fixture.received().headers)).not.toContain('authorization');
     }
   });
 
-  it('is never shown to a route that wants none', async () => {
-    expect((await stage.send('GET /public/one HTTP/1.1')).status).toBe(200);
-    expect(namesOf(stage.received().headers)).not.toContain('authorization');
+  it('sends no token to a route without authentication', async () => {
+    expect((await fixture.send('GET /public/one HTTP/1.1')).status).toBe(200);
+    expect(namesOf(fixture.received().headers)).not.toContain('authorization');
   });
 
-  it('of one person is never used for another, right after or at the same time (standards: G25)', async () => {
+  it('never uses the token of one user for another request (standards: G25)', async () => {
     const tokens = new Set<string | undefined>();
-    for (const answer of [
-      stage.send('GET /api/one HTTP/1.1'),
+    for (const response of [
+      fixture.send('GET /api/one HTTP/1.1'),
       anonymous('/optional/two'),
       anonymous('/optional/three'),
     ]) {
-      await answer;
+      await response;
     }
-    for (const { target, bearer } of stage.upstream.requests) {
+    for (const { target, bearer } of fixture.upstream.requests) {
       expect(bearer === undefined).toBe(target !== '/api/one');
       tokens.add(bearer);
     }

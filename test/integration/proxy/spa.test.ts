@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../testkit/raw-client.ts';
-import { type Stage, codeOf, namesOf, openStage } from './fixture.ts';
+import { type Fixture, codeOf, namesOf, openFixture } from './fixture.ts';
 
 const INDEX = '<!doctype html><title>app</title><div id="app"></div>';
 const SECRET = 'not for the browser';
 
 let folder: string;
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
   // Where the directory lies says nothing about what is in it.
@@ -29,11 +29,11 @@ beforeAll(async () => {
     writeFile(join(dist, 'assets', 'my-logo-big.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>'),
     writeFile(join(dist, 'runtime-BkY0aZ3f.json'), '{}'),
   ]);
-  stage = await openStage({ config: { spa: { directory: dist } } });
+  fixture = await openFixture({ config: { spa: { directory: dist } } });
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await rm(dirname(folder), { recursive: true });
 });
 
@@ -49,18 +49,18 @@ function get(
   const accept = mode === 'navigate' ? 'text/html,*/*;q=0.8' : '*/*';
   const head = [
     `${method} ${path} HTTP/1.1`,
-    `Host: ${stage.host}`,
+    `Host: ${fixture.host}`,
     `Accept: ${accept}`,
     `Sec-Fetch-Mode: ${mode}`,
     ...fields,
     '',
     '',
   ];
-  return rawRequest(stage.gateway.port, head.join('\r\n'));
+  return rawRequest(fixture.gateway.port, head.join('\r\n'));
 }
 
-describe('the app', () => {
-  it('is served by its files, to everybody', async () => {
+describe('the single-page app', () => {
+  it('is served from its files without a session', async () => {
     for (const [path, type, text] of [
       ['/', 'text/html; charset=utf-8', INDEX],
       ['/index.html', 'text/html; charset=utf-8', INDEX],
@@ -69,13 +69,13 @@ describe('the app', () => {
       ['/docs/', 'text/html; charset=utf-8', '<title>docs</title>'],
       ['/assets/index-B7hD3kQ9.js', 'text/javascript; charset=utf-8', 'export const app'],
     ] as const) {
-      const answer = await get(path, { mode: path.endsWith('/') ? 'navigate' : 'no-cors' });
-      expect([answer.status, answer.header('content-type')]).toEqual([200, type]);
-      expect(answer.body.toString()).toContain(text);
+      const response = await get(path, { mode: path.endsWith('/') ? 'navigate' : 'no-cors' });
+      expect([response.status, response.header('content-type')]).toEqual([200, type]);
+      expect(response.body.toString()).toContain(text);
     }
   });
 
-  it('is shown at every path that a person goes to, and at nothing that a page only fetches', async () => {
+  it('is served at every path for a navigation but not for a fetch', async () => {
     for (const path of [
       '/settings',
       '/users/7?tab=1',
@@ -97,26 +97,26 @@ describe('the app', () => {
       expect((await get('/settings', { method })).status).toBe(404);
   });
 
-  it('is shown to browsers that send no fetch metadata, when they ask for a page', async () => {
+  it('is served to browsers without fetch metadata when they accept HTML', async () => {
     const ask = (accept: string) =>
       rawRequest(
-        stage.gateway.port,
-        `GET /settings HTTP/1.1\r\nHost: ${stage.host}\r\nAccept: ${accept}\r\n\r\n`,
+        fixture.gateway.port,
+        `GET /settings HTTP/1.1\r\nHost: ${fixture.host}\r\nAccept: ${accept}\r\n\r\n`,
       );
     expect((await ask('text/html')).body.toString()).toBe(INDEX);
     expect((await ask('*/*')).status).toBe(404);
     expect((await ask('application/json')).status).toBe(404);
   });
 
-  it('never takes the place of an API or of the endpoints of the gateway', async () => {
+  it('never shadows an API route or an endpoint of the gateway', async () => {
     expect((await get('/api/one')).status).toBe(403);
     expect((await get('/api/one', { fields: ['Sec-Fetch-Site: same-origin'] })).status).toBe(401);
     expect((await get('/auth/session')).header('content-type')).toContain('json');
     expect((await get('/auth/nothing')).status).toBe(404);
-    expect(stage.upstream.requests).toEqual([]);
+    expect(fixture.upstream.requests).toEqual([]);
   });
 
-  it('is asked for each time, but for files that carry a hash in their name', async () => {
+  it('is revalidated each time except for files with a hash in their name', async () => {
     const unhashed = ['/assets/plain.js', '/assets/my-logo-big.svg', '/runtime-BkY0aZ3f.json'];
     for (const path of ['/', '/settings', '/favicon.svg', ...unhashed]) {
       expect((await get(path)).header('cache-control')).toBe('no-cache');
@@ -125,7 +125,7 @@ describe('the app', () => {
     expect(hashed.header('cache-control')).toBe('public, max-age=31536000, immutable');
   });
 
-  it('is not sent again to a browser that has it', async () => {
+  it('is not sent again to a browser that has the current version', async () => {
     const etag = (await get('/')).header('etag') ?? '';
     const again = await get('/', { fields: [`If-None-Match: ${etag}`] });
     expect([again.status, again.body.length]).toEqual([304, 0]);
@@ -133,16 +133,16 @@ describe('the app', () => {
     expect([part.status, part.body.toString()]).toEqual([206, '<!doctype html>']);
   });
 
-  it('has headers that let nobody frame it and no plugin run, and sets no cookie', async () => {
+  it('has security headers against framing and plugins and sets no cookie', async () => {
     for (const path of ['/', '/settings', '/assets/plain.js']) {
-      const answer = await get(path);
-      expect(answer.header('content-security-policy')).toBe(
+      const response = await get(path);
+      expect(response.header('content-security-policy')).toBe(
         "object-src 'none';base-uri 'self';frame-ancestors 'none'",
       );
-      expect(answer.header('x-frame-options')).toBe('DENY');
-      expect(answer.header('x-content-type-options')).toBe('nosniff');
-      expect(answer.header('referrer-policy')).toBe('strict-origin-when-cross-origin');
-      expect(answer.header('cross-origin-opener-policy')).toBe('same-origin');
+      expect(response.header('x-frame-options')).toBe('DENY');
+      expect(response.header('x-content-type-options')).toBe('nosniff');
+      expect(response.header('referrer-policy')).toBe('strict-origin-when-cross-origin');
+      expect(response.header('cross-origin-opener-policy')).toBe('same-origin');
       for (const name of [
         'set-cookie',
         'x-powered-by',
@@ -150,13 +150,13 @@ describe('the app', () => {
         'access-control-allow-origin',
         'strict-transport-security',
       ]) {
-        expect(namesOf(answer.headers)).not.toContain(name);
+        expect(namesOf(response.headers)).not.toContain(name);
       }
     }
   });
 });
 
-describe('nothing outside of the folder', () => {
+describe('a path outside the app directory or to a hidden file', () => {
   it.each([
     '/../secret.txt',
     '/..%2fsecret.txt',
@@ -170,23 +170,23 @@ describe('nothing outside of the folder', () => {
     '/%00/../secret.txt',
     '/index.html%00.txt',
     '/index.html/../../secret.txt',
-  ])('is served: %s', async (path) => {
+  ])('is not served: %s', async (path) => {
     for (const mode of ['navigate', 'no-cors']) {
-      const answer = await get(path, { mode });
-      expect([400, 404]).toContain(answer.status);
-      expect(answer.body.toString()).not.toContain(SECRET);
+      const response = await get(path, { mode });
+      expect([400, 404]).toContain(response.status);
+      expect(response.body.toString()).not.toContain(SECRET);
     }
   });
 
-  it('nor a hidden file in it', async () => {
+  it('is not served for a file whose name starts with a dot', async () => {
     expect((await get('/.env', { mode: 'no-cors' })).status).toBe(404);
     expect((await get('/.env')).body.toString()).not.toContain(SECRET);
   });
 });
 
-it('serves an app that is put in place later, and nothing but 404 before', async () => {
+it('the app directory can appear after the start and requests get 404 until then', async () => {
   const later = join(folder, 'later');
-  const other = await openStage({ config: { spa: { directory: later } } });
+  const other = await openFixture({ config: { spa: { directory: later } } });
   const ask = () => other.agent.navigate('/settings');
   expect((await ask()).response.status).toBe(404);
   await symlink(join(folder, 'dist'), later);

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
 import { UPGRADE } from './handshake.ts';
 import { selfSignedForLocalhost } from './self-signed.ts';
-import { type Stage, codeOf, openStage } from './fixture.ts';
+import { type Fixture, codeOf, openFixture } from './fixture.ts';
 
 const usual = getCACertificates('default');
 
-let stage: Stage;
+let fixture: Fixture;
 let server: LoopbackServer;
 let both: LoopbackServer;
 /** The name that each request's connection was opened for, and its target. */
@@ -38,7 +38,7 @@ beforeAll(async () => {
     response.end(request.httpVersion);
   });
   both = await listenOnLoopback(offer);
-  stage = await openStage({
+  fixture = await openFixture({
     routes: [
       { path: '/both', upstream: `https://localhost:${both.port}` },
       { path: '/named', upstream: `https://localhost:${server.port}`, websocket: true },
@@ -48,7 +48,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await Promise.all([server.stop(), both.stop()]);
   setDefaultCACertificates(usual);
 });
@@ -64,28 +64,28 @@ describe.each([
     200,
   ],
   ['an upgrade', 'GET', ['Origin: OWN', ...UPGRADE], '', 403],
-] as const)('%s to an upstream by TLS', (_what, method, fields, body, status) => {
+] as const)('%s to an upstream over TLS', (_what, method, fields, body, status) => {
   const send = (path: string) => {
     seen.length = 0;
-    const own = fields.map((field) => field.replace('OWN', stage.gateway.url));
-    return stage.send(`${method} ${path} HTTP/1.1`, own, body);
+    const own = fields.map((field) => field.replace('OWN', fixture.gateway.url));
+    return fixture.send(`${method} ${path} HTTP/1.1`, own, body);
   };
 
-  it('asks for the server by its name, and is let in when the certificate is for it (standards: F30)', async () => {
+  it('sends the server name and succeeds when the certificate matches (standards: F30)', async () => {
     expect((await send('/named/one')).status).toBe(status);
     expect(seen).toEqual([['localhost', '/named/one']]);
   });
 
-  it('gives 502 when the certificate is for another name, however trusted (standards: F30, B16)', async () => {
-    const answer = await send('/misnamed/one');
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+  it('responds 502 when a trusted certificate is for another name (standards: F30, B16)', async () => {
+    const response = await send('/misnamed/one');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     expect(seen).toEqual([]);
   });
 });
 
-it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
-  const connection = await stage.open();
-  connection.write(stage.head('GET /named/live HTTP/1.1', `Origin: ${stage.gateway.url}`, ...UPGRADE));
+it('a WebSocket to an upstream over TLS carries bytes in both directions', async () => {
+  const connection = await fixture.open();
+  connection.write(fixture.head('GET /named/live HTTP/1.1', `Origin: ${fixture.gateway.url}`, ...UPGRADE));
   expect((await connection.readResponse()).status).toBe(101);
   const frame = Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 3, 0, 0]), Buffer.alloc(0x30000, 'z')]);
   connection.write(Buffer.concat([frame, Buffer.from([0x81, 4]), Buffer.from('last')]));
@@ -94,10 +94,10 @@ it('a WebSocket to an upstream by TLS carries bytes both ways', async () => {
 });
 
 describe('an upstream that offers HTTP/2', () => {
-  it('is spoken to in HTTP/1.1, as every other', async () => {
+  it('receives HTTP/1.1 requests', async () => {
     for (const path of ['/both/one', '/both/two']) {
-      const answer = await stage.send(`GET ${path} HTTP/1.1`);
-      expect([answer.status, answer.body.toString()]).toEqual([200, '1.1']);
+      const response = await fixture.send(`GET ${path} HTTP/1.1`);
+      expect([response.status, response.body.toString()]).toEqual([200, '1.1']);
     }
   });
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
 import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
 import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type Stage, openStage } from './fixture.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 const UPGRADE = [
   'Connection: Upgrade',
@@ -17,7 +17,7 @@ const SWITCHING =
 const MASKED_FRAME = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
 const CLOSE_FRAME = Buffer.from([0x88, 2, 0x03, 0xe8]);
 
-let stage: Stage;
+let fixture: Fixture;
 let raw: RawUpstream;
 
 beforeAll(async () => {
@@ -27,11 +27,11 @@ beforeAll(async () => {
     else socket.write(SWITCHING);
     if (what === 'ending') socket.end(CLOSE_FRAME);
   });
-  stage = await openStage({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
+  fixture = await openFixture({ routes: [{ path: '/raw', upstream: raw.url, websocket: true }] });
 });
 
 afterAll(async () => {
-  await stage.close();
+  await fixture.close();
   await raw.close();
 });
 
@@ -39,14 +39,14 @@ afterAll(async () => {
 const habits: [string, (connection: RawConnection) => void][] = [
   ['never closes its side', () => undefined],
   [
-    'goes on sending',
+    'keeps sending',
     (connection) => {
       const timer = setInterval(() => connection.write(MASKED_FRAME), 50);
       connection.socket.once('close', () => clearInterval(timer));
     },
   ],
   [
-    'sends one thing more and closes its side',
+    'sends one more frame and closes its side',
     (connection) => {
       connection.write(MASKED_FRAME);
       connection.end();
@@ -56,7 +56,7 @@ const habits: [string, (connection: RawConnection) => void][] = [
 
 /** Asks for an upgrade at a server that can tell how many connections are open to it, and waits until there are none. */
 async function leaveNothing(path: string, status: number) {
-  const { app, upgrade } = stage.gateway.gateway;
+  const { app, upgrade } = fixture.gateway.gateway;
   const server = createServer(app).on('upgrade', (request, socket: Socket, head) =>
     upgrade(request, socket, head),
   );
@@ -68,7 +68,7 @@ async function leaveNothing(path: string, status: number) {
   const clients = await Promise.all(
     habits.map(async ([, stay]) => {
       const client = await openRaw(listener.port);
-      client.write(stage.head(`GET ${path} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE));
+      client.write(fixture.head(`GET ${path} HTTP/1.1`, `Origin: ${fixture.gateway.url}`, ...UPGRADE));
       expect((await client.readResponse()).status).toBe(status);
       await client.ended;
       stay(client);
@@ -80,10 +80,10 @@ async function leaveNothing(path: string, status: number) {
   await listener.stop();
 }
 
-describe(`no connection is left open by a client that ${habits.map(([name]) => name).join(', or ')},`, () => {
+describe(`no connection stays open for a client that ${habits.map(([name]) => name).join(', or ')},`, () => {
   it.concurrent.each([
-    ['when its upgrade is refused', '/nothing', 404],
-    ['when the upstream refuses its upgrade', '/raw/refusing', 403],
+    ['when the gateway rejects its upgrade', '/nothing', 404],
+    ['when the upstream rejects its upgrade', '/raw/refusing', 403],
     ['when the upstream ends its WebSocket', '/raw/ending', 101],
   ])('%s (standards: F22)', { timeout: 30_000 }, (_when, path, status) => leaveNothing(path, status));
 });

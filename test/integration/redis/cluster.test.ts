@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { type RedisCluster, startRedisCluster } from '../../../testkit/redis-cluster.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { until } from '../../../testkit/until.ts';
-import { describeContractsOn } from './contracts.ts';
-import { type Crowd, gatherCrowd } from './crowd.ts';
+import { describeDeploymentContract } from './deployment-contract.ts';
+import { type ContinuousLoad, startContinuousLoad } from './continuous-load.ts';
 
 let redis: RedisCluster;
 
@@ -12,35 +12,35 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-describeContractsOn('a cluster', () => redis);
+describeDeploymentContract('a cluster', () => redis);
 
-describe('while people call and their tokens are renewed, a cluster', () => {
-  let crowd: Crowd;
+describe('a Redis Cluster during calls and refreshes', () => {
+  let load: ContinuousLoad;
 
   beforeEach(async () => {
-    crowd = await gatherCrowd(redis.url);
+    load = await startContinuousLoad(redis.url);
   });
 
   const locks = () => redis.keys('coatcheck:lock:*');
 
-  it('moves the slots of sessions and locks that are in use, and nobody notices', async () => {
+  it('moves the slots of active sessions and locks without a failed request', async () => {
     for (const session of await redis.keys('coatcheck:session:*')) {
       for (const key of [session, session.replace('session', 'lock')]) {
         const owner = await redis.ownerOf(key);
-        const [heir = owner] = redis.primaries.filter((primary) => primary !== owner);
-        await redis.move(key, heir, () => crowd.calls(30));
+        const [target = owner] = redis.primaries.filter((primary) => primary !== owner);
+        await redis.move(key, target, () => load.waitForCalls(30));
       }
     }
-    await crowd.served();
-    await crowd.heard();
-    await crowd.rest();
+    await load.waitUntilServed();
+    await load.waitForMessages();
+    await load.stop();
 
-    expect(Object.keys(crowd.tally())).toEqual(['200']);
-    expect(crowd.spentTwice()).toEqual([]);
-    expect(crowd.lost()).toEqual([]);
+    expect(Object.keys(load.statusCounts())).toEqual(['200']);
+    expect(load.reusedRefreshTokens()).toEqual([]);
+    expect(load.lostGrants()).toEqual([]);
   });
 
-  /** A primary of the start with a session whose token is being renewed. */
+  /** An initial primary that has a session whose token is being refreshed. */
   const busyPrimary = () =>
     until('a token is being renewed that is kept on a primary with a replica', async () => {
       const sessions = (await locks()).map((lock) => lock.replace('lock', 'session'));
@@ -50,38 +50,40 @@ describe('while people call and their tokens are renewed, a cluster', () => {
 
   it.each([
     ['killed', async (primary: RedisServer) => primary.crash()],
-    ['frozen', async (primary: RedisServer) => primary.pause()],
-  ])('loses a primary that is %s, and nobody a session that its replica knows of', async (_what, strike) => {
-    const refreshes = await crowd.holdRefreshes(locks);
+    ['paused', async (primary: RedisServer) => primary.pause()],
+  ])('loses no session that its replica has when a primary is %s', async (_what, fail) => {
+    const refreshes = await load.holdRefreshes(locks);
     const primary = await busyPrimary();
     await redis.replicated(primary);
-    await strike(primary);
+    await fail(primary);
     refreshes.release();
-    await crowd.served();
-    await crowd.heard();
-    await crowd.rest();
+    await load.waitUntilServed();
+    await load.waitForMessages();
+    await load.stop();
 
-    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(crowd.tally())));
-    expect(await crowd.storeErrors()).toBeGreaterThan(0);
-    expect(crowd.spentTwice()).toEqual([]);
-    expect(crowd.lost()).toEqual([]);
+    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(load.statusCounts())));
+    expect(await load.storeErrors()).toBeGreaterThan(0);
+    expect(load.reusedRefreshTokens()).toEqual([]);
+    expect(load.lostGrants()).toEqual([]);
     await until('no lock is left behind', async () => (await locks()).length === 0 || undefined);
   });
 });
 
-describe('a cluster that is made smaller', () => {
-  it('is heard by those who had listened to the node that was taken out', async () => {
+describe('a Redis Cluster that shrinks', () => {
+  it('still delivers messages to subscribers of the removed node', async () => {
     const small = await startRedisCluster();
     onTestFinished(() => small.close());
-    const gateways = await gatherCrowd(small.url, 0);
-    await gateways.heard();
-    const listeners = await Promise.all(
+    const gateways = await startContinuousLoad(small.url, 0);
+    await gateways.waitForMessages();
+    const subscriberCounts = await Promise.all(
       small.primaries.map((primary) => primary.command('PUBSUB', 'NUMSUB', 'coatcheck:changes')),
     );
-    const listened = small.primaries.find((_primary, at) => Number((listeners[at] as unknown[])[1]) > 0);
-    const [heir] = small.primaries.filter((primary) => primary !== listened);
-    if (listened === undefined || heir === undefined) throw new Error('nobody listens');
-    await small.retire(listened, heir);
-    await gateways.heard();
+    const subscribed = small.primaries.find(
+      (_primary, at) => Number((subscriberCounts[at] as unknown[])[1]) > 0,
+    );
+    const [target] = small.primaries.filter((primary) => primary !== subscribed);
+    if (subscribed === undefined || target === undefined) throw new Error('no primary has a subscriber');
+    await small.retire(subscribed, target);
+    await gateways.waitForMessages();
   });
 });

@@ -1,45 +1,45 @@
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
-/** The life of the access tokens here, in milliseconds. */
-const LIFE = 300_000;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 20_000, interval: 50 };
+/** The lifetime of the access tokens, in milliseconds. */
+const TOKEN_LIFETIME_MS = 300_000;
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 20_000, interval: 50 };
 
 /**
- * What two gateways do on one Redis, however that is built. `at` gives its address, as in `session.store`. Nothing leaves
- * their caches by age: what one of them does the other hears of by a message, or not at all.
+ * The behaviour of two gateways on any Redis deployment. `at` gives its address, as in `session.store`. No cache entry
+ * expires, so that a gateway learns of the other's changes only from messages.
  */
-export function describeGatewaysOn(at: () => string): void {
-  let rig: TestGateway;
+export function describeGatewayContract(at: () => string): void {
+  let testGateway: TestGateway;
   let here: UserAgent;
   let there: UserAgent;
 
   beforeEach(async () => {
-    rig = await openRig({
+    testGateway = await openTestGateway({
       store: at(),
       config: { session: { cache: { maxAge: '1h' } }, rateLimit: { callback: 3 } },
     });
-    onTestFinished(() => rig.close());
-    const replica = await rig.replica();
-    here = rig.agent;
+    onTestFinished(() => testGateway.close());
+    const replica = await testGateway.replica();
+    here = testGateway.agent;
     await here.signIn('/', { loginHint: 'alice' });
-    there = rig.browser({ like: here, at: replica });
+    there = testGateway.browser({ like: here, at: replica });
   });
 
-  const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
-  const lastBearer = () => rig.upstream.requests.at(-1)?.bearer;
+  const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
+  const lastBearer = () => testGateway.upstream.requests.at(-1)?.bearer;
   const calls = async (agent: UserAgent, count: number) => {
-    const answers = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
-    return (await Promise.all(answers)).map(({ status }) => status);
+    const responses = Array.from({ length: count }, (_, call) => agent.fetch(`/api/${call}`));
+    return (await Promise.all(responses)).map(({ status }) => status);
   };
 
-  it('carries a session from sign-in through calls, refreshes and sign-out', async () => {
+  it('keep a session from sign-in through calls and refreshes to sign-out', async () => {
     for (let round = 0; round < 3; round += 1) {
       expect(await calls(here, 2)).toEqual([200, 200]);
       expect(await calls(there, 2)).toEqual([200, 200]);
-      rig.advance(LIFE);
+      testGateway.advance(TOKEN_LIFETIME_MS);
     }
     expect(refreshes()).toBe(2);
     expect((await here.fetch('/auth/session')).json()).toMatchObject({
@@ -48,43 +48,43 @@ export function describeGatewaysOn(at: () => string): void {
     });
     expect((await there.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect((await here.fetch('/api/one')).json()).toMatchObject({ status: 401, code: 'session_expired' });
-    expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
+    expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked', reuses: 0 }]);
   });
 
-  it('renews a token once for all who wait at either gateway', async () => {
-    rig.advance(LIFE);
+  it('refresh an expired token once for concurrent requests at both', async () => {
+    testGateway.advance(TOKEN_LIFETIME_MS);
     const [ours, theirs] = await Promise.all([calls(here, 20), calls(there, 20)]);
     expect([...ours, ...theirs]).toEqual(Array(40).fill(200));
     expect(refreshes()).toBe(1);
-    expect(rig.provider.books()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
+    expect(testGateway.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0, familyAlive: true }]);
   });
 
-  it('tells the other gateway of new tokens', async () => {
+  it('share new tokens with each other', async () => {
     await calls(there, 1);
     const before = lastBearer();
     await calls(here, 1);
-    rig.advance(LIFE * 0.9);
+    testGateway.advance(TOKEN_LIFETIME_MS * 0.9);
     await calls(here, 1);
     await vi.waitFor(async () => {
       await calls(there, 1);
       expect(lastBearer()).not.toBe(before);
-    }, PATIENCE);
+    }, POLLING);
     expect(refreshes()).toBe(1);
   });
 
-  it('revokes at one gateway what the other could not (standards: D8)', async () => {
-    rig.provider.faults.revoke = { status: 503 };
+  it('take over a failed revocation from each other (standards: D8)', async () => {
+    testGateway.provider.faults.revoke = { status: 503 };
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
-    await rig.gateway.close();
-    expect(rig.provider.families).toMatchObject([{ alive: true }]);
-    delete rig.provider.faults.revoke;
+    await testGateway.gateway.close();
+    expect(testGateway.provider.families).toMatchObject([{ alive: true }]);
+    delete testGateway.provider.faults.revoke;
     await vi.waitFor(
-      () => expect(rig.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
-      PATIENCE,
+      () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
+      POLLING,
     );
   });
 
-  it('tells the other gateway of the end of a session, which closes its sockets', async () => {
+  it('tell each other about the end of a session and close its WebSockets', async () => {
     const socket = await there.websocket('/socket/live');
     expect(await calls(there, 1)).toEqual([200]);
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
@@ -92,7 +92,7 @@ export function describeGatewaysOn(at: () => string): void {
     expect(await calls(there, 1)).toEqual([401]);
   });
 
-  it('counts together how often a client comes to either of them', async () => {
+  it('share the rate limit of a client', async () => {
     const callback = async (agent: UserAgent) => (await agent.get('/auth/callback?state=x')).status;
     // The sign-in was the first of three; the other gateway has only ever seen two.
     expect([await callback(here), await callback(there), await callback(there)]).toEqual([400, 400, 429]);

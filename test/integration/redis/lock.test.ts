@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
-import { createRedisLocks } from '../../../src/redis/lock.ts';
+import { createRedisLocks } from '../../../src/redis/lock/redis-locks.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 let redis: RedisServer;
@@ -20,7 +20,7 @@ afterEach(async () => {
   await redis.close();
 });
 
-/** Locks of a process whose way to Redis leads over a port of 127.0.0.1. */
+/** Opens the locks of a process that reaches Redis at a port of 127.0.0.1. */
 function locksAt(port: number) {
   const log = createLogger({ level: 'fatal', format: 'json' });
   const address = { kind: 'redis', url: `redis://127.0.0.1:${port}` } as const;
@@ -30,9 +30,9 @@ function locksAt(port: number) {
   return locks;
 }
 
-/** A way to Redis on which replies to commands can be held up, while messages of subscriptions go on. */
-async function openWay(to: number) {
-  let isHolding = false;
+/** Opens a proxy to Redis that can hold the replies to commands. Messages of subscriptions always pass. */
+async function openProxy(to: number) {
+  let isHoldingReplies = false;
   const held: (() => void)[] = [];
   let replies = 0;
   let messages = '';
@@ -40,14 +40,14 @@ async function openWay(to: number) {
   const server = createServer((client) => {
     const upstream = connect(to, '127.0.0.1');
     sockets.add(client).add(upstream);
-    let subscribes = false;
+    let isSubscriber = false;
     client.on('data', (chunk) => {
-      subscribes ||= /subscribe/i.test(chunk.toString());
+      isSubscriber ||= /subscribe/i.test(chunk.toString());
       upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
-      if (subscribes) messages += chunk.toString();
-      if (subscribes || !isHolding) return void client.write(chunk);
+      if (isSubscriber) messages += chunk.toString();
+      if (isSubscriber || !isHoldingReplies) return void client.write(chunk);
       replies += 1;
       held.push(() => client.write(chunk));
     });
@@ -59,38 +59,38 @@ async function openWay(to: number) {
     server.close();
   });
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the way has no port');
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   return {
     port: address.port,
-    hold: () => void (isHolding = true),
-    heldReplies: () => replies,
+    holdReplies: () => void (isHoldingReplies = true),
+    heldReplyCount: () => replies,
     messages: () => messages,
-    letGo() {
-      isHolding = false;
+    releaseReplies() {
+      isHoldingReplies = false;
       for (const write of held.splice(0)) write();
     },
   };
 }
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
-it('a lock whose release overtakes the answer that it is held is taken at once, and not after a sleep', async () => {
+it('a lock released before the reply to a failed acquisition arrives is acquired immediately', async () => {
   const holder = await locksAt(redis.port).acquire('a', Date.now() + 10_000);
-  const way = await openWay(redis.port);
-  const locks = locksAt(way.port);
-  // Warm: connected, subscribed, and the script known to Redis.
+  const proxy = await openProxy(redis.port);
+  const locks = locksAt(proxy.port);
+  // Connects, subscribes, and loads the script into Redis.
   await (await locks.acquire('b', Date.now() + 10_000))?.release();
-  await expect.poll(way.messages).toContain('unlocked\r\n$1\r\nb\r\n');
+  await expect.poll(proxy.messages).toContain('unlocked\r\n$1\r\nb\r\n');
 
-  // From here on no sleep ends by itself.
+  // From here on, no timeout fires.
   vi.useFakeTimers({ toFake: ['setTimeout'] });
-  way.hold();
+  proxy.holdReplies();
   const waiting = locks.acquire('a', Date.now() + 10_000);
-  while (way.heldReplies() === 0) await turn();
+  while (proxy.heldReplyCount() === 0) await nextTurn();
   await holder?.release();
-  while (!way.messages().includes('unlocked\r\n$1\r\na\r\n')) await turn();
-  for (let turns = 0; turns < 10; turns += 1) await turn();
-  way.letGo();
+  while (!proxy.messages().includes('unlocked\r\n$1\r\na\r\n')) await nextTurn();
+  for (let turns = 0; turns < 10; turns += 1) await nextTurn();
+  proxy.releaseReplies();
   const lease = await waiting;
   expect(lease?.isHeld()).toBe(true);
   await lease?.release();

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { type RedisSentinel, startRedisSentinel } from '../../../testkit/redis-sentinel.ts';
 import { until } from '../../../testkit/until.ts';
-import { describeContractsOn } from './contracts.ts';
-import { type Crowd, gatherCrowd } from './crowd.ts';
+import { describeDeploymentContract } from './deployment-contract.ts';
+import { type ContinuousLoad, startContinuousLoad } from './continuous-load.ts';
 
 let redis: RedisSentinel;
 
@@ -12,44 +12,44 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-describeContractsOn('the primary that Sentinels name', () => redis);
+describeDeploymentContract('the primary that Sentinels name', () => redis);
 
-describe('while people call and their tokens are renewed', () => {
-  let crowd: Crowd;
+describe('Redis with Sentinel during calls and refreshes', () => {
+  let load: ContinuousLoad;
 
   beforeEach(async () => {
-    crowd = await gatherCrowd(redis.url);
+    load = await startContinuousLoad(redis.url);
   });
 
   const locks = () => redis.keys('coatcheck:lock:*');
 
   it.each([
     ['killed', async (primary: RedisServer) => primary.crash()],
-    ['frozen', async (primary: RedisServer) => primary.pause()],
-  ])('a primary that is %s costs nobody a session that a replica knows of', async (_what, strike) => {
-    const refreshes = await crowd.holdRefreshes(locks);
+    ['paused', async (primary: RedisServer) => primary.pause()],
+  ])('loses no session that a replica has when the primary is %s', async (_what, fail) => {
+    const refreshes = await load.holdRefreshes(locks);
     const primary = await redis.replicated();
-    await strike(primary);
+    await fail(primary);
     refreshes.release();
-    await crowd.served();
-    await crowd.heard();
-    await crowd.rest();
+    await load.waitUntilServed();
+    await load.waitForMessages();
+    await load.stop();
 
     expect((await redis.primary()).port).not.toBe(primary.port);
-    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(crowd.tally())));
-    expect(await crowd.storeErrors()).toBeGreaterThan(0);
-    expect(crowd.spentTwice()).toEqual([]);
-    expect(crowd.lost()).toEqual([]);
+    expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(load.statusCounts())));
+    expect(await load.storeErrors()).toBeGreaterThan(0);
+    expect(load.reusedRefreshTokens()).toEqual([]);
+    expect(load.lostGrants()).toEqual([]);
     await until('no lock is left behind', async () => (await locks()).length === 0 || undefined);
   });
 
-  it('a Sentinel that is frozen keeps nobody from finding the primary', async () => {
+  it('finds the primary while one Sentinel is paused', async () => {
     const [first] = redis.sentinels;
     first?.pause();
     await (await redis.primary()).command('CLIENT', 'KILL', 'TYPE', 'normal');
-    await crowd.served();
-    await crowd.rest();
+    await load.waitUntilServed();
+    await load.stop();
     first?.resume();
-    expect(crowd.lost()).toEqual([]);
+    expect(load.lostGrants()).toEqual([]);
   });
 });

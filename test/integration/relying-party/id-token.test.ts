@@ -1,24 +1,24 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createKey, unsignedJwt } from './signing.ts';
-import { type Stage, type StageOptions, openStage } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
-async function open(options?: StageOptions): Promise<Stage> {
-  return (stage = await openStage(options));
+async function open(options?: FixtureOptions): Promise<Fixture> {
+  return (fixture = await openFixture(options));
 }
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Has the provider sign a text for claims, into which it may write what no claims object can hold. */
 function mintText(change: (claims: JWTPayload) => string): void {
   const key = createKey('RS256', 'k');
-  stage.publish(key.jwk);
-  stage.mint((claims) => key.sign(change(claims)));
+  fixture.publish(key.jwk);
+  fixture.mint((claims) => key.sign(change(claims)));
 }
 
-describe('the times of an ID token (standards: C10)', () => {
+describe('the time claims of an ID token (standards: C10)', () => {
   it.each([
     ['1e999', '"exp"'],
     ['-1', '"exp"'],
@@ -27,10 +27,10 @@ describe('the times of an ID token (standards: C10)', () => {
     ['null', '"exp"'],
     ['[4102444800]', '"exp"'],
     ['NaN', 'JSON'],
-  ])('are numbers that can be over: an exp of %s is refused', async (exp, reason) => {
+  ])('must be numbers: an exp of %s is rejected', async (exp, reason) => {
     await open();
     mintText(({ exp: _exp, ...claims }) => `${JSON.stringify(claims).slice(0, -1)},"exp":${exp}}`);
-    await stage.expectRefusal(new RegExp(reason));
+    await fixture.expectRefusal(new RegExp(reason));
   });
 
   it.each<[string, (now: number) => JWTPayload]>([
@@ -38,88 +38,92 @@ describe('the times of an ID token (standards: C10)', () => {
     ['iat is five minutes ahead', (now) => ({ iat: now + 300 })],
     ['nbf is five minutes ahead', (now) => ({ nbf: now + 300 })],
     ['exp was five minutes ago', (now) => ({ iat: now - 360, exp: now - 300 })],
-  ])('are about now: it is refused when %s', async (_what, change) => {
+  ])('must be current: the token is rejected when %s', async (_what, change) => {
     await open();
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, ...change(iat) });
-    await stage.expectRefusal(/"(?:iat|nbf|exp)"/);
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, ...change(iat) });
+    await fixture.expectRefusal(/"(?:iat|nbf|exp)"/);
   });
 
-  it.each([45_000, -45_000])('may be those of a clock %i ms off', async (offset) => {
+  it.each([45_000, -45_000])('may come from a clock that is %i ms off', async (offset) => {
     await open();
-    stage.provider.clockOffsetMs = offset;
-    stage.provider.patchIdToken = (claims) => ({ ...claims, nbf: claims.iat ?? 0 });
-    expect((await stage.login()).status).toBe(303);
+    fixture.provider.clockOffsetMs = offset;
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, nbf: claims.iat ?? 0 });
+    expect((await fixture.login()).status).toBe(303);
   });
 
-  it('may be five minutes old when the token is issued, as those of large providers are', async () => {
+  it('may be five minutes old when the token is issued', async () => {
     await open();
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat: iat - 300, nbf: iat - 300 });
-    await stage.expectLogin();
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({
+      ...claims,
+      iat: iat - 300,
+      nbf: iat - 300,
+    });
+    await fixture.expectLogin();
   });
 });
 
-describe('what the authorization request asked for (standards: C14)', () => {
-  it('is insisted on: with max_age an auth_time that is recent enough', async () => {
+describe('a requirement in the authorization request (standards: C14)', () => {
+  it('with max_age demands a recent auth_time in the ID token', async () => {
     await open({ config: { provider: { authorizationParams: { max_age: '600' } } } });
-    await stage.expectLogin();
+    await fixture.expectLogin();
     for (const authTime of [undefined, 'now', 0, -1]) {
-      stage.provider.patchIdToken = (claims) => ({ ...claims, auth_time: authTime });
-      expect((await stage.login()).json()).toMatchObject({
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, auth_time: authTime });
+      expect((await fixture.login()).json()).toMatchObject({
         reason: expect.stringContaining('"auth_time"'),
       });
     }
-    stage.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, auth_time: iat - 700 });
-    expect((await stage.login()).json()).toMatchObject({ reason: expect.stringContaining('max_age') });
+    fixture.provider.patchIdToken = ({ iat = 0, ...claims }) => ({ ...claims, iat, auth_time: iat - 700 });
+    expect((await fixture.login()).json()).toMatchObject({ reason: expect.stringContaining('max_age') });
   });
 
-  it('is insisted on: with acr_values one of them', async () => {
+  it('with acr_values demands one of them in the ID token', async () => {
     await open({ config: { provider: { authorizationParams: { acr_values: 'gold silver' } } } });
     for (const acr of [undefined, 'bronze', 'gold silver', ['gold']]) {
-      stage.provider.patchIdToken = (claims) => ({ ...claims, acr });
-      await stage.expectRefusal(/"acr"/);
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, acr });
+      await fixture.expectRefusal(/"acr"/);
     }
-    stage.provider.patchIdToken = (claims) => ({ ...claims, acr: 'silver' });
-    await stage.expectLogin();
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, acr: 'silver' });
+    await fixture.expectLogin();
   });
 
-  it('leaves the session there was as it was, when a login fails it', async () => {
+  it('keeps the existing session when a login does not meet it', async () => {
     await open({ config: { provider: { authorizationParams: { max_age: '600' } } } });
-    await stage.expectLogin();
-    stage.provider.patchIdToken = ({ auth_time: _time, ...claims }) => claims;
-    expect((await stage.login()).status).toBe(400);
-    expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    await fixture.expectLogin();
+    fixture.provider.patchIdToken = ({ auth_time: _time, ...claims }) => claims;
+    expect((await fixture.login()).status).toBe(400);
+    expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 });
 
-describe('an ID token in another wrapping (standards: C27)', () => {
+describe('an ID token in another format (standards: C27)', () => {
   const parts = ['', '', '', ''].map((_part, index) => Buffer.from(`part ${index}`).toString('base64url'));
 
   it.each([
     ['encrypted', { alg: 'RSA-OAEP', enc: 'A256GCM' }],
     ['compressed and encrypted', { alg: 'dir', enc: 'A256GCM', zip: 'DEF' }],
-  ])('is refused when it is %s: that was not agreed on, and nothing is unpacked', async (_what, header) => {
+  ])('is rejected without decryption or decompression when it is %s', async (_what, header) => {
     await open();
     const head = Buffer.from(JSON.stringify(header)).toString('base64url');
-    stage.mint(() => [head, ...parts].join('.'));
-    await stage.expectRefusal(/^the ID token is refused/);
+    fixture.mint(() => [head, ...parts].join('.'));
+    await fixture.expectRefusal(/^the ID token is invalid/);
   });
 
   it.each([
     ['has no claims', unsignedJwt('', { alg: 'RS256', kid: 'k' })],
-    ['has a list for claims', unsignedJwt('[]', { alg: 'RS256', kid: 'k' })],
-    ['has a header of text', `${Buffer.from('"alg"').toString('base64url')}.e30`],
+    ['has a list as claims', unsignedJwt('[]', { alg: 'RS256', kid: 'k' })],
+    ['has a string as header', `${Buffer.from('"alg"').toString('base64url')}.e30`],
     ['has a megabyte of claims', unsignedJwt(`{"x":"${'x'.repeat(700_000)}"}`, { alg: 'RS256' })],
-  ])('is refused when it %s', async (_what, unsigned) => {
+  ])('is rejected when it %s', async (_what, unsigned) => {
     await open();
-    stage.mint(() => `${unsigned}.c2ln`);
-    await stage.expectRefusal(/^the ID token is refused/);
+    fixture.mint(() => `${unsigned}.c2ln`);
+    await fixture.expectRefusal(/^the ID token is invalid/);
   });
 
-  it('is refused when it is no ID token, but one to sign somebody out', async () => {
+  it('is rejected when it is a logout token', async () => {
     await open();
-    const logout = await stage.provider.sign(
+    const logout = await fixture.provider.sign(
       {
-        iss: stage.provider.issuer,
+        iss: fixture.provider.issuer,
         aud: 'web',
         sub: 'alice',
         jti: 'x',
@@ -129,28 +133,28 @@ describe('an ID token in another wrapping (standards: C27)', () => {
       },
       'logout+jwt',
     );
-    stage.mint(() => logout);
-    await stage.expectRefusal(/"iat"|"nonce"/);
+    fixture.mint(() => logout);
+    await fixture.expectRefusal(/"iat"|"nonce"/);
   });
 });
 
-describe('the person of an ID token (standards: C12)', () => {
+describe('the subject of an ID token (standards: C12)', () => {
   it.each([['s'.repeat(256)], [''], [7], [null], [['alice']], [{}]])(
-    'is named by 1 to 255 characters: a sub of %j is refused',
+    'must be a string of 1 to 255 characters: a sub of %j is rejected',
     async (sub) => {
       await open();
       mintText((claims) => JSON.stringify({ ...claims, sub }));
-      await stage.expectRefusal(/"sub"/);
+      await fixture.expectRefusal(/"sub"/);
     },
   );
 
   it.each(['s'.repeat(255), 'auth0|5f7c8ec7c33c6c004bbafe82', '__proto__', 'a b'])(
-    'is named by anything else: %s',
+    'can be any such string: %s',
     async (sub) => {
       await open();
-      stage.provider.patchIdToken = (claims) => ({ ...claims, sub });
-      await stage.expectLogin();
-      expect((await stage.agent.fetch('/auth/session')).json()).toMatchObject({ subject: sub });
+      fixture.provider.patchIdToken = (claims) => ({ ...claims, sub });
+      await fixture.expectLogin();
+      expect((await fixture.agent.fetch('/auth/session')).json()).toMatchObject({ subject: sub });
     },
   );
 });

@@ -2,15 +2,15 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { startGateway } from '../../../testkit/gateway.ts';
 import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
-import { type Stage, type StageOptions, openStage } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
-async function open(options?: StageOptions): Promise<Stage> {
-  return (stage = await openStage(options));
+async function open(options?: FixtureOptions): Promise<Fixture> {
+  return (fixture = await openFixture(options));
 }
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Starts a provider besides that of the stage. */
 async function openOtherProvider(): Promise<FakeProvider> {
@@ -20,7 +20,7 @@ async function openOtherProvider(): Promise<FakeProvider> {
 }
 
 describe('the iss of an authorization response (standards: B9)', () => {
-  it('is compared letter for letter: a host in capitals or another port is another issuer', async () => {
+  it('is compared exactly so that another letter case, host or port is rejected', async () => {
     const provider = await startFakeProvider();
     const issuer = `http://localhost:${provider.port}`;
     await open({ provider, metadata: { issuer }, config: { provider: { issuer } } });
@@ -35,102 +35,105 @@ describe('the iss of an authorization response (standards: B9)', () => {
       ` ${issuer}`,
     ]) {
       provider.patchAuthorizationResponse = (sent) => ({ ...sent, iss });
-      await stage.expectRefusal(/"iss"/);
+      await fixture.expectRefusal(/"iss"/);
     }
     expect(provider.tokenCalls()).toBe(0);
     provider.patchAuthorizationResponse = (sent) => ({ ...sent, iss: issuer });
     provider.patchIdToken = (claims) => ({ ...claims, iss: issuer });
-    expect((await stage.login()).status).toBe(303);
+    expect((await fixture.login()).status).toBe(303);
   });
 
-  it('may be there once only, were both right', async () => {
+  it('is rejected when it appears twice even with the right value', async () => {
     await open();
-    const callback = await authorize(stage.agent, await beginLogin(stage.agent));
-    callback.searchParams.append('iss', stage.provider.issuer);
-    const answer = await stage.agent.get(callback.href);
-    expect(answer.json()).toMatchObject({
+    const callback = await authorize(fixture.agent, await beginLogin(fixture.agent));
+    callback.searchParams.append('iss', fixture.provider.issuer);
+    const response = await fixture.agent.get(callback.href);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('more than one "iss"'),
     });
-    expect(stage.provider.tokenCalls()).toBe(0);
+    expect(fixture.provider.tokenCalls()).toBe(0);
   });
 
   it.each<[string, (sent: Record<string, string>) => Record<string, string>]>([
     ['of another provider', (sent) => ({ ...sent, iss: 'https://other.example' })],
     ['missing', ({ iss: _iss, ...sent }) => sent],
-  ])('counts for an error as well: one that is %s tells nobody anything', async (_what, patch) => {
-    await open();
-    stage.provider.user = undefined;
-    stage.provider.patchAuthorizationResponse = patch;
-    const answer = await stage.login();
-    expect(answer.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"iss"') });
-    expect(answer.text()).not.toContain('access_denied');
-  });
+  ])(
+    'is required in an error response as well: an error whose iss is %s is not reported',
+    async (_what, patch) => {
+      await open();
+      fixture.provider.user = undefined;
+      fixture.provider.patchAuthorizationResponse = patch;
+      const response = await fixture.login();
+      expect(response.json()).toMatchObject({ status: 400, reason: expect.stringContaining('"iss"') });
+      expect(response.text()).not.toContain('access_denied');
+    },
+  );
 
-  it('may be left out, or empty, by a provider that announces none (RFC 6749, section 3.1)', async () => {
+  it('can be missing or empty when the provider does not announce it (RFC 6749, section 3.1)', async () => {
     await open({ metadata: { authorization_response_iss_parameter_supported: undefined } });
     for (const iss of [undefined, '']) {
-      stage.provider.patchAuthorizationResponse = ({ iss: _iss, ...sent }) => ({
+      fixture.provider.patchAuthorizationResponse = ({ iss: _iss, ...sent }) => ({
         ...sent,
         ...(iss !== undefined && { iss }),
       });
-      await stage.expectLogin();
+      await fixture.expectLogin();
     }
   });
 });
 
-describe('two providers', () => {
-  it('have nothing of each other: the answer of one to a login at the other is sent to neither (standards: B8)', async () => {
+describe('the gateway with two providers', () => {
+  it('sends the code of the other provider to neither (standards: B8)', async () => {
     await open();
     const other = await openOtherProvider();
-    other.client.redirectUris.push(`${stage.gateway.url}/auth/callback`);
-    const begun = await beginLogin(stage.agent);
+    other.client.redirectUris.push(`${fixture.gateway.url}/auth/callback`);
+    const begun = await beginLogin(fixture.agent);
     const elsewhere = new URL(begun.authorizationUrl);
     elsewhere.port = String(other.port);
-    const callback = await authorize(stage.agent, { ...begun, authorizationUrl: elsewhere });
+    const callback = await authorize(fixture.agent, { ...begun, authorizationUrl: elsewhere });
     expect(callback.searchParams.get('code')).toMatch(/^canary-code/);
 
-    const answer = await stage.agent.get(callback.href);
-    expect(answer.json()).toMatchObject({ status: 400, code: 'login_failed' });
-    expect([stage.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
+    const response = await fixture.agent.get(callback.href);
+    expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
+    expect([fixture.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
   });
 
-  it('are told apart where one names the login page of the other as its own (standards: B10)', async () => {
+  it('rejects a provider that names the authorization endpoint of the other as its own (standards: B10)', async () => {
     const other = await openOtherProvider();
     await open({ metadata: { authorization_endpoint: other.metadata['authorization_endpoint'] } });
-    other.client.redirectUris.push(`${stage.gateway.url}/auth/callback`);
-    await stage.expectRefusal(/"iss"/);
+    other.client.redirectUris.push(`${fixture.gateway.url}/auth/callback`);
+    await fixture.expectRefusal(/"iss"/);
     expect(other.requests.map(({ endpoint }) => endpoint)).toEqual(['authorize']);
-    expect(stage.provider.tokenCalls()).toBe(0);
+    expect(fixture.provider.tokenCalls()).toBe(0);
   });
 
-  it('do not share a login, though their gateways share the secret that seals it (standards: B8)', async () => {
+  it('rejects a login that began at the other provider although both share the session secret (standards: B8)', async () => {
     await open({ metadata: { authorization_response_iss_parameter_supported: undefined } });
     const other = await openOtherProvider();
     delete other.metadata['authorization_response_iss_parameter_supported'];
-    const { url } = stage.gateway;
-    const successor = await startGateway({ provider: other, upstream: stage.upstream, baseUrl: url });
+    const { url } = fixture.gateway;
+    const successor = await startGateway({ provider: other, upstream: fixture.upstream, baseUrl: url });
     onTestFinished(() => successor.close());
-    const callback = await authorize(stage.agent, await beginLogin(stage.agent));
+    const callback = await authorize(fixture.agent, await beginLogin(fixture.agent));
     callback.searchParams.delete('iss');
 
-    const answer = await stage.browser({ like: stage.agent, at: successor }).get(callback.href);
-    expect(answer.json()).toMatchObject({
+    const response = await fixture.browser({ like: fixture.agent, at: successor }).get(callback.href);
+    expect(response.json()).toMatchObject({
       code: 'login_failed',
       reason: expect.stringContaining('another provider'),
     });
-    expect([stage.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
-    expect((await stage.agent.get(callback.href)).status).toBe(303);
+    expect([fixture.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
+    expect((await fixture.agent.get(callback.href)).status).toBe(303);
   });
 
-  it('may know two people by one e-mail address: they are two people (standards: C12)', async () => {
+  it('keeps two users with the same e-mail address separate (standards: C12)', async () => {
     await open();
-    stage.provider.patchIdToken = (claims) => ({ ...claims, email: 'alice@example.test' });
-    const mallory = stage.browser();
-    await stage.agent.signIn('/', { loginHint: 'alice' });
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, email: 'alice@example.test' });
+    const mallory = fixture.browser();
+    await fixture.agent.signIn('/', { loginHint: 'alice' });
     await mallory.signIn('/', { loginHint: 'mallory' });
-    const seen = await Promise.all([stage.agent, mallory].map((agent) => agent.fetch('/auth/session')));
-    expect(seen.map((answer) => answer.json())).toMatchObject([
+    const seen = await Promise.all([fixture.agent, mallory].map((agent) => agent.fetch('/auth/session')));
+    expect(seen.map((response) => response.json())).toMatchObject([
       { subject: 'alice', claims: { email: 'alice@example.test' } },
       { subject: 'mallory', claims: { email: 'alice@example.test' } },
     ]);

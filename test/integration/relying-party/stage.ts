@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { login } from '../../../testkit/login-steps.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
@@ -10,7 +10,7 @@ import { claimsOf } from './signing.ts';
 export const PATIENCE = { timeout: 15_000 };
 
 /** A gateway and its provider, seen from a browser that signs in. */
-export type Stage = TestGateway & {
+export type Fixture = TestGateway & {
   /** Signs in by a navigation through the provider; gives the answer to the callback. */
   login(query?: string): Promise<AgentResponse>;
   /** Expects that a login is refused for this reason, and that nobody is signed in by it. */
@@ -26,28 +26,28 @@ export type Stage = TestGateway & {
 };
 
 /** What a gateway starts with: `metadata` changes what the provider says of itself; what is undefined goes. */
-export type StageOptions = RigOptions & { metadata?: Record<string, unknown> };
+export type FixtureOptions = TestGatewayOptions & { metadata?: Record<string, unknown> };
 
-export async function openStage({ metadata = {}, ...options }: StageOptions = {}): Promise<Stage> {
+export async function openFixture({ metadata = {}, ...options }: FixtureOptions = {}): Promise<Fixture> {
   const provider = options.provider ?? (await startFakeProvider());
   Object.assign(provider.metadata, metadata);
-  const rig = await openRig({ ...options, provider });
+  const testGateway = await openTestGateway({ ...options, provider });
 
   return {
-    ...rig,
-    login: (query) => login(rig.agent, query),
+    ...testGateway,
+    login: (query) => login(testGateway.agent, query),
     expectRefusal: async (reason) => {
-      const answer = await login(rig.agent);
-      expect(answer.json()).toMatchObject({
+      const response = await login(testGateway.agent);
+      expect(response.json()).toMatchObject({
         status: 400,
         code: 'login_failed',
         reason: expect.stringMatching(reason),
       });
-      await expectNobody(rig);
+      await expectNobody(testGateway);
     },
     expectLogin: async () => {
-      expect((await login(rig.agent)).status).toBe(303);
-      expect((await rig.agent.fetch('/api/one')).status).toBe(200);
+      expect((await login(testGateway.agent)).status).toBe(303);
+      expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     },
     mint: (make) => {
       provider.patchTokenResponse = (json) => ({ ...json, id_token: make(claimsOf(json['id_token'])) });

@@ -4,7 +4,7 @@ import { createServer, getCACertificates, setDefaultCACertificates } from 'node:
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
-import { openRig } from '../../../testkit/test-gateway.ts';
+import { openTestGateway } from '../../../testkit/test-gateway.ts';
 import { selfSigned } from '../proxy/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
 
@@ -53,37 +53,37 @@ async function openSecureProvider(identity: Identity) {
 }
 
 async function openGateway(provider: FakeProvider, issuer: string) {
-  const rig = await openRig({ provider, config: { provider: { issuer } } });
-  onTestFinished(() => rig.close());
+  const testGateway = await openTestGateway({ provider, config: { provider: { issuer } } });
+  onTestFinished(() => testGateway.close());
   /** Signs in; the browser of the tests reaches the provider without TLS. */
   const login = async () => {
-    const begun = await beginLogin(rig.agent);
+    const begun = await beginLogin(testGateway.agent);
     const { pathname, search } = begun.authorizationUrl;
     const authorizationUrl = new URL(pathname + search, provider.issuer);
-    return rig.agent.get((await authorize(rig.agent, { ...begun, authorizationUrl })).href);
+    return testGateway.agent.get((await authorize(testGateway.agent, { ...begun, authorizationUrl })).href);
   };
-  return { ...rig, login };
+  return { ...testGateway, login };
 }
 
-describe('a provider behind TLS (standards: B16, C2)', () => {
-  it('signs people in when its certificate is good', async () => {
+describe('a provider with TLS (standards: B16, C2)', () => {
+  it('signs users in when its certificate is valid', async () => {
     const { provider, issuer } = await openSecureProvider(good);
     const { login, agent } = await openGateway(provider, issuer);
     expect((await login()).status).toBe(303);
     expect((await agent.fetch('/api/one')).status).toBe(200);
   });
 
-  it('is spoken to in HTTP/1.1, also where it offers HTTP/2', async () => {
+  it('receives HTTP/1.1 requests even when it offers HTTP/2', async () => {
     const { provider, issuer } = await openSecureProvider({ ...good, ALPNProtocols: ['h2', 'http/1.1'] });
     const { login } = await openGateway(provider, issuer);
     expect((await login()).status).toBe(303);
   });
 
   it.each<[string, Identity]>([
-    ['signed by itself', selfSigned],
-    ['over', { key: serverKey, cert: certificates.expired }],
-    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
-  ])('is not found while its certificate is %s, and gets no byte of a request', async (_what, identity) => {
+    ['self-signed', selfSigned],
+    ['expired', { key: serverKey, cert: certificates.expired }],
+    ['for another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+  ])('receives no request while its certificate is %s', async (_what, identity) => {
     const { provider, issuer, become } = await openSecureProvider(identity);
     const { agent, login } = await openGateway(provider, issuer);
     expect((await agent.get('/auth/login')).json()).toMatchObject({ code: 'provider_unavailable' });
@@ -93,20 +93,23 @@ describe('a provider behind TLS (standards: B16, C2)', () => {
   });
 
   it.each<[string, Identity]>([
-    ['signed by itself', selfSigned],
-    ['over', { key: serverKey, cert: certificates.expired }],
-    ['of another host', { key: serverKey, cert: certificates.ofAnotherHost }],
-  ])('gets no code, secret or refresh token once its certificate is %s', async (_what, identity) => {
-    const { provider, issuer, become } = await openSecureProvider(good);
-    const { login, agent, advance } = await openGateway(provider, issuer);
-    await login();
-    const before = provider.requests.length;
-    become(identity);
-    const second = await login();
-    expect(second.json()).toMatchObject({ code: 'provider_unavailable' });
-    advance(301_000);
-    expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'provider_unavailable' });
-    expect(provider.requests.slice(before).map(({ endpoint }) => endpoint)).toEqual(['authorize']);
-    become(good);
-  });
+    ['self-signed', selfSigned],
+    ['expired', { key: serverKey, cert: certificates.expired }],
+    ['for another host', { key: serverKey, cert: certificates.ofAnotherHost }],
+  ])(
+    'receives no code, secret or refresh token after its certificate becomes %s',
+    async (_what, identity) => {
+      const { provider, issuer, become } = await openSecureProvider(good);
+      const { login, agent, advance } = await openGateway(provider, issuer);
+      await login();
+      const before = provider.requests.length;
+      become(identity);
+      const second = await login();
+      expect(second.json()).toMatchObject({ code: 'provider_unavailable' });
+      advance(301_000);
+      expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'provider_unavailable' });
+      expect(provider.requests.slice(before).map(({ endpoint }) => endpoint)).toEqual(['authorize']);
+      become(good);
+    },
+  );
 });

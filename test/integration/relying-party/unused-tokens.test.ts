@@ -2,85 +2,85 @@ import type { JWTPayload } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { createKey, unsignedJwt } from './signing.ts';
-import { PATIENCE, type Stage, expectNobody, openStage } from './stage.ts';
+import { PATIENCE, type Fixture, expectNobody, openFixture } from './stage.ts';
 
 let redis: RedisServer;
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
   redis = await startRedis();
 });
 
 beforeEach(async () => {
-  stage = await openStage({ store: redis.url });
+  fixture = await openFixture({ store: redis.url });
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 afterAll(() => redis.close());
 
 /** Expects that the tokens of the login before were given back, and that nothing is left of it anywhere. */
 async function expectGivenBack(): Promise<void> {
-  const [book] = stage.provider.books();
+  const [book] = fixture.provider.tokenLedger();
   await vi.waitFor(() => {
-    const revoked = stage.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
+    const revoked = fixture.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
     expect(revoked.map(({ form }) => form)).toMatchObject([
       { token: book?.token, token_type_hint: 'refresh_token' },
     ]);
-    expect(stage.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
+    expect(fixture.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
   }, PATIENCE);
   expect(book).toMatchObject({ spent: 0 });
   expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
-  await expectNobody(stage);
+  await expectNobody(fixture);
 }
 
-describe('the tokens beside an ID token that is refused (standards: B5)', () => {
+describe('the tokens issued together with a rejected ID token (standards: B5)', () => {
   it.each<[string, (claims: JWTPayload) => JWTPayload]>([
-    ['is of another nonce', (claims) => ({ ...claims, nonce: 'other' })],
+    ['has another nonce', (claims) => ({ ...claims, nonce: 'other' })],
     ['has no nonce', ({ nonce: _nonce, ...claims }) => claims],
-    ['is of another issuer', (claims) => ({ ...claims, iss: 'https://other.example' })],
+    ['is from another issuer', (claims) => ({ ...claims, iss: 'https://other.example' })],
     ['is for another client', (claims) => ({ ...claims, aud: 'other' })],
-    ['is of nobody', ({ sub: _sub, ...claims }) => claims],
-    ['is over', (claims) => ({ ...claims, exp: (claims.iat ?? 0) - 300 })],
-    ['is of another access token', (claims) => ({ ...claims, at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' })],
-  ])('are used for nothing and revoked, when it %s', async (_what, patch) => {
-    stage.provider.patchIdToken = patch;
-    expect((await stage.login()).json()).toMatchObject({ status: 400, code: 'login_failed' });
+    ['has no subject', ({ sub: _sub, ...claims }) => claims],
+    ['has expired', (claims) => ({ ...claims, exp: (claims.iat ?? 0) - 300 })],
+    ['belongs to another access token', (claims) => ({ ...claims, at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' })],
+  ])('are not used and are revoked when the ID token %s', async (_what, patch) => {
+    fixture.provider.patchIdToken = patch;
+    expect((await fixture.login()).json()).toMatchObject({ status: 400, code: 'login_failed' });
     await expectGivenBack();
   });
 
   it.each<[string, (claims: JWTPayload) => unknown]>([
     ['is not signed', (claims) => `${unsignedJwt(claims, { alg: 'none' })}.`],
-    ['is signed by a key of nobody', (claims) => createKey('RS256', 'k9').sign(claims)],
-    ['is no JWT', () => 'x'],
-    ['is not there', () => undefined],
-  ])('are used for nothing and revoked, when it %s', async (_what, make) => {
-    stage.provider.patchTokenResponse = (json) => ({ ...json, id_token: make({}) });
-    expect((await stage.login()).json()).toMatchObject({ status: 400, code: 'login_failed' });
+    ['is signed by an unknown key', (claims) => createKey('RS256', 'k9').sign(claims)],
+    ['is not a JWT', () => 'x'],
+    ['is missing', () => undefined],
+  ])('are not used and are revoked when the ID token %s', async (_what, make) => {
+    fixture.provider.patchTokenResponse = (json) => ({ ...json, id_token: make({}) });
+    expect((await fixture.login()).json()).toMatchObject({ status: 400, code: 'login_failed' });
     await expectGivenBack();
   });
 
-  it('are given back as well when the keys to judge it by are away', async () => {
-    stage.provider.faults.jwks = { status: 503 };
-    expect((await stage.login()).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+  it('are revoked when the JWKS to verify it is unavailable', async () => {
+    fixture.provider.faults.jwks = { status: 503 };
+    expect((await fixture.login()).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
     await expectGivenBack();
   });
 
-  it('are given back later, where the provider cannot take them now', async () => {
-    stage.provider.patchIdToken = (claims) => ({ ...claims, nonce: 'other' });
-    stage.provider.faults.revoke = { status: 503, times: 1 };
-    expect((await stage.login()).status).toBe(400);
-    await vi.waitFor(() => expect(stage.provider.families).toMatchObject([{ alive: false }]), PATIENCE);
+  it('are revoked later when the provider cannot revoke them immediately', async () => {
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, nonce: 'other' });
+    fixture.provider.faults.revoke = { status: 503, times: 1 };
+    expect((await fixture.login()).status).toBe(400);
+    await vi.waitFor(() => expect(fixture.provider.families).toMatchObject([{ alive: false }]), PATIENCE);
   });
 
-  it('do not hold up the answer, and need no endpoint for it', async () => {
-    const other = await openStage({ store: redis.url, metadata: { revocation_endpoint: undefined } });
+  it('do not delay the response and need no revocation endpoint', async () => {
+    const other = await openFixture({ store: redis.url, metadata: { revocation_endpoint: undefined } });
     other.provider.patchIdToken = (claims) => ({ ...claims, nonce: 'other' });
     await other.expectRefusal(/"nonce"/);
     await other.close();
 
-    const held = stage.provider.faults.hold('revoke');
-    stage.provider.patchIdToken = (claims) => ({ ...claims, nonce: 'other' });
-    expect((await stage.login()).status).toBe(400);
+    const held = fixture.provider.faults.hold('revoke');
+    fixture.provider.patchIdToken = (claims) => ({ ...claims, nonce: 'other' });
+    expect((await fixture.login()).status).toBe(400);
     await held.waiting();
     held.release();
   });

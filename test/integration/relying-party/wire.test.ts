@@ -3,31 +3,31 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isLong } from '../../../testkit/seeded-random.ts';
 import { beginLogin } from '../../../testkit/login-steps.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
-import { PATIENCE, type Stage, openStage } from './stage.ts';
+import { PATIENCE, type Fixture, openFixture } from './stage.ts';
 
-let stage: Stage;
+let fixture: Fixture;
 
 beforeEach(async () => {
-  stage = await openStage();
+  fixture = await openFixture();
 });
 
-afterEach(() => stage.close());
+afterEach(() => fixture.close());
 
 /** Signs in, calls, renews, calls and signs out. */
 async function spendADay(): Promise<void> {
-  await stage.expectLogin();
-  stage.advance(301_000);
-  expect((await stage.agent.fetch('/api/two?page=2')).status).toBe(200);
-  await stage.agent.navigate('/auth/logout', { from: 'page', form: {} });
+  await fixture.expectLogin();
+  fixture.advance(301_000);
+  expect((await fixture.agent.fetch('/api/two?page=2')).status).toBe(200);
+  await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
   await vi.waitFor(() => expect(requestsTo('revoke')).toHaveLength(1), PATIENCE);
 }
 
 function requestsTo(...endpoints: string[]) {
-  return stage.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
+  return fixture.provider.requests.filter(({ endpoint }) => endpoints.includes(endpoint));
 }
 
-describe('what a day sends to the provider', () => {
-  it('comes from a client that proves itself, each time and in one way (standards: A1, B14)', async () => {
+describe('the requests to the provider from sign-in to sign-out', () => {
+  it('authenticate the client each time and by one method (standards: A1, B14)', async () => {
     await spendADay();
     const proven = requestsTo('token', 'revoke');
     expect(proven.map(({ endpoint }) => endpoint)).toEqual(['token', 'token', 'revoke']);
@@ -38,7 +38,7 @@ describe('what a day sends to the provider', () => {
     }
   });
 
-  it('is codes and refresh tokens: never a password, never a token by the front channel (standards: A2, B19)', async () => {
+  it('use only codes and refresh tokens as grants and return no token through the front channel (standards: A2, B19)', async () => {
     await spendADay();
     expect(requestsTo('token').map(({ form }) => form?.['grant_type'])).toEqual([
       'authorization_code',
@@ -47,36 +47,36 @@ describe('what a day sends to the provider', () => {
     expect(requestsTo('authorize').map(({ query }) => query['response_type'])).toEqual(['code']);
   });
 
-  it('is no password of a person, nor could be: the password grant is nowhere in the program (standards: B19)', async () => {
+  it('never use the password grant, which appears nowhere in the source (standards: B19)', async () => {
     const sources: string[] = [];
     for await (const path of glob('src/**/*.ts')) sources.push(await readFile(path, 'utf8'));
     expect(sources.length).toBeGreaterThan(50);
     expect(sources.join('\n')).not.toMatch(/grant_type['"]?\s*[,:=]\s*['"]password|grant_type=password/);
   });
 
-  it('has no token, secret or verifier in any address, nor has what the API gets (standards: B12)', async () => {
+  it('carry no token, secret or verifier in a URL, and neither do the requests to the API (standards: B12)', async () => {
     await spendADay();
-    const secrets = stage.provider.secrets([
+    const secrets = fixture.provider.secrets([
       'access_token',
       'refresh_token',
       'code_verifier',
       'client_secret',
     ]);
     const addresses = [
-      ...stage.provider.requests.map(({ query }) => JSON.stringify(query)),
-      ...stage.upstream.requests.map(({ target }) => target),
+      ...fixture.provider.requests.map(({ query }) => JSON.stringify(query)),
+      ...fixture.upstream.requests.map(({ target }) => target),
     ].join('\n');
     expect(addresses).toContain('page=2');
     expect(secrets.filter((secret) => addresses.includes(secret))).toEqual([]);
   });
 });
 
-describe('what a login is made of (standards: B4)', () => {
-  it('is its own: no state, nonce or challenge comes twice, and each has 128 bits and more', async () => {
+describe('the parameters of a login (standards: B4)', () => {
+  it('are unique per login and have at least 128 bits', async () => {
     const count = isLong ? 1_000 : 200;
     const seen = new Set<string>();
     for (let round = 0; round < count / 20; round += 1) {
-      const begun = await Promise.all(Array.from({ length: 20 }, () => beginLogin(stage.browser())));
+      const begun = await Promise.all(Array.from({ length: 20 }, () => beginLogin(fixture.browser())));
       for (const { authorizationUrl } of begun) {
         for (const name of ['state', 'nonce', 'code_challenge']) {
           const value = authorizationUrl.searchParams.get(name) ?? '';
@@ -88,21 +88,21 @@ describe('what a login is made of (standards: B4)', () => {
     expect(seen.size).toBe(3 * count);
   });
 
-  it('is not in the cookie for anybody to read or make, nor good for another browser', async () => {
-    const begun = await beginLogin(stage.agent);
-    const cookie = stage.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
+  it('are unreadable in the login cookie and valid only in the same browser', async () => {
+    const begun = await beginLogin(fixture.agent);
+    const cookie = fixture.agent.cookies.all().map(({ name, value }) => `${name}=${value}`);
     for (const name of ['state', 'nonce', 'code_challenge'])
       expect(cookie.join()).not.toContain(begun.authorizationUrl.searchParams.get(name));
     const callback = new URL(
-      (await stage.agent.get(begun.authorizationUrl.href)).header('location') ?? 'about:blank',
+      (await fixture.agent.get(begun.authorizationUrl.href)).header('location') ?? 'about:blank',
     );
-    const elsewhere = await stage.browser().get(callback.href);
+    const elsewhere = await fixture.browser().get(callback.href);
     expect(elsewhere.json()).toMatchObject({ code: 'login_failed' });
     expect(requestsTo('token')).toEqual([]);
   });
 });
 
-describe('a gateway that could not keep a secret', () => {
+describe('a gateway with an insecure configuration', () => {
   const config = {
     baseUrl: 'https://app.example.test',
     provider: { type: 'oidc', issuer: 'https://login.example.test', clientId: 'web', clientSecret: 'x' },
@@ -110,7 +110,7 @@ describe('a gateway that could not keep a secret', () => {
     routes: [{ path: '/api', upstream: 'https://api.example.test' }],
   };
 
-  it('does not start: a client without credentials is no confidential client (standards: A1)', () => {
+  it('does not start without client credentials (standards: A1)', () => {
     expect(() => parseConfig(config)).not.toThrow();
     const { clientSecret: _secret, ...provider } = config.provider;
     expect(() => parseConfig({ ...config, provider })).toThrow(/provider\.clientSecret/);
@@ -120,7 +120,7 @@ describe('a gateway that could not keep a secret', () => {
     ['the browser', { baseUrl: 'http://app.example.test' }],
     ['the provider', { provider: { ...config.provider, issuer: 'http://login.example.test' } }],
     ['an API', { routes: [{ path: '/api', upstream: 'http://api.example.test' }] }],
-  ])('does not start: %s would speak plain text over a network (standards: B16, B20)', (_who, change) => {
+  ])('does not start when %s would use plain HTTP over a network (standards: B16, B20)', (_who, change) => {
     expect(() => parseConfig({ ...config, ...change })).toThrow(/expected https/);
   });
 });

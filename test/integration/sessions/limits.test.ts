@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 5 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 5 };
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
@@ -20,18 +20,18 @@ describe.each([
   ['in memory', () => 'memory:'],
   ['in Redis', () => redis.url],
 ])('a session %s', (_where, store) => {
-  let rig: TestGateway;
+  let testGateway: TestGateway;
 
   beforeEach(async () => {
-    rig = await open();
-    await rig.agent.signIn();
+    testGateway = await open();
+    await testGateway.agent.signIn();
   });
 
-  afterEach(() => rig.close());
+  afterEach(() => testGateway.close());
 
-  /** Opens a rig whose clock stands still, with access tokens that outlive the test and no cache before the store. */
+  /** Opens a gateway with a stopped clock, long-lived access tokens and no read cache. */
   async function open(session: Record<string, unknown> = {}): Promise<TestGateway> {
-    const opened = await openRig({
+    const opened = await openTestGateway({
       store: store(),
       config: { session: { cache: { maxAge: '0s' }, ...session } },
     });
@@ -41,170 +41,171 @@ describe.each([
   }
 
   async function reopen(session: Record<string, unknown>): Promise<void> {
-    await rig.close();
-    rig = await open(session);
-    await rig.agent.signIn();
+    await testGateway.close();
+    testGateway = await open(session);
+    await testGateway.agent.signIn();
   }
 
-  const session = async () => (await rig.agent.fetch('/auth/session')).json() as Record<string, number>;
-  const call = async (path = '/api/one') => (await rig.agent.fetch(path)).status;
-  /** Makes a call, and waits until it shows as a use of the session: that is written behind it. */
+  const session = async () =>
+    (await testGateway.agent.fetch('/auth/session')).json() as Record<string, number>;
+  const call = async (path = '/api/one') => (await testGateway.agent.fetch(path)).status;
+  /** Makes a call and waits until it has extended the idle limit, which happens after the response. */
   const use = async (path?: string) => {
     expect(await call(path)).toBe(200);
     await vi.waitFor(async () => {
       const { expiresIn = 0, idleExpiresIn } = await session();
       expect(idleExpiresIn).toBeGreaterThanOrEqual(Math.min(expiresIn, idleTimeoutSeconds()));
-    }, PATIENCE);
+    }, POLLING);
   };
-  const idleTimeoutSeconds = () => rig.gateway.config.session.idleTimeout / 1000;
-  const refreshes = () => rig.provider.tokenCalls({ grant: 'refresh_token' });
+  const idleTimeoutSeconds = () => testGateway.gateway.config.session.idleTimeout / 1000;
+  const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
 
-  it('lives until it was idle for half an hour, by default (standards: E7)', async () => {
-    rig.advance(30 * MINUTE - 1);
+  it('ends after half an hour of inactivity by default (standards: E7)', async () => {
+    testGateway.advance(30 * MINUTE - 1);
     await use();
-    rig.advance(30 * MINUTE - 1);
+    testGateway.advance(30 * MINUTE - 1);
     await use();
-    rig.advance(30 * MINUTE);
+    testGateway.advance(30 * MINUTE);
     expect(await call()).toBe(401);
   });
 
-  describe('whose ID token says when it ends (session_expiry)', () => {
+  describe('whose ID token has a session_expiry', () => {
     const saying = (aheadMs: number | undefined) => {
-      rig.provider.patchIdToken = (claims) =>
-        aheadMs === undefined ? claims : { ...claims, session_expiry: (rig.now() + aheadMs) / 1000 };
+      testGateway.provider.patchIdToken = (claims) =>
+        aheadMs === undefined ? claims : { ...claims, session_expiry: (testGateway.now() + aheadMs) / 1000 };
     };
 
-    it('ends then, however much it is used (standards: D23)', async () => {
+    it('ends at that time regardless of activity (standards: D23)', async () => {
       saying(20 * MINUTE);
-      await rig.agent.signIn();
-      rig.advance(19 * MINUTE);
+      await testGateway.agent.signIn();
+      testGateway.advance(19 * MINUTE);
       expect(await call()).toBe(200);
       expect((await session())['expiresIn']).toBe(MINUTE / 1000);
-      rig.advance(MINUTE);
+      testGateway.advance(MINUTE);
       expect(await call()).toBe(401);
     });
 
-    it('lives no longer than its own limits for that (standards: D23)', async () => {
+    it('still ends at its own limits when that time is later (standards: D23)', async () => {
       saying(100 * HOUR);
-      await rig.agent.signIn();
+      await testGateway.agent.signIn();
       expect((await session())['expiresIn']).toBe((12 * HOUR) / 1000);
     });
 
-    it('does not begin when that has passed, and its tokens are revoked (standards: D23)', async () => {
+    it('does not start when that time has passed and its tokens are revoked (standards: D23)', async () => {
       saying(-1);
-      const agent = rig.browser();
+      const agent = testGateway.browser();
       await expect(agent.signIn()).rejects.toThrow('session_expiry');
       expect(agent.cookies.all()).toEqual([]);
       await vi.waitFor(
-        () => expect(rig.provider.families.at(-1)).toMatchObject({ endedBecause: 'revoked' }),
-        PATIENCE,
+        () => expect(testGateway.provider.families.at(-1)).toMatchObject({ endedBecause: 'revoked' }),
+        POLLING,
       );
     });
 
-    it('ends earlier when that of a refresh says so, and never later (standards: D23)', async () => {
-      rig.provider.accessTokenLifetime = 300;
+    it('ends earlier when a refresh returns an earlier time and never later (standards: D23)', async () => {
+      testGateway.provider.accessTokenLifetime = 300;
       saying(25 * MINUTE);
-      await rig.agent.signIn();
-      rig.advance(6 * MINUTE);
+      await testGateway.agent.signIn();
+      testGateway.advance(6 * MINUTE);
       saying(10 * MINUTE);
       expect(await call()).toBe(200);
       expect((await session())['expiresIn']).toBe(600);
-      rig.advance(6 * MINUTE);
+      testGateway.advance(6 * MINUTE);
       saying(100 * HOUR);
       expect(await call()).toBe(200);
       expect((await session())['expiresIn']).toBe(13 * 60);
     });
   });
 
-  it('is over after that, though its tokens are good: 401, no cookie, no call to the provider (standards: G23)', async () => {
-    rig.advance(30 * MINUTE);
-    const before = rig.provider.tokenCalls();
-    const replayed = rig.browser({ like: rig.agent });
-    const answer = await rig.agent.fetch('/api/one');
-    expect(answer.status).toBe(401);
-    expect(answer.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual([CLEARED]);
-    expect(rig.agent.cookies.all()).toEqual([]);
-    expect(rig.upstream.requests).toEqual([]);
-    expect(rig.provider.tokenCalls()).toBe(before);
+  it('gets 401 without a provider call after the idle limit although its tokens are valid (standards: G23)', async () => {
+    testGateway.advance(30 * MINUTE);
+    const before = testGateway.provider.tokenCalls();
+    const replayed = testGateway.browser({ like: testGateway.agent });
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.status).toBe(401);
+    expect(response.json()).toMatchObject({ code: 'session_expired', loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual([CLEARED]);
+    expect(testGateway.agent.cookies.all()).toEqual([]);
+    expect(testGateway.upstream.requests).toEqual([]);
+    expect(testGateway.provider.tokenCalls()).toBe(before);
     expect((await replayed.fetch('/api/one')).status).toBe(401);
     expect((await replayed.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('is over for who asks about it as well, and the cookie goes', async () => {
-    rig.advance(30 * MINUTE);
-    const answer = await rig.agent.fetch('/auth/session');
-    expect(answer.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
-    expect(answer.setCookies).toEqual([CLEARED]);
+  it('is reported as ended by the session endpoint, which clears the cookie', async () => {
+    testGateway.advance(30 * MINUTE);
+    const response = await testGateway.agent.fetch('/auth/session');
+    expect(response.json()).toEqual({ authenticated: false, loginUrl: '/auth/login' });
+    expect(response.setCookies).toEqual([CLEARED]);
   });
 
-  it('is not kept alive by questions about it', async () => {
+  it('is not kept alive by requests to the session endpoint', async () => {
     for (let asked = 0; asked < 6; asked += 1) {
-      rig.advance(5 * MINUTE - 1);
-      expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+      testGateway.advance(5 * MINUTE - 1);
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
     }
-    rig.advance(6);
-    expect((await rig.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    testGateway.advance(6);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     expect(await call()).toBe(401);
   });
 
-  it('is not kept alive by calls that carry no token', async () => {
-    rig.advance(29 * MINUTE);
-    expect(await call('/public/one')).toBe(401); // What the upstream says to a call without a token.
-    rig.advance(2 * MINUTE);
+  it('is not kept alive by calls without a token', async () => {
+    testGateway.advance(29 * MINUTE);
+    expect(await call('/public/one')).toBe(401); // The upstream's response to a call without a token.
+    testGateway.advance(2 * MINUTE);
     expect(await call()).toBe(401);
   });
 
-  it('is kept alive by calls of an optional route', async () => {
-    rig.advance(29 * MINUTE);
+  it('is kept alive by calls to an optional route', async () => {
+    testGateway.advance(29 * MINUTE);
     await use('/optional/one');
-    rig.advance(29 * MINUTE);
+    testGateway.advance(29 * MINUTE);
     await use();
   });
 
-  it('ends twelve hours after the login by default, however much it is used (standards: E8)', async () => {
+  it('ends twelve hours after the login by default regardless of activity (standards: E8)', async () => {
     for (let elapsed = 0; elapsed < 12 * HOUR - 20 * MINUTE; elapsed += 20 * MINUTE) {
-      rig.advance(20 * MINUTE);
+      testGateway.advance(20 * MINUTE);
       await use();
     }
-    rig.advance(20 * MINUTE);
+    testGateway.advance(20 * MINUTE);
     expect(await call()).toBe(401);
   });
 
-  it('is not prolonged by a refresh, nor by a touch near its end (standards: E8)', async () => {
+  it('is not extended beyond the absolute limit by a refresh or a touch (standards: E8)', async () => {
     await reopen({ idleTimeout: '1h', absoluteTimeout: '1h' });
-    rig.advance(HOUR - MINUTE);
-    for (const { token } of rig.provider.families[0]?.accessTokens ?? [])
-      rig.provider.revokeAccessToken(token);
+    testGateway.advance(HOUR - MINUTE);
+    for (const { token } of testGateway.provider.families[0]?.accessTokens ?? [])
+      testGateway.provider.revokeAccessToken(token);
     await use();
     expect(refreshes()).toBe(1);
     const { expiresIn, idleExpiresIn } = await session();
     expect(expiresIn).toBeLessThanOrEqual(60);
     expect(idleExpiresIn).toBeLessThanOrEqual(60);
-    rig.advance(MINUTE);
+    testGateway.advance(MINUTE);
     expect(await call()).toBe(401);
   });
 
-  it('has the limits of the configuration', async () => {
+  it('uses the configured limits', async () => {
     await reopen({ idleTimeout: '2m', absoluteTimeout: '5m' });
-    rig.advance(119_999);
+    testGateway.advance(119_999);
     await use();
-    rig.advance(119_999);
+    testGateway.advance(119_999);
     await use();
-    rig.advance(60_002);
+    testGateway.advance(60_002);
     expect(await call()).toBe(401);
   });
 
-  it('ends with the life of its refresh token, where the provider tells it (standards: A19, G20)', async () => {
-    await rig.close();
-    rig = await open();
-    rig.provider.patchTokenResponse = (json) => ({ ...json, refresh_expires_in: 60 });
-    await rig.agent.signIn();
+  it('ends with the lifetime of its refresh token when the provider announces it (standards: A19, G20)', async () => {
+    await testGateway.close();
+    testGateway = await open();
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_expires_in: 60 });
+    await testGateway.agent.signIn();
     const { expiresIn } = await session();
     expect(expiresIn).toBeLessThanOrEqual(60);
-    rig.advance(59_999);
+    testGateway.advance(59_999);
     await use();
-    rig.advance(1);
+    testGateway.advance(1);
     expect(await call()).toBe(401);
     expect(refreshes()).toBe(0);
   });
@@ -215,12 +216,12 @@ describe.each([
     ['refresh_expires_in', 'never'],
     ['refresh_token_expires_in', null],
     ['refresh_token_expires_in', 1e12],
-  ])('has its usual limits when %s is %j (standards: G20)', async (name, value) => {
-    await rig.close();
-    rig = await open();
-    rig.provider.patchTokenResponse = (json) => ({ ...json, [name]: value });
-    await rig.agent.signIn();
-    rig.advance(29 * MINUTE);
+  ])('keeps its usual limits when %s is %j (standards: G20)', async (name, value) => {
+    await testGateway.close();
+    testGateway = await open();
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, [name]: value });
+    await testGateway.agent.signIn();
+    testGateway.advance(29 * MINUTE);
     await use();
     const { expiresIn } = await session();
     expect(expiresIn).toBeLessThanOrEqual(12 * 3_600);

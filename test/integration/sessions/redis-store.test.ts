@@ -13,17 +13,17 @@ import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, type RigOptions, openRig } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
-import { renewed, sampleSession } from './sample.ts';
+import { renewed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 
 const PREFIX = 'coatcheck:';
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
-/** The test's own connection, for bytes. */
+/** A Redis connection of the test itself. */
 let client: Redis;
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** The secrets of a store, and what may come between it and Redis. */
+/** `wrap` may intercept the Redis operations of the store. */
 type StoreOptions = { secrets?: string[]; wrap?: (connection: RedisConnection) => RedisConnection };
 
 function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): SessionStore {
@@ -64,41 +64,41 @@ function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): Ses
   });
 }
 
-/** Opens a store for the test alone. */
+/** Opens a store that closes after the test. */
 function openStoreHere(options?: StoreOptions): SessionStore {
   const store = openStore(options);
   onTestFinished(() => store.close());
   return store;
 }
 
-/** Opens a gateway on the Redis of this file, for the test alone. */
-async function openGateway(options: RigOptions = {}): Promise<TestGateway> {
-  const rig = await openRig({ store: redis.url, ...options });
-  onTestFinished(() => rig.close());
-  return rig;
+/** Opens a gateway on the Redis of this file, which closes after the test. */
+async function openGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const testGateway = await openTestGateway({ store: redis.url, ...options });
+  onTestFinished(() => testGateway.close());
+  return testGateway;
 }
 
-/** The one session record there is, or the newest since `known`. */
+/** The key of the only session record that is not in `known`. */
 async function recordKey(...known: string[]): Promise<string> {
   const keys = (await client.keys(`${PREFIX}session:*`)).filter((key) => !known.includes(key));
   expect(keys).toHaveLength(1);
   return keys[0] ?? '';
 }
 
-/** Expects the browser to be told that its session has ended, and nothing worse. */
+/** Expects a `session_expired` response that clears the cookie. */
 async function expectEnded(agent: UserAgent): Promise<void> {
-  const answer = await agent.fetch('/api/one');
-  expect(answer.json()).toMatchObject({ status: 401, code: 'session_expired' });
-  expect(answer.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+  const response = await agent.fetch('/api/one');
+  expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+  expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
 }
 
 /** No cache, so that each request reads the record. */
 const uncached = { session: { cache: { maxAge: '0s' } } };
 
-describe('the store in Redis', () => {
+describe('the Redis store', () => {
   describeStoreContract(async () => openStore());
 
-  describe('the time to live of a record', () => {
+  describe('the TTL of a record', () => {
     const HOUR = 3_600_000;
     let store: SessionStore;
 
@@ -108,7 +108,7 @@ describe('the store in Redis', () => {
 
     afterEach(() => store.close());
 
-    /** Expects the record to live so long, less the little that the test has taken. */
+    /** Expects this TTL, less the few seconds that the test has taken. */
     const expectTtl = async (ms: number) => {
       const ttl = await client.pttl(await recordKey());
       expect(ttl).toBeLessThanOrEqual(ms);
@@ -116,25 +116,25 @@ describe('the store in Redis', () => {
     };
     const create = (idleMs: number, absoluteMs: number, refreshMs?: number) => {
       const now = Date.now();
-      const { tokens } = sampleSession();
-      const session = sampleSession({
+      const { tokens } = sampleData();
+      const data = sampleData({
         absoluteExpiresAtMs: now + absoluteMs,
         tokens: { ...tokens, ...(refreshMs && { refreshExpiresAtMs: now + refreshMs }) },
       });
-      return store.create('one', session, now + idleMs).then(() => session);
+      return store.create('one', data, now + idleMs).then(() => data);
     };
 
     it.each([
       ['idle limit', 0.5 * HOUR, 12 * HOUR, undefined, 0.5 * HOUR],
       ['absolute limit', 12 * HOUR, 2 * HOUR, undefined, 2 * HOUR],
-      ["end of its refresh token's life", 12 * HOUR, 24 * HOUR, HOUR, HOUR],
-      ['idle limit, with a refresh token that lives longer', HOUR, 12 * HOUR, 2 * HOUR, HOUR],
-    ])('is what is left to its %s (standards: E7, E8, A19)', async (_what, idle, absolute, refresh, ttl) => {
+      ['refresh token expiry', 12 * HOUR, 24 * HOUR, HOUR, HOUR],
+      ['idle limit when the refresh token expires later', HOUR, 12 * HOUR, 2 * HOUR, HOUR],
+    ])('is the time left to its %s (standards: E7, E8, A19)', async (_what, idle, absolute, refresh, ttl) => {
       await create(idle, absolute, refresh);
       await expectTtl(ttl);
     });
 
-    it('grows with the idle limit, but not beyond the absolute one', async () => {
+    it('grows with the idle limit but not beyond the absolute limit', async () => {
       await create(HOUR, 3 * HOUR);
       await store.touch('one', Date.now() + 2 * HOUR);
       await expectTtl(2 * HOUR);
@@ -143,30 +143,30 @@ describe('the store in Redis', () => {
     });
 
     it('follows the refresh token of each replacement', async () => {
-      const session = await create(2 * HOUR, 12 * HOUR, HOUR);
+      const data = await create(2 * HOUR, 12 * HOUR, HOUR);
       await expectTtl(HOUR);
-      const { refreshExpiresAtMs: _end, ...endless } = session.tokens;
-      await store.replace('one', { ...session, tokens: endless }, 1);
+      const { refreshExpiresAtMs: _end, ...endless } = data.tokens;
+      await store.replace('one', { ...data, tokens: endless }, 1);
       await expectTtl(2 * HOUR);
       const short = { ...endless, refreshExpiresAtMs: Date.now() + 0.5 * HOUR };
-      await store.replace('one', { ...session, tokens: short }, 2);
+      await store.replace('one', { ...data, tokens: short }, 2);
       await expectTtl(0.5 * HOUR);
     });
 
-    it('is never lost: no write leaves a record without one', async () => {
-      const session = await create(HOUR, 12 * HOUR);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      await store.replace('one', renewed(session, 'access-3'), 1);
+    it('is present after every write', async () => {
+      const data = await create(HOUR, 12 * HOUR);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', renewed(data, 'access-3'), 1);
       await store.touch('one', Date.now() + 2 * HOUR);
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
     });
   });
 
-  it('goes on when Redis has forgotten its scripts', async () => {
+  it('works after Redis has lost its scripts', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
-    await store.create('one', sampleSession(), Date.now() + 60_000);
+    await store.create('one', sampleData(), Date.now() + 60_000);
     await client.script('FLUSH');
     expect(await store.touch('one', Date.now() + 120_000)).toBe(true);
     await client.script('FLUSH');
@@ -174,8 +174,8 @@ describe('the store in Redis', () => {
   });
 });
 
-describe('what Redis holds of a session (standards: E5)', () => {
-  it('shows nothing to who reads it: no token, no person, no ticket', async () => {
+describe('a session record in Redis (standards: E5)', () => {
+  it('reveals no token, user or session cookie', async () => {
     const { agent, gateway, provider, advance } = await openGateway();
     await agent.signIn();
     const seal = agent.cookies.get('coatcheck')?.value ?? '';
@@ -194,7 +194,7 @@ describe('what Redis holds of a session (standards: E5)', () => {
     expect(gateway.logs()).not.toContain(seal);
   });
 
-  it('is of no use under another key: nobody becomes somebody else', async () => {
+  it('does not open under another key', async () => {
     const { agent, browser } = await openGateway({ config: uncached });
     await agent.signIn('/', { loginHint: 'alice' });
     const alices = await recordKey();
@@ -209,82 +209,92 @@ describe('what Redis holds of a session (standards: E5)', () => {
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'alice' });
   });
 
-  it('opens only as it was written: any flipped bit is a clean end', async () => {
+  it('ends the session cleanly when any bit is flipped or it is truncated', async () => {
     const { agent, gateway } = await openGateway({ config: uncached });
     await agent.signIn();
     const key = await recordKey();
     const envelope = (await client.hgetBuffer(key, 'e')) ?? Buffer.alloc(0);
-    const places = [0, 1, 4, 5, 16, 17, envelope.length - 17, envelope.length - 16, envelope.length - 1];
+    const places = [0, 5, 16, 17, envelope.length - 17, envelope.length - 16, envelope.length - 1];
     for (const place of places) {
       const flipped = Buffer.from(envelope);
       flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
       await client.hset(key, 'e', flipped);
-      await expectEnded(rebornBrowser());
+      await expectEnded(browserWithCookie());
     }
     for (const length of [0, 1, 32, envelope.length - 1]) {
       await client.hset(key, 'e', envelope.subarray(0, length));
-      await expectEnded(rebornBrowser());
+      await expectEnded(browserWithCookie());
+    }
+    // The bytes of the key id: another process may have the secret of this id, so the session is kept.
+    for (const place of [1, 4]) {
+      const flipped = Buffer.from(envelope);
+      flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
+      await client.hset(key, 'e', flipped);
+      const response = await browserWithCookie().fetch('/api/one');
+      expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(response.header('retry-after')).toBe('5');
+      expect(response.setCookies).toEqual([]);
     }
     await client.hset(key, 'e', envelope);
-    expect((await rebornBrowser().fetch('/api/one')).status).toBe(200);
+    expect((await browserWithCookie().fetch('/api/one')).status).toBe(200);
     expect(gateway.logs()).not.toContain('"level":"error"');
 
-    /** The browser as it was after its sign-in: each answer took its cookie. */
-    function rebornBrowser(): UserAgent {
+    /** The browser with its session cookie restored, which each response cleared. */
+    function browserWithCookie(): UserAgent {
       agent.setCookie(agent.cookies.lines.find(({ line }) => line.startsWith('coatcheck=Fe26'))?.line ?? '');
       return agent;
     }
   });
 
-  it('differs between any two writes of the same', async () => {
+  it('differs between any two writes of the same session', async () => {
     const store = openStore();
     onTestFinished(() => store.close());
-    const session = sampleSession();
+    const data = sampleData();
     const written = new Set<string>();
-    await store.create('one', session, Date.now() + 60_000);
+    await store.create('one', data, Date.now() + 60_000);
     for (let version = 1; version <= 10; version += 1) {
       const envelope = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
-      // Past the version and the key id, which are the same, nothing may repeat: neither the iv nor what follows.
+      // After the version and the key id, which are constant, nothing may repeat: neither the iv nor the ciphertext.
       written.add(envelope.subarray(5, 17).toString('hex')).add(envelope.subarray(17, 33).toString('hex'));
-      await store.replace('one', session, version);
+      await store.replace('one', data, version);
     }
     expect(written.size).toBe(20);
   });
 });
 
-describe('the indexes in Redis (standards: D17)', () => {
+describe('the indexes of sessions in Redis (standards: D17)', () => {
   const HOUR = 3_600_000;
   const issuer = 'https://login.example.test';
   const alice = { kind: 'subject', issuer, id: 'alice' } as const;
   const atProvider = { kind: 'sid', issuer, id: 'sid-1' } as const;
-  const session = (absoluteMs = HOUR) =>
-    sampleSession({ providerSessionId: 'sid-1', absoluteExpiresAtMs: Date.now() + absoluteMs });
+  const newData = (absoluteMs = HOUR) =>
+    sampleData({ providerSessionId: 'sid-1', absoluteExpiresAtMs: Date.now() + absoluteMs });
   const indexKeys = async () =>
     [...(await client.keys(`${PREFIX}subject:*`)), ...(await client.keys(`${PREFIX}sid:*`))].toSorted(
       (a, b) => a.localeCompare(b),
     );
 
-  /** Makes the scripts of one operation wait, from when the first `has come` until they `may go`. */
-  const hold = (held: string) => {
-    const hasCome = Promise.withResolvers<void>();
-    const mayGo = Promise.withResolvers<void>();
+  /** Pauses the scripts of one operation until `release`; `hasStarted` settles at the first call. */
+  const pauseOperation = (pausedOperation: string) => {
+    const hasStarted = Promise.withResolvers<void>();
+    const mayContinue = Promise.withResolvers<void>();
     const wrap = (connection: RedisConnection): RedisConnection => ({
       ...connection,
       async evaluate(operation, ...rest) {
-        if (operation === held) {
-          hasCome.resolve();
-          await mayGo.promise;
+        if (operation === pausedOperation) {
+          hasStarted.resolve();
+          await mayContinue.promise;
         }
         return connection.evaluate(operation, ...rest);
       },
     });
-    return { wrap, hasCome: hasCome.promise, release: mayGo.resolve };
+    return { wrap, hasStarted: hasStarted.promise, release: mayContinue.resolve };
   };
 
-  it('live as long as the last session in them may, and go with the last one', async () => {
+  it('expire with the last session in them and are removed with it', async () => {
     const store = openStoreHere();
-    await store.create('one', session(2 * HOUR), Date.now() + HOUR);
-    await store.create('two', session(HOUR), Date.now() + HOUR);
+    await store.create('one', newData(2 * HOUR), Date.now() + HOUR);
+    await store.create('two', newData(HOUR), Date.now() + HOUR);
     for (const key of await indexKeys()) {
       const ttl = await client.pttl(key);
       expect(ttl).toBeLessThanOrEqual(2 * HOUR + 1);
@@ -296,30 +306,30 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await indexKeys()).toEqual([]);
   });
 
-  it('lose what has lapsed when a session begins', async () => {
+  it('drop expired entries when a session begins', async () => {
     const store = openStoreHere();
-    await store.create('short', session(300), Date.now() + HOUR);
-    await store.create('long', session(), Date.now() + HOUR);
+    await store.create('short', newData(300), Date.now() + HOUR);
+    await store.create('long', newData(), Date.now() + HOUR);
     const [index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(2);
-    await vi.waitFor(async () => expect(await store.loadRecord('short')).toBeUndefined(), PATIENCE);
-    await store.create('next', session(), Date.now() + HOUR);
+    await vi.waitFor(async () => expect(await store.loadRecord('short')).toBeUndefined(), POLLING);
+    await store.create('next', newData(), Date.now() + HOUR);
     expect(await client.zcard(index)).toBe(2);
   });
 
-  it('lose what has ended by itself when they are read', async () => {
+  it('drop ended sessions when they are read', async () => {
     const store = openStoreHere();
-    await store.create('idle', session(), Date.now() + 200);
-    await store.create('used', session(), Date.now() + HOUR);
-    await vi.waitFor(async () => expect(await store.loadRecord('idle')).toBeUndefined(), PATIENCE);
+    await store.create('idle', newData(), Date.now() + 200);
+    await store.create('used', newData(), Date.now() + HOUR);
+    await vi.waitFor(async () => expect(await store.loadRecord('idle')).toBeUndefined(), POLLING);
     expect(await store.ofOwner(alice)).toMatchObject([{ key: 'used' }]);
     const [, index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(1);
   });
 
-  it('tell a reader of Redis nothing: their names are not hashes that could be tried out (standards: E5)', async () => {
+  it('reveal no subject, not even by hashing guesses (standards: E5)', async () => {
     const store = openStoreHere();
-    await store.create('one', session(), Date.now() + HOUR);
+    await store.create('one', newData(), Date.now() + HOUR);
     await store.putMarker(['end', 'subject', issuer, 'alice'], 'x', HOUR);
     const dump = await redis.dump();
     const texts = [
@@ -336,11 +346,11 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect([...texts, ...digests].filter((secret) => dump.includes(secret))).toEqual([]);
   });
 
-  it('are found by every secret that still reads, and by none that was removed (standards: E6)', async () => {
+  it('are found with every active secret and with no removed secret (standards: E6)', async () => {
     const second = 'the second secret, of 32 characters';
-    await openStoreHere().create('old', session(), Date.now() + HOUR);
+    await openStoreHere().create('old', newData(), Date.now() + HOUR);
     const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
-    await both.create('new', session(), Date.now() + HOUR);
+    await both.create('new', newData(), Date.now() + HOUR);
     const keys = async (store: SessionStore) => (await store.ofOwner(alice)).map(({ key }) => key).toSorted();
     expect(await keys(both)).toEqual(['new', 'old']);
     expect(await keys(openStoreHere({ secrets: [second] }))).toEqual(['new']);
@@ -349,10 +359,10 @@ describe('the indexes in Redis (standards: D17)', () => {
     expect(await indexKeys()).toEqual([]);
   });
 
-  it('keep what another process can open and this one cannot', async () => {
+  it('keep entries that only another process can open', async () => {
     const second = 'the second secret, of 32 characters';
     const other = openStoreHere({ secrets: [SESSION_SECRET, second] });
-    await other.create('one', session(), Date.now() + HOUR);
+    await other.create('one', newData(), Date.now() + HOUR);
     const record = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
     await client.hset(await recordKey(), 'e', Buffer.from(record).fill(0, 1, 5));
     expect(await other.ofOwner(alice)).toEqual([]);
@@ -361,7 +371,7 @@ describe('the indexes in Redis (standards: D17)', () => {
   });
 
   it.each([1, 2, 3, 4, 5])(
-    'hide no session when a process dies at step %i of a sign-in, and nothing stays for ever',
+    'hide no session and leave no key without TTL when a process dies at step %i of a sign-in',
     async (step) => {
       let steps = 0;
       const dying = openStoreHere({
@@ -375,7 +385,7 @@ describe('the indexes in Redis (standards: D17)', () => {
           },
         }),
       });
-      await expect(dying.create('one', session(), Date.now() + HOUR)).rejects.toThrow('dead');
+      await expect(dying.create('one', newData(), Date.now() + HOUR)).rejects.toThrow('dead');
       const store = openStoreHere();
       const isThere = (await store.loadRecord('one')) !== undefined;
       expect(isThere).toBe(step > 3);
@@ -386,28 +396,28 @@ describe('the indexes in Redis (standards: D17)', () => {
   );
 
   it.each(['before', 'after'])(
-    'cannot lose a session that begins while they are read, and is taken out %s it is written',
+    'keep a session that begins during a read which removes its entry %s the record is written',
     async (moment) => {
-      const record = hold('create');
-      const strike = hold('index');
-      const creating = openStoreHere({ wrap: record.wrap }).create('one', session(), Date.now() + HOUR);
-      await record.hasCome;
-      // Who looks finds an entry without a record.
-      const reading = openStoreHere({ wrap: strike.wrap }).ofOwner(alice);
-      await strike.hasCome;
+      const creation = pauseOperation('create');
+      const removal = pauseOperation('index');
+      const creating = openStoreHere({ wrap: creation.wrap }).create('one', newData(), Date.now() + HOUR);
+      await creation.hasStarted;
+      // The other process finds an entry without a record.
+      const reading = openStoreHere({ wrap: removal.wrap }).ofOwner(alice);
+      await removal.hasStarted;
       if (moment === 'before') {
-        strike.release();
+        removal.release();
         await reading;
       }
-      record.release();
+      creation.release();
       await creating;
-      strike.release();
+      removal.release();
       expect(await reading).toEqual([]);
       expect(await openStoreHere().ofOwner(alice)).toMatchObject([{ key: 'one' }]);
     },
   );
 
-  it('take no more room than a session may, all in all: 3.5 kB with tokens of 1.1 kB', async () => {
+  it('use at most 3.5 kB together with a session with tokens of 1.1 kB', async () => {
     const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const sign = (claims: Record<string, unknown>) => {
       const header = base64({ alg: 'RS256', typ: 'JWT', kid: 'k'.repeat(43) });
@@ -450,31 +460,32 @@ describe('the indexes in Redis (standards: D17)', () => {
   });
 });
 
-describe('the rotation of secrets (standards: E6)', () => {
-  const [first, second] = [SESSION_SECRET, 'the second secret, of 32 characters'];
+const [first, second] = [SESSION_SECRET, 'the second secret, of 32 characters'];
+
+describe('the rotation of session secrets (standards: E6)', () => {
   const keyIdOf = async (key: string) => (await client.hgetBuffer(key, 'e'))?.readUInt32BE(1);
 
-  it('ends nobody: what an old secret sealed is still read, and the new one writes', async () => {
-    const rig = await openGateway({ config: uncached });
-    const { agent, gateway } = rig;
+  it('ends no session: records under the old secret are read and new ones use the new secret', async () => {
+    const testGateway = await openGateway({ config: uncached });
+    const { agent, gateway } = testGateway;
     await agent.signIn();
     const key = await recordKey();
     const before = await keyIdOf(key);
-    const login = await beginLogin(rig.browser({ like: agent }));
+    const login = await beginLogin(testGateway.browser({ like: agent }));
 
     gateway.gateway.replaceSecrets([second, first]);
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(await keyIdOf(key)).toBe(before);
-    rig.advance(300_000);
+    testGateway.advance(300_000);
     expect((await agent.fetch('/api/two')).status).toBe(200);
     expect(await keyIdOf(key)).not.toBe(before);
 
-    const other = rig.browser({ like: agent });
+    const other = testGateway.browser({ like: agent });
     for (const line of login.response.setCookies) other.setCookie(line);
     expect((await finishLogin(other, login)).status).toBe(303);
   });
 
-  it('ends with the old secret what only that one sealed, and nothing else', async () => {
+  it('ends only the sessions sealed with the removed secret', async () => {
     const { agent, browser, gateway } = await openGateway();
     await agent.signIn();
     expect((await agent.fetch('/api/one')).status).toBe(200);
@@ -484,27 +495,71 @@ describe('the rotation of secrets (standards: E6)', () => {
     expect((await younger.fetch('/api/one')).status).toBe(200);
 
     gateway.gateway.replaceSecrets([second]);
-    await expectEnded(agent);
+    const refused = await agent.fetch('/api/one');
+    expect(refused.json()).toMatchObject({ status: 401, code: 'session_required' });
+    expect(refused.setCookies).toEqual([]);
     expect((await younger.fetch('/api/one')).status).toBe(200);
   });
 });
 
-describe('two gateways on one Redis', () => {
-  /** Only a message can drop what is cached for so long. */
+describe('a replica that lacks the newest secret, in a rolling restart', () => {
+  it('takes no session for missing that the other replica serves, and no cookie (standards: E6)', async () => {
+    const newest = await openGateway();
+    newest.gateway.gateway.replaceSecrets([second, first]);
+    await newest.agent.signIn();
+    const late = await newest.replica();
+    late.gateway.replaceSecrets([first]);
+    const elsewhere = newest.browser({ like: newest.agent, at: late });
+
+    const call = await elsewhere.fetch('/api/one');
+    expect(call.json()).toMatchObject({ status: 401, code: 'session_required' });
+    const session = await elsewhere.fetch('/auth/session');
+    expect(session.json()).toMatchObject({ authenticated: false });
+    expect([...call.setCookies, ...session.setCookies]).toEqual([]);
+    expect(late.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
+
+    expect((await newest.agent.fetch('/api/one')).status).toBe(200);
+    late.gateway.replaceSecrets([second, first]);
+    expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('responds 503 while a record is sealed with a secret that only the other replica has (standards: E6)', async () => {
+    const testGateway = await openGateway({ config: uncached });
+    await testGateway.agent.signIn();
+    const ahead = await testGateway.replica();
+    ahead.gateway.replaceSecrets([second, first]);
+    testGateway.advance(300_000);
+    expect((await testGateway.browser({ like: testGateway.agent, at: ahead }).fetch('/api/one')).status).toBe(
+      200,
+    );
+
+    const call = await testGateway.agent.fetch('/api/one');
+    expect(call.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(call.setCookies).toEqual([]);
+    expect(testGateway.gateway.logs()).toMatch(
+      /"keyId":\d+.*sealed with a secret that this process does not have/,
+    );
+    testGateway.gateway.gateway.replaceSecrets([second, first]);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+  });
+});
+
+describe('two gateways with one Redis', () => {
+  /** Entries do not expire during a test, so that only a message can drop them. */
   const cached = { session: { cache: { maxAge: '1h' } } };
-  let rig: TestGateway;
-  /** The same browser, as another gateway sees it. */
+  let testGateway: TestGateway;
+  /** The same browser at the other gateway. */
   let elsewhere: UserAgent;
 
   beforeEach(async () => {
-    rig = await openGateway({ config: cached });
-    const replica = await rig.replica();
-    await rig.agent.signIn();
-    elsewhere = rig.browser({ like: rig.agent, at: replica });
-    await vi.waitUntil(async () => (await loadsOf(elsewhere)) === 0, PATIENCE);
+    testGateway = await openGateway({ config: cached });
+    const replica = await testGateway.replica();
+    await testGateway.agent.signIn();
+    elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
+    await vi.waitUntil(async () => (await loadsOf(elsewhere)) === 0, POLLING);
   });
 
-  /** How many times a request of this browser makes its gateway read a record. */
+  /** The number of record reads that one request of this browser causes. */
   const loadsOf = async (agent: UserAgent) => {
     const count = async () =>
       Number(/cmdstat_hmget:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);
@@ -512,53 +567,53 @@ describe('two gateways on one Redis', () => {
     expect((await agent.fetch('/api/one')).status).toBe(200);
     return (await count()) - before;
   };
-  const bearers = () => rig.upstream.requests.map(({ bearer }) => bearer);
+  const bearers = () => testGateway.upstream.requests.map(({ bearer }) => bearer);
   const cutSubscriptions = () => client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
   const subscriptions = async () => {
     const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
     return [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => id);
   };
 
-  it('both see at once what one of them changed', async () => {
+  it('both see a change by one of them at once', async () => {
     const [token] = bearers();
-    rig.provider.revokeAccessToken(token ?? '');
-    expect((await rig.agent.fetch('/api/refreshed')).status).toBe(200);
+    testGateway.provider.revokeAccessToken(token ?? '');
+    expect((await testGateway.agent.fetch('/api/refreshed')).status).toBe(200);
     const renewedToken = bearers().at(-1);
     expect(renewedToken).not.toBe(token);
     await vi.waitFor(async () => {
       await elsewhere.fetch('/auth/session');
       expect(await loadsOf(elsewhere)).toBe(0);
       expect(bearers().at(-1)).toBe(renewedToken);
-    }, PATIENCE);
-    expect(rig.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    }, POLLING);
+    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('both see at once what one of them ended', async () => {
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
+  it('both see the end of a session at once', async () => {
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     await vi.waitFor(async () => {
       expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
-    }, PATIENCE);
+    }, POLLING);
   });
 
-  it('serve nothing from memory while messages may be missed, and do so again when they cannot', async () => {
+  it('bypass the cache while their subscription is down and use it again afterwards', async () => {
     await client.call('ACL', 'SETUSER', 'default', '-subscribe');
     onTestFinished(() => void client.call('ACL', 'SETUSER', 'default', '+subscribe'));
     await cutSubscriptions();
-    await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(1), PATIENCE);
+    await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(1), POLLING);
     expect(await loadsOf(elsewhere)).toBe(1);
-    // Nobody tells of this end: it is seen because the record is read.
+    // Deletes the record without a message: the gateway notices only if it reads the record.
     const key = await recordKey();
     const record = await client.dumpBuffer(key);
     await client.del(key);
     await expectEnded(elsewhere);
 
     await client.restore(key, 0, record ?? Buffer.alloc(0));
-    elsewhere = rig.browser({ like: rig.agent });
+    elsewhere = testGateway.browser({ like: testGateway.agent });
     await client.call('ACL', 'SETUSER', 'default', '+subscribe');
-    await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(0), PATIENCE);
+    await vi.waitFor(async () => expect(await loadsOf(elsewhere)).toBe(0), POLLING);
   });
 
-  it('forget what they hold when their subscription was cut for a moment', async () => {
+  it('clear the cache after a short interruption of their subscription', async () => {
     const before = await subscriptions();
     await client.del(await recordKey());
     await cutSubscriptions();
@@ -566,28 +621,28 @@ describe('two gateways on one Redis', () => {
       const after = await subscriptions();
       expect(after).toHaveLength(before.length);
       expect(after.filter((id) => before.includes(id))).toEqual([]);
-    }, PATIENCE);
+    }, POLLING);
     expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 });
 
 describe('the load on Redis', () => {
-  it('never scans, and a request that needs no write makes none', async () => {
-    const rig = await openGateway();
-    await rig.agent.signIn();
+  it('includes no scan and no write for a request that needs none', async () => {
+    const testGateway = await openGateway();
+    await testGateway.agent.signIn();
     await client.config('RESETSTAT');
-    for (let call = 0; call < 5; call += 1) await rig.agent.fetch(`/api/${call}`);
+    for (let call = 0; call < 5; call += 1) await testGateway.agent.fetch(`/api/${call}`);
     expect(await commands()).not.toContain('evalsha');
 
-    rig.advance(120_000);
-    await rig.agent.fetch('/api/touched');
-    rig.advance(180_000);
-    await rig.agent.fetch('/api/refreshed');
-    await rig.agent.fetch('/auth/session');
-    await rig.agent.signIn();
-    await rig.agent.fetch('/auth/sessions');
-    await rig.agent.fetch('/auth/logout', { method: 'POST' });
-    await fetch(`${rig.gateway.adminUrl}/readyz`);
+    testGateway.advance(120_000);
+    await testGateway.agent.fetch('/api/touched');
+    testGateway.advance(180_000);
+    await testGateway.agent.fetch('/api/refreshed');
+    await testGateway.agent.fetch('/auth/session');
+    await testGateway.agent.signIn();
+    await testGateway.agent.fetch('/auth/sessions');
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    await fetch(`${testGateway.gateway.adminUrl}/readyz`);
     const used = await commands();
     expect(used).toContain('evalsha');
     const sweeping = [

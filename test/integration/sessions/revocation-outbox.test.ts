@@ -42,144 +42,141 @@ function openRedisOutbox(options: Options = {}): RevocationOutbox {
   return createRedisOutbox({ redis: connection, envelopes, keyPrefix: 'coatcheck:', leaseMs, clock, log });
 }
 
-const tokensOf = (taken: readonly PendingRevocation[]) =>
-  taken.map(({ refreshToken }) => refreshToken).toSorted();
+const tokensOf = (claimed: readonly PendingRevocation[]) =>
+  claimed.map(({ refreshToken }) => refreshToken).toSorted();
 
 describe.each([
-  [
-    'in the process',
-    (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options }),
-  ],
+  ['in memory', (options?: Options) => createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now, ...options })],
   ['in Redis', openRedisOutbox],
-])('an outbox %s', (_where, open) => {
-  it('gives a token to nobody else before the lease of its keeper is over, and then to one', async () => {
+])('a revocation outbox %s', (_where, open) => {
+  it('gives a token to one other caller only after the lease has expired', async () => {
     const outbox = open();
-    const begunAtMs = Date.now();
-    const kept = await outbox.keep('rt-✓');
-    expect(kept.refreshToken).toBe('rt-✓');
-    const taken: PendingRevocation[] = [];
-    while (taken.length === 0) {
-      taken.push(...(await outbox.take(10)));
+    const startedAtMs = Date.now();
+    const pending = await outbox.add('rt-✓');
+    expect(pending.refreshToken).toBe('rt-✓');
+    const claimed: PendingRevocation[] = [];
+    while (claimed.length === 0) {
+      claimed.push(...(await outbox.claim(10)));
       await sleep(5);
     }
-    expect(Date.now() - begunAtMs).toBeGreaterThanOrEqual(LEASE_MS);
-    expect(taken).toMatchObject([{ refreshToken: 'rt-✓', sinceMs: kept.sinceMs }]);
-    expect(await outbox.take(10)).toEqual([]);
+    expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(LEASE_MS);
+    expect(claimed).toMatchObject([{ refreshToken: 'rt-✓', addedAtMs: pending.addedAtMs }]);
+    expect(await outbox.claim(10)).toEqual([]);
   });
 
-  it('gives each token to one of many who ask at once', async () => {
+  it('gives each token to one of many concurrent callers', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
     const tokens = Array.from({ length: 60 }, (_, at) => `rt-${at}`).toSorted();
-    await Promise.all(tokens.map((token) => outbox.keep(token)));
+    await Promise.all(tokens.map((token) => outbox.add(token)));
     now += LEASE_MS;
-    const taken = await Promise.all(Array.from({ length: 30 }, () => outbox.take(3)));
-    expect(tokensOf(taken.flat())).toEqual(tokens);
+    const claimed = await Promise.all(Array.from({ length: 30 }, () => outbox.claim(3)));
+    expect(tokensOf(claimed.flat())).toEqual(tokens);
   });
 
-  it('gives at most as many as are asked for', async () => {
+  it('gives at most the requested number of tokens', async () => {
     const outbox = open({ leaseMs: 0 });
-    for (const token of ['one', 'two', 'three']) await outbox.keep(token);
-    expect(await outbox.take(2)).toHaveLength(2);
+    for (const token of ['one', 'two', 'three']) await outbox.add(token);
+    expect(await outbox.claim(2)).toHaveLength(2);
   });
 
-  it('forgets what is through', async () => {
+  it('drops a token once it is revoked', async () => {
     const outbox = open();
-    const kept = await outbox.keep('rt');
-    await kept.forget();
+    const pending = await outbox.add('rt');
+    await pending.remove();
     await sleep(LEASE_MS);
-    expect(await outbox.take(10)).toEqual([]);
+    expect(await outbox.claim(10)).toEqual([]);
   });
 
-  it('gives what was put back again from its time on', async () => {
+  it('gives a token that was put back from its retry time on', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
-    const kept = await outbox.keep('rt');
-    await kept.putBack(now + 5_000);
+    const pending = await outbox.add('rt');
+    await pending.reschedule(now + 5_000);
     now += 4_999;
-    expect(await outbox.take(10)).toEqual([]);
+    expect(await outbox.claim(10)).toEqual([]);
     now += 1;
-    const [taken] = await outbox.take(10);
-    expect(taken?.refreshToken).toBe('rt');
-    await taken?.putBack(now);
-    expect(tokensOf(await outbox.take(10))).toEqual(['rt']);
+    const [claimed] = await outbox.claim(10);
+    expect(claimed?.refreshToken).toBe('rt');
+    await claimed?.reschedule(now);
+    expect(tokensOf(await outbox.claim(10))).toEqual(['rt']);
   });
 });
 
 describe('in Redis', () => {
-  it('a token cannot be read by who has the dump (standards: D8)', async () => {
-    await openRedisOutbox().keep('canary-refresh-token');
+  it('the outbox reveals no token in a dump (standards: D8)', async () => {
+    await openRedisOutbox().add('canary-refresh-token');
     const dump = await redis.dump();
     expect(dump).toContain(`zset ttl=`);
     expect(dump).not.toContain('canary');
   });
 
-  it('one key holds all tokens, and goes a day after the last was kept', async () => {
+  it('the outbox uses one key that expires a day after the last token was added', async () => {
     const outbox = openRedisOutbox();
-    const [first] = await Promise.all([outbox.keep('one'), outbox.keep('two')]);
+    const [first] = await Promise.all([outbox.add('one'), outbox.add('two')]);
     expect(await redis.command('KEYS', '*')).toEqual([KEY]);
     const ttl = Number(await redis.command('PTTL', KEY));
     expect(ttl).toBeGreaterThan(MAX_AGE_MS - 60_000);
     expect(ttl).toBeLessThanOrEqual(MAX_AGE_MS);
-    await first.forget();
+    await first.remove();
     expect(await redis.command('ZCARD', KEY)).toBe(1);
   });
 
-  it('no more than a bounded number waits: the one that would wait longest is given up', async () => {
+  it('the outbox drops the token that would wait longest when it is full', async () => {
     const outbox = openRedisOutbox({ leaseMs: 0 });
     const now = Date.now();
     for (let at = 0; at < 50_000; at += 1_000) {
       const members = Array.from({ length: 1_000 }, (_, next) => [now + at + next, `x${at + next}`]).flat();
       await redis.command('ZADD', KEY, ...members);
     }
-    await outbox.keep('rt');
+    await outbox.add('rt');
     expect(await redis.command('ZCARD', KEY)).toBe(50_000);
     expect(await redis.command('ZSCORE', KEY, 'x49999')).toBeNull();
   });
 
-  it('a token does not open with another time beside it', async () => {
-    await openRedisOutbox().keep('rt');
+  it('the outbox opens no token whose time was changed', async () => {
+    await openRedisOutbox().add('rt');
     const [member] = (await redis.command('ZRANGE', KEY, 0, 0)) as [string];
-    // Read again as bytes, since the reply above is text.
+    // Reads the member again as bytes, because the reply above is text.
     const bytes = Buffer.from((await redis.dump()).split('\n')[1] ?? '', 'latin1');
     expect(bytes.length).toBeGreaterThan(member.length / 3);
     bytes[7] = (bytes[7] ?? 0) ^ 1;
     await redis.command('DEL', KEY);
     await redis.command('ZADD', KEY, 0, bytes);
-    expect(await openRedisOutbox().take(10)).toEqual([]);
+    expect(await openRedisOutbox().claim(10)).toEqual([]);
   });
 
-  it('a token that was sealed by an unknown secret is left to who knows it, for a day', async () => {
+  it('the outbox leaves a token sealed with an unknown secret to other processes for a day', async () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET, SESSION_SECRET], clock });
-    await theirs.keep('rt');
+    await theirs.add('rt');
     now += LEASE_MS;
-    expect(await openRedisOutbox({ clock }).take(10)).toEqual([]);
+    expect(await openRedisOutbox({ clock }).claim(10)).toEqual([]);
     now += 600_000;
-    expect(tokensOf(await theirs.take(10))).toEqual(['rt']);
+    expect(tokensOf(await theirs.claim(10))).toEqual(['rt']);
     now += MAX_AGE_MS;
-    expect(await openRedisOutbox({ clock }).take(10)).toEqual([]);
+    expect(await openRedisOutbox({ clock }).claim(10)).toEqual([]);
     expect(await redis.command('EXISTS', KEY)).toBe(0);
   });
 
-  it('tokens that cannot be opened do not stand in the way of those that can', async () => {
+  it('the outbox returns readable tokens despite unreadable ones', async () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET], clock });
-    for (let at = 0; at < 40; at += 1) await theirs.keep(`theirs-${at}`);
+    for (let at = 0; at < 40; at += 1) await theirs.add(`theirs-${at}`);
     now += 1;
     const ours = openRedisOutbox({ clock });
-    await ours.keep('rt');
+    await ours.add('rt');
     now += LEASE_MS;
-    expect(tokensOf(await ours.take(1))).toEqual(['rt']);
+    expect(tokensOf(await ours.claim(1))).toEqual(['rt']);
   });
 
-  it('nothing that was not put there by us is taken for a token, or stays', async () => {
+  it('the outbox drops entries that it did not write', async () => {
     await redis.command('ZADD', KEY, 0, 'short');
     await redis.command('ZADD', KEY, 0, Buffer.alloc(80));
     await redis.command('ZADD', KEY, 0, Buffer.alloc(80, 0xff));
-    expect(await openRedisOutbox().take(1)).toEqual([]);
+    expect(await openRedisOutbox().claim(1)).toEqual([]);
     expect(await redis.command('EXISTS', KEY)).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
-import type { Session } from '../../../src/sessions/session.ts';
+import type { SessionData } from '../../../src/sessions/session.ts';
 
-/** A session that ends in an hour, with whatever a test gives it. */
-export function sampleSession(given: Partial<Session> = {}): Session {
+/** The data of a session that ends in an hour, with the given fields. */
+export function sampleData(given: Partial<SessionData> = {}): SessionData {
   const now = Date.now();
   return {
     issuer: 'https://login.example.test',
@@ -18,8 +18,8 @@ export function sampleSession(given: Partial<Session> = {}): Session {
   };
 }
 
-/** The session with other tokens, as after a refresh. */
-export function renewed(session: Session, accessToken: string): Session {
+/** The data with a new access token, as after a refresh. */
+export function renewed(data: SessionData, accessToken: string): SessionData {
   const access = { '': { value: accessToken, obtainedAtMs: Date.now() } };
-  return { ...session, tokens: { ...session.tokens, access } };
+  return { ...data, tokens: { ...data.tokens, access } };
 }

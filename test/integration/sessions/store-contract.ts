@@ -8,12 +8,12 @@ import {
   type SessionRecord,
 } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
-import { renewed, sampleSession } from './sample.ts';
+import { renewed, sampleData } from './sample.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+/** How long to poll for an outcome, in milliseconds. */
+const POLLING = { timeout: 10_000, interval: 20 };
 
-/** What every kind of store must do. `open` gives an empty store, which is closed after the test. */
+/** The contract of every store. `open` gives an empty store, which is closed after the test. */
 export function describeStoreContract(open: () => Promise<SessionStore>): void {
   let store: SessionStore;
 
@@ -26,121 +26,124 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   const soon = (ms = 300) => Date.now() + ms;
   const later = () => Date.now() + 60_000;
   const isGone = (key: string) =>
-    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), PATIENCE);
+    vi.waitFor(async () => expect(await store.loadRecord(key)).toBeUndefined(), POLLING);
 
-  describe('load', () => {
-    it('gives undefined for a key that was never used', async () => {
+  describe('loading a record', () => {
+    it('returns undefined for an unknown key', async () => {
       expect(await store.loadRecord('nobody')).toBeUndefined();
     });
 
-    it('gives a session as it was created, as its first version', async () => {
-      const session = sampleSession({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
+    it('returns a session as it was created with version 1', async () => {
+      const data = sampleData({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
+      await store.create('one', data, idleExpiresAtMs);
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data, version: 1, idleExpiresAtMs }),
       );
     });
 
-    it('keeps sessions apart', async () => {
-      await store.create('one', sampleSession({ subject: 'alice' }), later());
-      await store.create('two', sampleSession({ subject: 'bob' }), later());
-      expect((await store.loadRecord('one'))?.session.subject).toBe('alice');
-      expect((await store.loadRecord('two'))?.session.subject).toBe('bob');
+    it('keeps sessions separate', async () => {
+      await store.create('one', sampleData({ subject: 'alice' }), later());
+      await store.create('two', sampleData({ subject: 'bob' }), later());
+      expect((await store.loadRecord('one'))?.data.subject).toBe('alice');
+      expect((await store.loadRecord('two'))?.data.subject).toBe('bob');
       await store.remove('one');
       expect(await store.loadRecord('two')).toBeDefined();
     });
 
-    it('gives back tokens of any size', async () => {
-      const session = renewed(sampleSession(), 'x'.repeat(200_000));
-      await store.create('one', session, later());
-      expect((await store.loadRecord('one'))?.session).toEqual(session);
+    it('returns tokens of any size', async () => {
+      const data = renewed(sampleData(), 'x'.repeat(200_000));
+      await store.create('one', data, later());
+      expect((await store.loadRecord('one'))?.data).toEqual(data);
     });
   });
 
-  describe('look', () => {
+  describe('loading a view', () => {
     const open = async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
-      return { session, seen: (await store.loadView('one')) as SessionView };
+      const data = sampleData();
+      await store.create('one', data, later());
+      return { data, view: (await store.loadView('one')) as SessionView };
     };
 
-    /** What requests need of a session, taken from all of it. */
-    const lessOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
+    /** The view that follows from the full record. */
+    const viewOf = async (key: string) => sessionView((await store.loadRecord(key)) as SessionRecord);
 
-    it('gives what requests need of a session, and no other secret of it', async () => {
-      const { session, seen } = await open();
-      expect(seen).toEqual(await lessOf('one'));
-      const { refreshToken = '', idToken = '' } = session.tokens;
-      const text = JSON.stringify(seen);
-      expect([refreshToken, idToken, session.subject].map((secret) => text.includes(secret))).toEqual([
+    it('returns only what requests need and no other secret of the session', async () => {
+      const { data, view } = await open();
+      expect(view).toEqual(await viewOf('one'));
+      const { refreshToken = '', idToken = '' } = data.tokens;
+      const text = JSON.stringify(view);
+      expect([refreshToken, idToken, data.subject].map((secret) => text.includes(secret))).toEqual([
         false,
         false,
         false,
       ]);
-      expect(text).toContain(session.tokens.access['']?.value);
+      expect(text).toContain(data.tokens.access['']?.value);
     });
 
-    it('sees every change, whatever was known before', async () => {
-      const { session, seen } = await open();
+    it('reflects every change regardless of the known version', async () => {
+      const { data, view } = await open();
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      const touched = { ...seen, idleExpiresAtMs: further };
-      expect(await store.loadView('one', seen)).toEqual(touched);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      const looked = await store.loadView('one', touched);
-      expect(looked).toEqual(await lessOf('one'));
-      expect(looked?.session.tokens.access['']?.value).toBe('access-2');
+      const touched = { ...view, idleExpiresAtMs: further };
+      expect(await store.loadView('one', view)).toEqual(touched);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      const reloaded = await store.loadView('one', touched);
+      expect(reloaded).toEqual(await viewOf('one'));
+      expect(reloaded?.data.tokens.access['']?.value).toBe('access-2');
     });
 
-    it('gives undefined for one that has ended, whatever was known before', async () => {
-      const { seen } = await open();
+    it('returns undefined for an ended session regardless of the known version', async () => {
+      const { view } = await open();
       await store.remove('one');
-      expect(await store.loadView('one', seen)).toBeUndefined();
+      expect(await store.loadView('one', view)).toBeUndefined();
       expect(await store.loadView('nobody')).toBeUndefined();
     });
   });
 
-  describe('replace', () => {
-    it('writes the next version over the one expected, and leaves the idle limit', async () => {
-      const session = sampleSession();
+  describe('replacing a record', () => {
+    it('writes the next version over the expected one and keeps the idle limit', async () => {
+      const data = sampleData();
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
-      const second = renewed(session, 'access-2');
+      await store.create('one', data, idleExpiresAtMs);
+      const second = renewed(data, 'access-2');
       expect(await store.replace('one', second, 1)).toBe('replaced');
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
       );
-      expect(await store.replace('one', renewed(session, 'access-3'), 2)).toBe('replaced');
+      expect(await store.replace('one', renewed(data, 'access-3'), 2)).toBe('replaced');
       expect((await store.loadRecord('one'))?.version).toBe(3);
     });
 
-    it.each([0, 2, 11])('changes nothing over version %i of a first one: conflict', async (version) => {
-      const session = sampleSession();
-      await store.create('one', session, later());
-      expect(await store.replace('one', renewed(session, 'access-2'), version)).toBe('conflict');
-      expect(await store.loadRecord('one')).toMatchObject({ session, version: 1 });
-    });
+    it.each([0, 2, 11])(
+      'reports a conflict and changes nothing when the expected version is %i instead of 1',
+      async (version) => {
+        const data = sampleData();
+        await store.create('one', data, later());
+        expect(await store.replace('one', renewed(data, 'access-2'), version)).toBe('conflict');
+        expect(await store.loadRecord('one')).toMatchObject({ data, version: 1 });
+      },
+    );
 
-    it('has one winner among many who expect the same version', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+    it('succeeds for one of many callers that expect the same version', async () => {
+      const data = sampleData();
+      await store.create('one', data, later());
       const results = await Promise.all(
-        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(session, `access-of-${at}`), 1)),
+        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(data, `access-of-${at}`), 1)),
       );
       expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
       expect(await store.loadRecord('one')).toMatchObject({
         version: 2,
-        session: renewedBy(results.indexOf('replaced')),
+        data: renewedBy(results.indexOf('replaced')),
       });
     });
 
-    it('does not bring back a session that has ended: gone', async () => {
-      const session = sampleSession();
-      expect(await store.replace('one', session, 1)).toBe('gone');
-      await store.create('one', session, later());
+    it('reports gone for an ended session and does not restore it', async () => {
+      const data = sampleData();
+      expect(await store.replace('one', data, 1)).toBe('gone');
+      await store.create('one', data, later());
       await store.remove('one');
-      expect(await store.replace('one', session, 1)).toBe('gone');
+      expect(await store.replace('one', data, 1)).toBe('gone');
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
@@ -150,71 +153,71 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect.objectContaining({ access: { '': expect.objectContaining({ value }) } }) as unknown;
   });
 
-  describe('touch', () => {
-    it('moves the idle limit on, and nothing else', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+  describe('touching a session', () => {
+    it('extends only the idle limit', async () => {
+      const data = sampleData();
+      await store.create('one', data, later());
       const further = Date.now() + 120_000;
       expect(await store.touch('one', further)).toBe(true);
       expect(await store.loadRecord('one')).toEqual(
-        sessionRecord({ key: 'one', session, version: 1, idleExpiresAtMs: further }),
+        sessionRecord({ key: 'one', data, version: 1, idleExpiresAtMs: further }),
       );
     });
 
-    it('never moves it back', async () => {
+    it('never shortens the idle limit', async () => {
       const idleExpiresAtMs = later();
-      await store.create('one', sampleSession(), idleExpiresAtMs);
+      await store.create('one', sampleData(), idleExpiresAtMs);
       expect(await store.touch('one', idleExpiresAtMs - 30_000)).toBe(true);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(idleExpiresAtMs);
     });
 
-    it('holds through a replacement', async () => {
-      const session = sampleSession();
-      await store.create('one', session, later());
+    it('keeps the new idle limit through a replacement', async () => {
+      const data = sampleData();
+      await store.create('one', data, later());
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      await store.replace('one', renewed(session, 'access-2'), 1);
+      await store.replace('one', renewed(data, 'access-2'), 1);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(further);
     });
 
-    it('tells that a session has ended, and does not bring it back', async () => {
+    it('reports an ended session and does not restore it', async () => {
       expect(await store.touch('one', later())).toBe(false);
-      await store.create('one', sampleSession(), later());
+      await store.create('one', sampleData(), later());
       await store.remove('one');
       expect(await store.touch('one', later())).toBe(false);
       expect(await store.loadRecord('one')).toBeUndefined();
     });
   });
 
-  describe('remove', () => {
-    it('gives the session as it was last', async () => {
-      const session = sampleSession();
+  describe('removing a session', () => {
+    it('returns its last state', async () => {
+      const data = sampleData();
       const idleExpiresAtMs = later();
-      await store.create('one', session, idleExpiresAtMs);
-      const second = renewed(session, 'access-2');
+      await store.create('one', data, idleExpiresAtMs);
+      const second = renewed(data, 'access-2');
       await store.replace('one', second, 1);
       expect(await store.remove('one')).toEqual(
-        sessionRecord({ key: 'one', session: second, version: 2, idleExpiresAtMs }),
+        sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
       );
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
-    it('gives it to exactly one of many', async () => {
-      await store.create('one', sampleSession(), later());
+    it('returns the session to exactly one of many callers', async () => {
+      await store.create('one', sampleData(), later());
       const removed = await Promise.all(Array.from({ length: 20 }, () => store.remove('one')));
-      expect(removed.filter((stored) => stored !== undefined)).toHaveLength(1);
+      expect(removed.filter((record) => record !== undefined)).toHaveLength(1);
     });
 
-    it('gives undefined for what is not there', async () => {
+    it('returns undefined for an unknown key', async () => {
       expect(await store.remove('nobody')).toBeUndefined();
     });
 
-    it('ends a race against a replacement either way, but never with a session that lives on', async () => {
-      const session = sampleSession();
+    it('leaves no session after a race with a replacement', async () => {
+      const data = sampleData();
       for (let round = 0; round < 20; round += 1) {
         const key = `key-${round}`;
-        await store.create(key, session, later());
-        const writes = [store.replace(key, renewed(session, 'access-2'), 1), store.remove(key)] as const;
+        await store.create(key, data, later());
+        const writes = [store.replace(key, renewed(data, 'access-2'), 1), store.remove(key)] as const;
         const [result, removed] = await Promise.all(round % 2 === 0 ? writes : [...writes].reverse());
         expect([result, removed]).toContainEqual(expect.objectContaining({ key }));
         expect(await store.loadRecord(key)).toBeUndefined();
@@ -223,49 +226,45 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
   });
 
   describe('the end of a session', () => {
-    it('comes by itself at its idle limit', async () => {
-      await store.create('one', sampleSession(), soon());
+    it('comes at its idle limit', async () => {
+      await store.create('one', sampleData(), soon());
       await isGone('one');
       expect(await store.touch('one', later())).toBe(false);
       expect(await store.remove('one')).toBeUndefined();
     });
 
-    it('comes at its absolute limit, however far the idle limit was moved', async () => {
-      await store.create('one', sampleSession({ absoluteExpiresAtMs: soon() }), later());
+    it('comes at its absolute limit regardless of the idle limit', async () => {
+      await store.create('one', sampleData({ absoluteExpiresAtMs: soon() }), later());
       await store.touch('one', Date.now() + 120_000);
       await isGone('one');
     });
 
-    it("comes with the known end of its refresh token's life", async () => {
-      const { tokens } = sampleSession();
-      await store.create(
-        'one',
-        sampleSession({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }),
-        later(),
-      );
+    it('comes at the announced expiry of its refresh token', async () => {
+      const { tokens } = sampleData();
+      await store.create('one', sampleData({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }), later());
       expect(await store.loadRecord('one')).toBeDefined();
       await isGone('one');
     });
 
-    it('comes later when the idle limit is moved in time', async () => {
+    it('comes later when the idle limit is extended in time', async () => {
       const idleExpiresAtMs = soon(1_500);
-      await store.create('one', sampleSession(), idleExpiresAtMs);
+      await store.create('one', sampleData(), idleExpiresAtMs);
       await store.touch('one', later());
       await sleep(idleExpiresAtMs - Date.now() + 100);
       expect(await store.loadRecord('one')).toBeDefined();
     });
 
-    it('comes later when a new refresh token lives longer', async () => {
-      const session = sampleSession();
+    it('comes later when a new refresh token expires later', async () => {
+      const data = sampleData();
       const refreshExpiresAtMs = soon(1_500);
-      await store.create('one', { ...session, tokens: { ...session.tokens, refreshExpiresAtMs } }, later());
-      await store.replace('one', renewed(session, 'access-2'), 1);
+      await store.create('one', { ...data, tokens: { ...data.tokens, refreshExpiresAtMs } }, later());
+      await store.replace('one', renewed(data, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
       expect(await store.loadRecord('one')).toBeDefined();
     });
   });
 
-  describe('ofOwner (standards: D17)', () => {
+  describe('finding the sessions of a subject or sid (standards: D17)', () => {
     const issuer = 'https://login.example.test';
     const person = (id: string) => ({ kind: 'subject', issuer, id }) as const;
     const atProvider = (id: string) => ({ kind: 'sid', issuer, id }) as const;
@@ -273,29 +272,29 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       (await store.ofOwner(owner)).map(({ key }) => key).toSorted((a, b) => a.localeCompare(b));
 
     beforeEach(async () => {
-      await store.create('a1', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
-      await store.create('a2', sampleSession({ subject: 'alice', providerSessionId: 's2' }), later());
-      await store.create('a3', sampleSession({ subject: 'alice' }), later());
-      await store.create('b1', sampleSession({ subject: 'bob', providerSessionId: 's3' }), later());
+      await store.create('a1', sampleData({ subject: 'alice', providerSessionId: 's1' }), later());
+      await store.create('a2', sampleData({ subject: 'alice', providerSessionId: 's2' }), later());
+      await store.create('a3', sampleData({ subject: 'alice' }), later());
+      await store.create('b1', sampleData({ subject: 'bob', providerSessionId: 's3' }), later());
     });
 
-    it('gives all sessions of a person, and none of anybody else', async () => {
+    it('returns all sessions of a user and no others', async () => {
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
       expect(await keysOf(person('bob'))).toEqual(['b1']);
       expect(await keysOf(person('nobody'))).toEqual([]);
     });
 
-    it('gives the sessions that began in one session of the provider', async () => {
-      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's1' }), later());
+    it('returns the sessions that belong to one session at the provider', async () => {
+      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's1' }), later());
       expect(await keysOf(atProvider('s1'))).toEqual(['a1', 'a4']);
       expect(await keysOf(atProvider('s3'))).toEqual(['b1']);
     });
 
-    it('keeps the people of one issuer apart from those of another', async () => {
+    it('keeps users of different issuers separate', async () => {
       const other = 'https://other.example.test';
       await store.create(
         'x1',
-        sampleSession({ issuer: other, subject: 'alice', providerSessionId: 's1' }),
+        sampleData({ issuer: other, subject: 'alice', providerSessionId: 's1' }),
         later(),
       );
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
@@ -303,15 +302,15 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await keysOf({ kind: 'sid', issuer: other, id: 's1' })).toEqual(['x1']);
     });
 
-    it('takes no part of a name for another: not a sid for a subject, not an issuer that ends in one', async () => {
+    it('confuses neither a sid with a subject nor parts of the issuer with the subject', async () => {
       expect(await keysOf(person('s1'))).toEqual([]);
       expect(await keysOf(atProvider('alice'))).toEqual([]);
       expect(await keysOf({ kind: 'subject', issuer: `${issuer}a`, id: 'lice' })).toEqual([]);
     });
 
-    it('gives them as they are now', async () => {
-      const session = sampleSession({ subject: 'alice', providerSessionId: 's1' });
-      await store.replace('a1', renewed(session, 'access-2'), 1);
+    it('returns their current state', async () => {
+      const data = sampleData({ subject: 'alice', providerSessionId: 's1' });
+      await store.replace('a1', renewed(data, 'access-2'), 1);
       const further = Date.now() + 120_000;
       await store.touch('a1', further);
       const [found] = await store.ofOwner(atProvider('s1'));
@@ -319,95 +318,95 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(found).toMatchObject({ version: 2, idleExpiresAtMs: further });
     });
 
-    it('forgets those that were removed', async () => {
+    it('omits removed sessions', async () => {
       await store.remove('a1');
       expect(await keysOf(person('alice'))).toEqual(['a2', 'a3']);
       expect(await keysOf(atProvider('s1'))).toEqual([]);
     });
 
-    it('forgets those that ended by themselves', async () => {
-      await store.create('a4', sampleSession({ subject: 'alice', providerSessionId: 's4' }), soon());
+    it('omits expired sessions', async () => {
+      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's4' }), soon());
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3', 'a4']);
       await isGone('a4');
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);
       expect(await keysOf(atProvider('s4'))).toEqual([]);
     });
 
-    it('finds each of many that begin while others look', async () => {
+    it('finds every session that begins during concurrent lookups', async () => {
       const keys = Array.from({ length: 30 }, (_, at) => `many-${String(at).padStart(2, '0')}`);
       const looks = keys.map(() => store.ofOwner(person('carol')));
-      await Promise.all(keys.map((key) => store.create(key, sampleSession({ subject: 'carol' }), later())));
+      await Promise.all(keys.map((key) => store.create(key, sampleData({ subject: 'carol' }), later())));
       await Promise.all(looks);
       expect(await keysOf(person('carol'))).toEqual(keys);
     });
   });
 
-  describe('a generation (standards: D24)', () => {
-    it('is the first at the start, which sessions say nothing of', async () => {
-      await store.create('one', sampleSession(), later());
-      const stored = await store.loadRecord('one');
+  describe('the session generation (standards: D24)', () => {
+    it('is 0 at the start and absent from sessions', async () => {
+      await store.create('one', sampleData(), later());
+      const record = await store.loadRecord('one');
       expect(store.generation()).toBe(0);
-      expect(stored?.session.generation).toBeUndefined();
+      expect(record?.data.generation).toBeUndefined();
     });
 
-    it('is another one each time, by which sessions of older ones are told', async () => {
-      await store.create('one', sampleSession(), later());
+    it('increases with each revocation so that sessions of earlier generations are recognized', async () => {
+      await store.create('one', sampleData(), later());
       await store.beginGeneration();
       const second = store.generation();
-      await store.create('two', sampleSession(), later());
+      await store.create('two', sampleData(), later());
       await store.beginGeneration();
       expect(second).toBeGreaterThan(0);
       expect(store.generation()).toBeGreaterThan(second);
-      expect((await store.loadRecord('one'))?.session.generation).toBeUndefined();
-      expect((await store.loadRecord('two'))?.session.generation).toBe(second);
+      expect((await store.loadRecord('one'))?.data.generation).toBeUndefined();
+      expect((await store.loadRecord('two'))?.data.generation).toBe(second);
     });
 
-    it('tells who listens that every session is concerned', async () => {
+    it('notifies listeners that every session is affected', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
       await store.beginGeneration();
-      await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENCE);
+      await vi.waitFor(() => expect(heard).toEqual([undefined]), POLLING);
     });
   });
 
-  describe('a note', () => {
-    it('is kept on its subject, and on no other', async () => {
+  describe('a marker', () => {
+    it('is stored under exactly one list of names', async () => {
       await store.putMarker(['kind', 'a', 'bc'], 'text', 60_000);
       expect(await store.getMarker(['kind', 'a', 'bc'])).toBe('text');
       expect(await store.getMarker(['kind', 'ab', 'c'])).toBeUndefined();
       expect(await store.getMarker(['other', 'a', 'bc'])).toBeUndefined();
     });
 
-    it('gives way to a later one, and may say nothing', async () => {
+    it('is replaced by a later one and can be empty', async () => {
       await store.putMarker(['kind'], 'one', 60_000);
       await store.putMarker(['kind'], '', 60_000);
       expect(await store.getMarker(['kind'])).toBe('');
     });
 
-    it('is gone when its time is over', async () => {
+    it('expires after its lifetime', async () => {
       await store.putMarker(['kind'], 'text', 200);
       expect(await store.getMarker(['kind'])).toBe('text');
-      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), PATIENCE);
+      await vi.waitFor(async () => expect(await store.getMarker(['kind'])).toBeUndefined(), POLLING);
     });
   });
 
-  describe('onChange', () => {
-    it('tells of each change and each end with its version, in order for each session', async () => {
+  describe('a change listener', () => {
+    it('receives each change and each end with its version, in order per session', async () => {
       const heard: (SessionChange | undefined)[] = [];
-      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), PATIENCE);
+      await vi.waitFor(() => expect(store.isSubscribed()).toBe(true), POLLING);
       store.onChange((change) => heard.push(change));
-      const session = sampleSession();
-      await store.create('one', session, later());
+      const data = sampleData();
+      await store.create('one', data, later());
       await store.touch('one', Date.now() + 120_000);
-      await store.replace('one', renewed(session, 'access-2'), 1);
-      await store.replace('one', session, 1);
+      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', data, 1);
       await store.remove('one');
       await store.remove('one');
-      await store.create('two', session, later());
+      await store.create('two', data, later());
       await store.remove('two');
-      await vi.waitFor(() => expect(heard).toHaveLength(3), PATIENCE);
-      // What happens to two sessions may be told by two nodes of a cluster, of which neither waits for the other.
+      await vi.waitFor(() => expect(heard).toHaveLength(3), POLLING);
+      // In a cluster, messages about two sessions may come from two nodes, in any order.
       expect(heard.toSorted((a, b) => `${a?.key}`.localeCompare(`${b?.key}`))).toEqual([
         { kind: 'changed', key: 'one', version: 2 },
         { kind: 'ended', key: 'one', version: 2 },
@@ -416,8 +415,8 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
   });
 
-  describe('the store itself', () => {
-    it('says that it is there', async () => {
+  describe('a ping of the store', () => {
+    it('succeeds and marks the store as reachable', async () => {
       await store.ping();
       expect(store.wasReachable()).toBe(true);
     });

@@ -7,26 +7,26 @@ import { startChildProcess } from '../../../testkit/child-process.ts';
 
 const MODULE = new URL('../../../testkit/child-process.ts', import.meta.url).href;
 
-describe('a child process of the tests', () => {
-  it('gives its exit code and all its output', async () => {
+describe('the child process helper', () => {
+  it('returns the exit code and all output', async () => {
     const child = startChildProcess('sh', ['-c', 'echo out; echo err >&2; exit 3']);
     expect(await child.exit).toEqual({ code: 3, signal: null });
     expect([child.stdout(), child.stderr()]).toEqual(['out\n', 'err\n']);
   });
 
-  it('reports an early end, with its output, to whoever waits for a line', async () => {
+  it('rejects a pending wait for output when the process exits early', async () => {
     const child = startChildProcess('sh', ['-c', 'echo no luck; exit 3']);
     const line = child.waitForOutput((text) => text.match(/ready/)?.[0]);
     await expect(line).rejects.toThrow(/ended early \(3\)\nno luck/);
   });
 
-  it('is ended when it ignores being asked', async () => {
+  it('kills a process that ignores SIGTERM', async () => {
     const child = startChildProcess('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done']);
     await child.waitForOutput((text) => text.match(/ready/)?.[0]);
     expect(await child.terminate(50)).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('does not outlive a parent that is killed', async () => {
+  it('ends the child when the parent is killed', async () => {
     const listener = `require('net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port) })`;
     const script = `
       import { startChildProcess } from '${MODULE}';

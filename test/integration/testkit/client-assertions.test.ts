@@ -35,8 +35,8 @@ const TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const prove = (text: string, form: Record<string, string> = {}) =>
   revoke({ client_id: 'web', client_assertion_type: TYPE, client_assertion: text, ...form });
 
-describe('an assertion at the fake provider', () => {
-  it('is good once', async () => {
+describe('a client assertion at the fake provider', () => {
+  it('is accepted once', async () => {
     const once = await assertion();
     expect(await prove(once)).toBe(200);
     expect(await prove(once)).toBe(401);
@@ -44,25 +44,25 @@ describe('an assertion at the fake provider', () => {
 
   const later = Math.floor(Date.now() / 1000) + 3600;
   it.each<[string, Assertion]>([
-    ['for somebody else', { claims: { aud: 'https://other.example.test' } }],
+    ['for another audience', { claims: { aud: 'https://other.example.test' } }],
     ['for the token endpoint', { claims: { aud: 'TOKEN' } }],
-    ['by somebody else', { claims: { iss: 'other', sub: 'other' } }],
-    ['about somebody else', { claims: { sub: 'other' } }],
-    ['good for an hour', { claims: { exp: later } }],
-    ['over', { claims: { exp: later - 7200 } }],
+    ['from another client', { claims: { iss: 'other', sub: 'other' } }],
+    ['about another subject', { claims: { sub: 'other' } }],
+    ['valid for an hour', { claims: { exp: later } }],
+    ['expired', { claims: { exp: later - 7200 } }],
     ['signed by another key', { kind: 'ed25519', header: { alg: 'EdDSA' } }],
-    ['of a key with another name', { header: { kid: 'key-2' } }],
-  ])('is refused when it is %s', async (_what, given) => {
+    ['with an unknown kid', { header: { kid: 'key-2' } }],
+  ])('is rejected when it is %s', async (_what, given) => {
     const aud = given.claims?.aud === 'TOKEN' ? { aud: `${provider.issuer}/token` } : {};
     expect(await prove(await assertion({ ...given, claims: { ...given.claims, ...aud } }))).toBe(401);
   });
 
-  it('is refused when it names several audiences, of which one is right', async () => {
+  it('is rejected when it names several audiences including the right one', async () => {
     const aud = [provider.issuer, `${provider.issuer}/token`];
     expect(await prove(await assertion({ claims: { aud } }))).toBe(401);
   });
 
-  it('is refused beside a secret, for another client, and as another type', async () => {
+  it('is rejected together with a secret, for another client and with another type', async () => {
     const { secret } = provider.client;
     expect(await prove(await assertion(), { client_secret: secret })).toBe(400);
     expect(await prove(await assertion(), { client_id: 'other' })).toBe(401);

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 describe('a sign-in at the fake provider', () => {
-  it('gives tokens to openid-client, which finds nothing wrong with them', async () => {
+  it('returns tokens that openid-client accepts', async () => {
     const tokens = await signIn();
     expect(tokens).toMatchObject({ token_type: 'bearer', expires_in: 300, scope: 'openid profile email' });
     expect(tokens.refresh_token).toMatch(/^canary-rt-/);
@@ -33,7 +33,7 @@ describe('a sign-in at the fake provider', () => {
     expect(userinfo).toMatchObject({ sub: 'alice', name: 'Alice Example' });
   });
 
-  it('accepts client_secret_post when the client is registered for it, and nothing else then', async () => {
+  it('accepts only client_secret_post when the client is registered for it', async () => {
     provider.client.authentication = 'client_secret_post';
     await expect(signIn()).rejects.toMatchObject({
       status: 401,
@@ -44,13 +44,13 @@ describe('a sign-in at the fake provider', () => {
     await expect(signIn()).resolves.toHaveProperty('access_token');
   });
 
-  it('is that of the person in login_hint, or else of the current user', async () => {
+  it('signs in the user from login_hint or else the current user', async () => {
     provider.user = 'bob';
     expect((await signIn()).claims()?.sub).toBe('bob');
     expect((await signIn({ login_hint: 'carol' })).claims()?.sub).toBe('carol');
   });
 
-  it('fails with an error when nobody is signed in', async () => {
+  it('fails with an error when no user is signed in', async () => {
     provider.user = undefined;
     await expect(signIn({ prompt: 'none' })).rejects.toMatchObject({ error: 'login_required' });
     await expect(signIn()).rejects.toMatchObject({ error: 'access_denied' });
@@ -65,11 +65,11 @@ describe('a sign-in at the fake provider', () => {
     ['code_challenge_method', 'plain', 'invalid_request'],
     ['response_mode', 'fragment', 'invalid_request'],
     ['request_uri', 'urn:example', 'request_uri_not_supported'],
-  ])('is refused by redirect when %s is %j', async (name, value, error) => {
+  ])('is rejected by redirect when %s is %j', async (name, value, error) => {
     const { url } = await authorizationRequest();
     url.searchParams.set(name, value);
-    const answer = await fetch(url, { redirect: 'manual' });
-    const location = new URL(answer.headers.get('location') ?? '');
+    const response = await fetch(url, { redirect: 'manual' });
+    const location = new URL(response.headers.get('location') ?? '');
     expect(location.searchParams.get('error')).toBe(error);
     expect(location.searchParams.get('iss')).toBe(provider.issuer);
   });
@@ -77,13 +77,13 @@ describe('a sign-in at the fake provider', () => {
   it.each([
     ['client_id', 'somebody-else'],
     ['redirect_uri', `${REDIRECT_URI}/`],
-  ])('is refused without a redirect when %s is %j', async (name, value) => {
+  ])('is rejected without a redirect when %s is %j', async (name, value) => {
     const { url } = await authorizationRequest();
     url.searchParams.set(name, value);
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(400);
   });
 
-  it('is refused without the right verifier, and its code is spent by the attempt', async () => {
+  it('is rejected with a wrong code verifier, which also spends the code', async () => {
     const { url, checks } = await authorizationRequest();
     const callback = await authorize(url);
     const wrong = { ...checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
@@ -95,7 +95,7 @@ describe('a sign-in at the fake provider', () => {
     });
   });
 
-  it('loses its tokens when its code is used a second time', async () => {
+  it('revokes the tokens when the code is used a second time', async () => {
     const { url, checks } = await authorizationRequest();
     const callback = await authorize(url);
     const { access_token: token } = await client.authorizationCodeGrant(relyingParty, callback, checks);
@@ -107,22 +107,22 @@ describe('a sign-in at the fake provider', () => {
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'code reused' }]);
   });
 
-  it('is refused when the token request is not a form', async () => {
-    const answer = await fetch(`${provider.issuer}/token`, {
+  it('is rejected when the token request is not form-encoded', async () => {
+    const response = await fetch(`${provider.issuer}/token`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"grant_type":"refresh_token"}',
     });
-    expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({ error: 'invalid_request' });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: 'invalid_request' });
   });
 });
 
 describe('a refresh at the fake provider', () => {
-  it('in mode strict gives a new token each time and balances the books', async () => {
+  it('in mode strict returns a new token each time and records each use', async () => {
     let { refresh_token: token } = await signIn();
     for (let round = 0; round < 3; round += 1) ({ refresh_token: token } = await refresh(token));
-    expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+    expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
       [1, 1],
       [1, 1],
       [1, 1],
@@ -132,7 +132,7 @@ describe('a refresh at the fake provider', () => {
     expect(provider.tokenCalls()).toBe(4);
   });
 
-  it('in mode strict ends the whole family when a token is used twice, and counts it', async () => {
+  it('in mode strict ends the token family and counts the reuse when a token is used twice', async () => {
     const first = await signIn();
     const second = await refresh(first.refresh_token);
     await expect(refresh(first.refresh_token)).rejects.toMatchObject({ error: 'invalid_grant' });
@@ -142,7 +142,7 @@ describe('a refresh at the fake provider', () => {
     expect(provider.families).toMatchObject([{ reuses: 1, endedBecause: 'refresh token reused' }]);
   });
 
-  it('in mode strict lets one of several at once win, and the winner loses its tokens too', async () => {
+  it('in mode strict accepts one of several concurrent requests and then ends the family', async () => {
     const { refresh_token: token } = await signIn();
     const hold = provider.faults.hold('token');
     const all = [1, 2, 3, 4].map(() => refresh(token));
@@ -155,7 +155,7 @@ describe('a refresh at the fake provider', () => {
     expect(provider.families).toMatchObject([{ alive: false, reuses: 3 }]);
   });
 
-  it('in mode grace forgives the latest spent token for a while, and no earlier one', async () => {
+  it('in mode grace accepts the latest spent token during the grace period and no earlier one', async () => {
     provider.rotate = 'grace';
     provider.graceMs = 10_000;
     const first = await signIn();
@@ -167,7 +167,7 @@ describe('a refresh at the fake provider', () => {
     expect(provider.families).toMatchObject([{ alive: false, reuses: 1 }]);
   });
 
-  it('in mode grace forgives nothing once the time is over', async () => {
+  it('in mode grace rejects a spent token after the grace period', async () => {
     provider.rotate = 'grace';
     provider.graceMs = 10_000;
     const first = await signIn();
@@ -176,21 +176,21 @@ describe('a refresh at the fake provider', () => {
     await expect(refresh(first.refresh_token)).rejects.toMatchObject({ error: 'invalid_grant' });
   });
 
-  it('in mode off answers without a refresh token and keeps the old one good', async () => {
+  it('in mode off returns no refresh token and keeps the old one valid', async () => {
     provider.rotate = 'off';
     const { refresh_token: token } = await signIn();
     expect(await refresh(token)).not.toHaveProperty('refresh_token');
     expect(await refresh(token)).not.toHaveProperty('refresh_token');
   });
 
-  it('in mode same answers with the refresh token it was sent', async () => {
+  it('in mode same returns the refresh token that it received', async () => {
     provider.rotate = 'same';
     const { refresh_token: token } = await signIn();
     expect(await refresh(token)).toHaveProperty('refresh_token', token);
     expect(await refresh(token)).toHaveProperty('refresh_token', token);
   });
 
-  it('in mode new answers with another refresh token and keeps the old one good', async () => {
+  it('in mode new returns another refresh token and keeps the old one valid', async () => {
     provider.rotate = 'new';
     const { refresh_token: first } = await signIn();
     const { refresh_token: second } = await refresh(first);
@@ -199,14 +199,14 @@ describe('a refresh at the fake provider', () => {
     await expect(refresh(second)).resolves.toHaveProperty('access_token');
   });
 
-  it('narrows the scope when asked to, and refuses to widen it before it spends the token', async () => {
+  it('narrows the scope on request and rejects a wider scope without spending the token', async () => {
     const { refresh_token: token } = await signIn();
     await expect(refresh(token, { scope: 'openid admin' })).rejects.toMatchObject({ error: 'invalid_scope' });
     const { access_token: narrowed } = await refresh(token, { scope: 'email' });
     expect(decodeJwt(narrowed)['scope']).toBe('email');
   });
 
-  it('is for the resource that is named, and refuses unknown ones before it spends the token', async () => {
+  it('uses the requested resource and rejects an unknown one without spending the token', async () => {
     provider.resources = ['https://one.example.test', 'https://two.example.test'];
     const { refresh_token: first } = await signIn();
     await expect(refresh(first, { resource: 'https://three.example.test' })).rejects.toMatchObject({
@@ -225,8 +225,8 @@ describe('a refresh at the fake provider', () => {
   });
 });
 
-describe('an end at the fake provider', () => {
-  it('of a refresh token by revocation takes the family with it', async () => {
+describe('the end of a token or session at the fake provider', () => {
+  it('by revocation of a refresh token ends the token family', async () => {
     const tokens = await signIn();
     await client.tokenRevocation(relyingParty, tokens.refresh_token ?? '', {
       token_type_hint: 'refresh_token',
@@ -235,7 +235,7 @@ describe('an end at the fake provider', () => {
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
   });
 
-  it('of an access token leaves the family alive', async () => {
+  it('by revocation of an access token keeps the token family', async () => {
     const tokens = await signIn();
     provider.revokeAccessToken(tokens.access_token);
     expect(provider.isAccessTokenActive(tokens.access_token)).toBe(false);
@@ -244,7 +244,7 @@ describe('an end at the fake provider', () => {
     await expect(refresh(tokens.refresh_token)).resolves.toHaveProperty('access_token');
   });
 
-  it('of an access token comes with its time', async () => {
+  it('by expiry of an access token makes it inactive', async () => {
     const { access_token: token } = await signIn();
     provider.clockOffsetMs = 299_000;
     expect(provider.isAccessTokenActive(token)).toBe(true);
@@ -252,7 +252,7 @@ describe('an end at the fake provider', () => {
     expect(provider.isAccessTokenActive(token)).toBe(false);
   });
 
-  it('of a session by the end-session endpoint sends the browser back with its state', async () => {
+  it('by the end-session endpoint redirects the browser with its state', async () => {
     const returnTo = 'http://127.0.0.1/bye';
     provider.client.postLogoutRedirectUris.push(returnTo);
     const tokens = await signIn();
@@ -261,14 +261,14 @@ describe('an end at the fake provider', () => {
       post_logout_redirect_uri: returnTo,
       state: 'the-state',
     });
-    const answer = await fetch(url, { redirect: 'manual' });
-    expect(answer.headers.get('location')).toBe(`${returnTo}?state=the-state`);
+    const response = await fetch(url, { redirect: 'manual' });
+    expect(response.headers.get('location')).toBe(`${returnTo}?state=the-state`);
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'session ended' }]);
     url.searchParams.set('post_logout_redirect_uri', 'http://elsewhere.example.test/');
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(400);
   });
 
-  it('of all sessions of a person leaves others alone', async () => {
+  it('for all sessions of a user keeps the sessions of others', async () => {
     await signIn({ login_hint: 'alice' });
     await signIn({ login_hint: 'bob' });
     provider.invalidateSession({ user: 'alice' });
@@ -277,7 +277,7 @@ describe('an end at the fake provider', () => {
 });
 
 describe('a fault of the fake provider', () => {
-  it('answers the next requests of an endpoint in place of the right answer', async () => {
+  it('replaces the next responses of an endpoint', async () => {
     const { refresh_token: token } = await signIn();
     provider.faults.token = { status: 503, headers: { 'retry-after': '7' }, times: 2 };
     for (let round = 0; round < 2; round += 1) {
@@ -286,41 +286,41 @@ describe('a fault of the fake provider', () => {
     await expect(refresh(token)).resolves.toHaveProperty('access_token');
   });
 
-  it('can lose the answer after the token was rotated', async () => {
+  it('can drop the response after the token was rotated', async () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropAfterProcessing('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
     await expect(refresh(token)).rejects.toMatchObject({ error: 'invalid_grant' });
   });
 
-  it('can lose the request before anything happened', async () => {
+  it('can drop the request before processing it', async () => {
     const { refresh_token: token } = await signIn();
     provider.faults.dropBefore('token');
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
-    expect(provider.books()[0]?.presented).toBe(0);
+    expect(provider.tokenLedger()[0]?.presented).toBe(0);
     await expect(refresh(token)).resolves.toHaveProperty('access_token');
   });
 
-  it('can garble an answer after the token was rotated', async () => {
+  it('can truncate the response after the token was rotated', async () => {
     const { refresh_token: token } = await signIn();
     const headers = { 'content-type': 'application/json' };
     provider.faults.token = { status: 200, headers, body: '{"access_token":', when: 'after', times: 1 };
     await expect(refresh(token)).rejects.toMatchObject({ code: 'OAUTH_PARSE_ERROR' });
-    expect(provider.books()[0]?.spent).toBe(1);
+    expect(provider.tokenLedger()[0]?.spent).toBe(1);
   });
 
-  it('can hold an answer whose request was processed', async () => {
+  it('can hold the response after processing the request', async () => {
     const { refresh_token: token } = await signIn();
     const hold = provider.faults.hold('token', 'after');
-    const answer = refresh(token);
+    const response = refresh(token);
     await hold.waiting();
-    expect(provider.books()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
+    expect(provider.tokenLedger()).toMatchObject([{ spent: 1 }, { spent: 0 }]);
     hold.release();
-    await expect(answer).resolves.toHaveProperty('access_token');
+    await expect(response).resolves.toHaveProperty('access_token');
   });
 
-  it('can be that the provider is away for a while', async () => {
+  it('can stop the provider for a while', async () => {
     const { refresh_token: token } = await signIn();
     await provider.stop();
     await expect(refresh(token)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
@@ -328,7 +328,7 @@ describe('a fault of the fake provider', () => {
     await expect(refresh(token)).resolves.toHaveProperty('access_token');
   });
 
-  it.each(['none', 'HS256', 'other-key'] as const)('can be an ID token signed by %s', async (how) => {
+  it.each(['none', 'HS256', 'other-key'] as const)('can sign the ID token with %s', async (how) => {
     client.enableNonRepudiationChecks(relyingParty);
     await expect(signIn()).resolves.toHaveProperty('id_token');
     provider.signWith(how);
@@ -340,19 +340,19 @@ describe('a fault of the fake provider', () => {
     ['iss', 'http://127.0.0.1/another', 'OAUTH_JWT_CLAIM_COMPARISON_FAILED'],
     ['aud', 'another', 'OAUTH_JWT_CLAIM_COMPARISON_FAILED'],
     ['exp', 1, 'OAUTH_JWT_TIMESTAMP_CHECK_FAILED'],
-  ])('can be a wrong %s in the ID token', async (claim, value, code) => {
+  ])('can set a wrong %s in the ID token', async (claim, value, code) => {
     provider.patchIdToken = (claims) => ({ ...claims, [claim]: value });
     await expect(signIn()).rejects.toMatchObject({ code });
   });
 
-  it('can be anything in a token response', async () => {
+  it('can change the token response', async () => {
     provider.patchTokenResponse = (json, grant) => ({ ...json, expires_in: undefined, granted_by: grant });
     const tokens = await signIn();
     expect(tokens).not.toHaveProperty('expires_in');
     expect(tokens['granted_by']).toBe('authorization_code');
   });
 
-  it('can be an answer from another issuer', async () => {
+  it('can change the issuer in the authorization response', async () => {
     provider.patchAuthorizationResponse = (parameters) => ({
       ...parameters,
       iss: 'http://evil.example.test',
@@ -361,8 +361,8 @@ describe('a fault of the fake provider', () => {
   });
 });
 
-describe('the record of the fake provider', () => {
-  it('lists every secret that was issued or shown', async () => {
+describe('the records of the fake provider', () => {
+  it('list every secret that was issued or presented', async () => {
     const tokens = await signIn();
     const { access_token: next } = await refresh(tokens.refresh_token);
     expect(provider.secrets(['access_token'])).toEqual(expect.arrayContaining([tokens.access_token, next]));
@@ -371,7 +371,7 @@ describe('the record of the fake provider', () => {
     expect(provider.secrets()).toEqual(expect.arrayContaining(provider.secrets(kinds)));
   });
 
-  it('has every request with its parameters and the status of its answer', async () => {
+  it('contain every request with its parameters and response status', async () => {
     await signIn();
     const token = provider.requests.find(({ endpoint }) => endpoint === 'token');
     expect(token).toMatchObject({
@@ -382,7 +382,7 @@ describe('the record of the fake provider', () => {
     });
   });
 
-  it('publishes one key at a time, and signs with it', async () => {
+  it('show that it publishes one key at a time and signs with it', async () => {
     await provider.swapKeys();
     relyingParty = await discover();
     client.enableNonRepudiationChecks(relyingParty);
@@ -420,8 +420,8 @@ async function authorizationRequest(more: Record<string, string> = {}) {
 }
 
 async function authorize(url: URL): Promise<URL> {
-  const answer = await fetch(url, { redirect: 'manual' });
-  return new URL(answer.headers.get('location') ?? '');
+  const response = await fetch(url, { redirect: 'manual' });
+  return new URL(response.headers.get('location') ?? '');
 }
 
 async function signIn(more?: Record<string, string>) {

@@ -25,7 +25,7 @@ afterEach(async () => {
   await Promise.all([provider.close(), upstream.close(), redis.close()]);
 });
 
-it('carries a person from sign-in through a call and a refresh, and balances the books', async () => {
+it('the test gateway serves a user from sign-in through a call and a refresh', async () => {
   await agent.signIn('/');
   expect((await agent.fetch('/api/one')).status).toBe(200);
   const [token = ''] = upstream.requests.map(({ bearer }) => bearer);
@@ -34,13 +34,13 @@ it('carries a person from sign-in through a call and a refresh, and balances the
   provider.revokeAccessToken(token);
   expect((await agent.fetch('/api/two')).status).toBe(200);
   expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
-  expect(provider.books().map(({ presented, spent }) => [presented, spent])).toEqual([
+  expect(provider.tokenLedger().map(({ presented, spent }) => [presented, spent])).toEqual([
     [1, 1],
     [0, 0],
   ]);
 });
 
-it('serves a session of another replica behind the same base URL', async () => {
+it('the test gateway serves a session of another replica with the same base URL', async () => {
   const other = await startGateway({ provider, upstream, store: redis.url, baseUrl: gateway.url });
   await agent.signIn('/');
   const elsewhere = createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: other.port } });
@@ -50,7 +50,7 @@ it('serves a session of another replica behind the same base URL', async () => {
   await other.close();
 });
 
-it('shows where a secret would be found', async () => {
+it('the test gateway exposes received bytes, logs and the Redis dump for secret checks', async () => {
   await agent.signIn('/');
   await agent.fetch('/api/one');
   const tokens = provider.secrets(['access_token', 'refresh_token', 'client_secret']);
@@ -61,7 +61,7 @@ it('shows where a secret would be found', async () => {
   expect(gateway.logs()).toContain('"requestId"');
 });
 
-it('opens a WebSocket through the gateway and a page of the admin listener', async () => {
+it('the test gateway relays a WebSocket and serves the admin listener', async () => {
   await agent.signIn('/');
   const socket = await agent.websocket('/socket/live');
   socket.send('hello');

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
-describe('the Redis of the tests', () => {
+describe('the test Redis server', () => {
   let redis: RedisServer | undefined;
 
   afterEach(async () => {
@@ -11,7 +11,7 @@ describe('the Redis of the tests', () => {
     redis = undefined;
   });
 
-  it('answers commands and dumps every kind of key with type, TTL and values', async () => {
+  it('replies to commands and dumps every kind of key with type, TTL and values', async () => {
     redis = await startRedis();
     await redis.command('SET', 'a', 'kept-string', 'PX', 60_000);
     await redis.command('HSET', 'b', 'field', Buffer.from([0xff, 0x00, 0x61]));
@@ -26,14 +26,14 @@ describe('the Redis of the tests', () => {
     for (const kind of ['list', 'set', 'zset', 'stream']) expect(dump).toContain(`kept-${kind}`);
   });
 
-  it('dumps the other databases too', async () => {
+  it('dumps the other databases as well', async () => {
     redis = await startRedis();
     await redis.command('SELECT', 3);
     await redis.command('SET', 'elsewhere', 'canary');
     expect(await redis.dump()).toContain('db3 string ttl=-1ms elsewhere\ncanary');
   });
 
-  it('goes away and comes back empty on the same port', async () => {
+  it('stops and restarts empty on the same port', async () => {
     redis = await startRedis();
     const { port, pid } = redis;
     await redis.command('SET', 'a', '1');
@@ -49,7 +49,7 @@ describe('the Redis of the tests', () => {
     expect(await redis.command('GET', 'a')).toBeNull();
   });
 
-  it('crashes, and is there again once it is started', async () => {
+  it('crashes and can be started again', async () => {
     redis = await startRedis();
     const { pid } = redis;
     await redis.crash();
@@ -59,7 +59,7 @@ describe('the Redis of the tests', () => {
     expect(await redis.command('PING')).toBe('PONG');
   });
 
-  it('keeps its data over a stop when persistence is asked for', async () => {
+  it('keeps its data across a restart with persistence', async () => {
     redis = await startRedis({ args: ['--appendonly', 'yes'] });
     await redis.command('SET', 'a', '1');
     await redis.stop();
@@ -67,7 +67,7 @@ describe('the Redis of the tests', () => {
     expect(await redis.command('GET', 'a')).toBe('1');
   });
 
-  it('answers nothing while it is paused, and everything once resumed', async () => {
+  it('replies to nothing while paused and to everything once resumed', async () => {
     redis = await startRedis();
     redis.pause();
     let answered = false;
@@ -78,7 +78,7 @@ describe('the Redis of the tests', () => {
     expect(await reply).toBe('PONG');
   });
 
-  it('closes while it is paused', async () => {
+  it('can be closed while paused', async () => {
     redis = await startRedis();
     const { pid } = redis;
     redis.pause();
@@ -86,7 +86,7 @@ describe('the Redis of the tests', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
-  it('names the package to install when there is no redis-server', async () => {
+  it('names the package to install when redis-server is missing', async () => {
     vi.stubEnv('PATH', '/nonexistent');
     vi.stubEnv('REDIS_SERVER', undefined);
     try {

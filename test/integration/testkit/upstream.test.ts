@@ -5,9 +5,9 @@ import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
 import {
-  answerEarly,
+  respondEarly,
   earlyHints,
-  inTurn,
+  inSequence,
   redirect,
   requireToken,
   setCookie,
@@ -37,8 +37,8 @@ afterEach(async () => {
   await upstream.close();
 });
 
-describe('the upstream', () => {
-  it('echoes the request line, the fields in order, the body and the trailers as they came', async () => {
+describe('the test upstream', () => {
+  it('echoes the request line, the fields in order, the body and the trailers unchanged', async () => {
     const request = [
       'POST /a//b?c=%2F HTTP/1.1',
       'Host: a',
@@ -64,7 +64,7 @@ describe('the upstream', () => {
     ]);
   });
 
-  it('notes a client that goes away', async () => {
+  it('records a client that disconnects', async () => {
     const stream = controlledStream();
     upstream.respond(stream.behaviour);
     const connection = await openRaw(upstream.port);
@@ -75,7 +75,7 @@ describe('the upstream', () => {
     expect(upstream.requests).toMatchObject([{ aborted: true, status: 200 }]);
   });
 
-  it('notes a client that goes away while it sends', async () => {
+  it('records a client that disconnects during its body', async () => {
     const connection = await openRaw(upstream.port);
     connection.write('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbody');
     await expect.poll(() => upstream.requests[0]?.bodyBytes).toBe(4);
@@ -84,7 +84,7 @@ describe('the upstream', () => {
     expect(upstream.requests).toMatchObject([{ aborted: true, bodySha256: undefined }]);
   });
 
-  it('asks for a body that waits, and can refuse it unasked', async () => {
+  it('sends 100 for Expect and can respond early without it', async () => {
     const head = 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n';
     const connection = await openRaw(upstream.port);
     connection.write(head);
@@ -94,11 +94,11 @@ describe('the upstream', () => {
     connection.close();
     expect(upstream.requests[0]?.bodyBytes).toBe(4);
 
-    upstream.respond(answerEarly(413));
+    upstream.respond(respondEarly(413));
     expect(await rawRequest(upstream.port, head)).toMatchObject({ status: 413, interim: [] });
   });
 
-  it('lets in valid tokens only', async () => {
+  it('accepts only valid tokens when configured so', async () => {
     upstream.respond(requireToken((token) => token === 'good'));
     const call = (token: string) =>
       rawRequest(upstream.port, `GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`);
@@ -109,9 +109,9 @@ describe('the upstream', () => {
     expect((await rawRequest(upstream.port, GET)).status).toBe(401);
   });
 
-  it('answers in any of the ready ways', async () => {
+  it('responds with each of the predefined behaviours', async () => {
     upstream.respond(
-      inTurn(
+      inSequence(
         status(503, { 'retry-after': '7' }, 'away'),
         redirect('/b'),
         setCookie('a=1', 'b=2'),
@@ -139,16 +139,16 @@ describe('the upstream', () => {
   });
 
   it.each([
-    ['a cut body of known length', cutMidBody('content-length'), 'HTTP/1.1 200 OK'],
-    ['a cut body in chunks', cutMidBody('chunked'), 'HTTP/1.1 200 OK'],
-    ['no answer', hangUp, 'the connection ended before a whole response: ""'],
+    ['a truncated body of known length', cutMidBody('content-length'), 'HTTP/1.1 200 OK'],
+    ['a truncated chunked body', cutMidBody('chunked'), 'HTTP/1.1 200 OK'],
+    ['no response', hangUp, 'the connection ended before a whole response: ""'],
     ['bytes that are not HTTP', garbage('SSH-2.0-OpenSSH\r\n\r\n'), 'not a status line: "SSH-2.0-OpenSSH"'],
-  ])('gives %s', async (_what, behaviour, seen) => {
+  ])('sends %s', async (_what, behaviour, seen) => {
     upstream.respond(behaviour);
     await expect(rawRequest(upstream.port, GET)).rejects.toThrow(seen);
   });
 
-  it('stops writing a large body while nobody reads it', async () => {
+  it('stops writing a large body while the client does not read', async () => {
     const large = largeBody(64 * 1024 * 1024);
     upstream.respond(large.behaviour);
     const connection = await openRaw(upstream.port);
@@ -168,7 +168,7 @@ describe('the upstream', () => {
     connection.close();
   });
 
-  it('goes away and comes back on the same port', async () => {
+  it('stops and restarts on the same port', async () => {
     await upstream.stop();
     await expect(rawRequest(upstream.port, GET)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await upstream.start();
@@ -176,8 +176,8 @@ describe('the upstream', () => {
   });
 });
 
-describe('the raw upstream', () => {
-  it('answers with any bytes, and keeps what it received', async () => {
+describe('the raw test upstream', () => {
+  it('sends arbitrary bytes and records what it receives', async () => {
     const raw = await startRawUpstream(async (socket, head) => {
       await head;
       socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok');
@@ -191,7 +191,7 @@ describe('the raw upstream', () => {
     await raw.close();
   });
 
-  it('sees a client that half-closes', async () => {
+  it('notices a client that half-closes', async () => {
     const raw = await startRawUpstream(async (socket) => {
       await once(socket, 'end');
       socket.end('late');

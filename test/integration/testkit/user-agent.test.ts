@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { inTurn, redirect, setCookie, status, trailers } from '../../../testkit/upstream/behaviours.ts';
+import { inSequence, redirect, setCookie, status, trailers } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream } from '../../../testkit/upstream/streams.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
 
@@ -18,9 +18,9 @@ afterEach(async () => {
   await app.close();
 });
 
-describe('the user agent', () => {
-  it('keeps cookies and sends them back', async () => {
-    app.respond(inTurn(setCookie('a=1; Path=/', 'b=2; Path=/other'), setCookie('a=; Path=/; Max-Age=0')));
+describe('the test user agent', () => {
+  it('stores cookies and sends them back', async () => {
+    app.respond(inSequence(setCookie('a=1; Path=/', 'b=2; Path=/other'), setCookie('a=; Path=/; Max-Age=0')));
     await agent.get('/');
     await agent.get('/');
     await agent.get('/');
@@ -28,7 +28,7 @@ describe('the user agent', () => {
     expect(agent.cookies.lines.map(({ line }) => line)).toContain('b=2; Path=/other');
   });
 
-  it('adds nothing to a plain request', async () => {
+  it('adds no fields to a plain request', async () => {
     await agent.request('/a', { method: 'PUT', headers: { 'x-a': ['1', '2'] }, body: 'body' });
     expect(app.requests[0]?.headers.map(([name]) => name.toLowerCase())).toEqual([
       'host',
@@ -40,7 +40,7 @@ describe('the user agent', () => {
     expect(app.requests[0]).toMatchObject({ method: 'PUT', bodyBytes: 4 });
   });
 
-  it('fetches as a script of the page does, and can leave a header out', async () => {
+  it('fetches like a script on the page and can omit a header field', async () => {
     await agent.fetch('/a', { method: 'POST' });
     await agent.fetch('/a', { headers: { 'sec-fetch-site': undefined } });
     const [post, get] = app.requests;
@@ -50,7 +50,7 @@ describe('the user agent', () => {
     expect(get?.header('origin')).toBeUndefined();
   });
 
-  it('reads a stream as it comes, and can leave it', async () => {
+  it('reads a stream incrementally and can abort it', async () => {
     const stream = controlledStream();
     app.respond(stream.behaviour);
     const response = await agent.open('/events');
@@ -62,7 +62,7 @@ describe('the user agent', () => {
     expect(app.requests[0]?.aborted).toBe(true);
   });
 
-  it('keeps every byte it received, trailers too', async () => {
+  it('records every received byte including trailers', async () => {
     app.respond(trailers({ 'X-Late': 'canary-trailer' }, 'canary-body'));
     await agent.get('/');
     app.respond(setCookie('a=canary-cookie'));
@@ -71,7 +71,7 @@ describe('the user agent', () => {
     expect(agent.received('http://elsewhere.example.test')).toBe('');
   });
 
-  it('speaks to another address than its base URL says', async () => {
+  it('can connect to another address than its base URL', async () => {
     const remote = createUserAgent('https://app.example.test', {
       connect: { host: '127.0.0.1', port: app.port },
     });
@@ -83,13 +83,13 @@ describe('the user agent', () => {
     remote.close();
   });
 
-  it('gives up on a loop of redirects', async () => {
+  it('stops after too many redirects', async () => {
     app.respond(redirect('/'));
     await expect(agent.navigate('/')).rejects.toThrow('too many redirects');
   });
 
-  it('turns a form post into GET on 303, and repeats it on 307', async () => {
-    app.respond(inTurn(redirect('/b', 307), redirect('/c', 303), status(200)));
+  it('turns a form post into GET on 303 and repeats it on 307', async () => {
+    app.respond(inSequence(redirect('/b', 307), redirect('/c', 303), status(200)));
     await agent.navigate('/a', { from: 'page', form: { name: 'value' } });
     expect(app.requests.map(({ method, target, bodyBytes }) => [method, target, bodyBytes])).toEqual([
       ['POST', '/a', 10],
@@ -99,7 +99,7 @@ describe('the user agent', () => {
   });
 });
 
-describe('a sign-in of the user agent', () => {
+describe('a sign-in of the test user agent', () => {
   let provider: FakeProvider;
 
   beforeEach(async () => {
@@ -109,7 +109,7 @@ describe('a sign-in of the user agent', () => {
 
   afterEach(() => provider.close());
 
-  it('goes to the provider and back, where Lax cookies come along and Strict ones do not', async () => {
+  it('goes to the provider and back with Lax cookies but without Strict cookies', async () => {
     const login = new URL(`${provider.issuer}/authorize`);
     login.search = new URLSearchParams({
       client_id: provider.client.id,
@@ -123,7 +123,7 @@ describe('a sign-in of the user agent', () => {
     }).toString();
     agent.setCookie('strict=1; Path=/; SameSite=Strict');
     agent.setCookie('lax=1; Path=/; SameSite=Lax');
-    app.respond(inTurn(redirect(login.href), redirect('/page', 303), status(200)));
+    app.respond(inSequence(redirect(login.href), redirect('/page', 303), status(200)));
 
     const { response, chain } = await agent.signIn('/page');
     expect(response.url).toBe(`${app.url}/page`);
@@ -143,14 +143,14 @@ describe('a sign-in of the user agent', () => {
     expect(agent.received(app.url)).not.toContain(code);
   });
 
-  it('fails with what was answered when the callback refuses', async () => {
-    app.respond(inTurn(redirect('/auth/callback'), status(400, {}, 'login_failed')));
+  it('fails with the response when the callback rejects it', async () => {
+    app.respond(inSequence(redirect('/auth/callback'), status(400, {}, 'login_failed')));
     await expect(agent.signIn()).rejects.toThrow(/400 .*\n {2}login_failed/);
   });
 });
 
-describe('a WebSocket of the user agent', () => {
-  it('carries the cookies and the origin, and messages both ways', async () => {
+describe('a WebSocket of the test user agent', () => {
+  it('carries cookies, origin and messages in both directions', async () => {
     agent.setCookie('a=1; Path=/; SameSite=Strict');
     const socket = await agent.websocket('/live?x=1', { protocols: ['chat'] });
     socket.send('hello');
@@ -168,13 +168,13 @@ describe('a WebSocket of the user agent', () => {
     expect(await socket.closed).toEqual({ code: 1001, reason: 'going away' });
   });
 
-  it('has no Strict cookie when it comes from another origin', async () => {
+  it('sends no Strict cookie from another origin', async () => {
     agent.setCookie('a=1; Path=/; SameSite=Strict');
     await agent.websocket('/live', { origin: 'https://evil.example.test' });
     expect(app.upgrades[0]?.header('cookie')).toBeUndefined();
   });
 
-  it('is refused with the status of the answer', async () => {
+  it('fails with the response status when the upgrade is rejected', async () => {
     app.rejectUpgrades(403);
     await expect(agent.websocket('/live')).rejects.toMatchObject({ name: 'UpgradeRefused', status: 403 });
   });

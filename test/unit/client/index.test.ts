@@ -57,7 +57,7 @@ describe('session', () => {
     expect(error).toMatchObject({
       status: 503,
       code: 'store_unavailable',
-      message: 'GET /auth/session answered 503 store_unavailable',
+      message: 'GET /auth/session returned 503 store_unavailable',
     });
   });
 

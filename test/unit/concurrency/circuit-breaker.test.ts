@@ -103,9 +103,17 @@ describe('the breaker', () => {
   it('is not called back early by other calls that fail meanwhile (G13)', () => {
     const { breaker } = openBreaker();
     const calls = [breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin()];
-    calls[0]?.failed(60_000);
+    calls[0]?.failed(20_000);
     for (const call of calls.slice(1)) call.failed(undefined);
-    expect(breaker.pauseMs()).toBe(60_000);
+    expect(breaker.pauseMs()).toBe(20_000);
+  });
+
+  it('allows a trial call after 30 s, whatever pause the endpoint asks for (G13)', () => {
+    const { breaker } = openBreaker();
+    breaker.begin().failed(3_600_000);
+    expect(breaker.pauseMs()).toBe(30_000);
+    breaker.begin().failed(3_600_000);
+    expect(breaker.pauseMs()).toBe(30_000);
   });
 
   it('stays away even from a provider that asks for no pause and goes on failing (G13)', () => {

@@ -1,74 +1,74 @@
 import { describe, expect, it } from 'vitest';
 import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 
-/** Callers of a turnstile that go in and out as the test says. */
-function openTurnstile(limit: number) {
-  const turnstile = createSemaphore(limit);
-  const inside: string[] = [];
-  const ways = new Map<string, PromiseWithResolvers<string>>();
-  const enter = (name: string) => {
-    const way = Promise.withResolvers<string>();
-    ways.set(name, way);
-    return turnstile.run(() => {
-      inside.push(name);
-      return way.promise;
+/** A semaphore whose actions begin and end as the test says. */
+function openSemaphore(limit: number) {
+  const semaphore = createSemaphore(limit);
+  const running: string[] = [];
+  const actions = new Map<string, PromiseWithResolvers<string>>();
+  const begin = (name: string) => {
+    const action = Promise.withResolvers<string>();
+    actions.set(name, action);
+    return semaphore.run(() => {
+      running.push(name);
+      return action.promise;
     });
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
-  return { enter, inside, settle, leave: (name: string) => ways.get(name)?.resolve(name), ways };
+  return { begin, running, settle, end: (name: string) => actions.get(name)?.resolve(name), actions };
 }
 
-describe('the turnstile', () => {
+describe('a semaphore', () => {
   it('lets so many in at once, and the others in the order in which they came (G22)', async () => {
-    const { enter, inside, leave, settle } = openTurnstile(2);
-    const all = Promise.all(['a', 'b', 'c', 'd'].map(enter));
+    const { begin, running, end, settle } = openSemaphore(2);
+    const all = Promise.all(['a', 'b', 'c', 'd'].map(begin));
     await settle();
-    expect(inside).toEqual(['a', 'b']);
-    leave('b');
+    expect(running).toEqual(['a', 'b']);
+    end('b');
     await settle();
-    expect(inside).toEqual(['a', 'b', 'c']);
-    leave('a');
-    leave('c');
-    leave('d');
+    expect(running).toEqual(['a', 'b', 'c']);
+    end('a');
+    end('c');
+    end('d');
     expect(await all).toEqual(['a', 'b', 'c', 'd']);
-    expect(inside).toEqual(['a', 'b', 'c', 'd']);
+    expect(running).toEqual(['a', 'b', 'c', 'd']);
   });
 
   it('hands the place on when a call fails, and passes the failure to its caller', async () => {
-    const { enter, inside, leave, settle, ways } = openTurnstile(1);
-    const failing = enter('a');
-    const next = enter('b');
-    ways.get('a')?.reject(new Error('it failed'));
+    const { begin, running, end, settle, actions } = openSemaphore(1);
+    const failing = begin('a');
+    const next = begin('b');
+    actions.get('a')?.reject(new Error('it failed'));
     await expect(failing).rejects.toThrow('it failed');
     await settle();
-    expect(inside).toEqual(['a', 'b']);
-    leave('b');
+    expect(running).toEqual(['a', 'b']);
+    end('b');
     expect(await next).toBe('b');
   });
 
   it('lets nobody slip in between a leaver and who waits', async () => {
-    const { enter, inside, leave, settle } = openTurnstile(1);
-    void enter('a');
-    void enter('b');
-    leave('a');
-    void enter('c');
+    const { begin, running, end, settle } = openSemaphore(1);
+    void begin('a');
+    void begin('b');
+    end('a');
+    void begin('c');
     await settle();
-    void enter('d');
+    void begin('d');
     await settle();
-    expect(inside).toEqual(['a', 'b']);
-    leave('b');
+    expect(running).toEqual(['a', 'b']);
+    end('b');
     await settle();
-    expect(inside).toEqual(['a', 'b', 'c']);
+    expect(running).toEqual(['a', 'b', 'c']);
   });
 
   it('has its places free again when all have left', async () => {
-    const { enter, inside, leave, settle } = openTurnstile(2);
-    for (const name of ['a', 'b', 'c']) void enter(name);
-    for (const name of ['a', 'b', 'c']) leave(name);
+    const { begin, running, end, settle } = openSemaphore(2);
+    for (const name of ['a', 'b', 'c']) void begin(name);
+    for (const name of ['a', 'b', 'c']) end(name);
     await settle();
-    void enter('d');
-    void enter('e');
+    void begin('d');
+    void begin('e');
     await settle();
-    expect(inside).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(running).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 });

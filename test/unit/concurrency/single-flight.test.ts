@@ -4,104 +4,88 @@ import { createSingleFlight } from '../../../src/concurrency/single-flight.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Flights that take off and land as the test says. */
-function openFlights() {
-  const flights = createSingleFlight<string>();
-  const started: { takeOff: () => void; land: (where: string) => void }[] = [];
-  const board = (name: string) =>
-    flights.run(name, (takeOff) => {
+/** A single-flight whose runs start and finish as the test says. */
+function openSingleFlight() {
+  const singleFlight = createSingleFlight<string>();
+  const runs: { finish: (value: string) => void }[] = [];
+  const join = (key: string) =>
+    singleFlight.run(key, () => {
       const { promise, resolve } = Promise.withResolvers<string>();
-      started.push({ takeOff, land: resolve });
+      runs.push({ finish: resolve });
       return promise;
     });
-  return { flights, board, started };
+  return { singleFlight, join, runs };
 }
 
-describe('a flight', () => {
-  it('is one for all who board it, and each name has its own (G6)', async () => {
-    const { flights, board, started } = openFlights();
-    const boarded = [board('a'), board('a'), board('b')];
-    expect(started).toHaveLength(2);
-    expect([flights.isRunning('a'), flights.isRunning('b'), flights.isRunning('c')]).toEqual([
+describe('a run', () => {
+  it('is shared by all callers of one key; another key has its own (G6)', async () => {
+    const { singleFlight, join, runs } = openSingleFlight();
+    const joined = [join('a'), join('a'), join('b')];
+    expect(runs).toHaveLength(2);
+    expect([singleFlight.isRunning('a'), singleFlight.isRunning('b'), singleFlight.isRunning('c')]).toEqual([
       true,
       true,
       false,
     ]);
-    started[0]?.land('here');
-    started[1]?.land('there');
-    expect(await Promise.all(boarded.map((flight) => flight.waitFor(1_000)))).toEqual([
-      'here',
-      'here',
-      'there',
-    ]);
+    runs[0]?.finish('here');
+    runs[1]?.finish('there');
+    expect(await Promise.all(joined.map((run) => run.waitFor(1_000)))).toEqual(['here', 'here', 'there']);
   });
 
-  it('is over when it has landed, and the next one is another', async () => {
-    const { flights, board, started } = openFlights();
-    const first = board('a');
-    started[0]?.land('here');
+  it('ends with its result, and the next call begins another', async () => {
+    const { singleFlight, join, runs } = openSingleFlight();
+    const first = join('a');
+    runs[0]?.finish('here');
     await first.waitFor(1_000);
-    expect(flights.isRunning('a')).toBe(false);
-    board('a');
-    expect(started).toHaveLength(2);
+    expect(singleFlight.isRunning('a')).toBe(false);
+    join('a');
+    expect(runs).toHaveLength(2);
   });
 
-  it('is waited for so long from when it takes off (G24)', async () => {
-    const { board, started } = openFlights();
+  it('is waited for as long as each caller says, from its own call (G24)', async () => {
+    const { join } = openSingleFlight();
     const seen: (string | undefined)[] = [];
-    void board('a')
+    void join('a')
       .waitFor(1_000)
-      .then((landing) => seen.push(landing));
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(seen).toEqual([]);
-    started[0]?.takeOff();
+      .then((result) => seen.push(result));
     await vi.advanceTimersByTimeAsync(999);
     expect(seen).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
     expect(seen).toEqual([undefined]);
   });
 
-  it('goes on for the others when one gives up (G24)', async () => {
-    const { flights, board, started } = openFlights();
-    const patient = board('a').waitFor(10_000);
-    const hasty = board('a').waitFor(100);
-    started[0]?.takeOff();
+  it('goes on for the other callers when one gives up (G24)', async () => {
+    const { singleFlight, join, runs } = openSingleFlight();
+    const patient = join('a').waitFor(10_000);
+    const hasty = join('a').waitFor(100);
     await vi.advanceTimersByTimeAsync(100);
     expect(await hasty).toBeUndefined();
-    expect(flights.isRunning('a')).toBe(true);
-    started[0]?.land('here');
+    expect(singleFlight.isRunning('a')).toBe(true);
+    runs[0]?.finish('here');
     expect(await patient).toBe('here');
   });
 
-  it('may land without having taken off', async () => {
-    const { board, started } = openFlights();
-    const landing = board('a').waitFor(1_000);
-    started[0]?.land('nowhere');
-    expect(await landing).toBe('nowhere');
-  });
-
   it('leaves no timer behind', async () => {
-    const { board, started } = openFlights();
-    const landing = board('a').waitFor(1_000);
-    started[0]?.takeOff();
+    const { join, runs } = openSingleFlight();
+    const result = join('a').waitFor(1_000);
     await vi.advanceTimersByTimeAsync(10);
-    started[0]?.land('here');
-    await landing;
+    runs[0]?.finish('here');
+    await result;
     expect(vi.getTimerCount()).toBe(0);
   });
 });
 
-describe('settling flights', () => {
-  it('waits until those under way have landed', async () => {
-    const { flights, board, started } = openFlights();
-    board('a');
-    board('b');
+describe('settle', () => {
+  it('waits until all current runs have ended', async () => {
+    const { singleFlight, join, runs } = openSingleFlight();
+    join('a');
+    join('b');
     let settled = false;
-    const settling = flights.settle().then(() => (settled = true));
-    started[0]?.land('here');
+    const settling = singleFlight.settle().then(() => (settled = true));
+    runs[0]?.finish('here');
     await vi.advanceTimersByTimeAsync(1_000);
     expect(settled).toBe(false);
-    started[1]?.land('there');
+    runs[1]?.finish('there');
     await settling;
   });
 });

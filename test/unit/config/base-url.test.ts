@@ -36,7 +36,7 @@ describe('baseUrl', () => {
 });
 
 describe('plain http to another machine', () => {
-  const refusal = /expected https, as this is not a loopback host and allowInsecureHttp is not true/;
+  const refusal = /expected https, because this is not a loopback host and allowInsecureHttp is not true/;
   const insecure = [
     ['baseUrl', { baseUrl: 'http://app.example.com' }],
     ['provider.issuer', { provider: { ...minimal.provider, issuer: 'http://login.example.com' } }],

@@ -60,7 +60,7 @@ describe('interpolation', () => {
 
   it('names a file that cannot be read, and says why without the words of the system', () => {
     expect(interpolate('${file:/root/x}', sources).problems).toEqual([
-      'the file "/root/x" may not be read by this process',
+      'the file "/root/x" is not readable by this process',
     ]);
   });
 

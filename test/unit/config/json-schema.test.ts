@@ -11,7 +11,7 @@ const accepts = (value: unknown) => z.fromJSONSchema(configJsonSchema()).safePar
 describe('the JSON Schema of the configuration', () => {
   it('is the one that is committed', () => {
     const committed: unknown = JSON.parse(read('coatcheck.schema.json'));
-    expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run schema`').toEqual(
+    expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run generate`').toEqual(
       configJsonSchema(),
     );
   });

@@ -13,6 +13,15 @@ export const privateKeys: Record<string, () => KeyObject> = {
   x25519: once(() => generateKeyPairSync('x25519').privateKey),
 };
 
+/** The kinds of key that sign, with the algorithm of each. */
+export const signingKinds = [
+  ['rsa', 'RS256'],
+  ['P-256', 'ES256'],
+  ['P-384', 'ES384'],
+  ['P-521', 'ES512'],
+  ['ed25519', 'EdDSA'],
+] as const;
+
 /** The private key of a kind, as PKCS#8 in PEM. */
 export function pem(kind: string): string {
   return String(privateKeys[kind]?.().export({ format: 'pem', type: 'pkcs8' }));

@@ -66,7 +66,7 @@ log: { level: '\${LEVEL:-}' }
     expect(
       report(valid.replace('${CLIENT_SECRET}', '${CLIENT_SECRET:-}'), { env: { SESSION_SECRET: secret } }),
     ).toEqual([
-      'config.yaml:6  provider.clientSecret: missing or empty; provider.clientAuthentication client_secret_basic needs it',
+      'config.yaml:6  provider.clientSecret: missing or empty; provider.clientAuthentication client_secret_basic requires it',
     ]);
   });
 
@@ -110,7 +110,7 @@ routes:
       'config.yaml:2  sesion: unknown key "sesion"; did you mean "session"?',
       'config.yaml:5  provider.issuer: the environment variable ISSUER is not set',
       'config.yaml:7  provider.clientSecret: the file "/run/secrets/client" does not exist',
-      'config.yaml:9  this key is written twice in one mapping',
+      'config.yaml:9  this key occurs twice in one mapping',
       expect.stringMatching(/^config\.yaml:9 {2}listen: expected host:port.*, got 3000$/),
       expect.stringMatching(/^config\.yaml:10 {2}session\.store: expected a store that processes share/),
       expect.stringMatching(
@@ -123,7 +123,7 @@ routes:
         /^config\.yaml:21 {2}routes\[0\]\.timeout\.connect: expected a duration .*, got "fast"$/,
       ),
       expect.stringMatching(
-        /^config\.yaml:23 {2}routes\[1\]\.path: expected a path of its own; routes\[0\] has the same/,
+        /^config\.yaml:23 {2}routes\[1\]\.path: expected a unique path; routes\[0\] has the same/,
       ),
     ]);
   });
@@ -147,7 +147,7 @@ describe('a file that is no usable YAML', () => {
     const reason = (code: string) =>
       problemsOf(() => loadConfig('config.yaml', { env: {}, readFile: unreadable(code) }));
     expect(reason('ENOENT')).toEqual([{ path: '', message: 'the file does not exist' }]);
-    expect(reason('EACCES')).toEqual([{ path: '', message: 'the file may not be read by this process' }]);
+    expect(reason('EACCES')).toEqual([{ path: '', message: 'the file is not readable by this process' }]);
     expect(reason('EISDIR')).toEqual([{ path: '', message: 'the file is a directory' }]);
     expect(reason('EIO')).toEqual([{ path: '', message: 'the file cannot be read (EIO)' }]);
   });
@@ -164,7 +164,7 @@ describe('a file that is no usable YAML', () => {
     ],
     ['\ta: b', 'expected spaces for indentation, got a tab'],
     ['a: {b: ${X}}', 'not expected here; an interpolation inside [ ] or { } needs quotes'],
-    ['a: "b\\q"', 'the escape sequence is unknown; single quotes take a backslash as it is'],
+    ['a: "b\\q"', 'the escape sequence is unknown; a literal backslash needs single quotes'],
     ['a: @b', 'the value begins with a reserved character and needs quotes'],
     ['a: !b c', 'the tag is unknown; a value that begins with ! needs quotes'],
   ])('is refused with its line: %o', (text, message) => {
@@ -185,7 +185,7 @@ describe('a file that is no usable YAML', () => {
     const level = (name: string, item: string) => `${name}: &${name} [${Array(10).fill(item).join(', ')}]\n`;
     const bomb = level('a', 'x') + level('b', '*a') + level('c', '*b') + level('d', '*c');
     expect(report(bomb)).toEqual([
-      'config.yaml  an alias of the file has no anchor before it, or the aliases expand to too much',
+      'config.yaml  an alias has no anchor before it, or the aliases expand to too many values',
     ]);
   });
 });

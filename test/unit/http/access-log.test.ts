@@ -9,7 +9,7 @@ it('says of a request what was asked and answered, how long it took and who aske
   const { log, lines } = collectLog();
   const metrics = createMetrics();
   const accessLog = createAccessLog({ log, metrics, clock: clock.now });
-  const exchange = {
+  const context = {
     requestId: 'r1',
     startedAtMs: clock.now(),
     target: { path: '/api/x', query: '?token=canary' },
@@ -17,7 +17,7 @@ it('says of a request what was asked and answered, how long it took and who aske
     route: '/api',
   };
   clock.advance(250);
-  accessLog('GET', 200, exchange);
+  accessLog('GET', 200, context);
 
   expect(JSON.parse(lines[0] ?? '')).toEqual({
     level: 'info',

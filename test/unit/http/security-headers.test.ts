@@ -1,24 +1,26 @@
 import { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import {
-  createInertHeaders,
   createPageHeaders,
+  inertHeaders,
+  setting,
   type SecurityHeaders,
 } from '../../../src/http/security-headers.ts';
 import { requestOf } from './request.ts';
 
 /** The header fields that are set on an answer. */
 function headersBy(set: SecurityHeaders): Record<string, unknown> {
-  const request = requestOf({});
-  const response = new ServerResponse(request);
-  set(request, response);
+  const response = new ServerResponse(requestOf({}));
+  set(response);
   return { ...response.getHeaders() };
 }
+
+const createInertHeaders = (secure: boolean) => setting(inertHeaders(secure));
 
 describe('the headers of an answer of the gateway’s own (E22)', () => {
   it('make it load, run and frame nothing, and keep it out of every cache (E21)', () => {
     expect(headersBy(createInertHeaders(true))).toMatchObject({
-      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',

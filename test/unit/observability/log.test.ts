@@ -29,8 +29,8 @@ describe('a log line', () => {
 
   it('has of an error its kind, text, code and stack alone, and of its causes the same (E23)', () => {
     const { log, lines } = collectLog();
-    const answer = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
-    const failed = Object.assign(new TypeError('it failed', { cause: answer }), {
+    const response = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
+    const failed = Object.assign(new TypeError('it failed', { cause: response }), {
       code: 'E_FAILED',
       command: { name: 'set', args: ['key', 'canary-2'] },
       response: new Response('canary-3', { headers: { 'Set-Cookie': 'canary-4' } }),
@@ -70,14 +70,14 @@ describe('the description of an error', () => {
       unreadable = error;
     }
     const described = JSON.stringify(describeError(new Error('parsing failed', { cause: unreadable })));
-    expect(described).toContain('a text could not be read');
+    expect(described).toContain('a text could not be parsed');
     expect(described + JSON.stringify(describeError(unreadable))).not.toContain('canary');
   });
 
   it('says of anything else that is thrown only what type it has', () => {
     for (const thrown of ['canary', { token: 'canary' }, 1, null, undefined])
       expect(JSON.stringify(describeError(thrown))).toMatch(
-        /^\{"type":"\w+","message":"a value that is no error/,
+        /^\{"type":"\w+","message":"a value other than an Error/,
       );
   });
 

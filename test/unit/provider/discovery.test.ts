@@ -12,6 +12,7 @@ function openDiscovery() {
       looks.push(look);
       return look.promise;
     },
+    onFound: () => undefined,
     issuer: 'https://login.example.com',
     log,
   });

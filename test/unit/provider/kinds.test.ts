@@ -86,7 +86,7 @@ describe('a provider kind that is one folder and one line in the list of kinds',
 
   it('gives one access token for all routes, as it says', () => {
     expect(problems({}, { routes: [{ ...route, scopes: ['a'] }] })).toEqual([
-      'routes[0].scopes: a provider of type guestbook gives one access token for all routes; leave it out',
+      'routes[0].scopes: a provider of type guestbook issues one access token for all routes; remove it',
     ]);
   });
 });

@@ -30,7 +30,7 @@ it('tells the types there are', () => {
   expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
   expect(problems({})).toEqual(['type: missing or empty; expected oidc, oauth2 or credentials']);
   expect(problemsWith({ provider: 'oidc' })).toEqual([
-    'provider: expected a mapping with a type, which is oidc, oauth2 or credentials, and the keys of that type, got a string of 4 characters',
+    'provider: expected a mapping with a type (oidc, oauth2 or credentials) and the keys of that type, got a string of 4 characters',
   ]);
 });
 
@@ -50,6 +50,7 @@ describe('a plain OAuth 2.0 server', () => {
       subject: ['user', 'id'],
       requestFormat: 'form',
       clientAuthentication: 'client_secret_basic',
+      rejectionErrors: ['invalid_grant'],
       scopes: [],
       authorizationParams: {},
       timeout: 10_000,
@@ -57,10 +58,10 @@ describe('a plain OAuth 2.0 server', () => {
   });
 
   it.each([
-    ['authorizationEndpoint', 'provider.login redirect needs it'],
-    ['tokenEndpoint', 'provider.login redirect needs it'],
-    ['subject', 'without provider.userinfoEndpoint it must tell where the token answer names the subject'],
-    ['clientSecret', 'provider.clientAuthentication client_secret_basic needs it'],
+    ['authorizationEndpoint', 'provider.login redirect requires it'],
+    ['tokenEndpoint', 'provider.login redirect requires it'],
+    ['subject', 'without provider.userinfoEndpoint it must point to the subject in the token response'],
+    ['clientSecret', 'provider.clientAuthentication client_secret_basic requires it'],
   ])('is refused without %s', (key, why) => {
     expect(problems({ ...oauth2, [key]: undefined })).toEqual([`${key}: missing or empty; ${why}`]);
   });
@@ -71,8 +72,7 @@ describe('a plain OAuth 2.0 server', () => {
 
   it('has no use for decoupled endpoints without login: decoupled, and says so', () => {
     const { login: _, ...endpoints } = decoupled;
-    const useless =
-      'provider.login redirect has no use for it; leave it out, or set provider.login to decoupled';
+    const useless = 'provider.login redirect does not use it; remove it, or set provider.login to decoupled';
     expect(problems({ ...oauth2, ...endpoints })).toEqual([
       `decoupledEndpoint: ${useless}`,
       `decoupledTokenEndpoint: ${useless}`,
@@ -87,11 +87,11 @@ describe('a plain OAuth 2.0 server', () => {
     ])
       expect(() => parse(provider)).not.toThrow();
     expect(problems({ ...without, login: 'decoupled' })).toEqual([
-      'decoupledEndpoint: missing or empty; provider.login decoupled needs it',
-      'decoupledTokenEndpoint: missing or empty; provider.login decoupled needs it',
+      'decoupledEndpoint: missing or empty; provider.login decoupled requires it',
+      'decoupledTokenEndpoint: missing or empty; provider.login decoupled requires it',
     ]);
     expect(problems({ ...oauth2, ...decoupled, tokenEndpoint: undefined })).toEqual([
-      'tokenEndpoint: missing or empty; signing in by redirect needs both authorizationEndpoint and tokenEndpoint, or neither',
+      'tokenEndpoint: missing or empty; signing in by redirect requires both authorizationEndpoint and tokenEndpoint, or neither',
     ]);
   });
 
@@ -141,10 +141,10 @@ describe('a vendor API', () => {
   });
 
   it.each([
-    [{ user: '{username}' }, 'login.body: the placeholder {password} is missing in it'],
+    [{ user: '{username}' }, 'login.body: the placeholder {password} is missing'],
     [
       { user: '{username}', password: '{password}', otp: '{otp}' },
-      'login.body: nothing is known for the placeholder {otp}; known here: {username}, {password}',
+      'login.body: unknown placeholder {otp}; known placeholders: {username}, {password}',
     ],
     ['{"user": {username}}', 'login.body: expected a mapping, or a JSON object as text, such as { username'],
     [['{username}', '{password}'], 'login.body: expected a mapping'],
@@ -168,7 +168,7 @@ describe('a vendor API', () => {
 
   it('gives one access token, so that routes cannot ask for another', () => {
     const routes = [{ ...route, scopes: ['a'], resource: ['urn:a'] }];
-    const useless = 'a provider of type credentials gives one access token for all routes; leave it out';
+    const useless = 'a provider of type credentials issues one access token for all routes; remove it';
     expect(problems(credentials, { routes })).toEqual([
       `routes[0].scopes: ${useless}`,
       `routes[0].resource: ${useless}`,

@@ -65,8 +65,8 @@ describe('a refresh', () => {
     },
   );
 
-  it.each([408, 425, 429, 500, 502, 503])(
-    'that is answered %i is put off, as long as asked (G13)',
+  it.each([425, 429])(
+    'that gets a %i was not processed, and is put off as long as asked (G13)',
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'transient', retryAfterSeconds: 7 };
@@ -74,6 +74,22 @@ describe('a refresh', () => {
       expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(putOff);
     },
   );
+
+  it.each([408, 500, 502, 503, 504])(
+    'that gets a %i is ambiguous: a proxy may say so after the provider rotated the token (G13, G15)',
+    async (status) => {
+      const later = { 'Retry-After': '7' };
+      const ambiguous = { kind: 'ambiguous', retryAfterSeconds: 7 };
+      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
+      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(ambiguous);
+    },
+  );
+
+  it('is rejected by the error codes that the configuration names (G11)', async () => {
+    const dead = await refreshFailure(() => answer(400, { error: 'invalid_request' }));
+    const codes = ['invalid_grant', 'invalid_request'];
+    expect(classifyRefreshFailure(dead, codes)).toEqual({ kind: 'rejected', cause: dead });
+  });
 
   it.each([
     'ECONNREFUSED',
@@ -92,7 +108,7 @@ describe('a refresh', () => {
   });
 
   it('that was held back for a lapsed lock was not sent', async () => {
-    const cause = new NotSentError('the lock has lapsed');
+    const cause = new NotSentError('the session lock expired before the request was sent');
     const held = () => Promise.reject(new TypeError('fetch failed', { cause }));
     expect(await outcomeOf(held)).toEqual({ kind: 'transient', retryAfterSeconds: undefined });
   });
@@ -166,7 +182,7 @@ describe('a refused login', () => {
   const bearer = () => answer(200, { access_token: 'canary', token_type: 'bearer' });
 
   it.each<[string, string, Behaviour, string]>([
-    ['the provider', '?error=access_denied&state=st', bearer, 'the provider answered access_denied'],
+    ['the provider', '?error=access_denied&state=st', bearer, 'the provider returned access_denied'],
     ['a wrong state (B2)', '?code=c&state=other', bearer, 'unexpected "state" response parameter value'],
     ['a foreign issuer (B9)', '?code=c&state=st&iss=https://evil', bearer, 'unexpected "iss"'],
     ['a missing code (C24)', '?access_token=canary&state=st', bearer, 'no authorization code'],
@@ -174,7 +190,7 @@ describe('a refused login', () => {
       'the token endpoint',
       '?code=c&state=st',
       () => answer(400, { error: 'invalid_grant', error_description: 'used' }),
-      'the token endpoint answered invalid_grant',
+      'the token endpoint returned invalid_grant',
     ],
     [
       'a wrong secret',
@@ -212,7 +228,7 @@ describe('a refused login', () => {
   it('repeats what came through the browser in printable ASCII and no more than 200 characters of each (C23)', () => {
     const cause = new URLSearchParams({ error: 'a\r\nb\u0000é', error_description: 'x'.repeat(10_000) });
     const reason = explainLoginFailure(new AuthorizationResponseError('refused', { cause })) ?? '';
-    expect(reason).toBe(`the provider answered a??b?? (${'x'.repeat(200)})`);
+    expect(reason).toBe(`the provider returned a??b?? (${'x'.repeat(200)})`);
   });
 });
 

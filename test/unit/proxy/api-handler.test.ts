@@ -12,20 +12,24 @@ import { collectLog } from '../log-lines.ts';
 const config = parseConfig({ ...minimal, routes: [{ ...route, auth: 'none' }] });
 
 /** Asks the API handler when these parts of it fail; gives what it throws. */
-async function failureOf(parts: { bearers?: unknown; passages?: unknown }): Promise<unknown> {
+async function failureOf(parts: { tokenResolver?: unknown; forwarder?: unknown }): Promise<unknown> {
   const deps = {
     routes: createRoutes(config.routes),
     originPolicy: createOriginPolicy(config.baseUrl, 'fetch-metadata'),
-    crowds: createConcurrencyLimit(),
-    bearers: { resolve: async () => undefined },
-    passages: { open: async () => undefined },
-    longAnswers: {},
+    concurrencyLimit: createConcurrencyLimit(),
+    tokenResolver: { resolve: async () => undefined },
+    forwarder: { forward: async () => undefined },
+    sessionBound: {},
     log: collectLog().log,
     ...parts,
   } as unknown as Parameters<typeof createApi>[0];
   const request = requestOf({ url: '/api/one', headers: [['Sec-Fetch-Site', 'same-origin']] }) as Request;
-  const exchange = { target: { path: '/api/one', query: '' }, clientAddress: '203.0.113.9' };
-  const response = { locals: { exchange }, headersSent: false, destroyed: false } as unknown as Response;
+  const context = { target: { path: '/api/one', query: '' }, clientAddress: '203.0.113.9' };
+  const response = {
+    locals: { context },
+    headersSent: false,
+    destroyed: false,
+  } as unknown as Response;
   return Promise.resolve(createApi(deps)(request, response, () => undefined)).then(
     () => undefined,
     (error: unknown) => error,
@@ -37,6 +41,6 @@ const fail = () => Promise.reject(fault);
 
 it('a fault of the gateway itself is not taken for one of the API', async () => {
   expect(await failureOf({})).toBeUndefined();
-  expect(await failureOf({ bearers: { resolve: fail } })).toBe(fault);
-  expect(await failureOf({ passages: { open: fail } })).toMatchObject({ code: 'upstream_unreachable' });
+  expect(await failureOf({ tokenResolver: { resolve: fail } })).toBe(fault);
+  expect(await failureOf({ forwarder: { forward: fail } })).toMatchObject({ code: 'upstream_unreachable' });
 });

@@ -29,7 +29,10 @@ describe('the route of a path', () => {
     ['/apifoo', undefined],
     ['/api-v2/x', undefined],
     ['/api.json', undefined],
-    ['/API/x', undefined],
+    ['/api/Items/A.b', '/api'],
+    ['/api/a.b/C', '/api'],
+    ['/api/10:30/x', '/api'],
+    ['/App/x', undefined],
     ['/x/api', undefined],
     ['/', undefined],
   ])('%o is %o: the most specific prefix, on the border of a segment (F13, F14)', (path, route) => {
@@ -53,6 +56,19 @@ describe('the route of a path', () => {
     '/api/admin%3bx',
     '/oth%65r',
     '/;x/api',
+    '/API/x',
+    '/Api',
+    '/api/Admin/users',
+    '/api/ADMIN',
+    '/api/admin.',
+    '/api/admin../x',
+    '/api/admin%20',
+    '/api/admin%20/x',
+    '/api/admin%2e/x',
+    '/api/Admin%20.',
+    '/api/admin::$DATA',
+    '/api/admin:x/y',
+    '/api/%41dmin',
   ])('is not decided for %o, which is another route’s to a reader who decodes it (F13, F14)', (path) => {
     expect(() => routesAt('/api', '/api/admin', '/other').match(path)).toThrow(GatewayError);
   });

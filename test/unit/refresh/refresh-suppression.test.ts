@@ -1,50 +1,71 @@
 import { describe, expect, it } from 'vitest';
-import { createRefreshSuppression } from '../../../src/refresh/refresh-suppression.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
+import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import {
+  createRefreshSuppression,
+  type RefreshSuppression,
+} from '../../../src/refresh/refresh-suppression.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { createTestClock } from '../clock.ts';
-import { sampleSession } from '../sessions/sample.ts';
+import { openSessions } from '../sessions/fixture.ts';
+import { sampleData, sampleRecord } from '../sessions/sample.ts';
 
-const refused = (key: string, accessToken: string) => ({ stored: { key }, accessToken });
+function openSuppression(clock = createTestClock()): RefreshSuppression {
+  const { sessions } = openSessions(clock.now);
+  return createRefreshSuppression({
+    sessions,
+    locks: createLocalLocks(),
+    lockWaitMs: 1_000,
+    clock: clock.now,
+  });
+}
+
+const credential = (key: string, accessToken: string): Credential => ({
+  session: sampleRecord(0, { key }),
+  audience: createAudience([], []),
+  accessToken,
+});
 
 describe('a token that an upstream refused though it was new', () => {
-  it('is hopeless for that session on that route, and no other (G8)', () => {
-    const refusals = createRefreshSuppression(createTestClock().now);
-    refusals.remember(refused('k1', 'at-2'), '/api');
-    expect(refusals.isHopeless(refused('k1', 'at-2'), '/api')).toBe(true);
-    expect(refusals.isHopeless(refused('k1', 'at-3'), '/api')).toBe(false);
-    expect(refusals.isHopeless(refused('k1', 'at-2'), '/other')).toBe(false);
-    expect(refusals.isHopeless(refused('k2', 'at-2'), '/api')).toBe(false);
+  it('is hopeless for that session on that route, and no other (G8)', async () => {
+    const suppression = openSuppression();
+    await suppression.rejectedByUpstream(credential('k1', 'at-2'), '/api');
+    expect(suppression.wasRejected(credential('k1', 'at-2'), '/api')).toBe(true);
+    expect(suppression.wasRejected(credential('k1', 'at-3'), '/api')).toBe(false);
+    expect(suppression.wasRejected(credential('k1', 'at-2'), '/other')).toBe(false);
+    expect(suppression.wasRejected(credential('k2', 'at-2'), '/api')).toBe(false);
   });
 
-  it('makes room for the next one', () => {
-    const refusals = createRefreshSuppression(createTestClock().now);
-    refusals.remember(refused('k1', 'at-2'), '/api');
-    refusals.remember(refused('k1', 'at-3'), '/api');
-    expect(refusals.isHopeless(refused('k1', 'at-2'), '/api')).toBe(false);
-    expect(refusals.isHopeless(refused('k1', 'at-3'), '/api')).toBe(true);
+  it('makes room for the next one', async () => {
+    const suppression = openSuppression();
+    await suppression.rejectedByUpstream(credential('k1', 'at-2'), '/api');
+    await suppression.rejectedByUpstream(credential('k1', 'at-3'), '/api');
+    expect(suppression.wasRejected(credential('k1', 'at-2'), '/api')).toBe(false);
+    expect(suppression.wasRejected(credential('k1', 'at-3'), '/api')).toBe(true);
   });
 
-  it('is forgotten when ten thousand others have been remembered since', () => {
-    const refusals = createRefreshSuppression(createTestClock().now);
-    for (let at = 0; at <= 10_000; at += 1) refusals.remember(refused(`k${at}`, 'at'), '/api');
-    expect(refusals.isHopeless(refused('k0', 'at'), '/api')).toBe(false);
-    expect(refusals.isHopeless(refused('k1', 'at'), '/api')).toBe(true);
+  it('is forgotten when ten thousand others have been remembered since', async () => {
+    const suppression = openSuppression();
+    for (let at = 0; at <= 10_000; at += 1)
+      await suppression.rejectedByUpstream(credential(`k${at}`, 'at'), '/api');
+    expect(suppression.wasRejected(credential('k0', 'at'), '/api')).toBe(false);
+    expect(suppression.wasRejected(credential('k1', 'at'), '/api')).toBe(true);
   });
 });
 
 describe('renewals in vain', () => {
   it('count for a minute, from the record that all processes share (G8)', () => {
     const clock = createTestClock();
-    const refusals = createRefreshSuppression(clock.now);
+    const suppression = openSuppression(clock);
     const refusedAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
-    const session = sampleSession(clock.now(), { refusedAtMs });
-    expect(refusals.recent(session)).toEqual(refusedAtMs.slice(0, 3));
-    expect(refusals.recent(sampleSession(clock.now()))).toEqual([]);
+    const data = sampleData(clock.now(), { refusedAtMs });
+    expect(suppression.recentRejections(data)).toEqual(refusedAtMs.slice(0, 3));
+    expect(suppression.recentRejections(sampleData(clock.now()))).toEqual([]);
   });
 
   it('are too many at three', () => {
-    const refusals = createRefreshSuppression(createTestClock().now);
-    expect([[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]].map(refusals.areTooMany)).toEqual([
+    const suppression = openSuppression();
+    expect([[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]].map(suppression.isExhausted)).toEqual([
       false,
       false,
       false,
@@ -59,21 +80,21 @@ describe('an audience that the provider gives a session no token for', () => {
 
   it('is denied to that session for a minute, and nothing else is', () => {
     const clock = createTestClock();
-    const refusals = createRefreshSuppression(clock.now);
-    refusals.deny('k1', orders);
-    expect(refusals.isDenied('k1', createAudience(['orders.read'], []))).toBe(true);
-    expect(refusals.isDenied('k1', createAudience([], []))).toBe(false);
-    expect(refusals.isDenied('k2', orders)).toBe(false);
+    const suppression = openSuppression(clock);
+    suppression.notGranted('k1', orders);
+    expect(suppression.wasNotGranted('k1', createAudience(['orders.read'], []))).toBe(true);
+    expect(suppression.wasNotGranted('k1', createAudience([], []))).toBe(false);
+    expect(suppression.wasNotGranted('k2', orders)).toBe(false);
     clock.advance(59_999);
-    expect(refusals.isDenied('k1', orders)).toBe(true);
+    expect(suppression.wasNotGranted('k1', orders)).toBe(true);
     clock.advance(1);
-    expect(refusals.isDenied('k1', orders)).toBe(false);
+    expect(suppression.wasNotGranted('k1', orders)).toBe(false);
   });
 
   it('is forgotten when ten thousand others have been denied since', () => {
-    const refusals = createRefreshSuppression(createTestClock().now);
-    for (let at = 0; at <= 10_000; at += 1) refusals.deny(`k${at}`, orders);
-    expect(refusals.isDenied('k0', orders)).toBe(false);
-    expect(refusals.isDenied('k1', orders)).toBe(true);
+    const suppression = openSuppression();
+    for (let at = 0; at <= 10_000; at += 1) suppression.notGranted(`k${at}`, orders);
+    expect(suppression.wasNotGranted('k0', orders)).toBe(false);
+    expect(suppression.wasNotGranted('k1', orders)).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionView } from '../../../src/sessions/session.ts';
-import { codeOf, OVER_MS, run, signIn, withTokens } from './requests.ts';
-import { failure, openRefresher, refreshed } from './rig.ts';
+import { codeOf, EXPIRED_MS, run, signIn, withTokens } from './requests.ts';
+import { failure, openRefresher, refreshed } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -9,42 +9,42 @@ afterEach(() => vi.useRealTimers());
 describe('a rejected refresh', () => {
   it('ends the session for everybody who waited, and is not tried again (G11)', async () => {
     const { begin, refresher, outcomes, calls, store, revoked, counted } = openRefresher();
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push(failure.rejected);
-    const codes = await Promise.all([1, 2, 3].map(() => codeOf(refresher.fresh(stored, signIn))));
+    const codes = await Promise.all([1, 2, 3].map(() => codeOf(refresher.fresh(record, signIn))));
     expect(codes).toEqual(['session_expired', 'session_expired', 'session_expired']);
     expect(calls).toHaveLength(1);
-    expect(await store.loadRecord(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(record.key)).toBeUndefined();
     expect(await counted('rejected')).toBe(1);
     expect(revoked).toEqual([]);
   });
 
   it('is looked at once more: when another process has renewed, that is used (G11)', async () => {
-    const { beginRenewal, store, counted } = openRefresher();
-    const { stored, waiting, answer } = await beginRenewal();
-    await store.replace(stored.key, withTokens(stored, '9'), 1);
-    answer(failure.rejected);
+    const { beginRefresh, store, counted } = openRefresher();
+    const { record, waiting, respond } = await beginRefresh();
+    await store.replace(record.key, withTokens(record, '9'), 1);
+    respond(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-9');
     expect(await counted('reused')).toBe(1);
     expect(await counted('rejected')).toBe(0);
   });
 
   it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
-    const { beginRenewal, store, calls } = openRefresher();
-    const { stored, waiting, answer } = await beginRenewal();
-    const { session } = stored;
-    await store.replace(stored.key, { ...session, tokens: { ...session.tokens, refreshToken: 'rt-9' } }, 1);
-    answer(failure.rejected);
+    const { beginRefresh, store, calls } = openRefresher();
+    const { record, waiting, respond } = await beginRefresh();
+    const { data } = record;
+    await store.replace(record.key, { ...data, tokens: { ...data.tokens, refreshToken: 'rt-9' } }, 1);
+    respond(failure.rejected);
     expect((await run(waiting)).accessToken).toBe('at-3');
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);
   });
 
   it('that comes with somebody else’s ID token ends the session and gives the new token back (C20, G21)', async () => {
     const { begin, refresher, outcomes, store, revoked } = openRefresher();
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push({ kind: 'identity_changed', refreshToken: 'rt-eve', cause: new Error('sub') });
-    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
-    expect(await store.loadRecord(stored.key)).toBeUndefined();
+    expect(await codeOf(refresher.fresh(record, signIn))).toBe('session_expired');
+    expect(await store.loadRecord(record.key)).toBeUndefined();
     expect(revoked).toEqual(['rt-eve']);
   });
 });
@@ -56,57 +56,57 @@ describe('a refresh that cannot be had now', () => {
     ['misconfigured', failure.misconfigured],
   ])('because it is %s keeps the session, and says when to come again (G12, G13)', async (_kind, outcome) => {
     const { begin, refresher, outcomes, store, counted } = openRefresher({ retries: 0 });
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push(outcome);
-    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+    await expect(run(refresher.fresh(record, signIn))).rejects.toMatchObject({
       code: 'provider_unavailable',
       options: { retryAfterSeconds: expect.any(Number) },
     });
-    expect(await store.loadRecord(stored.key)).toEqual(stored);
+    expect(await store.loadRecord(record.key)).toEqual(record);
     expect(await counted('kept')).toBe(1);
-    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-3');
+    expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-3');
   });
 
   it('passes the word of the provider on, when to come again (G13)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 42 });
-    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+    await expect(run(refresher.fresh(record, signIn))).rejects.toMatchObject({
       options: { retryAfterSeconds: 42 },
     });
   });
 
   it('is one failure for all who waited, not one each (G24)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push(failure.transient);
-    await Promise.all(Array.from({ length: 50 }, () => codeOf(refresher.fresh(stored, signIn))));
+    await Promise.all(Array.from({ length: 50 }, () => codeOf(refresher.fresh(record, signIn))));
     expect(calls).toHaveLength(1);
   });
 
   it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
     const { begin, refresher, store, calls } = openRefresher();
-    const stored = await begin(OVER_MS);
-    store.isAway = true;
-    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('store_unavailable');
+    const record = await begin(EXPIRED_MS);
+    store.isUnavailable = true;
+    expect(await codeOf(refresher.fresh(record, signIn))).toBe('store_unavailable');
     expect(calls).toEqual([]);
-    store.isAway = false;
-    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
+    store.isUnavailable = false;
+    expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
   });
 
   it('because it was had too often this minute asks nobody (maxPerMinute)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
-    let stored: SessionView = await begin();
+    let session: SessionView = await begin();
     const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
     outcomes.push(short(2), short(3));
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    for (let round = 0; round < 2; round += 1) ({ stored } = await run(refresher.fresh(stored, signIn)));
-    await expect(run(refresher.fresh(stored, signIn))).rejects.toMatchObject({
+    await vi.advanceTimersByTimeAsync(EXPIRED_MS);
+    for (let round = 0; round < 2; round += 1) ({ session } = await run(refresher.fresh(session, signIn)));
+    await expect(run(refresher.fresh(session, signIn))).rejects.toMatchObject({
       code: 'provider_unavailable',
       options: { retryAfterSeconds: 50 },
     });
     expect(calls).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-4');
+    expect((await run(refresher.fresh(session, signIn))).accessToken).toBe('at-4');
   });
 });

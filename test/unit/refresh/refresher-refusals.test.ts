@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Credential } from '../../../src/refresh/credential.ts';
+import type { Credential } from '../../../src/refresh/refresh-result.ts';
 import { codeOf, run, sentWith } from './requests.ts';
-import { failure, openRefresher } from './rig.ts';
+import { failure, openRefresher } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -9,8 +9,8 @@ afterEach(() => vi.useRealTimers());
 describe('after an upstream has refused a token', () => {
   it('gives a renewed one, to everybody who was refused (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin();
-    const refused = sentWith(stored, 'at-1');
+    const record = await begin();
+    const refused = sentWith(record, 'at-1');
     const others = await run(
       Promise.all(Array.from({ length: 50 }, () => refresher.afterRefusal(refused, '/api'))),
     );
@@ -20,8 +20,8 @@ describe('after an upstream has refused a token', () => {
 
   it('gives the one that was renewed since it was sent, without another renewal (G8)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
-    const stored = await begin();
-    const refused = sentWith(stored, 'at-1');
+    const record = await begin();
+    const refused = sentWith(record, 'at-1');
     await run(refresher.afterRefusal(refused, '/api'));
     expect(await run(refresher.afterRefusal(refused, '/api'))).toMatchObject({ accessToken: 'at-2' });
     expect(calls).toHaveLength(1);
@@ -29,35 +29,40 @@ describe('after an upstream has refused a token', () => {
   });
 
   it('gives none when the session has no refresh token, and keeps it', async () => {
-    const { signIn: start, stored: find, refresher, store } = openRefresher();
-    const stored = await find(await start({ answer: { accessToken: 'at-1' } }));
-    expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
-    expect(await store.loadRecord(stored.key)).toBeDefined();
+    const { signIn: start, recordOf: readSession, refresher, store } = openRefresher();
+    const record = await readSession(await start({ answer: { accessToken: 'at-1' } }));
+    expect(await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBeUndefined();
+    expect(await store.loadRecord(record.key)).toBeDefined();
   });
 
   it.each([
     ['transient', failure.transient],
     ['ambiguous', failure.ambiguous],
     ['misconfigured', failure.misconfigured],
-  ])('gives none when the renewal is %s: the refusal is the answer', async (_kind, outcome) => {
-    const { begin, refresher, outcomes, store } = openRefresher({ retries: 0 });
-    const stored = await begin();
-    outcomes.push(outcome);
-    expect(await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBeUndefined();
-    expect(await store.loadRecord(stored.key)).toEqual(stored);
-  });
+  ])(
+    'responds provider_unavailable when the refresh is %s: a bare 401 would read as a sign-out',
+    async (_kind, outcome) => {
+      const { begin, refresher, outcomes, store } = openRefresher({ retries: 0 });
+      const record = await begin();
+      outcomes.push(outcome);
+      expect(await codeOf(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBe(
+        'provider_unavailable',
+      );
+      expect(await store.loadRecord(record.key)).toEqual(record);
+    },
+  );
 
   it('throws when the renewal ends the session (G11)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
-    const stored = await begin();
+    const record = await begin();
     outcomes.push(failure.rejected);
-    expect(await codeOf(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'))).toBe('session_expired');
+    expect(await codeOf(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBe('session_expired');
   });
 
   it('gives none for a token that was refused though it was new, and asks nobody (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin();
-    const renewed = await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
+    const record = await begin();
+    const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
     if (renewed === undefined) throw new Error('no other token');
     refresher.refusedAgain(renewed, '/api');
     await refresher.settle();
@@ -68,8 +73,8 @@ describe('after an upstream has refused a token', () => {
 
   it('gives another one for another route, whose upstream has not refused the new one (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin();
-    const renewed = await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
+    const record = await begin();
+    const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
     if (renewed === undefined) throw new Error('no other token');
     refresher.refusedAgain(renewed, '/api');
     await refresher.settle();
@@ -87,7 +92,7 @@ describe('after an upstream has refused a token', () => {
       refresher.refusedAgain(current, `/route-${round}`);
       await run(refresher.settle());
     }
-    expect((await store.loadRecord(current.stored.key))?.session.refusedAtMs).toHaveLength(3);
+    expect((await store.loadRecord(current.session.key))?.data.refusedAtMs).toHaveLength(3);
     expect(await run(refresher.afterRefusal(current, '/another'))).toBeUndefined();
     expect(calls).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -96,8 +101,8 @@ describe('after an upstream has refused a token', () => {
 
   it('does not count a renewal that served its purpose', async () => {
     const { begin, refresher, store } = openRefresher();
-    const stored = await begin();
-    await run(refresher.afterRefusal(sentWith(stored, 'at-1'), '/api'));
-    expect((await store.loadRecord(stored.key))?.session.refusedAtMs ?? []).toEqual([]);
+    const record = await begin();
+    await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
+    expect((await store.loadRecord(record.key))?.data.refusedAtMs ?? []).toEqual([]);
   });
 });

@@ -1,18 +1,18 @@
 import { vi } from 'vitest';
-import type { Locks } from '../../../src/redis/lock.ts';
-import type { Credential } from '../../../src/refresh/credential.ts';
-import type { Session, SessionRecord } from '../../../src/sessions/session.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
+import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { SessionData, SessionRecord } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 
-/** What the sign-in itself is for, and what one route asks for besides. */
+/** The audience of the sign-in, and that of one route. */
 export const signIn = createAudience([], []);
 export const orders = createAudience(['orders'], []);
 
-/** The ages at which a token of five minutes is fresh, near its end, and over. */
-export const NEAR_MS = 240_000;
-export const OVER_MS = 299_000;
+/** The ages from which a token of five minutes is expiring, and expired. */
+export const EXPIRING_MS = 240_000;
+export const EXPIRED_MS = 299_000;
 
-/** What a promise gives or throws, with all timers run that it waits for. */
+/** The result of a promise, after the timers that it waits for have run. */
 export async function run<Result>(promise: Promise<Result>): Promise<Result> {
   const outcome = promise.then(
     (value) => () => value,
@@ -32,9 +32,9 @@ export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 /** The session as another process would write it, with tokens of its own. */
-export function withTokens({ session }: SessionRecord, name: string): Session {
+export function withTokens({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
-  return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
+  return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
 /** Locks of which the first lapses at once, as in a process that is stopped. */
@@ -50,9 +50,9 @@ export function lapsingOnce(): Locks {
   };
 }
 
-/** What the request of a session was sent with. */
-export const sentWith = (stored: SessionRecord, accessToken: string): Credential => ({
-  stored,
+/** The credential that a request of the session was sent with. */
+export const sentWith = (record: SessionRecord, accessToken: string): Credential => ({
+  session: record,
   audience: signIn,
   accessToken,
 });

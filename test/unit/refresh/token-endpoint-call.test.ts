@@ -6,22 +6,22 @@ import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-cal
 import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 import { collectLog } from '../log-lines.ts';
-import { failure, refreshed, scriptProvider } from './rig.ts';
+import { failure, refreshed, scriptProvider } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-function openExchange({ retries = 2 } = {}) {
+function openTokenEndpointCall({ retries = 2 } = {}) {
   const scripted = scriptProvider();
   const { log, lines } = collectLog();
   const metrics = createMetrics();
   const breaker = createCircuitBreaker(Date.now);
-  const turnstile = createSemaphore(100);
+  const semaphore = createSemaphore(100);
   const { provider } = scripted;
-  const exchange = createTokenEndpointCall({
+  const callTokenEndpoint = createTokenEndpointCall({
     provider,
     breaker,
-    turnstile,
+    semaphore,
     retries,
     clock: Date.now,
     log,
@@ -31,7 +31,7 @@ function openExchange({ retries = 2 } = {}) {
   /** Spends a token whose calls end so, in turn. */
   const ask = (...outcomes: RefreshOutcome[]) => {
     scripted.outcomes.push(...outcomes);
-    return exchange({
+    return callTokenEndpoint({
       refreshToken: 'rt-1',
       subject: 'ada',
       audience: createAudience([], []),
@@ -54,63 +54,63 @@ describe('spending a refresh token', () => {
     ['misconfigured', failure.misconfigured],
     ['identity_changed', { kind: 'identity_changed', refreshToken: 'rt-2', cause: undefined } as const],
   ])('is done once when it is %s', async (_kind, outcome) => {
-    const { spend, calls } = openExchange();
+    const { spend, calls } = openTokenEndpointCall();
     expect(await spend(outcome)).toBe(outcome);
     expect(calls).toHaveLength(1);
   });
 
   it('is tried again when nothing had been sent, as often as configured (G13)', async () => {
-    const { spend, calls } = openExchange({ retries: 2 });
+    const { spend, calls } = openTokenEndpointCall({ retries: 2 });
     expect(await spend(failure.transient, failure.transient)).toMatchObject({ kind: 'refreshed' });
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1', 'rt-1']);
   });
 
   it.each([0, 1, 2])('is given up after %i further calls (G13)', async (retries) => {
-    const { spend, calls } = openExchange({ retries });
+    const { spend, calls } = openTokenEndpointCall({ retries });
     expect(await spend(...Array.from({ length: 5 }, () => failure.transient))).toBe(failure.transient);
     expect(calls).toHaveLength(retries + 1);
   });
 
   it('is tried once more when it is not known what came of it, within the grace of the provider (G15)', async () => {
-    const { spend, calls } = openExchange({ retries: 5 });
+    const { spend, calls } = openTokenEndpointCall({ retries: 5 });
     expect(await spend(failure.ambiguous)).toMatchObject({ kind: 'refreshed' });
     expect(calls).toHaveLength(2);
   });
 
   it('is not tried a third time when that is still not known (G15)', async () => {
-    const { spend, calls } = openExchange({ retries: 5 });
+    const { spend, calls } = openTokenEndpointCall({ retries: 5 });
     expect(await spend(failure.ambiguous, failure.ambiguous)).toBe(failure.ambiguous);
     expect(calls).toHaveLength(2);
   });
 
   it('may be rejected the second time: the provider has no grace (G15)', async () => {
-    const { spend } = openExchange();
+    const { spend } = openTokenEndpointCall();
     expect(await spend(failure.ambiguous, failure.rejected)).toBe(failure.rejected);
   });
 
   it('is not tried again against the word of the provider (G13)', async () => {
-    const { spend, calls } = openExchange();
+    const { spend, calls } = openTokenEndpointCall();
     const busy = { ...failure.transient, retryAfterSeconds: 7 };
     expect(await spend(busy)).toBe(busy);
     expect(calls).toHaveLength(1);
   });
 
   it('is not tried again once the lock has lapsed: another process may have been first (G7)', async () => {
-    const { spend, calls, state } = openExchange();
+    const { spend, calls, state } = openTokenEndpointCall();
     state.isHeld = false;
     expect(await spend(failure.transient)).toBe(failure.transient);
     expect(calls).toHaveLength(1);
   });
 
   it('is not even begun while the token endpoint is left alone (G13)', async () => {
-    const { spend, calls, breaker } = openExchange();
-    breaker.begin().failed(60_000);
-    expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 60 });
+    const { spend, calls, breaker } = openTokenEndpointCall();
+    breaker.begin().failed(20_000);
+    expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 20 });
     expect(calls).toEqual([]);
   });
 
   it('leaves the endpoint alone after three calls in a row that failed, whosever they were (G13)', async () => {
-    const { ask, calls, breaker } = openExchange({ retries: 0 });
+    const { ask, calls, breaker } = openTokenEndpointCall({ retries: 0 });
     await ask(failure.ambiguous);
     await ask(failure.transient);
     expect(breaker.pauseMs()).toBe(0);
@@ -121,7 +121,7 @@ describe('spending a refresh token', () => {
   });
 
   it('takes a rejected token for a provider that is well', async () => {
-    const { ask, breaker } = openExchange({ retries: 0 });
+    const { ask, breaker } = openTokenEndpointCall({ retries: 0 });
     await ask(failure.transient);
     await ask(failure.transient);
     await ask(failure.rejected);
@@ -130,14 +130,14 @@ describe('spending a refresh token', () => {
   });
 
   it('measures every call', async () => {
-    const { spend, metrics } = openExchange();
+    const { spend, metrics } = openTokenEndpointCall();
     await spend(failure.transient);
     const text = await metrics.registry.metrics();
     expect(text).toContain('coatcheck_refresh_duration_seconds_count 2');
   });
 
   it('tells the operator, loudly, that the provider refuses the gateway, and nobody the token (G12)', async () => {
-    const { spend, lines } = openExchange();
+    const { spend, lines } = openTokenEndpointCall();
     await spend(failure.misconfigured);
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', error: 'invalid_client' });
     expect(lines.join('')).not.toContain('rt-1');

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { codeOf, NEAR_MS, orders, OVER_MS, run, signIn } from './requests.ts';
-import { failure, openRefresher, refreshed, WAIT_MS } from './rig.ts';
+import { codeOf, EXPIRING_MS, orders, EXPIRED_MS, run, signIn } from './requests.ts';
+import { failure, openRefresher, refreshed, WAIT_MS } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -8,8 +8,12 @@ afterEach(() => vi.useRealTimers());
 describe('a token that is fresh', () => {
   it('is used as it is, and nobody is asked', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin(NEAR_MS - 1);
-    expect(await refresher.fresh(stored, signIn)).toEqual({ stored, audience: signIn, accessToken: 'at-1' });
+    const record = await begin(EXPIRING_MS - 1);
+    expect(await refresher.fresh(record, signIn)).toEqual({
+      session: record,
+      audience: signIn,
+      accessToken: 'at-1',
+    });
     expect(calls).toEqual([]);
   });
 });
@@ -17,35 +21,35 @@ describe('a token that is fresh', () => {
 describe('a token near its end', () => {
   it('is used as it is and renewed behind the request: nobody waits', async () => {
     const { begin, refresher, calls, hold, store, counted } = openRefresher();
-    const stored = await begin(NEAR_MS);
-    const answer = hold();
-    const credentials = await Promise.all([1, 2, 3].map(() => refresher.fresh(stored, signIn)));
+    const record = await begin(EXPIRING_MS);
+    const respond = hold();
+    const credentials = await Promise.all([1, 2, 3].map(() => refresher.fresh(record, signIn)));
     expect(credentials.map(({ accessToken }) => accessToken)).toEqual(['at-1', 'at-1', 'at-1']);
     await vi.advanceTimersByTimeAsync(0);
     expect(calls).toHaveLength(1);
-    answer(refreshed(2));
+    respond(refreshed(2));
     await refresher.settle();
-    expect((await store.loadRecord(stored.key))?.session.tokens).toMatchObject({ refreshToken: 'rt-2' });
+    expect((await store.loadRecord(record.key))?.data.tokens).toMatchObject({ refreshToken: 'rt-2' });
     expect(await counted('refreshed')).toBe(1);
     expect(await counted('joined')).toBe(0);
   });
 
   it.each(Object.values(failure))('is used as it is when its renewal ends as %o', async (outcome) => {
     const { begin, refresher, outcomes } = openRefresher({ retries: 0 });
-    const stored = await begin(NEAR_MS);
+    const record = await begin(EXPIRING_MS);
     outcomes.push(outcome);
-    expect((await refresher.fresh(stored, signIn)).accessToken).toBe('at-1');
+    expect((await refresher.fresh(record, signIn)).accessToken).toBe('at-1');
     await refresher.settle();
   });
 
   it('is not renewed ahead while the token endpoint is left alone (G13)', async () => {
     const { begin, refresher, outcomes, calls, counted } = openRefresher({ retries: 0 });
-    const stored = await begin(NEAR_MS);
+    const record = await begin(EXPIRING_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 30 });
-    await refresher.fresh(stored, signIn);
+    await refresher.fresh(record, signIn);
     await refresher.settle();
     for (let again = 0; again < 5; again += 1)
-      expect((await refresher.fresh(stored, signIn)).accessToken).toBe('at-1');
+      expect((await refresher.fresh(record, signIn)).accessToken).toBe('at-1');
     await refresher.settle();
     expect(calls).toHaveLength(1);
     expect(await counted('kept')).toBe(1);
@@ -55,9 +59,9 @@ describe('a token near its end', () => {
 describe('a token that is over', () => {
   it('is waited for, by everybody on one flight (G6)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     const credentials = await run(
-      Promise.all(Array.from({ length: 200 }, () => refresher.fresh(stored, signIn))),
+      Promise.all(Array.from({ length: 200 }, () => refresher.fresh(record, signIn))),
     );
     expect(new Set(credentials.map(({ accessToken }) => accessToken))).toEqual(new Set(['at-2']));
     expect(calls).toHaveLength(1);
@@ -67,95 +71,95 @@ describe('a token that is over', () => {
 
   it('is replaced in the record with its refresh token, for the person whose it is (G2)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
-    const stored = await begin(OVER_MS);
-    const { stored: renewed } = await run(refresher.fresh(stored, signIn));
+    const record = await begin(EXPIRED_MS);
+    const { session: renewed } = await run(refresher.fresh(record, signIn));
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
-    expect(await store.loadView(stored.key)).toEqual(renewed);
-    expect(await store.loadRecord(stored.key)).toMatchObject({
+    expect(await store.loadView(record.key)).toEqual(renewed);
+    expect(await store.loadRecord(record.key)).toMatchObject({
       version: 2,
-      session: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
+      data: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
     });
   });
 
   it('leaves the refresh token in use when the answer has none (G2)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher();
-    const stored = await begin(OVER_MS);
+    const record = await begin(EXPIRED_MS);
     outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
-    const { stored: renewed } = await run(refresher.fresh(stored, signIn));
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    const { session: renewed } = await run(refresher.fresh(record, signIn));
+    await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     await run(refresher.fresh(renewed, signIn));
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
   });
 
   it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
-    const stored = await begin(OVER_MS);
-    const claims = async () => (await store.loadRecord(stored.key))?.session.claims;
+    const record = await begin(EXPIRED_MS);
+    const claims = async () => (await store.loadRecord(record.key))?.data.claims;
     outcomes.push(refreshed(2, { claims: { sub: 'ada', role: 'none' } }));
-    const { stored: second } = await run(refresher.fresh(stored, signIn));
+    const { session: second } = await run(refresher.fresh(record, signIn));
     expect(await claims()).toEqual({ sub: 'ada', role: 'none' });
-    await vi.advanceTimersByTimeAsync(OVER_MS);
+    await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     await run(refresher.fresh(second, signIn));
     expect(await claims()).toEqual({ sub: 'ada', role: 'none' });
   });
 
   it('does not wait for a renewal that takes too long, and the renewal goes on (G24)', async () => {
     const { begin, refresher, hold, calls, store } = openRefresher();
-    const stored = await begin(OVER_MS);
-    const answer = hold();
-    const waiting = codeOf(refresher.fresh(stored, signIn));
+    const record = await begin(EXPIRED_MS);
+    const respond = hold();
+    const waiting = codeOf(refresher.fresh(record, signIn));
     await vi.advanceTimersByTimeAsync(WAIT_MS);
     expect(await waiting).toBe('provider_unavailable');
-    answer(refreshed(2));
-    expect((await run(refresher.fresh(stored, signIn))).accessToken).toBe('at-2');
+    respond(refreshed(2));
+    expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
     expect(calls).toHaveLength(1);
-    expect((await store.loadRecord(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
   });
 
   it('ends a session that has no refresh token', async () => {
-    const { signIn: start, stored: find, refresher, calls, store } = openRefresher();
-    const stored = await find(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
-    await vi.advanceTimersByTimeAsync(OVER_MS);
-    expect(await codeOf(refresher.fresh(stored, signIn))).toBe('session_expired');
+    const { signIn: start, recordOf: readSession, refresher, calls, store } = openRefresher();
+    const record = await readSession(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
+    await vi.advanceTimersByTimeAsync(EXPIRED_MS);
+    expect(await codeOf(refresher.fresh(record, signIn))).toBe('session_expired');
     expect(calls).toEqual([]);
-    expect(await store.loadRecord(stored.key)).toBeUndefined();
+    expect(await store.loadRecord(record.key)).toBeUndefined();
   });
 });
 
 describe('a token for another audience', () => {
   it('is fetched with the one refresh token, and the sign-in’s stays as it is (B13)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher();
-    const stored = await begin();
+    const record = await begin();
     outcomes.push(
       refreshed(2, { answer: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' } }),
     );
-    const credential = await run(refresher.fresh(stored, orders));
+    const credential = await run(refresher.fresh(record, orders));
     expect(credential).toMatchObject({ accessToken: 'at-orders', audience: orders });
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', audience: orders });
-    expect(await refresher.fresh(credential.stored, signIn)).toMatchObject({ accessToken: 'at-1' });
+    expect(await refresher.fresh(credential.session, signIn)).toMatchObject({ accessToken: 'at-1' });
     expect(calls).toHaveLength(1);
   });
 
   it('is fetched after another one’s, with the refresh token that one left (H9)', async () => {
     const { begin, refresher, calls } = openRefresher();
-    const stored = await begin(OVER_MS);
-    await run(Promise.all([refresher.fresh(stored, signIn), refresher.fresh(stored, orders)]));
+    const record = await begin(EXPIRED_MS);
+    await run(Promise.all([refresher.fresh(record, signIn), refresher.fresh(record, orders)]));
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-2']);
   });
 });
 
 describe('settling', () => {
   it('waits for the refreshes under way, and gives every lock back (G18)', async () => {
-    const { beginRenewal, refresher, locks, store } = openRefresher();
-    const { stored, waiting, answer } = await beginRenewal();
+    const { beginRefresh, refresher, locks, store } = openRefresher();
+    const { record, waiting, respond } = await beginRefresh();
     let settled = false;
     const settling = refresher.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(settled).toBe(false);
-    answer(refreshed(2));
+    respond(refreshed(2));
     await settling;
     await waiting;
-    expect((await store.loadRecord(stored.key))?.session.tokens.refreshToken).toBe('rt-2');
-    expect(await locks.acquire(stored.key, Date.now())).toBeDefined();
+    expect((await store.loadRecord(record.key))?.data.tokens.refreshToken).toBe('rt-2');
+    expect(await locks.acquire(record.key, Date.now())).toBeDefined();
   });
 });

@@ -1,25 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEndWatcher } from '../../../src/sessions/end-watcher.ts';
-import { openTestStore, sampleSession, sampleStored } from './sample.ts';
+import { openTestStore, sampleData, sampleRecord } from './sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Watches over one session that is stored. */
-async function openWatches() {
+/** An end watcher, and one session in its store. */
+async function openEndWatcher() {
   const store = openTestStore(Date.now);
-  const watches = createEndWatcher({ store, clock: Date.now });
-  const stored = sampleStored(Date.now());
-  await store.create(stored.key, stored.session, stored.idleExpiresAtMs);
+  const endWatcher = createEndWatcher({ store, clock: Date.now });
+  const record = sampleRecord(Date.now());
+  await store.create(record.key, record.data, record.idleExpiresAtMs);
   store.operations.length = 0;
-  return { store, watches, stored };
+  return { store, endWatcher, record };
 }
 
 describe('a watch', () => {
   it('tells once when its session ends, here or in another process (D19)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     expect(onEnd).not.toHaveBeenCalled();
@@ -30,41 +30,41 @@ describe('a watch', () => {
   });
 
   it('tells everybody who watches the same session, but not who stops meanwhile', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const ended: string[] = [];
     const stopThird = { now: () => {} };
-    watches.watch(stored, () => ended.push('first'));
-    watches.watch(stored, () => {
+    endWatcher.watch(record, () => ended.push('first'));
+    endWatcher.watch(record, () => {
       ended.push('second');
       stopThird.now();
     });
-    stopThird.now = watches.watch(stored, () => ended.push('third'));
+    stopThird.now = endWatcher.watch(record, () => ended.push('third'));
     store.announce({ kind: 'ended', key: 'k1', version: 1 });
     expect(ended).toEqual(['first', 'second']);
   });
 
   it('tells when its session had ended before anybody watched', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     await store.remove('k1');
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('tells once when the message comes while it looks', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     await store.remove('k1');
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('tells nobody who has stopped', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    const stop = watches.watch(stored, onEnd);
+    const stop = endWatcher.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;
     stop();
@@ -76,42 +76,42 @@ describe('a watch', () => {
   });
 
   it('looks at a session once, however many watch it, and goes on until the last of them stops', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    const stops = [onEnd, onEnd, vi.fn()].map((each) => watches.watch(stored, () => each()));
+    const stops = [onEnd, onEnd, vi.fn()].map((each) => endWatcher.watch(record, () => each()));
     await vi.advanceTimersByTimeAsync(0);
-    expect(store.operations).toEqual(['look k1']);
+    expect(store.operations).toEqual(['loadView k1']);
     stops[0]?.();
     stops[2]?.();
     await vi.advanceTimersByTimeAsync(1_800_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
-    expect(store.operations).toEqual(['look k1', 'look k1']);
+    expect(store.operations).toEqual(['loadView k1', 'loadView k1']);
   });
 
   it('shows the store what was read just before, so that it need not be opened anew', async () => {
-    const { store, watches, stored } = await openWatches();
-    const look = vi.spyOn(store, 'loadView');
-    watches.watch(stored, () => {});
-    expect(look).toHaveBeenLastCalledWith('k1', stored);
+    const { store, endWatcher, record } = await openEndWatcher();
+    const loadView = vi.spyOn(store, 'loadView');
+    endWatcher.watch(record, () => {});
+    expect(loadView).toHaveBeenLastCalledWith('k1', record);
     await vi.advanceTimersByTimeAsync(0);
     await store.touch('k1', Date.now() + 3_000_000);
     await vi.advanceTimersByTimeAsync(1_800_000);
-    expect(look).toHaveBeenLastCalledWith('k1', undefined);
+    expect(loadView).toHaveBeenLastCalledWith('k1', undefined);
   });
 
   it('tells nobody who stops while it looks', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     await store.remove('k1');
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd)();
+    endWatcher.watch(record, onEnd)();
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(onEnd).not.toHaveBeenCalled();
   });
 
   it('tells when the session is idle too long (F25)', async () => {
-    const { watches, stored } = await openWatches();
+    const { endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(1_799_999);
     expect(onEnd).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
@@ -119,9 +119,9 @@ describe('a watch', () => {
   });
 
   it('goes on as long as the session is used, up to its absolute limit (F25)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     for (let minute = 0; minute < 59; minute += 1) {
       await vi.advanceTimersByTimeAsync(60_000);
       await store.touch('k1', Date.now() + 1_800_000);
@@ -132,15 +132,15 @@ describe('a watch', () => {
   });
 
   it('does not take an outage for an end, and looks again until the store answers (E24)', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     await store.touch('k1', Date.now() + 3_000_000);
     await vi.advanceTimersByTimeAsync(1_700_000);
-    store.isAway = true;
+    store.isUnavailable = true;
     await vi.advanceTimersByTimeAsync(200_000);
     expect(onEnd).not.toHaveBeenCalled();
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(onEnd).not.toHaveBeenCalled();
     await store.remove('k1');
@@ -148,27 +148,27 @@ describe('a watch', () => {
   });
 
   it('looks for itself when messages may have been missed', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
-    watches.watch(stored, onEnd);
+    endWatcher.watch(record, onEnd);
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(store.operations).toEqual(['look k1']);
+    expect(store.operations).toEqual(['loadView k1']);
     expect(onEnd).not.toHaveBeenCalled();
-    await store.replace('k1', sampleSession(Date.now(), { absoluteExpiresAtMs: Date.now() }), 1);
+    await store.replace('k1', sampleData(Date.now(), { absoluteExpiresAtMs: Date.now() }), 1);
     store.announce(undefined);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
   it('does not look at all sessions in one moment when messages may have been missed', async () => {
-    const { store, watches, stored } = await openWatches();
+    const { store, endWatcher, record } = await openEndWatcher();
     const keys = Array.from({ length: 100 }, (_, at) => `of-many-${at}`);
     for (const key of keys) {
-      await store.create(key, stored.session, stored.idleExpiresAtMs);
-      watches.watch({ ...stored, key }, () => {});
+      await store.create(key, record.data, record.idleExpiresAtMs);
+      endWatcher.watch({ ...record, key }, () => {});
     }
     await vi.advanceTimersByTimeAsync(0);
     store.operations.length = 0;
@@ -177,6 +177,6 @@ describe('a watch', () => {
     expect(store.operations.length).toBeGreaterThan(0);
     expect(store.operations.length).toBeLessThan(keys.length);
     await vi.advanceTimersByTimeAsync(500);
-    expect(store.operations.toSorted()).toEqual(keys.map((key) => `look ${key}`).toSorted());
+    expect(store.operations.toSorted()).toEqual(keys.map((key) => `loadView ${key}`).toSorted());
   });
 });

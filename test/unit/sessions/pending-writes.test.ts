@@ -1,114 +1,114 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog } from '../log-lines.ts';
-import { openTestStore, sampleSession, sampleStored } from './sample.ts';
+import { openTestStore, sampleData, sampleRecord } from './sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** A session in a store that has gone away, and its next version, which could not be written. */
-async function openUnsaved() {
+/** A store that has become unavailable, and the next version of a record in it, which cannot be written. */
+async function openPendingWrites() {
   const store = openTestStore(Date.now);
   const { log, lines } = collectLog();
-  const unsaved = createPendingWrites({ store, clock: Date.now, log });
-  const before = sampleStored(Date.now());
-  await store.create(before.key, before.session, before.idleExpiresAtMs);
-  store.isAway = true;
+  const pendingWrites = createPendingWrites({ store, clock: Date.now, log });
+  const before = sampleRecord(Date.now());
+  await store.create(before.key, before.data, before.idleExpiresAtMs);
+  store.isUnavailable = true;
   store.operations.length = 0;
-  const session = sampleSession(Date.now(), { subject: 'renewed' });
-  const stored = { ...before, session, version: 2 };
-  return { unsaved, store, stored, lines };
+  const data = sampleData(Date.now(), { subject: 'renewed' });
+  const record = { ...before, data, version: 2 };
+  return { pendingWrites, store, record, lines };
 }
 
 describe('a session that could not be written', () => {
   it('is held, and written as soon as the store is back (G16)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
-    expect(unsaved.get('k1')).toBe(stored);
+    const { pendingWrites, store, record } = await openPendingWrites();
+    const write = pendingWrites.add(record, 1);
+    expect(pendingWrites.get('k1')).toBe(record);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(unsaved.get('k1')).toBe(stored);
-    store.isAway = false;
+    expect(pendingWrites.get('k1')).toBe(record);
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(await held).toBe('replaced');
-    expect(unsaved.get('k1')).toBeUndefined();
-    expect((await store.loadRecord('k1'))?.session.subject).toBe('renewed');
+    expect(await write).toBe('replaced');
+    expect(pendingWrites.get('k1')).toBeUndefined();
+    expect((await store.loadRecord('k1'))?.data.subject).toBe('renewed');
   });
 
   it('is tried again after 50 ms, then after pauses that double up to a second (G16)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    void unsaved.hold(stored, 1);
-    const tries: number[] = [];
+    const { pendingWrites, store, record } = await openPendingWrites();
+    void pendingWrites.add(record, 1);
+    const attempts: number[] = [];
     for (let ms = 1; ms <= 4_550; ms += 1) {
       await vi.advanceTimersByTimeAsync(1);
-      if (store.operations.length > tries.length) tries.push(ms);
+      if (store.operations.length > attempts.length) attempts.push(ms);
     }
-    expect(tries).toEqual([50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550]);
+    expect(attempts).toEqual([50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550]);
   });
 
   it('is forgotten at once when its session has been ended, and found gone when it would be written (G14)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
-    store.isAway = false;
+    const { pendingWrites, store, record } = await openPendingWrites();
+    const write = pendingWrites.add(record, 1);
+    store.isUnavailable = false;
     await store.remove('k1');
-    unsaved.drop('k1');
-    expect(unsaved.get('k1')).toBeUndefined();
+    pendingWrites.drop('k1');
+    expect(pendingWrites.get('k1')).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(await held).toBe('gone');
+    expect(await write).toBe('gone');
   });
 
   it('serves nobody any more once another process has ended its session (standards: D19)', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    void unsaved.hold(stored, 1);
+    const { pendingWrites, store, record } = await openPendingWrites();
+    void pendingWrites.add(record, 1);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
-    expect(unsaved.get('k1')).toBe(stored);
+    expect(pendingWrites.get('k1')).toBe(record);
     store.announce({ kind: 'ended', key: 'k1', version: 1 });
-    expect(unsaved.get('k1')).toBeUndefined();
+    expect(pendingWrites.get('k1')).toBeUndefined();
   });
 
   it.each(['conflict', 'gone'] as const)(
     'loses its meaning when the store then says "%s" (G14)',
     async (result) => {
-      const { unsaved, store, stored } = await openUnsaved();
-      const held = unsaved.hold(stored, 1);
-      store.isAway = false;
+      const { pendingWrites, store, record } = await openPendingWrites();
+      const write = pendingWrites.add(record, 1);
+      store.isUnavailable = false;
       if (result === 'gone') await store.remove('k1');
-      else await store.replace('k1', sampleSession(Date.now()), 1);
+      else await store.replace('k1', sampleData(Date.now()), 1);
       await vi.advanceTimersByTimeAsync(1_000);
-      expect(await held).toBe(result);
-      expect(unsaved.get('k1')).toBeUndefined();
+      expect(await write).toBe(result);
+      expect(pendingWrites.get('k1')).toBeUndefined();
     },
   );
 
   it('is given up when the session is over', async () => {
-    const { unsaved, stored } = await openUnsaved();
-    const held = unsaved.hold(stored, 1);
+    const { pendingWrites, record } = await openPendingWrites();
+    const write = pendingWrites.add(record, 1);
     await vi.advanceTimersByTimeAsync(1_801_000);
-    expect(await held).toBe('gone');
-    expect(unsaved.get('k1')).toBeUndefined();
+    expect(await write).toBe('gone');
+    expect(pendingWrites.get('k1')).toBeUndefined();
     expect(vi.getTimerCount()).toBe(1); // the store's own
   });
 
   it('is said in the log, without any of its tokens (E23)', async () => {
-    const { unsaved, stored, lines } = await openUnsaved();
-    void unsaved.hold(stored, 1);
+    const { pendingWrites, record, lines } = await openPendingWrites();
+    void pendingWrites.add(record, 1);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain('held in memory');
+    expect(lines[0]).toContain('keeping them in memory');
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
   });
 
   it('does not take a newer one out of memory when it ends', async () => {
-    const { unsaved, store, stored } = await openUnsaved();
-    const first = unsaved.hold(stored, 1);
+    const { pendingWrites, store, record } = await openPendingWrites();
+    const first = pendingWrites.add(record, 1);
     await vi.advanceTimersByTimeAsync(25);
-    const newer = { ...stored, version: 3 };
-    const second = unsaved.hold(newer, 2);
-    store.isAway = false;
+    const newer = { ...record, version: 3 };
+    const second = pendingWrites.add(newer, 2);
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(25);
     expect(await first).toBe('replaced');
-    expect(unsaved.get('k1')).toBe(newer);
+    expect(pendingWrites.get('k1')).toBe(newer);
     await vi.advanceTimersByTimeAsync(25);
     expect(await second).toBe('replaced');
     expect((await store.loadRecord('k1'))?.version).toBe(3);
-    expect(unsaved.get('k1')).toBeUndefined();
+    expect(pendingWrites.get('k1')).toBeUndefined();
   });
 });

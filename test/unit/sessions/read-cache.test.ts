@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createReadCache } from '../../../src/sessions/read-cache.ts';
 import { createTestClock } from '../clock.ts';
-import { openTestStore, sampleSession, sampleStored, type TestStore } from './sample.ts';
+import { openTestStore, sampleData, sampleRecord, type TestStore } from './sample.ts';
 
 const opened: TestStore[] = [];
 afterEach(async () => {
@@ -13,44 +13,44 @@ async function openCache({ maxAge = 5_000, maxEntries = 100 } = {}) {
   const store = openTestStore(clock.now);
   opened.push(store);
   const cache = createReadCache({ store, maxAge, maxEntries, clock: clock.now });
-  await store.create('k1', sampleSession(clock.now()), clock.now() + 1_800_000);
+  await store.create('k1', sampleData(clock.now()), clock.now() + 1_800_000);
   store.operations.length = 0;
   return { cache, store, clock };
 }
 
-/** A store whose reads end when the test says so. */
+/** A cache whose reads from the store settle when the test resolves them. */
 async function openSlowCache() {
-  const rig = await openCache();
-  const reads: PromiseWithResolvers<ReturnType<typeof sampleStored> | undefined>[] = [];
+  const base = await openCache();
+  const reads: PromiseWithResolvers<ReturnType<typeof sampleRecord> | undefined>[] = [];
   const slow: TestStore = {
-    ...rig.store,
+    ...base.store,
     loadView() {
-      const read = Promise.withResolvers<ReturnType<typeof sampleStored> | undefined>();
+      const read = Promise.withResolvers<ReturnType<typeof sampleRecord> | undefined>();
       reads.push(read);
       return read.promise;
     },
   };
-  const cache = createReadCache({ store: slow, maxAge: 5_000, maxEntries: 100, clock: rig.clock.now });
-  return { cache, store: rig.store, reads, stored: sampleStored(rig.clock.now()) };
+  const cache = createReadCache({ store: slow, maxAge: 5_000, maxEntries: 100, clock: base.clock.now });
+  return { cache, store: base.store, reads, record: sampleRecord(base.clock.now()) };
 }
 
 describe('the read cache', () => {
   it('gives what was read, for as long as it may', async () => {
     const { cache, clock, store } = await openCache();
     expect(cache.get('k1')).toBeUndefined();
-    const stored = await cache.load('k1');
+    const session = await cache.load('k1');
     clock.advance(4_999);
-    expect(cache.get('k1')).toBe(stored);
+    expect(cache.get('k1')).toBe(session);
     clock.advance(1);
     expect(cache.get('k1')).toBeUndefined();
-    expect(store.operations).toEqual(['look k1']);
+    expect(store.operations).toEqual(['loadView k1']);
   });
 
   it('gives what was written as it was put', async () => {
     const { cache, clock } = await openCache();
-    const stored = sampleStored(clock.now(), { version: 2 });
-    cache.put(stored);
-    expect(cache.get('k1')).toBe(stored);
+    const record = sampleRecord(clock.now(), { version: 2 });
+    cache.put(record);
+    expect(cache.get('k1')).toBe(record);
     cache.drop('k1');
     expect(cache.get('k1')).toBeUndefined();
   });
@@ -58,7 +58,7 @@ describe('the read cache', () => {
   it('keeps nothing when its age is 0', async () => {
     const { cache, clock } = await openCache({ maxAge: 0 });
     await cache.load('k1');
-    cache.put(sampleStored(clock.now()));
+    cache.put(sampleRecord(clock.now()));
     expect(cache.get('k1')).toBeUndefined();
   });
 
@@ -82,10 +82,10 @@ describe('the read cache', () => {
     };
     await cache.load('k1');
     clock.advance(59_999);
-    cache.put(sampleStored(clock.now(), { key: 'k2' }));
+    cache.put(sampleRecord(clock.now(), { key: 'k2' }));
     await cache.load('k1');
     clock.advance(60_000);
-    cache.put(sampleStored(clock.now(), { key: 'k2' }));
+    cache.put(sampleRecord(clock.now(), { key: 'k2' }));
     await cache.load('k1');
     expect(known).toEqual([undefined, 'k1', undefined]);
   });
@@ -93,23 +93,23 @@ describe('the read cache', () => {
   it('does not remember that a session is absent', async () => {
     const { cache, store, clock } = await openCache();
     expect(await cache.load('k2')).toBeUndefined();
-    await store.create('k2', sampleSession(clock.now()), clock.now() + 1_000);
+    await store.create('k2', sampleData(clock.now()), clock.now() + 1_000);
     expect(await cache.load('k2')).toBeDefined();
   });
 
   it('drops what was put in first when it is full', async () => {
     const { cache, clock } = await openCache({ maxEntries: 2 });
-    for (const key of ['a', 'b']) cache.put(sampleStored(clock.now(), { key }));
-    cache.put(sampleStored(clock.now(), { key: 'a', version: 2 }));
-    cache.put(sampleStored(clock.now(), { key: 'c' }));
+    for (const key of ['a', 'b']) cache.put(sampleRecord(clock.now(), { key }));
+    cache.put(sampleRecord(clock.now(), { key: 'a', version: 2 }));
+    cache.put(sampleRecord(clock.now(), { key: 'c' }));
     expect([cache.get('a')?.version, cache.get('b'), cache.get('c')?.key]).toEqual([2, undefined, 'c']);
   });
 
   it('passes an outage on and remembers nothing of it', async () => {
     const { cache, store } = await openCache();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(cache.load('k1')).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
+    store.isUnavailable = false;
     expect(await cache.load('k1')).toBeDefined();
   });
 });
@@ -124,11 +124,11 @@ describe('a change', () => {
 
   it('of our own, which comes back as a message, leaves the entry that is as new', async () => {
     const { cache, store, clock } = await openCache();
-    const stored = sampleStored(clock.now(), { version: 2 });
-    cache.put(stored);
+    const record = sampleRecord(clock.now(), { version: 2 });
+    cache.put(record);
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     store.announce({ kind: 'changed', key: 'k1', version: 1 });
-    expect(cache.get('k1')).toBe(stored);
+    expect(cache.get('k1')).toBe(record);
   });
 
   it('of another session drops nothing', async () => {
@@ -148,31 +148,31 @@ describe('a change', () => {
 
   it('may go unheard, and nothing is served meanwhile', async () => {
     const { cache, store } = await openCache();
-    const stored = await cache.load('k1');
-    store.hears = false;
+    const session = await cache.load('k1');
+    store.hasSubscription = false;
     expect(cache.get('k1')).toBeUndefined();
-    store.hears = true;
-    expect(cache.get('k1')).toBe(stored);
+    store.hasSubscription = true;
+    expect(cache.get('k1')).toBe(session);
   });
 
   it('that ends a session keeps late writes and reads from bringing it back (G14)', async () => {
     const { cache, store, clock } = await openCache();
-    const stored = await cache.load('k1');
+    const session = await cache.load('k1');
     await store.remove('k1');
     expect(cache.get('k1')).toBeUndefined();
-    cache.put(stored ?? sampleStored(clock.now()));
+    cache.put(session ?? sampleRecord(clock.now()));
     expect(cache.get('k1')).toBeUndefined();
   });
 });
 
 describe('a read', () => {
   it('serves all who ask for the same session meanwhile', async () => {
-    const { cache, reads, stored } = await openSlowCache();
-    const asked = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
+    const { cache, reads, record } = await openSlowCache();
+    const results = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
     expect(reads).toHaveLength(2);
-    reads[0]?.resolve(stored);
+    reads[0]?.resolve(record);
     reads[1]?.resolve(undefined);
-    expect(await Promise.all(asked)).toEqual([stored, stored, undefined]);
+    expect(await Promise.all(results)).toEqual([record, record, undefined]);
     void cache.load('k1');
     expect(reads).toHaveLength(3);
   });
@@ -182,28 +182,28 @@ describe('a read', () => {
     ['the end of its session', { kind: 'ended', key: 'k1', version: 2 } as const],
     ['a gap', undefined],
   ])('that %s overtook is not kept, and serves nobody who asks after that', async (_what, change) => {
-    const { cache, store, reads, stored } = await openSlowCache();
+    const { cache, store, reads, record } = await openSlowCache();
     const before = cache.load('k1');
     store.announce(change);
     const after = cache.load('k1');
     expect(reads).toHaveLength(2);
-    reads[0]?.resolve(stored);
-    expect(await before).toBe(stored);
+    reads[0]?.resolve(record);
+    expect(await before).toBe(record);
     expect(cache.get('k1')).toBeUndefined();
     reads[1]?.resolve(undefined);
     expect(await after).toBeUndefined();
   });
 
   it('that was overtaken does not end the newer one when it comes in', async () => {
-    const { cache, store, reads, stored } = await openSlowCache();
+    const { cache, store, reads, record } = await openSlowCache();
     const before = cache.load('k1');
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     const after = cache.load('k1');
-    reads[0]?.resolve(stored);
+    reads[0]?.resolve(record);
     await before;
     const joined = cache.load('k1');
     expect(reads).toHaveLength(2);
-    const newer = { ...stored, version: 2 };
+    const newer = { ...record, version: 2 };
     reads[1]?.resolve(newer);
     expect(await Promise.all([after, joined])).toEqual([newer, newer]);
     expect(cache.get('k1')).toBe(newer);

@@ -1,10 +1,10 @@
-import { sessionRecord, type Session, type SessionRecord } from '../../../src/sessions/session.ts';
+import { sessionRecord, type SessionData, type SessionRecord } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 
-/** A session that began at `nowMs` and lives an hour, with an access token of five minutes. */
-export function sampleSession(nowMs: number, given: Partial<Session> = {}): Session {
+/** The data of a session from `nowMs` until an hour later, with an access token for five minutes. */
+export function sampleData(nowMs: number, given: Partial<SessionData> = {}): SessionData {
   return {
     issuer: 'https://login.example.com',
     subject: 'ada',
@@ -20,54 +20,54 @@ export function sampleSession(nowMs: number, given: Partial<Session> = {}): Sess
   };
 }
 
-/** A session as a store holds it: its first version, idle in half an hour. */
-export function sampleStored(nowMs: number, given: Partial<SessionRecord> = {}): SessionRecord {
+/** The first version of a record, with an idle limit of half an hour. */
+export function sampleRecord(nowMs: number, given: Partial<SessionRecord> = {}): SessionRecord {
   return sessionRecord({
     key: 'k1',
-    session: sampleSession(nowMs),
+    data: sampleData(nowMs),
     version: 1,
     idleExpiresAtMs: nowMs + 1_800_000,
     ...given,
   });
 }
 
-/** A store in memory that a test can watch and take away. */
+/** A memory store that records its operations and can simulate an outage. */
 export type TestStore = SessionStore & {
-  /** The operations asked for so far, as `name key`. */
+  /** The operations so far, as `name key`. */
   readonly operations: string[];
-  /** While true every operation fails as in an outage. */
-  isAway: boolean;
-  /** While false the store may miss changes, as without its subscription. */
-  hears: boolean;
-  /** Tells the listeners of a change that another process made, or that changes may have been missed. */
+  /** While true, every operation throws `store_unavailable`. */
+  isUnavailable: boolean;
+  /** While false, the store may miss changes, as without its subscription. */
+  hasSubscription: boolean;
+  /** Reports a change by another process to the listeners, or that changes may have been missed. */
   announce(change: SessionChange | undefined): void;
 };
 
-/** Opens a store in memory, with a clock of the test's. */
+/** `clock` is the clock of the test. */
 export function openTestStore(clock: () => number): TestStore {
   const memory = createMemoryStore({ clock });
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
 
-  const watched =
+  const recorded =
     <Rest extends unknown[], Result>(name: string, run: (key: string, ...rest: Rest) => Promise<Result>) =>
     async (key: string, ...rest: Rest): Promise<Result> => {
       store.operations.push(`${name} ${key}`);
-      if (store.isAway) throw new GatewayError('store_unavailable');
+      if (store.isUnavailable) throw new GatewayError('store_unavailable');
       return run(key, ...rest);
     };
 
   const store: TestStore = {
     ...memory,
     operations: [],
-    isAway: false,
-    hears: true,
-    loadRecord: watched('load', memory.loadRecord),
-    loadView: watched('look', memory.loadView),
-    create: watched('create', memory.create),
-    replace: watched('replace', memory.replace),
-    touch: watched('touch', memory.touch),
-    remove: watched('remove', memory.remove),
-    isSubscribed: () => store.hears,
+    isUnavailable: false,
+    hasSubscription: true,
+    loadRecord: recorded('loadRecord', memory.loadRecord),
+    loadView: recorded('loadView', memory.loadView),
+    create: recorded('create', memory.create),
+    replace: recorded('replace', memory.replace),
+    touch: recorded('touch', memory.touch),
+    remove: recorded('remove', memory.remove),
+    isSubscribed: () => store.hasSubscription,
     onChange(listener) {
       listeners.push(listener);
       memory.onChange(listener);

@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { sessionView, type Session, type SessionRecord } from '../../../src/sessions/session.ts';
-import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './rig.ts';
+import { sessionView, type SessionData, type SessionRecord } from '../../../src/sessions/session.ts';
+import { ABSOLUTE_MS, IDLE_MS, meter, openSessions } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 const open = (options = {}) => openSessions(Date.now, options);
 
-/** The session with other tokens, as after a refresh. */
-function renewed({ session }: SessionRecord, name: string): Session {
+/** The data with new tokens, as after a refresh. */
+function renewed({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
-  return { ...session, tokens: { ...session.tokens, access, refreshToken: `rt-${name}` } };
+  return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
 describe('a session that starts', () => {
   it('is found by its cookie, with the person and the tokens', async () => {
-    const { signIn, stored } = open();
-    const { session, version, idleExpiresAtMs } = await stored(await signIn({ providerSessionId: 'sid' }));
-    expect(session).toEqual({
+    const { signIn, recordOf } = open();
+    const { data, version, idleExpiresAtMs } = await recordOf(await signIn({ providerSessionId: 'sid' }));
+    expect(data).toEqual({
       issuer: 'https://login.example.com',
       subject: 'ada',
       providerSessionId: 'sid',
@@ -26,28 +26,28 @@ describe('a session that starts', () => {
       createdAtMs: Date.now(),
       absoluteExpiresAtMs: Date.now() + ABSOLUTE_MS,
     });
-    expect(session.tokens.access['']).toMatchObject({ value: 'at-1', expiresAtMs: Date.now() + 300_000 });
+    expect(data.tokens.access['']).toMatchObject({ value: 'at-1', expiresAtMs: Date.now() + 300_000 });
     expect({ version, idle: idleExpiresAtMs - Date.now() }).toEqual({ version: 1, idle: IDLE_MS });
   });
 
   it('has a ticket and a key of its own (E2)', async () => {
-    const { signIn, stored } = open();
+    const { signIn, recordOf } = open();
     const [one, two] = [await signIn(), await signIn()];
     expect(one).not.toBe(two);
-    expect((await stored(one)).key).not.toBe((await stored(two)).key);
+    expect((await recordOf(one)).key).not.toBe((await recordOf(two)).key);
   });
 
   it('does not start when it cannot be stored', async () => {
     const { signIn, store, metrics } = open();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(signIn()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(0);
   });
 
   it('is counted, and named in the log by nothing that opens it (E23)', async () => {
-    const { signIn, stored, metrics, lines } = open();
+    const { signIn, recordOf, metrics, lines } = open();
     const cookie = await signIn();
-    const { key } = await stored(cookie);
+    const { key } = await recordOf(cookie);
     expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(1);
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
@@ -68,7 +68,7 @@ describe('finding a session', () => {
     expect(store.operations).toEqual([]);
     const { setCookie } = await tickets.issue();
     expect(await sessions.peek(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
-    expect(store.operations).toEqual([expect.stringMatching(/^look /)]);
+    expect(store.operations).toEqual([expect.stringMatching(/^loadView /)]);
   });
 
   it('reads the store once for many requests', async () => {
@@ -83,10 +83,10 @@ describe('finding a session', () => {
   it('never takes an outage for an end (E24)', async () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
-    store.isAway = true;
+    store.isUnavailable = true;
     await expect(sessions.peek(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(sessions.touch(cookie)).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
+    store.isUnavailable = false;
     expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
   });
 
@@ -110,9 +110,9 @@ describe('finding a session', () => {
   });
 
   it('ends one that the store still has, though it is over', async () => {
-    const { sessions, store, signIn, stored } = open();
+    const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
-    const kept = await stored(cookie);
+    const kept = await recordOf(cookie);
     vi.advanceTimersByTime(IDLE_MS);
     store.loadView = async () => kept;
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
@@ -120,9 +120,9 @@ describe('finding a session', () => {
   });
 
   it('asks the store before it calls one idle, since another process may have moved its limit', async () => {
-    const { sessions, store, signIn, stored } = open({ maxAge: IDLE_MS * 2 });
+    const { sessions, store, signIn, recordOf } = open({ maxAge: IDLE_MS * 2 });
     const cookie = await signIn();
-    const { key } = await stored(cookie);
+    const { key } = await recordOf(cookie);
     await store.touch(key, Date.now() + IDLE_MS * 2);
     vi.advanceTimersByTime(IDLE_MS + 1);
     expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
@@ -131,9 +131,9 @@ describe('finding a session', () => {
 
 describe('using a session', () => {
   it('moves its idle limit, but not with every request', async () => {
-    const { sessions, store, signIn, stored } = open();
+    const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
-    const { key } = await stored(cookie);
+    const { key } = await recordOf(cookie);
     store.operations.length = 0;
     await vi.advanceTimersByTimeAsync(59_999);
     await sessions.touch(cookie);
@@ -143,7 +143,7 @@ describe('using a session', () => {
     await sessions.touch(cookie);
     expect(store.operations.filter((operation) => operation === `touch ${key}`)).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(0);
-    expect(await sessions.peek(cookie)).toMatchObject({ stored: { idleExpiresAtMs: Date.now() + IDLE_MS } });
+    expect(await sessions.peek(cookie)).toMatchObject({ session: { idleExpiresAtMs: Date.now() + IDLE_MS } });
     expect((await store.loadRecord(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
   });
 
@@ -152,10 +152,10 @@ describe('using a session', () => {
     const cookie = await signIn();
     await sessions.touch(cookie);
     await vi.advanceTimersByTimeAsync(60_000);
-    store.isAway = true;
+    store.isUnavailable = true;
     expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
     await vi.advanceTimersByTimeAsync(0);
-    expect(lines.at(-1)).toContain('idle limit');
+    expect(lines.at(-1)).toContain('idle timeout');
   });
 
   it('only looks, where it is only asked about (E7)', async () => {
@@ -169,33 +169,33 @@ describe('using a session', () => {
 
 describe('replacing a session', () => {
   it('writes the next version, and every request sees it at once', async () => {
-    const { sessions, store, signIn, stored } = open();
+    const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
-    const old = await stored(cookie);
+    const old = await recordOf(cookie);
     const replacement = await sessions.replace(old, renewed(old, '2'));
-    expect(replacement).toMatchObject({ result: 'replaced', stored: { version: 2 } });
+    expect(replacement).toMatchObject({ result: 'replaced', record: { version: 2 } });
     store.operations.length = 0;
-    expect(await sessions.peek(cookie)).toEqual({ kind: 'live', stored: sessionView(replacement.stored) });
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'live', session: sessionView(replacement.record) });
     expect(store.operations).toEqual([]);
     expect(await store.loadRecord(old.key)).toMatchObject({
       version: 2,
-      session: { tokens: { refreshToken: 'rt-2' } },
+      data: { tokens: { refreshToken: 'rt-2' } },
     });
   });
 
   it('changes nothing when somebody else was first (G7)', async () => {
-    const { sessions, signIn, stored } = open();
+    const { sessions, signIn, recordOf } = open();
     const cookie = await signIn();
-    const old = await stored(cookie);
+    const old = await recordOf(cookie);
     await sessions.replace(old, renewed(old, '2'));
     expect(await sessions.replace(old, renewed(old, '3'))).toMatchObject({ result: 'conflict' });
-    expect((await stored(cookie)).session.tokens.refreshToken).toBe('rt-2');
+    expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
   });
 
   it('does not bring back a session that has ended (G14)', async () => {
-    const { sessions, store, signIn, stored } = open();
+    const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
-    const old = await stored(cookie);
+    const old = await recordOf(cookie);
     await sessions.end(old.key, 'logout');
     expect(await sessions.replace(old, renewed(old, '2'))).toMatchObject({ result: 'gone' });
     expect(await store.loadRecord(old.key)).toBeUndefined();
@@ -203,29 +203,29 @@ describe('replacing a session', () => {
   });
 
   it('holds it in memory while the store is away, for everybody in this process (G16)', async () => {
-    const { sessions, store, signIn, stored } = open();
+    const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
-    const old = await stored(cookie);
-    store.isAway = true;
+    const old = await recordOf(cookie);
+    store.isUnavailable = true;
     const { result, saved } = await sessions.replace(old, renewed(old, '2'));
     expect(result).toBe('replaced');
-    expect((await stored(cookie)).session.tokens.refreshToken).toBe('rt-2');
-    expect((await sessions.loadByKey(old.key))?.session.tokens.refreshToken).toBe('rt-2');
-    store.isAway = false;
+    expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
+    expect((await sessions.loadByKey(old.key))?.data.tokens.refreshToken).toBe('rt-2');
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
     expect(await store.loadRecord(old.key)).toMatchObject({
       version: 2,
-      session: { tokens: { refreshToken: 'rt-2' } },
+      data: { tokens: { refreshToken: 'rt-2' } },
     });
   });
 
   it('gives the held refresh token back when the session has ended meanwhile (G14)', async () => {
-    const { sessions, store, signIn, stored, revoked } = open();
-    const old = await stored(await signIn());
-    store.isAway = true;
+    const { sessions, store, signIn, recordOf, revoked } = open();
+    const old = await recordOf(await signIn());
+    store.isUnavailable = true;
     const { saved } = await sessions.replace(old, renewed(old, '2'));
-    store.isAway = false;
+    store.isUnavailable = false;
     await store.remove(old.key);
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
@@ -237,15 +237,15 @@ describe('replacing a session', () => {
 
 describe('settling', () => {
   it('waits until what is held has been written (G18)', async () => {
-    const { sessions, store, signIn, stored } = open();
-    const old = await stored(await signIn());
-    store.isAway = true;
+    const { sessions, store, signIn, recordOf } = open();
+    const old = await recordOf(await signIn());
+    store.isUnavailable = true;
     await sessions.replace(old, renewed(old, '2'));
     let settled = false;
     const settling = sessions.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(settled).toBe(false);
-    store.isAway = false;
+    store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await settling;
     expect((await store.loadRecord(old.key))?.version).toBe(2);
@@ -254,12 +254,12 @@ describe('settling', () => {
 
 describe('ending a session', () => {
   it('makes its cookie worthless at once and revokes its refresh token (D1, D7)', async () => {
-    const { sessions, store, signIn, stored, revoked, metrics, lines } = open();
+    const { sessions, store, signIn, recordOf, revoked, metrics, lines } = open();
     const cookie = await signIn();
-    const { key } = await stored(cookie);
+    const { key } = await recordOf(cookie);
     const ending = await sessions.end(key, 'logout');
     await ending?.revoked;
-    expect(ending?.session.tokens.idToken).toBe('id-1');
+    expect(ending?.data.tokens.idToken).toBe('id-1');
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
     expect(await store.loadRecord(key)).toBeUndefined();
     expect(revoked).toEqual(['rt-1']);
@@ -268,8 +268,8 @@ describe('ending a session', () => {
   });
 
   it('is done once, however many try', async () => {
-    const { sessions, signIn, stored, revoked, metrics } = open();
-    const { key } = await stored(await signIn());
+    const { sessions, signIn, recordOf, revoked, metrics } = open();
+    const { key } = await recordOf(await signIn());
     const endings = await Promise.all([sessions.end(key, 'logout'), sessions.end(key, 'logout')]);
     expect(endings.filter((ending) => ending !== undefined)).toHaveLength(1);
     expect(await sessions.end(key, 'logout')).toBeUndefined();
@@ -280,29 +280,29 @@ describe('ending a session', () => {
   it.each(['refresh_rejected', 'identity_changed'] as const)(
     'for the reason %s revokes nothing: the provider has refused that token, or it is somebody else’s',
     async (reason) => {
-      const { sessions, signIn, stored, revoked } = open();
+      const { sessions, signIn, recordOf, revoked } = open();
       await (
-        await sessions.end((await stored(await signIn())).key, reason)
+        await sessions.end((await recordOf(await signIn())).key, reason)
       )?.revoked;
       expect(revoked).toEqual([]);
     },
   );
 
   it('fails when the store is away, and the session is still there when it is back (E24)', async () => {
-    const { sessions, store, signIn, stored, revoked } = open();
+    const { sessions, store, signIn, recordOf, revoked } = open();
     const cookie = await signIn();
-    const { key } = await stored(cookie);
-    store.isAway = true;
+    const { key } = await recordOf(cookie);
+    store.isUnavailable = true;
     await expect(sessions.end(key, 'logout')).rejects.toMatchObject({ code: 'store_unavailable' });
-    store.isAway = false;
-    expect(await stored(cookie)).toMatchObject({ key });
+    store.isUnavailable = false;
+    expect(await recordOf(cookie)).toMatchObject({ key });
     expect(revoked).toEqual([]);
   });
 
   it('of one leaves the others of the same person', async () => {
-    const { sessions, signIn, stored } = open();
+    const { sessions, signIn, recordOf } = open();
     const [one, two] = [await signIn(), await signIn()];
-    await sessions.end((await stored(one)).key, 'logout');
+    await sessions.end((await recordOf(one)).key, 'logout');
     expect(await sessions.peek(two)).toMatchObject({ kind: 'live' });
   });
 
@@ -315,10 +315,10 @@ describe('ending a session', () => {
 
 describe('the name of a session', () => {
   it('is stable and short, and no ticket can be made of it (E23)', async () => {
-    const { sessions, signIn, stored } = open();
+    const { sessions, signIn, recordOf } = open();
     const cookie = await signIn();
-    const { key } = await stored(cookie);
-    expect((await stored(cookie)).key).toBe(key);
+    const { key } = await recordOf(cookie);
+    expect((await recordOf(cookie)).key).toBe(key);
     expect(key).toMatch(/^[A-Za-z0-9_-]{22}$/);
     const name = cookie.slice(0, cookie.indexOf('='));
     expect(await sessions.peek(`${name}=${key}`)).toEqual({ kind: 'ended' });

@@ -6,7 +6,7 @@ import { createTickets } from '../../../src/sessions/ticket.ts';
 
 const secret = 'a-session-secret-of-32-characters';
 
-/** Tickets whose seals are counted as they are opened. */
+/** Tickets with a count of the opened seals. */
 function openTickets({ secure = true, remembered = 10 } = {}) {
   const keyRing = createKeyRing([secret]);
   const sealed = createSealedCookies(keyRing, 'session-cookie');
@@ -17,6 +17,7 @@ function openTickets({ secure = true, remembered = 10 } = {}) {
       opened.push(text);
       return sealed.unseal(text);
     },
+    unknownKeyId: sealed.unknownKeyId,
   };
   const tickets = createTickets({ seals, secure, sameSite: 'strict', remembered });
   const issue = async () => {
@@ -89,13 +90,27 @@ describe('a ticket', () => {
     for (const value of [
       'x',
       'random-id',
-      await foreign.seal({ id: 'a' }, 0),
-      await login.seal({ id: 'a' }, 0),
       await seals.seal({ id: 7 }, 0),
       await seals.seal({}, 0),
       `"${cookie.slice(name.length + 1)}"`,
     ])
       expect(await tickets.read(`${name}=${value}`)).toEqual({ kind: 'invalid' });
+    for (const value of [await foreign.seal({ id: 'a' }, 0), await login.seal({ id: 'a' }, 0)])
+      expect(await tickets.read(`${name}=${value}`)).toEqual({
+        kind: 'unknown_key',
+        keyId: expect.any(Number),
+      });
+  });
+
+  it('names the key that this process lacks, whose secret another process may have (E6)', async () => {
+    const { tickets, keyRing } = openTickets();
+    const newer = createKeyRing(['a-newer-secret-of-32-characters..']);
+    const seal = await createSealedCookies(newer, 'session-cookie').seal({ id: 'a' }, 0);
+    const { id } = newer.current('session-cookie');
+    const read = () => tickets.read(`__Host-Http-coatcheck=${seal}`);
+    expect(await read()).toEqual({ kind: 'unknown_key', keyId: id });
+    keyRing.replace(['a-newer-secret-of-32-characters..', secret]);
+    expect(await read()).toMatchObject({ kind: 'ticket' });
   });
 
   it('is a conflict beside another one, whichever comes first (E9)', async () => {
@@ -133,7 +148,7 @@ describe('an opened ticket', () => {
     expect(opened).toHaveLength(4);
   });
 
-  it('is not remembered when it is none, so that nonsense crowds nothing out', async () => {
+  it('is not remembered when it is none, so that nonsense evicts nothing', async () => {
     const { tickets, issue, opened } = openTickets({ remembered: 1 });
     const { cookie } = await issue();
     await tickets.read(cookie);
@@ -148,7 +163,7 @@ describe('an opened ticket', () => {
     const { cookie } = await issue();
     await tickets.read(cookie);
     keyRing.replace(['another-secret-of-32-characters..']);
-    tickets.forget();
-    expect(await tickets.read(cookie)).toEqual({ kind: 'invalid' });
+    tickets.clearCache();
+    expect(await tickets.read(cookie)).toMatchObject({ kind: 'unknown_key' });
   });
 });

@@ -14,13 +14,13 @@ const old: TokenSet = {
 
 describe('the tokens of a new session', () => {
   it('live from when they were asked for (G5)', () => {
-    const answer = {
+    const response = {
       accessToken: 'at',
       expiresInSeconds: 300,
       refreshToken: 'rt',
       refreshExpiresInSeconds: 1800,
     };
-    expect(createTokenSet({ ...answer, scope: 'openid', idToken: 'id' }, sentAtMs)).toEqual({
+    expect(createTokenSet({ ...response, scope: 'openid', idToken: 'id' }, sentAtMs)).toEqual({
       access: {
         '': { value: 'at', obtainedAtMs: sentAtMs, expiresAtMs: sentAtMs + 300_000, scope: 'openid' },
       },
@@ -66,8 +66,8 @@ describe('a refresh answer', () => {
   });
 
   it('may tell a new end of the same refresh token (G20)', () => {
-    const answer = { accessToken: 'at-2', refreshExpiresInSeconds: 10 };
-    expect(mergeRefreshResponse(old, '', answer, sentAtMs)).toMatchObject({
+    const response = { accessToken: 'at-2', refreshExpiresInSeconds: 10 };
+    expect(mergeRefreshResponse(old, '', response, sentAtMs)).toMatchObject({
       refreshToken: 'rt-1',
       refreshExpiresAtMs: sentAtMs + 10_000,
     });
@@ -79,8 +79,8 @@ describe('a refresh answer', () => {
   });
 
   it('records a narrower scope and a newer ID token (G3)', () => {
-    const answer = { accessToken: 'at-2', scope: 'openid', idToken: 'id-2' };
-    const merged = mergeRefreshResponse(old, '', answer, sentAtMs);
+    const response = { accessToken: 'at-2', scope: 'openid', idToken: 'id-2' };
+    const merged = mergeRefreshResponse(old, '', response, sentAtMs);
     expect(merged.access['']?.scope).toBe('openid');
     expect(merged.idToken).toBe('id-2');
   });

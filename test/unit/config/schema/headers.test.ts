@@ -40,7 +40,7 @@ describe('header rules', () => {
     'Upgrade',
   ])('refuse to set %s on requests', (name) => {
     expect(routeProblems({ requestHeaders: { set: { [name]: 'x' } } })).toEqual([
-      `requestHeaders.set.${name}: the gateway writes this field itself; it cannot be set`,
+      `requestHeaders.set.${name}: the gateway sets this field itself; it cannot be overridden`,
     ]);
   });
 
@@ -52,7 +52,7 @@ describe('header rules', () => {
 
   it('refuse one field written twice in different case', () => {
     expect(routeProblems({ requestHeaders: { set: { 'X-A': '1', 'x-a': '2' } } })).toEqual([
-      'requestHeaders.set.x-a: this field is set twice; the case of its letters makes no difference',
+      'requestHeaders.set.x-a: this field is set twice; field names are case-insensitive',
     ]);
   });
 });

@@ -18,7 +18,7 @@ describe('refresh', () => {
   it.each(['100%', '-5%', '2.5%', '%', '30', 20])('refuses ahead %o', (ahead) => {
     expect(problemsWith({ refresh: { ahead } })).toEqual([
       expect.stringMatching(
-        /^refresh\.ahead: expected a share of the life of the token, such as 20%, or a duration/,
+        /^refresh\.ahead: expected a share of the token lifetime, such as 20%, or a duration/,
       ),
     ]);
   });

@@ -14,12 +14,12 @@ describe('a route', () => {
       scopes: [],
       resource: [],
       timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
-      connections: { max: 4_096, idle: 4_000, maxAge: 60_000 },
+      connections: { max: 4_096, idle: 4_000, maxAge: 60_000, reuse: 'all' },
       replayBody: 65_536,
       maxBody: 10_485_760,
       maxPerMinute: 0,
       maxConcurrent: 0,
-      requestHeaders: { set: {}, remove: [] },
+      requestHeaders: { set: {}, remove: [], allow: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });
@@ -64,13 +64,22 @@ describe('a route', () => {
   it('refuses a path that another route has', () => {
     const routes = [route, { ...route, path: '/other' }, route];
     expect(problemsWith({ routes })).toEqual([
-      'routes[2].path: expected a path of its own; routes[0] has the same, got "/api"',
+      'routes[2].path: expected a unique path; routes[0] has the same, got "/api"',
     ]);
   });
 
+  it.each(['/API', '/api.', '/api:x'])(
+    'refuses the path %s beside /api, which an upstream may take for the same',
+    (path) => {
+      expect(problemsWith({ routes: [route, { ...route, path }] })).toEqual([
+        `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got "${path}"`,
+      ]);
+    },
+  );
+
   it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
     expect(routeProblems({ path })).toEqual([
-      expect.stringMatching(/^path: expected a path outside login\.prefix, which is the gateway's own/),
+      expect.stringMatching(/^path: expected a path outside login\.prefix, which the gateway reserves/),
     ]);
   });
 

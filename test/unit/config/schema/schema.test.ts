@@ -22,6 +22,7 @@ describe('the configuration', () => {
         logoutTokens: 'strict',
         scopes: ['openid', 'profile', 'email', 'offline_access'],
         clientAuthentication: 'client_secret_basic',
+        rejectionErrors: ['invalid_grant'],
         authorizationParams: {},
         timeout: 10_000,
       },

@@ -38,7 +38,7 @@ describe('session.store', () => {
 
   it.each([2, '4', 'auto'])('refuses memory: with workers %o, which could not share it', (workers) => {
     expect(problemsWith({ workers })).toContain(
-      'session.store: expected a store that processes share, as workers is not 1: a redis: or rediss: URL, got the default',
+      'session.store: expected a store that processes share, because workers is not 1: a redis: or rediss: URL, got the default',
     );
   });
 });
@@ -62,7 +62,7 @@ describe('session.secrets', () => {
 
   it('wants each to differ from the others', () => {
     expect(problems({ secrets: [secret, `${secret}2`, secret] })).toEqual([
-      'secrets[2]: expected a secret unlike the others; session.secrets[0] is the same, got a string of 32 characters',
+      'secrets[2]: expected distinct secrets; session.secrets[0] is the same, got a string of 32 characters',
     ]);
   });
 });

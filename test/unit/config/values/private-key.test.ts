@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/provider/read-config.ts';
-import { jwk, pem, privateKeys } from '../keys.ts';
+import { jwk, pem, privateKeys, signingKinds } from '../keys.ts';
 import { minimal, openIdProviderOf, problemsWith } from '../sample.ts';
 
 const { clientSecret: _, ...withoutSecret } = minimal.provider;
@@ -12,13 +12,7 @@ const read = (privateKey: string) =>
   openIdProviderOf(parseConfig({ ...minimal, ...withKey(privateKey) })).privateKey;
 
 describe('a private key', () => {
-  it.each([
-    ['rsa', 'RS256'],
-    ['P-256', 'ES256'],
-    ['P-384', 'ES384'],
-    ['P-521', 'ES512'],
-    ['ed25519', 'EdDSA'],
-  ])('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {
+  it.each(signingKinds)('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {
     for (const text of [pem(kind), jwk(kind)]) {
       const { key } = read(text) ?? {};
       expect(read(text)).toMatchObject({ algorithm, id: undefined });
@@ -49,7 +43,7 @@ describe('a private key', () => {
     const [problem = '', ...others] = problemsWith(withKey(written));
     expect(others).toEqual([]);
     expect(problem).toMatch(
-      /^provider\.privateKey: expected a private key .* got a string of \d+ characters$/,
+      /^provider\.privateKey: expected an unencrypted private key, .* got a string of \d+ characters$/,
     );
     for (const line of written.split('\n').filter((part) => part.length > 3)) {
       expect(problem).not.toContain(line);
@@ -63,6 +57,8 @@ describe('a private key', () => {
       cipher: 'aes-256-cbc',
       passphrase: 'open sesame',
     });
-    expect(problemsWith(withKey(String(locked)))).toEqual([expect.stringMatching(/that is not encrypted/)]);
+    expect(problemsWith(withKey(String(locked)))).toEqual([
+      expect.stringMatching(/expected an unencrypted private key/),
+    ]);
   });
 });

@@ -29,6 +29,11 @@ describe('the address of a client', () => {
     [['10.0.0.0/8', '::1'], '::1', ['2001:db8::1,10.0.0.2'], '2001:db8::1'],
     [['2001:db8::/32'], '2001:db8::9', ['1.2.3.4'], '1.2.3.4'],
     [['10.0.0.0/8'], '10.0.0.1', [], '10.0.0.1'],
+    [['10.0.0.0/8'], '10.0.0.1', ['1.2.3.4:5678'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['6.6.6.6:1, 1.2.3.4:5678, 10.0.0.2:443'], '1.2.3.4'],
+    [['10.0.0.0/8'], '10.0.0.1', ['[2001:db8::1]'], '2001:db8::1'],
+    [['10.0.0.0/8'], '10.0.0.1', ['[2001:db8::1]:443'], '2001:db8::1'],
+    [['10.0.0.0/8'], '10.0.0.1', ['[::ffff:1.2.3.4]:443'], '1.2.3.4'],
   ])(
     'with %o trusted, from %s behind %o, is %s: the rightmost that is not trusted (F8)',
     (trusted, peer, header, client) => {
@@ -36,13 +41,22 @@ describe('the address of a client', () => {
     },
   );
 
-  it.each(['unknown', '', ' ', '1.2.3.4:5678', '[2001:db8::1]', '1.2.3', '_hidden', '<script>'])(
-    'is looked for no further than %o, which is none (F8)',
-    (nonsense) => {
-      expect(clientOf(['10.0.0.0/8'], '10.0.0.1', `1.2.3.4, ${nonsense}, 10.0.0.2`)).toBe('10.0.0.2');
-      expect(clientOf(['10.0.0.0/8'], '10.0.0.1', nonsense)).toBe('10.0.0.1');
-    },
-  );
+  it.each([
+    'unknown',
+    '',
+    ' ',
+    '1.2.3.4:',
+    '1.2.3.4:123456',
+    '[1.2.3',
+    '2001:db8::1]:1',
+    '[2001:db8::1',
+    '1.2.3',
+    '_hidden',
+    '<script>',
+  ])('is looked for no further than %o, which is none (F8)', (nonsense) => {
+    expect(clientOf(['10.0.0.0/8'], '10.0.0.1', `1.2.3.4, ${nonsense}, 10.0.0.2`)).toBe('10.0.0.2');
+    expect(clientOf(['10.0.0.0/8'], '10.0.0.1', nonsense)).toBe('10.0.0.1');
+  });
 
   it('is the IPv4 address that an IPv6 socket shows in its longer form', () => {
     expect(clientOf([], '::ffff:203.0.113.9')).toBe('203.0.113.9');

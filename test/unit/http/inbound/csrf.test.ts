@@ -21,12 +21,14 @@ function ask(policy: OriginPolicy, kind: keyof OriginPolicy, method: string, hea
 
 const site = (value: string) => ['Sec-Fetch-Site', value] as const;
 const origin = (value: string) => ['Origin', value] as const;
+const mode = (value: string) => ['Sec-Fetch-Mode', value] as const;
+const destination = (value: string) => ['Sec-Fetch-Dest', value] as const;
 const csrf = (value: string) => ['X-CSRF', value] as const;
 
-describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (mode) => {
-  const policy = createOriginPolicy(baseUrl, mode);
+describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (configured) => {
+  const policy = createOriginPolicy(baseUrl, configured);
   /** The static header, where the mode asks for it besides. */
-  const besides = mode === 'header' ? [csrf('1')] : [];
+  const besides = configured === 'header' ? [csrf('1')] : [];
 
   describe.each(['checkRequest', 'checkForm'] as const)('%s', (kind) => {
     it('lets every request of our own pages through (A10)', () => {
@@ -94,6 +96,65 @@ describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (mode) => {
     ['two origins', [origin(baseUrl), origin('https://evil.test')], 'origin_rejected'],
   ])('answers an upgrade of %s as it should (F24)', (_whose, headers, code) => {
     expect(ask(policy, 'checkUpgrade', 'GET', headers)).toBe(code);
+  });
+});
+
+/** The headers of browsers behind an app's service worker that calls `respondWith(fetch(event.request))`. */
+const behindServiceWorker = {
+  'Firefox, a form of another site': [
+    site('same-origin'),
+    mode('same-origin'),
+    destination('empty'),
+    origin(baseUrl),
+  ],
+  'Chromium, a form of another site': [
+    site('cross-site'),
+    mode('navigate'),
+    destination('empty'),
+    origin('null'),
+  ],
+  'WebKit, a form of another site': [mode('navigate'), origin('https://evil.test')],
+} as const;
+
+describe('behind a service worker that passes navigations on', () => {
+  const policy = createOriginPolicy(baseUrl, 'fetch-metadata');
+  const types = [
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/plain;charset=UTF-8',
+    'TEXT/PLAIN',
+  ];
+
+  it.each(Object.entries(behindServiceWorker))(
+    'refuses the form post of another site: %s (A10)',
+    (_which, headers) => {
+      for (const type of types)
+        for (const method of unsafeMethods)
+          expect(ask(policy, 'checkRequest', method, [...headers, ['Content-Type', type]])).toMatch(
+            /^(?:csrf|origin)_rejected$/,
+          );
+      expect(ask(policy, 'checkRequest', 'POST', headers)).toMatch(/^(?:csrf|origin)_rejected$/);
+    },
+  );
+
+  it('accepts what no form can send: another body type, or the static header (A10, A11)', () => {
+    const headers = behindServiceWorker['Firefox, a form of another site'];
+    expect(
+      ask(policy, 'checkRequest', 'POST', [...headers, ['Content-Type', 'application/json']]),
+    ).toBeUndefined();
+    expect(ask(policy, 'checkRequest', 'GET', headers)).toBeUndefined();
+    for (const type of types)
+      expect(
+        ask(policy, 'checkRequest', 'POST', [...headers, ['Content-Type', type], csrf('1')]),
+      ).toBeUndefined();
+  });
+
+  it('refuses every request without the static header in mode header (A11)', () => {
+    const strict = createOriginPolicy(baseUrl, 'header');
+    for (const headers of Object.values(behindServiceWorker))
+      expect(ask(strict, 'checkRequest', 'POST', [...headers, ['Content-Type', 'application/json']])).toMatch(
+        /^(?:csrf|origin)_rejected$/,
+      );
   });
 });
 

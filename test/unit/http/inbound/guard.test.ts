@@ -14,19 +14,19 @@ const guard = createGuard({
 });
 const host = ['Host', 'app.example.com'] as const;
 
-/** The exchange of a request that passes, or the error that it is refused with. */
+/** The context of a request that passes, or the error that it is refused with. */
 function pass(given: Parameters<typeof requestOf>[0]) {
   const request = requestOf({ headers: [host], ...given });
-  const exchange = guard.open(request);
+  const context = guard.open(request);
   try {
-    return { exchange: guard.check(request, exchange), opened: exchange };
+    return { context: guard.check(request, context), opened: context };
   } catch (error) {
-    return { error, opened: exchange };
+    return { error, opened: context };
   }
 }
 
 describe('the guard', () => {
-  it('opens an exchange for every request, the refused ones included', () => {
+  it('opens a request context for every request, the refused ones included', () => {
     const { opened } = pass({ url: '*' });
     expect(opened).toEqual({
       requestId: expect.stringMatching(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
@@ -44,9 +44,9 @@ describe('the guard', () => {
   });
 
   it('fills in the target of a request that passes', () => {
-    const { exchange, opened } = pass({ url: '/api/x?y' });
-    expect(exchange).toBe(opened);
-    expect(exchange?.target).toEqual({ path: '/api/x', query: '?y' });
+    const { context, opened } = pass({ url: '/api/x?y' });
+    expect(context).toBe(opened);
+    expect(context?.target).toEqual({ path: '/api/x', query: '?y' });
   });
 
   it.each(['TRACE', 'CONNECT'])(

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
 import { createProblems } from '../../../../src/http/problem/problem.ts';
+import { inertHeaders } from '../../../../src/http/security-headers.ts';
 
-const problems = createProblems('/auth/login');
+const problems = createProblems({ secure: true, loginUrl: '/auth/login' });
 
 describe('a problem', () => {
   it('says what is wrong, with a code that never changes (RFC 9457)', () => {
@@ -11,7 +12,11 @@ describe('a problem', () => {
       'r1',
     );
     expect(status).toBe(404);
-    expect(headers).toEqual({ 'Content-Type': 'application/problem+json' });
+    expect(headers).toEqual({
+      ...inertHeaders(true),
+      'content-type': 'application/problem+json',
+      'x-request-id': 'r1',
+    });
     expect(JSON.parse(body)).toEqual({
       title: 'Not Found',
       status: 404,
@@ -27,7 +32,7 @@ describe('a problem', () => {
       const { status, headers, body } = problems(new GatewayError(code), 'r1');
       expect(status).toBe(401);
       expect(JSON.parse(body)).toMatchObject({ code, loginUrl: '/auth/login' });
-      expect(Object.keys(headers)).toEqual(['Content-Type']);
+      expect(Object.keys(headers)).not.toContain('www-authenticate');
     },
   );
 
@@ -35,12 +40,12 @@ describe('a problem', () => {
     expect(
       problems(new GatewayError('store_unavailable', { retryAfterSeconds: 2 }), 'r1').headers,
     ).toMatchObject({
-      'Retry-After': '2',
+      'retry-after': '2',
     });
     const refused = new GatewayError('method_not_allowed', { allow: ['GET', 'HEAD'] });
-    expect(problems(refused, 'r1').headers).toMatchObject({ Allow: 'GET, HEAD' });
+    expect(problems(refused, 'r1').headers).toMatchObject({ allow: 'GET, HEAD' });
     expect(problems(new GatewayError('method_not_allowed', { allow: [] }), 'r1').headers).toMatchObject({
-      Allow: '',
+      allow: '',
     });
   });
 

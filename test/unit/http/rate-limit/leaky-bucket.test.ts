@@ -4,7 +4,7 @@ import { createTestClock } from '../../clock.ts';
 
 function openBuckets() {
   const clock = createTestClock();
-  return { clock, buckets: createLeakyBuckets({ sizeMs: 300, portionMs: 100, clock: clock.now }) };
+  return { clock, buckets: createLeakyBuckets({ sizeMs: 300, costMs: 100, clock: clock.now }) };
 }
 
 const pourOften = (buckets: ReturnType<typeof createLeakyBuckets>, times: number) =>

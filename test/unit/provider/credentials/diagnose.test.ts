@@ -22,12 +22,12 @@ const credentials = {
 };
 
 it.each([
-  [{}, 'note: neither', 'note: the end of refresh tokens is not known'],
-  [{ expiresAt: '/end' }, "ok: until /end, by the vendor's own clock", 'note: '],
+  [{}, 'note: neither', 'note: the refresh token expiry is unknown'],
+  [{ expiresAt: '/end' }, "ok: until /end, by the vendor's clock", 'note: '],
   [
     { expiresIn: '/life', expiresAt: '/end', refreshExpiresAt: '/last' },
-    'ok: /life, from our clock',
-    'ok: ends with its refresh token: /last',
+    'ok: /life, by the gateway clock',
+    'ok: ends when its refresh token expires: /last',
   ],
 ])('says of a vendor API what its lifetimes %j mean', (places, lifetime, session) => {
   const found = report({ ...credentials, response: { ...credentials.response, ...places } });

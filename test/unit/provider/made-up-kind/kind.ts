@@ -41,6 +41,7 @@ export const guestbookKind = defineProviderKind({
     revoke: async () => ({ kind: 'revoked' }),
     endSessionUrl: () => undefined,
     state: () => 'up',
+    notReadyReason: () => undefined,
     diagnose: async () => [checkResult('guests', 'ok', `${config.guests.length} in the book`)],
     start: () => undefined,
     close: () => undefined,

@@ -27,18 +27,19 @@ const oauth2 = {
 it('says of a plain OAuth 2.0 server what its configuration means', () => {
   expect(report(oauth2)).toEqual({
     provider:
-      'ok: https://login.example.com answers; the rest is as configured, since it says nothing of itself',
+      'ok: https://login.example.com is reachable; it publishes no metadata, so the rest is as configured',
     endpoints:
       'ok: authorization https://login.example.com/authorize, token https://login.example.com/token, userinfo https://login.example.com/me',
     'sign-in': 'ok: by redirect',
     grants: 'ok: authorization_code, refresh_token, sent as a form',
     client: 'ok: client_secret_basic',
-    PKCE: 'ok: S256, whether the server looks at it or not',
-    subject: 'ok: /sub of what userinfoEndpoint answers',
-    refresh: 'ok: rotation is not announced: a refresh token that an answer brings replaces the one before',
-    revocation: 'note: no endpoint: signing out discards the refresh token here, and there it lives on',
+    PKCE: 'ok: S256, always sent; the server may ignore it',
+    subject: 'ok: /sub of the userinfoEndpoint response',
+    refresh: 'ok: rotation is not announced: a refresh token in a response replaces the previous one',
+    revocation:
+      'note: no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
     logout: 'note: no endpoint: people stay signed in at the provider',
-    callback: 'ok: https://app.example.com/auth/callback, to be registered at the provider',
+    callback: 'ok: https://app.example.com/auth/callback; register it at the provider',
   });
 });
 
@@ -56,8 +57,8 @@ it('says that there is no callback where nobody comes back by one', () => {
   expect(found).toMatchObject({
     'sign-in': 'ok: on another device',
     grants: 'ok: authorization_code, refresh_token, sent as a JSON object',
-    subject: 'ok: /a~1b/c of what userinfoEndpoint answers',
-    revocation: 'ok: signing out revokes the refresh token',
+    subject: 'ok: /a~1b/c of the userinfoEndpoint response',
+    revocation: 'ok: sign-out revokes the refresh token',
   });
   expect(found).not.toHaveProperty('callback');
   expect(found).not.toHaveProperty('PKCE');

@@ -40,16 +40,16 @@ const key = (kind: string) => ({
 describe('what is found at an OpenID provider', () => {
   it('is all well when it has everything that this configuration uses', () => {
     expect(findings()).toEqual({
-      provider: `ok: ${ISSUER}, found by OpenID discovery`,
+      provider: `ok: ${ISSUER}, from OpenID discovery`,
       endpoints: `ok: authorization ${ISSUER}/authorize, token ${ISSUER}/token, keys ${ISSUER}/jwks, revocation ${ISSUER}/revoke, logout ${ISSUER}/logout`,
       grants: 'ok: authorization_code, refresh_token',
-      client: 'ok: client_secret_basic, which the provider takes',
+      client: 'ok: client_secret_basic, which the provider accepts',
       PKCE: 'ok: S256',
       scopes: 'ok: openid, profile, email, offline_access',
-      refresh: expect.stringMatching(/^ok: rotation is not announced by any provider/),
-      revocation: 'ok: signing out revokes the refresh token',
-      logout: `ok: leads to ${ISSUER}/logout, and back to login.postLogoutReturnTo, to be registered there`,
-      callback: `ok: ${CALLBACK}, to be registered at the provider`,
+      refresh: expect.stringMatching(/^ok: providers do not announce rotation/),
+      revocation: 'ok: sign-out revokes the refresh token',
+      logout: `ok: leads to ${ISSUER}/logout, then back to login.postLogoutReturnTo; register that at the provider`,
+      callback: `ok: ${CALLBACK}; register it at the provider`,
     });
   });
 
@@ -57,16 +57,12 @@ describe('what is found at an OpenID provider', () => {
     [
       'grants',
       { grant_types_supported: ['implicit', 'refresh_token'] },
-      'failed: authorization_code not among',
+      'failed: authorization_code not announced',
     ],
     ['grants', { grant_types_supported: ['authorization_code'] }, 'note: refresh_token is not announced'],
     ['grants', { grant_types_supported: undefined }, 'note: none announced'],
-    [
-      'PKCE',
-      { code_challenge_methods_supported: undefined },
-      'note: not announced; S256 is sent all the same',
-    ],
-    ['scopes', { scopes_supported: ['openid', 'email', 'profile'] }, 'note: offline_access not among'],
+    ['PKCE', { code_challenge_methods_supported: undefined }, 'note: not announced; S256 is sent anyway'],
+    ['scopes', { scopes_supported: ['openid', 'email', 'profile'] }, 'note: offline_access not announced'],
     ['scopes', { scopes_supported: undefined }, 'ok: openid, profile'],
     ['revocation', { revocation_endpoint: undefined }, 'note: no endpoint'],
     ['logout', { end_session_endpoint: undefined }, 'note: no endpoint, and no provider.logoutUrl'],
@@ -74,7 +70,7 @@ describe('what is found at an OpenID provider', () => {
     [
       'client',
       { token_endpoint_auth_methods_supported: ['client_secret_post', 'none'] },
-      'failed: provider.clientAuthentication is client_secret_basic, and the provider takes client_secret_post, none',
+      'failed: provider.clientAuthentication is client_secret_basic, but the provider accepts client_secret_post, none',
     ],
   ])('of its %s, with %o: %s', (name, server, expected) => {
     expect(findings(server)[name]).toContain(expected);
@@ -85,8 +81,12 @@ describe('what is found at an OpenID provider', () => {
   });
 
   it.each([
-    ['a key that the provider takes', 'P-256', 'ok: private_key_jwt by ES256, which the provider takes'],
-    ['another key', 'ed25519', 'failed: provider.privateKey signs EdDSA, and the provider takes ES256'],
+    ['a key that the provider takes', 'P-256', 'ok: private_key_jwt with ES256, which the provider accepts'],
+    [
+      'another key',
+      'ed25519',
+      'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
+    ],
   ])('of private_key_jwt with %s', (_what, kind, expected) => {
     expect(findings({}, key(kind))['client']).toBe(expected);
   });
@@ -94,13 +94,13 @@ describe('what is found at an OpenID provider', () => {
   it('of the logout page that is configured, whatever the provider announces', () => {
     const logoutUrl = 'https://pages.example.com/logout?client_id={clientId}&to={returnTo}';
     expect(findings({}, { logoutUrl })['logout']).toBe(
-      'ok: leads to https://pages.example.com, by provider.logoutUrl',
+      'ok: leads to https://pages.example.com, from provider.logoutUrl',
     );
   });
 
   it('of offline_access that is announced and not asked for', () => {
     expect(findings({}, { scopes: ['openid'] })['refresh']).toMatch(
-      /^note: offline_access is announced, and not/,
+      /^note: offline_access is announced but not requested/,
     );
   });
 });

@@ -28,15 +28,15 @@ describe('an OpenID provider', () => {
   it('needs the client secret that both ways of using one need', () => {
     for (const clientAuthentication of ['client_secret_basic', 'client_secret_post']) {
       expect(problems({ clientAuthentication, clientSecret: undefined })).toEqual([
-        `clientSecret: missing or empty; provider.clientAuthentication ${clientAuthentication} needs it`,
+        `clientSecret: missing or empty; provider.clientAuthentication ${clientAuthentication} requires it`,
       ]);
     }
   });
 
   it('needs the key that private_key_jwt signs with, and has no use for a secret besides', () => {
     expect(problems({ clientAuthentication: 'private_key_jwt' })).toEqual([
-      'privateKey: missing or empty; provider.clientAuthentication private_key_jwt needs it',
-      'clientSecret: provider.clientAuthentication private_key_jwt has no use for it; leave it out',
+      'privateKey: missing or empty; provider.clientAuthentication private_key_jwt requires it',
+      'clientSecret: provider.clientAuthentication private_key_jwt does not use it; remove it',
     ]);
   });
 
@@ -44,7 +44,7 @@ describe('an OpenID provider', () => {
     const keys = { privateKey: pem('ed25519'), keyId: 'key-1', assertionAudience: 'issuer' };
     expect(problems(keys)).toEqual(
       Object.keys(keys).map(
-        (key) => `${key}: provider.clientAuthentication client_secret_basic has no use for it; leave it out`,
+        (key) => `${key}: provider.clientAuthentication client_secret_basic does not use it; remove it`,
       ),
     );
   });
@@ -70,7 +70,7 @@ describe('an OpenID provider', () => {
     const authorizationParams = { access_type: 'offline', prompt: 'consent', audience: 'https://api' };
     expect(parse({ authorizationParams }).authorizationParams).toEqual(authorizationParams);
     expect(problems({ authorizationParams: { max_age: 60 } })).toEqual([
-      'authorizationParams.max_age: expected text; put quotes around a number, got a number',
+      'authorizationParams.max_age: expected a string; put quotes around a number, got a number',
     ]);
   });
 
@@ -88,7 +88,7 @@ describe('an OpenID provider', () => {
     'request_uri',
   ])('does not let %s be overridden', (name) => {
     expect(problems({ authorizationParams: { [name]: 'x', prompt: 'login' } })).toEqual([
-      `authorizationParams.${name}: the gateway writes this parameter itself; it cannot be set`,
+      `authorizationParams.${name}: the gateway sets this parameter itself; it cannot be overridden`,
     ]);
   });
 

@@ -34,7 +34,7 @@ describe('what a provider says of itself', () => {
     ['another scheme', 'http://login.example.com'],
     ['nothing', undefined],
   ])('is refused when its issuer has %s (C1)', (_what, other) => {
-    expect(() => check({ issuer: other })).toThrow(/calls itself/);
+    expect(() => check({ issuer: other })).toThrow(/the provider publishes/);
   });
 
   it.each([

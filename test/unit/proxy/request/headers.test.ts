@@ -85,6 +85,27 @@ describe('what the upstream sees of a request', () => {
     'X-Envoy-External-Address',
     'X-Forwarded',
     'X-Original-Forwarded-For',
+    'Client-IP',
+    'WL-Proxy-Client-IP',
+    'Fly-Client-IP',
+    'Remote-User',
+    'Remote-Groups',
+    'Remote-Email',
+    'Remote-Name',
+    'X-Authentik-Username',
+    'X-Consumer-Username',
+    'X-Userinfo',
+    'X-Username',
+    'X-Auth-User',
+    'X-Jwt-Assertion',
+    'X-ID-Token',
+    'X-Access-Token',
+    'OIDC-Claim-Sub',
+    'Tailscale-User-Login',
+    'X-ARR-ClientCert',
+    'X-Amzn-Mtls-Clientcert',
+    'X-Tls-Client-Cert',
+    'X-Middleware-Subrequest',
     'X-Remote-Addr',
     'X-Authenticated-User',
     'X-Amzn-Oidc-Identity',
@@ -179,6 +200,36 @@ describe('what the upstream sees of a request', () => {
       'x-request-id',
       'x-set',
     ]);
+  });
+});
+
+describe('requestHeaders.allow', () => {
+  it('lets only the named fields pass, besides the usual content fields and those of the gateway', () => {
+    const headers = sent(
+      [
+        ['X-Allowed', '1'],
+        ['X-Other', '2'],
+        ['Accept', '*/*'],
+        ['Accept-Language', 'en'],
+        ['Content-Type', 'text/plain'],
+        ['If-None-Match', '"a"'],
+        ['Range', 'bytes=0-1'],
+        ['Referer', 'https://app.example.com/'],
+        ['X-Forwarded-User', 'root'],
+      ],
+      { requestHeaders: { allow: ['x-allowed', 'X-Forwarded-User'] } },
+    ).join('\n');
+    for (const passed of [
+      'X-Allowed',
+      'Accept',
+      'Accept-Language',
+      'Content-Type',
+      'If-None-Match',
+      'Range',
+      'X-Request-Id',
+    ])
+      expect(headers).toContain(passed);
+    for (const dropped of ['X-Other', 'Referer', 'X-Forwarded-User']) expect(headers).not.toContain(dropped);
   });
 });
 

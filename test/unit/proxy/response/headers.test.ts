@@ -24,6 +24,8 @@ describe('what the browser sees of an answer', () => {
       'nosniff',
       'content-security-policy',
       inert,
+      'cross-origin-resource-policy',
+      'same-origin',
     ]);
   });
 
@@ -47,6 +49,14 @@ describe('what the browser sees of an answer', () => {
   it.each([
     'set-cookie2',
     'clear-site-data',
+    'x-accel-buffering',
+    'x-accel-redirect',
+    'x-litespeed-location',
+    'x-reproxy-url',
+    'x-sendfile',
+    'x-lighttpd-send-file',
+    'reporting-endpoints',
+    'speculation-rules',
     'service-worker-allowed',
     'access-control-allow-origin',
     'access-control-allow-credentials',

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createSessionBoundResponses } from '../../../../src/proxy/response/session-bound.ts';
 import type { SessionRecord } from '../../../../src/sessions/session.ts';
 import type { EndWatcher } from '../../../../src/sessions/end-watcher.ts';
-import { sampleStored } from '../../sessions/sample.ts';
+import { sampleRecord } from '../../sessions/sample.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -22,7 +22,7 @@ function openLongAnswers() {
     const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>();
     const destroy = vi.fn();
     const response = { destroy } as unknown as ServerResponse;
-    const over = answers.follow(promise, response, sampleStored(Date.now(), { key }));
+    const over = answers.follow(promise, response, sampleRecord(Date.now(), { key }));
     over.catch(() => undefined);
     return { end, fail, over, destroy };
   };

@@ -22,11 +22,11 @@ describe('a place on a connection', () => {
   it('is had at once while there are some, and then in the order of coming', () => {
     const { places, came, all } = openPlaces(4);
     expect(all.map(({ isIn }) => isIn)).toEqual([true, true, false, false]);
-    places.leave();
-    places.leave();
+    places.release();
+    places.release();
     vi.runAllTimers();
     expect(came).toEqual([2, 3]);
-    places.leave();
+    places.release();
     expect(places.take(vi.fn(), vi.fn())).toBe(true);
     expect(places.take(vi.fn(), vi.fn())).toBe(false);
   });
@@ -41,7 +41,7 @@ describe('a place on a connection', () => {
     expect(came).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(came).toEqual(['2 upstream_timeout']);
-    places.leave();
+    places.release();
     vi.runAllTimers();
     expect(came).toEqual(['2 upstream_timeout', 'late']);
   });
@@ -50,7 +50,7 @@ describe('a place on a connection', () => {
     const { places, came, all } = openPlaces(4);
     places.forgo(all[2]?.go ?? vi.fn());
     expect(vi.getTimerCount()).toBe(1);
-    places.leave();
+    places.release();
     vi.runAllTimers();
     expect(came).toEqual([3]);
   });

@@ -17,7 +17,7 @@ const refused: RevocationOutcome = { kind: 'refused', cause: new Error('unsuppor
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Revocations at a provider that does what it is told to. */
+/** Revocations at a provider with a configurable outcome. */
 function openRevocations(durable?: RevocationOutbox) {
   const asked: { token: string; atMs: number }[] = [];
   const state: { outcome: RevocationOutcome | Promise<RevocationOutcome> } = { outcome: { kind: 'revoked' } };
@@ -54,7 +54,7 @@ describe('a revocation', () => {
       const before = ages[at] ?? 0;
       const pauseMs = Math.min(600_000, before);
       expect(age - before).toBeGreaterThanOrEqual(pauseMs * 0.75);
-      // What is due waits for the next look at most.
+      // A due token waits for the next poll at most.
       expect(age - before).toBeLessThanOrEqual(pauseMs + 2_500);
     }
     expect(asked.length).toBeGreaterThan(12);
@@ -120,20 +120,20 @@ describe('many revocations', () => {
 });
 
 describe('a durable outbox', () => {
-  /** An outbox that outlives the process, which a test can take away. */
+  /** A durable outbox that a test can make unavailable. */
   const openDurable = () => {
     const local = createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now });
-    const state = { isAway: false };
+    const state = { isUnavailable: false };
     const asked: string[] = [];
-    const orFail = <Result>(what: string, result: () => Promise<Result>) => {
+    const recordOrFail = <Result>(what: string, result: () => Promise<Result>) => {
       asked.push(what);
-      return state.isAway ? Promise.reject(new Error('store_unavailable')) : result();
+      return state.isUnavailable ? Promise.reject(new Error('store_unavailable')) : result();
     };
     const durable: RevocationOutbox = {
-      keep: (token) => orFail('keep', () => local.keep(token)),
-      take: (count) => orFail('take', () => local.take(count)),
+      add: (token) => recordOrFail('add', () => local.add(token)),
+      claim: (count) => recordOrFail('claim', () => local.claim(count)),
     };
-    return { durable, state, asked, left: () => local.takeAll().map(({ refreshToken }) => refreshToken) };
+    return { durable, state, asked, left: () => local.claimAll().map(({ refreshToken }) => refreshToken) };
   };
 
   it('has a token before the provider is asked, and until it is through (standards: D8)', async () => {
@@ -151,7 +151,7 @@ describe('a durable outbox', () => {
 
   it('gives what another process left to this one, once its lease is over (standards: D8)', async () => {
     const { durable, left } = openDurable();
-    await durable.keep('rt');
+    await durable.add('rt');
     const { tokens } = openRevocations(durable);
     await vi.advanceTimersByTimeAsync(LEASE_MS - 3_000);
     expect(tokens()).toEqual([]);
@@ -163,7 +163,7 @@ describe('a durable outbox', () => {
   it('that is away costs no token: it is kept in the process meanwhile', async () => {
     const { durable, state: store } = openDurable();
     const { revocations, tokens, state } = openRevocations(durable);
-    store.isAway = true;
+    store.isUnavailable = true;
     state.outcome = failed();
     await revocations.revoke('rt');
     expect(tokens()).toEqual(['rt']);

@@ -2,24 +2,24 @@ import { describe, expect, it } from 'vitest';
 import { createEnvelopes } from '../../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
 import { createRecordCodec } from '../../../../src/sessions/store/record.ts';
-import type { Session } from '../../../../src/sessions/session.ts';
-import { sampleSession } from '../sample.ts';
+import type { SessionData } from '../../../../src/sessions/session.ts';
+import { sampleData } from '../sample.ts';
 
 const envelopes = createEnvelopes(createKeyRing(['a-session-secret-of-32-characters']));
 const codec = createRecordCodec(envelopes);
-const session = sampleSession(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
+const data = sampleData(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
 
 describe('a session record', () => {
   it('is the session again, under the key it was written for', () => {
-    expect(codec.decode(codec.encode(session, 'k1'), 'k1')).toEqual(session);
+    expect(codec.decode(codec.encode(data, 'k1'), 'k1')).toEqual(data);
   });
 
   it('is nothing under another key (E5)', () => {
-    expect(codec.decode(codec.encode(session, 'k1'), 'k2')).toBeUndefined();
+    expect(codec.decode(codec.encode(data, 'k1'), 'k2')).toBeUndefined();
   });
 
   it('shows no token and nobody (E5)', () => {
-    const text = codec.encode(session, 'k1').toString('latin1');
+    const text = codec.encode(data, 'k1').toString('latin1');
     for (const secret of ['at-1', 'rt-1', 'id-1', 'ada', 'login.example.com'])
       expect(text).not.toContain(secret);
   });
@@ -29,15 +29,15 @@ describe('a session record', () => {
     'null',
     '[]',
     '1',
-    JSON.stringify({ ...session, tokens: {} }),
-    JSON.stringify({ ...session, subject: 1 }),
+    JSON.stringify({ ...data, tokens: {} }),
+    JSON.stringify({ ...data, subject: 1 }),
   ])('is nothing when what was sealed is %.60o', (text) => {
     expect(codec.decode(envelopes.seal(text, 'k1'), 'k1')).toBeUndefined();
   });
 
   it('of a newer version is read as far as this one understands it', () => {
-    const newer = envelopes.seal(JSON.stringify({ ...session, later: true }), 'k1');
-    expect(codec.decode(newer, 'k1')).toEqual(session);
+    const newer = envelopes.seal(JSON.stringify({ ...data, later: true }), 'k1');
+    expect(codec.decode(newer, 'k1')).toEqual(data);
   });
 });
 
@@ -45,9 +45,9 @@ describe('the claims of a session record', () => {
   const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const idTokenOf = (claims: unknown) =>
     `${base64({ alg: 'RS256' })}.${base64(claims)}.${base64('signature')}`;
-  const sizeOf = (value: Session) => codec.encode(value, 'k1').length;
+  const sizeOf = (value: SessionData) => codec.encode(value, 'k1').length;
   const claims = { sub: 'ada', name: 'Ada Ünïcode', roles: ['reader', { nested: 1 }], text: 'x'.repeat(300) };
-  const withIdToken = (idToken: string) => ({ ...session, claims, tokens: { ...session.tokens, idToken } });
+  const withIdToken = (idToken: string) => ({ ...data, claims, tokens: { ...data.tokens, idToken } });
 
   it('are kept once, where they are those of the ID token to the letter', () => {
     const same = withIdToken(idTokenOf(claims));
@@ -65,7 +65,7 @@ describe('the claims of a session record', () => {
   });
 
   it('are nobody without claims and without an ID token', () => {
-    const { claims: _claims, ...rest } = session;
+    const { claims: _claims, ...rest } = data;
     expect(codec.decode(envelopes.seal(JSON.stringify(rest), 'k1'), 'k1')).toBeUndefined();
   });
 });

@@ -1,0 +1,49 @@
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import { serveWorker } from '../worker-process.ts';
+
+/** The lengths of the latest tokens, in bytes. */
+export type TokenSizes = { access: number; id: number };
+
+/** The OAuth client that all gateways of the benchmark share. */
+export type ProviderClient = { issuer: string; clientId: string; clientSecret: string };
+
+export type ProviderShape = {
+  ready: ProviderClient;
+  commands: {
+    /** Registers the redirect URI of a gateway. */
+    register(baseUrl: string): void;
+    /** Sets the lifetime of access tokens issued from now on, in seconds. */
+    setLifetime(seconds: number): void;
+    /** How long the token endpoint takes, in milliseconds. */
+    setTokenDelay(ms: number): void;
+    /** The number of refresh requests so far. */
+    refreshes(): number;
+    tokenSizes(): TokenSizes;
+    /** The number of revoked token families, such as after the reuse of a refresh token. */
+    deadFamilies(): number;
+  };
+};
+
+const sizes: TokenSizes = { access: 0, id: 0 };
+
+const provider = await startFakeProvider({
+  accessTokenLifetime: 3600,
+  // Pads the access token to 1.1 kB, the size of the ID token.
+  audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),
+  patchTokenResponse: (response) => {
+    sizes.access = String(response['access_token']).length;
+    sizes.id = String(response['id_token']).length;
+    return response;
+  },
+});
+const { issuer, client } = provider;
+const ready: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
+
+serveWorker(ready, {
+  register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
+  setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
+  setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),
+  tokenSizes: () => sizes,
+  refreshes: () => provider.tokenCalls({ grant: 'refresh_token' }),
+  deadFamilies: () => provider.families.filter(({ alive }) => !alive).length,
+} satisfies ProviderShape['commands']);

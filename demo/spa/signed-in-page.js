@@ -1,0 +1,160 @@
+import { hasFailed } from './calls.js';
+import { showHoldings } from './holdings.js';
+import { openLive } from './live.js';
+import { at, chip, element, mark, notify, onClick } from './page.js';
+import { signInAgain } from './sign-in.js';
+import { createStream } from './stream.js';
+import { createTimeline } from './timeline.js';
+import { createTokens } from './tokens.js';
+
+/** Opens the page of someone who is signed in. */
+export function openSignedInPage(session, gateway, calls) {
+  const tokens = createTokens({ lifetime: 30, renewedWithin: 8, colours: 6 });
+  const stream = createStream(() => calls.call('/api/time'), 200);
+  const timeline = createTimeline(at('timeline'), { tokens, isMoving: stream.isRunning, failed: hasFailed });
+  let leaving = false;
+
+  at('desk').hidden = false;
+  showAccount(session);
+  showHoldings(session);
+  count(calls);
+
+  calls.onCall((call) => {
+    tokens.see(call);
+    timeline.add(call);
+    at('tokens').textContent = tokens.all().length;
+    showToken(tokens);
+  });
+  tokens.onRenewal(showRenewal);
+  setInterval(() => showToken(tokens), 250);
+
+  function toggleStream(running) {
+    if (running) stream.start();
+    else stream.stop();
+    at('stream').textContent = running ? 'Stop the calls' : 'Start the calls';
+    timeline.wake();
+  }
+
+  function endDesk() {
+    if (leaving) return;
+    toggleStream(false);
+    at('desk').inert = true;
+    at('account').hidden = true;
+    notify('Your session has ended.', 'Sign in', () => signInAgain(gateway));
+  }
+
+  async function signOut() {
+    leaving = true;
+    toggleStream(false);
+    try {
+      await gateway.logout();
+    } catch (error) {
+      leaving = false;
+      throw error;
+    }
+  }
+
+  async function rejectToken() {
+    const { status, body } = await calls.call('/api/reject-current-token', { method: 'POST' });
+    if (status !== 200) return;
+    tokens.reject(body.rejected);
+    timeline.markRejection(performance.now());
+    const next = await callAndShow(calls, 'GET', '/api/me');
+    if (next.status === 200 && next.token.fingerprint !== body.rejected) {
+      at('answer-line').append(element('span', 'note', 'refreshed early'));
+    }
+  }
+
+  openLive({
+    onTick: ({ tick, openedBy }) => showLive('open', `open, tick ${tick}, opened with ${openedBy}`),
+    async onClose(code) {
+      showLive('closed', `closed (${code})`);
+      try {
+        if (!(await gateway.session()).authenticated) endDesk();
+      } catch {
+        if (leaving) return;
+        toggleStream(false);
+        notify('The gateway cannot be reached.', 'Reload', () => location.reload());
+      }
+    },
+  });
+  gateway.onSessionEnded(endDesk);
+
+  onClick(at('stream'), () => toggleStream(!stream.isRunning()));
+  onClick(at('reject'), rejectToken);
+  onClick(at('sign-out'), signOut);
+  onClick(at('ask'), async () => showHoldings(await gateway.session()));
+  at('note').addEventListener('submit', (event) => {
+    event.preventDefault();
+    void addNote(calls, event.target);
+  });
+  for (const button of document.querySelectorAll('[data-path]')) {
+    onClick(button, () => callAndShow(calls, 'GET', button.dataset.path));
+  }
+  void callAndShow(calls, 'GET', '/api/me');
+}
+
+async function addNote(calls, form) {
+  const note = { text: new FormData(form).get('text') };
+  const headers = { 'Content-Type': 'application/json' };
+  const { status } = await callAndShow(calls, 'POST', '/api/items', { headers, body: JSON.stringify(note) });
+  if (status === 201) form.reset();
+}
+
+async function callAndShow(calls, method, path, init) {
+  const call = await calls.call(path, { method, ...init });
+  const { token: _, ...body } = call.body;
+  at('answer-line').replaceChildren(mark(call.status), ` ${method} ${path} in ${Math.round(call.took)} ms`);
+  at('answer').hidden = false;
+  at('answer').textContent = JSON.stringify(body, null, 2);
+  return call;
+}
+
+function count(calls) {
+  let made = 0;
+  let failed = 0;
+  calls.onCall((call) => {
+    made += 1;
+    if (hasFailed(call)) failed += 1;
+    at('calls').textContent = made.toLocaleString();
+    at('failed').textContent = failed.toLocaleString();
+    at('failed').classList.toggle('bad', failed > 0);
+  });
+}
+
+function showAccount({ subject, claims }) {
+  const name = claims.name ?? subject;
+  const words = name.split(/\s+/).slice(0, 2);
+  at('account').hidden = false;
+  at('name').textContent = name;
+  at('initials').textContent = words.map((word) => [...word][0]).join('');
+}
+
+function showToken(tokens) {
+  const token = tokens.current();
+  if (!token) return;
+  const left = tokens.secondsLeft(token);
+  at('current').replaceChildren(chip(token));
+  at('life').value = left;
+  at('seconds-left').textContent = left > 0 ? `${Math.ceil(left)} s left` : 'expired';
+}
+
+function showRenewal({ before, after, left, early }) {
+  const seconds = Math.round(left);
+  const how = early
+    ? `: the API rejected that token with ${seconds} seconds left. The call succeeded.`
+    : left > 0
+      ? `, ${seconds} seconds before it expired.`
+      : ', which had expired between calls.';
+  const event = document.createElement('li');
+  const took = early ? ' early replaced ' : ' replaced ';
+  event.append(element('time', '', new Date().toLocaleTimeString()), chip(after), took, chip(before), how);
+  at('events').querySelector('.hint')?.remove();
+  at('events').prepend(event);
+  while (at('events').children.length > 4) at('events').lastChild.remove();
+}
+
+function showLive(state, text) {
+  at('live').dataset.state = state;
+  at('live').textContent = text;
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+
+type Headers = Pick<IncomingMessage, 'headers'>;
+
+/**
+ * Whether a person waits for the response in the address bar, by fetch metadata or, without it, by `Accept`. In Firefox, a
+ * navigation that the app's service worker passes on comes in mode `same-origin` with destination `empty`.
+ */
+export function isNavigation({ headers }: Headers): boolean {
+  const acceptsHtml = headers.accept?.includes('text/html') === true;
+  const mode = headers['sec-fetch-mode'];
+  if (mode === undefined) return acceptsHtml;
+  if (mode === 'navigate') return true;
+  return mode === 'same-origin' && headers['sec-fetch-dest'] === 'empty' && acceptsHtml;
+}
+
+const framing: ReadonlySet<unknown> = new Set(['iframe', 'frame', 'fencedframe', 'embed', 'object']);
+
+/** Whether the response would be shown in a frame of some page. */
+export function isFramed({ headers }: Headers): boolean {
+  return framing.has(headers['sec-fetch-dest']);
+}
+
+/** Whether the browser only prepares for a navigation that may never come. */
+export function isPrefetch({ headers }: Headers): boolean {
+  return /\bpre(?:fetch|render)\b/i.test(
+    `${String(headers['sec-purpose'] ?? '')} ${String(headers['purpose'] ?? '')}`,
+  );
+}

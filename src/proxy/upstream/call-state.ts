@@ -1,0 +1,48 @@
+/**
+ * The states of one call to an upstream:
+ *
+ * ```text
+ * queued ──▶ sent ──▶ started ──▶ held ──▶ passing ──▶ over
+ *              │         │          └────▶ discarding ──▶ over
+ *              │         └───────────────▶ passing
+ *              └─ from every state: over
+ * ```
+ *
+ * - `queued`: waits for a connection slot;
+ * - `sent`: handed to the upstream's connection;
+ * - `started`: the first byte of a response has arrived;
+ * - `held`: the response head is whole, and not yet decided on;
+ * - `passing`: the browser gets the response;
+ * - `discarding`: the response is read and thrown away, since the request is sent again;
+ * - `over`: whoever called knows the result. The connection may still be busy.
+ */
+export type CallState = 'queued' | 'sent' | 'started' | 'held' | 'passing' | 'discarding' | 'over';
+
+const successors: Readonly<Record<CallState, readonly CallState[]>> = {
+  queued: ['sent', 'over'],
+  sent: ['started', 'over'],
+  started: ['held', 'passing', 'over'],
+  held: ['passing', 'discarding', 'over'],
+  passing: ['over'],
+  discarding: ['over'],
+  over: [],
+};
+
+/** The state of a call, which moves forward only. */
+export type CallStates = {
+  current(): CallState;
+  /** Moves on. False, and nothing changes, when the state does not lead there. */
+  move(to: CallState): boolean;
+};
+
+export function createCallStates(): CallStates {
+  let state: CallState = 'queued';
+  return {
+    current: () => state,
+    move(to) {
+      if (!successors[state].includes(to)) return false;
+      state = to;
+      return true;
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/*
+ * Durations that must stay in proportion to each other, in milliseconds. test/unit/timing.test.ts checks the proportions.
+ */
+
+/** The time-out of one Redis operation and of the first connection. A time-out counts as an outage. */
+export const REDIS_COMMAND_TIMEOUT_MS = 2_000;
+
+/** How long an operation waits for a lost connection to come back; most reconnect at once. */
+export const RECONNECT_GRACE_MS = 250;
+
+/** The back-off between attempts to reconnect to Redis. */
+export const REDIS_RECONNECT = { firstMs: 50, longestMs: 1_000 } as const;
+
+/** The back-off between attempts to write new tokens after a failed write to the store. */
+export const PENDING_WRITE_RETRY = { firstMs: 50, longestMs: 1_000 } as const;
+
+/** The longest time to connect and write once Redis is back and the back-offs are over. */
+const CONNECT_AND_WRITE_MS = 500;
+
+/**
+ * How long after a Redis outage no process reads a session under a new lock: a process that holds new tokens may need this
+ * long to reconnect and write them.
+ */
+export const OUTAGE_GRACE_MS =
+  REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs + CONNECT_AND_WRITE_MS;
+
+/** How long a login attempt lasts: the user may take this long at the provider. */
+export const LOGIN_LIFETIME_MS = 600_000;
+
+/**
+ * How long a back-channel logout or an administrator's request refuses the owner's sign-ins that started before it. Longer
+ * than an attempt lasts, with a margin for its token request and for the clocks of the replicas.
+ */
+export const SIGN_IN_REFUSAL_MS = LOGIN_LIFETIME_MS * 1.5;
+
+/** How long a readiness check waits for the store. Probes usually wait one second in all. */
+export const READINESS_CHECK_TIMEOUT_MS = 500;
+
+/** How long the supervisor waits for the snapshot of one worker, which includes its readiness check. */
+export const WORKER_SNAPSHOT_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.2;
+
+/** How long a worker waits for the supervisor to collect the snapshots of its peers. */
+export const PEER_SNAPSHOTS_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.6;
+
+/** How often the holder of a lock renews it. */
+export function lockRenewalIntervalMs(lockTtlMs: number): number {
+  return lockTtlMs / 3;
+}
+
+/** After an outage longer than this, a lock may have expired while its holder still needs it, so the grace applies. */
+export function outageThatNeedsGraceMs(lockTtlMs: number): number {
+  return lockTtlMs / 2;
+}
+
+/**
+ * `lockWaitMs` is how long a refresh waits for the lock of its session. A killed holder blocks it for `lockTtl`, a live one
+ * for a token endpoint call. `waitMs` is how long a request waits, whatever the refresh itself waits for.
+ */
+export function refreshWaits(refresh: { readonly lockTtl: number; readonly timeout: number }): {
+  lockWaitMs: number;
+  waitMs: number;
+} {
+  return { lockWaitMs: refresh.lockTtl + refresh.timeout, waitMs: refresh.timeout };
+}
+
+/** How long a process owns a revocation: longer than one attempt, which includes discovery and the call itself. */
+export function revocationLeaseMs(refresh: { readonly timeout: number }): number {
+  return refresh.timeout * 3;
+}

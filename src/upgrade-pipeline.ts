@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { GatewayError } from './errors.ts';
+import type { AccessLog } from './http/access-log.ts';
+import type { Guard } from './http/inbound/guard.ts';
+import type { RequestContext } from './http/inbound/request-context.ts';
+import { logProblem } from './http/problem/middleware.ts';
+import type { Problems } from './http/problem/problem.ts';
+import type { Logger } from './observability/log.ts';
+import { respondOnSocket } from './proxy/websocket/refusal.ts';
+
+/**
+ * Handles the upgrades it is responsible for: gives false for any other. Throws the error that the browser reads in place of
+ * a 101. It logs what the upstream responds; the pipeline logs what the gateway refuses.
+ */
+export type UpgradeStep = (
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  context: RequestContext,
+) => Promise<boolean>;
+
+/** The pieces of the pipeline, in the order in which an upgrade meets them. */
+export type UpgradePipeline = {
+  guard: Guard;
+  /** Route, origin, session and token, limits, the handshake with the upstream, and the relay. */
+  api: UpgradeStep;
+  /** The hot-reload socket of the app's development server. */
+  spa: UpgradeStep;
+  problems: Problems;
+  accessLog: AccessLog;
+  log: Logger;
+};
+
+/** Takes the `upgrade` events of a server. */
+type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+
+/** A socket error is followed by `close`; a closure here would keep the request in memory as long as the socket. */
+const ignore = () => undefined;
+
+/** The way of an upgrade through the gateway, on one screen. */
+export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListener {
+  const { guard, api, spa, problems, accessLog, log } = pipeline;
+
+  const handle: UpgradeStep = async (request, socket, head, context) => {
+    guard.check(request, context);
+    return (
+      (await api(request, socket, head, context)) || (await spa(request, socket, head, context)) || notFound()
+    );
+  };
+
+  const refuse = (request: IncomingMessage, socket: Socket, context: RequestContext, error: unknown) => {
+    // The browser has left: there is nobody to tell, and nothing is wrong.
+    if (socket.destroyed) return;
+    logProblem(log, error, context.requestId);
+    const problem = problems(error, context.requestId);
+    accessLog(request.method, problem.status, context);
+    respondOnSocket(socket, problem);
+  };
+
+  return function upgrade(request, socket, head) {
+    const context = guard.open(request);
+    socket.on('error', ignore);
+    // SECURITY: the response to an earlier request on this connection would be written into the WebSocket.
+    if (guard.isAwaitingResponse(socket)) {
+      accessLog(request.method, 400, context);
+      return void socket.destroy();
+    }
+    handle(request, socket, head, context).catch((error: unknown) => refuse(request, socket, context, error));
+  };
+}
+
+function notFound(): never {
+  throw new GatewayError('not_found', { detail: 'This path does not accept WebSockets.' });
+}

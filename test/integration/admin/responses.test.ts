@@ -1,0 +1,76 @@
+import { createServer } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAdmin } from '../../../src/admin/admin.ts';
+import { createProblems } from '../../../src/http/problem/problem.ts';
+import type { Logger } from '../../../src/observability/log.ts';
+import { createLogger } from '../../../src/observability/log.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
+
+const TOKEN = 'canary-admin-token.of_the~tests';
+const lines: Record<string, unknown>[] = [];
+let listener: LoopbackServer;
+
+beforeAll(async () => {
+  const log: Logger = createLogger(
+    { level: 'debug', format: 'json' },
+    { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  const admin = createAdmin({
+    snapshots: async () => [],
+    guarded: {
+      '/broken': {
+        GET: () => {
+          throw new TypeError('a bug of the gateway');
+        },
+      },
+    },
+    token: TOKEN,
+    problems: createProblems({ secure: false, loginUrl: undefined }),
+    clock: Date.now,
+    log,
+  });
+  listener = await listenOnLoopback(createServer(admin));
+});
+
+afterAll(() => listener?.stop());
+
+const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${listener.port}${path}`, init);
+const withToken = { headers: { authorization: `Bearer ${TOKEN}` } };
+
+describe('the admin listener', () => {
+  it('logs an unexpected error with its request id, and responds with a problem that says nothing of it', async () => {
+    const response = await ask('/broken', withToken);
+    expect(response.status).toBe(500);
+    expect(await response.json()).toMatchObject({ code: 'internal_error' });
+    const requestId = response.headers.get('x-request-id');
+    expect(lines).toContainEqual(
+      expect.objectContaining({ requestId, msg: 'unexpected error', err: expect.anything() }),
+    );
+  });
+
+  it.each([
+    ['a page that does not exist', '/none', {}, 404, 'not_found'],
+    ['a guarded page without the token', '/broken', {}, 401, 'admin_token_required'],
+    ['a method that a page does not take', '/livez', { method: 'POST' }, 405, 'method_not_allowed'],
+  ])('responds to %s as the public listener does: a problem, inert, in no cache', async (...row) => {
+    const [, path, init, status, code] = row;
+    const response = await ask(path, init);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ status, code });
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'application/problem+json',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+  });
+
+  it('logs every request to a guarded page', async () => {
+    lines.length = 0;
+    const response = await ask('/broken', withToken);
+    await response.text();
+    await expect
+      .poll(() => lines)
+      .toContainEqual(expect.objectContaining({ msg: 'admin request', path: '/broken', status: 500 }));
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { createBoundedMap } from '../../../src/concurrency/bounded-map.ts';
+
+function openMap(options: { maxEntries?: number; lifeMs?: number } = {}) {
+  const { maxEntries = 3, lifeMs = Infinity } = options;
+  const clock = { nowMs: 0 };
+  const map = createBoundedMap<string, number>({
+    maxEntries,
+    isExpired: (setAtMs) => clock.nowMs - setAtMs >= lifeMs,
+  });
+  return { map, clock };
+}
+
+describe('a bounded map', () => {
+  it('returns what was set, until it is deleted or all is cleared', () => {
+    const { map } = openMap();
+    map.set('a', 1);
+    map.set('b', 2);
+    expect([map.get('a'), map.has('b'), map.get('c'), map.has('c')]).toEqual([1, true, undefined, false]);
+    map.delete('a');
+    map.delete('c');
+    expect([map.get('a'), map.get('b')]).toEqual([undefined, 2]);
+    map.clear();
+    expect(map.has('b')).toBe(false);
+  });
+
+  it('drops the oldest entry for one more than its maximum', () => {
+    const { map } = openMap();
+    for (const key of ['a', 'b', 'c', 'd']) map.set(key, 0);
+    expect([...map.keys()]).toEqual(['b', 'c', 'd']);
+  });
+
+  it('takes an entry that is set again for the newest', () => {
+    const { map } = openMap();
+    for (const key of ['a', 'b', 'c', 'a', 'd']) map.set(key, 0);
+    expect([...map.keys()]).toEqual(['c', 'a', 'd']);
+  });
+
+  it('does not make an entry newer that is only read', () => {
+    const { map } = openMap();
+    for (const key of ['a', 'b', 'c']) map.set(key, 0);
+    map.get('a');
+    map.set('d', 0);
+    expect(map.has('a')).toBe(false);
+  });
+
+  it('keeps nothing when its maximum is none', () => {
+    const { map } = openMap({ maxEntries: 0 });
+    map.set('a', 1);
+    expect(map.has('a')).toBe(false);
+  });
+});
+
+describe('a bounded map whose entries expire', () => {
+  it('returns no expired entry', () => {
+    const { map, clock } = openMap({ lifeMs: 10 });
+    map.set('a', clock.nowMs);
+    clock.nowMs = 9;
+    expect(map.get('a')).toBe(0);
+    clock.nowMs = 10;
+    expect([map.get('a'), map.has('a')]).toEqual([undefined, false]);
+  });
+
+  it('removes expired entries when the next one is set', () => {
+    const { map, clock } = openMap({ maxEntries: 100, lifeMs: 10 });
+    for (const key of ['a', 'b', 'c']) map.set(key, clock.nowMs);
+    clock.nowMs = 5;
+    map.set('d', clock.nowMs);
+    clock.nowMs = 12;
+    map.set('e', clock.nowMs);
+    expect([...map.keys()]).toEqual(['d', 'e']);
+  });
+});

@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { GatewayError } from '../../../../src/errors.ts';
+import { logProblem } from '../../../../src/http/problem/middleware.ts';
+import { collectLog } from '../../log-lines.ts';
+
+it('logs which throttle was the reason for a 503', () => {
+  const { log, lines } = collectLog();
+  logProblem(log, new GatewayError('provider_unavailable', { throttle: 'circuit_breaker' }), 'r1');
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    level: 'warn',
+    requestId: 'r1',
+    code: 'provider_unavailable',
+    throttle: 'circuit_breaker',
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { createCallStates, type CallState } from '../../../../src/proxy/upstream/call-state.ts';
+
+/** The states of a call after it was moved through these; false entries are moves that were refused. */
+function movedThrough(...states: CallState[]): boolean[] {
+  const call = createCallStates();
+  return states.map((state) => call.move(state));
+}
+
+describe('the states of a call', () => {
+  it.each([
+    [['sent', 'started', 'passing', 'over']],
+    [['sent', 'started', 'held', 'passing', 'over']],
+    [['sent', 'started', 'held', 'discarding', 'over']],
+    [['over']],
+    [['sent', 'over']],
+  ] as const)('lead through %j', (states) => {
+    expect(movedThrough(...states)).toEqual(states.map(() => true));
+  });
+
+  it('end once: a call that is over fails and passes no more', () => {
+    const call = createCallStates();
+    expect(call.move('over')).toBe(true);
+    for (const state of ['sent', 'held', 'passing', 'discarding', 'over'] as const)
+      expect(call.move(state)).toBe(false);
+    expect(call.current()).toBe('over');
+  });
+
+  it('never lead back, nor from a discarded response to the browser', () => {
+    expect(movedThrough('sent', 'started', 'held', 'discarding', 'passing')).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(movedThrough('sent', 'queued')).toEqual([true, false]);
+  });
+});

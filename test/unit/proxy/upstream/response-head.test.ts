@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { readResponseHead } from '../../../../src/proxy/upstream/response-head.ts';
+
+type Headers = Parameters<typeof readResponseHead>[1];
+/** As undici gives them: a repeated field is a list, whatever Node's type says of it. */
+const read = (status: number, headers: Record<string, string | string[]>) =>
+  readResponseHead(status, headers as Headers);
+
+describe('the head of an upstream response', () => {
+  it('is passed on as it is when nothing is repeated', () => {
+    const headers = { 'content-type': 'text/plain', 'set-cookie': ['a=1', 'b=2'], vary: ['a', 'b'] };
+    expect(read(200, headers)).toEqual({ status: 200, headers });
+  });
+
+  it('has one value of a field that cannot be a list: the first', () => {
+    const headers = { 'content-type': ['text/html', 'text/plain'], 'retry-after': ['1', '2'] };
+    expect(read(503, headers)).toEqual({
+      status: 503,
+      headers: { 'content-type': 'text/html', 'retry-after': '1' },
+    });
+  });
+
+  it.each<[string, number, Record<string, string | string[]>]>([
+    ['a status below 100', 99, {}],
+    ['two Locations', 302, { location: ['/a', '/b'] }],
+    ['the same Location twice', 302, { location: ['/a', '/a'] }],
+    ['a transfer coding besides chunked', 200, { 'transfer-encoding': 'gzip, chunked' }],
+    ['two transfer codings', 200, { 'transfer-encoding': ['gzip', 'chunked'] }],
+    ['a 204 with a length', 204, { 'content-length': '5' }],
+  ])('is upstream_invalid_response with %s', (_what, status, headers) => {
+    expect(() => read(status, headers)).toThrow(
+      expect.objectContaining({ code: 'upstream_invalid_response' }),
+    );
+  });
+
+  it('may be a 204 with a length of 0, which some servers send', () => {
+    expect(read(204, { 'content-length': '0' }).status).toBe(204);
+  });
+});

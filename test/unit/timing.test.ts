@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { refreshSchema } from '../../src/config/schema/refresh.ts';
+import {
+  LOGIN_LIFETIME_MS,
+  lockRenewalIntervalMs,
+  OUTAGE_GRACE_MS,
+  outageThatNeedsGraceMs,
+  PEER_SNAPSHOTS_TIMEOUT_MS,
+  PENDING_WRITE_RETRY,
+  READINESS_CHECK_TIMEOUT_MS,
+  RECONNECT_GRACE_MS,
+  REDIS_COMMAND_TIMEOUT_MS,
+  REDIS_RECONNECT,
+  refreshWaits,
+  revocationLeaseMs,
+  SIGN_IN_REFUSAL_MS,
+  WORKER_SNAPSHOT_TIMEOUT_MS,
+} from '../../src/timing.ts';
+
+const defaults = refreshSchema.parse({});
+const settings = [defaults, { lockTtl: 2_000, timeout: 1_000 }, { lockTtl: 120_000, timeout: 119_999 }];
+
+describe('the grace after an outage of Redis', () => {
+  it('is longer than reconnecting and writing new tokens takes together', () => {
+    expect(OUTAGE_GRACE_MS).toBeGreaterThan(REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs);
+    expect(OUTAGE_GRACE_MS).toBe(2_500);
+  });
+
+  it('is longer than a command that hangs in the outage', () => {
+    expect(OUTAGE_GRACE_MS).toBeGreaterThan(REDIS_COMMAND_TIMEOUT_MS);
+  });
+
+  it('is shorter than a lock lives by default, so that waiting for it loses no lock', () => {
+    expect(OUTAGE_GRACE_MS).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
+  });
+
+  it.each(settings)('applies before a lock can lapse that was held at the outage: %o', ({ lockTtl }) => {
+    const shortestRestOfLifeMs = lockTtl - lockRenewalIntervalMs(lockTtl);
+    expect(outageThatNeedsGraceMs(lockTtl)).toBeLessThan(shortestRestOfLifeMs);
+  });
+});
+
+describe('the wait for a connection that was lost', () => {
+  it('is shorter than the time-out of a command', () => {
+    expect(RECONNECT_GRACE_MS).toBeLessThan(REDIS_COMMAND_TIMEOUT_MS);
+  });
+
+  it('is longer than the first pauses of reconnecting', () => {
+    expect(RECONNECT_GRACE_MS).toBeGreaterThan(2 * REDIS_RECONNECT.firstMs);
+  });
+});
+
+describe('the lock of a session', () => {
+  it('is renewed twice at least before it lapses, each renewal within the time-out of a command', () => {
+    expect(lockRenewalIntervalMs(defaults.lockTtl) * 2).toBeLessThan(defaults.lockTtl);
+    expect(lockRenewalIntervalMs(defaults.lockTtl)).toBeGreaterThan(REDIS_COMMAND_TIMEOUT_MS);
+  });
+
+  it('lives longer by default than a call of the token endpoint', () => {
+    expect(defaults.lockTtl).toBeGreaterThan(defaults.timeout);
+  });
+
+  it.each(settings)('is waited for longer than a killed holder keeps it, by a whole call: %o', (refresh) => {
+    const { lockWaitMs, waitMs } = refreshWaits(refresh);
+    expect(lockWaitMs).toBe(refresh.lockTtl + refresh.timeout);
+    expect(lockWaitMs).toBeGreaterThan(refresh.lockTtl);
+    expect(waitMs).toBe(refresh.timeout);
+  });
+});
+
+describe('the time for which a logout refuses earlier sign-ins', () => {
+  it('is longer than a login attempt lasts, so that no attempt outlives the refusal', () => {
+    expect(SIGN_IN_REFUSAL_MS).toBeGreaterThan(LOGIN_LIFETIME_MS);
+    expect(SIGN_IN_REFUSAL_MS).toBe(900_000);
+  });
+});
+
+describe('the time-out of a worker snapshot', () => {
+  it('is longer than the readiness check that the snapshot includes', () => {
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeGreaterThan(READINESS_CHECK_TIMEOUT_MS);
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBe(600);
+  });
+
+  it('is shorter than the wait for all peers, so that one slow worker does not hide the others', () => {
+    expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeLessThan(PEER_SNAPSHOTS_TIMEOUT_MS);
+    expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBe(800);
+  });
+
+  it('leaves a probe that waits one second time to read the response', () => {
+    expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBeLessThan(1_000);
+  });
+});
+
+describe('the lease of a revocation', () => {
+  it.each(settings)('is longer than finding the provider and calling it: %o', ({ timeout }) => {
+    expect(revocationLeaseMs({ timeout })).toBeGreaterThan(2 * timeout);
+  });
+});

@@ -1,0 +1,77 @@
+import { type GatewayOptions, type RunningGateway, startGateway } from '../gateway.ts';
+import { type Upstream, startUpstream } from '../upstream.ts';
+import { requireToken } from '../upstream/behaviours.ts';
+import type { AgentResponse } from '../user-agent/transport.ts';
+import { type UserAgent, createUserAgent } from '../user-agent.ts';
+import { ACCOUNTS, type VendorApi, startVendorApi } from './vendor-api.ts';
+
+/** Gateways in front of a vendor's API, all on one clock that the test moves. */
+export type VendorFixture = {
+  readonly vendor: VendorApi;
+  readonly upstream: Upstream;
+  readonly gateway: RunningGateway;
+  now(): number;
+  advance(ms: number): void;
+  /** Opens a browser at a gateway, by default the first. */
+  browser(at?: RunningGateway): UserAgent;
+  /** Starts another gateway behind the same base URL. */
+  replica(): Promise<RunningGateway>;
+  close(): Promise<void>;
+};
+
+/** Starts it. The gateway's clock may be any, and so may the vendor's, which is `clockOffsetMs` away from it. */
+export async function openVendorFixture(
+  options: Partial<Omit<GatewayOptions, 'provider' | 'upstream' | 'clock'>> = {},
+): Promise<VendorFixture> {
+  let aheadMs = 0;
+  const clock = () => Date.now() + aheadMs;
+  const [vendor, upstream] = await Promise.all([startVendorApi(clock), startUpstream()]);
+  upstream.respond(requireToken(vendor.isAccessTokenActive));
+  const launch = (baseUrl?: string) =>
+    startGateway({ ...options, provider: vendor, upstream, clock, ...(baseUrl && { baseUrl }) });
+  const gateways = [await launch()];
+  const agents: UserAgent[] = [];
+  const [gateway] = gateways as [RunningGateway];
+
+  return {
+    vendor,
+    upstream,
+    gateway,
+    now: clock,
+    advance: (ms) => {
+      aheadMs += ms;
+    },
+    browser: (at = gateway) => {
+      const connect = { host: '127.0.0.1', port: at.port };
+      const agent = createUserAgent(gateway.url, { connect, clock });
+      agents.push(agent);
+      return agent;
+    },
+    replica: async () => {
+      const replica = await launch(gateway.url);
+      gateways.push(replica);
+      return replica;
+    },
+    close: async () => {
+      for (const agent of agents) agent.close();
+      await Promise.all(gateways.map((running) => running.close()));
+      await Promise.all([vendor.close(), upstream.close()]);
+    },
+  };
+}
+
+/** What a page posts to sign in: a body as it is, or the credentials of somebody. */
+export function postLogin(
+  agent: UserAgent,
+  body: string | { username: unknown; password: unknown } = {
+    username: 'alice',
+    password: ACCOUNTS['alice'],
+  },
+  headers: Record<string, string | undefined> = {},
+): Promise<AgentResponse> {
+  return agent.fetch('/auth/login', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
