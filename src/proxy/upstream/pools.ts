@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import type { Route } from '../routes.ts';
+import { refuseOtherVersions } from './http-version.ts';
 
 /** The connections to the upstreams: kept alive, pooled by route, so that one slow API does not hold up another. */
 export type Upstreams = { of(route: Route): Pool; close(): Promise<void> };
@@ -17,6 +18,7 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
 
   const open = (route: Route): Pool => {
     const { connections, timeout } = route.config;
+    const connector = buildConnector({ timeout: timeout.connect, allowH2: false, ...(lookup && { lookup }) });
     const pool = new Pool(route.origin, {
       connections: connections.max,
       keepAliveTimeout: connections.idle,
@@ -24,7 +26,11 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       pipelining: 1,
       // undici 8 would speak HTTP/2 to whoever offers it, for which nothing here is made: limits, held answers, trailers.
       allowH2: false,
-      connect: { timeout: timeout.connect, ...(lookup && { lookup }) },
+      connect: (options, callback) =>
+        connector(options, (...result) => {
+          if (result[0] === null) refuseOtherVersions(result[1]);
+          callback(...result);
+        }),
       // SECURITY: the answer is bounded in its head; its body streams.
       maxHeaderSize: 65_536,
     });

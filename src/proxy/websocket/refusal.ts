@@ -26,14 +26,14 @@ export function respondOnSocket(
  * for `idleMs` in either direction, is cut off; 0 is no limit.
  */
 export function passResponse(
-  upstreamResponse: IncomingMessage,
+  upstream: { status: number; fields: string[]; body: IncomingMessage },
   { request, socket, idleMs }: { request: IncomingMessage; socket: Socket; idleMs: number },
-  fields: string[],
 ): void {
+  const { status, fields, body } = upstream;
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.writeHead(upstreamResponse.statusCode ?? 502, fields);
+  response.writeHead(status, fields);
   response.once('finish', () => {
     response.detachSocket(socket);
     endSocket(socket);
@@ -41,9 +41,9 @@ export function passResponse(
   socket.setTimeout(idleMs, () => socket.destroy());
   // No server does this any more for a socket that it has let go of.
   socket.on('drain', () => response.emit('drain'));
-  socket.once('close', () => upstreamResponse.destroy());
-  upstreamResponse.once('error', () => socket.destroy());
-  upstreamResponse.pipe(response);
+  socket.once('close', () => body.destroy());
+  body.once('error', () => socket.destroy());
+  body.pipe(response);
 }
 
 function writeHead(status: number, fields: readonly string[]): string {
