@@ -1,6 +1,6 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { endSocket } from '../../http/server/final-data.ts';
+import { endSocket } from '../../http/server/lingering-close.ts';
 
 /** Accepts an upgrade, with these fields as a flat list of names and values. */
 export function switchProtocols(socket: Socket, fields: readonly string[]): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { endSocket } from '../../http/server/final-data.ts';
+import { endSocket } from '../../http/server/lingering-close.ts';
 import { closeFrame, createFrameTracker } from './frames.ts';
 
 /** An open WebSocket between a browser and an upstream. */
