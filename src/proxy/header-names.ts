@@ -2,7 +2,7 @@ import { splitList } from '../fields/whitespace.ts';
 
 /**
  * Fields that concern one connection and never pass (RFC 9110, section 7.6.1), with those that only a proxy may act on.
- * `Expect` is answered here; `TE` and `Trailer` are negotiated anew.
+ * The gateway handles `Expect` itself; `TE` and `Trailer` are negotiated for each connection.
  */
 export const hopByHop: readonly string[] = [
   'connection',

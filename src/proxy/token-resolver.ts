@@ -12,7 +12,7 @@ import type { Route } from './routes.ts';
 export type TokenResolver = {
   /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
   resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Credential | undefined>;
-  /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
+  /** Clears the cookie of a browser whose session has ended; call it before the response starts. */
   clearSessionCookie(response: ServerResponse): void;
 };
 

@@ -3,18 +3,18 @@ import { buildConnector, Pool } from 'undici';
 import type { Route } from '../routes.ts';
 import { refuseOtherVersions } from './http-version.ts';
 
-/** The connections to the upstreams: kept alive, pooled by route, so that one slow API does not hold up another. */
+/** The connections to the upstreams, kept alive and pooled by route, so that one slow API does not delay another. */
 export type Upstreams = { of(route: Route): Pool; close(): Promise<void> };
 
 /**
- * Opens a pool for each route that is asked for. `lookup` finds the address of a name for each new connection. As a pool is used for
- * `connections.maxAge` only, a name that has moved is followed; what is under way in the one before is finished there.
+ * Opens a pool for each route on first use. `lookup` resolves the host name for each new connection. A pool is used for
+ * `connections.maxAge` only, so that DNS changes are followed; requests in flight finish in the pool they started in.
  *
- * undici's own limit of age, `clientTtl`, looks at the clock for every connection at every request: 4 % of one at 32.
+ * undici's own age limit, `clientTtl`, reads the clock for every connection on every request: 4 % of a request at 32.
  */
 export function createUpstreams(lookup?: LookupFunction): Upstreams {
   const current = new Map<Route, { pool: Pool; endsAtMs: number }>();
-  const former = new Set<Pool>();
+  const retired = new Set<Pool>();
 
   const open = (route: Route): Pool => {
     const { connections, timeout } = route.config;
@@ -24,14 +24,14 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       keepAliveTimeout: connections.idle,
       keepAliveMaxTimeout: connections.idle,
       pipelining: 1,
-      // undici 8 would speak HTTP/2 to whoever offers it, for which nothing here is made: limits, held answers, trailers.
+      // undici 8 would use HTTP/2 where the server offers it; limits, held responses and trailers here assume HTTP/1.1.
       allowH2: false,
       connect: (options, callback) =>
         connector(options, (...result) => {
           if (result[0] === null) refuseOtherVersions(result[1]);
           callback(...result);
         }),
-      // SECURITY: the answer is bounded in its head; its body streams.
+      // SECURITY: bounds the head of a response; its body streams.
       maxHeaderSize: 65_536,
     });
     const lifeMs = connections.maxAge === 0 ? Infinity : connections.maxAge;
@@ -39,8 +39,8 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
     return pool;
   };
   const retire = (pool: Pool) => {
-    former.add(pool);
-    const forget = () => former.delete(pool);
+    retired.add(pool);
+    const forget = () => retired.delete(pool);
     pool.close().then(forget, forget);
   };
 
@@ -53,7 +53,7 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       return open(route);
     },
     async close() {
-      const pools = [...former, ...Array.from(current.values(), ({ pool }) => pool)];
+      const pools = [...retired, ...Array.from(current.values(), ({ pool }) => pool)];
       await Promise.all(pools.map((pool) => pool.destroy()));
     },
   };

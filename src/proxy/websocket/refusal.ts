@@ -22,8 +22,8 @@ export function respondOnSocket(
 }
 
 /**
- * Passes on the response of an upstream in place of a 101, and ends the socket with it. One that breaks off, or stands still
- * for `idleMs` in either direction, is cut off; 0 is no limit.
+ * Passes on the response of an upstream in place of a 101, and ends the socket with it. One that is cut short, or stalls for
+ * `idleMs` in either direction, is aborted; 0 is no limit.
  */
 export function passResponse(
   upstream: { status: number; fields: string[]; body: IncomingMessage },
