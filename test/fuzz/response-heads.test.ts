@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
 import { SWITCHING, UPGRADE } from '../integration/proxy/handshake.ts';
-import { type Stage, openStage } from '../integration/proxy/fixture.ts';
+import { type Fixture, openFixture } from '../integration/proxy/fixture.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { mutated, wordOf } from './support/mutation.ts';
 
@@ -15,7 +15,7 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 /** What an upstream sends, as latin1, and whether it then closes its side or falls silent. */
 type UpstreamResponse = { bytes: string; isUpgrade: boolean; ends: boolean };
 
-let stage: Stage;
+let fixture: Fixture;
 let lines: Line[];
 let current: readonly UpstreamResponse[] = [];
 const open = new Set<Socket>();
@@ -27,14 +27,14 @@ beforeAll(async () => {
     maxConcurrent: 0,
     maxPerMinute: 0,
   };
-  stage = await openStage({
+  fixture = await openFixture({
     rawRoutes: [
       { path: '/raw', ...limits },
       { path: '/raw-socket', websocket: true, ...limits },
     ],
     config: { log: { level: 'debug' } },
   });
-  stage.raw.attend = (socket) => {
+  fixture.raw.attend = (socket) => {
     open.add(socket);
     const close = () => {
       open.delete(socket);
@@ -49,12 +49,12 @@ beforeAll(async () => {
       if (response.ends) socket.end();
     });
   };
-  lines = Array.from({ length: LINES }, () => openLine(stage.gateway.port));
+  lines = Array.from({ length: LINES }, () => openLine(fixture.gateway.port));
 });
 
 afterAll(async () => {
   for (const line of lines) line.close();
-  await stage.close();
+  await fixture.close();
 });
 
 const statusLine = fc
@@ -126,8 +126,8 @@ function ask(at: number, { isUpgrade }: UpstreamResponse): Promise<Outcome> {
   const line = lines[at];
   if (line === undefined) throw new Error(`there is no line ${at}`);
   const head = isUpgrade
-    ? stage.head(`GET /raw-socket/${at} HTTP/1.1`, `Origin: ${stage.gateway.url}`, ...UPGRADE)
-    : stage.head(`GET /raw/${at} HTTP/1.1`);
+    ? fixture.head(`GET /raw-socket/${at} HTTP/1.1`, `Origin: ${fixture.gateway.url}`, ...UPGRADE)
+    : fixture.head(`GET /raw/${at} HTTP/1.1`);
   return line.ask(head, true);
 }
 
@@ -158,6 +158,6 @@ describe('a fuzzed response of an upstream', () => {
     );
     for (const line of lines) line.close();
     await expect.poll(() => open.size, PATIENCE).toBe(0);
-    expect(stage.gateway.logs()).not.toContain('unexpected error');
+    expect(fixture.gateway.logs()).not.toContain('unexpected error');
   });
 });
