@@ -3,14 +3,15 @@ import { buildConnector, Pool } from 'undici';
 import type { Route } from '../routes.ts';
 import { refuseOtherVersions } from './http-version.ts';
 
-/** The connections to the upstreams, kept alive and pooled by route, so that one slow API does not delay another. */
+/** Keep-alive connection pools to the upstreams, one per route, so that a slow API does not delay the others. */
 export type Upstreams = { of(route: Route): Pool; close(): Promise<void> };
 
 /**
- * Opens a pool for each route on first use. `lookup` resolves the host name for each new connection. A pool is used for
- * `connections.maxAge` only, so that DNS changes are followed; requests in flight finish in the pool they started in.
+ * Opens a route's pool on first use. `lookup` resolves the host name for each new connection. A pool is replaced after
+ * `connections.maxAge`, so DNS changes take effect; requests in progress finish in the old pool.
  *
- * undici's own age limit, `clientTtl`, reads the clock for every connection on every request: 4 % of a request at 32.
+ * undici's own age limit, `clientTtl`, reads the clock for every connection on every request, which costs 4 % of a request
+ * at 32 connections.
  */
 export function createUpstreams(lookup?: LookupFunction): Upstreams {
   const current = new Map<Route, { pool: Pool; endsAtMs: number }>();
@@ -24,14 +25,14 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       keepAliveTimeout: connections.idle,
       keepAliveMaxTimeout: connections.idle,
       pipelining: 1,
-      // undici 8 would use HTTP/2 where the server offers it; limits, held responses and trailers here assume HTTP/1.1.
+      // undici 8 would use HTTP/2 where the upstream offers it, but limits, responses and trailers here assume HTTP/1.1.
       allowH2: false,
       connect: (options, callback) =>
         connector(options, (...result) => {
           if (result[0] === null) refuseOtherVersions(result[1]);
           callback(...result);
         }),
-      // SECURITY: bounds the head of a response; its body streams.
+      // SECURITY: the size of the response head is limited; its body streams.
       maxHeaderSize: 65_536,
     });
     const lifeMs = connections.maxAge === 0 ? Infinity : connections.maxAge;
@@ -46,10 +47,10 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
 
   return {
     of(route) {
-      const held = current.get(route);
-      if (held === undefined) return open(route);
-      if (performance.now() < held.endsAtMs) return held.pool;
-      retire(held.pool);
+      const existing = current.get(route);
+      if (existing === undefined) return open(route);
+      if (performance.now() < existing.endsAtMs) return existing.pool;
+      retire(existing.pool);
       return open(route);
     },
     async close() {
