@@ -211,10 +211,16 @@ export type ConfigInput = {
          */
         attempts?: number | `${number}` | undefined;
         /**
-         * The same for one user name, from all addresses together, however it is written.
+         * Failed attempts for one user name, however it is written, that one address may make in a minute.
          * @defaultValue `10`
          */
         attemptsPerUser?: number | `${number}` | undefined;
+        /**
+         * Failed attempts for one user name in a minute from all addresses, except those from which the user
+         * has signed in before.
+         * @defaultValue `100`
+         */
+        attemptsPerUserTotal?: number | `${number}` | undefined;
         /**
          * How many logout tokens one address may post in a minute, and how many front-channel logouts. The
          * provider has one address, and posts a token for each session that it ends.

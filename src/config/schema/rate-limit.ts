@@ -18,7 +18,12 @@ export const rateLimitSchema = section({
     details: 'All users behind one address, such as an office, share the limit.',
   }),
   attemptsPerUser: perMinute().prefault(10).meta({
-    description: 'The same for one user name, from all addresses together, however it is written.',
+    description:
+      'Failed attempts for one user name, however it is written, that one address may make in a minute.',
+  }),
+  attemptsPerUserTotal: perMinute().prefault(100).meta({
+    description:
+      'Failed attempts for one user name in a minute from all addresses, except those from which the user has signed in before.',
   }),
   backchannelLogout: perMinute().prefault(6_000).meta({
     description:
