@@ -90,7 +90,7 @@ export type RevocationOutcome =
   | { kind: 'refused'; cause: unknown }
   | { kind: 'failed'; retryAfterSeconds: number | undefined; cause: unknown };
 
-/** `unknown` until the provider first responds, then `up` or `down` by the last call. */
+/** `unknown` until discovery has succeeded, then `up` or `down` by the last call. */
 export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Sign-in by a redirect to the provider and back. */
