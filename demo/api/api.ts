@@ -2,9 +2,16 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { type Bearer, type Caller, createBearer, Unauthorized } from './bearer.ts';
 import { createNotes } from './notes.ts';
-import { listen, type RunningServer } from './server.ts';
+
+/** The API, running. */
+export interface Api {
+  url: string;
+  /** Stops it at once, WebSockets included. */
+  close(): void;
+}
 
 /** The issuer whose tokens the API accepts. */
 export interface ApiOptions {
@@ -23,19 +30,13 @@ export interface ApiOptions {
  * - `POST /api/reject-current-token`: from the next call on, the presented token gets 401 `invalid_token`
  * - `/api/live`: a WebSocket that ticks every second
  */
-export async function startApi({ issuer, audience }: ApiOptions): Promise<RunningServer> {
+export async function startApi({ issuer, audience }: ApiOptions): Promise<Api> {
   const bearer = createBearer(issuer, audience);
   const server = createServer(createApp(bearer));
   const live = new WebSocketServer({ noServer: true, path: '/api/live' });
   server.on('upgrade', (req, socket, head) => void openSocket(live, bearer, req, socket, head));
-  const running = await listen(server);
-  return {
-    ...running,
-    close() {
-      for (const client of live.clients) client.terminate();
-      running.close();
-    },
-  };
+  const { port, stop } = await listenOnLoopback(server);
+  return { url: `http://127.0.0.1:${port}`, close: () => void stop() };
 }
 
 function createApp(bearer: Bearer): express.Express {

@@ -3,13 +3,13 @@ import { createServer } from 'node:http';
 import express from 'express';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { Configuration, JWK, KoaContextWithOIDC, Provider as OidcProvider } from 'oidc-provider';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { errors, Provider } from '../../testkit/providers/oidc-provider.ts';
+import { createOidcRecords } from '../../testkit/providers/oidc-records.ts';
 import { createDevice, type Device } from './device.ts';
-import { errors, Provider } from './oidc.ts';
 import { messagePage, loginPage, logoutPage, type Page } from './pages.ts';
 import { createPeople, type People } from './people.ts';
-import type { DemoProvider, DemoProviderOptions } from './providers.ts';
-import { createRecords } from './records.ts';
-import { listen } from './server.ts';
+import type { DemoProvider, DemoProviderOptions } from './demo-provider.ts';
 
 /**
  * Starts an OpenID provider that is strict where it matters to a gateway: PKCE and client authentication are
@@ -17,12 +17,13 @@ import { listen } from './server.ts';
  * ends the whole grant, every token of it included (RFC 9700, section 4.14.2). With `decoupled`, people sign in on another
  * device as well (OpenID CIBA, poll mode).
  */
-export async function startProvider(
+export async function startOpenIdProvider(
   options: DemoProviderOptions,
   login: 'redirect' | 'decoupled' = 'redirect',
 ): Promise<DemoProvider> {
   const app = express().disable('x-powered-by');
-  const running = await listen(createServer(app));
+  const { port, stop } = await listenOnLoopback(createServer(app));
+  const running = { url: `http://127.0.0.1:${port}`, close: () => void stop() };
   const people = createPeople();
   const device = createDevice(async (id, isApproved) => {
     const request = await provider.BackchannelAuthenticationRequest.find(id);
@@ -86,7 +87,7 @@ async function configure(
   device: Device,
 ): Promise<Configuration> {
   return {
-    adapter: createRecords(),
+    adapter: createOidcRecords(),
     jwks: { keys: [await createSigningKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     clients: [

@@ -1,14 +1,5 @@
 import express from 'express';
-import { devicePage } from './pages.ts';
-
-/** A sign-in that waits for approval. */
-export interface Question {
-  id: string;
-  /** The person who must approve. */
-  name: string;
-  /** The code that the page shows as well, so that the person can match both. */
-  bindingMessage: string | undefined;
-}
+import { devicePage, type Question } from './pages.ts';
 
 /** The other device of all people: a page that asks for approval. */
 export interface Device {

@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { Question } from './device.ts';
 import type { Person } from './people.ts';
 
 /** A whole HTML document and the headers that go with it. */
 export interface Page {
   html: string;
   headers: Record<string, string>;
+}
+
+/** A sign-in that waits for approval on the other device. */
+export interface Question {
+  id: string;
+  /** The person who must approve. */
+  name: string;
+  /** The code that the page shows as well, so that the person can match both. */
+  bindingMessage: string | undefined;
 }
 
 /** The sign-in page: two people to pick from, or any name. `hint` fills the name in. */

@@ -1,7 +1,7 @@
 import type { AdapterFactory, AdapterPayload } from 'oidc-provider';
 
 /** Keeps everything the provider remembers (sessions, grants, codes, tokens) in this process's memory. */
-export function createRecords(): AdapterFactory {
+export function createOidcRecords(): AdapterFactory {
   const records = new Map<string, { payload: AdapterPayload; expiresAtMs: number }>();
 
   function dropExpired(): void {
