@@ -11,7 +11,14 @@ export const rateLimitSchema = section({
   attempts: perMinute()
     .prefault(60)
     .describe('Password attempts, and sign-ins on another device, that one address may start per minute.'),
-  attemptsPerUser: perMinute().prefault(10).describe('The same for one user name, over all addresses.'),
+  attemptsPerUser: perMinute()
+    .prefault(10)
+    .describe('Failed attempts for one user name that one address may make per minute.'),
+  attemptsPerUserTotal: perMinute()
+    .prefault(100)
+    .describe(
+      'Failed attempts for one user name per minute over all addresses, except those where the user has signed in before.',
+    ),
   backchannelLogout: perMinute()
     .prefault(6_000)
     .describe(

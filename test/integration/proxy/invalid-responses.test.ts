@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { UPGRADE, SWITCHING } from './handshake.ts';
+import { ACCEPT, UPGRADE, SWITCHING } from './handshake.ts';
 import { type Fixture, codeOf, openFixture } from './fixture.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
@@ -62,6 +62,8 @@ describe('a response of an upstream', () => {
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
     ],
     ['two Locations', 'HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n'],
+    ['HTTP/2.0 as its version', 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['HTTP/0.9 as its version', 'HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok'],
     ['a status of 099', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok'],
     [
       'a field value that no response can have',
@@ -113,6 +115,23 @@ describe('connections.max', () => {
     await expect
       .poll(async () => (await fixture.send('GET /single/one HTTP/1.1')).status, PATIENCE)
       .toBe(200);
+  });
+});
+
+describe('a connection', () => {
+  it('is not used again when the response came before the request was wholly sent', async () => {
+    fixture.raw.attend = async (socket, head) => {
+      const early = (await head).startsWith('POST');
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${early ? 'early' : 'later'}`);
+    };
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /raw/one HTTP/1.1', 'Content-Length: 400000') + 'x'.repeat(1000));
+    const first = await connection.readResponse();
+    expect([first.status, first.body.toString()]).toEqual([200, 'early']);
+    const second = await fixture.send('GET /raw/two HTTP/1.1');
+    expect([second.status, second.body.toString()]).toEqual([200, 'later']);
+    expect(fixture.raw.received).toHaveLength(2);
+    connection.close();
   });
 });
 
@@ -193,16 +212,36 @@ describe('an upgrade', () => {
     await expect.poll(() => closed, PATIENCE).toBe(true);
   });
 
-  it('is 502 when the 101 does not accept the handshake, and the upstream socket closes', async () => {
+  it.each([
+    ['Sec-WebSocket-Accept', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'],
+    ['Connection', `Upgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
+    ['Upgrade', `Connection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
+    ['any field of the handshake', ''],
+  ])('is 502 when its 101 lacks %s, and the upstream socket closes', async (_what, fields) => {
     let upstream: Socket | undefined;
     fixture.raw.attend = async (socket, head) => {
       upstream = socket;
       await head;
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`);
     };
     const connection = await fixture.open();
     connection.write(upgradeHead('/socket-raw/one'));
     expect((await connection.readResponse()).status).toBe(502);
     await expect.poll(() => upstream?.readableEnded || upstream?.destroyed, PATIENCE).toBe(true);
+  });
+
+  it('closes its connection when an earlier request there has no response yet: neither is written', async () => {
+    const upstreamHeads: string[] = [];
+    fixture.raw.attend = async (socket, head) => {
+      upstreamHeads.push(await head);
+      socket.write(`${SWITCHING}\r\n`);
+    };
+    const connection = await fixture.open();
+    const seen: Buffer[] = [];
+    connection.socket.on('data', (chunk: Buffer) => seen.push(chunk));
+    connection.write(fixture.head('GET /socket-raw/slow HTTP/1.1') + upgradeHead('/socket-raw/one'));
+    await connection.ended;
+    expect(Buffer.concat(seen).toString('latin1')).not.toContain('101');
+    expect(upstreamHeads.filter((head) => /^upgrade:/im.test(head))).toEqual([]);
   });
 });

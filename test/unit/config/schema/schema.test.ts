@@ -51,6 +51,7 @@ describe('the configuration', () => {
         callback: 1_200,
         attempts: 60,
         attemptsPerUser: 10,
+        attemptsPerUserTotal: 100,
         backchannelLogout: 6_000,
       },
       routes: [],
