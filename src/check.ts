@@ -3,7 +3,7 @@ import { checkStore } from './check/store.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
-import type { CheckResult } from './provider/finding.ts';
+import type { CheckResult } from './provider/check-result.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 
 /** Tests the configured store and provider. */
@@ -16,7 +16,7 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    timeoutMs: config.refresh.timeout,
+    refreshTimeoutMs: config.refresh.timeout,
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),
     metrics: createMetrics(),

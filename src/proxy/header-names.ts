@@ -1,8 +1,8 @@
 import { splitList } from '../fields/whitespace.ts';
 
 /**
- * Fields that concern one connection and never pass (RFC 9110, section 7.6.1), with those that only a proxy may act on.
- * `Expect` is answered here; `TE` and `Trailer` are negotiated anew.
+ * Fields of one connection, which are never forwarded (RFC 9110, section 7.6.1), and fields that only a proxy may act on.
+ * The gateway handles `Expect` itself and negotiates `TE` and `Trailer` separately for each connection.
  */
 export const hopByHop: readonly string[] = [
   'connection',
@@ -19,42 +19,42 @@ export const hopByHop: readonly string[] = [
 ];
 
 /**
- * Fields that frame, route, authenticate or control a message, and so mean nothing behind its body, or harm
- * (RFC 9110, section 6.5.1). Digests may trail, unlike the other fields that begin with `content-`.
+ * Fields that frame, route, authenticate or control a message, which are useless or harmful in a trailer section
+ * (RFC 9110, section 6.5.1). Digests are allowed there, unlike the other `content-` fields.
  */
 const headOnly =
   /^(?:host|trailer|content-(?:encoding|length|range|type|disposition)|(?:proxy-)?auth.*|www-authenticate|(?:set-)?cookie|age|date|expires|vary|warning|pragma|cache-control|max-forwards|location|retry-after|range|if-.*)$/;
 
-/** Tells whether a field may stand in a trailer section, by its name in lower case. */
+/** True if a field is allowed in a trailer section. `name` is in lower case. */
 export function mayTrail(name: string): boolean {
   return !headOnly.test(name) && !hopByHop.includes(name);
 }
 
-/** Remembers what became of each header name: they recur, and testing one costs more than looking it up. */
-export function rememberNames<Verdict>(judge: (name: string) => Verdict): (name: string) => Verdict {
-  const verdicts = new Map<string, Verdict>();
+/** Caches the result of `judge` per header name: names recur, and a lookup costs less than the test. */
+export function rememberNames<Result>(judge: (name: string) => Result): (name: string) => Result {
+  const results = new Map<string, Result>();
   return (name) => {
-    const known = verdicts.get(name);
-    if (known !== undefined) return known;
-    const verdict = judge(name);
-    // Clients choose names: a bound keeps the memory of a hostile one from growing. It is no bounded map, which would drop
-    // the names of honest clients to remember those of a hostile one.
-    if (verdicts.size < 1_000) verdicts.set(name, verdict);
-    return verdict;
+    const cached = results.get(name);
+    if (cached !== undefined) return cached;
+    const result = judge(name);
+    // Clients choose the names, so the cache needs a limit. It evicts nothing: a hostile client could otherwise push out
+    // the names that honest clients use.
+    if (results.size < 1_000) results.set(name, result);
+    return result;
   };
 }
 
-/** Leaves fields out of a flat list of names and values: those that are judged so, by their names in lower case. */
-export function withoutFields(fields: readonly string[], isLeftOut: (name: string) => boolean): string[] {
+/** Removes fields from a flat list of names and values. `isRemoved` gets each name in lower case. */
+export function withoutFields(fields: readonly string[], isRemoved: (name: string) => boolean): string[] {
   const kept: string[] = [];
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at] ?? '';
-    if (!isLeftOut(name.toLowerCase())) kept.push(name, fields[at + 1] ?? '');
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const name = fields[index] ?? '';
+    if (!isRemoved(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
   }
   return kept;
 }
 
-/** The field names that a Connection value nominates (RFC 9110, section 7.6.1), in lower case. */
+/** The field names that `Connection` lists (RFC 9110, section 7.6.1), in lower case. */
 export function nominatedBy(
   connection: string | readonly string[] | undefined,
 ): ReadonlySet<string> | undefined {

@@ -3,23 +3,23 @@ import { foldPath } from '../config/values/path.ts';
 import { GatewayError } from '../errors.ts';
 import { createAudience, type Audience } from '../tokens/audience.ts';
 
-/** A route of the configuration, prepared for matching and forwarding. */
+/** A configured route, prepared for matching and forwarding. */
 export type Route = {
   readonly config: RouteConfig;
   /** The scheme, host and port of the upstream. */
   readonly origin: string;
-  /** The Host the upstream is asked for. */
+  /** The `Host` to send to the upstream. */
   readonly host: string;
   readonly methods: ReadonlySet<string>;
-  /** Whom the access token of a request must be for. */
+  /** The scopes and resource that the access token must cover. */
   readonly audience: Audience;
-  /** The path to ask the upstream for, given a checked path that matched this route; never parsed, only joined. */
+  /** Maps a validated path that matched this route to the upstream's path. It only joins strings and parses nothing. */
   upstreamPath(path: string): string;
 };
 
 /**
- * Finds the route of a path: the most specific one whose prefix ends on a segment border. Throws `bad_request` for a path
- * that is another route's to a reader who decodes it.
+ * Finds the route of a path: the longest prefix that ends at a segment boundary. Throws `bad_request` for a path that
+ * would match another route once decoded or case-folded.
  */
 export type Routes = { all: readonly Route[]; match(path: string): Route | undefined };
 
@@ -27,13 +27,16 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
   const all = configs.map(createRoute).sort((a, b) => b.config.path.length - a.config.path.length);
   const find = (path: string) => all.find((route) => isUnder(path, route.config.path));
   const folded = all.map((route) => ({ route, path: foldPath(route.config.path) }));
-  const findFolded = (path: string) => folded.find((each) => isUnder(path, each.path))?.route;
+  const findCaseFolded = (path: string) => folded.find((each) => isUnder(path, each.path))?.route;
   return {
     all,
     match(path) {
       const route = find(path);
       if (ambiguous.test(path)) {
-        checkAmbiguity(path, (seen) => find(seen) === route && findFolded(foldPath(seen)) === route);
+        checkAmbiguity(
+          path,
+          (decoded) => find(decoded) === route && findCaseFolded(foldPath(decoded)) === route,
+        );
       }
       return route;
     },
@@ -51,29 +54,32 @@ export function forEachRoute<T>(routes: readonly Route[], create: (route: Route)
 }
 
 /**
- * Whatever an upstream may take away or ignore before it decides what a path means: encodings, parameters, empty segments,
- * letter case, and dots, blanks or stream names at the end of a segment.
+ * Characters that an upstream may normalize or ignore when it interprets a path: encodings, parameters, empty segments,
+ * letter case, and trailing dots, blanks or stream names in a segment.
  */
 const ambiguous = /[%;A-Z:]|\/\/|\.(?:\/|$)/;
 
-/** How often a reader may decode. It is bounded, since every "25" after a "%" would make one more round of it. */
+/** How many rounds of decoding to check. There must be a limit, as each "25" after a "%" adds a round. */
 const DECODINGS = 3;
 
-/** SECURITY: "/%61dmin", "/admin;x" and "/Admin" are not under "/admin" here, and may be there, past the rules of that route. */
-function checkAmbiguity(path: string, isOfSameRoute: (seen: string) => boolean): void {
-  let seen = path;
-  if (!isOfSameRoute(seen)) throw belongsElsewhere();
+/**
+ * SECURITY: "/%61dmin", "/admin;x" and "/Admin" do not match "/admin" here but may reach it at the upstream, bypassing that
+ * route's rules.
+ */
+function checkAmbiguity(path: string, isOfSameRoute: (decoded: string) => boolean): void {
+  let decoded = path;
+  if (!isOfSameRoute(decoded)) throw ambiguousPath();
   for (let round = 0; round < DECODINGS; round += 1) {
-    seen = seen
+    decoded = decoded
       .replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
       .replace(/;[^/]*/g, '')
       .replace(/\/{2,}/g, '/');
-    if (!isOfSameRoute(seen)) throw belongsElsewhere();
-    if (!seen.includes('%')) return;
+    if (!isOfSameRoute(decoded)) throw ambiguousPath();
+    if (!decoded.includes('%')) return;
   }
 }
 
-function belongsElsewhere(): GatewayError {
+function ambiguousPath(): GatewayError {
   return new GatewayError('bad_request', {
     detail: 'The path belongs to another route when it is decoded, or when its letter case is ignored.',
   });
@@ -82,7 +88,7 @@ function belongsElsewhere(): GatewayError {
 function createRoute(config: RouteConfig): Route {
   const { origin, host, pathname } = new URL(config.upstream);
   const base = pathname.replace(/\/+$/, '');
-  const stripped = config.stripPrefix && config.path !== '/' ? config.path.length : 0;
+  const prefixLength = config.stripPrefix && config.path !== '/' ? config.path.length : 0;
 
   return {
     config,
@@ -91,9 +97,9 @@ function createRoute(config: RouteConfig): Route {
     methods: new Set(config.methods),
     audience: createAudience(config.scopes, config.resource),
     upstreamPath(path) {
-      if (stripped === 0) return base + path;
-      // SECURITY: "/api//x" stripped would read as a host: one slash only leads.
-      return `${base}/${path.slice(stripped).replace(/^\/+/, '')}`;
+      if (prefixLength === 0) return base + path;
+      // SECURITY: without its prefix "/api//x" would read as a host, so exactly one slash leads.
+      return `${base}/${path.slice(prefixLength).replace(/^\/+/, '')}`;
     },
   };
 }

@@ -8,15 +8,15 @@ import type { Sessions } from '../sessions/service.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 
-/** Finds the access token that a request to a route goes out with. */
+/** Finds the access token to forward with a request. */
 export type TokenResolver = {
-  /** Gives a token that may be sent now, or undefined where the route wants none or allows to go without. */
+  /** Returns a valid token, or undefined if the route uses none or has optional authentication and there is no session. */
   resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Credential | undefined>;
-  /** Takes the cookie back from a browser whose session is over; call before the answer is begun. */
+  /** Clears the session cookie of a browser whose session has ended. Call it before the response headers are sent. */
   clearSessionCookie(response: ServerResponse): void;
 };
 
-/** Throws `session_required`, `session_expired`, `rate_limited`, or what {@link TokenRefresher.fresh} throws. */
+/** Throws `session_required`, `session_expired`, `rate_limited`, and the errors of {@link TokenRefresher.fresh}. */
 export function createTokenResolver(deps: {
   sessions: Sessions;
   refresher: TokenRefresher;
@@ -31,15 +31,15 @@ export function createTokenResolver(deps: {
         await limit?.client(context);
         return undefined;
       }
-      const reading = await sessions.touch(request.headers.cookie);
-      if (reading.kind === 'live') {
-        await limit?.session(reading.session);
-        if (config.auth === 'required') return refresher.fresh(reading.session, audience);
-        return refresher.fresh(reading.session, audience).catch(anonymousWhenExpired);
+      const lookup = await sessions.touch(request.headers.cookie);
+      if (lookup.kind === 'live') {
+        await limit?.session(lookup.session);
+        if (config.auth === 'required') return refresher.fresh(lookup.session, audience);
+        return refresher.fresh(lookup.session, audience).catch(anonymousWhenExpired);
       }
       await limit?.client(context);
       if (config.auth === 'optional') return undefined;
-      throw reading.kind === 'absent' ? sessionRequired() : sessionExpired();
+      throw lookup.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
     clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
   };

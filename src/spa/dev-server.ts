@@ -7,6 +7,7 @@ import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import type { EventStreams } from '../proxy/response/event-streams.ts';
 import { hopByHop, withoutFields } from '../proxy/header-names.ts';
+import { flatFieldsOf } from '../proxy/upstream/response-head.ts';
 import { createUpgradeTarget } from '../proxy/websocket/upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from '../proxy/websocket/relay.ts';
 import { requireWebSocket } from '../proxy/websocket/handshake.ts';
@@ -33,14 +34,14 @@ const isWithheld = (name: string) => notForwarded.includes(name);
 
 /** Forwards the development server's responses to upgrades without adding security headers. */
 const responsePolicy: ResponsePolicy = {
-  switched: ({ rawHeaders }) => [
+  switched: (head) => [
     'Connection',
     'Upgrade',
     'Upgrade',
     'websocket',
-    ...withoutFields(rawHeaders, isHopByHop),
+    ...withoutFields(flatFieldsOf(head), isHopByHop),
   ],
-  refused: ({ rawHeaders }) => withoutFields(rawHeaders, isHopByHop),
+  refused: (head) => withoutFields(flatFieldsOf(head), isHopByHop),
   idleMs: 0,
 };
 

@@ -45,7 +45,7 @@ export async function openRequestBody(
   // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
   if (request.headers.expect !== undefined) {
     response.writeContinue();
-    // The expectation is met: whoever refuses the request from here on has a client that sends.
+    // The expectation is met: if the request is refused from here on, its client is already sending.
     delete request.headers.expect;
   }
   watchProgress(request, limits.idleMs);
@@ -69,8 +69,8 @@ function readWhole(request: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * The stream that is sent, and the record of it. It is not the request itself: whoever sends it destroys it when the
- * upstream answers early or fails, and with the request the browser's connection would go, before it has its answer.
+ * The stream to send, and a recording of it. It is not the request itself: undici destroys the stream when the upstream
+ * responds early or fails, and destroying the request would close the browser's connection before its response.
  *
  * Settles with the first piece: undici 8 sends the head of a request only with it, and a connection that is taken before
  * would stand idle until the upstream closes it.
@@ -99,11 +99,11 @@ async function record(
   request.once('close', () => {
     if (!complete) content.destroy(new Error('the client has disconnected'));
   });
-  content.on('error', () => undefined); // Whoever sends it may have stopped to listen.
+  content.on('error', () => undefined); // The sender may have stopped listening.
   // undici 8 leaves it as it is when it finds no connection.
   response.once('close', () => content.destroy());
   content.once('close', () => {
-    // What has come and is not read would keep the request, and what watches it, for good.
+    // Unread data would keep the request and its listeners in memory for ever.
     if (isSending(request)) linger(request);
     else request.resume();
   });

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 
-/** Event streams (HTML, section 9.2), which have no end of their own, and which the browser opens anew when they end. */
+/** Event streams (HTML, section 9.2): they do not end by themselves, and the browser reconnects when they do. */
 export type EventStreams = {
-  /** Follows an answer whose head has come, if it is such a stream. */
+  /** Tracks a response whose head has arrived, if it is an event stream. */
   follow(response: ServerResponse, contentType: string | undefined): void;
-  /** Cuts off those that are open, and from now on each as it begins. */
+  /** Aborts the open ones, and from now on each one as it starts. */
   cutOff(): void;
 };
 
@@ -14,9 +14,9 @@ export function createEventStreams(): EventStreams {
 
   return {
     follow(response, contentType) {
-      // An EventSource asks by GET. What answers another method has an end, and nobody asks for it again.
+      // An EventSource sends GET. A response to another method ends by itself, and no browser reconnects to it.
       if (contentType?.startsWith('text/event-stream') !== true || response.req.method !== 'GET') return;
-      // With its head sent first: a browser does not try again where there was no stream.
+      // The head is sent first: a browser does not reconnect where there was no stream.
       if (isOver) return void setImmediate(() => response.destroy());
       open.add(response);
       response.once('close', () => open.delete(response));

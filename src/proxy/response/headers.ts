@@ -6,7 +6,7 @@ import type { RouteConfig } from '../../config/schema/schema.ts';
 import { parseChallenges } from '../upstream/www-authenticate.ts';
 import { hopByHop, mayTrail, nominatedBy, rememberNames } from '../header-names.ts';
 
-/** Makes the header fields of the answer to the browser, as a flat list of names and values, from the upstream's. */
+/** Makes the header fields of the response to the browser, as a flat list of names and values, from the upstream's. */
 export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: string) => string[];
 
 /**
@@ -70,7 +70,7 @@ export function createResponseHeaderPolicy(
   const saidOf = (name: string, value: FieldValue) => (replaced.has(name) ? '' : joined(value));
   const cacheControl = rememberNames(privateCacheControl);
   const vary = rememberNames(varyByCookie);
-  // What the gateway itself says is replaced by what is set; what is removed is the upstream's word alone.
+  // `set` replaces the gateway's own fields too; `remove` applies to the upstream's fields only.
   const isSet = new Set(Object.keys(set).map((name) => name.toLowerCase()));
   const [saysCaching, saysRequestId] = ['cache-control', 'x-request-id'].map((name) => !isSet.has(name));
   const sameForAll = Object.entries({

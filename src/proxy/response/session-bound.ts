@@ -2,63 +2,63 @@ import type { ServerResponse } from 'node:http';
 import type { SessionView } from '../../sessions/session.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 
-/** Answers that last, such as event streams and long downloads, and end with the session they belong to. */
+/** Responses that last, such as event streams and long downloads, and end with the session they belong to. */
 export type SessionBoundResponses = {
   /**
-   * Settles as `passage` does. When that takes longer than a second or two, and the session ends before it does, the
-   * answer is cut off, wherever it has got to.
+   * Settles as `forwarding` does. When that takes longer than a second or two, and the session ends first, the response is
+   * aborted.
    */
-  follow(passage: Promise<void>, response: ServerResponse, session: SessionView): Promise<void>;
+  follow(forwarding: Promise<void>, response: ServerResponse, session: SessionView): Promise<void>;
 };
 
-type Answer = {
+type OpenResponse = {
   readonly response: ServerResponse;
   readonly session: SessionView;
-  /** Its place among those that are open. */
-  place: number;
+  /** Its index among the open ones. */
+  index: number;
   age: 'new' | 'old' | 'watched';
   unwatch: (() => void) | undefined;
 };
 
-/** How often the open answers are looked through for those that last, in milliseconds. */
-const LOOK_EVERY_MS = 1_000;
+/** How often the open responses are checked for those that last, in milliseconds. */
+const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Watches the session of an answer that is open from one look to the next but one. A short answer costs a place in a list,
- * 0.1 µs where a request takes 100; in a Set it would be 0.5, and a watch of its own would be a read of the store.
+ * Watches the session of a response that is still open at its second check. A short response costs an entry in a list,
+ * 0.1 µs where a request takes 100; in a Set it would be 0.5, and watching its session would be a read of the store.
  */
-export function createSessionBoundResponses(watches: EndWatcher): SessionBoundResponses {
-  const open: Answer[] = [];
+export function createSessionBoundResponses(endWatcher: EndWatcher): SessionBoundResponses {
+  const open: OpenResponse[] = [];
   let timer: NodeJS.Timeout | undefined;
 
-  const leave = ({ place }: Answer) => {
+  const remove = ({ index }: OpenResponse) => {
     const last = open.pop();
-    if (last === undefined || last.place === place) return;
-    open[place] = last;
-    last.place = place;
+    if (last === undefined || last.index === index) return;
+    open[index] = last;
+    last.index = index;
   };
-  const look = () => {
-    for (const answer of open) {
-      if (answer.age === 'old') {
-        answer.age = 'watched';
-        // SECURITY: the watch looks at the session first: it may have ended while nobody listened.
-        answer.unwatch = watches.watch(answer.session, () => answer.response.destroy());
-      } else if (answer.age === 'new') answer.age = 'old';
+  const check = () => {
+    for (const entry of open) {
+      if (entry.age === 'old') {
+        entry.age = 'watched';
+        // SECURITY: the watcher checks the session first: it may have ended before it was watched.
+        entry.unwatch = endWatcher.watch(entry.session, () => entry.response.destroy());
+      } else if (entry.age === 'new') entry.age = 'old';
     }
-    timer = open.length === 0 ? undefined : lookLater();
+    timer = open.length === 0 ? undefined : checkLater();
   };
-  const lookLater = () => setTimeout(look, LOOK_EVERY_MS).unref();
+  const checkLater = () => setTimeout(check, CHECK_INTERVAL_MS).unref();
 
   return {
-    async follow(passage, response, session) {
-      const answer: Answer = { response, session, place: open.length, age: 'new', unwatch: undefined };
-      open.push(answer);
-      timer ??= lookLater();
+    async follow(forwarding, response, session) {
+      const entry: OpenResponse = { response, session, index: open.length, age: 'new', unwatch: undefined };
+      open.push(entry);
+      timer ??= checkLater();
       try {
-        await passage;
+        await forwarding;
       } finally {
-        leave(answer);
-        answer.unwatch?.();
+        remove(entry);
+        entry.unwatch?.();
       }
     },
   };

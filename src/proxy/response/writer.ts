@@ -55,7 +55,7 @@ export function createResponseWriter(
         fields.push('trailer', trailing(names).join(', '));
       }
       response.writeHead(status, fields);
-      // A stream's headers do not wait for its first event; those of a small answer go out with its body, in one write.
+      // A stream's headers do not wait for its first event; those of a small response go out with its body, in one write.
       if (length === undefined) setImmediate(() => response.writableEnded || response.flushHeaders());
       policy.eventStreams.follow(response, headers['content-type']);
     },

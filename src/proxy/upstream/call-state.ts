@@ -13,8 +13,8 @@
  * - `started`: the first byte of a response has arrived;
  * - `held`: the response head is whole, and not yet decided on;
  * - `passing`: the browser gets the response;
- * - `discarding`: the response is read and thrown away, since the request is sent again;
- * - `over`: whoever called knows the result. The connection may still be busy.
+ * - `discarding`: the response is read and dropped, because the request is sent again;
+ * - `over`: the caller has the result. The connection may still be busy.
  */
 export type CallState = 'queued' | 'sent' | 'started' | 'held' | 'passing' | 'discarding' | 'over';
 

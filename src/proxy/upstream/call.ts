@@ -132,7 +132,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
           states.move('held');
           current.pause();
           verdict
-            .then((word) => decide(head, word))
+            .then((verdict) => decide(head, verdict))
             .catch(failAndAbort)
             .finally(() => current.resume());
         } catch (error) {

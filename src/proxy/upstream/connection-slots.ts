@@ -23,7 +23,7 @@ export function createRouteSlots(routes: readonly Route[]): RouteSlots {
 /**
  * Makes `max` slots. A request waits at most `waitMs` milliseconds for one; then it fails with `upstream_timeout`.
  *
- * Not a semaphore of `concurrency/`: a request that finds a slot goes out in the same turn of the event loop, with the writes
+ * Not a semaphore of `concurrency/`: a request that finds a slot goes out in the same iteration of the event loop, with the writes
  * that are batched there, and one that waits can give up.
  *
  * undici 8 counts no time for a request that waits for a connection, and keeps it in its queue after its client has left.

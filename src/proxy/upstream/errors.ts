@@ -1,14 +1,14 @@
 import { errors } from 'undici';
 import { GatewayError } from '../../errors.ts';
 
-/** Turns a failed upstream call into the error its client reads. Nothing of the upstream's own words is in it. */
+/** Maps a failed upstream call to the error for the client. It contains no text from the upstream. */
 export function explainUpstreamFailure(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
   if (isTimeout(cause)) {
     return upstreamTimeout(cause);
   }
   if (cause instanceof errors.HTTPParserError || codeOf(cause).startsWith('HPE_')) {
-    return rejectAnswer(cause);
+    return invalidResponse(cause);
   }
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) {
     return new GatewayError('bad_request', { detail: 'The request cannot be forwarded.', cause });
@@ -16,19 +16,19 @@ export function explainUpstreamFailure(cause: unknown): GatewayError {
   return new GatewayError('upstream_unreachable', { detail: 'The API cannot be reached.', cause });
 }
 
-/** The same for a call that failed when its answer had begun and no whole head of it had come. */
+/** Like {@link explainUpstreamFailure}, for a call that failed after the response began but before its head was complete. */
 export function explainBrokenResponse(cause: unknown): GatewayError {
   return cause instanceof GatewayError || isTimeout(cause)
     ? explainUpstreamFailure(cause)
-    : rejectAnswer(cause);
+    : invalidResponse(cause);
 }
 
-/** The error of a call to which no answer came in time. */
+/** The error of a call whose response did not arrive in time. */
 export function upstreamTimeout(cause?: unknown): GatewayError {
   return new GatewayError('upstream_timeout', { detail: 'The API did not respond in time.', cause });
 }
 
-/** Tells whether a call failed on a kept-alive connection that the upstream had closed, before anything was answered. */
+/** True if a call failed because the upstream had closed the kept-alive connection before it responded. */
 export function isStaleConnection(cause: unknown): boolean {
   return cause instanceof errors.SocketError || codeOf(cause) === 'ECONNRESET' || codeOf(cause) === 'EPIPE';
 }
@@ -42,7 +42,7 @@ function isTimeout(cause: unknown): boolean {
   );
 }
 
-function rejectAnswer(cause: unknown): GatewayError {
+function invalidResponse(cause: unknown): GatewayError {
   const detail = 'The API sent a response that is not valid HTTP.';
   return new GatewayError('upstream_invalid_response', { detail, cause });
 }

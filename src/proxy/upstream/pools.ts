@@ -1,31 +1,38 @@
 import type { LookupFunction } from 'node:net';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import type { Route } from '../routes.ts';
+import { refuseOtherVersions } from './http-version.ts';
 
-/** The connections to the upstreams: kept alive, pooled by route, so that one slow API does not hold up another. */
+/** Keep-alive connection pools to the upstreams, one per route, so that a slow API does not delay the others. */
 export type Upstreams = { of(route: Route): Pool; close(): Promise<void> };
 
 /**
- * Opens a pool for each route that is asked for. `lookup` finds the address of a name for each new connection. As a pool is used for
- * `connections.maxAge` only, a name that has moved is followed; what is under way in the one before is finished there.
+ * Opens a route's pool on first use. `lookup` resolves the host name for each new connection. A pool is replaced after
+ * `connections.maxAge`, so DNS changes take effect; requests in progress finish in the old pool.
  *
- * undici's own limit of age, `clientTtl`, looks at the clock for every connection at every request: 4 % of one at 32.
+ * undici's own age limit, `clientTtl`, reads the clock for every connection on every request, which costs 4 % of a request
+ * at 32 connections.
  */
 export function createUpstreams(lookup?: LookupFunction): Upstreams {
   const current = new Map<Route, { pool: Pool; endsAtMs: number }>();
-  const former = new Set<Pool>();
+  const retired = new Set<Pool>();
 
   const open = (route: Route): Pool => {
     const { connections, timeout } = route.config;
+    const connector = buildConnector({ timeout: timeout.connect, allowH2: false, ...(lookup && { lookup }) });
     const pool = new Pool(route.origin, {
       connections: connections.max,
       keepAliveTimeout: connections.idle,
       keepAliveMaxTimeout: connections.idle,
       pipelining: 1,
-      // undici 8 would speak HTTP/2 to whoever offers it, for which nothing here is made: limits, held answers, trailers.
+      // undici 8 would use HTTP/2 where the upstream offers it, but limits, responses and trailers here assume HTTP/1.1.
       allowH2: false,
-      connect: { timeout: timeout.connect, ...(lookup && { lookup }) },
-      // SECURITY: the answer is bounded in its head; its body streams.
+      connect: (options, callback) =>
+        connector(options, (...result) => {
+          if (result[0] === null) refuseOtherVersions(result[1]);
+          callback(...result);
+        }),
+      // SECURITY: the size of the response head is limited; its body streams.
       maxHeaderSize: 65_536,
     });
     const lifeMs = connections.maxAge === 0 ? Infinity : connections.maxAge;
@@ -33,21 +40,21 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
     return pool;
   };
   const retire = (pool: Pool) => {
-    former.add(pool);
-    const forget = () => former.delete(pool);
+    retired.add(pool);
+    const forget = () => retired.delete(pool);
     pool.close().then(forget, forget);
   };
 
   return {
     of(route) {
-      const held = current.get(route);
-      if (held === undefined) return open(route);
-      if (performance.now() < held.endsAtMs) return held.pool;
-      retire(held.pool);
+      const existing = current.get(route);
+      if (existing === undefined) return open(route);
+      if (performance.now() < existing.endsAtMs) return existing.pool;
+      retire(existing.pool);
       return open(route);
     },
     async close() {
-      const pools = [...former, ...Array.from(current.values(), ({ pool }) => pool)];
+      const pools = [...retired, ...Array.from(current.values(), ({ pool }) => pool)];
       await Promise.all(pools.map((pool) => pool.destroy()));
     },
   };

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 
 /** The head of an upstream's final response, checked and normalised: the one form in which the rest of `proxy/` sees it. */
@@ -26,14 +26,29 @@ const singletons: readonly string[] = [
  * differently (RFC 9112, section 6; RFC 9110, sections 8.6 and 10.2.2).
  */
 export function readResponseHead(status: number, headers: IncomingHttpHeaders): ResponseHead {
-  if (status < 100) throw invalid(`the status is ${status}`);
-  if (Array.isArray(headers.location)) throw invalid('it has more than one Location');
+  if (status < 100) throw invalidResponse(`the status is ${status}`);
+  if (Array.isArray(headers.location)) throw invalidResponse('it has more than one Location');
   const coding = headers['transfer-encoding'];
   if (coding !== undefined && String(coding).toLowerCase() !== 'chunked')
-    throw invalid('it has a transfer coding other than chunked');
+    throw invalidResponse('it has a transfer coding other than chunked');
   if (status === 204 && headers['content-length'] !== undefined && headers['content-length'] !== '0')
-    throw invalid('it is a 204 with a Content-Length');
+    throw invalidResponse('it is a 204 with a Content-Length');
   return { status, headers: withoutRepetitions(headers) };
+}
+
+/** The same for a head that Node's own client parsed: it drops repetitions itself, and tells the version of HTTP. */
+export function readUpgradeResponseHead(message: IncomingMessage): ResponseHead {
+  const { statusCode = 0, headers, headersDistinct, httpVersion, httpVersionMajor } = message;
+  if (httpVersionMajor !== 1) throw invalidResponse(`its version is HTTP/${httpVersion}`);
+  if ((headersDistinct['location']?.length ?? 0) > 1) throw invalidResponse('it has more than one Location');
+  return readResponseHead(statusCode, headers);
+}
+
+/** The fields of a head as a flat list of names and values. */
+export function flatFieldsOf({ headers }: ResponseHead): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    typeof value === 'object' ? value.flatMap((each) => [name, each]) : [name, value ?? ''],
+  );
 }
 
 function withoutRepetitions(headers: IncomingHttpHeaders): IncomingHttpHeaders {
@@ -45,7 +60,8 @@ function withoutRepetitions(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   };
 }
 
-function invalid(reason: string): GatewayError {
+/** The error of a response that is not valid HTTP; the reason is logged, and not sent. */
+export function invalidResponse(reason: string): GatewayError {
   return new GatewayError('upstream_invalid_response', {
     detail: 'The API sent a response that is not valid HTTP.',
     cause: new Error(`the response head of the upstream is invalid: ${reason}`),

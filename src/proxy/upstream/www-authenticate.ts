@@ -24,13 +24,13 @@ export function challengeAction(wwwAuthenticate: string | readonly string[] | un
 /** A challenge by its scheme, in lower case, with its `error` parameter where it has one. */
 export type Challenge = { scheme: string; error: string | undefined };
 
-/** A word is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
-const words = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
+/** A token is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
+const tokens = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
 
 /** Takes a WWW-Authenticate value apart. */
 export function parseChallenges(value: string): Challenge[] {
   const challenges: Challenge[] = [];
-  for (const [, name = '', parameter] of value.matchAll(words)) {
+  for (const [, name = '', parameter] of value.matchAll(tokens)) {
     const last = challenges.at(-1);
     if (parameter === undefined) challenges.push({ scheme: name.toLowerCase(), error: undefined });
     else if (last !== undefined && name.toLowerCase() === 'error') last.error = parameter.replaceAll('"', '');

@@ -8,12 +8,12 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** Sixteen bytes in base64, once (RFC 6455, section 4.1). */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
-/** Tells whether a request is to be judged as an upgrade; any other is answered as if it offered none (RFC 9110, 7.8). */
+/** True when a request is handled as an upgrade; any other is served as if it offered none (RFC 9110, section 7.8). */
 export function offersWebSocket({ headers }: IncomingMessage): boolean {
   return /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(headers.upgrade ?? '');
 }
 
-/** Tells whether a request asks for a WebSocket and nothing else. A body has no place in it, and no end. */
+/** True when a request asks for a WebSocket and nothing else. It must have no body. */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&

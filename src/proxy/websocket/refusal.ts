@@ -1,6 +1,6 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { endSocket } from '../../http/server/final-data.ts';
+import { endSocket } from '../../http/server/lingering-close.ts';
 
 /** Accepts an upgrade, with these fields as a flat list of names and values. */
 export function switchProtocols(socket: Socket, fields: readonly string[]): void {
@@ -22,18 +22,18 @@ export function respondOnSocket(
 }
 
 /**
- * Passes on the response of an upstream in place of a 101, and ends the socket with it. One that breaks off, or stands still
- * for `idleMs` in either direction, is cut off; 0 is no limit.
+ * Passes on the response of an upstream in place of a 101, and ends the socket with it. One that is cut short, or stalls for
+ * `idleMs` in either direction, is aborted; 0 is no limit.
  */
 export function passResponse(
-  upstreamResponse: IncomingMessage,
+  upstream: { status: number; fields: string[]; body: IncomingMessage },
   { request, socket, idleMs }: { request: IncomingMessage; socket: Socket; idleMs: number },
-  fields: string[],
 ): void {
+  const { status, fields, body } = upstream;
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.writeHead(upstreamResponse.statusCode ?? 502, fields);
+  response.writeHead(status, fields);
   response.once('finish', () => {
     response.detachSocket(socket);
     endSocket(socket);
@@ -41,9 +41,9 @@ export function passResponse(
   socket.setTimeout(idleMs, () => socket.destroy());
   // No server does this any more for a socket that it has let go of.
   socket.on('drain', () => response.emit('drain'));
-  socket.once('close', () => upstreamResponse.destroy());
-  upstreamResponse.once('error', () => socket.destroy());
-  upstreamResponse.pipe(response);
+  socket.once('close', () => body.destroy());
+  body.once('error', () => socket.destroy());
+  body.pipe(response);
 }
 
 function writeHead(status: number, fields: readonly string[]): string {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import { explainBrokenResponse } from '../upstream/errors.ts';
+import type { ResponseHead } from '../upstream/response-head.ts';
 import { passResponse, switchProtocols } from './refusal.ts';
 import type { Tunnel, Tunnels } from './tunnel.ts';
 import type { UpgradeCall, UpgradeResponse } from './upstream-upgrade.ts';
@@ -18,9 +19,9 @@ export type UpgradeRequest = {
 /** What the browser sees of an upstream's response, as flat lists of names and values. */
 export type ResponsePolicy = {
   /** Of a 101. Throws when it does not accept the handshake. */
-  switched(head: IncomingMessage): string[];
+  switched(head: ResponseHead): string[];
   /** Of any other response. */
-  refused(head: IncomingMessage): string[];
+  refused(head: ResponseHead): string[];
   /** How long the body of such a response may stand still, in milliseconds; 0 is no limit. */
   readonly idleMs: number;
 };
@@ -49,21 +50,20 @@ export function createUpgradeRelay(deps: {
     async open({ request, socket, early, context }, call, policy) {
       const waiting = watchBrowser(socket, () => call.cancel());
       const upstream = await call.response.finally(waiting.stop);
-      const { head, switched } = upstream;
+      const { head, body, switched } = upstream;
       if (socket.destroyed || waiting.hasLeft()) {
         destroy(upstream);
         socket.destroy();
         return undefined;
       }
       try {
-        const status = head.statusCode ?? 0;
-        // SECURITY: Node.js refuses to write such a status, and the upstream's socket would stay open for good.
-        if (status < 200 && status !== 101)
-          throw new Error(`the upstream responded to an upgrade with status ${status}`);
         if (switched === undefined) {
+          const { status } = head;
+          // SECURITY: a 101 without its `Connection` or `Upgrade` comes here too, and would pass for an open WebSocket.
+          if (status < 200) throw new Error(`the upstream responded to an upgrade with status ${status}`);
           const fields = policy.refused(head);
           onResponse(status, context);
-          passResponse(head, { request, socket, idleMs: policy.idleMs }, fields);
+          passResponse({ status, fields, body }, { request, socket, idleMs: policy.idleMs });
           return undefined;
         }
         const fields = policy.switched(head);
@@ -84,9 +84,9 @@ export function createUpgradeRelay(deps: {
   };
 }
 
-function destroy({ head, switched }: UpgradeResponse): void {
+function destroy({ body, switched }: UpgradeResponse): void {
   switched?.socket.destroy();
-  head.destroy();
+  body.destroy();
 }
 
 /**
@@ -107,6 +107,7 @@ function watchBrowser(socket: Socket, onLeave: () => void) {
     if (receivedBytes > MAX_EARLY_BYTES) socket.pause();
   };
   socket.once('close', leave).once('end', leave).on('data', keep);
+  if (socket.destroyed) leave();
   return {
     received,
     hasLeft: () => left,

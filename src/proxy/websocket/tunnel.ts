@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { endSocket } from '../../http/server/final-data.ts';
+import { endSocket } from '../../http/server/lingering-close.ts';
 import { closeFrame, createFrameTracker } from './frames.ts';
 
 /** An open WebSocket between a browser and an upstream. */
@@ -8,7 +8,7 @@ export type Tunnel = {
   close(code: number): void;
 };
 
-/** How long a frame under way may take to end, and a browser to answer the close, in milliseconds. */
+/** How long the current frame may take to end, and a browser to respond to the close, in milliseconds. */
 const GRACE_MS = 1_000;
 
 /** How long an upstream whose browser has gone may say nothing and stay, in milliseconds. */
@@ -36,14 +36,14 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
       finish(closeFrame(closeCode));
     } else if (!browser.write(chunk)) upstream.pause();
   };
-  /** What the browser says from now on is read and thrown away. */
-  const deafen = () => {
+  /** Reads and drops what the browser sends from now on. */
+  const ignoreBrowser = () => {
     browser.off('data', toUpstream);
     browser.resume();
   };
   const finish = (finalData?: Buffer) => {
     upstream.off('data', toBrowser).destroy();
-    deafen();
+    ignoreBrowser();
     if (!browser.writableEnded) endSocket(browser, finalData);
   };
 
@@ -65,7 +65,7 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
       if (closeCode !== undefined) return;
       closeCode = code;
       setTimeout(() => browser.destroy(), GRACE_MS).unref();
-      deafen();
+      ignoreBrowser();
       upstream.resume();
       if (frames.isBetweenFrames()) finish(closeFrame(code));
     },

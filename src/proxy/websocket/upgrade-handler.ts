@@ -98,7 +98,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
           throw explainUpstreamFailure(error);
         });
       sessionEnd.act = tunnel === undefined ? cutting(socket) : closing(tunnel);
-      // SECURITY: it may have come when the upstream had answered, and there was no call left to be given up.
+      // SECURITY: the session may have ended after the upstream responded, when there was no call left to cancel.
       if (sessionEnd.hasCome) sessionEnd.act();
       return true;
     },

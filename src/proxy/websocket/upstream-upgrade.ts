@@ -2,6 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
 import { upstreamTimeout } from '../upstream/errors.ts';
+import { readUpgradeResponseHead, type ResponseHead } from '../upstream/response-head.ts';
 
 /** An upstream to which upgrades to WebSocket are sent. */
 export type UpgradeTarget = {
@@ -19,7 +20,9 @@ export type UpgradeCall = {
 
 /** The response of an upstream to an upgrade. */
 export type UpgradeResponse = {
-  readonly head: IncomingMessage;
+  readonly head: ResponseHead;
+  /** Of any response but a 101. */
+  readonly body: IncomingMessage;
   /** Of a 101: the socket, and the bytes that came together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
 };
@@ -48,9 +51,16 @@ export function createUpgradeTarget(
       const response = new Promise<UpgradeResponse>((resolve, reject) => {
         const giveUp = () => request.destroy(upstreamTimeout());
         let timer = setTimeout(giveUp, timeout.connect);
-        const settle = (responded: UpgradeResponse) => {
+        const settle = (body: IncomingMessage, switched?: UpgradeResponse['switched']) => {
           clearTimeout(timer);
-          resolve(responded);
+          try {
+            const head = readUpgradeResponseHead(body);
+            resolve(switched === undefined ? { head, body } : { head, body, switched });
+          } catch (error) {
+            switched?.socket.destroy();
+            body.destroy();
+            reject(error);
+          }
         };
         request.once('socket', (socket) =>
           socket.once(isSecure ? 'secureConnect' : 'connect', () => {
@@ -58,8 +68,8 @@ export function createUpgradeTarget(
             timer = setTimeout(giveUp, timeout.headers);
           }),
         );
-        request.once('upgrade', (head, socket, first) => settle({ head, switched: { socket, first } }));
-        request.once('response', (head) => settle({ head }));
+        request.once('upgrade', (head, socket, first) => settle(head, { socket, first }));
+        request.once('response', (head) => settle(head));
         request.on('error', (error) => {
           clearTimeout(timer);
           reject(error);
