@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import type { CheckResult } from '../provider/finding.ts';
+import { checkResult, type CheckResult } from '../provider/check-result.ts';
 import type { RedisAddress } from '../redis/client.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { type Rights, testRights } from '../redis/rights.ts';
@@ -11,10 +11,8 @@ import { reasonOf } from './reason.ts';
 /** Tests the configured store: its rights, persistence and eviction policy. Changes nothing in it. */
 export async function checkStore({ session, log }: Config): Promise<readonly CheckResult[]> {
   const { store, keyPrefix } = session;
-  const name = 'store';
-  if (store.kind === 'memory') {
-    return [{ name, verdict: 'ok', detail: 'memory: sessions are lost when the process exits' }];
-  }
+  if (store.kind === 'memory')
+    return [checkResult('store', 'ok', 'memory: sessions are lost when the process exits')];
   const location = locationOf(store);
   const redis = createRedisConnection({
     address: store,
@@ -26,44 +24,41 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
     const servers = rights.missing.includes('+info') ? [] : await readServerInfo(redis);
     const versions = distinct(servers, ({ version }) => version);
     return [
-      { name, verdict: 'ok', detail: ['Redis', ...versions, 'at', location].join(' ') },
+      checkResult('store', 'ok', ['Redis', ...versions, 'at', location].join(' ')),
       rightsResult(rights),
       ...(servers.length === 0 ? [] : [persistenceResult(servers), evictionResult(servers)]),
     ];
   } catch (error) {
-    return [{ name, verdict: 'failed', detail: `Redis at ${location} cannot be used: ${reasonOf(error)}` }];
+    return [checkResult('store', 'failed', `Redis at ${location} cannot be used: ${reasonOf(error)}`)];
   } finally {
     await redis.close();
   }
 }
 
 function rightsResult({ missing, refusal }: Rights): CheckResult {
-  const name = 'rights';
   if (missing.length > 0) {
     const detail = `the Redis user lacks ${missing.join(' ')}; grant them with ACL SETUSER`;
-    return { name, verdict: 'failed', detail };
+    return checkResult('rights', 'failed', detail);
   }
-  if (refusal !== undefined) return { name, verdict: 'failed', detail: `Redis refuses ${refusal}` };
-  return { name, verdict: 'ok', detail: 'every command, key and channel that the gateway uses' };
+  if (refusal !== undefined) return checkResult('rights', 'failed', `Redis refuses ${refusal}`);
+  return checkResult('rights', 'ok', 'every command, key and channel that the gateway uses');
 }
 
 function persistenceResult(servers: readonly ServerInfo[]): CheckResult {
-  const name = 'persistence';
   if (servers.every(({ hasAppendOnlyFile }) => hasAppendOnlyFile))
-    return { name, verdict: 'ok', detail: 'aof_enabled 1: an append-only file' };
+    return checkResult('persistence', 'ok', 'aof_enabled 1: an append-only file');
   const detail =
     'aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end';
-  return { name, verdict: 'note', detail };
+  return checkResult('persistence', 'note', detail);
 }
 
 function evictionResult(servers: readonly ServerInfo[]): CheckResult {
-  const name = 'eviction';
   const evicting = distinct(servers, ({ evictionPolicy }) => evictionPolicy).filter(
     (policy) => policy !== 'noeviction',
   );
-  if (evicting.length === 0) return { name, verdict: 'ok', detail: 'maxmemory-policy noeviction' };
+  if (evicting.length === 0) return checkResult('eviction', 'ok', 'maxmemory-policy noeviction');
   const detail = `maxmemory-policy ${evicting.join(', ')}: a full Redis deletes sessions; set noeviction`;
-  return { name, verdict: 'failed', detail };
+  return checkResult('eviction', 'failed', detail);
 }
 
 function distinct(servers: readonly ServerInfo[], valueOf: (server: ServerInfo) => string): string[] {
