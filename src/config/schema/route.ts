@@ -101,7 +101,7 @@ export const routeSchema = section({
       'Requests per minute for each session or, without a session, for each client address. 0 means no limit.',
     ),
   maxConcurrent: integer({ min: 0, max: 65_535 })
-    .prefault(0)
+    .prefault(256)
     .describe(
       'Concurrent requests and open WebSockets in one process for each session or, without a session, for each client address. 0 means no limit.',
     ),
