@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { startApi } from './api.ts';
+import { startApi } from './api/api.ts';
 import { DemoError } from './demo-error.ts';
 import { startGateway } from './gateway.ts';
 import type { LogLine } from './log-line.ts';
 import { gatherPageFiles, isBuilt } from './page-files.ts';
 import { choosePort } from './port.ts';
 import { writeConfigFile } from './config-file.ts';
-import { type ProviderName, providers } from './providers.ts';
+import { type ProviderName, providers } from './provider/providers.ts';
 
 /** The choices from the command line. */
 export interface DemoOptions {

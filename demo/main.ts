@@ -3,7 +3,7 @@ import { parseArgs, styleText } from 'node:util';
 import { type Demo, startDemo } from './demo.ts';
 import { DemoError } from './demo-error.ts';
 import { isTrouble, type LogLine } from './log-line.ts';
-import { isProviderName, type ProviderName, providers } from './providers.ts';
+import { isProviderName, type ProviderName, providers } from './provider/providers.ts';
 
 const kinds = Object.keys(providers).join(', ');
 const usage = `usage: npm run demo [-- --port N] [-- --provider KIND]

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SignIn } from './providers.ts';
+import type { SignIn } from './provider/demo-provider.ts';
 
 /** The files of the single-page app, together in a directory of their own. */
 export interface PageFiles {

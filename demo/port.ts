@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { freePort } from '../testkit/free-port.ts';
 import { DemoError } from './demo-error.ts';
 
 /**
@@ -7,20 +8,11 @@ import { DemoError } from './demo-error.ts';
  * free one. Throws {@link DemoError} when the wanted one cannot be used.
  */
 export async function choosePort(wanted: number | undefined): Promise<number> {
-  if (wanted === 0) return findFreePort();
+  if (wanted === 0) return freePort();
   const obstacle = await findObstacle(wanted ?? 3000);
   if (obstacle === undefined) return wanted ?? 3000;
   if (wanted !== undefined) throw new DemoError(`Port ${wanted} ${obstacle}. Choose another with --port.`);
-  return findFreePort();
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new DemoError('No port is free.');
-  return address.port;
+  return freePort();
 }
 
 async function findObstacle(port: number): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
-import type { CheckResult } from './provider/finding.ts';
+import type { CheckResult } from './provider/check-result.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 import type { RedisAddress } from './redis/client.ts';
 import { createRedisConnection } from './redis/connection.ts';
@@ -52,7 +52,7 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    timeoutMs: config.refresh.timeout,
+    refreshTimeoutMs: config.refresh.timeout,
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),
     metrics: createMetrics(),

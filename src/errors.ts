@@ -55,3 +55,8 @@ export class GatewayError extends Error {
     this.options = options;
   }
 }
+
+/** True when the provider or the store is unreachable: the same request may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.status === 503;
+}

@@ -69,7 +69,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const provider = createProvider({
     config: config.provider,
     redirectUri,
-    timeoutMs: config.refresh.timeout,
+    refreshTimeoutMs: config.refresh.timeout,
     clock,
     log,
     metrics,
@@ -143,8 +143,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     },
 
     replaceClientCredentials(section) {
-      if (section.type === 'credentials') return;
-      provider.replaceCredentials?.(section);
+      if (provider.replaceCredentials === undefined) return;
+      provider.replaceCredentials(section);
       log.info('client credentials reloaded');
     },
 

@@ -7,6 +7,7 @@ import {
   writeCookie,
   type CookieAttributes,
 } from '../sessions/cookie.ts';
+import type { Attempt } from './attempt-limit.ts';
 
 /** A pending sign-in on another device, started by this browser. */
 export type PendingApproval = {
@@ -15,6 +16,8 @@ export type PendingApproval = {
   readonly expiresAtMs: number;
   /** The key of the session that the browser had at the start; it ends when the sign-in succeeds. */
   readonly replaces?: string | undefined;
+  /** How the sign-in counts until it succeeds. */
+  readonly attempt?: Attempt | undefined;
 };
 
 /** Binds a sign-in on another device to the browser that started it, by a sealed cookie. A new sign-in replaces it. */
@@ -30,6 +33,7 @@ const pendingApproval = z.object({
   id: z.string(),
   expiresAtMs: z.number(),
   replaces: z.string().optional(),
+  attempt: z.object({ user: z.string(), network: z.string(), isInTotal: z.boolean() }).optional(),
 });
 
 /** `SameSite=Strict`, because only the app's own page polls. */

@@ -1,9 +1,9 @@
 import type { RequestHandler } from 'express';
 import { hashIdentifier } from '../crypto/identifier.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, isUnavailable } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
-import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
+import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
 import {
   UnusedTokensError,
@@ -13,9 +13,9 @@ import {
 } from '../provider/provider.ts';
 import type { PollSchedule } from '../redis/poll-schedule.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { AttemptLimit } from './attempt-limit.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
-import { userKey } from './username.ts';
 
 /** Decoupled sign-in, on another device: the browser starts it and polls its state. */
 export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
@@ -38,8 +38,8 @@ export function createDecoupled(deps: {
   cookie: DecoupledCookie;
   pollSchedule: PollSchedule;
   originPolicy: OriginPolicy;
-  /** Limits how often one user can be prompted, from any address. */
-  limitUser: RateLimit;
+  /** Limits how often one user can be prompted. */
+  attemptLimit: AttemptLimit;
   /** The time-out of one call to the provider, in milliseconds. */
   timeoutMs: number;
   clock: () => number;
@@ -51,7 +51,7 @@ export function createDecoupled(deps: {
     cookie,
     pollSchedule,
     originPolicy,
-    limitUser,
+    attemptLimit,
     timeoutMs,
     clock,
   } = deps;
@@ -89,15 +89,23 @@ export function createDecoupled(deps: {
       // SECURITY: another site's page must not prompt a user.
       originPolicy.checkRequest(request);
       const hints = readHints(await readJsonBody(request, response));
-      if (hints.loginHint !== undefined) await limitUser(userKey(hints.loginHint));
       const before = await sessions.peek(request.headers.cookie);
-      const { id, expiresInSeconds, intervalSeconds } = await decoupledLogin.begin(hints);
+      const attempt =
+        hints.loginHint === undefined
+          ? undefined
+          : await attemptLimit.begin(hints.loginHint, clientNetworkOf(response));
+      const begun = await decoupledLogin.begin(hints).catch(async (error: unknown) => {
+        if (attempt !== undefined && isUnavailable(error)) await attemptLimit.cancel(attempt);
+        throw error;
+      });
+      const { id, expiresInSeconds, intervalSeconds } = begun;
       const intervalMs = Math.ceil(intervalSeconds * 1000);
       const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
       const pending = {
         id,
         expiresAtMs: clock() + lifetimeMs,
         replaces: before.kind === 'live' ? before.session.key : undefined,
+        attempt,
       };
       await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
       response.setHeader('Set-Cookie', await cookie.set(pending));
@@ -127,6 +135,7 @@ export function createDecoupled(deps: {
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
           const browser = { cookieHeader: request.headers.cookie, replaces };
           const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
+          if (pending.attempt !== undefined) await attemptLimit.succeed(pending.attempt);
           response.appendHeader('Set-Cookie', setCookie);
           response.json({ status: 'complete' });
           return;
@@ -142,11 +151,6 @@ export function createDecoupled(deps: {
       }
     },
   };
-}
-
-/** True when the provider or the store is unreachable; the sign-in itself may still succeed. */
-function isUnavailable(error: unknown): boolean {
-  return error instanceof GatewayError && error.status === 503;
 }
 
 /** SECURITY: no other value from the page reaches the provider. */

@@ -1,11 +1,11 @@
 import type { RequestHandler } from 'express';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, isUnavailable } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
-import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
+import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import type { PasswordLogin } from '../provider/provider.ts';
+import type { AttemptLimit } from './attempt-limit.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
-import { userKey } from './username.ts';
 
 /** The longest user name and password that the gateway sends to the provider, in characters. */
 const MAX_LENGTH = 1_024;
@@ -19,10 +19,9 @@ export function createPasswordLogin(deps: {
   passwordLogin: PasswordLogin;
   completeSignIn: CompleteSignIn;
   originPolicy: OriginPolicy;
-  /** Limits the attempts per user name, from any address. */
-  limitUser: RateLimit;
+  attemptLimit: AttemptLimit;
 }): RequestHandler {
-  const { passwordLogin, completeSignIn, originPolicy, limitUser } = deps;
+  const { passwordLogin, completeSignIn, originPolicy, attemptLimit } = deps;
 
   return async function loginByPassword(request, response) {
     // SECURITY: another site must not sign the user in to an account whose password it knows (login CSRF).
@@ -33,10 +32,14 @@ export function createPasswordLogin(deps: {
         detail: `Send {"username": "…", "password": "…"}, strings of 1 to ${MAX_LENGTH} characters.`,
       });
     }
-    await limitUser(userKey(username));
+    const attempt = await attemptLimit.begin(username, clientNetworkOf(response));
     const { setCookie } = await completeSignIn(passwordLogin.signIn({ username, password }), {
       cookieHeader: request.headers.cookie,
+    }).catch(async (error: unknown) => {
+      if (isUnavailable(error)) await attemptLimit.cancel(attempt);
+      throw error;
     });
+    await attemptLimit.succeed(attempt);
     response.setHeader('Set-Cookie', setCookie);
     response.status(204).end();
   };

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { createAttemptLimit } from '../auth/attempt-limit.ts';
 import { createBackchannelLogout } from '../auth/backchannel-logout.ts';
 import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
@@ -45,7 +46,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
 
   const limited = (name: keyof Config['rateLimit']) =>
     limitClients(rateLimits.synchronous(name, config.rateLimit[name]));
-  const limitUser = rateLimits.synchronous('attemptsPerUser', config.rateLimit.attemptsPerUser);
+  const attemptLimit = createAttemptLimit({
+    perNetwork: rateLimits.refundable('attemptsPerUser', config.rateLimit.attemptsPerUser),
+    total: rateLimits.refundable('attemptsPerUserTotal', config.rateLimit.attemptsPerUserTotal),
+    store: backends.store,
+  });
   const limitLogouts = limited('backchannelLogout');
 
   const loginCookies = createLoginCookies({
@@ -69,8 +74,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       }),
       pollSchedule: backends.pollSchedule,
       originPolicy,
-      limitUser,
-      timeoutMs: config.refresh.timeout,
+      attemptLimit,
+      timeoutMs: config.provider.timeout,
       clock,
     });
 
@@ -93,7 +98,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
-        createPasswordLogin({ passwordLogin, completeSignIn, originPolicy, limitUser }),
+        createPasswordLogin({ passwordLogin, completeSignIn, originPolicy, attemptLimit }),
       ],
       beginDecoupled: decoupled && [limited('attempts'), decoupled.begin],
       pollDecoupled: decoupled?.poll,

@@ -46,7 +46,7 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const redis = createRedisConnection({ address, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config.refresh);
+  const leaseMs = revocationLeaseMs(config.provider);
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),

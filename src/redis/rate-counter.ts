@@ -3,8 +3,8 @@ import { createScript, type RedisConnection } from './connection.ts';
 /** Leaky buckets, shared by all processes. A level is in milliseconds and drains by one millisecond per millisecond. */
 export type RateCounters = {
   /**
-   * Adds `byMs` to a level, unless the result would exceed `limitMs`. Gives the result in both cases. Throws
-   * `store_unavailable`.
+   * Adds `byMs` to a level, unless the result would exceed `limitMs`; a negative number lowers the level, to 0 at least.
+   * Gives the result in both cases. Throws `store_unavailable`.
    */
   add(name: string, byMs: number, limitMs: number): Promise<number>;
 };
@@ -16,6 +16,7 @@ export type RateCounters = {
  */
 const addScript = createScript(`
   local level = math.max(0, redis.call('PTTL', KEYS[1])) + ARGV[1]
+  if level <= 0 then return 0 * redis.call('DEL', KEYS[1]) end
   if level <= tonumber(ARGV[2]) then redis.call('SET', KEYS[1], '', 'PX', level) end
   return level`);
 

@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/demo.ts';
 import type { LogLine } from '../../demo/log-line.ts';
-import type { ProviderName } from '../../demo/providers.ts';
+import type { ProviderName } from '../../demo/provider/providers.ts';
 import { startChromium } from '../../testkit/chromium.ts';
 
 let browser: Browser;

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
-import { SWITCHING, UPGRADE } from '../integration/proxy/handshake.ts';
+import { SWITCHING, UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, openFixture } from '../integration/proxy/fixture.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { mutated, wordOf } from './support/mutation.ts';

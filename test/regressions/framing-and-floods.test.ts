@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { UPGRADE } from '../integration/proxy/handshake.ts';
+import { UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, codeOf, namesOf, openFixture, sha256 } from '../integration/proxy/fixture.ts';
 import { valuesOf } from '../../testkit/header-list.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';

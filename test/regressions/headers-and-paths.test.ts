@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { UPGRADE } from '../integration/proxy/handshake.ts';
+import { UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, namesOf, openFixture } from '../integration/proxy/fixture.ts';
 import { valuesOf } from '../../testkit/header-list.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';

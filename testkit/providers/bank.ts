@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  type Endpoints,
   type EndpointResponse,
   type EndpointRequest,
   type EndpointServer,
@@ -10,7 +11,7 @@ import {
 import { type Approvals, createApprovals } from './approvals.ts';
 import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
-import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
+import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } from './fake-token-issuer.ts';
 
 /** A bank's API: plain OAuth 2.0, by redirect and on another device. */
 export type Bank = ProviderFake & {
@@ -30,6 +31,22 @@ export type Bank = ProviderFake & {
   patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
+/** How a bank differs from that of the tests. */
+export type BankOptions = {
+  client?: { id: string; secret: string };
+  /** Creates tokens and codes, given the bank's URL. */
+  mint?: (url: string) => Mint;
+  /** The sign-in page. By default there is none: `Bank.user`, or the person of the hint, signs in at once. */
+  signInPage?: {
+    show(hint: string): EndpointResponse;
+    /** The person that the page's form names. */
+    subjectOf(form: URLSearchParams): string;
+  };
+  nameOf?: (subject: string) => string;
+  /** More endpoints. */
+  endpoints?: Endpoints;
+};
+
 export const CLIENT = { id: 'web', secret: 'canary-client-secret-of-the-bank' };
 const TOKEN_ENDPOINTS = {
   redirect: '/v3/authorize/token',
@@ -41,12 +58,16 @@ const TOKEN_ENDPOINTS = {
  * request, PKCE, exact redirect URIs, client credentials by HTTP Basic. A refresh token is valid once, at the endpoint
  * that issued it; reuse ends its family. Polling too often gets `slow_down`.
  */
-export async function startBank(clock: () => number = Date.now): Promise<Bank> {
+export async function startBank(clock: () => number = Date.now, options: BankOptions = {}): Promise<Bank> {
+  const { client = CLIENT, signInPage, nameOf = (subject) => subject } = options;
+  const canaryMint = createCanaryMint('bank');
+  const mint: Mint = (kind, subject) => (options.mint?.(server.url) ?? canaryMint)(kind, subject);
   const tokenIssuer = createFakeTokenIssuer({
     name: 'bank',
     clock,
     lifeSeconds: () => bank.lifeSeconds,
     onReuse: 'ends the family',
+    mint,
   });
   const codes = new Map<string, { subject: string; redirectUri: string; challenge: string }>();
   const redirectUris: string[] = [];
@@ -55,7 +76,7 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
   const parametersOf = (request: EndpointRequest): Record<string, unknown> => {
     const [, encoded = ''] = /^Basic (.+)$/.exec(String(request.headers['authorization'])) ?? [];
     const credentials = decodeURIComponent(Buffer.from(encoded, 'base64').toString());
-    if (credentials !== `${CLIENT.id}:${CLIENT.secret}`) throw new Refusal(401, { error: 'invalid_client' });
+    if (credentials !== `${client.id}:${client.secret}`) throw new Refusal(401, { error: 'invalid_client' });
     if (bank.format === 'json') return jsonOf(request);
     if (!String(request.headers['content-type']).startsWith('application/x-www-form-urlencoded')) {
       throw new Refusal(415, { error: 'invalid_request' });
@@ -79,24 +100,23 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
     return { status: 200, body: bank.patch?.(response) ?? response };
   };
 
-  const authorize = ({ query }: EndpointRequest): EndpointResponse => {
+  const authorize = (query: URLSearchParams, subject: string): EndpointResponse => {
     const parameters = Object.fromEntries(query);
     const redirectUri = required(parameters, 'redirect_uri');
-    if (required(parameters, 'client_id') !== CLIENT.id || !redirectUris.includes(redirectUri))
+    if (required(parameters, 'client_id') !== client.id || !redirectUris.includes(redirectUri))
       throw refuse('invalid_request');
     for (const name of ['state', 'scope', 'code_challenge']) required(parameters, name);
     if (parameters['response_type'] !== 'code' || parameters['code_challenge_method'] !== 'S256')
       throw refuse('invalid_request');
     if ('nonce' in parameters) throw refuse('invalid_request');
-    const code = `canary-code-${codes.size + 1}`;
-    const subject = parameters['login_hint'] ?? bank.user;
+    const code = mint('code', subject);
     codes.set(code, { subject, redirectUri, challenge: parameters['code_challenge'] ?? '' });
     const location = new URL(redirectUri);
     // Not the issuer of anything the gateway was told of.
     location.search = String(
       new URLSearchParams({ code, state: parameters['state'] ?? '', iss: 'urn:bank' }),
     );
-    return { status: 302, headers: { location: location.href } };
+    return { status: 303, headers: { location: location.href } };
   };
 
   const redeemCode = (parameters: Record<string, unknown>): TokenPair => {
@@ -132,7 +152,14 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
   };
 
   const server = await startEndpointServer(clock, () => ({
-    'GET /v3/authorize': authorize,
+    'GET /v3/authorize': ({ query }) => {
+      const hint = query.get('login_hint');
+      return signInPage?.show(hint ?? '') ?? authorize(query, hint ?? bank.user);
+    },
+    ...(signInPage && {
+      'POST /v3/authorize': ({ query, body }) =>
+        authorize(query, signInPage.subjectOf(new URLSearchParams(body))),
+    }),
     [`POST ${TOKEN_ENDPOINTS.redirect}`]: token('redirect'),
     [`POST ${TOKEN_ENDPOINTS.decoupled}`]: token('decoupled'),
     'POST /v3/authorize-decoupled': (request) => {
@@ -156,8 +183,9 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
       const [, bearer = ''] = /^Bearer (.+)$/.exec(String(headers['authorization'])) ?? [];
       const subject = tokenIssuer.subjectOf(bearer);
       if (subject === undefined) throw new Refusal(401, { error: 'invalid_token' });
-      return { status: 200, body: { customer: { id: `customer-${subject}` }, name: subject } };
+      return { status: 200, body: { customer: { id: `customer-${subject}` }, name: nameOf(subject) } };
     },
+    ...options.endpoints,
   }));
 
   const bank: Bank = {
@@ -173,8 +201,8 @@ export async function startBank(clock: () => number = Date.now): Promise<Bank> {
       redirectUris.push(`${baseUrl}/auth/callback`);
       return readyProvider('bank', {
         BANK_URL: server.url,
-        CLIENT_ID: CLIENT.id,
-        CLIENT_SECRET: CLIENT.secret,
+        CLIENT_ID: client.id,
+        CLIENT_SECRET: client.secret,
       });
     },
     isAccessTokenActive: (accessToken) => tokenIssuer.subjectOf(accessToken) !== undefined,

@@ -31,6 +31,12 @@ export class Refusal extends Error {
   }
 }
 
+/** Endpoints by `METHOD /path`. */
+export type Endpoints = Record<
+  string,
+  (request: EndpointRequest) => EndpointResponse | Promise<EndpointResponse>
+>;
+
 /** A server with a few endpoints. */
 export type EndpointServer = {
   readonly url: string;
@@ -42,12 +48,10 @@ export type EndpointServer = {
   start(): Promise<void>;
 };
 
-/** Serves endpoints by `METHOD /path` on a free port of 127.0.0.1. `Date` headers follow `clock`. */
+/** Serves endpoints on a free port of 127.0.0.1. `Date` headers follow `clock`. */
 export async function startEndpointServer(
   clock: () => number,
-  endpoints: (
-    url: string,
-  ) => Record<string, (request: EndpointRequest) => EndpointResponse | Promise<EndpointResponse>>,
+  endpoints: (url: string) => Endpoints,
 ): Promise<EndpointServer> {
   const server = createServer();
   const loopback = await listenOnLoopback(server);

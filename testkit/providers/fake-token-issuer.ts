@@ -10,6 +10,9 @@ export type TokenPair = {
   readonly endpoint: string;
 };
 
+/** Creates a secret for a subject: an access token, a refresh token or an authorization code. */
+export type Mint = (kind: 'access' | 'refresh' | 'code', subject: string) => string;
+
 /** Issues access tokens and single-use refresh tokens. */
 export type FakeTokenIssuer = {
   /** Starts a token family. */
@@ -23,6 +26,13 @@ export type FakeTokenIssuer = {
   tokenLedger(): LedgerEntry[];
 };
 
+/** Mints secrets that the secret search of the tests recognises. */
+export function createCanaryMint(issuer: string): Mint {
+  const secrets = createSecrets(issuer);
+  const prefixes = { access: 'at', refresh: 'rt', code: 'code' };
+  return (kind) => secrets.mint(prefixes[kind]);
+}
+
 /**
  * Creates an issuer whose access tokens live `lifeSeconds` on `clock`. `onReuse` decides what the reuse of a refresh
  * token does: it is only refused, or it ends the whole family.
@@ -32,9 +42,9 @@ export function createFakeTokenIssuer(settings: {
   clock: () => number;
   lifeSeconds: () => number;
   onReuse: 'refuses' | 'ends the family';
+  mint?: Mint | undefined;
 }): FakeTokenIssuer {
-  const { clock, lifeSeconds, onReuse } = settings;
-  const secrets = createSecrets(settings.name);
+  const { clock, lifeSeconds, onReuse, mint = createCanaryMint(settings.name) } = settings;
   const access = new Map<string, { subject: string; family: string; endsAtMs: number }>();
   const tokenLedger = new Map<string, LedgerEntry & { subject: string; endpoint: string }>();
   let families = 0;
@@ -44,7 +54,12 @@ export function createFakeTokenIssuer(settings: {
     for (const [token, of] of access) if (of.family === family) access.delete(token);
   };
   const issue = (subject: string, endpoint: string, family: string, generation: number): TokenPair => {
-    const pair = { accessToken: secrets.mint('at'), refreshToken: secrets.mint('rt'), subject, endpoint };
+    const pair = {
+      accessToken: mint('access', subject),
+      refreshToken: mint('refresh', subject),
+      subject,
+      endpoint,
+    };
     access.set(pair.accessToken, { subject, family, endsAtMs: clock() + lifeSeconds() * 1000 });
     const entry = {
       token: pair.refreshToken,

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
-import { Provider } from '../../demo/oidc.ts';
-import { createRecords } from '../../demo/records.ts';
+import { Provider } from './oidc-provider.ts';
+import { createOidcRecords } from './oidc-records.ts';
 import type { LedgerEntry } from '../fake-provider/families.ts';
 import { listenOnLoopback } from '../loopback-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
@@ -45,7 +45,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
 
   const build = () =>
     new Provider(issuer, {
-      adapter: createRecords(),
+      adapter: createOidcRecords(),
       jwks: { keys: [{ ...jwk, alg: 'RS256', use: 'sig' }] },
       cookies: { keys: ['a-key-for-the-cookies-of-a-test'] },
       clients: [registered],

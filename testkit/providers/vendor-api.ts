@@ -1,7 +1,13 @@
-import { type EndpointServer, jsonOf, Refusal, startEndpointServer } from './endpoint-server.ts';
+import {
+  type Endpoints,
+  type EndpointServer,
+  jsonOf,
+  Refusal,
+  startEndpointServer,
+} from './endpoint-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
-import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
+import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } from './fake-token-issuer.ts';
 
 /** A vendor's API with its own login and refresh endpoints, as one describes it to its customers. */
 export type VendorApi = ProviderFake & {
@@ -17,6 +23,16 @@ export type VendorApi = ProviderFake & {
   patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
+/** How a vendor's API differs from that of the tests. */
+export type VendorApiOptions = {
+  /** Passwords by user name. */
+  accounts?: Readonly<Record<string, string>>;
+  /** Creates tokens, given the API's URL. */
+  mint?: (url: string) => Mint;
+  /** More endpoints. */
+  endpoints?: Endpoints;
+};
+
 /** The people who have an account, and their passwords. */
 export const ACCOUNTS: Readonly<Record<string, string>> = {
   alice: 'canary-password of alice {password} "quoted"',
@@ -27,12 +43,18 @@ export const ACCOUNTS: Readonly<Record<string, string>> = {
  * Starts it on a free port of 127.0.0.1. It is strict where its documentation is: JSON only, a refresh token is good once,
  * and a used one fails. Both the end of a token and its life are told.
  */
-export async function startVendorApi(clock: () => number = Date.now): Promise<VendorApi> {
+export async function startVendorApi(
+  clock: () => number = Date.now,
+  options: VendorApiOptions = {},
+): Promise<VendorApi> {
+  const { accounts = ACCOUNTS } = options;
+  const canaryMint = createCanaryMint('vendor-api');
   const tokenIssuer = createFakeTokenIssuer({
     name: 'vendor-api',
     clock,
     lifeSeconds: () => vendor.lifeSeconds,
     onReuse: 'refuses',
+    mint: (kind, subject) => (options.mint?.(server.url) ?? canaryMint)(kind, subject),
   });
   const refreshEndsAtMs = new Map<string, number>();
 
@@ -58,8 +80,8 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
         if (Object.keys(rest).length > 0) throw new Refusal(400, { message: 'unknown members' });
         if (
           typeof username !== 'string' ||
-          !Object.hasOwn(ACCOUNTS, username) ||
-          ACCOUNTS[username] !== password
+          !Object.hasOwn(accounts, username) ||
+          accounts[username] !== password
         ) {
           throw new Refusal(401, { message: 'wrong user name or password', username, password });
         }
@@ -75,6 +97,7 @@ export async function startVendorApi(clock: () => number = Date.now): Promise<Ve
         if (pair === undefined) throw new Refusal(401, { message: 'the refresh token is not valid' });
         return answerWith(pair);
       },
+      ...options.endpoints,
     }),
   );
 

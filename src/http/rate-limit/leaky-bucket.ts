@@ -4,6 +4,8 @@ import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 export type LeakyBuckets = {
   /** Counts one use and returns 0. If the bucket is full, counts nothing and returns the milliseconds until it has room. */
   tryTake(subject: string): number;
+  /** Takes back one use that was counted. */
+  giveBack(subject: string): void;
   /** Keeps a subject's bucket full for at least `waitMs`. */
   block(subject: string, waitMs: number): void;
 };
@@ -32,6 +34,10 @@ export function createLeakyBuckets(deps: {
       if (waitMs > 0) return waitMs;
       emptyAtMs.set(subject, atMs);
       return 0;
+    },
+    giveBack(subject) {
+      const atMs = emptyAtMs.get(subject);
+      if (atMs !== undefined) emptyAtMs.set(subject, atMs - costMs);
     },
     block(subject, waitMs) {
       const now = clock();

@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
 import type { RateCounters } from '../../redis/rate-counter.ts';
@@ -12,6 +12,14 @@ import { requestContextOf } from '../inbound/request-context.ts';
  */
 export type RateLimit = (subject: string) => Promise<void>;
 
+/** A limit whose uses can be taken back, so that in the end it counts only some of them. */
+export type RefundableLimit = {
+  /** Counts one use, or throws. Concurrent uses count before their outcome is known. */
+  readonly take: RateLimit;
+  /** Takes back one use that was counted. Never throws. */
+  readonly giveBack: RateLimit;
+};
+
 /**
  * Creates limits of `perMinute` uses: a burst of that many, refilled evenly over a minute. 0 means no limit. The name
  * separates a limit's counters from those of other limits.
@@ -19,6 +27,8 @@ export type RateLimit = (subject: string) => Promise<void>;
 export type RateLimits = {
   /** A limit that is exact across all processes: each use is a Redis call. */
   synchronous(name: string, perMinute: number): RateLimit;
+  /** The same, with a way to take a use back. */
+  refundable(name: string, perMinute: number): RefundableLimit;
   /**
    * A limit that never waits for Redis: it is exact within one process, and processes report their counts ten times a
    * second. Uses beyond the shared limit in between still count and shorten the budget that follows.
@@ -66,18 +76,27 @@ export function createRateLimits(deps: {
     };
   };
 
-  return {
-    synchronous(name, perMinute) {
-      if (perMinute === 0) return unlimited;
-      const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
-      return async (subject) => {
+  const refundable: RateLimits['refundable'] = (name, perMinute) => {
+    if (perMinute === 0) return { take: unlimited, giveBack: unlimited };
+    const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
+    return {
+      async take(subject) {
         throwIfLimited(buckets.tryTake(subject));
         const waitMs = (await addShared(subject, costMs, sizeMs)) - sizeMs;
         // Until then this process rejects the subject without a Redis call.
         if (waitMs > 0) buckets.block(subject, waitMs);
         throwIfLimited(waitMs);
-      };
-    },
+      },
+      async giveBack(subject) {
+        buckets.giveBack(subject);
+        await addShared(subject, -costMs, sizeMs);
+      },
+    };
+  };
+
+  return {
+    synchronous: (name, perMinute) => refundable(name, perMinute).take,
+    refundable,
 
     eventual(name, perMinute) {
       if (perMinute === 0) return unlimited;
@@ -105,9 +124,14 @@ export function createRateLimits(deps: {
 /** Applies a limit to each client, by its network address. */
 export function limitClients(limit: RateLimit): RequestHandler {
   return async function limitClient(_request, response, next) {
-    await limit(clientNetwork(requestContextOf(response).clientAddress));
+    await limit(clientNetworkOf(response));
     next();
   };
+}
+
+/** The network of the client of a request, which limits count. */
+export function clientNetworkOf(response: Response): string {
+  return clientNetwork(requestContextOf(response).clientAddress);
 }
 
 const unlimited: RateLimit = async () => undefined;

@@ -9,42 +9,42 @@ import {
 } from 'jose';
 import type { CustomFetch } from 'openid-client';
 
-/** What a provider signed: its header, and its claims. */
+/** A JWT whose signature is verified. */
 export type Verified = { header: JWTHeaderParameters; claims: JWTPayload };
 
-/** The keys that a provider publishes, and what it has signed with them. */
+/** Verifies what a provider has signed, with the keys that it publishes. */
 export type KeySet = {
   /**
-   * Verifies a JWT of the provider: its signature, by one of the algorithms allowed, and `checks`.
+   * Verifies the signature of a JWT, with one of the allowed algorithms, and `checks`.
    *
-   * @throws JOSEError where the token is at fault, and {@link KeySetError} where the keys are.
+   * @throws JOSEError when the token is at fault, and {@link KeySetError} when the keys are.
    */
   verify(token: string, checks: Omit<JWTVerifyOptions, 'algorithms'>): Promise<Verified>;
 };
 
-/** The keys could not be had, or are of no use: nothing is known of the token. */
+/** The JWKS could not be fetched or used; the token may be valid or not. */
 export class KeySetError extends Error {
   override readonly name = 'KeySetError';
 }
 
-/** Keys this old are read again before they are used, in milliseconds; while that fails they serve on. */
+/** Older keys are fetched again before use, in milliseconds; while that fails, they stay in use. */
 const MAX_AGE_MS = 600_000;
 
-/** The keys may be read so often at once, and then once a pause (in milliseconds), whatever tokens are shown. */
-const READS_AT_ONCE = 10;
-const READ_PAUSE_MS = 6_000;
+/** The JWKS may be fetched this often at once, and then once per interval (in milliseconds), whatever tokens arrive. */
+const FETCH_BURST = 10;
+const FETCH_INTERVAL_MS = 6_000;
 
-/** What jose 6 says when the key set is at fault, and not the token. */
-const keySetFaults = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
+/** Error codes of jose 6 that blame the key set, not the token. */
+const keySetErrorCodes = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
 
 /**
- * Reads the provider's JSON Web Key Set (RFC 7517) when a token needs it, and at once when none of the keys fits: the
- * provider may have put a new one in place just before it signed (OpenID Connect Core, section 10.1.1), and some do so
- * under the old name, or under none.
+ * Fetches the provider's JSON Web Key Set (RFC 7517) when a token needs it, and again when none of the keys matches: the
+ * provider may have rotated its keys just before it signed (OpenID Connect Core, section 10.1.1), and some reuse the old
+ * key ID or have none.
  */
 export function createKeySet(deps: {
   jwksUri: string;
-  /** The only ones that count, whatever a token says of itself; asymmetric. */
+  /** The only accepted algorithms, whatever the token's header says; asymmetric. */
   algorithms: readonly string[];
   fetch: CustomFetch;
   timeoutMs: number;
@@ -52,7 +52,7 @@ export function createKeySet(deps: {
 }): KeySet {
   const { clock } = deps;
   const algorithms = [...deps.algorithms];
-  // When it is read is decided here, and not by rules of jose's own.
+  // The code below decides when to fetch, not jose's own rules.
   const published = createRemoteJWKSet(new URL(deps.jwksUri), {
     cooldownDuration: Infinity,
     cacheMaxAge: Infinity,
@@ -66,20 +66,20 @@ export function createKeySet(deps: {
         body: null,
       }),
   });
-  let readAtMs = -Infinity;
-  let spentUntilMs = -Infinity;
+  let fetchedAtMs = -Infinity;
+  let budgetUsedUntilMs = -Infinity;
 
-  const read = async () => {
+  const fetchKeys = async () => {
     if (!published.reloading) {
-      // SECURITY: anybody may show tokens of keys that there are not; they cannot make us ask without end.
+      // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
       const now = clock();
-      const nextMs = Math.max(spentUntilMs, now) + READ_PAUSE_MS;
-      if (nextMs - now > READS_AT_ONCE * READ_PAUSE_MS)
+      const nextMs = Math.max(budgetUsedUntilMs, now) + FETCH_INTERVAL_MS;
+      if (nextMs - now > FETCH_BURST * FETCH_INTERVAL_MS)
         throw new KeySetError("the provider's JWKS was fetched too often; try again later");
-      spentUntilMs = nextMs;
+      budgetUsedUntilMs = nextMs;
     }
     await published.reload();
-    readAtMs = clock();
+    fetchedAtMs = clock();
   };
 
   const attempt = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
@@ -88,7 +88,7 @@ export function createKeySet(deps: {
       return verifiedOf(await jwtVerify(token, published, options));
     } catch (error) {
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-      // A token that names no key, or keys of one name: each of those that fit may be the one.
+      // The token names no key, or several keys have its key ID: any of those that match may have signed it.
       for await (const key of error) {
         try {
           return verifiedOf(await jwtVerify(token, key, options));
@@ -103,20 +103,20 @@ export function createKeySet(deps: {
   return {
     async verify(token, checks) {
       try {
-        if (clock() - readAtMs >= MAX_AGE_MS) {
-          await read().catch((error: unknown) => {
+        if (clock() - fetchedAtMs >= MAX_AGE_MS) {
+          await fetchKeys().catch((error: unknown) => {
             if (!published.fresh) throw error;
           });
         }
         try {
           return await attempt(token, checks);
         } catch (error) {
-          if (!isPerhapsOfNewKey(error)) throw error;
-          await read();
+          if (!mayHaveNewKey(error)) throw error;
+          await fetchKeys();
           return await attempt(token, checks);
         }
       } catch (cause) {
-        const isAboutToken = cause instanceof errors.JOSEError && !keySetFaults.has(cause.code);
+        const isAboutToken = cause instanceof errors.JOSEError && !keySetErrorCodes.has(cause.code);
         if (isAboutToken || cause instanceof KeySetError) throw cause;
         throw new KeySetError("cannot fetch the provider's JWKS", { cause });
       }
@@ -128,6 +128,6 @@ function verifiedOf(result: { protectedHeader: JWTHeaderParameters; payload: JWT
   return { header: result.protectedHeader, claims: result.payload };
 }
 
-function isPerhapsOfNewKey(error: unknown): boolean {
+function mayHaveNewKey(error: unknown): boolean {
   return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { selfSigned } from '../../integration/proxy/self-signed.ts';
+import { selfSigned } from '../../../testkit/self-signed.ts';
 import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
 
 /** A TLS endpoint in front of a server that speaks plain HTTP, as a balancer is. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { errors } from '../../../demo/oidc.ts';
+import { errors } from '../../../testkit/providers/oidc-provider.ts';
 import { type CibaProvider, startCibaProvider } from '../../../testkit/providers/ciba.ts';
 import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { type ProviderFixture, openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';

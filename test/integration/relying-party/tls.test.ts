@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
 import { openTestGateway } from '../../../testkit/test-gateway.ts';
-import { selfSigned } from '../proxy/self-signed.ts';
+import { selfSigned } from '../../../testkit/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
 
 const usual = getCACertificates('default');

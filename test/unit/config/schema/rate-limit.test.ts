@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsWith, routeProblems } from '../sample.ts';
 
 it('limits the endpoints that anybody can ask, and no API', () => {
@@ -8,13 +8,21 @@ it('limits the endpoints that anybody can ask, and no API', () => {
     callback: 1_200,
     attempts: 60,
     attemptsPerUser: 10,
+    attemptsPerUserTotal: 100,
     backchannelLogout: 6_000,
   });
   expect(parseRoute({}).maxPerMinute).toBe(0);
 });
 
 it('takes other limits, and 0 for none', () => {
-  const rateLimit = { login: 0, callback: '60', attempts: 30, attemptsPerUser: 5, backchannelLogout: 6_000 };
+  const rateLimit = {
+    login: 0,
+    callback: '60',
+    attempts: 30,
+    attemptsPerUser: 5,
+    attemptsPerUserTotal: 50,
+    backchannelLogout: 6_000,
+  };
   expect(parseConfig({ ...minimal, rateLimit }).rateLimit).toEqual({ ...rateLimit, callback: 60 });
   expect(parseRoute({ maxPerMinute: 600 }).maxPerMinute).toBe(600);
 });

@@ -44,6 +44,17 @@ describe('a bucket', () => {
     expect(pourOften(buckets, 2)).toEqual([0, 100]);
   });
 
+  it('has room for one more use after a use is given back, and never more than its size', () => {
+    const { buckets } = openBuckets();
+    pourOften(buckets, 3);
+    buckets.giveBack('a');
+    expect(pourOften(buckets, 2)).toEqual([0, 100]);
+    for (let time = 0; time < 9; time += 1) buckets.giveBack('a');
+    expect(pourOften(buckets, 4)).toEqual([0, 0, 0, 100]);
+    buckets.giveBack('b');
+    expect(buckets.tryTake('b')).toBe(0);
+  });
+
   it('is remembered among very many others, as long as it is not dry', () => {
     const { buckets, clock } = openBuckets();
     pourOften(buckets, 3);

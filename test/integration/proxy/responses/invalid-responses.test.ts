@@ -1,0 +1,247 @@
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ACCEPT, UPGRADE, SWITCHING } from '../websockets/handshake.ts';
+import { type Fixture, codeOf, openFixture } from '../fixture.ts';
+
+const PATIENCE = { timeout: 10_000, interval: 20 };
+
+let fixture: Fixture;
+
+beforeAll(async () => {
+  fixture = await openFixture({
+    rawRoutes: [
+      { path: '/raw' },
+      { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' }, websocket: true },
+      { path: '/bodiless', connections: { reuse: 'bodiless' } },
+      { path: '/socket-raw', websocket: true },
+    ],
+  });
+});
+beforeEach(() => {
+  fixture.reset();
+  fixture.raw.received.length = 0;
+});
+afterAll(() => fixture.close());
+
+/** Makes the raw upstream respond to every request, on kept connections too, with these bytes. Each is one piece here. */
+function respondWith(text: string): void {
+  responseText = text;
+  fixture.raw.attend = (socket) =>
+    void socket.on('data', () => socket.write(Buffer.from(responseText, 'latin1')));
+}
+let responseText = '';
+
+describe('a response of an upstream', () => {
+  it.each([
+    [
+      'a repeated Content-Type',
+      'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok',
+    ],
+    [
+      'a repeated Content-Type of an event stream',
+      'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok',
+    ],
+    [
+      'a repeated Retry-After',
+      'HTTP/1.1 200 OK\r\nRetry-After: 1\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\nok',
+    ],
+    ['a repeated ETag', 'HTTP/1.1 200 OK\r\nETag: "a"\r\nETag: "b"\r\nContent-Length: 2\r\n\r\nok'],
+  ])('with %s reaches the browser whole, with one of them (standards: F1)', async (_what, text) => {
+    respondWith(text);
+    const response = await fixture.send('GET /raw/one HTTP/1.1');
+    expect([response.status, response.body.toString()]).toEqual([200, 'ok']);
+    const names = response.headers.map(([name]) => name.toLowerCase());
+    for (const name of ['content-type', 'retry-after', 'etag'])
+      expect(names.filter((each) => each === name).length).toBeLessThan(2);
+  });
+
+  it.each([
+    ['a 204 with a length', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok'],
+    [
+      'another transfer coding besides chunked',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    ],
+    ['two Locations', 'HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n'],
+    ['HTTP/2.0 as its version', 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['HTTP/0.9 as its version', 'HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['a status of 099', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok'],
+    [
+      'a field value that no response can have',
+      'HTTP/1.1 200 OK\r\nX-Odd: a\x7fb\x01\r\nContent-Length: 2\r\n\r\nok',
+    ],
+  ])('with %s is 502 upstream_invalid_response, at once, and its connection closes', async (_what, text) => {
+    respondWith(text);
+    const response = await fixture.send('GET /raw/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
+  });
+});
+
+describe('connections.max', () => {
+  it('counts a chunked request that announces trailers as any other', async () => {
+    const sockets: Socket[] = [];
+    fixture.raw.attend = (socket) => void sockets.push(socket);
+    const first = fixture.send(
+      'POST /single/one HTTP/1.1',
+      ['Transfer-Encoding: chunked', 'Trailer: X-Sum'],
+      '0\r\nX-Sum: 0\r\n\r\n',
+    );
+    await expect.poll(() => sockets.length, PATIENCE).toBe(1);
+    const second = await fixture.send(
+      'POST /single/two HTTP/1.1',
+      ['Transfer-Encoding: chunked', 'Trailer: X-Sum'],
+      '0\r\nX-Sum: 0\r\n\r\n',
+    );
+    expect([second.status, codeOf(second)]).toEqual([504, 'upstream_timeout']);
+    expect(sockets).toHaveLength(1);
+    for (const socket of sockets) socket.destroy();
+    await first;
+  });
+
+  it('counts an open WebSocket together with requests, and gives its slot back when it closes', async () => {
+    fixture.raw.attend = async (socket, head) => {
+      const key = /sec-websocket-key: *(\S+)/i.exec(await head);
+      socket.write(
+        key ? `${SWITCHING}\r\n` : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok',
+      );
+    };
+    const connection = await fixture.open();
+    connection.write(
+      fixture.head('GET /single/socket HTTP/1.1', `Origin: ${fixture.gateway.url}`, ...UPGRADE),
+    );
+    expect((await connection.readResponse()).status).toBe(101);
+    const refused = await fixture.send('GET /single/one HTTP/1.1');
+    expect([refused.status, codeOf(refused)]).toEqual([504, 'upstream_timeout']);
+    connection.close();
+    await expect
+      .poll(async () => (await fixture.send('GET /single/one HTTP/1.1')).status, PATIENCE)
+      .toBe(200);
+  });
+});
+
+describe('a connection', () => {
+  it('is not used again when the response came before the request was wholly sent', async () => {
+    fixture.raw.attend = async (socket, head) => {
+      const early = (await head).startsWith('POST');
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${early ? 'early' : 'later'}`);
+    };
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /raw/one HTTP/1.1', 'Content-Length: 400000') + 'x'.repeat(1000));
+    const first = await connection.readResponse();
+    expect([first.status, first.body.toString()]).toEqual([200, 'early']);
+    const second = await fixture.send('GET /raw/two HTTP/1.1');
+    expect([second.status, second.body.toString()]).toEqual([200, 'later']);
+    expect(fixture.raw.received).toHaveLength(2);
+    connection.close();
+  });
+});
+
+describe('connections.reuse: bodiless', () => {
+  it('uses no connection again after a request with a body, and any other', async () => {
+    fixture.raw.attend = (socket) => {
+      socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+    };
+    for (let at = 0; at < 3; at += 1)
+      expect((await fixture.send('GET /bodiless/one HTTP/1.1')).status).toBe(200);
+    expect(fixture.raw.received).toHaveLength(1);
+    for (let at = 0; at < 3; at += 1)
+      expect((await fixture.send('POST /bodiless/one HTTP/1.1', ['Content-Length: 2'], 'hi')).status).toBe(
+        200,
+      );
+    expect(fixture.raw.received.length).toBeGreaterThanOrEqual(3);
+    for (const bytes of fixture.raw.received.slice(1))
+      expect(bytes.toString().match(/POST/g)?.length).toBe(1);
+  });
+});
+
+describe('pipelined requests on one connection', () => {
+  it('are cut off beyond 32 outstanding responses, and take no memory', async () => {
+    fixture.raw.attend = () => undefined;
+    const connection = await fixture.open();
+    connection.write(fixture.head('GET /raw/one HTTP/1.1').repeat(2_000));
+    await connection.ended;
+    expect(fixture.raw.received.length).toBeLessThanOrEqual(32);
+  });
+
+  it('get no WebSocket behind a request that waits: its response would be written into the socket', async () => {
+    fixture.raw.attend = () => undefined;
+    const connection = await fixture.open();
+    connection.write(fixture.head('GET /raw/slow HTTP/1.1'));
+    await expect
+      .poll(() => fixture.raw.received.filter((bytes) => bytes.includes('/raw/slow')).length, PATIENCE)
+      .toBe(1);
+    connection.write(upgradeHead('/socket-raw/one'));
+    await connection.ended;
+    expect(connection.pending().toString()).not.toContain('101');
+    expect(fixture.raw.received.filter((bytes) => bytes.includes('/socket-raw/'))).toEqual([]);
+  });
+});
+
+const upgradeHead = (path: string) =>
+  fixture.head(`GET ${path} HTTP/1.1`, `Origin: ${fixture.gateway.url}`, ...UPGRADE);
+
+describe('an upgrade', () => {
+  it.each(['099', '100'])(
+    'to which an upstream responds with %s is 502, and the upstream socket closes',
+    async (status) => {
+      let upstream: Socket | undefined;
+      fixture.raw.attend = async (socket, head) => {
+        upstream = socket;
+        await head;
+        socket.write(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`);
+        if (status === '100') socket.end();
+      };
+      const connection = await fixture.open();
+      connection.write(upgradeHead('/socket-raw/one'));
+      expect((await connection.readResponse()).status).toBe(502);
+      await connection.ended;
+      await expect.poll(() => upstream?.readableEnded || upstream?.destroyed, PATIENCE).toBe(true);
+    },
+  );
+
+  it('is given up at once at the upstream when its client leaves while it waits', async () => {
+    let upstream: Socket | undefined;
+    let closed = false;
+    fixture.raw.attend = (socket) => {
+      upstream = socket;
+      socket.on('end', () => (closed = true)).on('close', () => (closed = true));
+    };
+    const connection = await fixture.open();
+    connection.write(upgradeHead('/socket-raw/one'));
+    await expect.poll(() => upstream !== undefined, PATIENCE).toBe(true);
+    connection.end();
+    await expect.poll(() => closed, PATIENCE).toBe(true);
+  });
+
+  it.each([
+    ['Sec-WebSocket-Accept', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'],
+    ['Connection', `Upgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
+    ['Upgrade', `Connection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
+    ['any field of the handshake', ''],
+  ])('is 502 when its 101 lacks %s, and the upstream socket closes', async (_what, fields) => {
+    let upstream: Socket | undefined;
+    fixture.raw.attend = async (socket, head) => {
+      upstream = socket;
+      await head;
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`);
+    };
+    const connection = await fixture.open();
+    connection.write(upgradeHead('/socket-raw/one'));
+    expect((await connection.readResponse()).status).toBe(502);
+    await expect.poll(() => upstream?.readableEnded || upstream?.destroyed, PATIENCE).toBe(true);
+  });
+
+  it('closes its connection when an earlier request there has no response yet: neither is written', async () => {
+    const upstreamHeads: string[] = [];
+    fixture.raw.attend = async (socket, head) => {
+      upstreamHeads.push(await head);
+      socket.write(`${SWITCHING}\r\n`);
+    };
+    const connection = await fixture.open();
+    const seen: Buffer[] = [];
+    connection.socket.on('data', (chunk: Buffer) => seen.push(chunk));
+    connection.write(fixture.head('GET /socket-raw/slow HTTP/1.1') + upgradeHead('/socket-raw/one'));
+    await connection.ended;
+    expect(Buffer.concat(seen).toString('latin1')).not.toContain('101');
+    expect(upstreamHeads.filter((head) => /^upgrade:/im.test(head))).toEqual([]);
+  });
+});

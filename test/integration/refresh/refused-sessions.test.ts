@@ -1,0 +1,133 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent.ts';
+
+/** The life of the access tokens here, in milliseconds. */
+const LIFE = 300_000;
+const MINUTE = 60_000;
+
+let gateway: TestGateway;
+let alice: UserAgent;
+let others: UserAgent[];
+
+beforeEach(async () => {
+  gateway = await openTestGatewayForTest({
+    config: { provider: { rejectionErrors: ['invalid_grant', 'token_inactive'] } },
+  });
+  alice = gateway.browser();
+  await alice.signIn('/', { loginHint: 'alice' });
+  others = ['bob', 'carol', 'dave', 'erin'].map(() => gateway.browser());
+  await Promise.all(others.map((agent, at) => agent.signIn('/', { loginHint: `other-${at}` })));
+});
+
+const refuse = (error: string) => {
+  gateway.provider.faults.token = {
+    status: 400,
+    body: { error },
+    headers: { 'content-type': 'application/json' },
+    times: 1,
+  };
+};
+const refreshes = () => gateway.provider.tokenCalls({ grant: 'refresh_token' });
+const call = (agent: UserAgent) => agent.fetch('/api/one');
+
+/** Lets every other session refresh its token, which the provider serves. */
+async function expectOthersServed(): Promise<void> {
+  const responses = await Promise.all(others.map(call));
+  expect(responses.map(({ status }) => status)).toEqual(others.map(() => 200));
+}
+
+describe('a session whose refresh token the provider refuses with a 400 of no known meaning, as Dex does', () => {
+  it('gets a 503, is not tried again for a minute, and takes no refresh from others', async () => {
+    gateway.advance(LIFE);
+    refuse('invalid_request');
+    expect((await call(alice)).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    const before = refreshes();
+    for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(503);
+    expect(refreshes()).toBe(before);
+    await expectOthersServed();
+    gateway.advance(MINUTE);
+    expect((await call(alice)).status).toBe(200);
+  });
+
+  it('ends with 401 session_expired after three refusals while others are served', async () => {
+    gateway.advance(LIFE);
+    for (const refusal of [1, 2]) {
+      refuse('invalid_request');
+      expect((await call(alice)).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+      if (refusal === 1) await expectOthersServed();
+      gateway.advance(MINUTE);
+    }
+    refuse('invalid_request');
+    const response = await call(alice);
+    expect(response.json()).toMatchObject({ status: 401, code: 'session_expired' });
+    expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);
+    expect((await alice.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect(gateway.gateway.logs()).toContain(
+      'the provider keeps refusing the refresh token; ending the session',
+    );
+  });
+
+  it('ends at once when provider.rejectionErrors names the error', async () => {
+    gateway.advance(LIFE);
+    refuse('token_inactive');
+    expect((await call(alice)).json()).toMatchObject({ status: 401, code: 'session_expired' });
+    await expectOthersServed();
+  });
+});
+
+describe('a session for which the provider wants to see the person', () => {
+  it.each(['interaction_required', 'login_required', 'consent_required'])(
+    'gets 401 with a loginUrl for %s, keeps its cookie, and takes no refresh from others',
+    async (error) => {
+      gateway.advance(LIFE);
+      refuse(error);
+      const response = await call(alice);
+      expect(response.json()).toMatchObject({ status: 401, loginUrl: '/auth/login' });
+      expect(response.setCookies).toEqual([]);
+      const before = refreshes();
+      for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(401);
+      expect(refreshes()).toBe(before);
+      await expectOthersServed();
+    },
+  );
+});
+
+describe('a route whose resource the provider does not know', () => {
+  it('gets step_up_required for its own calls, and takes no refresh from others', async () => {
+    const market = await openTestGatewayForTest({
+      routes: [{ path: '/api' }, { path: '/wrong', resource: ['https://wrong.example.test'] }],
+    });
+    await market.agent.signIn();
+    for (let at = 0; at < 6; at += 1) {
+      market.provider.faults.token = {
+        status: 400,
+        body: { error: 'invalid_resource' },
+        headers: { 'content-type': 'application/json' },
+        times: 1,
+      };
+      const response = await market.agent.fetch('/wrong/one');
+      expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required' });
+      market.advance(MINUTE);
+    }
+    market.provider.faults.clear();
+    market.advance(LIFE);
+    expect((await market.agent.fetch('/api/one')).status).toBe(200);
+  });
+});
+
+describe('refresh.maxPerMinute', () => {
+  it('does not count the first token of each audience, so that many routes can be called at once', async () => {
+    const resources = Array.from({ length: 36 }, (_, at) => `https://api-${at}.example.test`);
+    const provider = await startFakeProvider({ resources });
+    const many = await openTestGatewayForTest({
+      provider,
+      routes: resources.map((resource, at) => ({ path: `/api-${at}`, resource: [resource] })),
+    });
+    await many.agent.signIn();
+    const responses = await Promise.all(resources.map((_, at) => many.agent.fetch(`/api-${at}/one`)));
+    expect(responses.map(({ status }) => status)).toEqual(resources.map(() => 200));
+  });
+});
