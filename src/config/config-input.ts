@@ -347,7 +347,7 @@ export type ConfigInput = {
         /**
          * How many requests and open WebSockets of one session, or of one address without a session, one
          * process handles at once; more get 429 `rate_limited`. `0` is no limit.
-         * @defaultValue `0`
+         * @defaultValue `256`
          */
         maxConcurrent?: number | `${number}` | undefined;
         /** Changes to the header fields of requests. */

@@ -111,7 +111,7 @@ export const routeSchema = section({
       'How many requests of one session are forwarded in a minute; without a session, of one address. `0` is no limit, 6000 the maximum.',
     see: '[Rate limits](#rate-limits)',
   }),
-  maxConcurrent: integer({ min: 0, max: 65_535 }).prefault(0).meta({
+  maxConcurrent: integer({ min: 0, max: 65_535 }).prefault(256).meta({
     description:
       'How many requests and open WebSockets of one session, or of one address without a session, one process handles at once; more get 429 `rate_limited`. `0` is no limit.',
   }),

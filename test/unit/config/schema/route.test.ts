@@ -18,7 +18,7 @@ describe('a route', () => {
       replayBody: 65_536,
       maxBody: 10_485_760,
       maxPerMinute: 0,
-      maxConcurrent: 0,
+      maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
