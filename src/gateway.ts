@@ -97,7 +97,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     log,
   });
 
-  const readiness = createReadiness({ store: backends.store, provider });
+  const readiness = createReadiness({ ...backends, provider });
   const snapshot = async () => ({
     checks: await readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
@@ -121,6 +121,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   };
 
   provider.start();
+  // For the log: an outage is logged elsewhere.
+  void backends.missingRights().catch(() => undefined);
 
   return {
     app,
