@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import type { BrowserPage, TestBrowser } from './browser.ts';
 
 /**
- * Starts a headless Chromium: that of the environment variable CHROMIUM, or the system's. Names of hosts lead to ports of
- * 127.0.0.1 where it is told so.
+ * Starts a headless Chromium, that of the environment variable CHROMIUM or the system's. Each host leads to a port of
+ * 127.0.0.1.
  */
 export async function startChromium(hosts: Readonly<Record<string, number>> = {}): Promise<Browser> {
   const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -24,7 +25,49 @@ export async function startChromium(hosts: Readonly<Record<string, number>> = {}
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      // A context that ignores certificate errors does not do so for the scripts of service workers.
+      '--ignore-certificate-errors',
       `--host-resolver-rules=${rules.join(',')}`,
     ],
   });
+}
+
+/** Starts Chromium as one of several browsers. */
+export async function startChromiumBrowser(hosts: Readonly<Record<string, number>>): Promise<TestBrowser> {
+  const browser = await startChromium(hosts);
+  return {
+    newContext: async () => {
+      const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      return {
+        openPage: async (url) => {
+          const page = createPage(await context.newPage());
+          await page.goto(url);
+          return page;
+        },
+        cookies: async () =>
+          (await context.cookies()).map(({ sameSite, expires, ...cookie }) => ({
+            ...cookie,
+            sameSite: sameSite.toLowerCase() as Lowercase<typeof sameSite>,
+            endsWithBrowser: expires === -1,
+          })),
+        close: () => context.close(),
+      };
+    },
+    close: () => browser.close(),
+  };
+}
+
+function createPage(page: Page): BrowserPage {
+  return {
+    goto: async (url) => void (await page.goto(url)),
+    reload: async () => void (await page.reload()),
+    evaluate: async <Result>(run: (arg: never) => Result, arg?: unknown) =>
+      (await page.evaluate(run as (arg: unknown) => Result, arg)) as Awaited<Result>,
+    navigateBy: async (url, run, arg) => {
+      const loaded = page.waitForEvent('load', { predicate: () => page.url() === url });
+      await page.evaluate(run as (arg: unknown) => void, arg);
+      await loaded;
+    },
+    close: () => page.close(),
+  };
 }
