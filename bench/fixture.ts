@@ -44,7 +44,7 @@ export async function openFixture(cleanup: Cleanup): Promise<Fixture> {
           provider,
           directory: directory.path,
           upstream: upstreamUrl,
-          redisUrl: redis.url,
+          redisUrl: redis.rootUrl,
           ...options,
         }),
       ),

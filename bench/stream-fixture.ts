@@ -27,10 +27,10 @@ export async function openStreamFixture(cleanup: Cleanup): Promise<StreamFixture
   const browsers = await fixture.open(startWorker<BrowsersShape>('workers/browsers.ts'));
   const api = await fixture.open(startWorker<StreamUpstreamShape>('workers/stream-upstream.ts'));
   const upstream = `http://127.0.0.1:${api.ready.port}`;
-  const options = { upstream, redisUrl: fixture.redis.url };
+  const options = { upstream, redisUrl: fixture.redis.rootUrl };
   const proxy = await fixture.open(startWorker<BaselineShape>('baselines/http-proxy-middleware.ts', options));
-  // Each stream has its own connection to the API, and bodies exceed the default limit.
-  const route = { maxBody: 0, websocket: true, connections: { max: 2000 } };
+  // One session opens all streams and WebSockets, each with its own connection to the API, and bodies exceed the default limit.
+  const route = { maxBody: 0, websocket: true, maxConcurrent: 0, connections: { max: 8000 } };
   const gateway = await fixture.coatcheck({ keyPrefix: 'long:', upstream, route });
   const [cookie = ''] = await gateway.signIn(['person']);
   const { pid, port } = gateway;

@@ -18,7 +18,7 @@ const usage = `usage: node scripts/run.mjs COMMAND [arguments]
   bench     run the benchmark; -- --help lists the subjects
   check     check types, lint, format and unit tests
   build     compile src to dist when it is stale
-  schema    write config/coatcheck.schema.json
+  generate  write the files derived from the declaration of the configuration
   format    format every file with prettier
   lint      run oxlint`;
 
@@ -51,7 +51,7 @@ const commands = {
     await ensureBuilt(progress);
     return 0;
   },
-  schema: () => attachNode(['src/config/write-json-schema.ts']),
+  generate: () => attachNode(['scripts/generate/main.ts']),
   format: () => attachNode(tool('prettier', '--write', '--log-level=warn', '.')),
   lint: (_progress, args) => attachNode(tool('oxlint', '--deny-warnings', ...args)),
 };

@@ -69,7 +69,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const provider = createProvider({
     config: config.provider,
     redirectUri,
-    timeoutMs: config.refresh.timeout,
+    refreshTimeoutMs: config.refresh.timeout,
     clock,
     log,
     metrics,
@@ -99,7 +99,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     log,
   });
 
-  const readiness = createReadiness({ store: backends.store, provider });
+  const readiness = createReadiness({ ...backends, provider });
   const snapshot = async () => ({
     checks: await readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
@@ -129,6 +129,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   };
 
   provider.start();
+  // For the log: an outage is logged elsewhere.
+  void backends.missingRights().catch(() => undefined);
 
   return {
     app,
@@ -143,8 +145,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     },
 
     replaceClientCredentials(section) {
-      if (section.type === 'credentials') return;
-      provider.replaceCredentials?.(section);
+      if (provider.replaceCredentials === undefined) return;
+      provider.replaceCredentials(section);
       log.info('client credentials reloaded');
     },
 

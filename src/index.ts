@@ -1,12 +1,12 @@
-import { parseConfig } from './config/load.ts';
-import type { ConfigInput } from './config/schema/schema.ts';
+import type { ConfigInput } from './config/config-input.ts';
 import { createGateway as compose, type Gateway } from './gateway.ts';
+import { parseConfig } from './provider/read-config.ts';
 
 export type { ConfigInput, Gateway };
 export { ConfigError } from './config/config-error.ts';
 
 /**
- * Creates a gateway for your own server. The configuration has the same keys as the YAML file.
+ * Creates a gateway for your own server. The configuration has the same keys as the YAML file; editors show what each key means.
  * Throws {@link ConfigError} with all problems of the configuration.
  *
  * @example

@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { checkDependencies } from './check.ts';
 import { ConfigError, formatProblems } from './config/config-error.ts';
-import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema/schema.ts';
 import { applyV8Flags } from './performance/v8-flags.ts';
 import { createLogger, openDestination } from './observability/log.ts';
+import { loadConfig } from './provider/read-config.ts';
 import { processRole, start } from './workers/processes.ts';
 
 /** EX_CONFIG of sysexits: the configuration is invalid. */

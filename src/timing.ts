@@ -64,6 +64,6 @@ export function refreshWaits(refresh: { readonly lockTtl: number; readonly timeo
 }
 
 /** How long a process owns a revocation: longer than one attempt, which includes discovery and the call itself. */
-export function revocationLeaseMs(refresh: { readonly timeout: number }): number {
-  return refresh.timeout * 3;
+export function revocationLeaseMs(provider: { readonly timeout: number }): number {
+  return provider.timeout * 3;
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import { parseConfig } from '../src/config/load.ts';
+import { parseConfig } from '../src/provider/read-config.ts';
 import type { Config } from '../src/config/schema/schema.ts';
 import { type Gateway, createGateway } from '../src/gateway.ts';
 import { createLogger } from '../src/observability/log.ts';

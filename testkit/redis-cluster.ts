@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
-import { type RedisServer, startRedis } from './redis-server.ts';
+import { GATEWAY_USER, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from './until.ts';
 
 /** A Redis Cluster on the loopback: three primaries that share the slots, each with a replica if asked for. */
@@ -79,7 +79,7 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
   };
 
   return {
-    url: `redis+cluster://${leaders.map(({ server }) => `127.0.0.1:${server.port}`).join()}`,
+    url: `redis+cluster://${GATEWAY_USER}@${leaders.map(({ server }) => `127.0.0.1:${server.port}`).join()}`,
     primaries: [leaders[0].server, leaders[1].server, leaders[2].server],
     ownerOf: async (key) => ownerOf(await slotOf(key)),
     move: async (key, to, midway) => moveSlot(await slotOf(key), to, midway),

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startChildProcess } from './child-process.ts';
 import { freePort } from './free-port.ts';
-import { findRedisServer, type RedisServer, startRedis } from './redis-server.ts';
+import { findRedisServer, GATEWAY_USER, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from './until.ts';
 
 /** One primary with its replicas, and three Sentinels that watch over them: real processes all. */
 export type RedisSentinel = {
-  /** `redis+sentinel://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/mymaster`. */
+  /** `redis+sentinel://USER@127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/mymaster`. */
   readonly url: string;
   /** The servers; the primary of the start comes first. */
   readonly servers: readonly RedisServer[];
@@ -73,7 +73,7 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
   });
 
   return {
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join()}/${NAME}`,
+    url: `redis+sentinel://${GATEWAY_USER}@${sentinels.map(({ port }) => `127.0.0.1:${port}`).join()}/${NAME}`,
     servers,
     sentinels,
     primary,

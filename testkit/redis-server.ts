@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { minimalAcl } from '../src/redis/rights.ts';
 import { canaries } from './canaries.ts';
 import { type ChildProcess, startChildProcess } from './child-process.ts';
 import { freePort } from './free-port.ts';
@@ -11,8 +12,10 @@ import { dumpRedis } from './redis-dump.ts';
 
 /** A real redis-server of the test's own. */
 export type RedisServer = {
-  /** `redis://127.0.0.1:PORT/0`, the same after `stop` and `start`. */
+  /** The address for gateways, whose user has no more than the documented rights; the same after `stop` and `start`. */
   readonly url: string;
+  /** `redis://127.0.0.1:PORT/0`, where everything is allowed. */
+  readonly rootUrl: string;
   readonly port: number;
   /** The process of now; another one after `stop` and `start`. */
   readonly pid: number;
@@ -40,6 +43,12 @@ export type RedisOptions = {
   args?: readonly string[];
 };
 
+/** The Redis user of gateways, with the rights that docs/operations.md tells operators to grant. */
+export const GATEWAY_NAME = 'coatcheck';
+const GATEWAY_PASSWORD = 'password-of-the-gateway';
+/** Its name and password, as in `session.store`. */
+export const GATEWAY_USER = `${GATEWAY_NAME}:${GATEWAY_PASSWORD}`;
+
 const ATTEMPTS = 3;
 /** How long a server may take to show what it holds before it is stopped, in milliseconds. */
 const INSPECTION_MS = 2_000;
@@ -55,7 +64,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
   const launch = async (port: number): Promise<ChildProcess> => {
     const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
-    const child = startChildProcess(binary, [...settings.map(String), ...(options.args ?? [])]);
+    const user = [
+      '--user',
+      GATEWAY_NAME,
+      'on',
+      `>${GATEWAY_PASSWORD}`,
+      ...minimalAcl('coatcheck:').split(' '),
+    ];
+    const child = startChildProcess(binary, [...settings.map(String), ...user, ...(options.args ?? [])]);
     await child.waitForOutput((text) => text.includes('Ready to accept connections') || undefined);
     return child;
   };
@@ -114,7 +130,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   };
 
   return {
-    url: `redis://127.0.0.1:${port}/0`,
+    url: `redis://${GATEWAY_USER}@127.0.0.1:${port}/0`,
+    rootUrl: `redis://127.0.0.1:${port}/0`,
     port,
     get pid() {
       return running().pid;

@@ -53,7 +53,7 @@ async function openUpstream({ upstream }: Fixture): Promise<Omit<Candidate, 'id'
 
 function openBaseline(name: string): Opener {
   return async (fixture) => {
-    const options: BaselineOptions = { upstream: fixture.upstreamUrl, redisUrl: fixture.redis.url };
+    const options: BaselineOptions = { upstream: fixture.upstreamUrl, redisUrl: fixture.redis.rootUrl };
     const worker = await fixture.open(startWorker<BaselineShape>(`baselines/${name}.ts`, options));
     const { port, cookie } = worker.ready;
     return {

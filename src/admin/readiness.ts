@@ -14,24 +14,39 @@ export type Readiness = {
 };
 
 /**
- * Ready means that the gateway has reached the store and the provider at least once. A later outage does not make it
+ * Ready means that the gateway has reached the store, with all rights there, and the provider at least once. A later outage does not make it
  * unready: it affects every replica, and sessions with a valid access token still work.
  */
-export function createReadiness(deps: { store: SessionStore; provider: Provider }): Readiness {
+export function createReadiness(deps: {
+  store: SessionStore;
+  /** The rights that the gateway lacks in the store. */
+  missingRights: () => Promise<readonly string[]>;
+  provider: Provider;
+}): Readiness {
   let draining = false;
+  /** Undefined until the rights have been tested. */
+  let hasRights: boolean | undefined;
+
+  const testStore = async (): Promise<string> => {
+    await deps.store.ping();
+    const missing = await deps.missingRights();
+    hasRights = missing.length === 0;
+    return hasRights ? 'reachable' : `the Redis user lacks ${missing.join(' ')}`;
+  };
+
   return {
     async checks() {
       const unreachableDetail = () =>
         deps.store.wasReachable() ? 'unreachable; it was reachable earlier' : 'not reached since the start';
-      const ping = deps.store.ping().then(() => 'reachable', unreachableDetail);
-      const store = (await withTimeout(ping, READINESS_CHECK_TIMEOUT_MS)) ?? unreachableDetail();
+      const tested = testStore().catch(unreachableDetail);
+      const store = (await withTimeout(tested, READINESS_CHECK_TIMEOUT_MS)) ?? unreachableDetail();
       const provider = {
         up: 'reachable',
         down: 'unreachable; it was reachable earlier',
         unknown: ['not ready since the start', deps.provider.notReadyReason()].filter(Boolean).join(': '),
       }[deps.provider.state()];
       return [
-        { name: 'store', ok: deps.store.wasReachable(), detail: store },
+        { name: 'store', ok: deps.store.wasReachable() && hasRights !== false, detail: store },
         { name: 'provider', ok: deps.provider.state() !== 'unknown', detail: provider },
         ...(draining
           ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const]

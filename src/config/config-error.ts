@@ -1,14 +1,14 @@
 /** One thing wrong with a configuration. */
 export type Problem = {
-  /** Where in the configuration, as in `routes[0].upstream`; empty when it is about the whole file. */
+  /** The key, such as `routes[0].upstream`; empty for a problem of the whole file. */
   path: string;
-  /** The line of the file, counted from 1; absent when the configuration does not come from a file. */
+  /** The line of the file, counted from 1; absent without a file. */
   line?: number;
-  /** What was expected and what was seen, without any secret. */
+  /** What was expected and what was found, without any secret. */
   message: string;
 };
 
-/** Thrown when a configuration cannot be used; holds every problem found, in the order of the file. */
+/** An invalid configuration, with every problem in the order of the file. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];
@@ -19,7 +19,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Writes problems for a terminal, one a line: `config.yaml:12  routes[0].upstream: expected …`. */
+/** Formats problems for a terminal, one a line: `config.yaml:12  routes[0].upstream: expected …`. */
 export function formatProblems(file: string, problems: readonly Problem[]): string {
   return problems
     .map(({ path, line, message }) => {

@@ -1,4 +1,4 @@
-/** Where interpolation takes values from; all that the configuration reads from outside itself. */
+/** Everything that the configuration reads from outside of its file. */
 export type Sources = {
   /** The variables of the environment. */
   env: Readonly<Record<string, string | undefined>>;
@@ -6,13 +6,13 @@ export type Sources = {
   readFile: (path: string) => string;
 };
 
-/** What became of one text. */
+/** The result for one text. */
 export type Interpolated = {
-  /** The text with every interpolation replaced; undefined when nothing came out. */
+  /** The text with every interpolation replaced; undefined when the result is empty. */
   text: string | undefined;
-  /** Whether anything came from outside, so that the text may be a secret. */
+  /** Whether anything was replaced, so that the text may be a secret. */
   interpolated: boolean;
-  /** What could not be replaced, naming the variable or the file, never a value. */
+  /** What could not be replaced; names variables and files, never values. */
   problems: string[];
 };
 
@@ -23,8 +23,8 @@ const filePrefix = 'file:';
 /**
  * Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in a text; `$${` is a literal `${`.
  *
- * As in a shell, the default also stands in for an empty variable. Of a file, one final line break is left
- * out. A text that comes out empty counts as not written.
+ * As in a shell, the default also replaces an empty variable. One final line break of a file is dropped. An empty result
+ * counts as absent.
  */
 export function interpolate(text: string, sources: Sources): Interpolated {
   const problems: string[] = [];
@@ -40,14 +40,14 @@ export function interpolate(text: string, sources: Sources): Interpolated {
   return { text: isAbsent ? undefined : replaced, interpolated, problems };
 }
 
-type Found = { value: string } | { problem: string };
+type Lookup = { value: string } | { problem: string };
 
-const malformed: Found = {
+const malformed: Lookup = {
   problem:
     'expected ${NAME}, ${NAME:-default} or ${file:/path}, closed and not nested; a literal "${" is written "$${"',
 };
 
-function lookUp(inner: string, { env, readFile }: Sources): Found {
+function lookUp(inner: string, { env, readFile }: Sources): Lookup {
   if (inner.startsWith(filePrefix)) return readSecret(inner.slice(filePrefix.length), readFile);
   const [, name, fallback] = variable.exec(inner) ?? [];
   if (name === undefined || fallback?.includes('${') === true) return malformed;
@@ -56,7 +56,7 @@ function lookUp(inner: string, { env, readFile }: Sources): Found {
   return value === undefined ? { problem: `the environment variable ${name} is not set` } : { value };
 }
 
-function readSecret(path: string, readFile: Sources['readFile']): Found {
+function readSecret(path: string, readFile: Sources['readFile']): Lookup {
   try {
     return { value: readFile(path).replace(/\r?\n$/, '') };
   } catch (error) {
@@ -64,7 +64,7 @@ function readSecret(path: string, readFile: Sources['readFile']): Found {
   }
 }
 
-/** Why a file could not be read, as the end of a sentence that begins with the file. */
+/** Why a file could not be read: the end of a sentence that starts with the file. */
 export function unreadable(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {

@@ -1,47 +1,51 @@
 import type { z } from 'zod';
-import type { Finding, KeyPath } from './diagnostics/finding.ts';
-import { configSchema } from './schema/schema.ts';
-import type { Config } from './schema/schema.ts';
-import { describeRedacted } from './diagnostics/redacted-value.ts';
+import type { ConfigIssue } from './diagnostics/issue.ts';
+import type { KeyPath } from './diagnostics/key-path.ts';
+import { describeRedacted, type Redaction } from './diagnostics/redacted-value.ts';
+import type { Config, ConfigSchema } from './schema/schema.ts';
 
 /** A configuration, or everything that is wrong with it. */
-export type Validation = { ok: true; config: Config } | { ok: false; findings: Finding[] };
+export type Validation = { ok: true; config: Config } | { ok: false; issues: ConfigIssue[] };
 
 /**
- * Checks plain data against the schema and the rules between keys.
+ * Checks plain data against the schema and the rules between keys. A key whose value is undefined counts as absent.
  *
- * A key whose value is undefined counts as not written.
- *
- * @param hidden - texts that are not shown in a finding wherever they stand; see `describeSeen`.
+ * @param hidden - texts that no issue may show, wherever they stand.
  */
-export function validate(input: unknown, hidden: ReadonlySet<string> = new Set()): Validation {
-  const result = configSchema.safeParse(withoutUndefined(input));
-  if (result.success) return { ok: true, config: result.data };
-  return { ok: false, findings: result.error.issues.flatMap((issue) => findingsOf(issue, input, hidden)) };
+export type Validate = (input: unknown, hidden?: ReadonlySet<string>) => Validation;
+
+export function createValidator({ schema, keys }: ConfigSchema): Validate {
+  const secretPaths = keys.filter((key) => key.schema['secret'] === true).map(({ path }) => path);
+  return (input, hidden = new Set()) => {
+    const result = schema.safeParse(withoutUndefined(input));
+    if (result.success) return { ok: true, config: result.data };
+    const redaction = { secretPaths, hidden };
+    return { ok: false, issues: result.error.issues.flatMap((issue) => issuesOf(issue, input, redaction)) };
+  };
 }
 
-function findingsOf(issue: z.core.$ZodIssue, input: unknown, hidden: ReadonlySet<string>): Finding[] {
+function issuesOf(issue: z.core.$ZodIssue, input: unknown, redaction: Redaction): ConfigIssue[] {
   const { path, message } = issue;
   if (issue.code === 'unrecognized_keys') {
     const messages = message.split('\n');
     return issue.keys.map((key, index) => ({ path: [...path, key], message: messages[index] ?? message }));
   }
   if (issue.code === 'invalid_key') {
-    return issue.issues.slice(0, 1).map((flaw) => ({ path, message: flaw.message }));
+    return issue.issues.slice(0, 1).map((inner) => ({ path, message: inner.message }));
   }
-  return [{ path, message: withSeen(issue, input, hidden) }];
+  return [{ path, message: withActualValue(issue, input, redaction) }];
 }
 
-/** Completes a message that says what was expected with what was seen. */
-function withSeen(
+/** Adds the actual value to a message that says what was expected. */
+function withActualValue(
   { code, path, message }: z.core.$ZodIssue,
   input: unknown,
-  hidden: ReadonlySet<string>,
+  redaction: Redaction,
 ): string {
   if (!message.startsWith('expected')) return message;
   const value = valueAt(input, path);
-  if (value !== undefined) return `${message}, got ${describeRedacted(path, value, hidden)}`;
-  // A rule between keys can fail on the default of a key that is not written.
+  if (value !== undefined) return `${message}, got ${describeRedacted(path, value, redaction)}`;
+  // A rule between keys can fail on the default of an absent key.
   return code === 'custom' ? `${message}, got the default` : `missing or empty; ${message}`;
 }
 

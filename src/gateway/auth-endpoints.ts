@@ -75,7 +75,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       pollSchedule: backends.pollSchedule,
       originPolicy,
       attemptLimit,
-      timeoutMs: config.refresh.timeout,
+      timeoutMs: config.provider.timeout,
       clock,
     });
 

@@ -1,6 +1,7 @@
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
+import { createRightsCheck } from '../redis/rights.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
 import { createLocalLocks } from '../redis/lock/local-locks.ts';
 import type { Locks } from '../redis/lock/locks.ts';
@@ -26,6 +27,8 @@ export type Backends = {
   readonly rateCounters: RateCounters | undefined;
   readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
+  /** The rights that the Redis user lacks, in the syntax of `ACL SETUSER`; empty for good once they are complete. */
+  missingRights(): Promise<readonly string[]>;
 };
 
 export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
@@ -41,17 +44,19 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
       rateCounters: undefined,
       pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
+      missingRights: async () => [],
     };
   }
   const redis = createRedisConnection({ address, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config.refresh);
+  const leaseMs = revocationLeaseMs(config.provider);
   return {
     store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
     rateCounters: createRedisRateCounters({ redis, keyPrefix }),
     pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),
     outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
+    missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

@@ -40,7 +40,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     revocations: createRevocations({
       provider,
       durable: outbox,
-      leaseMs: revocationLeaseMs(refresh),
+      leaseMs: revocationLeaseMs(config.provider),
       clock,
       log,
     }),

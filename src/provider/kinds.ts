@@ -1,42 +1,32 @@
-import type { Config } from '../config/schema/schema.ts';
-import type { Logger } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import { createCredentialsProvider } from './credentials/provider.ts';
-import { createOAuth2Provider } from './oauth2/provider.ts';
-import { createOidcProvider } from './oidc/provider.ts';
+import type { ProviderSection } from '../config/schema/provider-section.ts';
+import { credentialsKind } from './credentials/kind.ts';
+import type { ProviderDeps, ProviderKind } from './kind.ts';
+import { oauth2Kind } from './oauth2/kind.ts';
+import { oidcKind } from './oidc/kind.ts';
 import type { Provider } from './provider.ts';
 
-/** Makes the provider of the kind that is configured. */
-export function createProvider({
-  config,
-  ...deps
-}: {
-  config: Config['provider'];
-  /** Where the provider sends the browser back to. From the configuration, never from a request. */
-  redirectUri: string;
-  timeoutMs: number;
-  clock: () => number;
-  log: Logger;
-  metrics: Metrics;
-}): Provider {
-  switch (config.type) {
-    case 'oidc':
-      return createOidcProvider({ config, ...deps });
-    case 'oauth2':
-      return createOAuth2Provider({ config, ...deps });
-    case 'credentials':
-      return createCredentialsProvider({ config, ...deps });
-  }
+/** Every kind of provider. A new one is a folder beside this file and a line here. */
+export const providerKinds = [
+  oidcKind, // an OpenID provider with discovery
+  oauth2Kind, // an OAuth 2.0 server without discovery or ID tokens
+  credentialsKind, // a vendor's API with login and refresh endpoints of its own
+] as const satisfies readonly ProviderKind[];
+
+/** Makes the provider that is configured. */
+export function createProvider(
+  deps: ProviderDeps<ProviderSection>,
+  kinds: readonly ProviderKind[] = providerKinds,
+): Provider {
+  return kindOf(deps.config, kinds).create(deps);
 }
 
-/** The provider as people know it: its issuer, or the origin of its endpoints. */
-export function nameOf(config: Config['provider']): string {
-  switch (config.type) {
-    case 'oidc':
-      return config.issuer;
-    case 'oauth2':
-      return new URL(config.tokenEndpoint ?? config.decoupledTokenEndpoint ?? '').origin;
-    case 'credentials':
-      return new URL(config.login.url).origin;
-  }
+/** The configured provider as people know it: its issuer, or the origin of its endpoints. */
+export function nameOf(config: ProviderSection, kinds: readonly ProviderKind[] = providerKinds): string {
+  return kindOf(config, kinds).nameOf(config);
+}
+
+function kindOf({ type }: ProviderSection, kinds: readonly ProviderKind[]): ProviderKind {
+  const kind = kinds.find((each) => each.type === type);
+  if (kind === undefined) throw new TypeError(`there is no kind of provider ${type}`);
+  return kind;
 }

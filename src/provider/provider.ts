@@ -1,23 +1,23 @@
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { ClientConfig } from '../config/schema/schema.ts';
+import type { ProviderSection } from '../config/schema/provider-section.ts';
 import type { TokenResponse } from '../tokens/token-set.ts';
-import type { CheckResult } from './finding.ts';
+import type { CheckResult } from './check-result.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
-/** What a login attempt must remember until its callback; it goes into a sealed cookie, never to the provider. */
+/** What a login attempt keeps until its callback, in a sealed cookie; never sent to the provider. */
 export type LoginAttempt = {
-  /** Whom the browser was sent to: an answer of anybody else is no answer to it (RFC 9700, section 4.4.2). */
+  /** Where the browser was sent; a response of another issuer is not accepted (RFC 9700, section 4.4.2). */
   readonly issuer: string;
   readonly state: string;
   readonly nonce: string;
   readonly codeVerifier: string;
 };
 
-/** What `GET /auth/login` may pass on to the provider. */
+/** The parameters that `GET /auth/login` may pass on to the provider. */
 export type LoginHints = { readonly prompt?: 'none'; readonly loginHint?: string };
 
-/** A person who has signed in: who they are, by the issuer's word, and their first tokens. */
+/** A completed sign-in: who the person is, according to the issuer, and their first tokens. */
 export type SignIn = {
   readonly issuer: string;
   readonly subject: string;
@@ -27,17 +27,14 @@ export type SignIn = {
   readonly answer: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;
-  /** Set where the provider refreshes the tokens of this way of signing in elsewhere than those of the usual one. */
+  /** Set when the provider refreshes the tokens of this flow at another endpoint than usual. */
   readonly flow?: LoginFlow | undefined;
 };
 
-/** A way of signing in that the provider has to be reminded of at each refresh. */
+/** A sign-in flow that each refresh must name. */
 export type LoginFlow = 'decoupled';
 
-/**
- * A login that was refused after the provider had given tokens for it. Nobody may use them: who catches this gives the
- * refresh token back.
- */
+/** A login that was refused after the provider had issued tokens for it. The catcher must revoke the refresh token. */
 export class UnusedTokensError extends GatewayError {
   readonly refreshToken: string | undefined;
 
@@ -50,24 +47,24 @@ export class UnusedTokensError extends GatewayError {
 /** One use of a refresh token. */
 export type RefreshRequest = {
   readonly refreshToken: string;
-  /** Whose session it is: a refreshed ID token must name the same person (OpenID Connect Core, section 12.2). */
+  /** A refreshed ID token must name the same person (OpenID Connect Core, section 12.2). */
   readonly subject: string;
-  /** How the person signed in, as {@link SignIn.flow} said. */
+  /** The {@link SignIn.flow} of the session. */
   readonly flow?: LoginFlow | undefined;
-  /** What the access token is to be for. */
+  /** The audience of the requested access token. */
   readonly audience: Audience;
-  /** Asked in the moment in which the request would go out on the wire: when it gives false, nothing is sent. */
+  /** Called right before the request is written; when it returns false, nothing is sent. */
   readonly maySend: () => boolean;
 };
 
 /**
- * How a refresh ended; there is nothing else it can be.
- * - `refreshed`: new tokens, sent for at `sentAtMs`;
- * - `rejected`: the refresh token is no longer good (`invalid_grant`);
- * - `identity_changed`: the answer's ID token is of another person, issuer or audience; its tokens must not be used;
- * - `misconfigured`: the provider refuses this client or this request, and says nothing about the session;
- * - `transient`: the provider could not answer now and the refresh token was not used;
- * - `ambiguous`: the request was sent and no usable response came: the refresh token may have been used.
+ * How a refresh ended.
+ * - `refreshed`: new tokens, requested at `sentAtMs`;
+ * - `rejected`: the refresh token is no longer valid (`invalid_grant`);
+ * - `identity_changed`: the ID token names another person, issuer or audience; the tokens must not be used;
+ * - `misconfigured`: the provider rejects this client or this request; the session is not at fault;
+ * - `transient`: the provider is unavailable for now, and the refresh token was not used;
+ * - `ambiguous`: the request was sent without a usable response; the refresh token may have been used.
  */
 export type RefreshOutcome =
   | {
@@ -83,22 +80,22 @@ export type RefreshOutcome =
   | { kind: 'ambiguous'; retryAfterSeconds?: number | undefined; cause: unknown };
 
 /**
- * How a revocation ended; there is nothing else it can be.
- * - `revoked`: the token is of no use any more, or this provider has no way to revoke one;
- * - `refused`: the provider will not do it, however often it is asked;
- * - `failed`: it was not done, and the token must be taken for a good one still (RFC 7009, section 2.2.1).
+ * How a revocation ended.
+ * - `revoked`: the token is no longer valid, or the provider cannot revoke tokens;
+ * - `refused`: the provider will not revoke the token; another attempt is pointless;
+ * - `failed`: the token was not revoked and may still be valid (RFC 7009, section 2.2.1).
  */
 export type RevocationOutcome =
   | { kind: 'revoked' }
   | { kind: 'refused'; cause: unknown }
   | { kind: 'failed'; retryAfterSeconds: number | undefined; cause: unknown };
 
-/** Whether the provider has been reached: `unknown` since the start, `up` or `down` by the last exchange. */
+/** `unknown` until discovery has succeeded, then `up` or `down` by the last call. */
 export type ProviderState = 'unknown' | 'up' | 'down';
 
-/** Signing in by a redirect to the provider and back. */
+/** Sign-in by a redirect to the provider and back. */
 export type RedirectLogin = {
-  /** Begins a login: where to send the browser, and what to remember. Throws `provider_unavailable`. */
+  /** Starts a login: where to send the browser, and what to keep. Throws `provider_unavailable`. */
   begin(hints: LoginHints): Promise<{ url: URL; attempt: LoginAttempt }>;
   /**
    * Finishes a login with the URL the browser came back to. Throws `login_failed` with a reason, or
@@ -107,41 +104,41 @@ export type RedirectLogin = {
   finish(callback: URL, attempt: LoginAttempt): Promise<SignIn>;
 };
 
-/** Signing in by a user name and password, which the provider's own login endpoint takes. */
+/** Sign-in by a user name and password at the provider's own login endpoint. */
 export type PasswordLogin = {
   /**
-   * Shows them to the provider once, and keeps neither. Throws `credentials_rejected`, `login_failed` with a reason, or
+   * Sends them to the provider once and stores neither. Throws `credentials_rejected`, `login_failed` with a reason, or
    * `provider_unavailable`.
    */
   signIn(credentials: { readonly username: string; readonly password: string }): Promise<SignIn>;
 };
 
-/** Signing in on another device, while this one asks now and then how it went (OpenID CIBA Core 1.0, poll mode). */
+/** Sign-in on another device, while this one polls for the result (OpenID CIBA Core 1.0, poll mode). */
 export type DecoupledLogin = {
-  /** Has the provider ask the person. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
+  /** Makes the provider ask the person. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
   begin(hints: DecoupledHints): Promise<DecoupledAttempt>;
-  /** Asks the provider once. Throws as {@link DecoupledLogin.begin} does; the attempt may be asked about again. */
+  /** Polls once. Throws like {@link DecoupledLogin.begin}; the attempt may be polled again. */
   poll(id: string): Promise<DecoupledOutcome>;
 };
 
-/** What a page may say of a sign-in on another device. */
+/** The parameters of a page for a sign-in on another device. */
 export type DecoupledHints = {
-  /** Who is to be asked. */
+  /** The person to ask. */
   readonly loginHint?: string | undefined;
-  /** What both devices show, so that the person sees that they belong together. */
+  /** Both devices show it, so that the person can see that they belong together. */
   readonly bindingMessage?: string | undefined;
 };
 
-/** A sign-in that somebody has been asked for on another device. */
+/** A sign-in that waits for the person's approval on another device. */
 export type DecoupledAttempt = {
-  /** The provider's name for it: with it, and our credentials, the tokens can be had. A secret. */
+  /** The provider's identifier of the sign-in. A secret: with the client credentials it yields the tokens. */
   readonly id: string;
   readonly expiresInSeconds: number;
-  /** The least time between two questions about it. */
+  /** The shortest pause between two polls. */
   readonly intervalSeconds: number;
 };
 
-/** How it goes on the other device; `slow_down` is `pending` with the wish to be asked less often. */
+/** The state of a sign-in on another device; `slow_down` is `pending` and asks for a longer interval. */
 export type DecoupledOutcome =
   | { kind: 'pending' }
   | { kind: 'slow_down' }
@@ -149,34 +146,32 @@ export type DecoupledOutcome =
   | { kind: 'denied' }
   | { kind: 'expired' };
 
-/**
- * A token server, whatever its kind. The only place that knows its protocol. It has one way of signing in at least.
- */
+/** A token server, whatever its kind. It has at least one of the three logins. */
 export type Provider = {
-  /** By whose word people are signed in: the issuer of every session. */
+  /** The issuer of every session. */
   readonly issuer: string;
   readonly redirectLogin?: RedirectLogin | undefined;
   readonly passwordLogin?: PasswordLogin | undefined;
   readonly decoupledLogin?: DecoupledLogin | undefined;
-  /** Checks what it says of sign-ins that it has ended; absent for a provider that never does. */
+  /** Checks logout tokens; absent for a provider that sends none. */
   readonly logoutTokens?: LogoutTokens | undefined;
   /** Uses a refresh token once. Never throws. */
   refresh(request: RefreshRequest): Promise<RefreshOutcome>;
-  /** Revokes a refresh token (RFC 7009); does nothing where the provider has no such endpoint. Never throws. */
+  /** Revokes a refresh token (RFC 7009); does nothing without a revocation endpoint. Never throws. */
   revoke(refreshToken: string): Promise<RevocationOutcome>;
   /**
    * Where the browser ends its session at the provider (OpenID RP-Initiated Logout 1.0), or undefined when the provider
-   * has no such place or was never reached.
+   * has no such endpoint or was never reached.
    */
   endSessionUrl(options: { postLogoutRedirectUri: string; idTokenHint: string | undefined }): URL | undefined;
-  /** Uses other client credentials from now on; absent where the kind has none. */
-  readonly replaceCredentials?: (config: ClientConfig) => void;
+  /** Uses the client credentials of another section from now on; absent when the kind has none. */
+  readonly replaceCredentials?: (section: ProviderSection) => void;
   state(): ProviderState;
-  /** Why discovery has not succeeded yet, as far as an attempt has failed; for operators, without secrets. */
+  /** Why discovery has not succeeded yet, once an attempt has failed; for operators, without secrets. */
   notReadyReason(): string | undefined;
-  /** Says what was found at the provider, and what that means for its configuration. Throws `provider_unavailable`. */
+  /** Checks the provider against its configuration. Throws `provider_unavailable`. */
   diagnose(): Promise<readonly CheckResult[]>;
-  /** Starts looking for the provider, and keeps looking until it is found. */
+  /** Starts discovery, which retries until the provider is found. */
   start(): void;
   close(): void;
 };

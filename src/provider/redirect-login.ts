@@ -1,42 +1,43 @@
-import * as client from 'openid-client';
+import * as oauth from 'openid-client';
 import { loginFailure, loginRefused } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 
-/** Signing in by authorization code (RFC 6749, section 4.1), with PKCE S256 (RFC 7636) and state. */
+/** Sign-in by authorization code (RFC 6749, section 4.1), with PKCE S256 (RFC 7636) and state. */
 export function createRedirectLogin(deps: {
   issuer: string;
   /** Where the provider sends the browser back to. From the configuration, never from a request. */
   redirectUri: string;
-  /** The client to ask with; its `authorization_endpoint` and `token_endpoint` are used. */
-  relation: () => Promise<client.Configuration>;
-  /** What each authorization request asks for besides what the page says. */
+  /** Sends the browser to its `authorization_endpoint` and calls its `token_endpoint`. */
+  client: () => Promise<oauth.Configuration>;
+  /** Parameters of every authorization request besides those of the page. */
   parameters: Readonly<Record<string, string>>;
-  /** Whether it is an OpenID provider: a nonce goes along, and an `iss` that comes back (RFC 9207) is compared. */
-  openId: boolean;
-  /** Reads who has signed in out of a token answer. */
-  signInOf: (
+  /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
+  protocol: 'openid' | 'oauth2';
+  /** Reads the signed-in person from a token response. */
+  readSignIn: (
     json: Readonly<Record<string, unknown>>,
     sent: { nonce: string; sentAtMs: number },
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
-  const { issuer, redirectUri, relation, parameters, openId, signInOf, clock } = deps;
+  const { issuer, redirectUri, parameters, readSignIn, clock } = deps;
+  const isOpenId = deps.protocol === 'openid';
 
   return {
     async begin(hints) {
-      const config = await relation();
+      const config = await deps.client();
       const attempt: LoginAttempt = {
         issuer,
-        state: client.randomState(),
-        nonce: client.randomNonce(),
-        codeVerifier: client.randomPKCECodeVerifier(),
+        state: oauth.randomState(),
+        nonce: oauth.randomNonce(),
+        codeVerifier: oauth.randomPKCECodeVerifier(),
       };
-      const url = client.buildAuthorizationUrl(config, {
+      const url = oauth.buildAuthorizationUrl(config, {
         ...parameters,
         redirect_uri: redirectUri,
         state: attempt.state,
-        ...(openId ? { nonce: attempt.nonce } : {}),
-        code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
+        ...(isOpenId ? { nonce: attempt.nonce } : {}),
+        code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
         ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
         ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
@@ -48,15 +49,15 @@ export function createRedirectLogin(deps: {
       // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
       if (attempt.issuer !== issuer)
         throw loginRefused('this login was started with another provider; sign in again');
-      const config = await relation();
-      if (!openId) callback.searchParams.delete('iss');
+      const config = await deps.client();
+      if (!isOpenId) callback.searchParams.delete('iss');
       const sentAtMs = clock();
       try {
-        const json = await client.authorizationCodeGrant(config, callback, {
+        const json = await oauth.authorizationCodeGrant(config, callback, {
           expectedState: attempt.state,
           pkceCodeVerifier: attempt.codeVerifier,
         });
-        return await signInOf(json, { nonce: attempt.nonce, sentAtMs });
+        return await readSignIn(json, { nonce: attempt.nonce, sentAtMs });
       } catch (cause) {
         throw loginFailure(cause);
       }

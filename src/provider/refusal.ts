@@ -5,10 +5,10 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
 } from 'openid-client';
-import { isNotSent } from './http-client.ts';
+import { isNotSent } from './http/http-client.ts';
 import type { RefreshOutcome, RevocationOutcome } from './provider.ts';
 
-/** Failures of connecting: nothing of the request was sent. */
+/** Codes of failed connections: nothing of the request was sent. */
 const notSentCodes = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -24,8 +24,8 @@ const notSentCodes = new Set([
 ]);
 
 /**
- * Turns what openid-client 6 threw on a refresh into the outcome it means. Only the error codes of `rejectionErrors` say
- * that the session is over; everything else is about the client, the provider or the way there.
+ * The outcome of a refresh for which openid-client 6 threw. Only the error codes of `rejectionErrors` say that the session
+ * is over; everything else is about the client, the provider or the network.
  */
 export function classifyRefreshFailure(
   cause: unknown,
@@ -42,7 +42,7 @@ export function classifyRefreshFailure(
   if (cause instanceof ClientError && cause.cause instanceof Response) {
     const response = cause.cause;
     if (isBusy(response.status)) return busyOutcome(response, cause);
-    // 200 with something that is no token answer: the refresh token may have been used for it.
+    // 200 without a token response: the provider may have used up the refresh token.
     if (response.status === 200) return { kind: 'ambiguous', cause };
     return { kind: 'misconfigured', error: `unexpected status ${response.status}`, cause };
   }
@@ -64,27 +64,27 @@ export function busyOutcome(
 }
 
 /**
- * Turns what openid-client 6 threw on a revocation into the outcome it means. What the provider says of the token or the
- * request is its last word (RFC 7009, section 2.2.1); what it says of the client may be mended in a configuration.
+ * The outcome of a revocation for which openid-client 6 threw. An error about the token or the request is final (RFC 7009,
+ * section 2.2.1); an error about the client may be fixed in the configuration.
  */
 export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOutcome, { kind: 'revoked' }> {
   if (cause instanceof ResponseBodyError) {
-    const isLastWord = !isBusy(cause.status) && cause.error !== 'invalid_client';
-    if (isLastWord) return { kind: 'refused', cause };
+    const isFinal = !isBusy(cause.status) && cause.error !== 'invalid_client';
+    if (isFinal) return { kind: 'refused', cause };
     return { kind: 'failed', retryAfterSeconds: retryAfterOf(cause.response), cause };
   }
   const response = cause instanceof ClientError && cause.cause instanceof Response ? cause.cause : undefined;
   return { kind: 'failed', retryAfterSeconds: response && retryAfterOf(response), cause };
 }
 
-/** Says in words for a developer why openid-client 6 refused a callback, or undefined when the provider is just away. */
+/** Explains to a developer why openid-client 6 rejected a login; undefined when the provider is unavailable. */
 export function explainLoginFailure(cause: unknown): string | undefined {
   if (cause instanceof AuthorizationResponseError) {
     return `the provider returned ${describeOAuthError(cause.error, cause.error_description)}`;
   }
   if (cause instanceof ResponseBodyError) {
     if (isBusy(cause.status)) return undefined;
-    // SECURITY: its description may quote what it was sent: the code, the verifier, the client secret.
+    // SECURITY: its description may quote the request: the code, the verifier, the client secret.
     return `the token endpoint returned ${describeOAuthError(cause.error, undefined)}`;
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
@@ -93,7 +93,7 @@ export function explainLoginFailure(cause: unknown): string | undefined {
   if (cause instanceof ClientError) {
     if (cause.code === 'OAUTH_TIMEOUT' || cause.code === 'OAUTH_ABORT') return undefined;
     if (cause.cause instanceof Response && isBusy(cause.cause.status)) return undefined;
-    // The library's own sentences name claims and parameters, never their values.
+    // The library's messages name claims and parameters, never their values.
     const inner = cause.cause instanceof Error ? `: ${cause.cause.message}` : '';
     return `${cause.message}${inner}`;
   }
@@ -109,14 +109,14 @@ export function retryAfterOf(response: Response): number | undefined {
 }
 
 /**
- * Tells a scope that nobody consented to from a refresh token that is no longer good: Microsoft Entra ID refuses both with
- * `invalid_grant`, the former with a `suberror` besides.
+ * True when a refresh failed because nobody consented to its scope. Microsoft Entra ID then responds with `invalid_grant`,
+ * as for an expired refresh token, and adds a `suberror`.
  */
 export function lacksConsent(cause: unknown): boolean {
   return cause instanceof ResponseBodyError && cause.cause['suberror'] === 'consent_required';
 }
 
-/** Whether a status says that the server cannot answer now. */
+/** True for a status that says that the server cannot serve the request now. */
 export function isBusy(status: number): boolean {
   return status >= 500 || status === 408 || status === 425 || status === 429;
 }
@@ -128,7 +128,7 @@ function isNotConnected(error: unknown): boolean {
   return false;
 }
 
-/** SECURITY: the text comes through the browser and may be anybody's; printable ASCII only, and short. */
+/** SECURITY: the text comes through the browser, so anybody may have written it: printable ASCII only, and short. */
 function describeOAuthError(error: string, description: string | undefined): string {
   const clean = (text: string) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
   return description === undefined ? clean(error) : `${clean(error)} (${clean(description)})`;

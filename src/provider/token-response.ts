@@ -2,9 +2,9 @@ import { readLifetimeSeconds } from '../tokens/lifetime.ts';
 import type { TokenResponse } from '../tokens/token-set.ts';
 
 /**
- * Repairs what token endpoints get wrong and openid-client 6 would refuse whole, with a rotated refresh token lost in
- * it: lifetimes that are no positive numbers (dropped) and refresh or ID tokens that are null or empty (dropped).
- * Anything that is no token answer is returned as it came.
+ * Repairs mistakes of token endpoints for which openid-client 6 would reject the whole response, and so lose a rotated
+ * refresh token: drops lifetimes that are not positive numbers, and refresh and ID tokens that are null or empty.
+ * Returns a text that is not a token response unchanged.
  */
 export function normalizeTokenResponse(text: string): string {
   const json = parseObject(text);
@@ -17,13 +17,13 @@ export function normalizeTokenResponse(text: string): string {
   return JSON.stringify(normal);
 }
 
-/** Where {@link detachIdToken} puts the ID token of a token answer. */
+/** The member in which {@link detachIdToken} puts the ID token of a token response. */
 const DETACHED = 'coatcheck_detached_id_token';
 
 /**
- * Normalises a token answer and puts its ID token aside. openid-client 6 validates the ID token of a refresh before it
- * hands over the tokens beside it, and throws them away with it: a clock an hour off, or keys that cannot be fetched for
- * a moment, would cost a rotated refresh token. So it is verified after the tokens are in hand.
+ * Normalises a token response and hides its ID token from openid-client 6, which validates the ID token before it returns
+ * the other tokens: a clock an hour off, or a failed JWKS fetch, would lose a rotated refresh token. The gateway verifies
+ * the ID token once it has the other tokens.
  */
 export function detachIdToken(text: string): string {
   const normal = normalizeTokenResponse(text);
@@ -33,15 +33,15 @@ export function detachIdToken(text: string): string {
   return JSON.stringify({ ...rest, [DETACHED]: idToken });
 }
 
-/** The inverse of {@link detachIdToken}, on the parsed answer. */
+/** The inverse of {@link detachIdToken}, on the parsed response. */
 export function reattachIdToken(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { [DETACHED]: idToken, ...rest } = json;
   return { ...rest, id_token: idToken };
 }
 
 /**
- * Reads the tokens out of a token endpoint's answer. The end of the refresh token's life comes from
- * `refresh_expires_in` (Keycloak; 0 there means none) or `refresh_token_expires_in` (Google and others).
+ * Reads the tokens of a token response. The lifetime of the refresh token is in `refresh_expires_in` (Keycloak; 0 means
+ * none) or in `refresh_token_expires_in` (Google and others).
  */
 export function readTokenResponse(json: Readonly<Record<string, unknown>>): TokenResponse {
   return {

@@ -7,7 +7,7 @@ import { freePort } from '../../testkit/free-port.ts';
 import { SESSION_SECRET, gatewayConfig } from '../../testkit/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { type ProgramResult, runProgram } from '../../testkit/program.ts';
-import { startRedis } from '../../testkit/redis-server.ts';
+import { GATEWAY_NAME, startRedis } from '../../testkit/redis-server.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -162,6 +162,9 @@ describe('--check', () => {
       expect.stringMatching(
         `^ok {6}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
       ),
+      'ok      rights         every command, key and channel that the gateway uses',
+      'note    persistence    aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end',
+      'ok      eviction       maxmemory-policy noeviction',
       `ok      provider       ${provider.issuer}, from OpenID discovery`,
       expect.stringContaining(`ok      endpoints      authorization ${provider.issuer}/authorize, `),
       'ok      grants         authorization_code, refresh_token',
@@ -176,6 +179,50 @@ describe('--check', () => {
     for (const secret of [password, SESSION_SECRET, provider.client.secret]) {
       expect(result.stdout).not.toContain(secret);
     }
+  });
+
+  it('reports a store with an append-only file and a user with minimal rights, and changes nothing in it', async () => {
+    const redis = await startRedis({ args: ['--appendonly', 'yes'] });
+    const result = await check({}, redis.url);
+    const size = await redis.command('DBSIZE');
+    await redis.close();
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(printed(result).slice(2, 5)).toEqual([
+      'ok      rights         every command, key and channel that the gateway uses',
+      'ok      persistence    aof_enabled 1: an append-only file',
+      'ok      eviction       maxmemory-policy noeviction',
+    ]);
+    expect(size).toBe(0);
+  });
+
+  it.each([
+    ['PUBLISH', ['-publish'], '+publish'],
+    ['INFO', ['-info'], '+info'],
+    ['EVAL', ['-eval'], '+eval'],
+    ['a command of the scripts', ['-hincrby'], '+hincrby'],
+    ['the channels', ['resetchannels'], '&coatcheck:changes &coatcheck:unlocked'],
+    ['one family of keys', ['resetkeys', '~coatcheck:[^r]*', '~coatcheck:rate:*'], '~coatcheck:revocations'],
+  ])('reports a Redis user that lacks %s and fails', async (_what, rules, missing) => {
+    const redis = await startRedis();
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, ...rules);
+    const result = await check({}, redis.url);
+    await redis.close();
+    expect(result).toMatchObject({ code: 1, signal: null });
+    expect(printed(result)).toContain(
+      `FAILED  rights         the Redis user lacks ${missing}; grant them with ACL SETUSER`,
+    );
+  });
+
+  it('reports a Redis that evicts sessions, or takes no writes, and fails', async () => {
+    const args = ['--maxmemory-policy', 'volatile-lru', '--min-replicas-to-write', '1'];
+    const redis = await startRedis({ args });
+    const result = await check({}, redis.url);
+    await redis.close();
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(printed(result).filter((line) => line.startsWith('FAILED'))).toEqual([
+      expect.stringMatching(/^FAILED {2}rights {9}Redis refuses [a-z]+: NOREPLICAS /),
+      'FAILED  eviction       maxmemory-policy volatile-lru: a full Redis deletes sessions; set noeviction',
+    ]);
   });
 
   it('notes what the provider does not support and succeeds', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ConfigError } from '../../src/config/config-error.ts';
-import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { loadConfig, parseConfig } from '../../src/provider/read-config.ts';
 import { extent } from '../../testkit/fuzz.ts';
 import { schemaKeys } from '../unit/config/schema-keys.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';

@@ -1,7 +1,7 @@
 import { createServer as createTlsServer } from 'node:tls';
 import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/provider/read-config.ts';
 import { selfSigned } from '../../testkit/self-signed.ts';
 import { type Fixture, answering, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';

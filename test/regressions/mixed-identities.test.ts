@@ -1,6 +1,6 @@
 import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/provider/read-config.ts';
 import { type Fixture, answering, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway-config.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';

@@ -2,7 +2,7 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { createAuthRouter } from '../../src/auth/router.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/provider/read-config.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { readPage, sectionOf, spansIn } from '../../testkit/markdown.ts';
 

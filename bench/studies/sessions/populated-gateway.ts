@@ -23,7 +23,7 @@ const IDLE_TIMEOUT = '6m';
 export async function openPopulatedGateway(fixture: Fixture, redis: RedisServer): Promise<PopulatedGateway> {
   const gateway = await fixture.coatcheck({
     keyPrefix: 'many:',
-    redisUrl: redis.url,
+    redisUrl: redis.rootUrl,
     session: { cache: { maxAge: '0s' }, idleTimeout: IDLE_TIMEOUT },
     config: { rateLimit: { login: 0, callback: 0 } },
   });

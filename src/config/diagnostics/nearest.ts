@@ -1,6 +1,6 @@
 /**
- * The candidate that a mistyped word most likely meant, by edit distance without regard to case; undefined when
- * none is close, that is, when more than a third of the letters (but at least one) would have to change.
+ * The candidate closest to a mistyped word, by case-insensitive edit distance; undefined when more than a third of the
+ * letters of each candidate (and more than one) would have to change.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: { candidate: string; distance: number } | undefined;

@@ -1,24 +1,22 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar } from 'yaml';
 import type { Document } from 'yaml';
-import type { KeyPath } from './finding.ts';
-import { yamlFlaw } from './yaml-error.ts';
-import type { YamlFlaw } from './yaml-error.ts';
+import type { KeyPath } from './key-path.ts';
+import { yamlProblem, type YamlProblem } from './yaml-problem.ts';
 
-/** A YAML text whose values can still be changed, and whose lines can still be told. */
+/** A YAML text whose values can be changed, and which knows the line of each value. */
 export type YamlFile = {
-  /** Whether there is nothing in it. */
   isEmpty: boolean;
-  /** What is wrong with the text as YAML, in the order of the text. */
-  flaws: YamlFlaw[];
-  /** Passes every text that is a value through `change`; a key whose value comes back undefined has none. */
+  /** The syntax problems, in the order of the text. */
+  problems: YamlProblem[];
+  /** Passes every text value through `change`; undefined removes the value. */
   changeTexts(change: (text: string, path: KeyPath) => string | undefined): void;
-  /** The values as plain data; throws when aliases are undefined or multiply beyond reason. */
+  /** The values as plain data; throws for undefined aliases, and for aliases that expand to too much. */
   toPlain(): unknown;
   /** The line, counted from 1, of the value at a path, or of the nearest mapping or list around it. */
   lineOf(path: KeyPath): number;
 };
 
-/** Reads a YAML 1.2 text; JSON is YAML. Never throws: what is wrong stands in `flaws`. */
+/** Reads a YAML 1.2 text; JSON is YAML. Never throws: syntax problems are in `problems`. */
 export function readYaml(text: string): YamlFile {
   const lines = new LineCounter();
   // SECURITY: yaml 2.9 warns of a mapping as a key on standard error, and quotes it: it may be a secret in wrong braces.
@@ -27,8 +25,8 @@ export function readYaml(text: string): YamlFile {
 
   return {
     isEmpty: document.contents === null && document.errors.length === 0,
-    flaws: [...document.errors, ...document.warnings].map(({ code, pos: [offset] }) =>
-      yamlFlaw(code, lineAt(offset)),
+    problems: [...document.errors, ...document.warnings].map(({ code, pos: [offset] }) =>
+      yamlProblem(code, lineAt(offset)),
     ),
     changeTexts: (change) => void changeTexts(document.contents, [], change),
     toPlain: () => document.toJS(),
@@ -36,7 +34,7 @@ export function readYaml(text: string): YamlFile {
   };
 }
 
-/** Changes texts where they stand; false when the node came out empty and is to be taken out. */
+/** Changes texts in place; false when the node is empty afterwards and must be removed. */
 function changeTexts(node: unknown, path: KeyPath, change: Parameters<YamlFile['changeTexts']>[0]): boolean {
   if (isScalar(node)) {
     if (typeof node.value !== 'string') return true;
@@ -54,7 +52,7 @@ function changeTexts(node: unknown, path: KeyPath, change: Parameters<YamlFile['
   if (isMap(node) && node.items.length > 0) {
     const kept = node.items.filter((pair) => {
       const isKept = changeTexts(pair.value, [...path, keyOf(pair.key)], change);
-      // The key stays, so that its line can still be told.
+      // The key stays, because its line may be needed.
       if (!isKept) pair.value = new Scalar(undefined);
       return isKept;
     });
@@ -67,16 +65,16 @@ function offsetOf(document: Document.Parsed, path: KeyPath): number {
   let node: unknown = document.contents;
   let offset = document.contents?.range[0] ?? 0;
   for (const key of path) {
-    let place: unknown;
+    let target: unknown;
     if (isMap(node)) {
-      // Of a key written twice the last value counts, as it does in the plain data.
+      // Of a key that is written twice, the last value counts, as in the plain data.
       const pair = node.items.findLast((item) => keyOf(item.key) === key);
-      [place, node] = [pair?.key, pair?.value];
+      [target, node] = [pair?.key, pair?.value];
     } else if (isSeq(node)) {
-      place = node = typeof key === 'number' ? node.items[key] : undefined;
+      target = node = typeof key === 'number' ? node.items[key] : undefined;
     }
-    if (!isScalar(place) && !isMap(place) && !isSeq(place)) break;
-    offset = place.range?.[0] ?? offset;
+    if (!isScalar(target) && !isMap(target) && !isSeq(target)) break;
+    offset = target.range?.[0] ?? offset;
   }
   return offset;
 }

@@ -17,32 +17,31 @@ const framing = [
   'upgrade',
 ];
 
-/** Request fields the gateway alone writes: the bearer token, the cookies let through, the upstream's name. */
+/** Request fields that only the gateway writes: the bearer token, the forwarded cookies, the upstream's name. */
 const owned = ['authorization', 'cookie', 'host'];
 
 const name = () =>
-  shaped(/^[A-Za-z0-9-]+$/, 'expected a header name of letters, digits and hyphens').describe(
-    'A header field name, case-insensitive.',
-  );
+  shaped(/^[A-Za-z0-9-]+$/, 'expected a header name of letters, digits and hyphens').meta({
+    description: 'A header field name, case-insensitive.',
+  });
 
 // SECURITY: a line break in a value would end the field and begin another one.
 const value = () =>
-  shaped(
-    /^[ -~\u00a0-\u00ff]*$/,
-    'expected a header value: printable Latin-1 characters on one line',
-  ).describe('The value of the field.');
+  shaped(/^[ -~\u00a0-\u00ff]*$/, 'expected a header value: printable Latin-1 characters on one line').meta({
+    description: 'The value of the field.',
+  });
 
-/** The header fields to set on requests on their way to the upstream, with names in lower case once read. */
+/** Header fields to set on requests to the upstream; parsed names are in lower case. */
 export function requestHeadersToSet() {
   return headersToSet([...framing, ...owned]);
 }
 
-/** The header fields to set on answers on their way to the browser, with names in lower case once read. */
+/** Header fields to set on responses to the browser; parsed names are in lower case. */
 export function responseHeadersToSet() {
   return headersToSet(framing);
 }
 
-/** Names of header fields, in lower case once read. */
+/** Names of header fields; parsed names are in lower case. */
 export function headerNames() {
   return z.array(
     name().transform((field) => field.toLowerCase()),
@@ -59,9 +58,9 @@ function headersToSet(reserved: readonly string[]) {
     .record(settable, value(), 'expected a mapping of header names to values')
     .superRefine((headers, context) => {
       const fields = Object.keys(headers);
-      const lowered = fields.map((field) => field.toLowerCase());
+      const lowercased = fields.map((field) => field.toLowerCase());
       for (const [index, field] of fields.entries()) {
-        if (lowered.indexOf(field.toLowerCase()) === index) continue;
+        if (lowercased.indexOf(field.toLowerCase()) === index) continue;
         const message = 'this field is set twice; field names are case-insensitive';
         context.addIssue({ code: 'custom', message, path: [field] });
       }

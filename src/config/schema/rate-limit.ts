@@ -1,27 +1,36 @@
 import { integer } from '../values/scalar.ts';
 import { section } from './section.ts';
 
-/** How often something may be done in a minute; 0 is no limit. It is counted in milliseconds, too coarse for more. */
+/** How often something may happen in a minute; 0 is no limit. The limiter counts in milliseconds, too coarse for more. */
 export const perMinute = () => integer({ min: 0, max: 6_000 });
 
-/** How often one client may ask the endpoints that anybody can ask. */
+/** How often one client may call the endpoints that need no session. */
 export const rateLimitSchema = section({
-  login: perMinute().prefault(1_200).describe('Sign-ins that one address may start per minute.'),
-  callback: perMinute().prefault(1_200).describe('Login callbacks that one address may make per minute.'),
-  attempts: perMinute()
-    .prefault(60)
-    .describe('Password attempts, and sign-ins on another device, that one address may start per minute.'),
-  attemptsPerUser: perMinute()
-    .prefault(10)
-    .describe('Failed attempts for one user name that one address may make per minute.'),
-  attemptsPerUserTotal: perMinute()
-    .prefault(100)
-    .describe(
-      'Failed attempts for one user name per minute over all addresses, except those where the user has signed in before.',
-    ),
-  backchannelLogout: perMinute()
-    .prefault(6_000)
-    .describe(
-      'Logout tokens, or front-channel logouts, that one address may send per minute; the provider sends every token.',
-    ),
-}).describe('Limits for each client address; 0 means no limit. An IPv6 address counts as its first 64 bits.');
+  login: perMinute().prefault(1_200).meta({
+    description: 'How many sign-ins one address may start in a minute.',
+  }),
+  callback: perMinute().prefault(1_200).meta({
+    description: 'How many callbacks from the provider one address may make in a minute.',
+  }),
+  attempts: perMinute().prefault(60).meta({
+    description:
+      'How many user names and passwords one address may try in a minute, and how many decoupled sign-ins it may start.',
+    details: 'All users behind one address, such as an office, share the limit.',
+  }),
+  attemptsPerUser: perMinute().prefault(10).meta({
+    description:
+      'Failed attempts for one user name, however it is written, that one address may make in a minute.',
+  }),
+  attemptsPerUserTotal: perMinute().prefault(100).meta({
+    description:
+      'Failed attempts for one user name in a minute from all addresses, except those from which the user has signed in before.',
+  }),
+  backchannelLogout: perMinute().prefault(6_000).meta({
+    description:
+      'How many logout tokens one address may post in a minute, and how many front-channel logouts.',
+    details: 'The provider has one address, and posts a token for each session that it ends.',
+  }),
+}).meta({
+  description:
+    'Limits for each client address in a minute, at most 6000; 0 is no limit. An IPv6 address counts as its first 64 bits.',
+});

@@ -3,7 +3,7 @@ import type { Milliseconds } from '../values/duration.ts';
 import { integer, shaped } from '../values/scalar.ts';
 import { section } from './section.ts';
 
-/** How long before its end a token is renewed: a share of its life (0.2 is a fifth), or a fixed span. */
+/** How long before its expiry a token is refreshed: a share of its lifetime (0.2 is 20 %), or a fixed time. */
 export type RefreshAhead = { kind: 'share'; share: number } | { kind: 'duration'; ms: Milliseconds };
 
 const ahead = shaped(
@@ -16,22 +16,26 @@ const ahead = shaped(
     : { kind: 'duration', ms };
 });
 
-/** When and how access tokens are renewed. */
+/** When and how access tokens are refreshed. */
 export const refreshSchema = section({
-  ahead: ahead
-    .prefault('20%')
-    .describe(
-      'How long before its expiry a token is refreshed in the background: a share of its lifetime, or a duration.',
-    ),
-  timeout: duration({ min: 1 }).prefault('10s').describe('The timeout of one token endpoint call.'),
-  retries: integer({ min: 0, max: 10 })
-    .prefault(2)
-    .describe('How often a call is retried after a transient failure.'),
-  lockTtl: duration({ min: 1 })
-    .prefault('30s')
-    .describe('The lifetime of the lock on one session unless it is extended; must be longer than timeout.'),
-  maxPerMinute: integer({ min: 1 }).prefault(30).describe('Refreshes that one session may cause per minute.'),
-  maxConcurrent: integer({ min: 1 })
-    .prefault(32)
-    .describe('Concurrent refresh calls to the token endpoint in one process.'),
-}).describe('Access token refresh.');
+  ahead: ahead.prefault('20%').meta({
+    description:
+      'How long before its expiry an access token is refreshed in the background: a share of its lifetime, or a duration.',
+  }),
+  timeout: duration({ min: 1 }).prefault('10s').meta({
+    description: 'How long one refresh may take. Other calls to the provider have `provider.timeout`.',
+  }),
+  retries: integer({ min: 0, max: 10 }).prefault(2).meta({
+    description: 'How often a refresh that failed for a temporary reason is tried again; at most 10.',
+  }),
+  lockTtl: duration({ min: 1 }).prefault('30s').meta({
+    description:
+      'How long the lock of a session lasts unless it is renewed. Must be longer than `refresh.timeout`.',
+  }),
+  maxPerMinute: integer({ min: 1 }).prefault(30).meta({
+    description: 'How many refreshes one session may cause in a minute, across all replicas.',
+  }),
+  maxConcurrent: integer({ min: 1 }).prefault(32).meta({
+    description: 'How many refreshes one process may have in flight at once.',
+  }),
+}).meta({ description: 'When and how access tokens are refreshed.' });

@@ -13,7 +13,7 @@ const method = shaped(
   'expected a method in upper case, other than CONNECT and TRACE',
 );
 
-// SECURITY: the gateway's own cookies carry the session; a route that passed them on would give them away.
+// SECURITY: the gateway's own cookies carry the session; a route must not pass them on.
 const cookieName = () =>
   shaped(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'expected a cookie name (RFC 6265 section 4.1.1)').refine(
     (name) => !/^(?:__Host-Http-)?coatcheck/i.test(name),
@@ -24,30 +24,34 @@ const cookieNames = () => z.array(cookieName(), 'expected a list of cookie names
 
 /** One prefix of paths and the API it leads to. */
 export const routeSchema = section({
-  path: pathPrefix().describe(
-    'The path prefix, matched at segment boundaries; the most specific route wins.',
-  ),
-  upstream: upstreamUrl('expected an http(s) URL, without query, fragment or credentials').describe(
-    'The http(s) URL of the API; a path in it is prepended to the request path.',
-  ),
-  stripPrefix: flag()
-    .prefault(false)
-    .describe('Whether the route path is stripped before forwarding: /api/x goes upstream as /x.'),
-  auth: oneOf(['required', 'optional', 'none'])
-    .prefault('required')
-    .describe(
-      'Whether a session is required: required, optional (a token if there is a session) or none (never a token).',
-    ),
+  path: pathPrefix().meta({
+    description:
+      'The path prefix, such as `/api`, matched at segment boundaries. No trailing slash, dot segments, percent-encoding or wildcard; unique among the routes, even if letter case and trailing dots are ignored.',
+    example: '/api',
+  }),
+  upstream: upstreamUrl('expected an http(s) URL, without query, fragment or credentials').meta({
+    description: 'The http(s) URL of the API. A path in it is prepended to the path of the request.',
+    details: 'With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.',
+    example: 'https://api.internal:8443',
+  }),
+  stripPrefix: flag().prefault(false).meta({
+    description:
+      'Whether the path of the route is removed before forwarding: with `true`, `/api/x` goes upstream as `/x`.',
+  }),
+  auth: oneOf(['required', 'optional', 'none']).prefault('required').meta({
+    description:
+      '`required`: only with a session. `optional`: a token if there is a session. `none`: never a token.',
+  }),
   methods: z
     .array(method, 'expected a list of methods')
     .min(1, 'expected at least one method')
     .prefault(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-    .describe('The allowed methods; any other gets 405.'),
-  websocket: flag().prefault(false).describe('Whether WebSocket upgrades are allowed.'),
-  scopes: z
-    .array(text('expected a scope'), 'expected a list of scopes')
-    .prefault([])
-    .describe('Narrower scopes for this upstream, which then has its own access token (RFC 6749 section 6).'),
+    .meta({ description: 'The methods that are forwarded; any other gets 405.' }),
+  websocket: flag().prefault(false).meta({ description: 'Whether WebSocket upgrades are forwarded.' }),
+  scopes: z.array(text('expected a scope'), 'expected a list of scopes').prefault([]).meta({
+    description:
+      'Narrower scopes for this upstream, which gets an access token of its own (RFC 6749, section 6).',
+  }),
   resource: z
     .array(
       shaped(
@@ -57,79 +61,95 @@ export const routeSchema = section({
       'expected a list of resources',
     )
     .prefault([])
-    .describe('Resource indicators for this upstream, which then has its own access token (RFC 8707).'),
+    .meta({
+      description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
+    }),
   timeout: section({
-    connect: duration({ min: 1 }).prefault('5s').describe('The timeout for connecting to the upstream.'),
-    headers: duration({ min: 1 }).prefault('30s').describe('The timeout for the upstream response headers.'),
-    idle: duration()
-      .prefault('60s')
-      .describe('The longest pause in a body in either direction; 0s means no limit, for streams.'),
+    connect: duration({ min: 1 }).prefault('5s').meta({
+      description: 'How long connecting to the upstream may take.',
+    }),
+    headers: duration({ min: 1 }).prefault('30s').meta({
+      description: 'How long the upstream may take to start its response.',
+    }),
+    idle: duration().prefault('60s').meta({
+      description: 'How long a body may stall in either direction; `0s` is no limit, for streams.',
+      details:
+        'In each such interval, a request body must deliver 100 bytes a second, unless the API itself reads nothing.',
+    }),
   })
     .prefault({})
-    .describe('Upstream timeouts; a request that exceeds one gets 504.'),
+    .meta({ description: 'How long the upstream may take; a request that takes longer gets 504.' }),
   connections: section({
-    max: integer({ min: 1, max: 65_535 })
-      .prefault(4_096)
-      .describe(
-        'The most connections from one process to the upstream; further requests wait for one, up to timeout.headers.',
-      ),
-    idle: duration({ min: 1 })
-      .prefault('4s')
-      .describe(
-        'How long an idle connection is kept; must be shorter than the idle timeout of the upstream.',
-      ),
-    maxAge: duration()
-      .prefault('1m')
-      .describe('The age at which a connection is replaced, with a new DNS lookup; 0s means never.'),
-    reuse: oneOf(['all', 'bodiless'])
-      .prefault('all')
-      .describe(
-        'Which connections are used again: all; or bodiless, never after a request with a body, for upstreams that may leave a body unread.',
-      ),
+    max: integer({ min: 1, max: 65_535 }).prefault(4_096).meta({
+      description:
+        'How many connections one process may have to the upstream. Further requests wait for one, as long as `timeout.headers`; a stream keeps its own.',
+    }),
+    idle: duration({ min: 1 }).prefault('4s').meta({
+      description:
+        "How long an unused connection is kept. Must be shorter than the upstream keeps its own (Node's default: 5 seconds).",
+    }),
+    maxAge: duration().prefault('1m').meta({
+      description:
+        'How long a connection is used before a new one, to a freshly resolved address, replaces it; `0s` is forever.',
+    }),
+    reuse: oneOf(['all', 'bodiless']).prefault('all').meta({
+      description:
+        'Which connections are used again: `all`; or `bodiless`, never after a request with a body, for upstreams that may leave a body unread.',
+    }),
   })
     .prefault({})
-    .describe('The pool of connections to the upstream.'),
-  replayBody: size()
-    .prefault('64kb')
-    .describe('A request body up to this size is buffered, so that it can be replayed after a 401.'),
-  maxBody: size()
-    .prefault('10mb')
-    .describe('The largest allowed request body; a larger one gets 413; 0 means no limit.'),
-  maxPerMinute: perMinute()
-    .prefault(0)
-    .describe(
-      'Requests per minute for each session or, without a session, for each client address. 0 means no limit.',
-    ),
-  maxConcurrent: integer({ min: 0, max: 65_535 })
-    .prefault(0)
-    .describe(
-      'Concurrent requests and open WebSockets in one process for each session or, without a session, for each client address. 0 means no limit.',
-    ),
+    .meta({ description: 'The connections of one process to the upstream, which are reused.' }),
+  replayBody: size().prefault('64kb').meta({
+    description:
+      'A request body up to this size is kept, so that it can be sent again with a new token after a 401.',
+  }),
+  maxBody: size().prefault('10mb').meta({
+    description: 'The largest request body that is forwarded; a larger one gets 413. `0` is no limit.',
+  }),
+  maxPerMinute: perMinute().prefault(0).meta({
+    description:
+      'How many requests of one session are forwarded in a minute; without a session, of one address. `0` is no limit, 6000 the maximum.',
+    see: '[Rate limits](#rate-limits)',
+  }),
+  maxConcurrent: integer({ min: 0, max: 65_535 }).prefault(256).meta({
+    description:
+      'How many requests and open WebSockets of one session, or of one address without a session, one process handles at once; more get 429 `rate_limited`. `0` is no limit.',
+  }),
   requestHeaders: section({
-    set: requestHeadersToSet()
-      .prefault({})
-      .describe('Header fields to add or replace in requests to the upstream.'),
-    remove: headerNames().prefault([]).describe('Header fields to drop from requests to the upstream.'),
-    allow: headerNames()
-      .prefault([])
-      .describe(
-        'When not empty, the only header fields of a client that pass, besides the usual content fields.',
-      ),
+    set: requestHeadersToSet().prefault({}).meta({
+      description:
+        'Header fields to add or replace on the way to the upstream. Not `Authorization`, `Cookie`, `Host` or connection fields.',
+      secret: true,
+    }),
+    remove: headerNames().prefault([]).meta({
+      description: 'Header fields to remove on the way to the upstream.',
+    }),
+    allow: headerNames().prefault([]).meta({
+      description:
+        'When not empty, the only header fields of a client that are forwarded, besides the usual content fields (`Accept*`, `Content-*`, `If-*`, `Range`, `User-Agent`, `Cache-Control`, `Pragma`).',
+    }),
   })
     .prefault({})
-    .describe('Changes to the header fields of requests to the upstream.'),
+    .meta({ description: 'Changes to the header fields of requests.' }),
   responseHeaders: section({
-    set: responseHeadersToSet()
-      .prefault({})
-      .describe('Header fields to add or replace in responses to the browser.'),
-    remove: headerNames().prefault([]).describe('Header fields to drop from responses to the browser.'),
+    set: responseHeadersToSet().prefault({}).meta({
+      description: 'Header fields to add or replace on the way to the browser. Not connection fields.',
+      secret: true,
+    }),
+    remove: headerNames().prefault([]).meta({
+      description: 'Header fields to remove on the way to the browser.',
+    }),
   })
     .prefault({})
-    .describe('Changes to the header fields of responses to the browser.'),
+    .meta({ description: 'Changes to the header fields of responses.' }),
   cookies: section({
-    toUpstream: cookieNames().describe("Names of the browser's cookies that are forwarded to the upstream."),
-    fromUpstream: cookieNames().describe('Names of cookies that the upstream may set in the browser.'),
+    toUpstream: cookieNames().meta({
+      description: "Names of the browser's cookies that the upstream gets. Never the gateway's own.",
+    }),
+    fromUpstream: cookieNames().meta({
+      description: "Names of cookies that the upstream may set in the browser. Never the gateway's own.",
+    }),
   })
     .prefault({})
-    .describe('Cookies that are passed on; none by default.'),
-}).describe('One API: its path, its upstream and what is passed on.');
+    .meta({ description: 'The cookies that are forwarded; none by default.' }),
+}).meta({ description: 'One API: its path, its upstream and what is forwarded.' });

@@ -1,37 +1,48 @@
 import type { z } from 'zod';
-import type { Finding, KeyPath } from '../diagnostics/finding.ts';
+import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
+import type { KeyPath } from '../diagnostics/key-path.ts';
 import { foldPath, isUnder } from '../values/path.ts';
-import { oauth2Endpoints, oneTokenOfVendors, providerUrls } from './provider-rules.ts';
-import type { sections } from './sections.ts';
 import { isInsecure } from '../values/url.ts';
+import type { DeclaredKey } from './declared-keys.ts';
+import type { ProviderSectionKind } from './provider-section.ts';
+import type { Config } from './sections.ts';
 
-/** The configuration as it was read, key by key. */
-export type Config = z.output<typeof sections>;
+/** What the rules need to know besides the configuration. */
+type RuleContext = {
+  isValid: IsValid;
+  /** Every key that the configuration declares. */
+  keys: readonly DeclaredKey[];
+  /** The kind of the provider; undefined while `provider.type` is not valid. */
+  kind: ProviderSectionKind | undefined;
+};
 
-/** Tells whether what stands at a path was read without a problem, so that a rule may look at it. */
-export type IsValid = (...path: KeyPath) => boolean;
-
-type Rule = (config: Config, sound: IsValid) => Iterable<Finding>;
+type Rule = (config: Config, context: RuleContext) => Iterable<ConfigIssue>;
 
 /**
  * The rules between keys that a configuration breaks.
  *
- * @param config - may be incomplete where `issues` says so; a rule only runs when the keys it reads are sound.
- * @param issues - what was found wrong with single keys.
+ * @param config - may be incomplete where `issues` says so; a rule only uses values that are valid.
+ * @param issues - what is wrong with single keys.
  */
-export function brokenRules(config: Config, issues: readonly z.core.$ZodRawIssue[]): Finding[] {
-  const flawed = issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path = [] }) => path);
-  const sound: IsValid = (...path) =>
-    !flawed.some((flaw) => flaw.every((key, i) => i >= path.length || key === path[i]));
-  if (flawed.some((path) => path.length === 0)) return [];
-  return rules.flatMap((rule) => [...rule(config, sound)]);
+export function brokenRules(
+  config: Config,
+  issues: readonly z.core.$ZodRawIssue[],
+  { keys, kinds }: { keys: readonly DeclaredKey[]; kinds: readonly ProviderSectionKind[] },
+): ConfigIssue[] {
+  const invalid = issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path = [] }) => path);
+  if (invalid.some((path) => path.length === 0)) return [];
+  const isValid: IsValid = (...path) =>
+    !invalid.some((issue) => issue.every((key, i) => i >= path.length || key === path[i]));
+  const kind = isValid('provider', 'type')
+    ? kinds.find(({ type }) => type === config.provider.type)
+    : undefined;
+  return rules.flatMap((rule) => [...rule(config, { isValid, keys, kind })]);
 }
 
 const rules: readonly Rule[] = [
   insecureUrls,
-  clientCredentials,
-  oauth2Endpoints,
-  oneTokenOfVendors,
+  providerRules,
+  oneAccessToken,
   memoryStoreWorkers,
   distinctSecrets,
   idleWithinAbsolute,
@@ -41,41 +52,38 @@ const rules: readonly Rule[] = [
   routesBesideLogin,
 ];
 
-function* insecureUrls(config: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('allowInsecureHttp') || config.allowInsecureHttp) return;
+/** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
+function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('allowInsecureHttp') || config.allowInsecureHttp) return;
   const message = 'expected https, because this is not a loopback host and allowInsecureHttp is not true';
-  if (sound('baseUrl') && isInsecure(config.baseUrl)) yield { path: ['baseUrl'], message };
-  for (const { path, url } of providerUrls(config, sound)) if (isInsecure(url)) yield { path, message };
-  for (const { index, value } of soundOfRoutes(config, sound, 'upstream')) {
-    if (isInsecure(value)) yield { path: ['routes', index, 'upstream'], message };
-  }
-  if (sound('spa') && config.spa?.devServer !== undefined && isInsecure(config.spa.devServer)) {
-    yield { path: ['spa', 'devServer'], message };
+  for (const { path: place, providerType, schema } of keys) {
+    if (schema['url'] !== true || (providerType !== undefined && providerType !== kind?.type)) continue;
+    for (const { path, value } of valuesAt(config, place)) {
+      if (isValid(...path) && typeof value === 'string' && isInsecure(value)) yield { path, message };
+    }
   }
 }
 
-/** Each way of client authentication has what it needs, and nothing that it has no use for. */
-function* clientCredentials({ provider }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('provider', 'type') || provider.type === 'credentials') return;
-  if (!sound('provider', 'clientAuthentication')) return;
-  const method = provider.clientAuthentication;
-  const [needed, ...useless] =
-    method === 'private_key_jwt'
-      ? (['privateKey', 'clientSecret'] as const)
-      : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
-  if (sound('provider', needed) && provider[needed] === undefined) {
-    const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
-    yield { path: ['provider', needed], message };
-  }
-  for (const key of useless) {
-    if (!sound('provider', key) || provider[key] === undefined) continue;
-    const message = `provider.clientAuthentication ${method} does not use it; remove it`;
-    yield { path: ['provider', key], message };
+/** The rules of the provider kind itself. */
+function* providerRules({ provider }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
+  const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path)) ?? [];
+  for (const { path, message } of issues) yield { path: ['provider', ...path], message };
+}
+
+/** A provider without scopes and resources has one access token for all routes. */
+function* oneAccessToken({ routes }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
+  if (kind?.accessTokens !== 'one' || !isValid('routes', -1)) return;
+  const message = `a provider of type ${kind.type} issues one access token for all routes; remove it`;
+  for (const [index, route] of routes.entries()) {
+    for (const key of ['scopes', 'resource'] as const) {
+      if (!isValid('routes', index, key) || route[key].length === 0) continue;
+      yield { path: ['routes', index, key], message };
+    }
   }
 }
 
-function* memoryStoreWorkers({ session, workers }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('session', 'store') || !sound('workers')) return;
+function* memoryStoreWorkers({ session, workers }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('session', 'store') || !isValid('workers')) return;
   if (session.store.kind === 'memory' && workers !== 1) {
     const message =
       'expected a store that processes share, because workers is not 1: a redis: or rediss: URL';
@@ -83,37 +91,37 @@ function* memoryStoreWorkers({ session, workers }: Config, sound: IsValid): Iter
   }
 }
 
-function* distinctSecrets({ session }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('session', 'secrets')) return;
+function* distinctSecrets({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('session', 'secrets')) return;
   for (const { index, first } of repeats(session.secrets)) {
     const message = `expected distinct secrets; session.secrets[${first}] is the same`;
     yield { path: ['session', 'secrets', index], message };
   }
 }
 
-function* idleWithinAbsolute({ session }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('session', 'idleTimeout') || !sound('session', 'absoluteTimeout')) return;
+function* idleWithinAbsolute({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('session', 'idleTimeout') || !isValid('session', 'absoluteTimeout')) return;
   if (session.idleTimeout > session.absoluteTimeout) {
     yield { path: ['session', 'idleTimeout'], message: 'expected no longer than session.absoluteTimeout' };
   }
 }
 
-function* lockOutlivesCall({ refresh }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('refresh', 'lockTtl') || !sound('refresh', 'timeout')) return;
+function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('refresh', 'lockTtl') || !isValid('refresh', 'timeout')) return;
   if (refresh.lockTtl <= refresh.timeout) {
     yield { path: ['refresh', 'lockTtl'], message: 'expected longer than refresh.timeout' };
   }
 }
 
-function* separateListeners({ listen, admin }: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('listen') || !sound('admin', 'listen')) return;
+function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('listen') || !isValid('admin', 'listen')) return;
   if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
     yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
 
-function* distinctPaths(config: Config, sound: IsValid): Iterable<Finding> {
-  const paths = [...soundOfRoutes(config, sound, 'path')];
+function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  const paths = [...validInRoutes(config, isValid, 'path')];
   for (const { index, first } of repeats(paths.map(({ value }) => foldPath(value)))) {
     const isSame = paths[index]?.value === paths[first]?.value;
     const message = `expected a unique path; routes[${paths[first]?.index}] has ${
@@ -123,10 +131,10 @@ function* distinctPaths(config: Config, sound: IsValid): Iterable<Finding> {
   }
 }
 
-function* routesBesideLogin(config: Config, sound: IsValid): Iterable<Finding> {
-  if (!sound('login', 'prefix')) return;
+function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('login', 'prefix')) return;
   const { prefix } = config.login;
-  for (const { index, value } of soundOfRoutes(config, sound, 'path')) {
+  for (const { index, value } of validInRoutes(config, isValid, 'path')) {
     if (isUnder(value, prefix)) {
       const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
@@ -134,19 +142,32 @@ function* routesBesideLogin(config: Config, sound: IsValid): Iterable<Finding> {
   }
 }
 
-/** One key of every route in which that key was read without a problem. */
-function* soundOfRoutes(config: Config, sound: IsValid, key: 'path' | 'upstream') {
-  // Asked for an index that is no route, `sound` answers for the list itself.
-  if (!sound('routes', -1)) return;
+/** One key of every route in which it is valid. */
+function* validInRoutes(config: Config, isValid: IsValid, key: 'path' | 'upstream') {
+  // For an index that no route has, `isValid` tells whether the list itself is valid.
+  if (!isValid('routes', -1)) return;
   for (const [index, route] of config.routes.entries()) {
-    if (sound('routes', index, key)) yield { index, value: route[key] };
+    if (isValid('routes', index, key)) yield { index, value: route[key] };
   }
 }
 
-/** The places at which a value comes again, each with the place at which it came first. */
+/** The indexes at which a value repeats, each with the index of its first occurrence. */
 function* repeats(values: readonly string[]) {
   for (const [index, value] of values.entries()) {
     const first = values.indexOf(value);
     if (first < index) yield { index, first };
   }
+}
+
+/** The values at a path in which `*` stands for any index, each with its own path. */
+function valuesAt(
+  value: unknown,
+  place: readonly string[],
+  path: KeyPath = [],
+): Array<{ path: KeyPath; value: unknown }> {
+  const [key, ...rest] = place;
+  if (key === undefined) return [{ path, value }];
+  if (typeof value !== 'object' || value === null) return [];
+  if (key !== '*') return valuesAt(Reflect.get(value, key), rest, [...path, key]);
+  return Array.isArray(value) ? value.flatMap((item, index) => valuesAt(item, rest, [...path, index])) : [];
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { quoteKey } from '../diagnostics/finding.ts';
+import { quoteKey } from '../diagnostics/key-path.ts';
 import { nearest } from '../diagnostics/nearest.ts';
 
 /**
- * A mapping of the file whose keys are closed: an unknown one is a problem that names the nearest known key.
+ * A mapping with a fixed set of keys: an unknown key is an issue that suggests the nearest known key.
  *
  * The message of an `unrecognized_keys` issue holds one line a key, in the order of the issue's `keys`.
  */

@@ -2,89 +2,120 @@ import { z } from 'zod';
 import { addressRange, hostName, listenAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
-import { providerSchema } from './provider-kinds.ts';
+import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
+import { originUrl } from '../values/url.ts';
+import { providerSection, type ProviderSectionKinds } from './provider-section.ts';
 import { rateLimitSchema } from './rate-limit.ts';
 import { refreshSchema } from './refresh.ts';
 import { routeSchema } from './route.ts';
-import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { section } from './section.ts';
 import { sessionSchema } from './session.ts';
 import { spaSchema } from './spa.ts';
-import { originUrl } from '../values/url.ts';
 
 const expectedWorkers = 'expected a whole number, at least 1, or auto';
 
-/** Every key of the configuration: its default, its own checks, its description. Rules between keys are in `rules.ts`. */
-export const sections = section({
-  baseUrl: originUrl(
-    'expected an http(s) origin, such as https://app.example.com, without path or query',
-  ).describe('The origin the browser uses. http only for loopback hosts, unless allowInsecureHttp is true.'),
-  listen: listenAddress().prefault('0.0.0.0:3000').describe('The address of the public listener: host:port.'),
-  admin: section({
-    listen: listenAddress()
-      .prefault('127.0.0.1:9464')
-      .describe(
-        'The address of the admin listener, for health and metrics: host:port, never the public listener.',
-      ),
-    token: shaped(/^[A-Za-z0-9._~+/-]+=*$/, 'expected a bearer token (RFC 6750 section 2.1)')
-      .exactOptional()
-      .describe('The bearer token for session administration, which is off without one. A secret.'),
-  })
-    .prefault({})
-    .describe('The admin listener.'),
-  workers: z
-    .union([integer({ min: 1, expected: expectedWorkers }), z.literal('auto')], expectedWorkers)
-    .prefault(1)
-    .describe('The number of worker processes; auto means one for each core.'),
-  allowedHosts: z
-    .array(hostName(), 'expected a list of hosts')
-    .prefault([])
-    .describe('Host values accepted besides that of baseUrl; any other gets 421.'),
-  trustProxy: z
-    .array(addressRange(), 'expected a list of IP addresses and CIDR ranges')
-    .prefault([])
-    .describe('Addresses and CIDR ranges of proxies whose X-Forwarded-For is trusted; none by default.'),
-  shutdownTimeout: duration()
-    .prefault('25s')
-    .describe('How long requests and refreshes in flight have to finish after SIGTERM or SIGINT.'),
-  allowInsecureHttp: flag()
-    .prefault(false)
-    .describe('Allows plain http to a provider, an upstream or a baseUrl that is not on this machine.'),
-  provider: providerSchema,
-  session: sessionSchema,
-  login: section({
-    prefix: pathPrefixBelowRoot()
-      .prefault('/auth')
-      .describe("The path prefix of the gateway's own endpoints."),
-    defaultReturnTo: localPath()
-      .prefault('/')
-      .describe('The path to return to after login when no returnTo is given.'),
-    postLogoutReturnTo: localPath().prefault('/').describe('The path to return to after logout.'),
-  })
-    .prefault({})
-    .describe('Login and logout.'),
-  csrf: section({
-    mode: oneOf(['fetch-metadata', 'header'])
-      .prefault('fetch-metadata')
-      .describe(
-        'How requests from other sites are detected; header also requires X-CSRF: 1 on every API request.',
-      ),
-  })
-    .prefault({})
-    .describe('Protection against cross-site request forgery.'),
-  refresh: refreshSchema.prefault({}),
-  rateLimit: rateLimitSchema.prefault({}),
-  routes: z
-    .array(routeSchema, 'expected a list of routes')
-    .prefault([])
-    .describe('The APIs. The most specific path wins; prefixes match at segment boundaries only.'),
-  spa: spaSchema.exactOptional(),
-  log: section({
-    level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
-      .prefault('info')
-      .describe('The lowest level that is logged.'),
-    format: oneOf(['json', 'pretty']).prefault('json').describe('json for machines, pretty for a terminal.'),
-  })
-    .prefault({})
-    .describe('The log, written to standard output.'),
-});
+/** The configuration as the gateway uses it: complete, checked, durations in milliseconds, sizes in bytes. */
+export type Config = z.output<ReturnType<typeof configSections>>;
+
+/**
+ * Declares every key of the configuration: type, default, check, and the metadata of `key-metadata.ts`. Rules between keys
+ * are in `rules.ts`. After a change, `npm run generate` writes the files that are derived from it.
+ */
+export const configSections = (providerKinds: ProviderSectionKinds) =>
+  section({
+    baseUrl: originUrl(
+      'expected an http(s) origin, such as https://app.example.com, without path or query',
+    ).meta({
+      description:
+        'The origin that the browser uses: `https`, or `http` on a loopback host (other `http` needs `allowInsecureHttp`).',
+      details:
+        'Redirect URIs, the name of the cookie and the check of `Origin` follow from it, never from the `Host` of a request. Loopback hosts are `localhost`, 127.0.0.0/8 and `::1`.',
+      example: 'https://app.example.com',
+    }),
+    listen: listenAddress().prefault('0.0.0.0:3000').meta({
+      description: 'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.',
+    }),
+    admin: section({
+      listen: listenAddress().prefault('127.0.0.1:9464').meta({
+        description:
+          'Where health, metrics and session administration are served; another address than `listen`. Keep it private.',
+      }),
+      token: shaped(/^[A-Za-z0-9._~+/-]+=*$/, 'expected a bearer token (RFC 6750 section 2.1)')
+        .exactOptional()
+        .meta({
+          description:
+            'The bearer token for session administration. Without one, those endpoints respond with 404.',
+          see: '[Session administration](endpoints.md#session-administration)',
+          example: '${ADMIN_TOKEN:-}',
+          setInReference: true,
+          secret: true,
+        }),
+    })
+      .prefault({})
+      .meta({ description: 'The admin listener.' }),
+    workers: z
+      .union([integer({ min: 1, expected: expectedWorkers }), z.literal('auto')], expectedWorkers)
+      .prefault(1)
+      .meta({
+        description:
+          'How many processes serve: a number, or `auto` for one per core. More than 1 needs a `session.store` in Redis.',
+        see: '[Several processes](operations.md#several-processes)',
+      }),
+    allowedHosts: z.array(hostName(), 'expected a list of hosts').prefault([]).meta({
+      description:
+        '`Host` values served besides that of `baseUrl`, as `host` or `host:port`; any other gets 421.',
+    }),
+    trustProxy: z.array(addressRange(), 'expected a list of IP addresses and CIDR ranges').prefault([]).meta({
+      description:
+        'Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted. None by default; no other forwarding header is read.',
+    }),
+    shutdownTimeout: duration().prefault('25s').meta({
+      description: 'How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.',
+    }),
+    allowInsecureHttp: flag().prefault(false).meta({
+      description:
+        'Allows plain http to a provider, an upstream, a `spa.devServer` or a `baseUrl` on another machine. Anybody on the network path can then read and change tokens.',
+    }),
+    provider: providerSection(providerKinds),
+    session: sessionSchema,
+    login: section({
+      prefix: pathPrefixBelowRoot().prefault('/auth').meta({
+        description: "The path of the gateway's own endpoints. No route may lie below it.",
+      }),
+      defaultReturnTo: localPath().prefault('/').meta({
+        description: 'Where a sign-in leads without a `returnTo`: a path on this origin.',
+      }),
+      postLogoutReturnTo: localPath().prefault('/').meta({
+        description: 'Where a sign-out leads: a path on this origin.',
+      }),
+    })
+      .prefault({})
+      .meta({ description: 'Sign-in and sign-out.' }),
+    csrf: section({
+      mode: oneOf(['fetch-metadata', 'header']).prefault('fetch-metadata').meta({
+        description:
+          'How an API request proves that it comes from the page: `fetch-metadata`, or `header`, which also requires `X-CSRF: 1` on every API request, GET included.',
+        see: '[Which requests are accepted](endpoints.md#which-requests-are-accepted)',
+      }),
+    })
+      .prefault({})
+      .meta({ description: 'Protection against cross-site request forgery.' }),
+    refresh: refreshSchema.prefault({}),
+    rateLimit: rateLimitSchema.prefault({}),
+    routes: z.array(routeSchema, 'expected a list of routes').prefault([]).meta({
+      description:
+        'The APIs. The most specific path wins; prefixes match at segment boundaries only. Without routes there is no API.',
+    }),
+    spa: spaSchema.exactOptional(),
+    log: section({
+      level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).prefault('info').meta({
+        description:
+          'The least severe level that is written: `trace`, `debug`, `info`, `warn`, `error` or `fatal`.',
+      }),
+      format: oneOf(['json', 'pretty']).prefault('json').meta({
+        description: '`json` for machines, `pretty` for a terminal.',
+      }),
+    })
+      .prefault({})
+      .meta({ description: 'The log, written to standard output.' }),
+  });

@@ -1,22 +1,25 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
 import { integer, oneOf, shaped, text } from '../values/scalar.ts';
-import { section } from './section.ts';
 import { storeAddress } from '../values/store-address.ts';
+import { section } from './section.ts';
 
 const aYearMs = 365 * 86_400_000;
 const sessionDuration = () => duration({ min: 1000, max: aYearMs });
 
 /** How sessions are stored, sealed, bounded and shown. */
 export const sessionSchema = section({
-  store: storeAddress
-    .prefault('memory:')
-    .describe(
-      'Where sessions are stored: memory: (they are lost when the process exits), a redis: or rediss: URL, redis+sentinel: or redis+cluster:.',
-    ),
+  store: storeAddress.prefault('memory:').meta({
+    description:
+      'Where sessions are kept: `memory:`, `redis://[user:password@]host[:port][/database]`, `redis+sentinel://…` or `redis+cluster://…`.',
+    see: '[Store addresses](#store-addresses)',
+    secret: true,
+  }),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
-    .describe('The prefix of every key in Redis; gateways that share a database need different prefixes.'),
+    .meta({
+      description: 'The prefix of every key in Redis. Gateways that share a database need different ones.',
+    }),
   secrets: z
     .array(
       z
@@ -25,35 +28,46 @@ export const sessionSchema = section({
       'expected a list of secrets of at least 32 characters each',
     )
     .min(1, 'expected at least one secret')
-    .describe(
-      'Secrets that encrypt cookies and sessions, at least 32 characters each: the first encrypts, all of them decrypt. Reloaded on SIGHUP.',
-    ),
-  idleTimeout: sessionDuration()
-    .prefault('30m')
-    .describe('A session ends after this long without a request.'),
-  absoluteTimeout: sessionDuration()
-    .prefault('12h')
-    .describe('A session ends this long after login, even when it is in use.'),
-  maxPerUser: integer({ min: 0 })
-    .prefault(0)
-    .describe('The most sessions one person may have; one more ends the oldest. 0 means no limit.'),
+    .meta({
+      description:
+        'Secrets that seal cookies and sessions, at least 32 characters each: the first seals, all of them open.',
+      see: '[Secrets](#secrets)',
+      example: ['${SESSION_SECRET}'],
+      secret: true,
+      reloadable: true,
+    }),
+  idleTimeout: sessionDuration().prefault('30m').meta({
+    description:
+      'A session ends after this long without a request. Must not be longer than `session.absoluteTimeout`.',
+  }),
+  absoluteTimeout: sessionDuration().prefault('12h').meta({
+    description: 'A session ends this long after sign-in, used or not; at most `365d`.',
+  }),
+  maxPerUser: integer({ min: 0 }).prefault(0).meta({
+    description: 'How many sessions one person may have at once; one more ends the oldest. `0` is no limit.',
+  }),
   cookie: section({
-    sameSite: oneOf(['strict', 'lax'])
-      .prefault('strict')
-      .describe('The SameSite attribute of the session cookie.'),
+    sameSite: oneOf(['strict', 'lax']).prefault('strict').meta({
+      description: 'The `SameSite` attribute of the session cookie: `strict` or `lax`.',
+    }),
   })
     .prefault({})
-    .describe('The session cookie: __Host-Http-coatcheck on https, coatcheck on loopback http.'),
+    .meta({
+      description: 'The session cookie: `__Host-Http-coatcheck` on https, `coatcheck` on http.',
+    }),
   cache: section({
-    maxAge: duration()
-      .prefault('5s')
-      .describe('How long a session may be served from the cache; 0s turns it off.'),
-    maxEntries: integer({ min: 1 }).prefault(50_000).describe('The most sessions the cache holds.'),
+    maxAge: duration().prefault('5s').meta({
+      description:
+        'How long a session is served from the memory of the process before the store is read again; `0s` turns the cache off.',
+    }),
+    maxEntries: integer({ min: 1 }).prefault(50_000).meta({
+      description: 'How many sessions the cache holds at most.',
+    }),
   })
     .prefault({})
-    .describe('The read cache of sessions in each process.'),
+    .meta({ description: 'The cache of sessions read from the store, one in each process.' }),
   claims: z
     .array(text('expected the name of a claim'), 'expected a list of claim names')
     .prefault(['sub', 'name', 'email', 'picture'])
-    .describe('The ID token claims that GET /auth/session returns to the page.'),
-}).describe('Sessions: where they are stored, how they are encrypted and when they end.');
+    .meta({ description: 'The ID token claims that `GET /auth/session` shows to the page.' }),
+}).meta({ description: 'Sessions: where they are kept, how they are sealed and when they end.' });

@@ -2,7 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { shaped } from './scalar.ts';
 
-/** Where a listener binds. An IPv6 host stands without its brackets; port 0 lets the system choose. */
+/** Where a listener binds. An IPv6 host has no brackets; port 0 lets the system choose. */
 export type ListenAddress = { host: string; port: number };
 
 const hostAndPort = /^(\[[^\]]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
@@ -21,7 +21,7 @@ export function listenAddress() {
   });
 }
 
-/** A `Host` value (RFC 9110 section 7.2), `host` or `host:port`, in lower case once read. */
+/** A `Host` value (RFC 9110 section 7.2), `host` or `host:port`; parsed, it is in lower case. */
 export function hostName() {
   const expected = 'expected a host or host:port, without scheme, path or wildcard';
   return shaped(hostMaybePort, expected).transform((text, context) => {

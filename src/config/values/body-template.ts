@@ -1,20 +1,20 @@
 import { z } from 'zod';
 
-/** A JSON object in whose texts `{name}` stands for a value that is known when the request is made. */
+/** A JSON object in whose texts `{name}` is replaced when the request is made. */
 export type BodyTemplate = Readonly<Record<string, unknown>>;
 
 /**
- * The body of a JSON request: a mapping, or a JSON object as text, whose texts may hold placeholders.
+ * The body of a JSON request: a mapping, or a JSON object as text, whose texts contain placeholders.
  *
- * @param needed - the placeholders that must be in it; no other may be.
+ * @param needed - the placeholders that it must have; others are not allowed.
  */
 export function bodyTemplate(needed: readonly [string, ...string[]]) {
   const example = needed.map((name) => `${name}: "{${name}}"`).join(', ');
   const expected = `expected a mapping, or a JSON object as text, such as { ${example} }`;
   return z
     .union([z.record(z.string(), z.unknown()), z.string()], expected)
-    .transform((written, context): BodyTemplate => {
-      const template = typeof written === 'string' ? parseObject(written) : written;
+    .transform((input, context): BodyTemplate => {
+      const template = typeof input === 'string' ? parseObject(input) : input;
       if (template === undefined) {
         context.addIssue(expected);
         return z.NEVER;

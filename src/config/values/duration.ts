@@ -1,22 +1,22 @@
 import { z } from 'zod';
 
-/** A span of time in milliseconds. */
+/** A duration in milliseconds. */
 export type Milliseconds = number;
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const written = /^(\d{1,9})(ms|s|m|h|d)$/;
+const pattern = /^(\d{1,9})(ms|s|m|h|d)$/;
 
-/** The longest wait a timer of the runtime can be set to, rounded down to whole days. */
+/** The longest time that a timer of Node.js can wait, rounded down to whole days. */
 const longestTimerMs: Milliseconds = 24 * unitMs.d;
 
-/** The span a text such as `500ms`, `30s`, `15m`, `12h` or `7d` stands for; undefined for any other text. */
+/** Parses `500ms`, `30s`, `15m`, `12h`, `7d` and the like; undefined for any other text. */
 export function parseDuration(text: string): Milliseconds | undefined {
-  const [, amount, unit] = written.exec(text) ?? [];
+  const [, amount, unit] = pattern.exec(text) ?? [];
   const scale = Object.entries(unitMs).find(([name]) => name === unit)?.[1];
   return scale === undefined ? undefined : Number(amount) * scale;
 }
 
-/** Writes a span in the largest unit that keeps it whole: 90000 is `90s`, 3600000 is `1h`. */
+/** Formats a duration in the largest unit that keeps it whole: 90000 is `90s`, 3600000 is `1h`. */
 export function formatDuration(ms: Milliseconds): string {
   const units = Object.entries(unitMs).toReversed();
   const [unit, scale] = units.find(([, each]) => ms !== 0 && ms % each === 0) ?? ['s', unitMs.s];
@@ -24,9 +24,9 @@ export function formatDuration(ms: Milliseconds): string {
 }
 
 /**
- * A duration of the file, in milliseconds once read.
+ * A duration, parsed to milliseconds.
  *
- * @param range - the shortest and the longest accepted; by default from `0s` to the longest a timer can wait.
+ * @param range - the shortest and the longest accepted; by default from `0s` to the longest time that a timer can wait.
  */
 export function duration({ min = 0, max = longestTimerMs }: { min?: Milliseconds; max?: Milliseconds } = {}) {
   const expected =
@@ -35,7 +35,7 @@ export function duration({ min = 0, max = longestTimerMs }: { min?: Milliseconds
     `, at most ${formatDuration(max)}`;
   return z
     .string(expected)
-    .regex(written, expected)
+    .regex(pattern, expected)
     .transform((text, context) => {
       const ms = parseDuration(text);
       if (ms !== undefined && ms >= min && ms <= max) return ms;

@@ -1,9 +1,9 @@
 import { shaped } from './scalar.ts';
 
-/** The way to a value inside a JSON document: the keys and indexes to follow, one after the other. */
+/** The keys and indexes that lead to a value inside a JSON document. */
 export type JsonPointer = readonly string[];
 
-/** A JSON Pointer (RFC 6901) to a value inside a document, such as `/data/tokens/0`. Read, it is its {@link JsonPointer}. */
+/** A JSON Pointer (RFC 6901), such as `/data/tokens/0`; parsed, it is a {@link JsonPointer}. */
 export function jsonPointer() {
   return shaped(
     /^(?:\/(?:[^~/]|~[01])*)+$/,

@@ -23,13 +23,13 @@ export function pathPrefixBelowRoot() {
 /**
  * A path on the gateway's own origin, with or without query and fragment.
  *
- * A second slash or a backslash after the first would name another host to a browser.
+ * A browser takes a second slash, or a backslash, after the first slash for the start of a host.
  */
 export function localPath() {
   return shaped(onThisOrigin, 'expected a path on this origin, such as / or /welcome?first=1');
 }
 
-/** Whether a path prefix equals another or lies under it, on segment borders. */
+/** True when a path prefix equals another one or lies below it, on segment borders. */
 export function isUnder(path: string, parent: string): boolean {
   return path === parent || path.startsWith(parent === '/' ? '/' : `${parent}/`);
 }

@@ -2,16 +2,16 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { text } from './scalar.ts';
 
-/** A private key, and how it signs. */
+/** A private key with its algorithm. */
 export type SigningKey = {
   readonly key: KeyObject;
   /** The JWS algorithm (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
   readonly algorithm: SigningAlgorithm;
-  /** The `kid` of a JWK that has one. */
+  /** The `kid` of a JWK. */
   readonly id: string | undefined;
 };
 
-/** The JWS algorithms that private keys of the configuration sign with: none of them is symmetric. */
+/** The JWS algorithms of private keys, all asymmetric. */
 export type SigningAlgorithm =
   | ('RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512')
   | ('ES256' | 'ES384' | 'ES512')
@@ -23,10 +23,10 @@ const SMALLEST_RSA_BITS = 2048;
 const expected =
   'expected an unencrypted private key, PKCS#8 in PEM or a JWK: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519';
 
-/** A private key as text: PKCS#8 in PEM, or a JWK. Read, it is a {@link SigningKey}. */
+/** A private key as text: PKCS#8 in PEM, or a JWK; parsed, it is a {@link SigningKey}. */
 export function privateKey() {
-  return text(expected).transform((written, context) => {
-    const signingKey = readSigningKey(written.trim());
+  return text(expected).transform((input, context) => {
+    const signingKey = readSigningKey(input.trim());
     if (signingKey !== undefined) return signingKey;
     context.addIssue(expected);
     return z.NEVER;
@@ -41,17 +41,17 @@ function readSigningKey(written: string): SigningKey | undefined {
     const key = written.startsWith('{')
       ? createPrivateKey({ key: members, format: 'jwk' })
       : createPrivateKey(written);
-    const possible = algorithmsOf(key);
-    const algorithm = alg === undefined ? possible[0] : possible.find((name) => name === alg);
+    const supported = algorithmsOf(key);
+    const algorithm = alg === undefined ? supported[0] : supported.find((name) => name === alg);
     if (algorithm === undefined) return undefined;
     return { key, algorithm, id: typeof kid === 'string' ? kid : undefined };
   } catch {
-    // SECURITY: what the parser says of a key that it cannot read may quote it.
+    // SECURITY: the parser's message may quote the key.
     return undefined;
   }
 }
 
-/** What each kind of key can sign with; first what most providers take. */
+/** The algorithms of each kind of key, with the most widely supported one first. */
 const algorithms = new Map<string, readonly SigningAlgorithm[]>([
   ['rsa', ['RS256', 'PS256', 'RS384', 'RS512', 'PS384', 'PS512']],
   ['ec prime256v1', ['ES256']],

@@ -15,19 +15,19 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
   return z.enum(words, `expected one of ${words.join(', ')}`);
 }
 
-/** A yes or no; the texts `true` and `false` count, so that a variable of the environment can supply it. */
+/** A boolean; also the texts `true` and `false`, so that an environment variable can supply it. */
 export function flag() {
-  const read = (value: boolean | 'true' | 'false') =>
+  const parse = (value: boolean | 'true' | 'false') =>
     value === 'true' ? true : value === 'false' ? false : value;
-  return z.preprocess(read, z.boolean('expected true or false'));
+  return z.preprocess(parse, z.boolean('expected true or false'));
 }
 
-/** A whole number within bounds; its digits as text count, so that a variable of the environment can supply it. */
+/** A whole number within bounds; also its digits as text, so that an environment variable can supply it. */
 export function integer({ min, max, expected = expectedInteger(min, max) }: IntegerRange) {
-  const read = (value: number | `${number}`) =>
+  const parse = (value: number | `${number}`) =>
     typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
   const schema = z.int(expected).min(min, expected);
-  return z.preprocess(read, max === undefined ? schema : schema.max(max, expected));
+  return z.preprocess(parse, max === undefined ? schema : schema.max(max, expected));
 }
 
 type IntegerRange = { min: number; max?: number; expected?: string };

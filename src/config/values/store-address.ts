@@ -4,12 +4,10 @@ import { shaped } from './scalar.ts';
 /** A host and its port. */
 export type RedisNode = { host: string; port: number };
 
-/** How to log in at Redis, and whether over TLS. */
+/** The credentials for Redis, and whether to use TLS. */
 export type RedisAccess = { username?: string; password?: string; tls: boolean };
 
-/**
- * Where sessions are kept: in this process, on one Redis server, on the primary that Sentinels name, or in a cluster.
- */
+/** Where sessions are kept: in this process, on one Redis server, on the primary that Sentinels name, or in a cluster. */
 export type StoreAddress =
   | { kind: 'memory' }
   | { kind: 'redis'; url: string }
@@ -39,7 +37,7 @@ export const storeAddress = shaped(address, expected).transform((text, context):
   }
 });
 
-/** Takes an address of the right shape apart. Throws for a port or an encoding that cannot be. */
+/** Parses an address that matches {@link address}. Throws for an invalid port or encoding. */
 function parseRedisAddress(text: string): StoreAddress {
   const [scheme = '', rest = ''] = text.split('://');
   const [protocol = '', kind] = scheme.split('+');
@@ -58,7 +56,7 @@ function parseNode(text: string, defaultPort: number): RedisNode {
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) };
 }
 
-/** Reads `user:password`; only the first colon parts them, as in a URL. */
+/** Parses `user:password`; the first colon separates them, as in a URL. */
 function parseCredentials(text: string): { username?: string; password?: string } {
   const [username = '', ...rest] = text.split(':').map(decodeURIComponent);
   const password = rest.join(':');

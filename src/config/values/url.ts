@@ -1,33 +1,42 @@
 import { z } from 'zod';
 import { shaped } from './scalar.ts';
 
-// SECURITY: the URL parser repairs `https:\\host`, `https:host` and embedded tabs, and takes what stands
-// before an `@` for credentials; a URL that reads differently from what is dialled is refused beforehand.
+// SECURITY: the URL parser repairs `https:\\host`, `https:host` and embedded tabs, and takes the text before
+// an `@` for credentials. A URL that reads differently from the host it leads to is rejected first.
 const originOnly = /^https?:\/\/[^\s\\/?#@]+\/?$/;
 const withQuery = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?(\?[^\s\\#]*)?$/;
 const withPath = /^https?:\/\/[^\s\\/?#@]+(\/[^\s\\?#]*)?$/;
 
-/** An http(s) origin: scheme, host and port, as `URL#origin` writes it once read. */
+/** Metadata of every URL here: plain http to another machine needs `allowInsecureHttp`. */
+const metadata = { url: true } as const;
+
+/** An http(s) origin: scheme, host and port; parsed, it is as `URL#origin` writes it. */
 export function originUrl(expected: string) {
-  return shaped(originOnly, expected).transform((text, context) => {
-    if (URL.canParse(text)) return new URL(text).origin;
-    context.addIssue(expected);
-    return z.NEVER;
-  });
+  return shaped(originOnly, expected)
+    .transform((text, context) => {
+      if (URL.canParse(text)) return new URL(text).origin;
+      context.addIssue(expected);
+      return z.NEVER;
+    })
+    .meta(metadata);
 }
 
-/** An http(s) URL without query, fragment and credentials, kept letter for letter. */
+/** An http(s) URL without query, fragment and credentials, kept exactly. */
 export function exactUrl(expected: string) {
-  return shaped(withPath, expected).refine((text) => URL.canParse(text), expected);
+  return shaped(withPath, expected)
+    .refine((text) => URL.canParse(text), expected)
+    .meta(metadata);
 }
 
-/** The http(s) URL of an endpoint; it may have a query (RFC 6749, sections 3.1 and 3.2). Kept letter for letter. */
+/** The http(s) URL of an endpoint; it may have a query (RFC 6749, sections 3.1 and 3.2). Kept exactly. */
 export function endpointUrl() {
   const expected = 'expected the http(s) URL of an endpoint, without fragment or credentials';
-  return shaped(withQuery, expected).refine((text) => URL.canParse(text), expected);
+  return shaped(withQuery, expected)
+    .refine((text) => URL.canParse(text), expected)
+    .meta(metadata);
 }
 
-/** An http(s) URL without query, fragment and credentials; normalised, and without a final slash, once read. */
+/** An http(s) URL without query, fragment and credentials; parsed, it is normalised and has no final slash. */
 export function upstreamUrl(expected: string) {
   return exactUrl(expected).transform((text) => {
     const { origin, pathname } = new URL(text);
@@ -35,13 +44,13 @@ export function upstreamUrl(expected: string) {
   });
 }
 
-/** Whether a URL is plain http to another machine, which anyone on the way can read and change. */
+/** True for plain http to another machine, which anybody on the network path can read and change. */
 export function isInsecure(url: string): boolean {
   const { protocol, hostname } = new URL(url);
   return protocol === 'http:' && !isLoopback(hostname);
 }
 
-/** Whether a host, as `URL#hostname` writes it, is this machine: `localhost`, 127.0.0.0/8 or ::1. */
+/** True when a host, as `URL#hostname` writes it, is this machine: `localhost`, 127.0.0.0/8 or ::1. */
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

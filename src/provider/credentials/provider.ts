@@ -1,47 +1,38 @@
-import type { CredentialsProviderConfig } from '../../config/schema/schema.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Logger } from '../../observability/log.ts';
-import type { Metrics } from '../../observability/metrics.ts';
-import { fillBody } from '../body-template.ts';
-import { diagnoseCredentials } from '../configured-findings.ts';
-import { createDiscovery } from '../oidc/discovery.ts';
-import { createProviderClient } from '../http-client.ts';
-import { loginRefused, providerAway } from '../login-failure.ts';
-import { parseJson, subjectAt } from '../json-value.ts';
-import { probe } from '../probe.ts';
+import { createDiscovery } from '../discovery.ts';
+import { createProviderClient } from '../http/http-client.ts';
+import { parseJson, subjectAt } from '../http/json-value.ts';
+import { probe } from '../http/probe.ts';
+import type { ProviderDeps } from '../kind.ts';
+import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import type { Provider, RefreshOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
 import { busyOutcome, classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
+import { fillBody } from './body-template.ts';
+import { diagnoseCredentials } from './diagnose.ts';
 import { readCredentialsResponse } from './response.ts';
-
-type CredentialsDeps = {
-  config: CredentialsProviderConfig;
-  timeoutMs: number;
-  clock: () => number;
-  log: Logger;
-  metrics: Metrics;
-};
+import type { CredentialsProviderConfig } from './schema.ts';
 
 type Endpoint = CredentialsProviderConfig['login'];
 
-/** What a vendor's endpoint answered, and when, by its own clock where it tells that (RFC 9110, section 6.6.1). */
-type VendorAnswer = { response: Response; document: unknown; sentAtMs: number; answeredAtMs: number };
+/** The response of a vendor's endpoint, and its time by the vendor's own clock where it has a `Date` (RFC 9110, section 6.6.1). */
+type VendorResponse = { response: Response; document: unknown; sentAtMs: number; respondedAtMs: number };
 
-/** Statuses by which a vendor refuses a user name and password. */
-const refusedLogins = new Set([400, 401, 403, 404, 422]);
+/** Statuses with which a vendor rejects a user name and password. */
+const rejectedLogins = new Set([400, 401, 403, 404, 422]);
 
-/** Statuses by which a vendor says that a refresh token is no longer good. There is no `invalid_grant` here. */
-const refusedRefreshes = new Set([400, 401, 403, 410, 422]);
+/** Statuses with which a vendor rejects a refresh token; there is no `invalid_grant` here. */
+const rejectedRefreshes = new Set([400, 401, 403, 410, 422]);
 
 /** A vendor's API whose own endpoints take a user name and password, and refresh tokens, in JSON. */
-export function createCredentialsProvider(deps: CredentialsDeps): Provider {
-  const { config, timeoutMs, clock, log, metrics } = deps;
+export function createCredentialsProvider(deps: ProviderDeps<CredentialsProviderConfig>): Provider {
+  const { config, refreshTimeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
-  const reachability = createProviderHealth(metrics);
-  const http = createProviderClient({ onExchange: reachability.note });
+  const health = createProviderHealth(metrics);
+  const http = createProviderClient({ onCall: health.record });
   const discovery = createDiscovery({
-    look: () => probe(http.fetchWith({}), config.login.url, timeoutMs),
-    onFound: () => reachability.established(),
+    discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
+    onFound: () => health.established(),
     issuer,
     log,
   });
@@ -49,10 +40,10 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
   const call = async (
     { url, method, body }: Endpoint,
     values: Readonly<Record<string, string>>,
-    fence: { maySend?: () => boolean } = {},
-  ): Promise<VendorAnswer> => {
+    { timeoutMs, ...options }: { timeoutMs: number; maySend?: () => boolean },
+  ): Promise<VendorResponse> => {
     const sentAtMs = clock();
-    const response = await http.fetchWith(fence)(url, {
+    const response = await http.fetchWith(options)(url, {
       method,
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: fillBody(body, values),
@@ -61,30 +52,32 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
     });
     const document = parseJson(await response.clone().text());
     const datedMs = Date.parse(response.headers.get('date') ?? '');
-    return { response, document, sentAtMs, answeredAtMs: Number.isNaN(datedMs) ? clock() : datedMs };
+    return { response, document, sentAtMs, respondedAtMs: Number.isNaN(datedMs) ? clock() : datedMs };
   };
 
   return {
     issuer,
     passwordLogin: {
       async signIn(credentials) {
-        const answered = await call(config.login, credentials).catch((cause: unknown) => {
-          throw providerAway(cause);
-        });
-        const { response, document, sentAtMs, answeredAtMs } = answered;
-        if (isBusy(response.status)) throw providerAway(undefined, retryAfterOf(response));
-        if (refusedLogins.has(response.status)) {
+        const called = await call(config.login, credentials, { timeoutMs: config.timeout }).catch(
+          (cause: unknown) => {
+            throw providerUnavailable(cause);
+          },
+        );
+        const { response, document, sentAtMs, respondedAtMs } = called;
+        if (isBusy(response.status)) throw providerUnavailable(undefined, retryAfterOf(response));
+        if (rejectedLogins.has(response.status)) {
           log.info({ status: response.status }, 'the provider rejected a user name and password');
           throw new GatewayError('credentials_rejected', {
             detail: 'The provider does not accept this user name and password.',
           });
         }
         if (!response.ok) throw loginRefused(`the login endpoint returned ${response.status}`);
-        const answer = readCredentialsResponse(config.response, document, answeredAtMs);
+        const answer = readCredentialsResponse(config.response, document, respondedAtMs);
         if (answer === undefined)
           throw loginRefused('the response has no access token at provider.response.accessToken');
-        const { subject: place } = config.response;
-        const subject = place === undefined ? credentials.username : subjectAt(document, place);
+        const { subject: pointer } = config.response;
+        const subject = pointer === undefined ? credentials.username : subjectAt(document, pointer);
         if (subject === undefined)
           throw loginRefused('the response has no subject at provider.response.subject');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
@@ -92,33 +85,34 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
     },
 
     async refresh({ refreshToken, subject, maySend }): Promise<RefreshOutcome> {
-      const answered = await call(config.refresh, { refreshToken }, { maySend }).catch((cause: unknown) => ({
+      const options = { timeoutMs: refreshTimeoutMs, maySend };
+      const called = await call(config.refresh, { refreshToken }, options).catch((cause: unknown) => ({
         cause,
       }));
-      if ('cause' in answered) return classifyRefreshFailure(answered.cause);
-      const { response, document, sentAtMs, answeredAtMs } = answered;
+      if ('cause' in called) return classifyRefreshFailure(called.cause);
+      const { response, document, sentAtMs, respondedAtMs } = called;
       const { status } = response;
       const cause = new Error(`the refresh endpoint returned ${status}`);
       if (isBusy(status)) return busyOutcome(response, cause);
-      // A page of HTML comes from something before the API, which knows nothing of the token.
-      if (refusedRefreshes.has(status) && !isPage(response)) return { kind: 'rejected', cause };
+      // HTML comes from something in front of the API, which knows nothing of the token.
+      if (rejectedRefreshes.has(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
-      const answer = readCredentialsResponse(config.response, document, answeredAtMs);
+      const answer = readCredentialsResponse(config.response, document, respondedAtMs);
       if (answer === undefined)
         return { kind: 'ambiguous', cause: new Error('the refresh response has no access token') };
-      const { subject: place } = config.response;
-      const named = place === undefined ? undefined : subjectAt(document, place);
-      if (named !== undefined && named !== subject) {
-        const somebodyElse = new Error('the refresh response names a different subject');
-        return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: somebodyElse };
+      const { subject: pointer } = config.response;
+      const namedSubject = pointer === undefined ? undefined : subjectAt(document, pointer);
+      if (namedSubject !== undefined && namedSubject !== subject) {
+        const otherSubject = new Error('the refresh response names a different subject');
+        return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: otherSubject };
       }
       return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
     },
 
-    // There is no endpoint to revoke at: the tokens are forgotten here, and run out there.
+    // There is no revocation endpoint: the gateway discards the tokens, and they expire at the vendor.
     revoke: async () => ({ kind: 'revoked' }),
     endSessionUrl: () => undefined,
-    state: reachability.state,
+    state: health.state,
     notReadyReason: discovery.failure,
 
     async diagnose() {
@@ -134,6 +128,6 @@ export function createCredentialsProvider(deps: CredentialsDeps): Provider {
   };
 }
 
-function isPage(response: Response): boolean {
+function isHtml(response: Response): boolean {
   return response.headers.get('content-type')?.includes('html') ?? false;
 }

@@ -1,35 +1,35 @@
-import type { CredentialsProviderConfig } from '../../config/schema/schema.ts';
 import type { JsonPointer } from '../../config/values/json-pointer.ts';
 import { readLifetimeSeconds } from '../../tokens/lifetime.ts';
 import type { TokenResponse } from '../../tokens/token-set.ts';
-import { textAt, valueAt } from '../json-value.ts';
+import { textAt, valueAt } from '../http/json-value.ts';
+import type { CredentialsProviderConfig } from './schema.ts';
 
 /**
- * Reads the tokens out of a vendor's answer, or gives undefined when there is no access token in it.
+ * Reads the tokens of a vendor's response; undefined when it has no access token.
  *
- * A lifetime counts, whatever timestamp stands beside it. A timestamp alone is compared with `answeredAtMs`, the time at
- * which the vendor's own clock says that it answered, so that a clock that is wrong is wrong on both sides. What is no
- * positive number either way is no known life, and never "over at once".
+ * A lifetime takes precedence over a timestamp. A timestamp is compared with `respondedAtMs`, the time of the response by
+ * the vendor's own clock, so that a wrong clock cancels out. A lifetime that is no positive number is unknown; it does not
+ * mean that the token has expired.
  */
 export function readCredentialsResponse(
-  places: CredentialsProviderConfig['response'],
+  pointers: CredentialsProviderConfig['response'],
   document: unknown,
-  answeredAtMs: number,
+  respondedAtMs: number,
 ): TokenResponse | undefined {
-  const accessToken = textAt(document, places.accessToken);
+  const accessToken = textAt(document, pointers.accessToken);
   if (accessToken === undefined) return undefined;
-  const lifeOf = (life: JsonPointer | undefined, end: JsonPointer | undefined) =>
-    readLifetimeSeconds(life && valueAt(document, life)) ??
-    readLifetimeSeconds((readTimeMs(end && valueAt(document, end)) - answeredAtMs) / 1000);
+  const lifetimeAt = (lifetime: JsonPointer | undefined, expiry: JsonPointer | undefined) =>
+    readLifetimeSeconds(lifetime && valueAt(document, lifetime)) ??
+    readLifetimeSeconds((readTimeMs(expiry && valueAt(document, expiry)) - respondedAtMs) / 1000);
   return {
     accessToken,
-    refreshToken: textAt(document, places.refreshToken),
-    expiresInSeconds: lifeOf(places.expiresIn, places.expiresAt),
-    refreshExpiresInSeconds: lifeOf(places.refreshExpiresIn, places.refreshExpiresAt),
+    refreshToken: textAt(document, pointers.refreshToken),
+    expiresInSeconds: lifetimeAt(pointers.expiresIn, pointers.expiresAt),
+    refreshExpiresInSeconds: lifetimeAt(pointers.refreshExpiresIn, pointers.refreshExpiresAt),
   };
 }
 
-/** Unix times beyond this are milliseconds: as seconds it would be the year 5138. */
+/** Larger Unix times are in milliseconds: in seconds this is the year 5138. */
 const LARGEST_UNIX_SECONDS = 1e11;
 
 /**

@@ -1,20 +1,20 @@
 import type { CustomFetch } from 'openid-client';
-import type { OAuth2ProviderConfig } from '../../config/schema/schema.ts';
 import { GatewayError } from '../../errors.ts';
-import { parseJson, subjectAt } from '../json-value.ts';
+import { parseJson, subjectAt } from '../http/json-value.ts';
 import { loginRefused } from '../login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider.ts';
 import { isBusy } from '../refusal.ts';
 import { readTokenResponse } from '../token-response.ts';
+import type { OAuth2ProviderConfig } from './schema.ts';
 
 /** Finds out who has signed in with a server that has no ID tokens. */
 export type Identities = {
-  /** Reads a token answer. Throws {@link UnusedTokensError}: whoever cannot be named gets no session. */
-  signInOf(json: Readonly<Record<string, unknown>>, sentAtMs: number): Promise<SignIn>;
+  /** Reads a token response. Throws {@link UnusedTokensError} when it cannot tell who signed in. */
+  readSignIn(json: Readonly<Record<string, unknown>>, sentAtMs: number): Promise<SignIn>;
 };
 
-/** The place of the subject in the answer of a userinfo endpoint, unless the configuration says otherwise. */
-const USUAL_SUBJECT = ['sub'];
+/** Where a userinfo response has the subject by default. */
+const DEFAULT_SUBJECT = ['sub'];
 
 export function createIdentities(deps: {
   config: OAuth2ProviderConfig;
@@ -23,16 +23,16 @@ export function createIdentities(deps: {
   timeoutMs: number;
 }): Identities {
   const { config, issuer, fetch, timeoutMs } = deps;
-  const { userinfoEndpoint, subject: place = USUAL_SUBJECT } = config;
+  const { userinfoEndpoint, subject: pointer = DEFAULT_SUBJECT } = config;
 
   return {
-    async signInOf(json, sentAtMs) {
+    async readSignIn(json, sentAtMs) {
       const answer = readTokenResponse(json);
       const { refreshToken } = answer;
       const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
 
       if (userinfoEndpoint === undefined) {
-        const subject = subjectAt(json, place);
+        const subject = subjectAt(json, pointer);
         if (subject === undefined) throw refuse('the token response has no subject at provider.subject');
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       }
@@ -50,7 +50,7 @@ export function createIdentities(deps: {
       const userinfo = parseJson(await response.text());
       if (!response.ok || typeof userinfo !== 'object' || userinfo === null)
         throw refuse(`the userinfo endpoint returned ${response.status} without a JSON object`);
-      const subject = subjectAt(userinfo, place);
+      const subject = subjectAt(userinfo, pointer);
       if (subject === undefined) throw refuse('the userinfo response has no subject at provider.subject');
       return { issuer, subject, claims: { ...userinfo, sub: subject }, answer, sentAtMs };
     },

@@ -1,72 +1,71 @@
-import * as client from 'openid-client';
-import type { OAuth2ProviderConfig } from '../../config/schema/schema.ts';
-import type { Logger } from '../../observability/log.ts';
-import type { Metrics } from '../../observability/metrics.ts';
+import * as oauth from 'openid-client';
 import { forAudience } from '../audience-parameters.ts';
-import { createClientAuthentication } from '../client-authentication.ts';
-import { diagnoseOAuth2 } from '../configured-findings.ts';
-import { createDecoupledLogin } from '../decoupled.ts';
-import { readDecoupledResponse, takingAnySuccess } from '../decoupled-response.ts';
-import { createDiscovery } from '../oidc/discovery.ts';
-import { createProviderClient } from '../http-client.ts';
-import { createIdentities } from './identity.ts';
-import { probe } from '../probe.ts';
+import { createClientAuthentication } from '../client/authentication.ts';
+import { hasClientKeys } from '../client/keys.ts';
+import { createDecoupledLogin } from '../decoupled/login.ts';
+import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
+import { createDiscovery } from '../discovery.ts';
+import { createProviderClient } from '../http/http-client.ts';
+import { probe } from '../http/probe.ts';
+import type { ProviderDeps } from '../kind.ts';
 import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
-import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
-import { sendingJson } from '../request-format.ts';
+import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
 import { detachIdToken, readTokenResponse } from '../token-response.ts';
+import { diagnoseOAuth2 } from './diagnose.ts';
+import { createIdentities } from './identity.ts';
+import { sendFormsAsJson } from './request-format.ts';
+import type { OAuth2ProviderConfig } from './schema.ts';
 
-type OAuth2Deps = {
-  config: OAuth2ProviderConfig;
-  /** Where the provider sends the browser back to. From the configuration, never from a request. */
-  redirectUri: string;
-  timeoutMs: number;
-  clock: () => number;
-  log: Logger;
-  metrics: Metrics;
-};
+/** The token endpoint of redirect sign-ins, or that of decoupled ones where there is no redirect. */
+export function mainEndpointOf({ tokenEndpoint, decoupledTokenEndpoint }: OAuth2ProviderConfig): string {
+  // The rules of the configuration require one of them.
+  return tokenEndpoint ?? decoupledTokenEndpoint ?? '';
+}
 
 /**
- * A plain OAuth 2.0 server, without discovery or ID tokens, by openid-client 6: authorization code with PKCE S256 and
- * state, or a sign-in on another device at endpoints of its own.
+ * A plain OAuth 2.0 server, without discovery or ID tokens, with openid-client 6: authorization code with PKCE S256 and
+ * state, or a decoupled sign-in at endpoints of its own.
  */
-export function createOAuth2Provider(deps: OAuth2Deps): Provider {
-  const { config, redirectUri, timeoutMs, clock, log, metrics } = deps;
-  const { authorizationEndpoint, tokenEndpoint, decoupledEndpoint, decoupledTokenEndpoint } = config;
-  // One of the two pairs is there: the configuration has been checked for that.
-  const mainEndpoint = tokenEndpoint ?? decoupledTokenEndpoint ?? '';
+export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): Provider {
+  const { config, redirectUri, refreshTimeoutMs, clock, log, metrics } = deps;
+  const { authorizationEndpoint, decoupledEndpoint, decoupledTokenEndpoint, timeout: timeoutMs } = config;
+  const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
-  const reachability = createProviderHealth(metrics);
-  const http = createProviderClient({ onExchange: reachability.note });
+  const health = createProviderHealth(metrics);
+  const http = createProviderClient({ onCall: health.record });
   const discovery = createDiscovery({
-    look: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
-    onFound: () => reachability.established(),
+    discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
+    onFound: () => health.established(),
     issuer,
     log,
   });
   const { authenticate, replace } = createClientAuthentication(config);
-  const { signInOf } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
+  const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
-  /** A client of the server, whose token endpoint depends on how the person signed in. */
-  const relationTo = (endpoint: string, fetch: client.CustomFetch): client.Configuration => {
-    const server: client.ServerMetadata = {
+  /** A client of the server. Its token endpoint depends on how the person signed in. */
+  const createClient = (
+    endpoint: string,
+    fetch: oauth.CustomFetch,
+    callTimeoutMs = timeoutMs,
+  ): oauth.Configuration => {
+    const server: oauth.ServerMetadata = {
       issuer,
       token_endpoint: endpoint,
       ...(authorizationEndpoint !== undefined && { authorization_endpoint: authorizationEndpoint }),
       ...(decoupledEndpoint !== undefined && { backchannel_authentication_endpoint: decoupledEndpoint }),
       ...(config.revocationEndpoint !== undefined && { revocation_endpoint: config.revocationEndpoint }),
     };
-    const relation = new client.Configuration(server, config.clientId, undefined, authenticate);
-    relation.timeout = timeoutMs / 1000;
-    relation[client.customFetch] = config.requestFormat === 'json' ? sendingJson(fetch) : fetch;
-    // http is for the loopback, and for who allowed it by `allowInsecureHttp`: the configuration has been checked for that.
-    client.allowInsecureRequests(relation);
-    return relation;
+    const client = new oauth.Configuration(server, config.clientId, undefined, authenticate);
+    client.timeout = callTimeoutMs / 1000;
+    client[oauth.customFetch] = config.requestFormat === 'json' ? sendFormsAsJson(fetch) : fetch;
+    // The configuration allows http on loopback hosts and with `allowInsecureHttp` only.
+    oauth.allowInsecureRequests(client);
+    return client;
   };
-  // An ID token here has no keys to be judged by: it is put aside and stays there.
-  const main = relationTo(mainEndpoint, http.fetchWith({ shape: detachIdToken }));
+  // There are no keys to verify an ID token with, so it is detached and ignored.
+  const mainClient = createClient(mainEndpoint, http.fetchWith({ transformText: detachIdToken }));
   const parameters = {
     ...config.authorizationParams,
     ...(config.scopes.length > 0 && { scope: config.scopes.join(' ') }),
@@ -80,10 +79,10 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
         : createRedirectLogin({
             issuer,
             redirectUri,
-            relation: async () => main,
+            client: async () => mainClient,
             parameters,
-            openId: false,
-            signInOf: (json, { sentAtMs }) => signInOf(json, sentAtMs),
+            protocol: 'oauth2',
+            readSignIn: (json, { sentAtMs }) => readSignIn(json, sentAtMs),
             clock,
           }),
 
@@ -91,23 +90,27 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
       config.login !== 'decoupled' || decoupledTokenEndpoint === undefined
         ? undefined
         : createDecoupledLogin({
-            relation: async () =>
-              relationTo(
+            client: async () =>
+              createClient(
                 decoupledTokenEndpoint,
-                takingAnySuccess(http.fetchWith({ shape: readDecoupledResponse })),
+                acceptAnySuccess(http.fetchWith({ transformText: readDecoupledResponse })),
               ),
             parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
-            signInOf: async (json, sentAtMs) => ({ ...(await signInOf(json, sentAtMs)), flow: 'decoupled' }),
+            readSignIn: async (json, sentAtMs) => ({
+              ...(await readSignIn(json, sentAtMs)),
+              flow: 'decoupled',
+            }),
             clock,
           }),
 
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;
-      const relation = relationTo(endpoint, http.fetchWith({ shape: detachIdToken, maySend }));
+      const fetch = http.fetchWith({ transformText: detachIdToken, maySend });
+      const client = createClient(endpoint, fetch, refreshTimeoutMs);
       const sentAtMs = clock();
       try {
-        const json = await client.refreshTokenGrant(relation, refreshToken, forAudience(audience));
+        const json = await oauth.refreshTokenGrant(client, refreshToken, forAudience(audience));
         return { kind: 'refreshed', answer: readTokenResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause, config.rejectionErrors);
@@ -117,7 +120,7 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
     async revoke(refreshToken): Promise<RevocationOutcome> {
       if (config.revocationEndpoint === undefined) return { kind: 'revoked' };
       try {
-        await client.tokenRevocation(main, refreshToken, { token_type_hint: 'refresh_token' });
+        await oauth.tokenRevocation(mainClient, refreshToken, { token_type_hint: 'refresh_token' });
         return { kind: 'revoked' };
       } catch (cause) {
         return classifyRevocationFailure(cause);
@@ -125,10 +128,12 @@ export function createOAuth2Provider(deps: OAuth2Deps): Provider {
     },
 
     endSessionUrl: () => undefined,
-    state: reachability.state,
+    state: health.state,
     notReadyReason: discovery.failure,
 
-    replaceCredentials: replace,
+    replaceCredentials(section) {
+      if (hasClientKeys(section)) replace(section);
+    },
 
     async diagnose() {
       await discovery.get();

@@ -1,10 +1,10 @@
 import type { ServerMetadata } from 'openid-client';
-import type { OidcProviderConfig } from '../../config/schema/schema.ts';
-import type { CheckResult } from '../finding.ts';
+import { checkResult, type CheckResult } from '../check-result.ts';
+import type { OidcProviderConfig } from './schema.ts';
 
 const CIBA = 'urn:openid:params:grant-type:ciba';
 
-/** What an OpenID provider says of itself, and what each thing means for a configuration. */
+/** Compares the metadata of an OpenID provider with the configuration. */
 export function diagnoseOidc(
   server: Readonly<ServerMetadata>,
   config: OidcProviderConfig,
@@ -42,19 +42,19 @@ function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, 
   const refresh = 'refresh_token';
   if (announced === undefined) {
     const detail = `none announced; ${[...needed, refresh].join(', ')} are used anyway`;
-    return finding('grants', 'note', detail);
+    return checkResult('grants', 'note', detail);
   }
   const missing = needed.filter((grant) => !announced.includes(grant));
   if (missing.length > 0) {
-    return finding(
+    return checkResult(
       'grants',
       'failed',
       `${missing.join(', ')} not announced; the provider announces ${announced.join(', ')}`,
     );
   }
   return announced.includes(refresh)
-    ? finding('grants', 'ok', [...needed, refresh].join(', '))
-    : finding(
+    ? checkResult('grants', 'ok', [...needed, refresh].join(', '))
+    : checkResult(
         'grants',
         'note',
         `${refresh} is not announced: without it a session ends when its access token expires`,
@@ -65,73 +65,73 @@ function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, 
 function decoupled(server: Readonly<ServerMetadata>) {
   const modes = server.backchannel_token_delivery_modes_supported;
   if (server.backchannel_authentication_endpoint === undefined)
-    return finding(
+    return checkResult(
       'decoupled',
       'failed',
       'no backchannel_authentication_endpoint: the provider does not support OpenID CIBA',
     );
   if (modes?.includes('poll') === false)
-    return finding(
+    return checkResult(
       'decoupled',
       'failed',
       `poll is not announced; the provider announces ${modes.join(', ')}`,
     );
-  return finding('decoupled', 'ok', 'OpenID CIBA in poll mode; register the client for it');
+  return checkResult('decoupled', 'ok', 'OpenID CIBA in poll mode; register the client for it');
 }
 
-/** Without a word of the provider it is client_secret_basic (OpenID Connect Discovery, section 3). */
+/** A provider that announces no method takes client_secret_basic (OpenID Connect Discovery, section 3). */
 function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
   const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
   if (!methods.includes(clientAuthentication)) {
     const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
-    return finding('client', 'failed', detail);
+    return checkResult('client', 'failed', detail);
   }
   const algorithm = privateKey?.algorithm;
   const algorithms = server.token_endpoint_auth_signing_alg_values_supported;
   if (algorithm === undefined)
-    return finding('client', 'ok', `${clientAuthentication}, which the provider accepts`);
+    return checkResult('client', 'ok', `${clientAuthentication}, which the provider accepts`);
   if (algorithms !== undefined && !algorithms.includes(algorithm)) {
     const detail = `provider.privateKey signs with ${algorithm}, but the provider accepts ${algorithms.join(', ')}`;
-    return finding('client', 'failed', detail);
+    return checkResult('client', 'failed', detail);
   }
-  return finding('client', 'ok', `${clientAuthentication} with ${algorithm}, which the provider accepts`);
+  return checkResult('client', 'ok', `${clientAuthentication} with ${algorithm}, which the provider accepts`);
 }
 
 function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMetadata>) {
   return methods?.includes('S256') === true
-    ? finding('PKCE', 'ok', 'S256')
-    : finding('PKCE', 'note', 'not announced; S256 is sent anyway');
+    ? checkResult('PKCE', 'ok', 'S256')
+    : checkResult('PKCE', 'note', 'not announced; S256 is sent anyway');
 }
 
 function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
-  const odd = config.scopes.filter((scope) => announced?.includes(scope) === false);
-  if (odd.length > 0) {
-    const detail = `${odd.join(', ')} not announced; some providers then reject the sign-in`;
-    return finding('scopes', 'note', detail);
+  const unannounced = config.scopes.filter((scope) => announced?.includes(scope) === false);
+  if (unannounced.length > 0) {
+    const detail = `${unannounced.join(', ')} not announced; some providers then reject the sign-in`;
+    return checkResult('scopes', 'note', detail);
   }
-  return finding('scopes', 'ok', config.scopes.join(', '));
+  return checkResult('scopes', 'ok', config.scopes.join(', '));
 }
 
-/** Whether refresh tokens rotate is in no metadata; the gateway goes by each answer. */
+/** No metadata says whether refresh tokens rotate; each token response shows it. */
 function refresh({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
   const scope = 'offline_access';
   if (announced?.includes(scope) === true && !config.scopes.includes(scope)) {
     const detail = `${scope} is announced but not requested: some providers issue a refresh token only with it`;
-    return finding('refresh', 'note', detail);
+    return checkResult('refresh', 'note', detail);
   }
   const detail =
     'providers do not announce rotation: a refresh token in a response replaces the previous one';
-  return finding('refresh', 'ok', detail);
+  return checkResult('refresh', 'ok', detail);
 }
 
 function revocation({ revocation_endpoint: endpoint }: Readonly<ServerMetadata>) {
   return endpoint === undefined
-    ? finding(
+    ? checkResult(
         'revocation',
         'note',
         'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
       )
-    : finding('revocation', 'ok', 'sign-out revokes the refresh token');
+    : checkResult('revocation', 'ok', 'sign-out revokes the refresh token');
 }
 
 function logout(
@@ -139,20 +139,16 @@ function logout(
   { logoutUrl }: OidcProviderConfig,
 ) {
   if (logoutUrl !== undefined)
-    return finding('logout', 'ok', `leads to ${new URL(logoutUrl).origin}, from provider.logoutUrl`);
+    return checkResult('logout', 'ok', `leads to ${new URL(logoutUrl).origin}, from provider.logoutUrl`);
   return endpoint === undefined
-    ? finding(
+    ? checkResult(
         'logout',
         'note',
         'no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
       )
-    : finding(
+    : checkResult(
         'logout',
         'ok',
         `leads to ${endpoint}, then back to login.postLogoutReturnTo; register that at the provider`,
       );
-}
-
-function finding(name: string, verdict: CheckResult['verdict'], detail: string): CheckResult {
-  return { name, verdict, detail };
 }

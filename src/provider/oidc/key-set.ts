@@ -8,115 +8,105 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import type { CustomFetch } from 'openid-client';
+import { createAnnouncedSigning, namesAsymmetricAlgorithm } from './announced-signing.ts';
+import { createFetchBudget } from './fetch-budget.ts';
+import type { Signing } from './server-metadata.ts';
 
-/** What a provider signed: its header, and its claims. */
+/** A JWT whose signature is verified. */
 export type Verified = { header: JWTHeaderParameters; claims: JWTPayload };
 
-/** The keys that a provider publishes, and what it has signed with them. */
+/** Verifies what a provider has signed, with the keys that it publishes. */
 export type KeySet = {
   /**
-   * Verifies a JWT of the provider: its signature, by one of the algorithms allowed, and `checks`.
+   * Verifies the signature of a JWT, with one of the allowed algorithms, and `checks`.
    *
-   * @throws JOSEError where the token is at fault, and {@link KeySetError} where the keys are.
+   * @throws JOSEError when the token is at fault, and {@link KeySetError} when the keys are.
    */
   verify(token: string, checks: Omit<JWTVerifyOptions, 'algorithms'>): Promise<Verified>;
 };
 
-/** The keys could not be had, or are of no use: nothing is known of the token. */
+/** The JWKS could not be fetched or used; the token may be valid or not. */
 export class KeySetError extends Error {
   override readonly name = 'KeySetError';
 }
 
-/** Keys this old are read again before they are used, in milliseconds; while that fails they serve on. */
+/** Older keys are fetched again before use, in milliseconds; while that fails, they stay in use. */
 const MAX_AGE_MS = 600_000;
 
-/** The keys may be read so often at once, and then once a pause (in milliseconds), whatever tokens are shown. */
-const READS_AT_ONCE = 10;
-const READ_PAUSE_MS = 6_000;
+/** The JWKS may be fetched this often at once, and then once per interval (in milliseconds), whatever tokens arrive. */
+const FETCH_BURST = 10;
+const FETCH_INTERVAL_MS = 6_000;
 
-/** What jose 6 says when the key set is at fault, and not the token. */
-const keySetFaults = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
+/** Error codes of jose 6 that blame the key set, not the token. */
+const keySetErrorCodes = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
 
 /**
- * Reads the provider's JSON Web Key Set (RFC 7517) when a token needs it, and at once when none of the keys fits: the
- * provider may have put a new one in place just before it signed (OpenID Connect Core, section 10.1.1), and some do so
- * under the old name, or under none.
+ * Fetches the provider's JSON Web Key Set (RFC 7517) when a token needs it, and again when none of the keys matches: the
+ * provider may have rotated its keys just before it signed (OpenID Connect Core, section 10.1.1), and some reuse the old
+ * key ID or have none. When the keys do not help, or the algorithm is unknown, the provider may have announced other ones:
+ * its metadata are read again.
  */
 export function createKeySet(deps: {
-  jwksUri: string;
-  /** The only ones that count, whatever a token says of itself; asymmetric. */
-  algorithms: readonly string[];
+  signing: Signing;
+  /** Reads the provider's metadata again. */
+  readSigning: () => Promise<Signing>;
   fetch: CustomFetch;
   timeoutMs: number;
   clock: () => number;
 }): KeySet {
   const { clock } = deps;
-  const algorithms = [...deps.algorithms];
-  // When it is read is decided here, and not by rules of jose's own.
-  const published = createRemoteJWKSet(new URL(deps.jwksUri), {
-    cooldownDuration: Infinity,
-    cacheMaxAge: Infinity,
-    timeoutDuration: deps.timeoutMs,
-    [customFetch]: (url, { headers, method, signal }) =>
-      deps.fetch(url, {
-        headers: Object.fromEntries(headers),
-        method,
-        signal,
-        redirect: 'manual',
-        body: null,
-      }),
-  });
-  let readAtMs = -Infinity;
-  let spentUntilMs = -Infinity;
+  const announced = createAnnouncedSigning(deps);
+  // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
+  const budget = createFetchBudget({ burst: FETCH_BURST, intervalMs: FETCH_INTERVAL_MS, clock });
+  let keys: PublishedKeys | undefined;
 
-  const read = async () => {
-    if (!published.reloading) {
-      // SECURITY: anybody may show tokens of keys that there are not; they cannot make us ask without end.
-      const now = clock();
-      const nextMs = Math.max(spentUntilMs, now) + READ_PAUSE_MS;
-      if (nextMs - now > READS_AT_ONCE * READ_PAUSE_MS)
-        throw new KeySetError("the provider's JWKS was fetched too often; try again later");
-      spentUntilMs = nextMs;
-    }
-    await published.reload();
-    readAtMs = clock();
+  const publishedKeys = (): PublishedKeys => {
+    const { jwksUri } = announced.current();
+    if (keys?.uri !== jwksUri)
+      keys = { uri: jwksUri, fetchedAtMs: -Infinity, set: remoteKeys(jwksUri, deps) };
+    return keys;
+  };
+
+  const fetchKeys = async () => {
+    const current = publishedKeys();
+    if (!current.set.reloading && !budget.take())
+      throw new KeySetError("the provider's JWKS was fetched too often; try again later");
+    await current.set.reload();
+    current.fetchedAtMs = clock();
   };
 
   const attempt = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
-    const options = { ...checks, algorithms };
+    const { set, fetchedAtMs } = publishedKeys();
+    if (clock() - fetchedAtMs >= MAX_AGE_MS) {
+      await fetchKeys().catch((error: unknown) => {
+        if (!set.fresh) throw error;
+      });
+    }
+    // SECURITY: only announced algorithms, whatever the token's header says.
+    return verifyWith(set, token, { ...checks, algorithms: [...announced.current().algorithms] });
+  };
+
+  const attemptWithNewKeys = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
     try {
-      return verifiedOf(await jwtVerify(token, published, options));
+      return await attempt(token, checks);
     } catch (error) {
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-      // A token that names no key, or keys of one name: each of those that fit may be the one.
-      for await (const key of error) {
-        try {
-          return verifiedOf(await jwtVerify(token, key, options));
-        } catch (inner) {
-          if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner;
-        }
-      }
-      throw new errors.JWSSignatureVerificationFailed();
+      if (!mayHaveNewKey(error)) throw error;
+      await fetchKeys();
+      return attempt(token, checks);
     }
   };
 
   return {
     async verify(token, checks) {
+      const used = announced.current();
       try {
-        if (clock() - readAtMs >= MAX_AGE_MS) {
-          await read().catch((error: unknown) => {
-            if (!published.fresh) throw error;
-          });
-        }
-        try {
-          return await attempt(token, checks);
-        } catch (error) {
-          if (!isPerhapsOfNewKey(error)) throw error;
-          await read();
-          return await attempt(token, checks);
-        }
+        return await attemptWithNewKeys(token, checks).catch(async (error: unknown) => {
+          const mayBeNew = mayHaveNewKey(error) || mayHaveNewAlgorithm(error, token);
+          if (!mayBeNew || !(await announced.differsFrom(used))) throw error;
+          return attemptWithNewKeys(token, checks);
+        });
       } catch (cause) {
-        const isAboutToken = cause instanceof errors.JOSEError && !keySetFaults.has(cause.code);
+        const isAboutToken = cause instanceof errors.JOSEError && !keySetErrorCodes.has(cause.code);
         if (isAboutToken || cause instanceof KeySetError) throw cause;
         throw new KeySetError("cannot fetch the provider's JWKS", { cause });
       }
@@ -124,10 +114,49 @@ export function createKeySet(deps: {
   };
 }
 
+type RemoteKeys = ReturnType<typeof createRemoteJWKSet>;
+
+type PublishedKeys = { readonly uri: string; readonly set: RemoteKeys; fetchedAtMs: number };
+
+function remoteKeys(
+  uri: string,
+  { fetch, timeoutMs }: { fetch: CustomFetch; timeoutMs: number },
+): RemoteKeys {
+  return createRemoteJWKSet(new URL(uri), {
+    // The key set decides when to fetch, not jose's own rules.
+    cooldownDuration: Infinity,
+    cacheMaxAge: Infinity,
+    timeoutDuration: timeoutMs,
+    [customFetch]: (url, { headers, method, signal }) =>
+      fetch(url, { headers: Object.fromEntries(headers), method, signal, redirect: 'manual', body: null }),
+  });
+}
+
+async function verifyWith(set: RemoteKeys, token: string, options: JWTVerifyOptions): Promise<Verified> {
+  try {
+    return verifiedOf(await jwtVerify(token, set, options));
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    // The token names no key, or several keys have its key ID: any of those that match may have signed it.
+    for await (const key of error) {
+      try {
+        return verifiedOf(await jwtVerify(token, key, options));
+      } catch (inner) {
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
 function verifiedOf(result: { protectedHeader: JWTHeaderParameters; payload: JWTPayload }): Verified {
   return { header: result.protectedHeader, claims: result.payload };
 }
 
-function isPerhapsOfNewKey(error: unknown): boolean {
+function mayHaveNewKey(error: unknown): boolean {
   return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
+}
+
+function mayHaveNewAlgorithm(error: unknown, token: string): boolean {
+  return error instanceof errors.JOSEAlgNotAllowed && namesAsymmetricAlgorithm(token);
 }

@@ -1,18 +1,18 @@
 import { errors, type JWTPayload } from 'jose';
-import type { OidcProviderConfig } from '../../config/schema/schema.ts';
 import type { KeySet, Verified } from './key-set.ts';
+import type { OidcProviderConfig } from './schema.ts';
 
-/** What a provider says in a logout token: whose sign-ins it has ended. At least one of `subject` and `sid` is there. */
+/** The content of a logout token: whose sign-ins the provider has ended. It has a `subject`, a `sid` or both. */
 export type ProviderLogout = {
   readonly issuer: string;
   readonly subject: string | undefined;
-  /** The provider's session that has ended; without it all sessions of the subject have. */
+  /** The provider session that has ended; undefined when all sessions of the subject have. */
   readonly sid: string | undefined;
-  /** What tells the token from all others of the issuer. */
+  /** The `jti`, unique among the tokens of the issuer. */
   readonly tokenId: string;
-  /** When it was said, by the provider's clock; seconds since the epoch. */
+  /** By the provider's clock, in seconds since the epoch. */
   readonly issuedAtSeconds: number;
-  /** Until when the token would be taken, in milliseconds since the epoch. */
+  /** When the gateway stops accepting the token, in milliseconds since the epoch. */
   readonly validUntilMs: number;
 };
 
@@ -22,14 +22,14 @@ export type LogoutTokens = (logoutToken: string) => Promise<ProviderLogout>;
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const TYPE = 'logout+jwt';
 
-/** How far the provider's clock may be from ours, in seconds. */
+/** How far the provider's clock may be off, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 60;
-/** How long after it was issued a logout token is taken, in seconds, however long it says it is valid. */
+/** The oldest logout token that the gateway accepts, in seconds, whatever its `exp`. */
 const MAX_AGE_SECONDS = 600;
 
 /**
- * Logout tokens of one provider for one client. With `lenient` checks a token may do without what older versions of the
- * standard did not ask for: its type, and its end.
+ * Checks the logout tokens of one provider for one client. `lenient` also accepts tokens without a type and without `exp`,
+ * which older versions of the standard did not require.
  */
 export function createLogoutTokens(deps: {
   keySet: KeySet;
@@ -51,38 +51,38 @@ export function createLogoutTokens(deps: {
       currentDate: new Date(clock()),
     });
     checkType(header.typ, isStrict);
-    // SECURITY: what makes it a logout token, and an ID token none (sections 2.4 and 4.1).
+    // SECURITY: tells a logout token from an ID token (sections 2.4 and 4.1).
     checkEvents(claims['events']);
-    if (Object.hasOwn(claims, 'nonce')) throw refuse('it has a "nonce", which only ID tokens have');
+    if (Object.hasOwn(claims, 'nonce')) throw invalidToken('it has a "nonce", which only ID tokens have');
     if (Array.isArray(claims.aud) && claims.aud.length > 1)
-      throw refuse('"aud" names audiences other than this client');
+      throw invalidToken('"aud" names audiences other than this client');
     const subject = textOf(claims, 'sub');
     const sid = textOf(claims, 'sid');
-    if (subject === undefined && sid === undefined) throw refuse('it has neither "sub" nor "sid"');
+    if (subject === undefined && sid === undefined) throw invalidToken('it has neither "sub" nor "sid"');
     const issuedAtSeconds = claims.iat ?? 0;
     const { exp = Infinity } = claims;
-    const lastSeconds = Math.min(exp, issuedAtSeconds + MAX_AGE_SECONDS) + CLOCK_TOLERANCE_SECONDS;
+    const acceptedUntilSeconds = Math.min(exp, issuedAtSeconds + MAX_AGE_SECONDS) + CLOCK_TOLERANCE_SECONDS;
     return {
       issuer,
       subject,
       sid,
       tokenId: textOf(claims, 'jti') ?? '',
       issuedAtSeconds,
-      validUntilMs: lastSeconds * 1000,
+      validUntilMs: acceptedUntilSeconds * 1000,
     };
   };
 }
 
-/** Section 2.4 recommends the type; who checks it cannot be shown a token of another kind (RFC 8725, section 3.11). */
+/** Section 2.4 recommends the type; checking it rejects tokens of other kinds (RFC 8725, section 3.11). */
 function checkType(typ: Verified['header']['typ'], isStrict: boolean): void {
   const type = typ?.toLowerCase().replace(/^application\//, '');
   if (type === TYPE || (!isStrict && (type === undefined || type === 'jwt'))) return;
-  throw refuse(`its type is not ${TYPE}`);
+  throw invalidToken(`its type is not ${TYPE}`);
 }
 
 function checkEvents(events: unknown): void {
   if (!isObject(events) || !Object.hasOwn(events, LOGOUT_EVENT) || !isObject(events[LOGOUT_EVENT]))
-    throw refuse('"events" does not contain the logout event');
+    throw invalidToken('"events" does not contain the logout event');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -92,10 +92,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function textOf(claims: JWTPayload, name: 'sub' | 'sid' | 'jti'): string | undefined {
   const value: unknown = claims[name];
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '') throw refuse(`"${name}" is not an identifier`);
+  if (typeof value !== 'string' || value === '') throw invalidToken(`"${name}" is not an identifier`);
   return value;
 }
 
-function refuse(what: string): Error {
+function invalidToken(what: string): Error {
   return new errors.JWTInvalid(what);
 }

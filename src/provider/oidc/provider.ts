@@ -1,18 +1,12 @@
-import * as client from 'openid-client';
-import type { OidcProviderConfig } from '../../config/schema/schema.ts';
-import type { Logger } from '../../observability/log.ts';
-import type { Metrics } from '../../observability/metrics.ts';
+import * as oauth from 'openid-client';
 import { forAudience } from '../audience-parameters.ts';
-import { createClientAuthentication } from '../client-authentication.ts';
-import { CIBA_GRANT, createDecoupledLogin } from '../decoupled.ts';
-import { createDiscovery } from './discovery.ts';
-import { createProviderClient, type ProviderClient } from '../http-client.ts';
-import { createIdTokens, type IdTokens } from './id-token.ts';
-import { createKeySet } from './key-set.ts';
-import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
-import { loginRefused, providerAway } from '../login-failure.ts';
-import { fillLogoutUrl } from '../logout-url.ts';
-import { diagnoseOidc } from './diagnose.ts';
+import { createClientAuthentication } from '../client/authentication.ts';
+import { hasClientKeys } from '../client/keys.ts';
+import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
+import { createDiscovery } from '../discovery.ts';
+import { createProviderClient } from '../http/http-client.ts';
+import type { ProviderDeps } from '../kind.ts';
+import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import {
   UnusedTokensError,
   type Provider,
@@ -23,66 +17,61 @@ import {
 import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
-import { checkServerMetadata, explainDiscovery } from '../server-metadata.ts';
-import { detachIdToken, readTokenResponse, reattachIdToken } from '../token-response.ts';
+import { readTokenResponse, reattachIdToken } from '../token-response.ts';
+import { diagnoseOidc } from './diagnose.ts';
+import { discover, type DiscoveredProvider } from './discovered-provider.ts';
+import type { IdTokens } from './id-token.ts';
+import { fillLogoutUrl } from './logout-url.ts';
+import type { OidcProviderConfig } from './schema.ts';
 
-/**
- * What discovery yields: a client for logins, one for each refresh, and a check of ID tokens. Both clients put the ID token
- * of an answer aside: it is judged when the tokens beside it are in hand, so that they can be given back.
- */
-type Relation = {
-  login: client.Configuration;
-  refresh(maySend: () => boolean): client.Configuration;
-  idTokens: IdTokens;
-  logoutTokens: LogoutTokens;
-};
-
-type OidcDeps = {
-  config: OidcProviderConfig;
-  /** Where the provider sends the browser back to. From the configuration, never from a request. */
-  redirectUri: string;
-  timeoutMs: number;
-  clock: () => number;
-  log: Logger;
-  metrics: Metrics;
-};
-
-/** Any OpenID provider with discovery, by openid-client 6: authorization code with PKCE S256, state and nonce. */
-export function createOidcProvider(deps: OidcDeps): Provider {
+/** Any OpenID provider with discovery, with openid-client 6: authorization code with PKCE S256, state and nonce. */
+export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
-  const reachability = createProviderHealth(metrics);
-  const http = createProviderClient({ onExchange: reachability.note });
+  const health = createProviderHealth(metrics);
+  const http = createProviderClient({ onCall: health.record });
   const clientAuthentication = createClientAuthentication(config);
-  const discovery = createDiscovery<Relation>({
-    look: () => discover(deps, http, clientAuthentication.authenticate),
-    onFound: () => reachability.established(),
+  const discovery = createDiscovery<DiscoveredProvider>({
+    discover: () => discover(deps, http, clientAuthentication.authenticate),
+    onFound: () => health.established(),
     issuer: config.issuer,
     log,
   });
 
-  const relation = async () => (await discovery.get()).login;
+  const client = async () => (await discovery.get()).client;
   const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+
+  let lastUnverifiable: string | undefined;
+  const reportUnverifiable = (cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : undefined;
+    // Only the first refresh is a warning: after a rotation of keys, every session may meet the same.
+    const level = reason === lastUnverifiable ? 'debug' : 'warn';
+    lastUnverifiable = reason;
+    log[level](
+      { err: cause },
+      'cannot verify a refreshed ID token; using the new tokens, keeping the claims',
+    );
+  };
 
   return {
     issuer: config.issuer,
     redirectLogin: createRedirectLogin({
       issuer: config.issuer,
       redirectUri: deps.redirectUri,
-      relation,
+      client,
       parameters,
-      openId: true,
-      signInOf: async (json, sent) => signInOf((await discovery.get()).idTokens, { json, ...sent }),
+      protocol: 'openid',
+      readSignIn: async (json, sent) => readSignIn((await discovery.get()).idTokens, { json, ...sent }),
       clock: deps.clock,
     }),
 
     decoupledLogin:
       config.login === 'decoupled'
         ? createDecoupledLogin({
-            relation,
+            client,
             parameters,
             grant: CIBA_GRANT,
-            signInOf: async (json, sentAtMs) =>
-              signInOf((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
+            readSignIn: async (json, sentAtMs) =>
+              readSignIn((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
             clock: deps.clock,
           })
         : undefined,
@@ -94,22 +83,20 @@ export function createOidcProvider(deps: OidcDeps): Provider {
       if ('cause' in found) return { kind: 'transient', retryAfterSeconds: undefined, cause: found.cause };
       const sentAtMs = deps.clock();
       try {
-        const config = found.refresh(maySend);
-        const json = await client.refreshTokenGrant(config, refreshToken, forAudience(audience));
+        const refreshClient = found.createRefreshClient(maySend);
+        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, forAudience(audience));
         const answer = readTokenResponse(reattachIdToken(json));
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
+            lastUnverifiable = undefined;
             return { kind: 'refreshed', answer, claims: verdict.claims, sentAtMs };
           case 'invalid':
             return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: verdict.cause };
           case 'unverifiable':
-            // The tokens came over the authenticated connection to the token endpoint; only the claims are not taken.
-            log.warn(
-              { err: verdict.cause },
-              'cannot fetch the JWKS of the provider; ignoring the claims of the refreshed ID token',
-            );
+            // The tokens came over the authenticated connection to the token endpoint, so they are used; the claims are not.
+            reportUnverifiable(verdict.cause);
             return {
               kind: 'refreshed',
               answer: { ...answer, idToken: undefined },
@@ -118,7 +105,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
             };
         }
       } catch (cause) {
-        // Of the token of the sign-in it would say that the session is over.
+        // Only for another audience: for the audience of the sign-in, `invalid_grant` means that the session has ended.
         if (audience.id !== '' && lacksConsent(cause))
           return { kind: 'misconfigured', error: 'consent_required', cause };
         return classifyRefreshFailure(cause, config.rejectionErrors);
@@ -127,9 +114,9 @@ export function createOidcProvider(deps: OidcDeps): Provider {
 
     async revoke(refreshToken): Promise<RevocationOutcome> {
       try {
-        const login = await relation();
-        if (login.serverMetadata().revocation_endpoint !== undefined)
-          await client.tokenRevocation(login, refreshToken, { token_type_hint: 'refresh_token' });
+        const current = await client();
+        if (current.serverMetadata().revocation_endpoint !== undefined)
+          await oauth.tokenRevocation(current, refreshToken, { token_type_hint: 'refresh_token' });
         return { kind: 'revoked' };
       } catch (cause) {
         return classifyRevocationFailure(cause);
@@ -138,24 +125,26 @@ export function createOidcProvider(deps: OidcDeps): Provider {
 
     endSessionUrl({ postLogoutRedirectUri, idTokenHint }) {
       const { clientId, logoutUrl } = config;
-      // Before what the provider publishes: Amazon Cognito announces an end_session_endpoint that takes other parameters.
+      // It takes precedence over the metadata: Amazon Cognito announces an end_session_endpoint that takes other parameters.
       if (logoutUrl !== undefined)
         return fillLogoutUrl(logoutUrl, { clientId, returnTo: postLogoutRedirectUri });
-      const login = discovery.current()?.login;
-      if (login?.serverMetadata().end_session_endpoint === undefined) return undefined;
-      return client.buildEndSessionUrl(login, {
+      const current = discovery.current()?.client;
+      if (current?.serverMetadata().end_session_endpoint === undefined) return undefined;
+      return oauth.buildEndSessionUrl(current, {
         post_logout_redirect_uri: postLogoutRedirectUri,
         ...(idTokenHint === undefined ? {} : { id_token_hint: idTokenHint }),
       });
     },
 
-    replaceCredentials: clientAuthentication.replace,
+    replaceCredentials(section) {
+      if (hasClientKeys(section)) clientAuthentication.replace(section);
+    },
 
-    state: reachability.state,
+    state: health.state,
     notReadyReason: discovery.failure,
 
     async diagnose() {
-      return diagnoseOidc((await relation()).serverMetadata(), config, deps.redirectUri);
+      return diagnoseOidc((await client()).serverMetadata(), config, deps.redirectUri);
     },
 
     start: () => discovery.start(),
@@ -166,8 +155,8 @@ export function createOidcProvider(deps: OidcDeps): Provider {
   };
 }
 
-/** Reads who has signed in out of a token answer, by its ID token. Throws {@link UnusedTokensError}. */
-async function signInOf(
+/** Reads the signed-in person from the ID token of a token response. Throws {@link UnusedTokensError}. */
+async function readSignIn(
   idTokens: IdTokens,
   given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
 ): Promise<SignIn> {
@@ -193,62 +182,6 @@ async function signInOf(
     case 'invalid':
       throw refuse(`the ID token is invalid: ${verdict.cause.message}`, verdict.cause);
     case 'unverifiable':
-      throw new UnusedTokensError(providerAway(verdict.cause), refreshToken);
+      throw new UnusedTokensError(providerUnavailable(verdict.cause), refreshToken);
   }
-}
-
-async function discover(
-  deps: OidcDeps,
-  http: ProviderClient,
-  authenticate: client.ClientAuth,
-): Promise<Relation> {
-  const { config } = deps;
-  const issuer = new URL(config.issuer);
-  // http is for the loopback, and for who allowed it by `allowInsecureHttp`: the configuration has been checked for that.
-  const insecure = issuer.protocol === 'http:' ? [client.allowInsecureRequests] : [];
-  const timeout = deps.timeoutMs / 1000;
-
-  const login = await client
-    .discovery(issuer, config.clientId, undefined, authenticate, {
-      [client.customFetch]: http.fetchWith({ shape: detachIdToken }),
-      timeout,
-      execute: insecure,
-    })
-    .catch((error: unknown) => {
-      throw explainDiscovery(error, config.issuer);
-    });
-  const server = login.serverMetadata();
-  const keys = {
-    ...checkServerMetadata(server, config.issuer),
-    fetch: http.fetchWith({}),
-    timeoutMs: deps.timeoutMs,
-    clock: deps.clock,
-  };
-  const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
-  return {
-    login,
-    refresh(maySend) {
-      const refresh = new client.Configuration(server, config.clientId, undefined, authenticate);
-      refresh.timeout = timeout;
-      refresh[client.customFetch] = http.fetchWith({ shape: detachIdToken, maySend });
-      for (const allow of insecure) allow(refresh);
-      return refresh;
-    },
-    idTokens: createIdTokens({
-      keySet: createKeySet(keys),
-      issuer: config.issuer,
-      clientId: config.clientId,
-      maxAge: maxAge === undefined ? undefined : Number(maxAge),
-      acrValues: acrValues?.split(' ') ?? [],
-      clock: deps.clock,
-    }),
-    logoutTokens: createLogoutTokens({
-      // SECURITY: a set of its own: anybody may post a token, and cannot use up the reads that a login needs.
-      keySet: createKeySet(keys),
-      issuer: config.issuer,
-      clientId: config.clientId,
-      checks: config.logoutTokens,
-      clock: deps.clock,
-    }),
-  };
 }

@@ -25,7 +25,7 @@ const renewScript = createScript(`
 const releaseScript = createScript(`
   if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
   redis.call('DEL', KEYS[1])
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+  redis.pcall('PUBLISH', ARGV[2], ARGV[3])
   return 1`);
 
 /**

@@ -18,13 +18,14 @@ export type RedisGeneration = {
 /**
  * KEYS generation · ARGV now, channel
  *
- * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one.
+ * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one. It begins
+ * even if Redis refuses the message.
  */
 const beginScript = createScript(`
   local last = tonumber(redis.call('GET', KEYS[1])) or 0
   local generation = string.format('%.0f', math.max(ARGV[1], last + 1))
   redis.call('SET', KEYS[1], generation)
-  redis.call('PUBLISH', ARGV[2], 'generation ' .. generation)
+  redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation)
   return generation`);
 
 export function createRedisGeneration(deps: {

@@ -34,7 +34,7 @@ type RedisStoreDeps = {
 /*
  * A record is a hash: `v` version, `e` envelope, `i` idle limit, `a` end (milliseconds since the epoch). Claims and tokens
  * are only in the envelope. The record expires at the earlier of the two times. Every script uses one key, so that it runs
- * on a cluster, and publishes its change in the same step.
+ * on a cluster, and publishes its change in the same step. A message that Redis refuses (`pcall`) undoes no change.
  */
 const setTtl = `
   local function expire(key, now)
@@ -56,7 +56,7 @@ const replaceScript = createScript(`${setTtl}
   version = redis.call('HINCRBY', KEYS[1], 'v', 1)
   redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3])
   expire(KEYS[1], tonumber(ARGV[1]))
-  redis.call('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. version)
+  redis.pcall('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. version)
   return 'replaced'`);
 
 /** KEYS record · ARGV now, idle limit */
@@ -69,12 +69,13 @@ const touchScript = createScript(`${setTtl}
   end
   return 1`);
 
-/** KEYS record · ARGV channel, name */
+/** KEYS record · ARGV channel, name: gives the record, and 1 if the message could be published. */
 const removeScript = createScript(`
   local record = redis.call('HMGET', KEYS[1], 'v', 'e', 'i')
   if not record[1] then return record end
   redis.call('DEL', KEYS[1])
-  redis.call('PUBLISH', ARGV[1], 'ended ' .. ARGV[2] .. ' ' .. record[1])
+  local receivers = redis.pcall('PUBLISH', ARGV[1], 'ended ' .. ARGV[2] .. ' ' .. record[1])
+  record[4] = type(receivers) == 'number' and 1 or 0
   return record`);
 
 /** Encrypted sessions in Redis. The Redis key is a hash of the session key, because the API and the log show the latter. */
@@ -175,6 +176,15 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     return view;
   };
 
+  /** Redis refuses messages: at least this process learns of the end. */
+  const handleUnpublishedEnd = (key: string, version: number) => {
+    log.error(
+      { session: key },
+      'Redis refuses to publish the end of a session; other replicas may still serve it from their caches',
+    );
+    announce({ kind: 'ended', key, version });
+  };
+
   const loadEntry = async (entry: IndexEntry): Promise<SessionRecord | undefined> => {
     const fields = await readFields(entry.key);
     // A record that this process cannot decrypt keeps its entry: another process may have the secret.
@@ -209,8 +219,10 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     },
 
     async remove(key) {
-      const fields = await redis.evaluate('remove', removeScript, [recordKey(key)], [changeChannel, key]);
-      const removed = openIfKnown(key, Array.isArray(fields) ? fields : []);
+      const reply = await redis.evaluate('remove', removeScript, [recordKey(key)], [changeChannel, key]);
+      const fields = Array.isArray(reply) ? reply : [];
+      if (fields[3] === 0) handleUnpublishedEnd(key, Number(fields[0]));
+      const removed = openIfKnown(key, fields);
       // The session has ended even if this fails: remaining entries expire.
       if (removed !== undefined) await index.remove(key, removed.data).catch(() => undefined);
       return removed;

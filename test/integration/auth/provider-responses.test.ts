@@ -280,7 +280,7 @@ describe('the token response to a login', () => {
   it('is treated as an outage when it never arrives', async () => {
     testGateway.provider.faults.dropBefore('token');
     expect((await login(testGateway.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
-    const other = await openTestGatewayForTest({ config: { refresh: { timeout: '200ms' } } });
+    const other = await openTestGatewayForTest({ config: { provider: { timeout: '200ms' } } });
     other.provider.faults.hold('token');
     expect((await login(other.agent)).json()).toMatchObject({ code: 'provider_unavailable' });
   });

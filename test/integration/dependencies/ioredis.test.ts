@@ -7,7 +7,7 @@ let server: RedisServer;
 let redis: Redis;
 beforeAll(async () => {
   server = await startRedis();
-  redis = new Redis(server.url);
+  redis = new Redis(server.rootUrl);
 });
 afterAll(async () => {
   redis.disconnect();

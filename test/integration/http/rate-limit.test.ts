@@ -239,6 +239,21 @@ describe('a route with a limit', () => {
     expect((await testGateway.agent.fetch('/api/5')).status).toBe(200);
   });
 
+  it('limits concurrent requests per session to 256 by default (standards: F22)', async () => {
+    const testGateway = await open({ routes: [{ path: '/api' }] });
+    await testGateway.agent.signIn();
+    const gate = Promise.withResolvers<void>();
+    testGateway.upstream.respond(async (_request, response) => {
+      await gate.promise;
+      response.end('done');
+    });
+    const waiting = Array.from({ length: 256 }, (_, at) => testGateway.agent.fetch(`/api/${at}`));
+    await expect.poll(() => testGateway.upstream.requests.length).toBe(256);
+    expect((await testGateway.agent.fetch('/api/more')).status).toBe(429);
+    gate.resolve();
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
   it('limits open WebSockets per session and accepts new ones as others close (standards: F22)', async () => {
     const testGateway = await open({ routes: [{ path: '/socket', websocket: true, maxConcurrent: 2 }] });
     await testGateway.agent.signIn();

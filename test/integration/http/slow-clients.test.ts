@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { type RunningServer, startServer } from '../../../src/server.ts';
 import { isLong } from '../../../testkit/seeded-random.ts';

@@ -5,7 +5,7 @@ import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
 import { createRedisLocks } from '../../../src/redis/lock/redis-locks.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { GATEWAY_USER, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 
 let redis: RedisServer;
 const closers: (() => unknown)[] = [];
@@ -23,7 +23,7 @@ afterEach(async () => {
 /** Opens the locks of a process that reaches Redis at a port of 127.0.0.1. */
 function locksAt(port: number) {
   const log = createLogger({ level: 'fatal', format: 'json' });
-  const address = { kind: 'redis', url: `redis://127.0.0.1:${port}` } as const;
+  const address = { kind: 'redis', url: `redis://${GATEWAY_USER}@127.0.0.1:${port}` } as const;
   const connection = createRedisConnection({ address, log, metrics: createMetrics() });
   const locks = createRedisLocks({ redis: connection, keyPrefix: 'coatcheck:', ttlMs: 30_000, log });
   closers.push(() => connection.close(), locks.close);

@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { parseConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
 import { type Client, settingsWith } from '../../../testkit/fake-provider/settings.ts';
 import { startFakeProvider } from '../../../testkit/fake-provider.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';

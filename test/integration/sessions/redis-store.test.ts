@@ -28,7 +28,7 @@ let client: Redis;
 
 beforeAll(async () => {
   redis = await startRedis();
-  client = new Redis(redis.url);
+  client = new Redis(redis.rootUrl);
 });
 
 afterEach(async () => {

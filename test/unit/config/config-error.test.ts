@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
-import { formatPath } from '../../../src/config/diagnostics/finding.ts';
+import { formatPath } from '../../../src/config/diagnostics/key-path.ts';
 
 const problems = [
   { path: 'routes[0].upstream', line: 12, message: 'expected an http(s) URL, got "ftp://x"' },

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../../src/config/load.ts';
+import { loadConfig } from '../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsOf, route, secret } from './sample.ts';
-import { parseConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
 import { schemaKeys } from './schema-keys.ts';
 
 const pathOf = (file: string) => fileURLToPath(new URL(`../../../config/${file}`, import.meta.url));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { configJsonSchema } from '../../../src/config/json-schema.ts';
+import { configJsonSchema } from '../../../scripts/generate/json-schema.ts';
 import { schemaKeys } from './schema-keys.ts';
 
 const read = (file: string) => readFileSync(new URL(`../../../config/${file}`, import.meta.url), 'utf8');
@@ -11,7 +11,7 @@ const accepts = (value: unknown) => z.fromJSONSchema(configJsonSchema()).safePar
 describe('the JSON Schema of the configuration', () => {
   it('is the one that is committed', () => {
     const committed: unknown = JSON.parse(read('coatcheck.schema.json'));
-    expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run schema`').toEqual(
+    expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run generate`').toEqual(
       configJsonSchema(),
     );
   });

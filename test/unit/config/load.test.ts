@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatProblems } from '../../../src/config/config-error.ts';
-import { loadConfig } from '../../../src/config/load.ts';
+import { loadConfig } from '../../../src/provider/read-config.ts';
 import { load, openIdProviderOf, problemsOf, secret } from './sample.ts';
 
 const valid = `baseUrl: https://app.example.com

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { configJsonSchema } from '../../../src/config/json-schema.ts';
-import { loadConfig } from '../../../src/config/load.ts';
+import { configJsonSchema } from '../../../scripts/generate/json-schema.ts';
+import { loadConfig } from '../../../src/provider/read-config.ts';
 import { problemsOf, secret } from './sample.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));

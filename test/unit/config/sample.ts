@@ -1,8 +1,9 @@
 import { ConfigError } from '../../../src/config/config-error.ts';
 import type { Problem } from '../../../src/config/config-error.ts';
-import type { ConfigInput } from '../../../src/config/schema/schema.ts';
-import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import type { ConfigInput } from '../../../src/config/config-input.ts';
+import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import type { Config } from '../../../src/config/schema/schema.ts';
+import { oidcKind } from '../../../src/provider/oidc/kind.ts';
 
 /** A secret that is long enough. */
 export const secret = 'session-secret-of-32-characters.';
@@ -33,7 +34,7 @@ export function parseRoute(keys: Record<string, unknown>) {
 
 /** The OpenID provider of a configuration, which has none of another kind. */
 export function openIdProviderOf({ provider }: Config) {
-  if (provider.type !== 'oidc') throw new Error('the provider is of another kind');
+  if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');
   return provider;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ConfigError, formatProblems } from '../../../src/config/config-error.ts';
-import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import { describeRedacted } from '../../../src/config/diagnostics/redacted-value.ts';
 import { load, minimal, problemsOf, route } from './sample.ts';
 
@@ -102,7 +102,7 @@ routes:
 
 describe('what was seen', () => {
   const seen = (value: unknown, ...path: (string | number)[]) =>
-    describeRedacted(path, value, new Set(['hidden']));
+    describeRedacted(path, value, { secretPaths: [['session', 'secrets']], hidden: new Set(['hidden']) });
 
   it('is shown where no secret can be', () => {
     expect(seen('ftp://x', 'baseUrl')).toBe('"ftp://x"');

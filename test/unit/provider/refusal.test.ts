@@ -1,6 +1,6 @@
 import { AuthorizationResponseError } from 'openid-client';
 import { describe, expect, it } from 'vitest';
-import { NotSentError } from '../../../src/provider/http-client.ts';
+import { NotSentError } from '../../../src/provider/http/http-client.ts';
 import {
   classifyRefreshFailure,
   classifyRevocationFailure,

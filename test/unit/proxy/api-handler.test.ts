@@ -4,7 +4,7 @@ import { createOriginPolicy } from '../../../src/http/inbound/csrf.ts';
 import { createApi } from '../../../src/proxy/api-handler.ts';
 import { createConcurrencyLimit } from '../../../src/proxy/concurrency-limit.ts';
 import { createRoutes } from '../../../src/proxy/routes.ts';
-import { parseConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
 import { minimal, route } from '../config/sample.ts';
 import { requestOf } from '../http/request.ts';
 import { collectLog } from '../log-lines.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
 import { gatewayConfig } from '../../../testkit/gateway-config.ts';
 
 const BASE_URL = 'http://127.0.0.1:3000';

@@ -40,7 +40,7 @@ beforeAll(async () => {
   const host = `127.0.0.1:${port}`;
   const routes = [
     { path: '/large', upstream: upstream.url, maxBody: '0' },
-    { path: '/socket', upstream: upstream.url, websocket: true },
+    { path: '/socket', upstream: upstream.url, websocket: true, maxConcurrent: 0 },
   ];
   const config = gatewayConfig(
     { provider, upstream, config: { routes, log: { level: 'info' } } },
@@ -114,6 +114,28 @@ it('an idle WebSocket uses at most 30 kB of memory', async () => {
   const connections = await openSockets(count);
   expect(((await residentBytes()) - before) / count).toBeLessThan(30_000);
   for (const connection of connections) connection.close();
+});
+
+it('40,000 pipelined requests on one connection use bounded memory and delay nobody (standards: F22)', async () => {
+  const gate = Promise.withResolvers<void>();
+  upstream.respond(async (request, response) => {
+    if (request.url?.includes('slow')) await gate.promise;
+    response.end('done');
+  });
+  const growth = await growthWhile(async () => {
+    const connection = await openRaw(port);
+    const requests = Buffer.from(head('GET /large/slow HTTP/1.1').repeat(40_000));
+    connection.write(requests);
+    await connection.ended;
+    const other = await openRaw(port);
+    other.write(head('GET /large/quick HTTP/1.1'));
+    expect((await other.readResponse()).status).toBe(200);
+    other.close();
+    connection.close();
+  });
+  gate.resolve();
+  expect(growth).toBeLessThan(48 * MEGABYTE);
+  expect(upstream.requests.length).toBeLessThanOrEqual(32 + 1);
 });
 
 /** Opens WebSockets, some at once. */

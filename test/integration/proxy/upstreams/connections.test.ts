@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { createRoutes } from '../../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../../src/proxy/upstream/pools.ts';
 import { listenOnLoopback } from '../../../../testkit/loopback-server.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { createGateway } from '../../../../src/gateway.ts';
 import { createLogger } from '../../../../src/observability/log.ts';
 import { type RunningServer, startServer } from '../../../../src/server.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsWith, routeProblems } from '../sample.ts';
 
 it('limits the endpoints that anybody can ask, and no API', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsWith, route, routeProblems } from '../sample.ts';
 
 describe('a route', () => {
@@ -18,7 +18,7 @@ describe('a route', () => {
       replayBody: 65_536,
       maxBody: 10_485_760,
       maxPerMinute: 0,
-      maxConcurrent: 0,
+      maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },

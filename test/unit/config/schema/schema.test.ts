@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith, route, secret } from '../sample.ts';
 
 describe('the configuration', () => {
@@ -24,6 +24,7 @@ describe('the configuration', () => {
         clientAuthentication: 'client_secret_basic',
         rejectionErrors: ['invalid_grant'],
         authorizationParams: {},
+        timeout: 10_000,
       },
       session: {
         store: { kind: 'memory' },

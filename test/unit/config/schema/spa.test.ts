@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith } from '../sample.ts';
 
 describe('spa', () => {

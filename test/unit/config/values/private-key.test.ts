@@ -1,17 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { jwk, pem, privateKeys, signingKinds } from '../keys.ts';
-import { minimal, problemsWith } from '../sample.ts';
+import { minimal, openIdProviderOf, problemsWith } from '../sample.ts';
 
 const { clientSecret: _, ...withoutSecret } = minimal.provider;
 const withKey = (privateKey: string) => ({
   provider: { ...withoutSecret, clientAuthentication: 'private_key_jwt', privateKey },
 });
-const read = (privateKey: string) => {
-  const { provider } = parseConfig({ ...minimal, ...withKey(privateKey) });
-  return provider.type === 'oidc' ? provider.privateKey : undefined;
-};
+const read = (privateKey: string) =>
+  openIdProviderOf(parseConfig({ ...minimal, ...withKey(privateKey) })).privateKey;
 
 describe('a private key', () => {
   it.each(signingKinds)('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {

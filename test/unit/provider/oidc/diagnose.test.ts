@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../../src/config/load.ts';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { diagnoseOidc } from '../../../../src/provider/oidc/diagnose.ts';
+import { oidcKind } from '../../../../src/provider/oidc/kind.ts';
 import { pem } from '../../config/keys.ts';
 import { minimal } from '../../config/sample.ts';
 
@@ -25,7 +26,7 @@ const complete = {
 /** What is said of a provider that differs in this from the complete one, by name, each as `verdict: detail`. */
 function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
   const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
-  if (provider.type !== 'oidc') throw new Error('the provider is of another kind');
+  if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');
   const found = diagnoseOidc({ ...complete, ...server }, provider, CALLBACK);
   return Object.fromEntries(found.map(({ name, verdict, detail }) => [name, `${verdict}: ${detail}`]));
 }

@@ -1,0 +1,26 @@
+import 'zod';
+
+/**
+ * What a declaration says of a key besides its type, default and check, in the argument of `meta`, the last call of a
+ * declaration.
+ */
+declare module 'zod' {
+  interface GlobalMeta {
+    /** A phrase or two, in Markdown without links. */
+    description?: string | undefined;
+    /** Further sentences; the documentation has them below its table. */
+    details?: string;
+    /** A link for the documentation, in Markdown. */
+    see?: string;
+    /** `config/reference.yaml` shows it when there is no default, and editors suggest it. */
+    example?: unknown;
+    /** `config/reference.yaml` sets this optional key; it has the others as comments. */
+    setInReference?: boolean;
+    /** The value may hold a secret, so that no message shows it. */
+    secret?: boolean;
+    /** A reload applies a new value; other keys need a restart. */
+    reloadable?: boolean;
+    /** A URL, for which plain http to another machine needs `allowInsecureHttp`. */
+    url?: boolean;
+  }
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
+import { duration } from '../values/duration.ts';
+
+/** What the `provider` section has whatever its type. Each provider kind adds keys of its own. */
+export type ProviderSection = { readonly type: string; readonly timeout: number };
+
+/** The keys of {@link ProviderSection} besides `type`; every provider kind includes them in its schema. */
+export const commonProviderKeys = {
+  timeout: duration({ min: 1 }).prefault('10s').meta({
+    description: 'How long one call to the provider may take. Refreshes have `refresh.timeout` instead.',
+  }),
+};
+
+/** The schema of one provider kind: a mapping whose `type` is a literal. */
+export type ProviderSchema = z.ZodType<
+  ProviderSection,
+  unknown,
+  z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
+>;
+
+/** What the configuration must know of a provider kind. The kinds live in a higher layer, so they are passed in. */
+export type ProviderSectionKind = {
+  /** The value of `provider.type`. */
+  readonly type: string;
+  readonly schema: ProviderSchema;
+  /** `one`: the kind has no scopes or resources, so that routes cannot ask for access tokens of their own. */
+  readonly accessTokens: 'one' | 'per-audience';
+  /** Checks the rules between keys of the section. Paths are relative to the section. */
+  brokenRules(section: ProviderSection, isValid: IsValid): Iterable<ConfigIssue>;
+};
+
+export type ProviderSectionKinds = readonly [ProviderSectionKind, ...ProviderSectionKind[]];
+
+/** The `provider` section: the keys of the kind that its `type` names. */
+export function providerSection([first, ...rest]: ProviderSectionKinds) {
+  const types = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(
+    [first, ...rest].map(({ type }) => type),
+  );
+  return z
+    .discriminatedUnion('type', [first.schema, ...rest.map(({ schema }) => schema)], {
+      error: ({ code }) =>
+        code === 'invalid_union'
+          ? `expected ${types}`
+          : `expected a mapping with a type (${types}) and the keys of that type`,
+    })
+    .meta({ description: 'The token server that people sign in with.' });
+}

@@ -1,0 +1,84 @@
+import type { KeyObject } from 'node:crypto';
+import * as client from 'openid-client';
+import type { SigningAlgorithm, SigningKey } from '../../config/values/private-key.ts';
+import type { ClientConfig } from './keys.ts';
+
+/** How the gateway proves that it is the client. The credentials can be replaced while it runs. */
+export type ClientAuthentication = {
+  /** Adds the proof to a request of the token or revocation endpoint. */
+  authenticate: client.ClientAuth;
+  /** Uses other credentials from the next request on. */
+  replace(config: ClientConfig): void;
+};
+
+/**
+ * Client authentication as configured: `client_secret_basic`, `client_secret_post` (RFC 6749, section 2.3.1) or
+ * `private_key_jwt` (RFC 7523, section 2.2; OpenID Connect Core, section 9).
+ */
+export function createClientAuthentication(config: ClientConfig): ClientAuthentication {
+  let current = createMethod(config);
+  return {
+    authenticate: (...request) => current(...request),
+    replace(next) {
+      current = createMethod(next);
+    },
+  };
+}
+
+function createMethod(config: ClientConfig): client.ClientAuth {
+  const { clientAuthentication, clientSecret, privateKey, keyId, assertionAudience = 'issuer' } = config;
+  switch (clientAuthentication) {
+    case 'client_secret_basic':
+      return client.ClientSecretBasic(clientSecret);
+    case 'client_secret_post':
+      return client.ClientSecretPost(clientSecret);
+    case 'private_key_jwt': {
+      if (privateKey === undefined) throw new Error('private_key_jwt requires provider.privateKey');
+      const { algorithm, id = '' } = privateKey;
+      const kid = keyId ?? id;
+      const key = importKey(privateKey);
+      return (server, ...request) =>
+        client.PrivateKeyJwt(kid === '' ? key : { key, kid }, {
+          [client.modifyAssertion](header, payload) {
+            // openid-client 6.8 says "Ed25519" (RFC 9864); older providers know "EdDSA" only.
+            header['alg'] = algorithm;
+            // A provider whose clock is behind would reject it as not yet valid (RFC 7523, section 3, item 5: optional).
+            delete payload['nbf'];
+            // SECURITY: one audience, so that no other server can use the assertion (draft-ietf-oauth-rfc7523bis).
+            payload['aud'] = assertionAudience === 'issuer' ? server.issuer : server.token_endpoint;
+          },
+        })(server, ...request);
+    }
+  }
+}
+
+/** The key as a WebCrypto key, which is bound to its algorithm. */
+function importKey({ key, algorithm }: SigningKey): CryptoKey {
+  // @types/node 24 and the DOM's types, which openid-client uses, declare the same class differently.
+  const imported: unknown = key.toCryptoKey(parametersOf(algorithm), false, ['sign']);
+  if (imported instanceof CryptoKey) return imported;
+  throw new Error('cannot import the private key as a CryptoKey');
+}
+
+function parametersOf(algorithm: SigningAlgorithm): Parameters<KeyObject['toCryptoKey']>[0] {
+  const hash = `SHA-${algorithm.slice(2)}`;
+  switch (algorithm) {
+    case 'RS256':
+    case 'RS384':
+    case 'RS512':
+      return { name: 'RSASSA-PKCS1-v1_5', hash };
+    case 'PS256':
+    case 'PS384':
+    case 'PS512':
+      return { name: 'RSA-PSS', hash };
+    case 'ES256':
+      return { name: 'ECDSA', namedCurve: 'P-256' };
+    case 'ES384':
+      return { name: 'ECDSA', namedCurve: 'P-384' };
+    case 'ES512':
+      return { name: 'ECDSA', namedCurve: 'P-521' };
+    case 'EdDSA':
+    case 'Ed25519':
+      return { name: 'Ed25519' };
+  }
+}

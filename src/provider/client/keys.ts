@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import { privateKey } from '../../config/values/private-key.ts';
+import { oneOf, shaped, text } from '../../config/values/scalar.ts';
+import type { ProviderSection } from '../../config/schema/provider-section.ts';
+
+/** Parameters of the authorization request that only the gateway may write. */
+const reservedParameters = [
+  'client_id',
+  'code_challenge',
+  'code_challenge_method',
+  'nonce',
+  'redirect_uri',
+  'request',
+  'request_uri',
+  'response_mode',
+  'response_type',
+  'scope',
+  'state',
+];
+
+/** One scope. */
+export const scopeToken = () =>
+  shaped(/^[!#-[\]-~]+$/, 'expected a scope without spaces or quotes (RFC 6749 section 3.3)');
+
+const parameterName = () =>
+  text('expected a parameter name').refine(
+    (name) => !reservedParameters.includes(name),
+    'the gateway sets this parameter itself; it cannot be overridden',
+  );
+
+/** How people sign in at a provider that lets them approve on another device as well. */
+export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').meta({
+  description:
+    'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
+  details: 'On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.',
+  see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
+});
+
+export const authorizationParamsKey = z
+  .record(
+    parameterName(),
+    z
+      .string('expected a string; put quotes around a number')
+      .meta({ description: 'The value of the parameter.' }),
+    'expected a mapping of parameter names to values',
+  )
+  .prefault({})
+  .meta({
+    description:
+      'Fixed parameters of the authorization request, such as `access_type: offline`, `prompt: consent` or `audience: https://api.example.com`.',
+    details:
+      'The ID token must meet the `max_age` and `acr_values` that they ask for. Parameters of the protocol, such as `state`, cannot be set.',
+    secret: true,
+  });
+
+/** How the gateway proves to a token server that it is the client. {@link clientCredentialRules} go with them. */
+export const clientKeys = {
+  clientId: text('expected the client identifier issued by the provider').meta({
+    description: 'The client identifier registered at the provider.',
+    example: 'web',
+  }),
+  clientAuthentication: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
+    .prefault('client_secret_basic')
+    .meta({
+      description:
+        'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post` or `private_key_jwt`.',
+      reloadable: true,
+    }),
+  clientSecret: text('expected the client secret').exactOptional().meta({
+    description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
+    details: 'In production, take it from a file: `${file:/run/secrets/client}`.',
+    example: '${CLIENT_SECRET}',
+    setInReference: true,
+    secret: true,
+    reloadable: true,
+  }),
+  privateKey: privateKey().exactOptional().meta({
+    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it.',
+    see: '[Client keys](#client-keys)',
+    example: '${file:/run/secrets/client-key}',
+    secret: true,
+    reloadable: true,
+  }),
+  keyId: text('expected the key identifier registered at the provider').exactOptional().meta({
+    description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
+    example: 'key-1',
+    reloadable: true,
+  }),
+  rejectionErrors: z
+    .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
+    .prefault(['invalid_grant'])
+    .meta({
+      description:
+        'The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex, which returns it for a dead refresh token.',
+    }),
+  assertionAudience: oneOf(['issuer', 'token_endpoint']).exactOptional().meta({
+    description:
+      'The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`, which some providers still require.',
+    example: 'issuer',
+    reloadable: true,
+  }),
+};
+
+/** How the gateway proves to a token server that it is the client. */
+export type ClientConfig = z.output<z.ZodObject<typeof clientKeys>>;
+
+/** True for a section whose kind has {@link clientKeys}. */
+export function hasClientKeys(section: ProviderSection): section is ProviderSection & ClientConfig {
+  return 'clientAuthentication' in section;
+}
+
+/** Each client authentication method has the keys it needs, and none that it does not use. */
+export function* clientCredentialRules(section: ClientConfig, isValid: IsValid): Iterable<ConfigIssue> {
+  if (!isValid('clientAuthentication')) return;
+  const method = section.clientAuthentication;
+  const [needed, ...unused] =
+    method === 'private_key_jwt'
+      ? (['privateKey', 'clientSecret'] as const)
+      : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
+  if (isValid(needed) && section[needed] === undefined) {
+    const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
+    yield { path: [needed], message };
+  }
+  for (const key of unused) {
+    if (!isValid(key) || section[key] === undefined) continue;
+    const message = `provider.clientAuthentication ${method} does not use it; remove it`;
+    yield { path: [key], message };
+  }
+}

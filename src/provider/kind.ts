@@ -1,0 +1,68 @@
+import type { z } from 'zod';
+import type { ConfigIssue, IsValid } from '../config/diagnostics/issue.ts';
+import type {
+  ProviderSchema,
+  ProviderSection,
+  ProviderSectionKind,
+} from '../config/schema/provider-section.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Provider } from './provider.ts';
+
+/** What a provider is made from. */
+export type ProviderDeps<Section> = {
+  config: Section;
+  /** Where the provider sends the browser back to. From the configuration, never from a request. */
+  redirectUri: string;
+  /** How long one refresh may take; every other call may take `config.timeout`. */
+  refreshTimeoutMs: number;
+  clock: () => number;
+  log: Logger;
+  metrics: Metrics;
+};
+
+/** A kind of provider, whichever it is. Sections given to it must have its `type`. */
+export type ProviderKind = ProviderSectionKind & {
+  /** The provider as people know it, without a call to it: its issuer, or the origin of its endpoints. */
+  nameOf(section: ProviderSection): string;
+  create(deps: ProviderDeps<ProviderSection>): Provider;
+};
+
+/** Everything there is to say of one kind of provider. */
+type Descriptor<Schema extends ProviderSchema> = {
+  type: string;
+  schema: Schema;
+  accessTokens: ProviderSectionKind['accessTokens'];
+  /** The rules between keys of the section. Paths are relative to the section. */
+  rules?(section: z.output<Schema>, isValid: IsValid): Iterable<ConfigIssue>;
+  nameOf(section: z.output<Schema>): string;
+  create(deps: ProviderDeps<z.output<Schema>>): Provider;
+};
+
+/** A kind of provider that can tell sections of its own from those of other kinds. */
+type DefinedKind<Schema extends ProviderSchema> = ProviderKind & {
+  readonly schema: Schema;
+  owns(section: ProviderSection): section is z.output<Schema>;
+};
+
+/** Makes a {@link ProviderKind} of a descriptor, whose functions get sections of their own type only. */
+export function defineProviderKind<Schema extends ProviderSchema>(
+  descriptor: Descriptor<Schema>,
+): DefinedKind<Schema> {
+  const { type, schema, accessTokens, rules } = descriptor;
+  // The schema has read the section: a section of this type has the keys of this schema.
+  const owns = (section: ProviderSection): section is z.output<Schema> => section.type === type;
+  const own = (section: ProviderSection): z.output<Schema> => {
+    if (owns(section)) return section;
+    throw new TypeError(`expected a provider section of type ${type}, got ${section.type}`);
+  };
+  return {
+    type,
+    schema,
+    accessTokens,
+    owns,
+    brokenRules: (section, isValid) => rules?.(own(section), isValid) ?? [],
+    nameOf: (section) => descriptor.nameOf(own(section)),
+    create: ({ config, ...deps }) => descriptor.create({ ...deps, config: own(config) }),
+  };
+}

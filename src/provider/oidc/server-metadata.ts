@@ -1,0 +1,62 @@
+import type { ServerMetadata } from 'openid-client';
+import { z } from 'zod';
+import { isInsecure } from '../../config/values/url.ts';
+
+/** How a provider signs: where its keys are, and which algorithms the gateway accepts. */
+export type Signing = { readonly jwksUri: string; readonly algorithms: readonly string[] };
+
+/** The endpoints of the metadata that the gateway calls or sends the browser to. */
+const endpoints = [
+  ['authorization_endpoint', 'required'],
+  ['token_endpoint', 'required'],
+  ['jwks_uri', 'required'],
+  ['revocation_endpoint', 'optional'],
+  ['end_session_endpoint', 'optional'],
+] as const;
+
+/**
+ * Checks the metadata that discovery returned (OpenID Connect Discovery, section 4.3): it belongs to the configured issuer
+ * and contains nothing that weakens a login. Throws an Error that says what is wrong. The endpoints may be on other hosts
+ * than the issuer, as those of large providers are.
+ */
+export function checkServerMetadata(server: Readonly<ServerMetadata>, issuer: string): Signing {
+  // SECURITY: compared as strings; openid-client 6 compares parsed URLs.
+  if (server.issuer !== issuer) throw wrongIssuer(issuer, server.issuer);
+  for (const [name, presence] of endpoints) {
+    if (server[name] !== undefined || presence === 'required') checkEndpoint(name, server[name], issuer);
+  }
+  const methods = server.code_challenge_methods_supported;
+  if (methods !== undefined && !methods.includes('S256')) {
+    throw new Error('the provider supports PKCE (RFC 7636) but not S256, which the gateway requires');
+  }
+  const algorithms = (server.id_token_signing_alg_values_supported ?? ['RS256']).filter(isAsymmetric);
+  if (algorithms.length === 0)
+    throw new Error('the provider announces no asymmetric signing algorithm for ID tokens');
+  return { jwksUri: server.jwks_uri ?? '', algorithms };
+}
+
+/** Names the issuer that was found when discovery failed for that reason: openid-client 6.8 leaves it out of its message. */
+export function explainDiscovery(error: unknown, issuer: string): unknown {
+  const found = error instanceof Error ? foundMetadata.safeParse(error.cause) : undefined;
+  return found?.success === true ? wrongIssuer(issuer, found.data.body.issuer) : error;
+}
+
+const foundMetadata = z.object({ attribute: z.literal('issuer'), body: z.object({ issuer: z.string() }) });
+
+function wrongIssuer(issuer: string, found: string): Error {
+  return new Error(`provider.issuer is "${issuer}", but the provider publishes "${found}"`);
+}
+
+/** SECURITY: endpoints are no less protected than the issuer: https, or loopback where the issuer is on loopback. */
+function checkEndpoint(name: string, value: string | undefined, issuer: string): void {
+  const url = value !== undefined && URL.canParse(value) ? new URL(value) : undefined;
+  const isUrl = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === '';
+  if (!isUrl) throw new Error(`the provider publishes no usable "${name}"`);
+  const isWeaker = url.protocol === 'http:' && (issuer.startsWith('https:') || isInsecure(url.href));
+  if (isWeaker && !isInsecure(issuer)) throw new Error(`the provider's "${name}" is not https`);
+}
+
+/** SECURITY: never "none", and never HMAC, whose key is a secret that the client shares. */
+export function isAsymmetric(algorithm: string): boolean {
+  return algorithm !== 'none' && !algorithm.startsWith('HS');
+}

@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createDiscovery } from '../../../src/provider/discovery.ts';
+import { collectLog } from '../log-lines.ts';
+
+/** A discovery whose looks are ended by the test, one by one. */
+function openDiscovery() {
+  const looks: PromiseWithResolvers<string>[] = [];
+  const { log, lines } = collectLog();
+  const discovery = createDiscovery({
+    discover() {
+      const look = Promise.withResolvers<string>();
+      looks.push(look);
+      return look.promise;
+    },
+    onFound: () => undefined,
+    issuer: 'https://login.example.com',
+    log,
+  });
+  const settle = async (end: (look: PromiseWithResolvers<string>) => void) => {
+    const last = looks.at(-1);
+    if (last !== undefined) end(last);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return {
+    discovery,
+    looks,
+    lines,
+    find: () => settle((look) => look.resolve('found')),
+    fail: () => settle((look) => look.reject(new Error('ECONNREFUSED'))),
+  };
+}
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+describe('discovery', () => {
+  it('gives what was found, and looks no more', async () => {
+    const { discovery, looks, find } = openDiscovery();
+    expect(discovery.current()).toBeUndefined();
+    discovery.start();
+    await find();
+    expect(discovery.current()).toBe('found');
+    expect(await discovery.get()).toBe('found');
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(looks).toHaveLength(1);
+  });
+
+  it('makes one attempt at a time, however many ask', async () => {
+    const { discovery, looks, find } = openDiscovery();
+    discovery.start();
+    const asked = Promise.all([discovery.get(), discovery.get(), discovery.get()]);
+    await find();
+    expect(await asked).toEqual(['found', 'found', 'found']);
+    expect(looks).toHaveLength(1);
+  });
+
+  it('says to whoever asks that the provider is away, and when to try again (C3)', async () => {
+    const { discovery, fail } = openDiscovery();
+    const asked = discovery.get().catch((error: unknown) => error);
+    await fail();
+    expect(await asked).toMatchObject({ code: 'provider_unavailable', options: { retryAfterSeconds: 5 } });
+  });
+
+  it('looks again at once for whoever asks, whatever the pause (C3)', async () => {
+    const { discovery, looks, fail, find } = openDiscovery();
+    discovery.start();
+    await fail();
+    const asked = discovery.get();
+    expect(looks).toHaveLength(2);
+    await find();
+    expect(await asked).toBe('found');
+  });
+
+  it('looks again by itself after pauses that double up to half a minute (C3)', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+    const { discovery, looks, fail } = openDiscovery();
+    discovery.start();
+    const pauses = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
+    for (const [round, pauseMs] of pauses.entries()) {
+      await fail();
+      await vi.advanceTimersByTimeAsync(pauseMs - 1);
+      expect(looks).toHaveLength(round + 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(looks).toHaveLength(round + 2);
+    }
+    discovery.close();
+  });
+
+  it('shortens each pause by up to a quarter, so that processes do not ask in step', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const { discovery, looks, fail } = openDiscovery();
+    discovery.start();
+    await fail();
+    await vi.advanceTimersByTimeAsync(374);
+    expect(looks).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(looks).toHaveLength(2);
+    discovery.close();
+  });
+
+  it('does not look again for itself once somebody who asked has found it', async () => {
+    const { discovery, looks, fail, find } = openDiscovery();
+    discovery.start();
+    await fail();
+    const asked = discovery.get();
+    await find();
+    await asked;
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(looks).toHaveLength(2);
+  });
+
+  it('complains loudly once, then quietly, and tells when it has found it', async () => {
+    const { discovery, lines, fail, find } = openDiscovery();
+    discovery.start();
+    for (let round = 0; round < 4; round += 1) {
+      await fail();
+      await vi.advanceTimersByTimeAsync(30_000);
+    }
+    await find();
+    expect(lines.map((line) => JSON.parse(line).level)).toEqual(['error', 'debug', 'debug', 'debug', 'info']);
+  });
+
+  it('looks no more when it is closed, even when an attempt fails after that', async () => {
+    const { discovery, looks, fail } = openDiscovery();
+    discovery.start();
+    discovery.close();
+    await fail();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(looks).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

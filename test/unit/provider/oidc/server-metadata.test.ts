@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { checkServerMetadata } from '../../../../src/provider/oidc/server-metadata.ts';
+
+const issuer = 'https://login.example.com';
+const metadata = {
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  jwks_uri: `${issuer}/jwks`,
+  id_token_signing_alg_values_supported: ['RS256', 'none', 'HS256', 'ES256'],
+};
+
+const check = (given: Record<string, unknown>, of = issuer) =>
+  checkServerMetadata({ ...metadata, issuer: of, ...given }, of);
+
+describe('what a provider says of itself', () => {
+  it('tells how it signs: by asymmetric algorithms alone (C8)', () => {
+    const jwksUri = `${issuer}/jwks`;
+    expect(check({})).toEqual({ jwksUri, algorithms: ['RS256', 'ES256'] });
+    expect(check({ id_token_signing_alg_values_supported: undefined })).toEqual({
+      jwksUri,
+      algorithms: ['RS256'],
+    });
+  });
+
+  it('may name endpoints on other hosts, as large providers do', () => {
+    expect(() => check({ token_endpoint: 'https://oauth2.example.net/token' })).not.toThrow();
+  });
+
+  it.each([
+    ['a slash more', `${issuer}/`],
+    ['another case', 'https://LOGIN.example.com'],
+    ['a port', `${issuer}:443`],
+    ['another scheme', 'http://login.example.com'],
+    ['nothing', undefined],
+  ])('is refused when its issuer has %s (C1)', (_what, other) => {
+    expect(() => check({ issuer: other })).toThrow(/the provider publishes/);
+  });
+
+  it.each([
+    ['authorization_endpoint', undefined],
+    ['token_endpoint', undefined],
+    ['jwks_uri', undefined],
+    ['authorization_endpoint', 'javascript:alert(1)'],
+    ['token_endpoint', '/token'],
+    ['jwks_uri', 'file:///etc/passwd'],
+    ['revocation_endpoint', 'https://user:secret@login.example.com/revoke'],
+    ['end_session_endpoint', 'https://login.example.com/logout#now'],
+    ['end_session_endpoint', ''],
+  ])('is refused when its %s is %s', (name, value) => {
+    expect(() => check({ [name]: value })).toThrow(`no usable "${name}"`);
+  });
+
+  it.each(['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'revocation_endpoint'])(
+    'is refused when its %s is reached less safely than the issuer',
+    (name) => {
+      for (const url of ['http://login.example.com/x', 'http://127.0.0.1:80/x'])
+        expect(() => check({ [name]: url })).toThrow(`"${name}" is not https`);
+      const local = 'http://127.0.0.1:4000';
+      expect(() => check({ [name]: 'http://login.example.com/x' }, local)).toThrow('is not https');
+      expect(() => check({ [name]: 'http://localhost:4001/x' }, local)).not.toThrow();
+      // A provider that may be reached in plain text, by allowInsecureHttp, has nothing to lose.
+      expect(() => check({ [name]: 'http://login.internal/x' }, 'http://login.internal')).not.toThrow();
+    },
+  );
+
+  it('is refused when it takes PKCE by "plain" only (B3)', () => {
+    expect(() => check({ code_challenge_methods_supported: ['plain'] })).toThrow('S256');
+    expect(() => check({ code_challenge_methods_supported: ['plain', 'S256'] })).not.toThrow();
+  });
+
+  it.each([[['none']], [['HS256', 'HS512']], [[]]])(
+    'is refused when it signs by %j only (C8)',
+    (algorithms) => {
+      expect(() => check({ id_token_signing_alg_values_supported: algorithms })).toThrow('asymmetric');
+    },
+  );
+});

@@ -1,0 +1,197 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/provider/read-config.ts';
+import { minimal, problemsOf, problemsWith, route } from '../config/sample.ts';
+
+const oauth2 = {
+  type: 'oauth2',
+  authorizationEndpoint: 'https://login.example.com/authorize',
+  tokenEndpoint: 'https://login.example.com/token?api-version=1',
+  subject: '/user/id',
+  clientId: 'web',
+  clientSecret: 'client-secret',
+};
+const decoupled = {
+  login: 'decoupled',
+  decoupledEndpoint: 'https://login.example.com/decoupled',
+  decoupledTokenEndpoint: 'https://login.example.com/decoupled/token',
+};
+const credentials = {
+  type: 'credentials',
+  login: { url: 'https://api.example.com/login', body: { name: '{username}', secret: '{password}' } },
+  refresh: { url: 'https://api.example.com/refresh', body: { token: '{refreshToken}' } },
+  response: { accessToken: '/token', refreshToken: '/refreshToken' },
+};
+
+const parse = (provider: object) => parseConfig({ ...minimal, provider }).provider;
+const problems = (provider: object, keys: object = {}) =>
+  problemsWith({ provider, ...keys }).map((text) => text.replace(/^provider\./, ''));
+
+it('tells the types there are', () => {
+  expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
+  expect(problems({})).toEqual(['type: missing or empty; expected oidc, oauth2 or credentials']);
+  expect(problemsWith({ provider: 'oidc' })).toEqual([
+    'provider: expected a mapping with a type (oidc, oauth2 or credentials) and the keys of that type, got a string of 4 characters',
+  ]);
+});
+
+it('refuses a key of another type, by its name', () => {
+  expect(problems({ ...minimal.provider, tokenEndpoint: 'https://x' })[0]).toMatch(
+    /^tokenEndpoint: unknown key "tokenEndpoint"/,
+  );
+  expect(problems({ ...oauth2, issuer: 'https://x' })[0]).toMatch(/^issuer: unknown key "issuer"/);
+  expect(problems({ ...credentials, clientId: 'web' })[0]).toMatch(/^clientId: unknown key "clientId"/);
+});
+
+describe('a plain OAuth 2.0 server', () => {
+  it('needs its endpoints, credentials and a place of the subject, and has defaults for the rest', () => {
+    expect(parse(oauth2)).toEqual({
+      ...oauth2,
+      login: 'redirect',
+      subject: ['user', 'id'],
+      requestFormat: 'form',
+      clientAuthentication: 'client_secret_basic',
+      rejectionErrors: ['invalid_grant'],
+      scopes: [],
+      authorizationParams: {},
+      timeout: 10_000,
+    });
+  });
+
+  it.each([
+    ['authorizationEndpoint', 'provider.login redirect requires it'],
+    ['tokenEndpoint', 'provider.login redirect requires it'],
+    ['subject', 'without provider.userinfoEndpoint it must point to the subject in the token response'],
+    ['clientSecret', 'provider.clientAuthentication client_secret_basic requires it'],
+  ])('is refused without %s', (key, why) => {
+    expect(problems({ ...oauth2, [key]: undefined })).toEqual([`${key}: missing or empty; ${why}`]);
+  });
+
+  it('needs no place of the subject where userinfo has it', () => {
+    expect(() => parse({ ...oauth2, subject: undefined, userinfoEndpoint: 'https://x/me' })).not.toThrow();
+  });
+
+  it('has no use for decoupled endpoints without login: decoupled, and says so', () => {
+    const { login: _, ...endpoints } = decoupled;
+    const useless = 'provider.login redirect does not use it; remove it, or set provider.login to decoupled';
+    expect(problems({ ...oauth2, ...endpoints })).toEqual([
+      `decoupledEndpoint: ${useless}`,
+      `decoupledTokenEndpoint: ${useless}`,
+    ]);
+  });
+
+  it('may have people approve on another device, beside the redirect or without it', () => {
+    const { authorizationEndpoint: _, tokenEndpoint: __, ...without } = oauth2;
+    for (const provider of [
+      { ...oauth2, ...decoupled },
+      { ...without, ...decoupled },
+    ])
+      expect(() => parse(provider)).not.toThrow();
+    expect(problems({ ...without, login: 'decoupled' })).toEqual([
+      'decoupledEndpoint: missing or empty; provider.login decoupled requires it',
+      'decoupledTokenEndpoint: missing or empty; provider.login decoupled requires it',
+    ]);
+    expect(problems({ ...oauth2, ...decoupled, tokenEndpoint: undefined })).toEqual([
+      'tokenEndpoint: missing or empty; signing in by redirect requires both authorizationEndpoint and tokenEndpoint, or neither',
+    ]);
+  });
+
+  it.each([
+    ['login', 'phone'],
+    ['requestFormat', 'xml'],
+    ['subject', 'sub'],
+    ['tokenEndpoint', 'login.example.com/token'],
+    ['tokenEndpoint', 'https://me:secret@login.example.com/token'],
+    ['revocationEndpoint', 'https://login.example.com/revoke#there'],
+    ['scopes', ['two words']],
+    ['authorizationParams', { state: 'mine' }],
+  ])('is refused with %s %j', (key, value) => {
+    const [problem = ''] = problems({ ...oauth2, [key]: value });
+    expect(problem).toContain(key);
+    expect(problem).not.toContain('me:secret');
+  });
+});
+
+describe('a vendor API', () => {
+  it('needs both endpoints and the places of both tokens, and has a method by default', () => {
+    expect(parse(credentials)).toEqual({
+      ...credentials,
+      login: { ...credentials.login, method: 'POST' },
+      refresh: { ...credentials.refresh, method: 'POST' },
+      response: { accessToken: ['token'], refreshToken: ['refreshToken'] },
+      timeout: 10_000,
+    });
+    expect(problems({ type: 'credentials' }).map((text) => text.split(':')[0])).toEqual([
+      'login',
+      'refresh',
+      'response',
+    ]);
+    expect(problems({ ...credentials, login: {}, response: {} }).map((text) => text.split(':')[0])).toEqual([
+      'login.url',
+      'login.body',
+      'response.accessToken',
+      'response.refreshToken',
+    ]);
+  });
+
+  it('takes a body as JSON text', () => {
+    const body = '{"user": {"name": "{username}", "passwords": ["{password}"]}, "remember": true}';
+    expect(parse({ ...credentials, login: { ...credentials.login, body } })).toMatchObject({
+      login: { body: { user: { name: '{username}', passwords: ['{password}'] }, remember: true } },
+    });
+  });
+
+  it.each([
+    [{ user: '{username}' }, 'login.body: the placeholder {password} is missing'],
+    [
+      { user: '{username}', password: '{password}', otp: '{otp}' },
+      'login.body: unknown placeholder {otp}; known placeholders: {username}, {password}',
+    ],
+    ['{"user": {username}}', 'login.body: expected a mapping, or a JSON object as text, such as { username'],
+    [['{username}', '{password}'], 'login.body: expected a mapping'],
+  ])('refuses the body %j', (body, problem) => {
+    const [first] = problems({ ...credentials, login: { ...credentials.login, body } });
+    expect(first).toContain(problem);
+  });
+
+  it('shows nothing of a body that it refuses, which may hold a key of the vendor', () => {
+    for (const body of ['{"apiKey": "canary-key"', { apiKey: 'canary-key' }, 'canary-key']) {
+      const [first] = problems({ ...credentials, login: { ...credentials.login, body } });
+      expect(first).not.toContain('canary');
+    }
+  });
+
+  it('sends passwords in no URL', () => {
+    expect(problems({ ...credentials, login: { ...credentials.login, method: 'GET' } })).toEqual([
+      'login.method: expected one of POST, PUT, PATCH, got "GET"',
+    ]);
+  });
+
+  it('gives one access token, so that routes cannot ask for another', () => {
+    const routes = [{ ...route, scopes: ['a'], resource: ['urn:a'] }];
+    const useless = 'a provider of type credentials issues one access token for all routes; remove it';
+    expect(problems(credentials, { routes })).toEqual([
+      `routes[0].scopes: ${useless}`,
+      `routes[0].resource: ${useless}`,
+    ]);
+  });
+});
+
+it.each([
+  ['tokenEndpoint', { ...oauth2, tokenEndpoint: 'http://login.example.com/token' }],
+  ['userinfoEndpoint', { ...oauth2, userinfoEndpoint: 'http://login.example.com/me' }],
+  ['login.url', { ...credentials, login: { ...credentials.login, url: 'http://api.example.com/login' } }],
+  ['refresh.url', { ...credentials, refresh: { ...credentials.refresh, url: 'http://api.example.com/x' } }],
+])('refuses plain http to another machine at %s, unless it is allowed', (key, provider) => {
+  expect(problems(provider)).toEqual([expect.stringMatching(new RegExp(`^${key}: expected https`))]);
+  expect(() => parseConfig({ ...minimal, provider, allowInsecureHttp: true })).not.toThrow();
+});
+
+it('finds everything at once, also what has nothing to do with the provider', () => {
+  const wrong = () =>
+    parseConfig({ ...minimal, listen: 'nowhere', provider: { ...oauth2, scopes: 'a', subject: undefined } });
+  expect(problemsOf(wrong).map(({ path }) => path)).toEqual([
+    'listen',
+    'provider.scopes',
+    'provider.subject',
+  ]);
+});
