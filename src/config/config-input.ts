@@ -500,12 +500,33 @@ export type OidcProviderInput = {
    */
   logoutUrl?: string;
   /**
-   * How logout tokens are checked: `strict`, or `lenient` for older providers, whose tokens have no type
-   * `logout+jwt` or no `exp`. `lenient` also accepts tokens of type `JWT` or without a type, and accepts
-   * tokens without `exp` for ten minutes.
-   * @defaultValue `strict`
+   * Audiences that ID and logout tokens may have besides `provider.clientId`.
+   * @defaultValue `[]`
    */
-  logoutTokens?: 'strict' | 'lenient' | undefined;
+  audiences?: Array<string> | undefined;
+  /**
+   * The algorithm that the client is registered for at the provider. ID and logout tokens with another
+   * one are rejected; without it, any asymmetric one that the provider announces is accepted.
+   */
+  idTokenSignedResponseAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
+  /**
+   * How logout tokens are checked: `standard`; `strict`, only with the type `logout+jwt`; or `lenient`
+   * for older providers, also without `exp`. `standard` and `lenient` accept the type `logout+jwt`, the
+   * type `JWT` and no type. A token without `exp` is accepted for ten minutes.
+   * @defaultValue `standard`
+   */
+  logoutTokens?: 'standard' | 'strict' | 'lenient' | undefined;
   /**
    * How long one call to the provider may take. Refreshes have `refresh.timeout` instead.
    * @defaultValue `10s`

@@ -5,7 +5,7 @@ import {
   type Configuration,
 } from 'openid-client';
 import type { DecoupledLogin, DecoupledOutcome, SignIn } from '../provider.ts';
-import { loginFailure } from '../login-failure.ts';
+import { loginFailure, loginRefused } from '../login-failure.ts';
 
 /** The grant that exchanges a decoupled sign-in for tokens, and the parameter that names the sign-in. */
 export type DecoupledGrant = { readonly type: string; readonly parameter: string };
@@ -24,8 +24,9 @@ const DEFAULT_INTERVAL_SECONDS = 5;
  * `pollBackchannelAuthenticationGrant` of openid-client 6 polls to the end, which would bind the sign-in to this process.
  */
 export function createDecoupledLogin(deps: {
-  /** Calls its `backchannel_authentication_endpoint` and its `token_endpoint`. */
+  /** Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. */
   client: () => Promise<Configuration>;
+  endpoint: string;
   /** Parameters of every authentication request besides those of the page. */
   parameters: Readonly<Record<string, string>>;
   grant: DecoupledGrant;
@@ -33,11 +34,13 @@ export function createDecoupledLogin(deps: {
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   clock: () => number;
 }): DecoupledLogin {
-  const { parameters, grant, readSignIn, clock } = deps;
+  const { endpoint, parameters, grant, readSignIn, clock } = deps;
 
   return {
     async begin({ loginHint, bindingMessage }) {
       const config = await deps.client();
+      if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
+        throw loginRefused(`the provider has no ${endpoint}`);
       try {
         const response = await initiateBackchannelAuthentication(config, {
           ...parameters,
@@ -50,7 +53,7 @@ export function createDecoupledLogin(deps: {
           intervalSeconds: response.interval ?? DEFAULT_INTERVAL_SECONDS,
         };
       } catch (cause) {
-        throw loginFailure(cause);
+        throw loginFailure(cause, endpoint);
       }
     },
 

@@ -95,6 +95,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
                 decoupledTokenEndpoint,
                 acceptAnySuccess(http.fetchWith({ transformText: readDecoupledResponse })),
               ),
+            endpoint: 'decoupled endpoint',
             parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
             readSignIn: async (json, sentAtMs) => ({

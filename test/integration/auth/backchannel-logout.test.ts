@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { createKey } from '../relying-party/signing.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
@@ -185,7 +186,7 @@ describe('an invalid logout token or request ends no session', () => {
     ['with a nonce (with-nonce; D14)', () => signed({ nonce: 'n' })],
     ['with neither sub nor sid (D12)', () => signed({ sub: undefined as never, sid: undefined })],
     ['without a jti (D16)', () => signed({ jti: undefined as never })],
-    ['of type JWT (D15)', () => signed({}, 'JWT')],
+    ['of the security event type (D15)', () => signed({}, 'secevent+jwt')],
     ['of the access token type (D15)', () => signed({}, 'at+jwt')],
     ['that is an ID token (D14)', () => testGateway.provider.secrets(['id_token']).at(-1) ?? ''],
     [
@@ -277,11 +278,11 @@ describe('a repeated or late logout token (standards: D16)', () => {
   it('is accepted again when the store failed on the first attempt (standards: D18)', async () => {
     const agent = await signedIn();
     const token = await tokenFor({ sub: alice });
-    await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
-    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-zrangebyscore');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+zrangebyscore'));
     const response = await postLogoutToken(first, token);
     expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
-    await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+zrangebyscore');
     expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, token)).status).toBe(200);
     await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);
@@ -362,6 +363,33 @@ describe('a logout token during a refresh (standards: D19, G14)', () => {
       expect(await statusOf(agent)).toBe(401);
     },
   );
+});
+
+describe('provider.logoutTokens (standards: D15)', () => {
+  it.each([
+    ['standard', 'JWT', 200],
+    ['standard', undefined, 200],
+    ['strict', 'JWT', 400],
+    ['strict', undefined, 400],
+    ['strict', 'logout+jwt', 200],
+  ] as const)('%s: responds to a logout token of type %s with %i', async (logoutTokens, typ, status) => {
+    const other = await openOther({ config: { provider: { logoutTokens } } });
+    const agent = await signedIn(alice, other);
+    const claims = logoutClaims(other.provider, { sid: sidOf(alice, other) });
+    const key = createKey('RS256', 'logout');
+    other.provider.faults.jwks = { status: 200, body: { keys: [key.jwk] } };
+    const token = key.sign(claims, typ === undefined ? {} : { typ });
+    expect((await postLogoutToken(other.agent, token)).status).toBe(status);
+    expect(await statusOf(agent)).toBe(status === 200 ? 401 : 200);
+  });
+
+  it.each(['standard', 'strict'] as const)('%s: rejects a logout token without exp', async (logoutTokens) => {
+    const other = await openOther({ config: { provider: { logoutTokens } } });
+    await signedIn(alice, other);
+    const { exp: _exp, ...claims } = logoutClaims(other.provider, { sid: sidOf(alice, other) });
+    const token = await other.provider.sign(claims, 'logout+jwt');
+    expect((await postLogoutToken(other.agent, token)).status).toBe(400);
+  });
 });
 
 describe('provider.logoutTokens: lenient (standards: D11, D15)', () => {

@@ -39,6 +39,7 @@ describe('the JSON Schema of the configuration', () => {
       'provider.keyId',
       'provider.assertionAudience',
       'provider.logoutUrl',
+      'provider.idTokenSignedResponseAlg',
       'provider.authorizationEndpoint',
       'provider.tokenEndpoint',
       'provider.decoupledEndpoint',
