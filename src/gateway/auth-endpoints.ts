@@ -125,7 +125,12 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         }),
       ],
       frontchannelLogout: logoutTokens && [limitLogouts, createFrontchannelLogout({ provider, sessions })],
-      mySessions: createMySessions({ sessions, originPolicy, idleTimeout: session.idleTimeout }),
+      mySessions: createMySessions({
+        sessions,
+        originPolicy,
+        idleTimeout: session.idleTimeout,
+        limitUser: rateLimits.synchronous('sessions', config.rateLimit.sessions),
+      }),
     },
     setting(inertHeaders(secure)),
   );

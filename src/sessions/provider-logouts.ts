@@ -1,5 +1,5 @@
 import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
-import type { Owner, SessionData } from './session.ts';
+import type { Owner, SessionData, SessionRecord } from './session.ts';
 import type { Sessions } from './service.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
 
@@ -18,7 +18,7 @@ export function createProviderLogouts(deps: {
 
   return async function endByProvider(logout) {
     if ((await store.getMarker(usedMarker(logout))) !== undefined) return 'used';
-    const matches = (data: SessionData) => isNamedBy(logout, data);
+    const matches = ({ data }: SessionRecord) => isNamedBy(logout, data);
     const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', matches);
     // Marked as used only now: a provider may repeat a request that failed half-way.
     await store.putMarker(usedMarker(logout), '', logout.validUntilMs - clock());

@@ -36,7 +36,7 @@ export type SignInOrigin = {
 };
 
 /** Finds, starts, changes and ends sessions. The only module that writes to the store. */
-export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'> & {
+export type Sessions = Pick<SessionsBySubject, 'list' | 'find' | 'endOf' | 'endSignInsOf'> & {
   /** Finds the session of a request. Does not extend its idle limit. */
   peek(cookieHeader: string | undefined): Promise<SessionReading>;
   /** Finds the session of a request and extends its idle limit. */
@@ -264,6 +264,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     end,
     list: bySubject.list,
+    find: bySubject.find,
     endOf: bySubject.endOf,
     endSignInsOf: bySubject.endSignInsOf,
     endAll: store.beginGeneration,
