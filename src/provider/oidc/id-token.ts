@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { decodeJwt, errors, type JWTPayload } from 'jose';
 import { KeySetError, type KeySet, type Verified } from './key-set.ts';
 
-/** The result of checking an ID token; `unverifiable` when the provider's JWKS could not be fetched. */
+/**
+ * The result of checking an ID token. `unverifiable` says nothing about who signed in: the provider's JWKS could not be
+ * fetched, or the ID token of a refresh is for the same person but cannot be verified.
+ */
 export type IdTokenVerdict =
   | { kind: 'valid'; claims: JWTPayload & { sub: string } }
   | { kind: 'invalid'; cause: Error }
@@ -21,7 +24,10 @@ export type IdTokens = {
   readonly issuer: string;
   /** Checks the ID token of a login: it is for this client, new, and for this login. */
   ofLogin(idToken: string, expected: ExpectedLogin): Promise<IdTokenVerdict>;
-  /** Checks the ID token of a refresh: it is for this client and about the same person, whatever its age (section 12.2). */
+  /**
+   * Checks the ID token of a refresh, whatever its age (section 12.2). It is invalid only when it names another person,
+   * issuer or audience. Anything else that is wrong with it makes it unverifiable: providers rotate keys and algorithms.
+   */
   ofRefresh(idToken: string, expected: { readonly subject: string }): Promise<IdTokenVerdict>;
 };
 
@@ -85,25 +91,29 @@ export function createIdTokens(deps: {
     },
 
     async ofRefresh(idToken, { subject }) {
-      const checks = { ...base, subject, clockTolerance: ANY_AGE_SECONDS, currentDate: new Date(clock()) };
-      const verdict = await checkVerified(keySet.verify(idToken, checks), () => undefined);
-      if (verdict.kind !== 'unverifiable') return verdict;
-      // SECURITY: it came from the token endpoint itself, so whom it is about counts even without a verified signature.
+      let claims: JWTPayload;
       try {
-        checkIdentity(decodeJwt(idToken), subject);
-        return verdict;
+        claims = decodeJwt(idToken);
+      } catch (cause) {
+        return { kind: 'unverifiable', cause };
+      }
+      // SECURITY: it came from the token endpoint itself, so who it is about counts even without a verified signature.
+      try {
+        checkIdentity(claims, subject);
       } catch (cause) {
         return invalid(cause);
       }
+      const checks = { ...base, subject, clockTolerance: ANY_AGE_SECONDS, currentDate: new Date(clock()) };
+      const verdict = await checkVerified(keySet.verify(idToken, checks), () => undefined);
+      return verdict.kind === 'invalid' ? { kind: 'unverifiable', cause: verdict.cause } : verdict;
     },
   };
 
-  /** The checks that jose makes along with the signature. */
+  /** The same person, from the same issuer, for this client, among others or not. */
   function checkIdentity(claims: JWTPayload, subject: string): void {
     if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
     if (claims.sub !== subject) throw invalidClaim('sub', 'names a different person');
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
-    checkAudience(claims, clientId);
   }
 
   /** The authentication must meet what every authorization request asks for (section 3.1.3.7, items 12 and 13). */

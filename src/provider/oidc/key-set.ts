@@ -8,6 +8,9 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import type { CustomFetch } from 'openid-client';
+import { createAnnouncedSigning, namesAsymmetricAlgorithm } from './announced-signing.ts';
+import { createFetchBudget } from './fetch-budget.ts';
+import type { Signing } from './server-metadata.ts';
 
 /** A JWT whose signature is verified. */
 export type Verified = { header: JWTHeaderParameters; claims: JWTPayload };
@@ -40,81 +43,68 @@ const keySetErrorCodes = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_J
 /**
  * Fetches the provider's JSON Web Key Set (RFC 7517) when a token needs it, and again when none of the keys matches: the
  * provider may have rotated its keys just before it signed (OpenID Connect Core, section 10.1.1), and some reuse the old
- * key ID or have none.
+ * key ID or have none. When the keys do not help, or the algorithm is unknown, the provider may have announced other ones:
+ * its metadata are read again.
  */
 export function createKeySet(deps: {
-  jwksUri: string;
-  /** The only accepted algorithms, whatever the token's header says; asymmetric. */
-  algorithms: readonly string[];
+  signing: Signing;
+  /** Reads the provider's metadata again. */
+  readSigning: () => Promise<Signing>;
   fetch: CustomFetch;
   timeoutMs: number;
   clock: () => number;
 }): KeySet {
   const { clock } = deps;
-  const algorithms = [...deps.algorithms];
-  // The code below decides when to fetch, not jose's own rules.
-  const published = createRemoteJWKSet(new URL(deps.jwksUri), {
-    cooldownDuration: Infinity,
-    cacheMaxAge: Infinity,
-    timeoutDuration: deps.timeoutMs,
-    [customFetch]: (url, { headers, method, signal }) =>
-      deps.fetch(url, {
-        headers: Object.fromEntries(headers),
-        method,
-        signal,
-        redirect: 'manual',
-        body: null,
-      }),
-  });
-  let fetchedAtMs = -Infinity;
-  let budgetUsedUntilMs = -Infinity;
+  const announced = createAnnouncedSigning(deps);
+  // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
+  const budget = createFetchBudget({ burst: FETCH_BURST, intervalMs: FETCH_INTERVAL_MS, clock });
+  let keys: PublishedKeys | undefined;
+
+  const publishedKeys = (): PublishedKeys => {
+    const { jwksUri } = announced.current();
+    if (keys?.uri !== jwksUri)
+      keys = { uri: jwksUri, fetchedAtMs: -Infinity, set: remoteKeys(jwksUri, deps) };
+    return keys;
+  };
 
   const fetchKeys = async () => {
-    if (!published.reloading) {
-      // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
-      const now = clock();
-      const nextMs = Math.max(budgetUsedUntilMs, now) + FETCH_INTERVAL_MS;
-      if (nextMs - now > FETCH_BURST * FETCH_INTERVAL_MS)
-        throw new KeySetError("the provider's JWKS was fetched too often; try again later");
-      budgetUsedUntilMs = nextMs;
-    }
-    await published.reload();
-    fetchedAtMs = clock();
+    const current = publishedKeys();
+    if (!current.set.reloading && !budget.take())
+      throw new KeySetError("the provider's JWKS was fetched too often; try again later");
+    await current.set.reload();
+    current.fetchedAtMs = clock();
   };
 
   const attempt = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
-    const options = { ...checks, algorithms };
+    const { set, fetchedAtMs } = publishedKeys();
+    if (clock() - fetchedAtMs >= MAX_AGE_MS) {
+      await fetchKeys().catch((error: unknown) => {
+        if (!set.fresh) throw error;
+      });
+    }
+    // SECURITY: only announced algorithms, whatever the token's header says.
+    return verifyWith(set, token, { ...checks, algorithms: [...announced.current().algorithms] });
+  };
+
+  const attemptWithNewKeys = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
     try {
-      return verifiedOf(await jwtVerify(token, published, options));
+      return await attempt(token, checks);
     } catch (error) {
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-      // The token names no key, or several keys have its key ID: any of those that match may have signed it.
-      for await (const key of error) {
-        try {
-          return verifiedOf(await jwtVerify(token, key, options));
-        } catch (inner) {
-          if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner;
-        }
-      }
-      throw new errors.JWSSignatureVerificationFailed();
+      if (!mayHaveNewKey(error)) throw error;
+      await fetchKeys();
+      return attempt(token, checks);
     }
   };
 
   return {
     async verify(token, checks) {
+      const used = announced.current();
       try {
-        if (clock() - fetchedAtMs >= MAX_AGE_MS) {
-          await fetchKeys().catch((error: unknown) => {
-            if (!published.fresh) throw error;
-          });
-        }
-        try {
-          return await attempt(token, checks);
-        } catch (error) {
-          if (!mayHaveNewKey(error)) throw error;
-          await fetchKeys();
-          return await attempt(token, checks);
-        }
+        return await attemptWithNewKeys(token, checks).catch(async (error: unknown) => {
+          const mayBeNew = mayHaveNewKey(error) || mayHaveNewAlgorithm(error, token);
+          if (!mayBeNew || !(await announced.differsFrom(used))) throw error;
+          return attemptWithNewKeys(token, checks);
+        });
       } catch (cause) {
         const isAboutToken = cause instanceof errors.JOSEError && !keySetErrorCodes.has(cause.code);
         if (isAboutToken || cause instanceof KeySetError) throw cause;
@@ -124,10 +114,49 @@ export function createKeySet(deps: {
   };
 }
 
+type RemoteKeys = ReturnType<typeof createRemoteJWKSet>;
+
+type PublishedKeys = { readonly uri: string; readonly set: RemoteKeys; fetchedAtMs: number };
+
+function remoteKeys(
+  uri: string,
+  { fetch, timeoutMs }: { fetch: CustomFetch; timeoutMs: number },
+): RemoteKeys {
+  return createRemoteJWKSet(new URL(uri), {
+    // The key set decides when to fetch, not jose's own rules.
+    cooldownDuration: Infinity,
+    cacheMaxAge: Infinity,
+    timeoutDuration: timeoutMs,
+    [customFetch]: (url, { headers, method, signal }) =>
+      fetch(url, { headers: Object.fromEntries(headers), method, signal, redirect: 'manual', body: null }),
+  });
+}
+
+async function verifyWith(set: RemoteKeys, token: string, options: JWTVerifyOptions): Promise<Verified> {
+  try {
+    return verifiedOf(await jwtVerify(token, set, options));
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    // The token names no key, or several keys have its key ID: any of those that match may have signed it.
+    for await (const key of error) {
+      try {
+        return verifiedOf(await jwtVerify(token, key, options));
+      } catch (inner) {
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
 function verifiedOf(result: { protectedHeader: JWTHeaderParameters; payload: JWTPayload }): Verified {
   return { header: result.protectedHeader, claims: result.payload };
 }
 
 function mayHaveNewKey(error: unknown): boolean {
   return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
+}
+
+function mayHaveNewAlgorithm(error: unknown, token: string): boolean {
+  return error instanceof errors.JOSEAlgNotAllowed && namesAsymmetricAlgorithm(token);
 }

@@ -4,7 +4,7 @@ import { createClientAuthentication } from '../client/authentication.ts';
 import { hasClientKeys } from '../client/keys.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
-import { createProviderClient, type ProviderClient } from '../http/http-client.ts';
+import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import {
@@ -17,31 +17,15 @@ import {
 import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
-import { detachIdToken, readTokenResponse, reattachIdToken } from '../token-response.ts';
+import { readTokenResponse, reattachIdToken } from '../token-response.ts';
 import { diagnoseOidc } from './diagnose.ts';
-import { createIdTokens, type IdTokens } from './id-token.ts';
-import { createKeySet } from './key-set.ts';
-import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
+import { discover, type DiscoveredProvider } from './discovered-provider.ts';
+import type { IdTokens } from './id-token.ts';
 import { fillLogoutUrl } from './logout-url.ts';
 import type { OidcProviderConfig } from './schema.ts';
-import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
-
-/**
- * A provider that discovery has found. Its clients detach the ID token of each token response: the gateway verifies it once
- * it has the other tokens, so that it can revoke them.
- */
-type DiscoveredProvider = {
-  /** For every call but refreshes. */
-  client: oauth.Configuration;
-  createRefreshClient(maySend: () => boolean): oauth.Configuration;
-  idTokens: IdTokens;
-  logoutTokens: LogoutTokens;
-};
-
-type OidcDeps = ProviderDeps<OidcProviderConfig>;
 
 /** Any OpenID provider with discovery, with openid-client 6: authorization code with PKCE S256, state and nonce. */
-export function createOidcProvider(deps: OidcDeps): Provider {
+export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth(metrics);
   const http = createProviderClient({ onCall: health.record });
@@ -55,6 +39,18 @@ export function createOidcProvider(deps: OidcDeps): Provider {
 
   const client = async () => (await discovery.get()).client;
   const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+
+  let lastUnverifiable: string | undefined;
+  const reportUnverifiable = (cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : undefined;
+    // Only the first refresh is a warning: after a rotation of keys, every session may meet the same.
+    const level = reason === lastUnverifiable ? 'debug' : 'warn';
+    lastUnverifiable = reason;
+    log[level](
+      { err: cause },
+      'cannot verify a refreshed ID token; using the new tokens, keeping the claims',
+    );
+  };
 
   return {
     issuer: config.issuer,
@@ -94,15 +90,13 @@ export function createOidcProvider(deps: OidcDeps): Provider {
         const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
+            lastUnverifiable = undefined;
             return { kind: 'refreshed', answer, claims: verdict.claims, sentAtMs };
           case 'invalid':
             return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: verdict.cause };
           case 'unverifiable':
             // The tokens came over the authenticated connection to the token endpoint, so they are used; the claims are not.
-            log.warn(
-              { err: verdict.cause },
-              'cannot fetch the JWKS of the provider; ignoring the claims of the refreshed ID token',
-            );
+            reportUnverifiable(verdict.cause);
             return {
               kind: 'refreshed',
               answer: { ...answer, idToken: undefined },
@@ -190,59 +184,4 @@ async function readSignIn(
     case 'unverifiable':
       throw new UnusedTokensError(providerUnavailable(verdict.cause), refreshToken);
   }
-}
-
-async function discover(
-  deps: OidcDeps,
-  http: ProviderClient,
-  authenticate: oauth.ClientAuth,
-): Promise<DiscoveredProvider> {
-  const { config } = deps;
-  const issuer = new URL(config.issuer);
-  // The configuration allows http on loopback hosts and with `allowInsecureHttp` only.
-  const insecure = issuer.protocol === 'http:' ? [oauth.allowInsecureRequests] : [];
-
-  const client = await oauth
-    .discovery(issuer, config.clientId, undefined, authenticate, {
-      [oauth.customFetch]: http.fetchWith({ transformText: detachIdToken }),
-      timeout: config.timeout / 1000,
-      execute: insecure,
-    })
-    .catch((error: unknown) => {
-      throw explainDiscovery(error, config.issuer);
-    });
-  const server = client.serverMetadata();
-  const keys = {
-    ...checkServerMetadata(server, config.issuer),
-    fetch: http.fetchWith({}),
-    timeoutMs: config.timeout,
-    clock: deps.clock,
-  };
-  const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
-  return {
-    client,
-    createRefreshClient(maySend) {
-      const refreshClient = new oauth.Configuration(server, config.clientId, undefined, authenticate);
-      refreshClient.timeout = deps.refreshTimeoutMs / 1000;
-      refreshClient[oauth.customFetch] = http.fetchWith({ transformText: detachIdToken, maySend });
-      for (const allow of insecure) allow(refreshClient);
-      return refreshClient;
-    },
-    idTokens: createIdTokens({
-      keySet: createKeySet(keys),
-      issuer: config.issuer,
-      clientId: config.clientId,
-      maxAge: maxAge === undefined ? undefined : Number(maxAge),
-      acrValues: acrValues?.split(' ') ?? [],
-      clock: deps.clock,
-    }),
-    logoutTokens: createLogoutTokens({
-      // SECURITY: a key set of its own: anybody may post a token, and must not use up the JWKS fetches that logins need.
-      keySet: createKeySet(keys),
-      issuer: config.issuer,
-      clientId: config.clientId,
-      checks: config.logoutTokens,
-      clock: deps.clock,
-    }),
-  };
 }

@@ -29,7 +29,6 @@ export function checkServerMetadata(server: Readonly<ServerMetadata>, issuer: st
   if (methods !== undefined && !methods.includes('S256')) {
     throw new Error('the provider supports PKCE (RFC 7636) but not S256, which the gateway requires');
   }
-  // SECURITY: never "none", and never HMAC, whose key is a secret that the client shares.
   const algorithms = (server.id_token_signing_alg_values_supported ?? ['RS256']).filter(isAsymmetric);
   if (algorithms.length === 0)
     throw new Error('the provider announces no asymmetric signing algorithm for ID tokens');
@@ -57,6 +56,7 @@ function checkEndpoint(name: string, value: string | undefined, issuer: string):
   if (isWeaker && !isInsecure(issuer)) throw new Error(`the provider's "${name}" is not https`);
 }
 
-function isAsymmetric(algorithm: string): boolean {
+/** SECURITY: never "none", and never HMAC, whose key is a secret that the client shares. */
+export function isAsymmetric(algorithm: string): boolean {
   return algorithm !== 'none' && !algorithm.startsWith('HS');
 }

@@ -325,7 +325,6 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
     ['has no subject', { sub: undefined }],
     ['is from another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
-    ['is for another client in addition', { aud: ['web', 'other'] }],
   ])('ends the session when it %s and its access token is never used', async (_what, claims) => {
     testGateway.provider.patchIdToken = (given) => ({ ...given, ...claims });
     const response = await testGateway.agent.fetch('/api/one');
@@ -344,9 +343,23 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
   });
 
   it.each(['none', 'HS256', 'other-key'] as const)(
-    'ends the session when it is signed with %s',
+    'changes no claims when it is signed with %s, and the new tokens are used',
     async (how) => {
       testGateway.provider.signWith(how);
+      testGateway.provider.patchIdToken = (claims) => ({ ...claims, name: 'Somebody Else' });
+      expect(await call()).toBe(200);
+      expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({
+        claims: { name: 'Alice Example' },
+      });
+      expect(testGateway.provider.tokenLedger()).toMatchObject([{ spent: 1 }, { familyAlive: true }]);
+    },
+  );
+
+  it.each(['none', 'HS256', 'other-key'] as const)(
+    'ends the session when it is signed with %s and for another user',
+    async (how) => {
+      testGateway.provider.signWith(how);
+      testGateway.provider.patchIdToken = (claims) => ({ ...claims, sub: 'mallory' });
       expect((await testGateway.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
       expect(testGateway.upstream.requests).toEqual([]);
     },

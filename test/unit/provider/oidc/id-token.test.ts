@@ -3,11 +3,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createIdTokens } from '../../../../src/provider/oidc/id-token.ts';
 import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
 import { createTestClock } from '../../clock.ts';
+import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
 import { answer } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const accessToken = 'canary-access-token';
+const signing = fixedSigning({ jwksUri: `${issuer}/jwks`, algorithms: ['ES256'] });
 const nowSeconds = createTestClock().now() / 1000;
 const claims = { iss: issuer, aud: 'web', sub: 'ada', iat: nowSeconds, exp: nowSeconds + 300, nonce: 'n' };
 
@@ -26,8 +28,7 @@ function open({
   const { now: clock } = createTestClock();
   const idTokens = createIdTokens({
     keySet: createKeySet({
-      jwksUri: `${issuer}/jwks`,
-      algorithms: ['ES256'],
+      ...signing,
       timeoutMs: 1_000,
       clock,
       fetch: async () => answer(status, { keys: [key.jwk] }),
@@ -46,6 +47,7 @@ function open({
       }),
     ofRefresh: async (given: Record<string, unknown>, by = key) =>
       idTokens.ofRefresh(await by.sign({ ...claims, ...given }), { subject: 'ada' }),
+    refreshWith: (idToken: string) => idTokens.ofRefresh(idToken, { subject: 'ada' }),
   };
 }
 
@@ -145,23 +147,35 @@ describe('the ID token of a refresh', () => {
     ['"iss"', { iss: undefined }],
     ['"aud"', { aud: 'other' }],
     ['"aud"', { aud: undefined }],
-    ['"aud"', { aud: ['web', 'other'] }],
-    ['"azp"', { azp: 'other' }],
+    ['"aud"', { aud: ['other', 'another'] }],
   ])('is refused for its %s: %o (C20)', async (claim, given) => {
     expect(await open().ofRefresh(given)).toEqual(refusal(claim));
+    expect(await open().ofRefresh(given, stranger)).toEqual(refusal(claim));
   });
 
-  it('is refused when another key signed it, and not judged when the keys are away (C7)', async () => {
-    expect(await open().ofRefresh({}, stranger)).toEqual(refusal('signature'));
+  it.each<[string, Record<string, unknown>]>([
+    ['"aud"', { aud: ['web', 'other'] }],
+    ['"azp"', { azp: 'other' }],
+  ])('is of no use for its %s, and yet about the same person: %o (C20)', async (claim, given) => {
+    expect(await open().ofRefresh(given)).toEqual({ ...refusal(claim), kind: 'unverifiable' });
+  });
+
+  it('cannot be verified when another key signed it, or while the keys are away (C7)', async () => {
+    expect(await open().ofRefresh({}, stranger)).toEqual({ ...refusal('signature'), kind: 'unverifiable' });
     expect(await open({ status: 503 }).ofRefresh({})).toMatchObject({ kind: 'unverifiable' });
   });
+
+  it.each(['', 'opaque', 'a.b.c', 'a.b.c.d.e'])(
+    'cannot be verified when it is no JWT: "%s"',
+    async (text) => {
+      expect(await open().refreshWith(text)).toMatchObject({ kind: 'unverifiable' });
+    },
+  );
 
   it.each<[string, Record<string, unknown>]>([
     ['"sub"', { sub: 'eve' }],
     ['"iss"', { iss: undefined }],
     ['"aud"', { aud: undefined }],
-    ['"aud"', { aud: ['web', 'other'] }],
-    ['"azp"', { azp: 'other' }],
   ])('is refused for its %s though the keys are away: %o (C20)', async (claim, given) => {
     expect(await open({ status: 503 }).ofRefresh(given)).toEqual(refusal(claim));
   });

@@ -2,6 +2,7 @@ import { errors, SignJWT, UnsecuredJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createKeySet, KeySetError } from '../../../../src/provider/oidc/key-set.ts';
 import { createTestClock } from '../../clock.ts';
+import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
 import { answer, fetchFailed, type Behaviour } from '../token-endpoint.ts';
 
@@ -19,8 +20,7 @@ function openKeySet(publish: Behaviour = () => answer(200, { keys: [own.jwk] }),
   const asked: string[] = [];
   const clock = createTestClock();
   const keySet = createKeySet({
-    jwksUri: `${issuer}/jwks`,
-    algorithms,
+    ...fixedSigning({ jwksUri: `${issuer}/jwks`, algorithms }),
     timeoutMs: 1_000,
     clock: clock.now,
     async fetch(url) {

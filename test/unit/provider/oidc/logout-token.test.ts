@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
 import { createLogoutTokens } from '../../../../src/provider/oidc/logout-token.ts';
 import { createTestClock } from '../../clock.ts';
+import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
 import { answer } from '../token-endpoint.ts';
 
@@ -19,8 +20,7 @@ function openLogoutTokens(checks: 'strict' | 'lenient' = 'strict') {
   const clock = createTestClock();
   const now = Math.floor(clock.now() / 1000);
   const keySet = createKeySet({
-    jwksUri: `${issuer}/jwks`,
-    algorithms: ['ES256'],
+    ...fixedSigning({ jwksUri: `${issuer}/jwks`, algorithms: ['ES256'] }),
     timeoutMs: 1_000,
     clock: clock.now,
     fetch: async () => answer(200, { keys: [key.jwk] }),

@@ -1,0 +1,55 @@
+import { decodeProtectedHeader } from 'jose';
+import { createFetchBudget } from './fetch-budget.ts';
+import { isAsymmetric, type Signing } from './server-metadata.ts';
+
+/** How the provider signs, by the metadata that was read last. */
+export type AnnouncedSigning = {
+  current(): Signing;
+  /** Reads the metadata again, unless that was done too often. True when they differ from `used` by now. */
+  differsFrom(used: Signing): Promise<boolean>;
+};
+
+/** The metadata may be read again this often at once, and then once per interval (in milliseconds), whatever tokens arrive. */
+const REREAD_BURST = 4;
+const REREAD_INTERVAL_MS = 30_000;
+
+export function createAnnouncedSigning(deps: {
+  signing: Signing;
+  readSigning: () => Promise<Signing>;
+  clock: () => number;
+}): AnnouncedSigning {
+  // SECURITY: anybody may send tokens with unknown algorithms; they must not trigger fetches without limit.
+  const budget = createFetchBudget({
+    burst: REREAD_BURST,
+    intervalMs: REREAD_INTERVAL_MS,
+    clock: deps.clock,
+  });
+  let signing = deps.signing;
+  let reading: Promise<void> | undefined;
+
+  const reread = async () => {
+    // What cannot be read is as it was.
+    const found = await deps.readSigning().catch(() => signing);
+    if (!isSame(found, signing)) signing = found;
+  };
+
+  return {
+    current: () => signing,
+    async differsFrom(used) {
+      if (signing !== used) return true;
+      if (reading === undefined && budget.take()) reading = reread().finally(() => (reading = undefined));
+      await reading;
+      return signing !== used;
+    },
+  };
+}
+
+/** True for an algorithm that the provider may have begun to use: "none" and HMAC are never accepted. */
+export function namesAsymmetricAlgorithm(token: string): boolean {
+  const { alg } = decodeProtectedHeader(token);
+  return alg !== undefined && isAsymmetric(alg);
+}
+
+function isSame(one: Signing, other: Signing): boolean {
+  return one.jwksUri === other.jwksUri && one.algorithms.join(' ') === other.algorithms.join(' ');
+}
