@@ -121,6 +121,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         createBackchannelLogout({
           logoutTokens,
           providerLogouts: createProviderLogouts({ sessions, store: backends.store, clock }),
+          clock,
           log,
         }),
       ],

@@ -15,8 +15,8 @@ export type SessionsBySubject = {
   find(owner: Owner, key: string): Promise<SessionRecord | undefined>;
   /** Ends the live sessions of an owner that match the filter; gives their number. */
   endOf(owner: Owner, reason: EndReason, matches?: Matches): Promise<number>;
-  /** Does the same, and makes pending sign-ins of the owner fail. */
-  endSignInsOf(owner: Owner, reason: EndReason, matches?: Matches): Promise<number>;
+  /** Does the same for a logout, and makes pending sign-ins that it concerns fail. */
+  endSignInsOf(scope: LogoutScope, reason: EndReason, matches?: Matches): Promise<number>;
   /**
    * True if a logout has ended the owner's pending sign-ins since this sign-in began. Called after the session is created:
    * a concurrent logout either finds the session in the index, or this finds the marker of the logout.
@@ -25,6 +25,10 @@ export type SessionsBySubject = {
   /** Ends the person's oldest sessions above the limit. */
   enforceLimit(data: SessionData): Promise<void>;
 };
+
+/** The sign-ins that a logout concerns: those of an owner, or those of a person for which the provider sent no `sid`. */
+export type LogoutScope =
+  Owner | { readonly kind: 'without_sid'; readonly issuer: string; readonly id: string };
 
 type Matches = (record: SessionRecord) => boolean;
 
@@ -81,14 +85,20 @@ export function createSessionsBySubject(deps: {
       return isTheirs && isLive(record) ? record : undefined;
     },
 
-    async endSignInsOf(owner, reason, matches) {
+    async endSignInsOf(scope, reason, matches = () => true) {
       // SECURITY: the marker is written before the lookup, so that no session can start unseen in between.
-      await store.putMarker(logoutMarker(owner), String(clock()), SIGN_IN_REFUSAL_MS);
-      return endOf(owner, reason, matches);
+      await store.putMarker(logoutMarker(scope), String(clock()), SIGN_IN_REFUSAL_MS);
+      if (scope.kind !== 'without_sid') return endOf(scope, reason, matches);
+      const isWithoutSid: Matches = ({ data }) => data.providerSessionId === undefined;
+      return endOf(
+        { ...scope, kind: 'subject' },
+        reason,
+        (record) => isWithoutSid(record) && matches(record),
+      );
     },
 
     async isSignInRefused(data, beganAtMs) {
-      const markers = await Promise.all(ownersOf(data).map((owner) => store.getMarker(logoutMarker(owner))));
+      const markers = await Promise.all(scopesOf(data).map((scope) => store.getMarker(logoutMarker(scope))));
       return markers.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 
@@ -109,6 +119,14 @@ function isSameOwner(a: Owner, b: Owner): boolean {
   return a.kind === b.kind && a.issuer === b.issuer && a.id === b.id;
 }
 
-function logoutMarker({ kind, issuer, id }: Owner): MarkerSubject {
+/** The logouts that would concern a session. */
+function scopesOf(data: SessionData): LogoutScope[] {
+  const { issuer, subject, providerSessionId } = data;
+  return providerSessionId === undefined
+    ? [...ownersOf(data), { kind: 'without_sid', issuer, id: subject }]
+    : ownersOf(data);
+}
+
+function logoutMarker({ kind, issuer, id }: LogoutScope): MarkerSubject {
   return ['end', kind, issuer, id];
 }
