@@ -41,7 +41,7 @@ export type CoatcheckOptions = {
   config?: Record<string, unknown>;
 };
 
-const ADMIN_TOKEN = 'the-operator-of-the-benchmark';
+const ADMIN_TOKEN = 'the-operator-of-the-benchmark-only';
 const SESSION_SECRET = 'a-secret-that-only-the-benchmark-knows';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));

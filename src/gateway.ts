@@ -1,11 +1,10 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
-import { createAdmin } from './admin/admin.ts';
 import { createReadiness } from './admin/readiness.ts';
-import { createSessionEndpoints } from './admin/session-endpoints.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApp } from './app.ts';
 import type { Config } from './config/schema/schema.ts';
+import { createAdminListener } from './gateway/admin-listener.ts';
 import { createAuthEndpoints } from './gateway/auth-endpoints.ts';
 import { openBackends } from './gateway/backends.ts';
 import { createCore } from './gateway/core.ts';
@@ -15,7 +14,6 @@ import { createSessionServices } from './gateway/session-services.ts';
 import { createAccessLogMiddleware } from './http/access-log.ts';
 import { createGuardMiddleware } from './http/inbound/guard.ts';
 import { createProblemMiddleware } from './http/problem/middleware.ts';
-import { createProblems } from './http/problem/problem.ts';
 import type { Logger } from './observability/log.ts';
 import { createExpressClasses, type ExpressClasses } from './performance/express-classes.ts';
 import { createProvider } from './provider/kinds.ts';
@@ -104,20 +102,14 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     checks: await readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
   });
-  const admin = createAdmin({
+  const admin = createAdminListener({
+    core,
+    provider,
+    sessions,
     async snapshots() {
       const [own, others] = await Promise.all([snapshot(), peers.snapshots()]);
       return [own, ...others];
     },
-    guarded: createSessionEndpoints({
-      sessions,
-      issuer: provider.issuer,
-      idleTimeout: config.session.idleTimeout,
-    }),
-    token: config.admin.token,
-    problems: createProblems({ secure: false, loginUrl: undefined }),
-    clock,
-    log,
   });
   const drain = () => {
     readiness.drain();

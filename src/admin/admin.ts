@@ -1,14 +1,15 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
+import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
 import { logProblem } from '../http/problem/middleware.ts';
 import type { Problems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
-import { createBearerCheck } from './bearer-check.ts';
 import { consolePage } from './console.ts';
 import { respondJson, type Page, type Pages } from './page.ts';
 import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
+import type { TokenCheck } from './token-check.ts';
 
 /**
  * Handles the admin listener's requests: liveness, readiness, metrics and the console without authentication, and `guarded`
@@ -18,12 +19,14 @@ export function createAdmin(deps: {
   /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<readonly Snapshot[]>;
   guarded: Pages;
-  token: string | undefined;
+  hostCheck: HostCheck;
+  /** Undefined when no token is configured. */
+  tokenCheck: TokenCheck | undefined;
   problems: Problems;
   clock: () => number;
   log: Logger;
 }): RequestListener {
-  const { snapshots, token, problems, clock, log } = deps;
+  const { snapshots, hostCheck, tokenCheck, problems, clock, log } = deps;
   const open: Pages = {
     '/': consolePage,
     '/livez': {
@@ -44,20 +47,19 @@ export function createAdmin(deps: {
       },
     },
   };
-  const guarded = token === undefined ? {} : deps.guarded;
-  const hasToken = token === undefined ? () => false : createBearerCheck(token);
+  const guarded = tokenCheck === undefined ? {} : deps.guarded;
   const setInertHeaders = setting(inertHeaders(false));
 
-  const serve = async (request: IncomingMessage, response: ServerResponse, path: string, query: string) => {
+  const serve = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path, query, requestId }: { path: string; query: string; requestId: string },
+  ) => {
+    hostCheck(request);
     const page = open[path] ?? guarded[path];
     if (page === undefined)
       throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
-    if (guarded[path] !== undefined && !hasToken(request)) {
-      response.setHeader('WWW-Authenticate', 'Bearer');
-      throw new GatewayError('admin_token_required', {
-        detail: 'Send the admin token: Authorization: Bearer <admin.token>.',
-      });
-    }
+    if (guarded[path] !== undefined) tokenCheck?.(request, requestId);
     const handler = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
     if (handler === undefined) {
       const allow = allowedAt(page);
@@ -70,6 +72,7 @@ export function createAdmin(deps: {
     logProblem(log, error, requestId);
     if (response.headersSent) return void response.destroy();
     const problem = problems(error, requestId);
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     response.writeHead(problem.status, problem.headers).end(problem.body);
   };
 
@@ -85,7 +88,7 @@ export function createAdmin(deps: {
       // Probes and scrapes arrive every few seconds, so they are logged at debug.
       log[open[path] === undefined ? 'info' : 'debug'](line, 'admin request');
     });
-    serve(request, response, path, query).catch((error: unknown) =>
+    serve(request, response, { path, query, requestId }).catch((error: unknown) =>
       respondWithProblem(error, response, requestId),
     );
   };

@@ -22,8 +22,17 @@ export type ConfigInput = {
          * @defaultValue `127.0.0.1:9464`
          */
         listen?: string | undefined;
-        /** The bearer token for session administration. Without one, those endpoints respond with 404. */
+        /**
+         * The bearer token for session administration, at least 32 characters. Without one, those endpoints
+         * respond with 404.
+         */
         token?: string;
+        /**
+         * `Host` values that the admin listener serves besides `localhost`, IP addresses and the host of
+         * `admin.listen`, as `host` or `host:port`; any other gets 421.
+         * @defaultValue `[]`
+         */
+        allowedHosts?: Array<string> | undefined;
       }
     | undefined;
   /**

@@ -14,6 +14,7 @@ export type Metrics = {
   sessionStarted(): void;
   sessionEnded(reason: string): void;
   storeError(operation: string): void;
+  wrongAdminToken(): void;
   providerUp(up: 0 | 1): void;
   storeUp(up: 0 | 1): void;
 };
@@ -80,6 +81,11 @@ export function createMetrics(): Metrics {
     labelNames: ['op'],
     registers,
   });
+  const wrongAdminTokens = new Counter({
+    name: 'coatcheck_admin_wrong_tokens_total',
+    help: 'Requests to the admin listener with a wrong token.',
+    registers,
+  });
   const providerUp = new Gauge({
     name: 'coatcheck_provider_up',
     aggregator: 'min',
@@ -109,6 +115,7 @@ export function createMetrics(): Metrics {
     sessionStarted: () => started.inc(),
     sessionEnded: (reason) => ended.inc({ reason }),
     storeError: (op) => storeErrors.inc({ op }),
+    wrongAdminToken: () => wrongAdminTokens.inc(),
     providerUp: (up) => providerUp.set(up),
     storeUp: (up) => storeUp.set(up),
   };

@@ -5,7 +5,7 @@ import type { Program } from '../../testkit/program.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
-const TOKEN = 'canary-admin-token.of_the~tests';
+const TOKEN = 'canary-admin-token.of_the~admin-listener';
 /** How long a figure may take to show, in milliseconds: the page looks every five seconds. */
 const PATIENCE = { timeout: 20_000 };
 

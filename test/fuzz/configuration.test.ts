@@ -89,7 +89,7 @@ function load(text: string): unknown {
     SECRET,
     CLIENT_SECRET: SECRET,
     SESSION_SECRET: SECRET,
-    ADMIN_TOKEN: 'canary-token',
+    ADMIN_TOKEN: 'canary-token-of-the-admin-listener',
     EMPTY: '',
   };
   return loadConfig('file.yaml', {

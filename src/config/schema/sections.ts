@@ -40,16 +40,23 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
         description:
           'Where health, metrics and session administration are served; another address than `listen`. Keep it private.',
       }),
-      token: shaped(/^[A-Za-z0-9._~+/-]+=*$/, 'expected a bearer token (RFC 6750 section 2.1)')
+      token: shaped(
+        /^(?=.{32})[A-Za-z0-9._~+/-]+=*$/,
+        'expected a bearer token (RFC 6750 section 2.1) of at least 32 characters',
+      )
         .exactOptional()
         .meta({
           description:
-            'The bearer token for session administration. Without one, those endpoints respond with 404.',
+            'The bearer token for session administration, at least 32 characters. Without one, those endpoints respond with 404.',
           see: '[Session administration](endpoints.md#session-administration)',
           example: '${ADMIN_TOKEN:-}',
           setInReference: true,
           secret: true,
         }),
+      allowedHosts: z.array(hostName(), 'expected a list of hosts').prefault([]).meta({
+        description:
+          '`Host` values that the admin listener serves besides `localhost`, IP addresses and the host of `admin.listen`, as `host` or `host:port`; any other gets 421.',
+      }),
     })
       .prefault({})
       .meta({ description: 'The admin listener.' }),

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { isIPv4, isIPv6 } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 
-/** Throws `wrong_host` unless the request's `Host` is one of the configured hosts. */
+/** Throws `wrong_host` unless the request's `Host` is one of the served hosts. */
 export type HostCheck = (request: IncomingMessage) => void;
 
 /**
@@ -12,10 +13,36 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
   const { host, port, protocol } = new URL(baseUrl);
   const served = new Set([host, ...allowedHosts.map((allowed) => allowed.toLowerCase())]);
   if (port === '') served.add(`${host}:${protocol === 'https:' ? 443 : 80}`);
+  return checkHost((requestedHost) => served.has(requestedHost));
+}
 
+/**
+ * Accepts loopback names, IP addresses, the host that the admin listener is bound to, and `allowedHosts`: with any port,
+ * unless an allowed host names one. HTTP/1.0 needs no `Host`; health checks of load balancers send none.
+ *
+ * SECURITY: DNS can point any other name at this listener, and a browser would let a page under that name read it (DNS
+ * rebinding).
+ */
+export function createAdminHostCheck(boundHost: string, allowedHosts: readonly string[]): HostCheck {
+  const served = new Set([boundHost, ...allowedHosts].map((host) => host.toLowerCase()));
+  const check = checkHost((requestedHost) => {
+    if (served.has(requestedHost)) return true;
+    const [, name = '', address = name] =
+      /^(\[([0-9a-f:.]+)\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(requestedHost) ?? [];
+    if (served.has(name) || name === 'localhost' || name.endsWith('.localhost')) return true;
+    return name.startsWith('[') ? isIPv6(address) : isIPv4(address);
+  });
   return (request) => {
-    const { host: requestedHost } = request.headers;
-    if (requestedHost === undefined || !served.has(requestedHost.toLowerCase())) {
+    if (request.headers.host === undefined && request.httpVersion === '1.0') return;
+    check(request);
+  };
+}
+
+/** `isServed` gets the value of `Host` in lower case. */
+function checkHost(isServed: (requestedHost: string) => boolean): HostCheck {
+  return (request) => {
+    const { host } = request.headers;
+    if (host === undefined || !isServed(host.toLowerCase())) {
       throw new GatewayError('wrong_host', { detail: 'This server does not serve that host.' });
     }
     // SECURITY: Node uses the first of several Host fields; the upstream may use the last.

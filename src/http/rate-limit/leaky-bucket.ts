@@ -4,6 +4,8 @@ import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 export type LeakyBuckets = {
   /** Counts one use and returns 0. If the bucket is full, counts nothing and returns the milliseconds until it has room. */
   tryTake(subject: string): number;
+  /** Returns the milliseconds until a subject's bucket has room for one use; 0 if it has. Counts nothing. */
+  waitMs(subject: string): number;
   /** Takes back one use that was counted. */
   giveBack(subject: string): void;
   /** Keeps a subject's bucket full for at least `waitMs`. */
@@ -26,14 +28,22 @@ export function createLeakyBuckets(deps: {
     isExpired: (atMs) => atMs <= clock(),
   });
 
+  /** When a bucket would be empty after one more use. */
+  const emptyAfterUseMs = (subject: string, now: number) =>
+    Math.max(now, emptyAtMs.get(subject) ?? 0) + costMs;
+  const waitUntilRoomMs = (atMs: number, now: number) => Math.max(0, atMs - now - sizeMs);
+
   return {
     tryTake(subject) {
       const now = clock();
-      const atMs = Math.max(now, emptyAtMs.get(subject) ?? 0) + costMs;
-      const waitMs = atMs - now - sizeMs;
-      if (waitMs > 0) return waitMs;
-      emptyAtMs.set(subject, atMs);
-      return 0;
+      const atMs = emptyAfterUseMs(subject, now);
+      const waitMs = waitUntilRoomMs(atMs, now);
+      if (waitMs === 0) emptyAtMs.set(subject, atMs);
+      return waitMs;
+    },
+    waitMs(subject) {
+      const now = clock();
+      return waitUntilRoomMs(emptyAfterUseMs(subject, now), now);
     },
     giveBack(subject) {
       const atMs = emptyAtMs.get(subject);

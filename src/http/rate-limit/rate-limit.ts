@@ -136,7 +136,8 @@ export function clientNetworkOf(response: Response): string {
 
 const unlimited: RateLimit = async () => undefined;
 
-function throwIfLimited(waitMs: number): void {
+/** Throws `rate_limited` when a client has to wait. */
+export function throwIfLimited(waitMs: number): void {
   if (waitMs <= 0) return;
   throw new GatewayError('rate_limited', {
     detail: 'Too many requests. Try again later.',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 
-const TOKEN = 'canary-admin-token.of_the~tests';
+const TOKEN = 'canary-admin-token.of_the~admin-listener';
 
 let testGateway: TestGateway;
 

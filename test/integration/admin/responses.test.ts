@@ -1,12 +1,15 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAdmin } from '../../../src/admin/admin.ts';
+import { createTokenCheck } from '../../../src/admin/token-check.ts';
+import { createAdminHostCheck } from '../../../src/http/inbound/host.ts';
 import { createProblems } from '../../../src/http/problem/problem.ts';
 import type { Logger } from '../../../src/observability/log.ts';
 import { createLogger } from '../../../src/observability/log.ts';
+import { createMetrics } from '../../../src/observability/metrics.ts';
 import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
 
-const TOKEN = 'canary-admin-token.of_the~tests';
+const TOKEN = 'canary-admin-token.of_the~admin-listener';
 const lines: Record<string, unknown>[] = [];
 let listener: LoopbackServer;
 
@@ -24,7 +27,14 @@ beforeAll(async () => {
         },
       },
     },
-    token: TOKEN,
+    hostCheck: createAdminHostCheck('127.0.0.1', []),
+    tokenCheck: createTokenCheck({
+      token: TOKEN,
+      clientAddress: () => '127.0.0.1',
+      metrics: createMetrics(),
+      clock: Date.now,
+      log,
+    }),
     problems: createProblems({ secure: false, loginUrl: undefined }),
     clock: Date.now,
     log,

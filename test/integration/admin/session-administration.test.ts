@@ -6,7 +6,7 @@ import type { UserAgent } from '../../../testkit/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
-const TOKEN = 'canary-admin-token.of_the~tests';
+const TOKEN = 'canary-admin-token.of_the~admin-listener';
 
 let redis: RedisServer;
 let testGateway: TestGateway;

@@ -46,7 +46,7 @@ describe('config/default.yaml', () => {
       BASE_URL: 'https://app.example.com',
       LISTEN: '0.0.0.0:8080',
       ADMIN_LISTEN: '0.0.0.0:9000',
-      ADMIN_TOKEN: 'admin-token',
+      ADMIN_TOKEN: 'a-token-of-the-admin-listener-only',
       TRUST_PROXY: '10.0.0.0/8',
       ALLOW_INSECURE_HTTP: 'true',
       REDIS_URL: 'redis://redis:6379/1',
@@ -59,7 +59,7 @@ describe('config/default.yaml', () => {
     expect(config).toMatchObject({
       baseUrl: 'https://app.example.com',
       listen: { host: '0.0.0.0', port: 8080 },
-      admin: { listen: { host: '0.0.0.0', port: 9000 }, token: 'admin-token' },
+      admin: { listen: { host: '0.0.0.0', port: 9000 }, token: 'a-token-of-the-admin-listener-only' },
       trustProxy: ['10.0.0.0/8'],
       allowInsecureHttp: true,
       session: { store: { kind: 'redis', url: 'redis://redis:6379/1' }, secrets: [secret, `${secret}-old`] },

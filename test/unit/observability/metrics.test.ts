@@ -22,6 +22,7 @@ describe('the meters', () => {
     metrics.storeError('load');
     metrics.providerUp(1);
     metrics.storeUp(0);
+    metrics.wrongAdminToken();
     const lines = await exposed(metrics);
     expect(lines).toEqual(
       expect.arrayContaining([
@@ -37,6 +38,7 @@ describe('the meters', () => {
         'coatcheck_store_errors_total{op="load"} 1',
         'coatcheck_provider_up 1',
         'coatcheck_store_up 0',
+        'coatcheck_admin_wrong_tokens_total 1',
       ]),
     );
   });

@@ -7,7 +7,7 @@ describe('the configuration', () => {
     expect(parseConfig(minimal)).toEqual({
       baseUrl: 'https://app.example.com',
       listen: { host: '0.0.0.0', port: 3000 },
-      admin: { listen: { host: '127.0.0.1', port: 9464 } },
+      admin: { listen: { host: '127.0.0.1', port: 9464 }, allowedHosts: [] },
       workers: 1,
       allowedHosts: [],
       trustProxy: [],
@@ -129,12 +129,13 @@ describe('the configuration', () => {
   });
 
   it('takes a bearer token for the admin listener only when a header can carry it', () => {
-    expect(parseConfig({ ...minimal, admin: { token: 'abc-123._~+/==' } }).admin.token).toBe(
-      'abc-123._~+/==',
-    );
-    expect(problemsWith({ admin: { token: 'two words' } })).toEqual([
-      'admin.token: expected a bearer token (RFC 6750 section 2.1), got a string of 9 characters',
-    ]);
+    const token = 'abcdefgh-12345678._~+/abcdefgh==';
+    expect(parseConfig({ ...minimal, admin: { token } }).admin.token).toBe(token);
+    const expected =
+      'admin.token: expected a bearer token (RFC 6750 section 2.1) of at least 32 characters, got a string of';
+    expect(problemsWith({ admin: { token: 'two words' } })).toEqual([`${expected} 9 characters`]);
+    expect(problemsWith({ admin: { token: `${token} ` } })).toEqual([`${expected} 33 characters`]);
+    expect(problemsWith({ admin: { token: token.slice(1) } })).toEqual([`${expected} 31 characters`]);
   });
 
   it.each(['verbose', 'silent', 'INFO'])('refuses the log level %s', (level) => {

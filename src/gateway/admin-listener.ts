@@ -1,0 +1,39 @@
+import type { RequestListener } from 'node:http';
+import { createAdmin } from '../admin/admin.ts';
+import { createSessionEndpoints } from '../admin/session-endpoints.ts';
+import type { Snapshot } from '../admin/snapshot.ts';
+import { createTokenCheck } from '../admin/token-check.ts';
+import { createClientAddress } from '../http/inbound/client-address.ts';
+import { createAdminHostCheck } from '../http/inbound/host.ts';
+import { createProblems } from '../http/problem/problem.ts';
+import type { Provider } from '../provider/provider.ts';
+import type { Sessions } from '../sessions/service.ts';
+import type { Core } from './core.ts';
+
+/** The handler of the admin listener's requests. */
+export function createAdminListener(deps: {
+  core: Core;
+  provider: Provider;
+  sessions: Sessions;
+  /** Returns the checks and metrics of every serving process. */
+  snapshots: () => Promise<readonly Snapshot[]>;
+}): RequestListener {
+  const { core, provider, sessions, snapshots } = deps;
+  const { config, log, clock, metrics } = core;
+  const { listen, token, allowedHosts } = config.admin;
+  const clientAddress = createClientAddress(config.trustProxy);
+  return createAdmin({
+    snapshots,
+    guarded: createSessionEndpoints({
+      sessions,
+      issuer: provider.issuer,
+      idleTimeout: config.session.idleTimeout,
+    }),
+    hostCheck: createAdminHostCheck(listen.host, allowedHosts),
+    tokenCheck:
+      token === undefined ? undefined : createTokenCheck({ token, clientAddress, metrics, clock, log }),
+    problems: createProblems({ secure: false, loginUrl: undefined }),
+    clock,
+    log,
+  });
+}
