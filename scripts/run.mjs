@@ -33,7 +33,11 @@ const commands = {
     return attachNode(['dist/main.js', ...(configured ? [] : ['--config', 'config/default.yaml']), ...args]);
   },
   async test(progress, args) {
-    const programs = await ensureSystemPackages(progress, 'npm test', ['redis-server', 'Chromium']);
+    const programs = await ensureSystemPackages(progress, 'npm test', [
+      'redis-server',
+      'Chromium',
+      'Firefox',
+    ]);
     await ensureBuilt(progress);
     return test(progress, args, programs);
   },

@@ -11,6 +11,7 @@ const needed = [
     package: 'chromium',
     commands: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
   },
+  { name: 'Firefox', variable: 'FIREFOX', package: 'firefox-esr', commands: ['firefox-esr', 'firefox'] },
 ];
 
 /**

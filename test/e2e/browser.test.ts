@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page, Response } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/demo.ts';
 import { isTrouble } from '../../demo/log-line.ts';
-import { startChromium } from '../../testkit/chromium.ts';
+import { startChromium } from '../../testkit/browsers/chromium.ts';
 import { type TokenRecorder, recordTokens } from '../../testkit/token-recorder.ts';
 
 /** Anything with the shape of a JSON Web Token. */

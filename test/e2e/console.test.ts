@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startChromium } from '../../testkit/chromium.ts';
+import { startChromium } from '../../testkit/browsers/chromium.ts';
 import type { Program } from '../../testkit/program.ts';
 import type { UserAgent } from '../../testkit/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';

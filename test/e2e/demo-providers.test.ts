@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/demo.ts';
 import type { LogLine } from '../../demo/log-line.ts';
 import type { ProviderName } from '../../demo/provider/providers.ts';
-import { startChromium } from '../../testkit/chromium.ts';
+import { startChromium } from '../../testkit/browsers/chromium.ts';
 
 let browser: Browser;
 let demo: Demo;

@@ -5,7 +5,10 @@ import { GatewayError } from '../../errors.ts';
 export type OriginPolicy = {
   /** For API requests; throws `origin_rejected` or `csrf_rejected`. */
   checkRequest(request: IncomingMessage): void;
-  /** For the sign-out form: as `checkRequest`, but never requires `X-CSRF`, because a form cannot send a custom header. */
+  /**
+   * For the sign-out form: as `checkRequest`, but never requires `X-CSRF`, because a form cannot send a custom header. Where
+   * the form of another site looks the same, `Referer` must name a page of `baseUrl`.
+   */
   checkForm(request: IncomingMessage): void;
   /** For WebSocket upgrades, to which a page cannot add headers; throws `origin_rejected`. */
   checkUpgrade(request: IncomingMessage): void;
@@ -20,7 +23,7 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
   const checkOrigin = ({ headers }: IncomingMessage) => {
     if (headers.origin !== undefined && headers.origin !== baseUrl) throw rejectOrigin();
   };
-  const checkForm = (request: IncomingMessage) => {
+  const checkSite = (request: IncomingMessage) => {
     checkOrigin(request);
     const site = request.headers['sec-fetch-site'];
     if (site === 'same-origin') return;
@@ -34,9 +37,16 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
   };
 
   return {
-    checkForm,
+    checkForm(request) {
+      checkSite(request);
+      if (mayBeForeignForm(request) && !hasStaticHeader(request) && !hasOwnReferrer(request, baseUrl)) {
+        throw rejectRequest(
+          'Send the header "X-CSRF: 1" or a Referer: this could be the form of another site.',
+        );
+      }
+    },
     checkRequest(request) {
-      checkForm(request);
+      checkSite(request);
       if (mayBeForeignForm(request) && !hasStaticHeader(request)) {
         throw rejectRequest('Send the header "X-CSRF: 1": this request could be the form of another site.');
       }
@@ -65,6 +75,11 @@ function mayBeForeignForm({ method, headers }: IncomingMessage): boolean {
     headers['sec-fetch-mode'] === 'same-origin' &&
     formType.test(headers['content-type'] ?? 'text/plain')
   );
+}
+
+/** SECURITY: a page cannot send the address of a page of another origin as its referrer; it can only send none. */
+function hasOwnReferrer({ headers }: IncomingMessage, baseUrl: string): boolean {
+  return headers.referer === baseUrl || headers.referer?.startsWith(`${baseUrl}/`) === true;
 }
 
 /** The strict comparison also rejects repeated fields: Node joins their values with a comma. */

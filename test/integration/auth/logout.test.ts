@@ -206,6 +206,14 @@ describe('POST /auth/logout by a form', () => {
 });
 
 describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
+  /** The header of a form in Firefox behind a service worker that passes requests on, whichever site it is on. */
+  const passedOn = {
+    'sec-fetch-site': 'same-origin',
+    'sec-fetch-mode': 'same-origin',
+    'sec-fetch-dest': 'empty',
+    'content-type': 'application/x-www-form-urlencoded',
+  };
+
   it.each(['GET', 'HEAD'])('gets a 405 with %s and ends no session', async (method) => {
     await testGateway.agent.signIn();
     const response = await testGateway.agent.request('/auth/logout', { method });
@@ -230,6 +238,12 @@ describe('a logout request that does not come from a page of this origin (standa
       { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' },
       'csrf_rejected',
     ],
+    [
+      'a form of another site that a service worker passed on, which looks like our own',
+      { ...passedOn, referer: 'https://blog.example.test/' },
+      'csrf_rejected',
+    ],
+    ['such a form that hides the address of its page', passedOn, 'csrf_rejected'],
     ['without fetch metadata', {}, 'csrf_rejected'],
     ['with a wrong value of the CSRF header', { 'x-csrf': '2' }, 'csrf_rejected'],
     [
@@ -252,6 +266,14 @@ describe('a logout request that does not come from a page of this origin (standa
     expect(response.setCookies).toEqual([]);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(revocations()).toEqual([]);
+  });
+
+  it('is accepted from a form of the app that a service worker passed on, which its Referer shows', async () => {
+    await testGateway.agent.signIn();
+    const { url } = testGateway.gateway;
+    const headers = { ...passedOn, origin: url, referer: `${url}/account`, accept: 'text/html' };
+    expect((await testGateway.agent.post('/auth/logout', { headers })).status).toBe(303);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
   it('is accepted with the CSRF header when the browser sends no fetch metadata', async () => {

@@ -149,6 +149,18 @@ describe('behind a service worker that passes navigations on', () => {
       ).toBeUndefined();
   });
 
+  it('tells the sign-out form of the app from that of another site by its Referer (A10, D2)', () => {
+    const headers = behindServiceWorker['Firefox, a form of another site'];
+    const referer = (value: string) => [...headers, ['Referer', value]] as const;
+    for (const own of [baseUrl, `${baseUrl}/`, `${baseUrl}/account?a=1`])
+      expect(ask(policy, 'checkForm', 'POST', referer(own))).toBeUndefined();
+    for (const other of ['', 'https://blog.example.com/', `${baseUrl}.evil.test/`, 'http://app.example.com/'])
+      expect(ask(policy, 'checkForm', 'POST', referer(other))).toBe('csrf_rejected');
+    for (const foreign of Object.values(behindServiceWorker))
+      expect(ask(policy, 'checkForm', 'POST', foreign)).toMatch(/^(?:csrf|origin)_rejected$/);
+    expect(ask(policy, 'checkForm', 'POST', [...headers, csrf('1')])).toBeUndefined();
+  });
+
   it('refuses every request without the static header in mode header (A11)', () => {
     const strict = createOriginPolicy(baseUrl, 'header');
     for (const headers of Object.values(behindServiceWorker))
