@@ -60,7 +60,7 @@ export function createMySessions(deps: {
   };
 
   async function currentOf(request: Request, response: Response): Promise<SessionRecord> {
-    const reading = await sessions.load(request.headers.cookie);
+    const reading = await sessions.load(request.headers.cookie, requestContextOf(response).clientAddress);
     switch (reading.kind) {
       case 'live':
         await limitUser(limitSubject(reading.session));
