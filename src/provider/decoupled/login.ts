@@ -30,11 +30,13 @@ export function createDecoupledLogin(deps: {
   /** Parameters of every authentication request besides those of the page. */
   parameters: Readonly<Record<string, string>>;
   grant: DecoupledGrant;
+  /** Error codes of polls that stand for standard ones. */
+  pollErrors?: Readonly<Record<string, string>>;
   /** Reads the signed-in person from a token response. */
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   clock: () => number;
 }): DecoupledLogin {
-  const { endpoint, parameters, grant, readSignIn, clock } = deps;
+  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, clock } = deps;
 
   return {
     async begin({ loginHint, bindingMessage }) {
@@ -64,7 +66,7 @@ export function createDecoupledLogin(deps: {
         const json = await genericGrantRequest(config, grant.type, { [grant.parameter]: id });
         return { kind: 'signed_in', signIn: await readSignIn(json, sentAtMs) };
       } catch (cause) {
-        const outcome = outcomeOf(cause);
+        const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;
         throw loginFailure(cause);
       }
@@ -73,9 +75,15 @@ export function createDecoupledLogin(deps: {
 }
 
 /** The outcome that an error response of a poll stands for (section 11); undefined for any other failure. */
-function outcomeOf(cause: unknown): DecoupledOutcome | undefined {
+function outcomeOf(
+  cause: unknown,
+  pollErrors: Readonly<Record<string, string>>,
+): DecoupledOutcome | undefined {
   if (!(cause instanceof ResponseBodyError)) return undefined;
-  switch (cause.error) {
+  const error: string = Object.hasOwn(pollErrors, cause.error)
+    ? (pollErrors[cause.error] ?? '')
+    : cause.error;
+  switch (error) {
     case 'authorization_pending':
       return { kind: 'pending' };
     case 'slow_down':

@@ -98,6 +98,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             endpoint: 'decoupled endpoint',
             parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
+            pollErrors: config.pollErrors,
             readSignIn: async (json, sentAtMs) => ({
               ...(await readSignIn(json, sentAtMs)),
               flow: 'decoupled',

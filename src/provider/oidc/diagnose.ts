@@ -89,6 +89,10 @@ function decoupled(server: Readonly<ServerMetadata>) {
 /** A provider that announces no method takes client_secret_basic (OpenID Connect Discovery, section 3). */
 function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
   const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
+  if (clientAuthentication === 'none')
+    return methods.includes('none')
+      ? checkResult('client', 'ok', 'none: a public client, which PKCE alone protects')
+      : checkResult('client', 'note', 'none, which the provider does not announce; register a public client');
   if (!methods.includes(clientAuthentication)) {
     const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
     return checkResult('client', 'failed', detail);

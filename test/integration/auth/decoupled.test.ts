@@ -333,6 +333,23 @@ describe('a sign-in at a bank', () => {
     expect(refreshed.filter(({ path }) => path === '/v3/authorize-decoupled/token')).toHaveLength(3);
   });
 
+  it.each([
+    ['authorization_pending', 202, undefined],
+    ['slow_down', 202, undefined],
+    ['access_denied', 403, 'login_denied'],
+    ['expired_token', 410, 'login_expired'],
+  ])('understands a poll error of the bank as %s by provider.pollErrors', async (error, status, code) => {
+    const bank = await startBank(clock);
+    await start(bank, { config: { provider: { pollErrors: { BANK_123: error } } } });
+    await begin();
+    bank.server.fault = ({ path }) =>
+      path.endsWith('/token') ? { status: 400, body: { error: 'BANK_123' } } : undefined;
+    advance(1);
+    const response = await poll();
+    expect(response.status).toBe(status);
+    expect(Object(response.json()).code).toBe(code);
+  });
+
   it.each(['redirect', 'decoupled'])(
     'revokes the tokens when the bank response has no subject, with the sign-in by %s',
     async (way) => {

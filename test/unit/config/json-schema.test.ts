@@ -52,6 +52,7 @@ describe('the JSON Schema of the configuration', () => {
       'provider.response.refreshExpiresIn',
       'provider.response.refreshExpiresAt',
       'provider.response.subject',
+      'provider.logout',
       'spa',
       'spa.directory',
       'spa.devServer',
