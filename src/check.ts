@@ -16,6 +16,7 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
+    sessionClaims: config.session.claims,
     refreshTimeoutMs: config.refresh.timeout,
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),

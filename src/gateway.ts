@@ -67,6 +67,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const provider = createProvider({
     config: config.provider,
     redirectUri,
+    sessionClaims: config.session.claims,
     refreshTimeoutMs: config.refresh.timeout,
     clock,
     log,

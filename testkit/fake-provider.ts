@@ -119,7 +119,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     jwks: async () => ({ status: 200, body: { ...signer.jwks() } }),
     authorize: createAuthorize({ issuer, settings, codes, secrets, nowMs }),
     token: token.endpoint,
-    userinfo: createUserinfo({ families }),
+    userinfo: createUserinfo({ families, settings }),
     revoke: createRevoke({ families, authenticate }),
     end_session: createEndSession({ settings, signer, endSession }),
   };

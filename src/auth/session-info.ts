@@ -26,7 +26,7 @@ export function createSessionInfo(deps: {
     response.json({
       authenticated: true,
       subject: data.subject,
-      claims: pickClaims(data.claims, claims),
+      claims: pickClaims({ ...data.userinfo, ...data.claims }, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
       idleExpiresIn: secondsUntil(livesUntilMs(session), now),

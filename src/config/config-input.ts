@@ -506,6 +506,14 @@ export type OidcProviderInput = {
    */
   logoutUrl?: string;
   /**
+   * When the userinfo endpoint is called: `auto`, at a sign-in whose ID token lacks one of
+   * `session.claims`; `login`, at every sign-in; or `never`. Its claims fill what the ID token lacks.
+   * Its `sub` must be that of the ID token. With `auto`, a failure is logged and the sign-in succeeds;
+   * with `login`, it fails.
+   * @defaultValue `auto`
+   */
+  userinfo?: 'auto' | 'login' | 'never' | undefined;
+  /**
    * Audiences that ID and logout tokens may have besides `provider.clientId`.
    * @defaultValue `[]`
    */

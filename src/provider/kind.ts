@@ -14,6 +14,8 @@ export type ProviderDeps<Section> = {
   config: Section;
   /** Where the provider sends the browser back to. From the configuration, never from a request. */
   redirectUri: string;
+  /** The claims that sessions show to the page. */
+  sessionClaims: readonly string[];
   /** How long one refresh may take; every other call may take `config.timeout`. */
   refreshTimeoutMs: number;
   clock: () => number;

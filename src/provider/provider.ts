@@ -24,6 +24,8 @@ export type SignIn = {
   /** The provider's session (`sid` of OpenID back-channel logout), where it names one. */
   readonly providerSessionId?: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Claims of the userinfo endpoint that `claims` lack. */
+  readonly userinfo?: Readonly<Record<string, unknown>> | undefined;
   readonly answer: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;

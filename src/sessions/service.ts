@@ -244,6 +244,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         providerSessionId: signIn.providerSessionId,
         signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
+        userinfo: signIn.userinfo,
         tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
         flow: signIn.flow,
         createdAtMs: now,

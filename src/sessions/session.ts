@@ -12,6 +12,8 @@ export type SessionData = {
   readonly signedInAtSeconds?: number | undefined;
   /** The claims of the newest ID token. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Claims of the userinfo endpoint at the sign-in that its ID token lacked. */
+  readonly userinfo?: Readonly<Record<string, unknown>> | undefined;
   readonly tokens: TokenSet;
   /** How the person signed in, if refresh requests depend on it. */
   readonly flow?: LoginFlow | undefined;

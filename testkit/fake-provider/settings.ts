@@ -70,6 +70,8 @@ export type ProviderSettings = ProviderBehavior & {
   patchTokenResponse: ((json: Record<string, unknown>, grant: string) => Record<string, unknown>) | undefined;
   /** The `Content-Type` of successful token responses, where it is not JSON. */
   tokenContentType: string | undefined;
+  /** Changes the claims of a userinfo response. */
+  patchUserinfo: ((claims: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload, grant: string) => JWTPayload) | undefined;
   /** Changes the parameters with which the browser is sent back to the client. */
@@ -107,6 +109,7 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     patchTokenResponse: undefined,
     tokenContentType: undefined,
     patchIdToken: undefined,
+    patchUserinfo: undefined,
     patchAuthorizationResponse: undefined,
     ...given,
   };

@@ -1,6 +1,7 @@
 import type { CustomFetch } from 'openid-client';
 import { GatewayError } from '../../errors.ts';
 import { parseJson, subjectAt } from '../http/json-value.ts';
+import { requestUserinfo } from '../http/userinfo-request.ts';
 import { loginRefused } from '../login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider.ts';
 import { isBusy } from '../refusal.ts';
@@ -38,15 +39,12 @@ export function createIdentities(deps: {
         return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
       }
 
-      const response = await fetch(userinfoEndpoint, {
-        method: 'GET',
-        headers: { accept: 'application/json', authorization: `Bearer ${answer.accessToken}` },
-        body: null,
-        redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
-      }).catch((cause: unknown) => {
-        throw unavailable(refreshToken, cause);
-      });
+      const { accessToken } = answer;
+      const response = await requestUserinfo(userinfoEndpoint, { accessToken, fetch, timeoutMs }).catch(
+        (cause: unknown) => {
+          throw unavailable(refreshToken, cause);
+        },
+      );
       if (isBusy(response.status)) throw unavailable(refreshToken);
       const userinfo = parseJson(await response.text());
       if (!response.ok || typeof userinfo !== 'object' || userinfo === null)

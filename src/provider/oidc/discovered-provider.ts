@@ -7,6 +7,7 @@ import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
 import type { OidcProviderConfig } from './schema.ts';
 import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
+import { createUserinfo, type Userinfo } from './userinfo.ts';
 
 /**
  * A provider that discovery has found. Its clients detach the ID token of each token response, and all tokens of a refresh:
@@ -17,12 +18,16 @@ export type DiscoveredProvider = {
   client: oauth.Configuration;
   createRefreshClient(maySend: () => boolean): oauth.Configuration;
   idTokens: IdTokens;
+  userinfo: Userinfo;
   logoutTokens: LogoutTokens;
 };
 
 /** Finds the provider by its metadata. Throws an Error that says what is wrong. */
 export async function discover(
-  deps: Pick<ProviderDeps<OidcProviderConfig>, 'config' | 'refreshTimeoutMs' | 'clock'>,
+  deps: Pick<
+    ProviderDeps<OidcProviderConfig>,
+    'config' | 'sessionClaims' | 'refreshTimeoutMs' | 'clock' | 'log'
+  >,
   http: ProviderClient,
   authenticate: oauth.ClientAuth,
 ): Promise<DiscoveredProvider> {
@@ -50,6 +55,7 @@ export async function discover(
     timeoutMs: config.timeout,
     clock: deps.clock,
   };
+  const keySet = createKeySet(keys);
   const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
   return {
     client,
@@ -60,8 +66,16 @@ export async function discover(
       for (const allow of insecure) allow(refreshClient);
       return refreshClient;
     },
+    userinfo: createUserinfo({
+      config,
+      endpoint: server.userinfo_endpoint,
+      sessionClaims: deps.sessionClaims,
+      keySet,
+      fetch: keys.fetch,
+      log: deps.log,
+    }),
     idTokens: createIdTokens({
-      keySet: createKeySet(keys),
+      keySet,
       issuer: config.issuer,
       clientId: config.clientId,
       audiences: config.audiences,

@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { hasClientKeys } from '../client/keys.ts';
@@ -20,7 +21,6 @@ import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from 
 import { readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
 import { diagnoseOidc } from './diagnose.ts';
 import { discover, type DiscoveredProvider } from './discovered-provider.ts';
-import type { IdTokens } from './id-token.ts';
 import { fillLogoutUrl } from './logout-url.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
@@ -60,7 +60,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       client,
       parameters,
       protocol: 'openid',
-      readSignIn: async (json, sent) => readSignIn((await discovery.get()).idTokens, { json, ...sent }),
+      readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
 
@@ -72,7 +72,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             parameters,
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
-              readSignIn((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
+              readSignIn(await discovery.get(), { json, nonce: undefined, sentAtMs }),
             clock: deps.clock,
           })
         : undefined,
@@ -158,7 +158,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 
 /** Reads the signed-in person from the ID token of a token response. Throws {@link UnusedTokensError}. */
 async function readSignIn(
-  idTokens: IdTokens,
+  { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
   given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
 ): Promise<SignIn> {
   const answer = readTokenResponse(reattachIdToken(given.json));
@@ -177,6 +177,9 @@ async function readSignIn(
         subject,
         providerSessionId: typeof sid === 'string' ? sid : undefined,
         claims: verdict.claims,
+        userinfo: await userinfo(verdict.claims, accessToken).catch((error: unknown) => {
+          throw error instanceof GatewayError ? new UnusedTokensError(error, refreshToken) : error;
+        }),
         answer,
         sentAtMs: given.sentAtMs,
       };

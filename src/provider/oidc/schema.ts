@@ -47,6 +47,12 @@ export const oidcSchema = section({
     details: 'The values are percent-encoded; `{returnTo}` is `login.postLogoutReturnTo` as an absolute URL.',
     example: 'https://login.example.com/logout?client_id={clientId}&logout_uri={returnTo}',
   }),
+  userinfo: oneOf(['auto', 'login', 'never']).prefault('auto').meta({
+    description:
+      'When the userinfo endpoint is called: `auto`, at a sign-in whose ID token lacks one of `session.claims`; `login`, at every sign-in; or `never`.',
+    details:
+      'Its claims fill what the ID token lacks. Its `sub` must be that of the ID token. With `auto`, a failure is logged and the sign-in succeeds; with `login`, it fails.',
+  }),
   audiences: z.array(text('expected an audience'), 'expected a list of audiences').prefault([]).meta({
     description: 'Audiences that ID and logout tokens may have besides `provider.clientId`.',
   }),

@@ -6,10 +6,10 @@ import type { OidcProviderConfig } from './schema.ts';
 /** How a provider signs: where its keys are, and which algorithms the gateway accepts. */
 export type Signing = { readonly jwksUri: string; readonly algorithms: readonly string[] };
 
-type CheckedConfig = Pick<OidcProviderConfig, 'issuer' | 'login' | 'idTokenSignedResponseAlg'>;
+type CheckedConfig = Pick<OidcProviderConfig, 'issuer' | 'login' | 'userinfo' | 'idTokenSignedResponseAlg'>;
 
 /** The endpoints of the metadata that the gateway calls or sends the browser to. */
-const endpointsFor = (server: Readonly<ServerMetadata>, { login }: CheckedConfig) => {
+const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: CheckedConfig) => {
   const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
   return [
     // People may only be able to sign in on another device.
@@ -17,6 +17,7 @@ const endpointsFor = (server: Readonly<ServerMetadata>, { login }: CheckedConfig
     ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
     ['token_endpoint', 'required'],
     ['jwks_uri', 'required'],
+    ['userinfo_endpoint', userinfo === 'login' ? 'required' : 'optional'],
     ['revocation_endpoint', 'optional'],
     ['end_session_endpoint', 'optional'],
   ] as const;

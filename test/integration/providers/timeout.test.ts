@@ -104,6 +104,7 @@ function connect(
   const provider = createProvider({
     config,
     redirectUri: 'http://localhost:3000/auth/callback',
+    sessionClaims: [],
     refreshTimeoutMs,
     clock: Date.now,
     log: collectLog().log,

@@ -30,6 +30,7 @@ function open() {
     {
       config: configured().provider,
       redirectUri: 'https://app.example.com/auth/callback',
+      sessionClaims: [],
       refreshTimeoutMs: 1_000,
       clock: () => 5_000,
       log: collectLog().log,

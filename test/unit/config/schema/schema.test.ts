@@ -19,6 +19,7 @@ describe('the configuration', () => {
         clientId: 'web',
         clientSecret: 'client-secret',
         login: 'redirect',
+        userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
         scopes: ['openid', 'profile', 'email', 'offline_access'],
