@@ -170,6 +170,7 @@ describe('--check', () => {
       'ok      grants         authorization_code, refresh_token',
       'ok      client         client_secret_basic, which the provider accepts',
       'ok      PKCE           S256',
+      'ok      signing        RS256, for ID and logout tokens',
       'ok      scopes         openid, profile, email, offline_access',
       expect.stringContaining('ok      refresh        providers do not announce rotation'),
       'ok      revocation     sign-out revokes the refresh token',
