@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
 import { startBank, type Bank } from '../../../testkit/providers/bank.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 const habits = {
@@ -50,4 +52,28 @@ describeProvider({
       },
     });
   },
+});
+
+it('a bank whose token responses have nothing but type, access token and refresh token is enough', async () => {
+  const fixture = await openProviderFixture({
+    open: async (clock) => {
+      const server = await startBank(clock);
+      server.patch = ({ token_type, access_token, refresh_token }) => ({
+        token_type,
+        access_token,
+        refresh_token,
+      });
+      return server;
+    },
+  });
+  try {
+    await fixture.signIn();
+    for (let round = 0; round < 3; round += 1) {
+      expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+      fixture.advance(301_000);
+    }
+    expect(fixture.spent()).toEqual([1, 1, 0]);
+  } finally {
+    await fixture.close();
+  }
 });
