@@ -11,6 +11,7 @@ import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
+import type { Credential } from './credential.ts';
 import {
   accessTokenOf,
   createFailureSettlement,
@@ -21,7 +22,6 @@ import {
   sessionOrThrow,
   throttledBy,
   unavailableFor,
-  type Credential,
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';

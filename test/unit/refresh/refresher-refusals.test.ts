@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import { codeOf, run, sentWith } from './requests.ts';
 import { failure, openRefresher } from './fixture.ts';
 

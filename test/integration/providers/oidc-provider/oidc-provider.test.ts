@@ -1,5 +1,5 @@
-import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { describeProvider } from '../../../testkit/providers/suite.ts';
+import { startRealProvider } from '../../../../testkit/providers/real-provider.ts';
+import { describeProvider } from '../../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'oidc-provider',

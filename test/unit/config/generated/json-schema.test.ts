@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { configJsonSchema } from '../../../scripts/generate/json-schema.ts';
-import { schemaKeys } from './schema-keys.ts';
+import { configJsonSchema } from '../../../../scripts/generate/json-schema.ts';
+import { schemaKeys } from '../schema-keys.ts';
 
-const read = (file: string) => readFileSync(new URL(`../../../config/${file}`, import.meta.url), 'utf8');
+const read = (file: string) => readFileSync(new URL(`../../../../config/${file}`, import.meta.url), 'utf8');
 const accepts = (value: unknown) => z.fromJSONSchema(configJsonSchema()).safeParse(value).success;
 
 describe('the JSON Schema of the configuration', () => {

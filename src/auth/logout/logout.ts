@@ -1,9 +1,9 @@
 import type { Request, RequestHandler } from 'express';
-import { withTimeout } from '../concurrency/with-timeout.ts';
-import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { isNavigation } from '../http/inbound/navigation.ts';
-import type { Provider } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/service.ts';
+import { withTimeout } from '../../concurrency/with-timeout.ts';
+import type { OriginPolicy } from '../../http/inbound/csrf.ts';
+import { isNavigation } from '../../http/inbound/navigation.ts';
+import type { Provider } from '../../provider/provider.ts';
+import type { Sessions } from '../../sessions/service.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;

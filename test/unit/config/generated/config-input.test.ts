@@ -1,8 +1,8 @@
 import { expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
-import type { ConfigInput } from '../../../src/config/config-input.ts';
-import type { configSections } from '../../../src/config/schema/sections.ts';
-import type { providerKinds } from '../../../src/provider/kinds.ts';
+import type { ConfigInput } from '../../../../src/config/config-input.ts';
+import type { configSections } from '../../../../src/config/schema/sections.ts';
+import type { providerKinds } from '../../../../src/provider/kinds.ts';
 
 type Sections = z.input<ReturnType<typeof configSections>>;
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { load, secret } from './sample.ts';
-import { schemaKeys } from './schema-keys.ts';
-import type { SchemaKey } from './schema-keys.ts';
+import { load, secret } from '../sample.ts';
+import { schemaKeys } from '../schema-keys.ts';
+import type { SchemaKey } from '../schema-keys.ts';
 
-const text = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8');
 const [, section = ''] = /^## Keys$(.*?)^## /ms.exec(text) ?? [];
 const rows = section.split(/^### /m).flatMap((table) => {
   const kind = /^.*`type: (\w+)`/.exec(table)?.[1];
@@ -49,7 +49,7 @@ describe('docs/configuration.md', () => {
   });
 
   it('names only variables that config/default.yaml reads, and all of them', () => {
-    const file = readFileSync(new URL('../../../config/default.yaml', import.meta.url), 'utf8');
+    const file = readFileSync(new URL('../../../../config/default.yaml', import.meta.url), 'utf8');
     const read = [...file.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name);
     const [, table = ''] = /^\| Variable .*?$(.*?)^$/ms.exec(text) ?? [];
     const named = [...table.matchAll(/^\| (.+?) +\|/gm)].flatMap(([, cell = '']) =>

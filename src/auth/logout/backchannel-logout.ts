@@ -1,9 +1,9 @@
 import type { RequestHandler } from 'express';
-import { GatewayError } from '../errors.ts';
-import { readFormBody } from '../http/inbound/form-body.ts';
-import type { Logger } from '../observability/log.ts';
-import type { LogoutTokens, ProviderLogout } from '../provider/oidc/logout-token.ts';
-import type { ProviderLogouts } from '../sessions/provider-logouts.ts';
+import { GatewayError } from '../../errors.ts';
+import { readFormBody } from '../../http/inbound/form-body.ts';
+import type { Logger } from '../../observability/log.ts';
+import type { LogoutTokens, ProviderLogout } from '../../provider/oidc/logout-token.ts';
+import type { ProviderLogouts } from '../../sessions/provider-logouts.ts';
 
 /**
  * `POST /backchannel-logout`: the provider reports a logout (OpenID Connect Back-Channel Logout 1.0). Responds 200 once the

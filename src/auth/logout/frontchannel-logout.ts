@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import { requestContextOf } from '../http/inbound/request-context.ts';
-import { onlyValue } from '../http/inbound/query.ts';
-import type { Provider } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/service.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { onlyValue } from '../../http/inbound/query.ts';
+import type { Provider } from '../../provider/provider.ts';
+import type { Sessions } from '../../sessions/service.ts';
 
 /**
  * `GET /frontchannel-logout`: a page of the provider loads this URL in a frame to end the session with an `iss` and a `sid`

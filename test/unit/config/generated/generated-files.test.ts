@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { generatedFiles } from '../../../scripts/generate/files.ts';
-import { fillTables } from '../../../scripts/generate/tables.ts';
-import { schemaKeys } from './schema-keys.ts';
+import { generatedFiles } from '../../../../scripts/generate/files.ts';
+import { fillTables } from '../../../../scripts/generate/tables.ts';
+import { schemaKeys } from '../schema-keys.ts';
 
 const files = await generatedFiles();
 
