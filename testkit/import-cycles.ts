@@ -33,5 +33,5 @@ export function importCycles(sources: Readonly<Record<string, string>>): string[
     return low;
   };
   for (const file of imports.keys()) if (!order.has(file)) visit(file);
-  return groups.toSorted();
+  return groups;
 }
