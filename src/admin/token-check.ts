@@ -2,9 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { ClientAddress } from '../http/inbound/client-address.ts';
-import { clientNetwork } from '../http/inbound/client-network.ts';
-import { createLeakyBuckets } from '../http/rate-limit/leaky-bucket.ts';
-import { throwIfLimited } from '../http/rate-limit/rate-limit.ts';
+import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
@@ -16,7 +14,6 @@ export type TokenCheck = (request: IncomingMessage, requestId: string) => void;
 
 /** How many wrong tokens one address may send in a minute to one process. */
 const WRONG_TOKENS_PER_MINUTE = 30;
-const MINUTE_MS = 60_000;
 
 export function createTokenCheck(deps: {
   token: string;
@@ -27,23 +24,18 @@ export function createTokenCheck(deps: {
 }): TokenCheck {
   const { clientAddress, metrics, clock, log } = deps;
   const expected = digestOf(deps.token);
-  const wrongTokens = createLeakyBuckets({
-    sizeMs: MINUTE_MS,
-    costMs: MINUTE_MS / WRONG_TOKENS_PER_MINUTE,
-    clock,
-  });
+  const wrongTokens = createFailureLimit({ perMinute: WRONG_TOKENS_PER_MINUTE, clock });
 
   return (request, requestId) => {
     const { authorization } = request.headers;
     const address = clientAddress(request);
-    const network = clientNetwork(address);
     // SECURITY: before the comparison, or an address over the limit could go on guessing and see which guess is right.
-    throwIfLimited(wrongTokens.waitMs(network));
+    wrongTokens.check(address);
     if (authorization !== undefined) {
       const [, sent = ''] = /^Bearer +([^ ]+)$/i.exec(authorization) ?? [];
       // SECURITY: hashes of equal length in constant time, so that the duration reveals nothing about the token.
       if (timingSafeEqual(digestOf(sent), expected)) return;
-      wrongTokens.tryTake(network);
+      wrongTokens.count(address);
       metrics.wrongAdminToken();
       log.warn({ requestId, clientAddress: address }, 'admin request with a wrong token');
     }

@@ -24,7 +24,8 @@ export type PendingApproval = {
 export type DecoupledCookie = {
   /** Returns the Set-Cookie value that stores it. */
   set(pending: PendingApproval): Promise<string>;
-  find(cookieHeader: string | undefined): Promise<PendingApproval | undefined>;
+  /** Throws `rate_limited` once `clientAddress` has sent too many forged cookies. */
+  find(cookieHeader: string | undefined, clientAddress: string): Promise<PendingApproval | undefined>;
   /** Returns the Set-Cookie value that clears the cookie. */
   clear(): string;
 };
@@ -51,10 +52,10 @@ export function createDecoupledCookie(deps: {
       const maxAge = Math.max(1, Math.ceil((pending.expiresAtMs - clock()) / 1000));
       return writeCookie(name, await seals.seal({ ...pending }, 0), { ...attributes, maxAge });
     },
-    async find(header) {
+    async find(header, clientAddress) {
       const cookie = readCookie(header, name);
       return cookie.kind === 'value'
-        ? pendingApproval.safeParse(await seals.unseal(cookie.value)).data
+        ? pendingApproval.safeParse(await seals.unseal(cookie.value, clientAddress)).data
         : undefined;
     },
     clear: () => clearCookie(name, attributes),

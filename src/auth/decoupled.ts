@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { hashIdentifier } from '../crypto/identifier.ts';
 import { GatewayError, isUnavailable } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
@@ -89,7 +90,7 @@ export function createDecoupled(deps: {
       // SECURITY: another site's page must not prompt a user.
       originPolicy.checkRequest(request);
       const hints = readHints(await readJsonBody(request, response));
-      const before = await sessions.peek(request.headers.cookie);
+      const before = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
       const attempt =
         hints.loginHint === undefined
           ? undefined
@@ -113,7 +114,7 @@ export function createDecoupled(deps: {
     },
 
     async poll(request, response) {
-      const pending = await cookie.find(request.headers.cookie);
+      const pending = await cookie.find(request.headers.cookie, requestContextOf(response).clientAddress);
       if (pending === undefined) {
         throw new GatewayError('not_found', {
           detail: 'This browser has no pending sign-in on another device.',

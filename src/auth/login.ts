@@ -33,9 +33,10 @@ export function createLogin(deps: {
         detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
       });
     }
-    const query = new URLSearchParams(requestContextOf(response).target.query);
+    const { target, clientAddress } = requestContextOf(response);
+    const query = new URLSearchParams(target.query);
     const { url, attempt } = await redirectLogin.begin(readHints(query));
-    const before = await sessions.peek(request.headers.cookie).catch(() => undefined);
+    const before = await sessions.peek(request.headers.cookie, clientAddress).catch(() => undefined);
     const pending = {
       ...attempt,
       returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,

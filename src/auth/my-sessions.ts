@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { describeSession } from '../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Owner, SessionRecord } from '../sessions/session.ts';
@@ -57,7 +58,7 @@ export function createMySessions(deps: {
   };
 
   async function currentOf(request: Request, response: Response): Promise<SessionRecord> {
-    const reading = await sessions.load(request.headers.cookie);
+    const reading = await sessions.load(request.headers.cookie, requestContextOf(response).clientAddress);
     switch (reading.kind) {
       case 'live':
         return reading.session;

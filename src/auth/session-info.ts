@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { requestContextOf } from '../http/inbound/request-context.ts';
 import { livesUntilMs } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 
@@ -13,7 +14,7 @@ export function createSessionInfo(deps: {
   const { sessions, claims, loginUrl, logoutUrl, clock } = deps;
 
   return async function session(request, response) {
-    const reading = await sessions.load(request.headers.cookie);
+    const reading = await sessions.load(request.headers.cookie, requestContextOf(response).clientAddress);
     if (reading.kind !== 'live') {
       if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
       response.json({ authenticated: false, loginUrl });

@@ -5,10 +5,20 @@ import type { Key, KeyPurpose, KeyRing } from './key-ring.ts';
 export type SealedCookies = {
   /** Seals a value; with `ttlSeconds` 0 the seal does not expire. */
   seal(value: Record<string, unknown>, ttlSeconds: number): Promise<string>;
-  /** Opens a seal of this purpose; gives undefined for any other text. */
-  unseal(text: string): Promise<Record<string, unknown> | undefined>;
+  /**
+   * Opens a seal of this purpose; gives undefined for any other text. Throws `rate_limited`, without deriving a key, once
+   * `clientAddress` has sent too many forged seals; without an address there is no limit.
+   */
+  unseal(text: string, clientAddress?: string): Promise<Record<string, unknown> | undefined>;
   /** The key id in a seal, if this process does not have that key. The id is not authenticated. */
   unknownKeyId(text: string): number | undefined;
+};
+
+/** Limits how many forged seals a client address may send. */
+export type ForgedSealLimit = {
+  /** Throws `rate_limited` if an address has sent too many. */
+  check(clientAddress: string): void;
+  count(clientAddress: string): void;
 };
 
 /**
@@ -20,33 +30,47 @@ export type SealedCookies = {
 const CANONICAL = /^[^~]*\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
 
 /** Cookie seals by iron-session (Fe26.2: AES-256-CBC with HMAC-SHA-256), under keys of the given purpose. */
-export function createSealedCookies(keyRing: KeyRing, purpose: KeyPurpose): SealedCookies {
+export function createSealedCookies(
+  keyRing: KeyRing,
+  purpose: KeyPurpose,
+  forgedSeals?: ForgedSealLimit,
+): SealedCookies {
+  const unknownKeyId = (text: string) => {
+    const [, digits] = CANONICAL.test(text) ? (KEY_ID.exec(text) ?? []) : [];
+    const keyId = digits === undefined ? undefined : Number(digits);
+    return keyId === undefined || keyRing.find(purpose, keyId) !== undefined ? undefined : keyId;
+  };
+  const open = async (text: string): Promise<Record<string, unknown> | undefined> => {
+    let failed = false;
+    try {
+      // iron-session 9 returns {} for an invalid seal, which may also be a sealed value, and reports the difference only
+      // to `onUnsealError` (test/unit/dependencies/iron-session.test.ts). An exception means an invalid seal as well.
+      const value = await unsealData(text, {
+        password: passwords(keyRing.all(purpose)),
+        ttl: 0,
+        onUnsealError: () => (failed = true),
+      });
+      return failed || typeof value !== 'object' || value === null ? undefined : { ...value };
+    } catch {
+      return undefined;
+    }
+  };
+
   return {
     // iron-session 9 seals with the highest password id, so it gets only the current key.
     seal: (value, ttl) => sealData(value, { password: passwords([keyRing.current(purpose)]), ttl }),
 
-    async unseal(text) {
-      if (!CANONICAL.test(text)) return undefined;
-      let failed = false;
-      try {
-        // iron-session 9 returns {} for an invalid seal, which may also be a sealed value, and reports the difference only
-        // to `onUnsealError` (test/unit/dependencies/iron-session.test.ts). An exception means an invalid seal as well.
-        const value = await unsealData(text, {
-          password: passwords(keyRing.all(purpose)),
-          ttl: 0,
-          onUnsealError: () => (failed = true),
-        });
-        return failed || typeof value !== 'object' || value === null ? undefined : { ...value };
-      } catch {
-        return undefined;
-      }
+    async unseal(text, clientAddress) {
+      if (!CANONICAL.test(text) || unknownKeyId(text) !== undefined) return undefined;
+      if (clientAddress === undefined) return open(text);
+      // SECURITY: before the key derivation, which anybody could make the gateway do over and over.
+      forgedSeals?.check(clientAddress);
+      const value = await open(text);
+      if (value === undefined) forgedSeals?.count(clientAddress);
+      return value;
     },
 
-    unknownKeyId(text) {
-      const [, digits] = CANONICAL.test(text) ? (KEY_ID.exec(text) ?? []) : [];
-      const keyId = digits === undefined ? undefined : Number(digits);
-      return keyId === undefined || keyRing.find(purpose, keyId) !== undefined ? undefined : keyId;
-    },
+    unknownKeyId,
   };
 }
 

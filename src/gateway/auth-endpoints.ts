@@ -38,7 +38,7 @@ type Deps = {
 /** Creates the endpoints below `login.prefix` that the provider's kind uses. */
 export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
-  const { config, keyRing, secure, clock, log } = core;
+  const { config, keyRing, forgedSeals, secure, clock, log } = core;
   const { baseUrl, login, session } = config;
   const { sessions } = sessionServices;
   const { originPolicy, rateLimits } = policies;
@@ -68,7 +68,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       completeSignIn,
       sessions,
       cookie: createDecoupledCookie({
-        seals: createSealedCookies(keyRing, 'decoupled-cookie'),
+        seals: createSealedCookies(keyRing, 'decoupled-cookie', forgedSeals),
         secure,
         clock,
       }),

@@ -1,5 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
+import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
+import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
@@ -10,9 +12,14 @@ export type Core = {
   readonly clock: () => number;
   readonly metrics: Metrics;
   readonly keyRing: KeyRing;
+  /** Counts the forged session and sign-in cookies of each client address. */
+  readonly forgedSeals: ForgedSealLimit;
   /** True when `baseUrl` is https. */
   readonly secure: boolean;
 };
+
+/** How many forged cookies one address may send in a minute to one process. */
+const FORGED_SEALS_PER_MINUTE = 120;
 
 export function createCore(
   config: Config,
@@ -24,6 +31,7 @@ export function createCore(
     clock,
     metrics: createMetrics(),
     keyRing: createKeyRing(config.session.secrets),
+    forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
     secure: config.baseUrl.startsWith('https:'),
   };
 }

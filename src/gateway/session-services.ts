@@ -23,12 +23,12 @@ export type SessionServices = {
 };
 
 export function createSessionServices(core: Core, backends: Backends, provider: Provider): SessionServices {
-  const { config, keyRing, secure, clock, log, metrics } = core;
+  const { config, keyRing, forgedSeals, secure, clock, log, metrics } = core;
   const { store, locks, outbox } = backends;
   const { session, refresh } = config;
 
   const tickets = createTickets({
-    seals: createSealedCookies(keyRing, 'session-cookie'),
+    seals: createSealedCookies(keyRing, 'session-cookie', forgedSeals),
     secure,
     sameSite: session.cookie.sameSite,
     remembered: session.cache.maxEntries,

@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
-import type { TokenResponse } from '../tokens/token-set.ts';
+import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
@@ -59,7 +59,7 @@ export type RefreshRequest = {
 
 /**
  * How a refresh ended.
- * - `refreshed`: new tokens, requested at `sentAtMs`;
+ * - `refreshed`: new tokens, requested at `sentAtMs`; the access token is undefined when it cannot be sent to an API;
  * - `rejected`: the refresh token is no longer valid (`invalid_grant`);
  * - `identity_changed`: the ID token names another person, issuer or audience; the tokens must not be used;
  * - `misconfigured`: the provider rejects this client or this request; the session is not at fault;
@@ -69,7 +69,7 @@ export type RefreshRequest = {
 export type RefreshOutcome =
   | {
       kind: 'refreshed';
-      answer: TokenResponse;
+      answer: RefreshResponse;
       claims: Readonly<Record<string, unknown>> | undefined;
       sentAtMs: number;
     }

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import { readLifetimeSeconds } from '../tokens/lifetime.ts';
-import type { TokenResponse } from '../tokens/token-set.ts';
+import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
+import { readAccessToken } from './access-token.ts';
 
 /**
  * Repairs mistakes of token endpoints for which openid-client 6 would reject the whole response, and so lose a rotated
@@ -39,13 +41,32 @@ export function reattachIdToken(json: Readonly<Record<string, unknown>>): Record
   return { ...rest, id_token: idToken };
 }
 
+/** The member in which {@link detachTokens} puts a token response. */
+const DETACHED_TOKENS = 'coatcheck_detached_tokens';
+
 /**
- * Reads the tokens of a token response. The lifetime of the refresh token is in `refresh_expires_in` (Keycloak; 0 means
+ * Hides the successful response to a refresh from openid-client 6, which rejects it for its `token_type`, its access token
+ * or its ID token, and so would lose a rotated refresh token. Returns any other text unchanged.
+ */
+export function detachTokens(text: string, status: number): string {
+  const json = status === 200 ? parseObject(text) : undefined;
+  if (json === undefined || !('access_token' in json || 'refresh_token' in json)) return text;
+  return JSON.stringify({ access_token: 'detached', token_type: 'bearer', [DETACHED_TOKENS]: json });
+}
+
+/** Reads the response to a refresh that {@link detachTokens} has hidden. */
+export function readRefreshResponse(json: Readonly<Record<string, unknown>>): RefreshResponse {
+  const tokens = z.record(z.string(), z.unknown()).parse(json[DETACHED_TOKENS]);
+  return { ...readTokenResponse(tokens), accessToken: readAccessToken(tokens['access_token']) };
+}
+
+/**
+ * Reads the tokens of a token response; the access token is empty when it is unusable. The lifetime of the refresh token is in `refresh_expires_in` (Keycloak; 0 means
  * none) or in `refresh_token_expires_in` (Google and others).
  */
 export function readTokenResponse(json: Readonly<Record<string, unknown>>): TokenResponse {
   return {
-    accessToken: nonEmpty(json['access_token']) ?? '',
+    accessToken: readAccessToken(json['access_token']) ?? '',
     expiresInSeconds: readLifetimeSeconds(json['expires_in']),
     scope: nonEmpty(json['scope']),
     refreshToken: nonEmpty(json['refresh_token']),

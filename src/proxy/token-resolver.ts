@@ -31,7 +31,7 @@ export function createTokenResolver(deps: {
         await limit?.client(context);
         return undefined;
       }
-      const lookup = await sessions.touch(request.headers.cookie);
+      const lookup = await sessions.touch(request.headers.cookie, context.clientAddress);
       if (lookup.kind === 'live') {
         await limit?.session(lookup.session);
         if (config.auth === 'required') return refresher.fresh(lookup.session, audience);

@@ -49,6 +49,12 @@ export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfte
   return unavailable(detail, retryAfterMs, { throttle });
 }
 
+/** The provider returned an access token that cannot be sent to an API. */
+export function unusableToken(): RefreshResult {
+  const detail = 'The identity provider returned no usable access token.';
+  return unavailableFor(new GatewayError('provider_invalid_response', { detail }));
+}
+
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted(cause?: unknown): GatewayError {
   const detail = 'This request requires another sign-in: the provider does not grant it without one.';

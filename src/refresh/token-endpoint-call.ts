@@ -54,6 +54,9 @@ export function createTokenEndpointCall(deps: {
   const tellBreaker = (outcome: RefreshOutcome, attempt: Attempt) => {
     switch (outcome.kind) {
       case 'refreshed':
+        if (outcome.answer.accessToken !== undefined) return attempt.succeeded();
+        log.error('the provider returned no usable access token; keeping the session and its refresh token');
+        return attempt.failed(undefined);
       case 'rejected':
       case 'identity_changed':
         return attempt.succeeded();

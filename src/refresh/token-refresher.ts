@@ -22,6 +22,7 @@ import {
   sessionOrThrow,
   throttledBy,
   unavailableFor,
+  unusableToken,
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
@@ -192,7 +193,8 @@ export function createTokenRefresher(deps: {
       return hasFailed ? { result, lockOutcome: 'failed' } : { result };
     }
 
-    suppression.providerServed();
+    const isUsable = outcome.answer.accessToken !== undefined;
+    if (isUsable) suppression.providerServed();
     const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.answer, outcome.sentAtMs);
     const written = await sessions.replace(record, {
       ...data,
@@ -206,6 +208,7 @@ export function createTokenRefresher(deps: {
     });
     switch (written.result) {
       case 'replaced':
+        if (!isUsable) return { result: unusableToken(), saved: written.saved, lockOutcome: 'failed' };
         return { result: refreshed(written.record, 'refreshed'), saved: written.saved };
       case 'gone':
         // Signed out meanwhile: the session does not come back, and nobody needs its new tokens.
@@ -260,12 +263,18 @@ export function createTokenRefresher(deps: {
   };
 }
 
+/** Failures that are not the session's: a 401 would read as a sign-out. */
+const outages: ReadonlySet<string> = new Set([
+  'provider_unavailable',
+  'provider_invalid_response',
+  'store_unavailable',
+]);
+
 /** Throttles that follow from what this session or its API does: the upstream's own 401 says more than a 503. */
 const ownThrottles: ReadonlySet<string | undefined> = new Set(['suppression', 'session_limit']);
 
 function isOutage({ code, options }: GatewayError): boolean {
-  const isAway = code === 'provider_unavailable' || code === 'store_unavailable';
-  return isAway && !ownThrottles.has(options.throttle);
+  return outages.has(code) && !ownThrottles.has(options.throttle);
 }
 
 function isFirstToken(session: SessionView, audience: Audience): boolean {

@@ -23,9 +23,12 @@ import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
 
-/** The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. */
+/**
+ * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
+ * are two different cookies, of which one is planted.
+ */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
+  { kind: 'absent'; because?: 'conflict' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
 
 /** The circumstances of a sign-in. */
 export type SignInOrigin = {
@@ -35,14 +38,17 @@ export type SignInOrigin = {
   readonly replaces?: Iterable<string>;
 };
 
-/** Finds, starts, changes and ends sessions. The only module that writes to the store. */
+/**
+ * Finds, starts, changes and ends sessions. The only module that writes to the store. With a client address, the readers
+ * throw `rate_limited` once that address has sent too many forged cookies.
+ */
 export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'> & {
   /** Finds the session of a request. Does not extend its idle limit. */
-  peek(cookieHeader: string | undefined): Promise<SessionReading>;
+  peek(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
   /** Finds the session of a request and extends its idle limit. */
-  touch(cookieHeader: string | undefined): Promise<SessionReading>;
+  touch(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
   /** Loads the full record of a request's session, past the cache. Does not extend its idle limit. */
-  load(cookieHeader: string | undefined): Promise<SessionReading<SessionRecord>>;
+  load(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading<SessionRecord>>;
   /** Loads the full record of a session, past the cache; undefined if its generation has ended. */
   loadByKey(key: string): Promise<SessionRecord | undefined>;
   /**
@@ -125,15 +131,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   /** Finds the session of a cookie in memory, or else in the store. */
   const findByCookie = async <Kind extends SessionView>(
-    cookieHeader: string | undefined,
+    [cookieHeader, clientAddress]: Parameters<Tickets['read']>,
     getFromMemory: (key: string) => Kind | undefined,
     load: (key: string) => Promise<Kind | undefined>,
   ): Promise<SessionReading<Kind>> => {
-    const ticket = await tickets.read(cookieHeader);
+    const ticket = await tickets.read(cookieHeader, clientAddress);
     switch (ticket.kind) {
       // SECURITY: a conflict counts as no cookie and clears nothing, so that a planted cookie cannot sign the person out.
-      case 'absent':
       case 'conflict':
+        return { kind: 'absent', because: 'conflict' };
+      case 'absent':
         return { kind: 'absent' };
       // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
       case 'unknown_key':
@@ -160,7 +167,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return { kind: 'ended' };
   };
   const getFromMemory = (key: string) => pendingWrites.get(key) ?? cache.get(key);
-  const peek: Sessions['peek'] = (cookieHeader) => findByCookie(cookieHeader, getFromMemory, cache.load);
+  const peek: Sessions['peek'] = (...cookie) => findByCookie(cookie, getFromMemory, cache.load);
 
   const extendIdleLimit = (session: SessionView) => {
     const idleExpiresAtMs = clock() + idleTimeout;
@@ -197,13 +204,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
   return {
     peek,
 
-    async touch(cookieHeader) {
-      const reading = await peek(cookieHeader);
+    async touch(...cookie) {
+      const reading = await peek(...cookie);
       if (reading.kind === 'live') extendIdleLimit(reading.session);
       return reading;
     },
 
-    load: (cookieHeader) => findByCookie(cookieHeader, pendingWrites.get, store.loadRecord),
+    load: (...cookie) => findByCookie(cookie, pendingWrites.get, store.loadRecord),
 
     async loadByKey(key) {
       const record = pendingWrites.get(key) ?? (await store.loadRecord(key));

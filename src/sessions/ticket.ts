@@ -18,7 +18,8 @@ export type TicketReading =
 export type Tickets = {
   /** Creates a ticket; gives the key of its session and the Set-Cookie value. */
   issue(): Promise<{ key: string; setCookie: string }>;
-  read(cookieHeader: string | undefined): Promise<TicketReading>;
+  /** Throws `rate_limited` for a seal that is not in the cache, once `clientAddress` has sent too many forged ones. */
+  read(cookieHeader: string | undefined, clientAddress?: string): Promise<TicketReading>;
   /** The Set-Cookie value that deletes the ticket. */
   clear(): string;
   /** Drops the cache of opened seals: call when the secrets have changed. */
@@ -54,7 +55,7 @@ export function createTickets(deps: {
       return { key: keyOf(id), setCookie: writeCookie(name, seal, attributes) };
     },
 
-    async read(header) {
+    async read(header, clientAddress) {
       const cookie = readCookie(header, name);
       if (cookie.kind === 'absent') return absent;
       if (cookie.kind === 'conflict') return conflict;
@@ -62,7 +63,7 @@ export function createTickets(deps: {
       if (cached !== undefined) return cached;
       const keyId = seals.unknownKeyId(cookie.value);
       if (keyId !== undefined) return { kind: 'unknown_key', keyId };
-      const id = (await seals.unseal(cookie.value))?.['id'];
+      const id = (await seals.unseal(cookie.value, clientAddress))?.['id'];
       if (typeof id !== 'string') return invalid;
       const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
       opened.set(cookie.value, reading);

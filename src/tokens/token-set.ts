@@ -28,6 +28,11 @@ export type TokenResponse = {
   readonly idToken?: string | undefined;
 };
 
+/** A response to a refresh, whose access token may be unusable: its refresh token counts all the same. */
+export type RefreshResponse = Omit<TokenResponse, 'accessToken'> & {
+  readonly accessToken: string | undefined;
+};
+
 /** The token set of a new session, from the response to its first token request, sent at `sentAtMs`. */
 export function createTokenSet(response: TokenResponse, sentAtMs: number): TokenSet {
   return mergeRefreshResponse({ access: {} }, '', response, sentAtMs);
@@ -36,22 +41,27 @@ export function createTokenSet(response: TokenResponse, sentAtMs: number): Token
 /**
  * Merges the response to a refresh for one audience into the tokens of the session (RFC 6749, section 6). A refresh token
  * replaces the old one, which otherwise stays in use; without a scope the scope is unchanged; without an ID token the old
- * one is kept for the logout request. The access tokens of other audiences stay as they are.
+ * one is kept for the logout request. The access tokens of other audiences stay as they are, and so does that of this one
+ * when the response has none.
  */
 export function mergeRefreshResponse(
   old: TokenSet,
   audienceId: string,
-  response: TokenResponse,
+  response: RefreshResponse,
   sentAtMs: number,
 ): TokenSet {
-  const access: AccessToken = {
-    value: response.accessToken,
-    obtainedAtMs: sentAtMs,
-    expiresAtMs: expiryOf(response.expiresInSeconds, sentAtMs),
-    scope: response.scope ?? old.access[audienceId]?.scope,
-  };
+  const { accessToken } = response;
+  const access: AccessToken | undefined =
+    accessToken === undefined
+      ? old.access[audienceId]
+      : {
+          value: accessToken,
+          obtainedAtMs: sentAtMs,
+          expiresAtMs: expiryOf(response.expiresInSeconds, sentAtMs),
+          scope: response.scope ?? old.access[audienceId]?.scope,
+        };
   return {
-    access: { ...old.access, [audienceId]: access },
+    access: access === undefined ? old.access : { ...old.access, [audienceId]: access },
     refreshToken: response.refreshToken ?? old.refreshToken,
     refreshExpiresAtMs:
       expiryOf(response.refreshExpiresInSeconds, sentAtMs) ??

@@ -18,6 +18,7 @@ describe('a gateway error', () => {
     ['internal_error', 500],
     ['upstream_unreachable', 502],
     ['upstream_invalid_response', 502],
+    ['provider_invalid_response', 502],
     ['store_unavailable', 503],
     ['provider_unavailable', 503],
     ['upstream_timeout', 504],

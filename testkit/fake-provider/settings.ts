@@ -68,6 +68,8 @@ export type ProviderSettings = ProviderBehavior & {
   clockOffsetMs: number;
   /** Changes a successful token response before it is sent. */
   patchTokenResponse: ((json: Record<string, unknown>, grant: string) => Record<string, unknown>) | undefined;
+  /** The `Content-Type` of successful token responses, where it is not JSON. */
+  tokenContentType: string | undefined;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload, grant: string) => JWTPayload) | undefined;
   /** Changes the parameters with which the browser is sent back to the client. */
@@ -103,6 +105,7 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     endSession: undefined,
     patchRefusal: undefined,
     patchTokenResponse: undefined,
+    tokenContentType: undefined,
     patchIdToken: undefined,
     patchAuthorizationResponse: undefined,
     ...given,

@@ -107,7 +107,8 @@ export function createToken(parts: TokenParts): Token {
       const form = formOf(request);
       await authenticate(request.authorization, form);
       settings.checkTokenRequest?.(form);
-      return { status: 200, body: await grant(form) };
+      const { tokenContentType: type } = settings;
+      return { status: 200, body: await grant(form), ...(type && { headers: { 'content-type': type } }) };
     },
   };
 }

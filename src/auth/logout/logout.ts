@@ -1,6 +1,8 @@
 import type { Request, RequestHandler } from 'express';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
+import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
 import { isNavigation } from '../../http/inbound/navigation.ts';
 import type { Provider } from '../../provider/provider.ts';
 import type { Sessions } from '../../sessions/service.ts';
@@ -24,7 +26,13 @@ export function createLogout(deps: {
 
   return async function logout(request, response) {
     originPolicy.checkForm(request);
-    const reading = await sessions.peek(request.headers.cookie);
+    const reading = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
+    // SECURITY: nothing tells which of two cookies is planted. To say "signed out" would be wrong: the session outlives this.
+    if (reading.kind === 'absent' && reading.because === 'conflict')
+      throw new GatewayError('bad_request', {
+        detail:
+          'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
+      });
     const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
     // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
     if (reading.kind !== 'absent') {

@@ -74,13 +74,14 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
         }
         if (!response.ok) throw loginRefused(`the login endpoint returned ${response.status}`);
         const answer = readCredentialsResponse(config.response, document, respondedAtMs);
-        if (answer === undefined)
+        const { accessToken } = answer;
+        if (accessToken === undefined)
           throw loginRefused('the response has no access token at provider.response.accessToken');
         const { subject: pointer } = config.response;
         const subject = pointer === undefined ? credentials.username : subjectAt(document, pointer);
         if (subject === undefined)
           throw loginRefused('the response has no subject at provider.response.subject');
-        return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
+        return { issuer, subject, claims: { sub: subject }, answer: { ...answer, accessToken }, sentAtMs };
       },
     },
 
@@ -98,8 +99,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       if (rejectedRefreshes.has(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
       const answer = readCredentialsResponse(config.response, document, respondedAtMs);
-      if (answer === undefined)
-        return { kind: 'ambiguous', cause: new Error('the refresh response has no access token') };
+      if (answer.accessToken === undefined && answer.refreshToken === undefined)
+        return { kind: 'ambiguous', cause: new Error('the refresh response has no tokens') };
       const { subject: pointer } = config.response;
       const namedSubject = pointer === undefined ? undefined : subjectAt(document, pointer);
       if (namedSubject !== undefined && namedSubject !== subject) {

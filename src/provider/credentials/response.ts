@@ -1,11 +1,12 @@
 import type { JsonPointer } from '../../config/values/json-pointer.ts';
 import { readLifetimeSeconds } from '../../tokens/lifetime.ts';
-import type { TokenResponse } from '../../tokens/token-set.ts';
+import type { RefreshResponse } from '../../tokens/token-set.ts';
+import { readAccessToken } from '../access-token.ts';
 import { textAt, valueAt } from '../http/json-value.ts';
 import type { CredentialsProviderConfig } from './schema.ts';
 
 /**
- * Reads the tokens of a vendor's response; undefined when it has no access token.
+ * Reads the tokens of a vendor's response. The access token is undefined when there is none that can be sent to an API.
  *
  * A lifetime takes precedence over a timestamp. A timestamp is compared with `respondedAtMs`, the time of the response by
  * the vendor's own clock, so that a wrong clock cancels out. A lifetime that is no positive number is unknown; it does not
@@ -15,14 +16,12 @@ export function readCredentialsResponse(
   pointers: CredentialsProviderConfig['response'],
   document: unknown,
   respondedAtMs: number,
-): TokenResponse | undefined {
-  const accessToken = textAt(document, pointers.accessToken);
-  if (accessToken === undefined) return undefined;
+): RefreshResponse {
   const lifetimeAt = (lifetime: JsonPointer | undefined, expiry: JsonPointer | undefined) =>
     readLifetimeSeconds(lifetime && valueAt(document, lifetime)) ??
     readLifetimeSeconds((readTimeMs(expiry && valueAt(document, expiry)) - respondedAtMs) / 1000);
   return {
-    accessToken,
+    accessToken: readAccessToken(valueAt(document, pointers.accessToken)),
     refreshToken: textAt(document, pointers.refreshToken),
     expiresInSeconds: lifetimeAt(pointers.expiresIn, pointers.expiresAt),
     refreshExpiresInSeconds: lifetimeAt(pointers.refreshExpiresIn, pointers.refreshExpiresAt),

@@ -5,12 +5,15 @@ import { Agent, fetch, type Dispatcher } from 'undici';
 export type ProviderClient = {
   /**
    * Makes a fetch for openid-client. It follows no redirect, reads at most 1 MiB of a response, and passes the text of
-   * each response through `transformText`. With `maySend`, a request of which nothing was sent fails with
+   * each response through `transformText`, whose result is JSON when it differs. With `maySend`, a request of which nothing was sent fails with
    * {@link NotSentError}: either there was no connection, or `maySend` returned false right before the request was written.
    */
-  fetchWith(options: { transformText?: (text: string) => string; maySend?: () => boolean }): CustomFetch;
+  fetchWith(options: { transformText?: TransformText; maySend?: () => boolean }): CustomFetch;
   close(): void;
 };
+
+/** Changes the text of a response, given its status. */
+export type TransformText = (text: string, status: number) => string;
 
 /** Nothing of the request was sent: there was no connection, or `maySend` returned false. */
 export class NotSentError extends Error {
@@ -52,7 +55,11 @@ export function createProviderClient(deps: { onCall: (responded: boolean) => voi
           decodedHeaders.delete('content-encoding');
           decodedHeaders.delete('content-length');
           const hasBody = text !== '' && response.status !== 204 && response.status !== 304;
-          return new Response(hasBody ? transformText(text) : null, {
+          const transformed = hasBody ? transformText(text, response.status) : null;
+          // Providers label token responses as text or HTML; openid-client would reject them for that.
+          if (transformed !== null && transformed !== text)
+            decodedHeaders.set('content-type', 'application/json');
+          return new Response(transformed, {
             status: response.status,
             headers: decodedHeaders,
           });

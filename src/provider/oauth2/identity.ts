@@ -30,6 +30,7 @@ export function createIdentities(deps: {
       const answer = readTokenResponse(json);
       const { refreshToken } = answer;
       const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
+      if (answer.accessToken === '') throw refuse('the token response has no usable "access_token"');
 
       if (userinfoEndpoint === undefined) {
         const subject = subjectAt(json, pointer);

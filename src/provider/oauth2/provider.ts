@@ -12,7 +12,7 @@ import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts
 import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
-import { detachIdToken, readTokenResponse } from '../token-response.ts';
+import { detachIdToken, detachTokens, readRefreshResponse } from '../token-response.ts';
 import { diagnoseOAuth2 } from './diagnose.ts';
 import { createIdentities } from './identity.ts';
 import { sendFormsAsJson } from './request-format.ts';
@@ -106,12 +106,12 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
 
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;
-      const fetch = http.fetchWith({ transformText: detachIdToken, maySend });
+      const fetch = http.fetchWith({ transformText: detachTokens, maySend });
       const client = createClient(endpoint, fetch, refreshTimeoutMs);
       const sentAtMs = clock();
       try {
         const json = await oauth.refreshTokenGrant(client, refreshToken, forAudience(audience));
-        return { kind: 'refreshed', answer: readTokenResponse(json), claims: undefined, sentAtMs };
+        return { kind: 'refreshed', answer: readRefreshResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause, config.rejectionErrors);
       }

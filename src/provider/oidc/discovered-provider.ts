@@ -1,7 +1,7 @@
 import * as oauth from 'openid-client';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
-import { detachIdToken } from '../token-response.ts';
+import { detachIdToken, detachTokens } from '../token-response.ts';
 import { createIdTokens, type IdTokens } from './id-token.ts';
 import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
@@ -9,8 +9,8 @@ import type { OidcProviderConfig } from './schema.ts';
 import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
 
 /**
- * A provider that discovery has found. Its clients detach the ID token of each token response: the gateway verifies it once
- * it has the other tokens, so that it can revoke them.
+ * A provider that discovery has found. Its clients detach the ID token of each token response, and all tokens of a refresh:
+ * the gateway verifies them once it has them, so that it can keep or revoke the refresh token.
  */
 export type DiscoveredProvider = {
   /** For every call but refreshes. */
@@ -56,7 +56,7 @@ export async function discover(
     createRefreshClient(maySend) {
       const refreshClient = new oauth.Configuration(server, config.clientId, undefined, authenticate);
       refreshClient.timeout = deps.refreshTimeoutMs / 1000;
-      refreshClient[oauth.customFetch] = http.fetchWith({ transformText: detachIdToken, maySend });
+      refreshClient[oauth.customFetch] = http.fetchWith({ transformText: detachTokens, maySend });
       for (const allow of insecure) allow(refreshClient);
       return refreshClient;
     },

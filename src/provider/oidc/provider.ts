@@ -17,7 +17,7 @@ import {
 import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
-import { readTokenResponse, reattachIdToken } from '../token-response.ts';
+import { readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
 import { diagnoseOidc } from './diagnose.ts';
 import { discover, type DiscoveredProvider } from './discovered-provider.ts';
 import type { IdTokens } from './id-token.ts';
@@ -85,7 +85,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       try {
         const refreshClient = found.createRefreshClient(maySend);
         const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, forAudience(audience));
-        const answer = readTokenResponse(reattachIdToken(json));
+        const answer = readRefreshResponse(json);
         if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
         switch (verdict.kind) {
@@ -164,6 +164,7 @@ async function readSignIn(
   const { idToken, accessToken, refreshToken } = answer;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
+  if (accessToken === '') throw refuse('the token response has no usable "access_token"');
   if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
   const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type BegunLogin, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
+import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis-server.ts';
 import { openTestGatewayForEachTest } from '../../../testkit/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/test-gateway.ts';
@@ -48,6 +48,17 @@ describe('sign-ins in one browser whose callback arrives without the session coo
     await beginLogin(testGateway.agent);
     const elsewhere = await beginFromElsewhere();
     expect((await finishLogin(testGateway.agent, elsewhere)).status).toBe(303);
+    expect(await isSignedIn(former)).toBe(false);
+    expect(await isSignedIn(testGateway.agent)).toBe(true);
+    expect(revoked()).toEqual(['revoked', undefined]);
+  });
+
+  it('a sign-in begun without the session cookie ends the session whose cookie the callback carries (standards: E2)', async () => {
+    await testGateway.agent.signIn();
+    const former = testGateway.browser({ like: testGateway.agent });
+    const callbackUrl = await authorize(testGateway.agent, await beginFromElsewhere());
+    // As with a provider on the same site, the browser sends the session cookie with the redirect to the callback.
+    expect((await testGateway.agent.get(callbackUrl.href)).status).toBe(303);
     expect(await isSignedIn(former)).toBe(false);
     expect(await isSignedIn(testGateway.agent)).toBe(true);
     expect(revoked()).toEqual(['revoked', undefined]);

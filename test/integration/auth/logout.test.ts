@@ -136,6 +136,38 @@ describe('POST /auth/logout by a fetch', () => {
   });
 });
 
+describe('POST /auth/logout with two different session cookies', () => {
+  const send = (cookie: string, headers: Record<string, string>) =>
+    request(testGateway.gateway.url)
+      .post('/auth/logout')
+      .set({ Origin: testGateway.gateway.url, 'Sec-Fetch-Site': 'same-origin', ...headers, cookie });
+
+  it.each([
+    ['a fetch', { 'Sec-Fetch-Mode': 'cors' }],
+    ['a form', { 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }],
+  ])('ends and clears nothing when it is %s, and says so (standards: E9)', async (_what, headers) => {
+    const other = testGateway.browser();
+    const seals = await Promise.all(
+      [testGateway.agent, other].map(async (agent) => {
+        await agent.signIn();
+        return agent.cookies.get('coatcheck')?.value ?? '';
+      }),
+    );
+    for (const [own, planted] of [seals, seals.toReversed(), [seals[0], 'nonsense']]) {
+      const response = await send(`coatcheck=${own}; coatcheck=${planted}`, headers).expect(400);
+      expect(JSON.parse(response.text)).toMatchObject({
+        code: 'bad_request',
+        detail: expect.stringContaining('two different'),
+      });
+      expect(response.headers).not.toHaveProperty('set-cookie');
+      expect(response.headers).not.toHaveProperty('clear-site-data');
+    }
+    expect(revocations()).toEqual([]);
+    for (const agent of [testGateway.agent, other])
+      expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+  });
+});
+
 describe('POST /auth/logout by a form', () => {
   it('redirects to the end-session endpoint of the provider, which returns to the app (standards: D4, D5)', async () => {
     const other = await openTestGatewayForTest({ config: { login: { postLogoutReturnTo: '/goodbye' } } });

@@ -200,7 +200,7 @@ describe('a vendor with any token lifetime and any clock', () => {
             store: redis?.url ?? '',
             config: {
               refresh: { maxPerMinute: PER_MINUTE },
-              session: { keyPrefix: `${String(Math.abs(offsetMs))}:` },
+              session: { keyPrefix: `coatcheck:${String(Math.abs(offsetMs))}:` },
             },
           });
           try {

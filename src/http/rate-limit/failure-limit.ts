@@ -1,0 +1,25 @@
+import { clientNetwork } from '../inbound/client-network.ts';
+import { createLeakyBuckets } from './leaky-bucket.ts';
+import { throwIfLimited } from './rate-limit.ts';
+
+/**
+ * Limits failed attempts, such as wrong tokens, by client address. It counts in this process only, so that a check costs no
+ * Redis call.
+ */
+export type FailureLimit = {
+  /** Throws `rate_limited` if an address has failed too often. Call it before the check that may fail. */
+  check(clientAddress: string): void;
+  /** Counts a failed attempt. */
+  count(clientAddress: string): void;
+};
+
+const MINUTE_MS = 60_000;
+
+export function createFailureLimit(deps: { perMinute: number; clock: () => number }): FailureLimit {
+  const { perMinute, clock } = deps;
+  const failures = createLeakyBuckets({ sizeMs: MINUTE_MS, costMs: MINUTE_MS / perMinute, clock });
+  return {
+    check: (clientAddress) => throwIfLimited(failures.waitMs(clientNetwork(clientAddress))),
+    count: (clientAddress) => void failures.tryTake(clientNetwork(clientAddress)),
+  };
+}
