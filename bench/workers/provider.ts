@@ -1,0 +1,46 @@
+import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import { serveWorker } from '../worker-process.ts';
+
+/** The lengths of the latest tokens, in bytes. */
+type TokenSizes = { access: number; id: number };
+
+export type ProviderShape = {
+  /** The OAuth client that all gateways of the benchmark share. */
+  ready: { issuer: string; clientId: string; clientSecret: string };
+  commands: {
+    /** Registers the redirect URI of a gateway. */
+    register(baseUrl: string): void;
+    /** Sets the lifetime of access tokens issued from now on, in seconds. */
+    setLifetime(seconds: number): void;
+    /** How long the token endpoint takes, in milliseconds. */
+    setTokenDelay(ms: number): void;
+    /** The number of refresh requests so far. */
+    refreshes(): number;
+    tokenSizes(): TokenSizes;
+    /** The number of revoked token families, such as after the reuse of a refresh token. */
+    deadFamilies(): number;
+  };
+};
+
+const sizes: TokenSizes = { access: 0, id: 0 };
+
+const provider = await startFakeProvider({
+  accessTokenLifetime: 3600,
+  // Pads the access token to 1.1 kB, the size of the ID token.
+  audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),
+  patchTokenResponse: (response) => {
+    sizes.access = String(response['access_token']).length;
+    sizes.id = String(response['id_token']).length;
+    return response;
+  },
+});
+const { issuer, client } = provider;
+
+serveWorker({ issuer, clientId: client.id, clientSecret: client.secret }, {
+  register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
+  setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
+  setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),
+  tokenSizes: () => sizes,
+  refreshes: () => provider.tokenCalls({ grant: 'refresh_token' }),
+  deadFamilies: () => provider.families.filter(({ alive }) => !alive).length,
+} satisfies ProviderShape['commands']);
