@@ -45,7 +45,7 @@ export function errorLines(where: string, errors: Readonly<Record<string, number
 export function renderText({ tables, statements, errors }: Report): string {
   return [
     ...tables.map(renderTable),
-    statements.map((statement) => `  ${statement}`).join('\n'),
+    ...(statements.length > 0 ? [statements.map((statement) => `  ${statement}`).join('\n')] : []),
     errors.length === 0
       ? styleText('green', '✓ no errors')
       : styleText('red', [`✗ ERRORS: the figures above are not reliable`, ...errors].join('\n  ✗ ')),
