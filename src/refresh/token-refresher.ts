@@ -15,6 +15,7 @@ import { OUTAGE_GRACE_MS } from '../timing.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
+import type { Credential } from './credential.ts';
 import {
   accessTokenOf,
   createFailureSettlement,
@@ -26,7 +27,6 @@ import {
   throttledBy,
   unavailableFor,
   unusableToken,
-  type Credential,
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';

@@ -1,6 +1,6 @@
 import type { JWK, JWTPayload } from 'jose';
 import type { Parameters } from './messages.ts';
-import type { Grant } from './families.ts';
+import type { Grant } from './grant.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
 /**
@@ -16,7 +16,7 @@ export type Client = {
   id: string;
   secret: string;
   /** The one way the client may authenticate. */
-  authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
+  authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none';
   /** The public keys of `private_key_jwt`. */
   keys?: readonly JWK[];
   /** The one audience that an assertion must have; the issuer when absent. */
