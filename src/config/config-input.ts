@@ -79,8 +79,8 @@ export type ConfigInput = {
      */
     keyPrefix?: string | undefined;
     /**
-     * Secrets that seal cookies and sessions, at least 32 characters each: the first seals, all of them
-     * open.
+     * Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all
+     * of them open.
      */
     secrets: Array<string>;
     /**
