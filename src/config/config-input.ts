@@ -118,7 +118,8 @@ export type ConfigInput = {
            */
           maxAge?: string | undefined;
           /**
-           * How many sessions the cache holds at most.
+           * How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger
+           * tokens it holds fewer.
            * @defaultValue `50000`
            */
           maxEntries?: number | `${number}` | undefined;

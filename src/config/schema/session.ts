@@ -57,7 +57,8 @@ export const sessionSchema = section({
         'How long a session is served from the memory of the process before the store is read again; `0s` turns the cache off.',
     }),
     maxEntries: integer({ min: 1 }).prefault(50_000).meta({
-      description: 'How many sessions the cache holds at most.',
+      description:
+        'How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger tokens it holds fewer.',
     }),
   })
     .prefault({})
