@@ -14,6 +14,8 @@ export type PendingApproval = {
   /** The provider's identifier of the sign-in. */
   readonly id: string;
   readonly expiresAtMs: number;
+  /** Until then the provider may be asked whether the user approved in time. */
+  readonly pollableUntilMs: number;
   /** The key of the session that the browser had at the start; it ends when the sign-in succeeds. */
   readonly replaces?: string | undefined;
   /** How the sign-in counts until it succeeds. */
@@ -33,6 +35,7 @@ export type DecoupledCookie = {
 const pendingApproval = z.object({
   id: z.string(),
   expiresAtMs: z.number(),
+  pollableUntilMs: z.number(),
   replaces: z.string().optional(),
   attempt: z.object({ user: z.string(), network: z.string(), isInTotal: z.boolean() }).optional(),
 });
@@ -49,7 +52,7 @@ export function createDecoupledCookie(deps: {
 
   return {
     async set(pending) {
-      const maxAge = Math.max(1, Math.ceil((pending.expiresAtMs - clock()) / 1000));
+      const maxAge = Math.max(1, Math.ceil((pending.pollableUntilMs - clock()) / 1000));
       return writeCookie(name, await seals.seal({ ...pending }, 0), { ...attributes, maxAge });
     },
     async find(header, clientAddress) {

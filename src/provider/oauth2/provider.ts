@@ -101,6 +101,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
               ...(await readSignIn(json, sentAtMs)),
               flow: 'decoupled',
             }),
+            timeoutMs,
             clock,
           }),
 

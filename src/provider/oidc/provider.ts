@@ -72,6 +72,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
               readSignIn((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
+            timeoutMs: config.timeout,
             clock: deps.clock,
           })
         : undefined,

@@ -78,7 +78,7 @@ describe.each([
     expect(begun.json()).toEqual({ status: 'pending', expiresIn: 120, interval: 1 });
     expect(begun.header('cache-control')).toBe('no-store');
     expect(begun.setCookies).toEqual([
-      expect.stringMatching(/^coatcheck-decoupled=.+; Path=\/; Max-Age=120; HttpOnly; SameSite=Strict$/),
+      expect.stringMatching(/^coatcheck-decoupled=.+; Path=\/; Max-Age=180; HttpOnly; SameSite=Strict$/),
     ]);
     expect(approval()).toMatchObject({ loginHint: 'alice', bindingMessage: 'W4SCT' });
 
@@ -159,6 +159,32 @@ describe.each([
   });
 
   it.each([
+    [1e9, 60],
+    [90, 60],
+    [0.001, 1],
+  ])('bounds an interval of %d seconds', async (intervalSeconds, expected) => {
+    provider.approvals.intervalSeconds = intervalSeconds;
+    expect((await begin()).json()).toMatchObject({ status: 'pending', interval: expected });
+    approval().intervalMs = 0;
+    approval().state = 'approved';
+    advance(expected);
+    expect((await poll()).status).toBe(200);
+  });
+
+  it('does not lengthen the interval beyond a minute, however often the provider asks for it', async () => {
+    provider.approvals.intervalSeconds = 50;
+    provider.approvalSeconds = 3_000;
+    await begin();
+    for (let at = 0; at < 5; at += 1) {
+      approval().intervalMs = 0;
+      approval().wantsSlower = true;
+      advance(60);
+      await poll();
+    }
+    expect((await poll()).json()).toMatchObject({ interval: 60 });
+  });
+
+  it.each([
     ['denied', 403, 'login_denied'],
     ['expired', 410, 'login_expired'],
   ] as const)(
@@ -178,10 +204,26 @@ describe.each([
     },
   );
 
-  it('expires after its lifetime without another request to the provider', async () => {
+  it('succeeds when it was approved before its end and is polled just after it', async () => {
+    await begin();
+    approval().state = 'approved';
+    advance(125);
+    expect((await poll()).status).toBe(200);
+    expect(await session()).toMatchObject({ authenticated: true, subject });
+  });
+
+  it('expires with its end when the provider still waits, and is not polled again', async () => {
+    await begin();
+    advance(121);
+    expect((await poll()).status).toBe(410);
+    expect(asked()).toBe(1);
+    expect((await poll()).status).toBe(404);
+  });
+
+  it('expires a minute after its lifetime without another request to the provider', async () => {
     const kept = browser();
     const [cookie = ''] = (await begin()).setCookies;
-    advance(120);
+    advance(180);
     kept.setCookie(cookie.replace(/Max-Age=\d+; /, ''));
     expect((await poll(kept)).status).toBe(410);
     expect(asked()).toBe(0);
@@ -355,6 +397,75 @@ describe('a sign-in at a bank', () => {
       expect(bank.tokenLedger()).toHaveLength(1);
     },
   );
+});
+
+describe.each([
+  ['in memory', async (): Promise<string | undefined> => undefined],
+  ['in Redis', async (): Promise<string | undefined> => open(await startRedis()).url],
+] as const)('a code at a slow provider, with polls scheduled %s', (_where, openStore) => {
+  const TOKEN = '/v3/authorize-decoupled/token';
+  const openSlow = async () => {
+    const bank = await startBank(clock);
+    const store = await openStore();
+    await start(bank, store === undefined ? {} : { store });
+    const gates = { token: Promise.withResolvers<void>(), userinfo: Promise.withResolvers<void>() };
+    const arrived: string[] = [];
+    bank.server.hold = ({ path }) => {
+      arrived.push(path);
+      if (path === TOKEN) return gates.token.promise;
+      return path === '/v3/customer' ? gates.userinfo.promise : undefined;
+    };
+    const reached = (path: string) =>
+      until(
+        `a request reaches ${path}`,
+        async (): Promise<true | undefined> => arrived.includes(path) || undefined,
+      );
+    return { bank, gates, reached, isRedis: store !== undefined };
+  };
+  /** Lets the polling interval pass on both clocks. */
+  const pass = async (seconds: number) => {
+    advance(seconds);
+    await sleep(1_100);
+  };
+
+  it('is sent once while the token call and userinfo together take longer than one timeout', async () => {
+    const { bank, gates, reached } = await openSlow();
+    const [cookie = ''] = (await begin()).setCookies;
+    const tab = browser();
+    tab.setCookie(cookie);
+    approval().state = 'approved';
+    await pass(1);
+    const first = poll();
+    await reached(TOKEN);
+    await pass(7);
+    expect((await poll(tab)).status).toBe(202);
+    gates.token.resolve();
+    await reached('/v3/customer');
+    await pass(8);
+    expect((await poll(tab)).status).toBe(202);
+    gates.userinfo.resolve();
+    expect((await first).status).toBe(200);
+    expect((await poll(tab)).status).toBe(410);
+    expect(asked()).toBe(1);
+    expect(bank.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([true]);
+    expect(await session()).toMatchObject({ authenticated: true });
+  });
+
+  it('is not sent again after userinfo failed', async () => {
+    const { bank, gates } = await openSlow();
+    gates.token.resolve();
+    gates.userinfo.resolve();
+    bank.server.fault = ({ path }) => (path === '/v3/customer' ? { status: 503 } : undefined);
+    const [cookie = ''] = (await begin()).setCookies;
+    approval().state = 'approved';
+    await pass(1);
+    expect((await poll()).status).toBe(503);
+    const tab = browser();
+    tab.setCookie(cookie);
+    await pass(1);
+    expect((await poll(tab)).status).toBe(410);
+    expect(asked()).toBe(1);
+  });
 });
 
 describe('a sign-in on another device with Redis and replicas', () => {
