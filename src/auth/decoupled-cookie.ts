@@ -20,6 +20,8 @@ export type PendingApproval = {
   readonly replaces?: string | undefined;
   /** How the sign-in counts until it succeeds. */
   readonly attempt?: Attempt | undefined;
+  /** The binding message that the gateway made, for the page to show. */
+  readonly bindingMessage?: string | undefined;
 };
 
 /** Binds a sign-in on another device to the browser that started it, by a sealed cookie. A new sign-in replaces it. */
@@ -38,6 +40,7 @@ const pendingApproval = z.object({
   pollableUntilMs: z.number(),
   replaces: z.string().optional(),
   attempt: z.object({ user: z.string(), network: z.string(), isInTotal: z.boolean() }).optional(),
+  bindingMessage: z.string().optional(),
 });
 
 /** `SameSite=Strict`, because only the app's own page polls. */

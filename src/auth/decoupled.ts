@@ -6,15 +6,11 @@ import { requestContextOf } from '../http/inbound/request-context.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
-import {
-  UnusedTokensError,
-  type DecoupledHints,
-  type DecoupledLogin,
-  type DecoupledOutcome,
-} from '../provider/provider.ts';
+import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome } from '../provider/provider.ts';
 import type { PollSchedule } from '../redis/poll-schedule.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { AttemptLimit } from './attempt-limit.ts';
+import { createBindingMessages } from './binding-message.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 
@@ -24,7 +20,7 @@ export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 /** How much `slow_down` lengthens the polling interval, in milliseconds (OpenID CIBA Core 1.0, section 11). */
 const SLOWER_BY_MS = 5_000;
 /** The bounds of the polling interval, whatever the provider says, in milliseconds. */
-const INTERVAL_MS = { shortest: 250, longest: 60_000 };
+const INTERVAL_MS = { shortest: 50, longest: 60_000 };
 /**
  * How long after its end a pending sign-in may still be polled, in milliseconds: the user may have approved it just before,
  * and only the provider knows.
@@ -63,10 +59,13 @@ export function createDecoupled(deps: {
     clock,
   } = deps;
   const scheduleName = ({ id }: PendingApproval) => hashIdentifier('decoupled', id);
-  const stateBody = ({ expiresAtMs }: PendingApproval, intervalMs: number) => ({
+  const bindingMessages = createBindingMessages(decoupledLogin.bindingMessage);
+  const stateBody = ({ expiresAtMs, bindingMessage }: PendingApproval, intervalMs: number) => ({
     status: 'pending',
     expiresIn: Math.max(0, Math.ceil((expiresAtMs - clock()) / 1000)),
     interval: Math.ceil(intervalMs / 1000),
+    // Only the gateway's own one: the page knows its own.
+    ...(bindingMessage !== undefined && { bindingMessage }),
   });
 
   /** Polls the provider once, if the interval has passed. */
@@ -99,7 +98,9 @@ export function createDecoupled(deps: {
     async begin(request, response) {
       // SECURITY: another site's page must not prompt a user.
       originPolicy.checkRequest(request);
-      const hints = readHints(await readJsonBody(request, response));
+      const body = await readJsonBody(request, response);
+      const bindingMessage = bindingMessages(body['binding_message']);
+      const hints = { loginHint: readLoginHint(body), bindingMessage };
       const before = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
       const attempt =
         hints.loginHint === undefined
@@ -118,6 +119,7 @@ export function createDecoupled(deps: {
         pollableUntilMs: clock() + lifetimeMs + LATE_MS,
         replaces: before.kind === 'live' ? before.session.key : undefined,
         attempt,
+        bindingMessage: decoupledLogin.bindingMessage === 'generated' ? bindingMessage : undefined,
       };
       await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs + LATE_MS);
       response.setHeader('Set-Cookie', await cookie.set(pending));
@@ -172,12 +174,8 @@ function boundedInterval(intervalSeconds: number, lifetimeMs: number): number {
 }
 
 /** SECURITY: no other value from the page reaches the provider. */
-function readHints(body: Readonly<Record<string, unknown>>): DecoupledHints {
-  const hint = (name: string): string | undefined => {
-    const value = body[name];
-    if (value === undefined) return undefined;
-    if (typeof value === 'string' && value !== '' && value.length <= 256) return value;
-    throw new GatewayError('bad_request', { detail: `"${name}" must be a string of 1 to 256 characters.` });
-  };
-  return { loginHint: hint('login_hint'), bindingMessage: hint('binding_message') };
+function readLoginHint({ login_hint: hint }: Readonly<Record<string, unknown>>): string | undefined {
+  if (hint === undefined) return undefined;
+  if (typeof hint === 'string' && hint !== '' && hint.length <= 256) return hint;
+  throw new GatewayError('bad_request', { detail: '"login_hint" must be a string of 1 to 256 characters.' });
 }

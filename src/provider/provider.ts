@@ -1,3 +1,4 @@
+import type { BindingMessageSource } from '../config/values/binding-message.ts';
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
@@ -124,9 +125,11 @@ export type DecoupledLogin = {
   poll(id: string): Promise<DecoupledOutcome>;
   /** The longest duration of a poll, in milliseconds. */
   readonly maxPollMs: number;
+  /** Who writes {@link DecoupledHints.bindingMessage}. */
+  readonly bindingMessage: BindingMessageSource;
 };
 
-/** The parameters of a page for a sign-in on another device. */
+/** The parameters of a sign-in on another device. */
 export type DecoupledHints = {
   /** The person to ask. */
   readonly loginHint?: string | undefined;

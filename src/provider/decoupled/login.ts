@@ -4,6 +4,7 @@ import {
   ResponseBodyError,
   type Configuration,
 } from 'openid-client';
+import type { BindingMessageSource } from '../../config/values/binding-message.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
 import { loginFailure, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
@@ -41,6 +42,7 @@ export function createDecoupledLogin(deps: {
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   /** The timeout of one call to the provider, in milliseconds. */
   timeoutMs: number;
+  bindingMessage: BindingMessageSource;
   clock: () => number;
 }): DecoupledLogin {
   const { parameters, grant, readSignIn, timeoutMs, clock } = deps;
@@ -70,14 +72,15 @@ export function createDecoupledLogin(deps: {
 
   return {
     maxPollMs,
+    bindingMessage: deps.bindingMessage,
 
-    async begin({ loginHint, bindingMessage }) {
+    async begin({ loginHint, bindingMessage: message }) {
       const config = await deps.client();
       try {
         const response = await initiateBackchannelAuthentication(config, {
           ...parameters,
           ...(loginHint === undefined ? {} : { login_hint: loginHint }),
-          ...(bindingMessage === undefined ? {} : { binding_message: bindingMessage }),
+          ...(message === undefined ? {} : { binding_message: message }),
         });
         return {
           id: response.auth_req_id,

@@ -102,6 +102,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
               flow: 'decoupled',
             }),
             timeoutMs,
+            bindingMessage: config.bindingMessage,
             clock,
           }),
 

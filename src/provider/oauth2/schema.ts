@@ -4,7 +4,13 @@ import { section } from '../../config/schema/section.ts';
 import { jsonPointer } from '../../config/values/json-pointer.ts';
 import { oneOf } from '../../config/values/scalar.ts';
 import { endpointUrl } from '../../config/values/url.ts';
-import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+import {
+  authorizationParamsKey,
+  bindingMessageKey,
+  clientKeys,
+  loginKey,
+  scopeToken,
+} from '../client/keys.ts';
 
 /** The `provider` section of a plain OAuth 2.0 server. Rules between its keys are in `rules.ts`. */
 export const oauth2Schema = section({
@@ -12,6 +18,7 @@ export const oauth2Schema = section({
     description: '`oauth2`: an OAuth 2.0 server without discovery or ID tokens.',
   }),
   login: loginKey,
+  bindingMessage: bindingMessageKey,
   authorizationEndpoint: endpointUrl().exactOptional().meta({
     description:
       'Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is `decoupled`.',

@@ -73,6 +73,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             readSignIn: async (json, sentAtMs) =>
               readSignIn((await discovery.get()).idTokens, { json, nonce: undefined, sentAtMs }),
             timeoutMs: config.timeout,
+            bindingMessage: config.bindingMessage,
             clock: deps.clock,
           })
         : undefined,

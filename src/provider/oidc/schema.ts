@@ -4,7 +4,13 @@ import { section } from '../../config/schema/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { oneOf } from '../../config/values/scalar.ts';
 import { exactUrl } from '../../config/values/url.ts';
-import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+import {
+  authorizationParamsKey,
+  bindingMessageKey,
+  clientKeys,
+  loginKey,
+  scopeToken,
+} from '../client/keys.ts';
 
 /** The `provider` section of an OpenID provider with discovery. */
 export const oidcSchema = section({
@@ -16,6 +22,7 @@ export const oidcSchema = section({
     example: 'https://login.example.com/realms/acme',
   }),
   login: loginKey,
+  bindingMessage: bindingMessageKey,
   ...clientKeys,
   scopes: z
     .array(scopeToken(), 'expected a list of scopes')

@@ -46,6 +46,9 @@ function browser(at: RunningGateway = gateway): UserAgent {
   return open(createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: at.port }, clock }));
 }
 
+/** The page writes the binding message. */
+const patterned = { config: { provider: { bindingMessage: '^[A-Z0-9]{5}$' } } };
+
 const begin = (body: object = { login_hint: 'alice' }, headers = {}, from = agent) =>
   from.fetch('/auth/decoupled', {
     method: 'POST',
@@ -70,7 +73,7 @@ describe.each([
   ['OpenID CIBA', startCibaProvider, 'alice'],
   ['the decoupled endpoints of a bank', startBank, 'customer-alice'],
 ] as const)('a sign-in on another device by %s', (_kind, startProvider, subject) => {
-  beforeEach(async () => start(await startProvider(clock)));
+  beforeEach(async () => start(await startProvider(clock), patterned));
 
   it('starts with 202 and completes with the session cookie when the browser polls after approval', async () => {
     const begun = await begin({ login_hint: 'alice', binding_message: 'W4SCT' });
@@ -296,11 +299,23 @@ describe.each([
     { login_hint: '' },
     { login_hint: 'x'.repeat(257) },
     { binding_message: ['x'] },
+    { login_hint: 'alice', binding_message: '' },
+    { login_hint: 'alice', binding_message: 'W4SCTX' },
+    { login_hint: 'alice', binding_message: 'W4SC\n' },
+    { login_hint: 'alice', binding_message: 'W4SCT\n' },
+    { login_hint: 'alice', binding_message: 'Approve the payment' },
   ])('is rejected with the body %j', async (body) => {
     const response = await begin(body);
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(provider.approvals.all).toHaveLength(0);
+  });
+
+  it('counts the spellings of one login hint together', async () => {
+    const spellings = ['alice', 'ALICE', ' Alice ', 'ａｌｉｃｅ', 'a\u200Blice', '\u202Ealice'];
+    for (let n = 0; n < 10; n += 1)
+      await begin({ login_hint: spellings[n % spellings.length] }, {}, browser());
+    expect((await begin({ login_hint: 'Alice' })).status).toBe(429);
   });
 
   it('is limited to ten attempts per login hint', async () => {
@@ -320,6 +335,58 @@ describe.each([
     expect(gateway.logs()).toContain('session started');
     expect(gateway.logs()).not.toContain('canary');
   });
+});
+
+describe.each([
+  ['OpenID CIBA', startCibaProvider],
+  ['the decoupled endpoints of a bank', startBank],
+] as const)('the binding message of a sign-in by %s', (_kind, startProvider) => {
+  const open = async (bindingMessage?: string) =>
+    start(
+      await startProvider(clock),
+      bindingMessage === undefined ? {} : { config: { provider: { bindingMessage } } },
+    );
+
+  it('comes from the gateway, differs each time, and stays in the state for the page to show', async () => {
+    await open();
+    const messages: unknown[] = [];
+    for (let n = 0; n < 8; n += 1) {
+      const { bindingMessage } = (await begin()).json() as { bindingMessage: string };
+      expect(bindingMessage).toMatch(/^[BCDFGHJKLMNPQRSTVWXZ2-9]{5}$/);
+      expect(approval()).toMatchObject({ bindingMessage });
+      messages.push(bindingMessage);
+    }
+    expect(new Set(messages).size).toBe(messages.length);
+    expect((await poll()).json()).toMatchObject({ status: 'pending', bindingMessage: messages.at(-1) });
+  });
+
+  it.each(['Confirm the transfer of 900 EUR', 'W4SCT', '\n\nYour bank:', '\u202Etfosorcim', ''])(
+    'never comes from the caller: %j',
+    async (text) => {
+      await open();
+      const response = await begin({ login_hint: 'alice', binding_message: text });
+      expect(response.json()).toMatchObject({ status: 400, code: 'bad_request' });
+      expect(provider.approvals.all).toHaveLength(0);
+    },
+  );
+
+  it('is absent where the configuration says so', async () => {
+    await open('none');
+    expect((await begin()).json()).not.toHaveProperty('bindingMessage');
+    expect(approval().bindingMessage).toBeUndefined();
+    expect((await begin({ login_hint: 'alice', binding_message: 'W4SCT' })).status).toBe(400);
+  });
+
+  it.each(['^.*$', '^[^x]*$'])(
+    'has no invisible character and at most 64, whatever the pattern %s',
+    async (pattern) => {
+      await open(pattern);
+      for (const text of ['a\nb', 'a\u202Eb', 'a\u200Bb', 'a\u2028b', '\u0000', 'y'.repeat(65)])
+        expect((await begin({ login_hint: 'alice', binding_message: text })).status).toBe(400);
+      expect(provider.approvals.all).toHaveLength(0);
+      expect((await begin({ login_hint: 'alice', binding_message: 'a b' })).status).toBe(202);
+    },
+  );
 });
 
 describe('a sign-in by OpenID CIBA', () => {
