@@ -6,7 +6,7 @@ import {
 } from 'openid-client';
 import type { BindingMessageSource } from '../../config/values/binding-message.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
-import { loginFailure, providerUnavailable } from '../login-failure.ts';
+import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';
 
@@ -33,11 +33,14 @@ const DEFAULT_INTERVAL_SECONDS = 5;
  * `pollBackchannelAuthenticationGrant` of openid-client 6 polls to the end, which would bind the sign-in to this process.
  */
 export function createDecoupledLogin(deps: {
-  /** Calls its `backchannel_authentication_endpoint` and its `token_endpoint`. */
+  /** Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. */
   client: () => Promise<Configuration>;
+  endpoint: string;
   /** Parameters of every authentication request besides those of the page. */
   parameters: Readonly<Record<string, string>>;
   grant: DecoupledGrant;
+  /** Error codes of polls that stand for standard ones. */
+  pollErrors?: Readonly<Record<string, string>>;
   /** Reads the signed-in person from a token response. */
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   /** The timeout of one call to the provider, in milliseconds. */
@@ -45,7 +48,7 @@ export function createDecoupledLogin(deps: {
   bindingMessage: BindingMessageSource;
   clock: () => number;
 }): DecoupledLogin {
-  const { parameters, grant, readSignIn, timeoutMs, clock } = deps;
+  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, timeoutMs, clock } = deps;
   const maxPollMs = timeoutMs * CALLS_PER_POLL;
 
   /**
@@ -76,6 +79,8 @@ export function createDecoupledLogin(deps: {
 
     async begin({ loginHint, bindingMessage: message }) {
       const config = await deps.client();
+      if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
+        throw loginRefused(`the provider has no ${endpoint}`);
       try {
         const response = await initiateBackchannelAuthentication(config, {
           ...parameters,
@@ -88,7 +93,7 @@ export function createDecoupledLogin(deps: {
           intervalSeconds: response.interval ?? DEFAULT_INTERVAL_SECONDS,
         };
       } catch (cause) {
-        throw loginFailure(cause);
+        throw loginFailure(cause, endpoint);
       }
     },
 
@@ -102,7 +107,7 @@ export function createDecoupledLogin(deps: {
         const leftMs = maxPollMs - (performance.now() - startedAtMs);
         return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, leftMs) };
       } catch (cause) {
-        const outcome = outcomeOf(cause);
+        const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;
         throw loginFailure(cause);
       }
@@ -111,9 +116,15 @@ export function createDecoupledLogin(deps: {
 }
 
 /** The outcome that an error response of a poll stands for (section 11); undefined for any other failure. */
-function outcomeOf(cause: unknown): DecoupledOutcome | undefined {
+function outcomeOf(
+  cause: unknown,
+  pollErrors: Readonly<Record<string, string>>,
+): DecoupledOutcome | undefined {
   if (!(cause instanceof ResponseBodyError)) return undefined;
-  switch (cause.error) {
+  const error: string = Object.hasOwn(pollErrors, cause.error)
+    ? (pollErrors[cause.error] ?? '')
+    : cause.error;
+  switch (error) {
     case 'authorization_pending':
       return { kind: 'pending' };
     case 'slow_down':
