@@ -4,7 +4,7 @@ import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionData } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { Credential } from './refresh-result.ts';
+import type { Credential } from './credential.ts';
 
 /** Prevents refreshes that cannot help: of tokens that an upstream rejects, or that the provider does not grant. */
 export type RefreshSuppression = {
@@ -77,7 +77,7 @@ export function createRefreshSuppression(deps: {
       const refusedAtMs = recentRejections(record.data);
       const { obtainedAtMs = 0 } = session.data.tokens.access[audience.id] ?? {};
       if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
-      await sessions.replace(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
+      await sessions.update(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
     } finally {
       await lease.release();
     }

@@ -4,7 +4,7 @@ import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/prov
 import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
 import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
 import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';
@@ -119,6 +119,7 @@ export function openRefresher({
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs: LOCK_WAIT_MS, clock: Date.now }),
     ahead: { kind: 'share', share: 0.2 },
     lockWaitMs: LOCK_WAIT_MS,
+    spendMarkMs: WAIT_MS + 500,
     waitMs: WAIT_MS,
     clock: Date.now,
     log,
