@@ -95,7 +95,7 @@ export function createMetrics(): Metrics {
   const storeUp = new Gauge({
     name: 'coatcheck_store_up',
     aggregator: 'min',
-    help: '1 while the last operation on the session store succeeded, else 0.',
+    help: '1 while the session store works, else 0: from its first failure until it has worked for a while.',
     registers,
   });
 

@@ -7,6 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
 import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
+import { createStoreHealth } from './store-health.ts';
 
 /** A Lua script and its SHA-1, which EVALSHA sends instead of the text. */
 export type Script = { readonly lua: string; readonly sha: string };
@@ -43,35 +44,37 @@ export function createScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
-/** Opens a connection to Redis. Metrics count failed operations; the log has one line for each outage. */
+/** Opens a connection to Redis. Metrics count failed operations; {@link createStoreHealth} logs outages. */
 export function createRedisConnection(deps: {
   address: RedisAddress;
   log: Logger;
   metrics: Metrics;
 }): RedisConnection {
-  const { log, metrics } = deps;
+  const { metrics } = deps;
+  const health = createStoreHealth(deps);
   const client = openClient(deps.address);
   const corkNextWrites = corkWrites(client);
   let isUp: boolean | undefined;
   let wasReachable = false;
   let outage: Outage | undefined;
 
-  const setUp = (nextIsUp: boolean, error?: unknown) => {
+  const setUp = (nextIsUp: boolean) => {
     if (isUp === nextIsUp) return;
     isUp = nextIsUp;
     if (!nextIsUp) outage = { beganAtMs: Date.now(), endedAtMs: Infinity };
     else if (outage !== undefined) outage = { ...outage, endedAtMs: Date.now() };
-    metrics.storeUp(nextIsUp ? 1 : 0);
-    if (!nextIsUp) log.error({ err: error }, 'session store unavailable');
-    else if (wasReachable) log.info('session store available again');
     if (nextIsUp) wasReachable = true;
   };
   let lastError: unknown;
   client.on('error', (error) => {
     lastError = error;
-    setUp(false, error);
+    setUp(false);
+    health.failed('connect', error);
   });
-  client.on('ready', () => setUp(true));
+  client.on('ready', () => {
+    setUp(true);
+    health.succeeded();
+  });
 
   const waitForReady = async () => {
     const ready = Promise.withResolvers<true>();
@@ -97,10 +100,12 @@ export function createRedisConnection(deps: {
       corkNextWrites();
       const result = await action(client);
       setUp(true);
+      health.succeeded();
       return result;
     } catch (cause) {
       metrics.storeError(operation);
-      setUp(false, cause);
+      setUp(false);
+      health.failed(operation, cause);
       throw new GatewayError('store_unavailable', {
         detail: 'The session store cannot be reached. The session is kept; try again.',
         retryAfterSeconds: 1,
@@ -124,6 +129,7 @@ export function createRedisConnection(deps: {
     wasReachable: () => wasReachable,
     lastOutage: () => outage,
     async close() {
+      health.close();
       client.removeAllListeners('error').on('error', () => undefined);
       client.disconnect();
     },

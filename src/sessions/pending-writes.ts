@@ -1,6 +1,6 @@
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
-import { PENDING_WRITE_RETRY } from '../timing.ts';
+import { PENDING_WRITE_RETRY, STORE_REPORT_INTERVAL_MS } from '../timing.ts';
 import { isOver, type SessionData, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
@@ -26,6 +26,16 @@ export function createPendingWrites(deps: {
   store.onChange((change) => {
     if (change?.kind === 'ended') pending.delete(change.key);
   });
+  let warnedAtMs = -Infinity;
+  /** An outage concerns many sessions: one line at intervals, with their number. */
+  const logPending = () => {
+    const isDue = clock() - warnedAtMs >= STORE_REPORT_INTERVAL_MS;
+    if (isDue) warnedAtMs = clock();
+    log[isDue ? 'warn' : 'debug'](
+      { pending: pending.size },
+      'cannot write new tokens to the store; keeping them in memory until the store is back',
+    );
+  };
   const write = async (
     key: string,
     data: SessionData,
@@ -44,7 +54,7 @@ export function createPendingWrites(deps: {
 
     async add(record, expectedVersion) {
       pending.set(record.key, record);
-      log.warn('cannot write new tokens to the store; keeping them in memory until the store is back');
+      logPending();
       try {
         for (let failures = 1; !isOver(record, clock(), store.generation()); failures += 1) {
           await new Promise((resolve) =>

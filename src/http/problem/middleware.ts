@@ -30,12 +30,16 @@ export function createProblemMiddleware(deps: { problems: Problems; log: Logger 
   };
 }
 
-/** Logs an unexpected error at error, outages and failed logins at warn, and client errors at debug. */
+/**
+ * Logs an unexpected error at error, outages and failed logins at warn, and client errors at debug. An outage of the store
+ * concerns every request: the connection logs it and counts its failures, so a single request is logged at debug.
+ */
 export function logProblem(log: Logger, error: unknown, requestId: string): void {
   if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
   else if (error.status >= 500) {
     const { code, options } = error;
-    log.warn({ requestId, code, throttle: options.throttle, err: error }, 'request failed');
+    const level = code === 'store_unavailable' ? 'debug' : 'warn';
+    log[level]({ requestId, code, throttle: options.throttle, err: error }, 'request failed');
   } else if (error.code === 'login_failed') {
     log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
   } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');

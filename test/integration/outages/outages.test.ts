@@ -41,6 +41,15 @@ function expectRecovery(path = '/api/again'): Promise<void> {
   return vi.waitFor(async () => expect((await testGateway.agent.fetch(path)).status).toBe(200), PATIENCE);
 }
 
+/** The messages about the store and about failed requests, at info and above. */
+function loudLines(): string[] {
+  const lines = testGateway.gateway.logs().trimEnd().split('\n');
+  return lines
+    .map((line) => JSON.parse(line) as { level: string; msg: string })
+    .filter(({ level, msg }) => !['trace', 'debug'].includes(level) && /store|failed/.test(msg))
+    .map(({ msg }) => msg);
+}
+
 describe('while Redis is down', () => {
   /** Without the cache, so that each request meets the outage. */
   const uncached = { session: { cache: { maxAge: '0s' } } };
@@ -95,9 +104,43 @@ describe('while Redis is down', () => {
 
     await redis.start();
     await expectRecovery();
-    expect((await admin('/metrics')).text).toContain('coatcheck_store_up 1\n');
+    await vi.waitFor(
+      async () => expect((await admin('/metrics')).text).toContain('coatcheck_store_up 1\n'),
+      PATIENCE,
+    );
     expect(testGateway.gateway.logs()).toContain('session store available again');
     expect(await readiness()).toMatchObject({ store: { ok: true, detail: 'reachable' } });
+  });
+
+  it('a Redis that serves reads and refuses writes is one outage in the log and in /metrics, not hundreds', async () => {
+    await testGateway.agent.signIn();
+    testGateway.advance(300_000);
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+    for (let round = 0; round < 20; round += 1) {
+      const [read, ...writes] = await Promise.all([
+        testGateway.agent.fetch('/auth/session'),
+        ...Array.from({ length: 4 }, (_, at) => testGateway.agent.fetch(`/api/${at}`)),
+      ]);
+      expect(read.json()).toMatchObject({ authenticated: true });
+      for (const write of writes) expectUnavailable(write, 'store_unavailable');
+      expect((await admin('/metrics')).text).toContain('coatcheck_store_up 0\n');
+    }
+    expect(loudLines()).toEqual(['session store unavailable']);
+
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
+    await expectRecovery();
+    await vi.waitFor(
+      () =>
+        expect(loudLines().slice(0, 2)).toEqual([
+          'session store unavailable',
+          'session store available again',
+        ]),
+      PATIENCE,
+    );
+    expect((await admin('/metrics')).text).toContain('coatcheck_store_up 1\n');
+    expect(testGateway.gateway.logs()).toMatch(
+      /"durationMs":\d+,"failures":\d+,"msg":"session store available again"/,
+    );
   });
 
   it('a logout gets 503 and the session is still valid after recovery', async () => {

@@ -223,7 +223,7 @@ describe('the metrics during a store outage', () => {
 
     await own.start();
     await vi.waitFor(async () => expect(await call()).toBe(200), PATIENCE);
-    expect(await figures()).toMatchObject({ store_up: 1 });
+    await vi.waitFor(async () => expect(await figures()).toMatchObject({ store_up: 1 }), PATIENCE);
   });
 
   it('count a failed lock acquisition and keep the session during a refresh', async () => {

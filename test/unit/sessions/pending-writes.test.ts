@@ -96,6 +96,19 @@ describe('a session that could not be written', () => {
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
   });
 
+  it('is one of many in an outage, which has one warning every 30 seconds, with their number', async () => {
+    const { pendingWrites, record, lines } = await openPendingWrites();
+    const warnings = () =>
+      lines
+        .map((line) => JSON.parse(line) as { level: string; pending: number })
+        .filter(({ level }) => level === 'warn');
+    for (let count = 1; count <= 50; count += 1) void pendingWrites.add({ ...record, key: `k${count}` }, 1);
+    expect(warnings()).toMatchObject([{ pending: 1 }]);
+    await vi.advanceTimersByTimeAsync(30_000);
+    void pendingWrites.add({ ...record, key: 'k51' }, 1);
+    expect(warnings()).toMatchObject([{ pending: 1 }, { pending: 51 }]);
+  });
+
   it('does not take a newer one out of memory when it ends', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     const first = pendingWrites.add(record, 1);

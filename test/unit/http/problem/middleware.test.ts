@@ -13,3 +13,14 @@ it('logs which throttle was the reason for a 503', () => {
     throttle: 'circuit_breaker',
   });
 });
+
+it('logs a request at debug during an outage of the store, which has a line of its own', () => {
+  const { log, lines } = collectLog();
+  logProblem(log, new GatewayError('store_unavailable'), 'r1');
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    level: 'debug',
+    requestId: 'r1',
+    code: 'store_unavailable',
+    msg: 'request failed',
+  });
+});
