@@ -41,7 +41,16 @@ function interpolable(declared: KeySchema): KeySchema {
 
 /** Replaces the metadata that editors do not know by what they show. */
 function forEditors(declared: KeySchema): KeySchema {
-  const own = ['details', 'see', 'example', 'setInReference', 'secret', 'reloadable', 'url'];
+  const own = [
+    'details',
+    'see',
+    'example',
+    'setInReference',
+    'secret',
+    'misplacedSecret',
+    'reloadable',
+    'url',
+  ];
   const example = declared['example'];
   return {
     ...Object.fromEntries(Object.entries(declared).filter(([name]) => !own.includes(name))),

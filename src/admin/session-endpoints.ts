@@ -1,7 +1,8 @@
 import { GatewayError } from '../errors.ts';
+import { readPageQuery } from '../http/inbound/page-query.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import { describeSession } from '../sessions/description.ts';
-import type { Owner } from '../sessions/session.ts';
+import { describePage, describeSession } from '../sessions/description.ts';
+import type { Owner, SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { respondJson, type Pages } from './page.ts';
 
@@ -21,10 +22,10 @@ export function createSessionEndpoints(deps: {
         const subject = onlyValue(query, 'subject');
         if (subject === undefined)
           throw new GatewayError('bad_request', { detail: 'Name one subject in the query.' });
-        const found = await sessions.list(ownerOf(subject));
-        return respondJson(response, 200, {
-          sessions: found.map((record) => ({ ...describeSession(record, idleTimeout), subject })),
-        });
+        const { limit, after } = readPageQuery(query);
+        const page = await sessions.list(ownerOf(subject), limit, after);
+        const describe = (record: SessionRecord) => ({ ...describeSession(record, idleTimeout), subject });
+        return respondJson(response, 200, describePage(page, describe));
       },
 
       async DELETE(response, query) {

@@ -1,8 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { readPageQuery } from '../http/inbound/page-query.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
-import { describeSession } from '../sessions/description.ts';
+import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
+import { describePage, describeSession } from '../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Owner, SessionRecord } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -11,33 +13,35 @@ import type { Sessions } from '../sessions/service.ts';
 export type MySessions = { list: RequestHandler; endOne: RequestHandler; endOthers: RequestHandler };
 
 /**
- * `GET /sessions` lists the user's sessions, `DELETE /sessions/{id}` ends one of them, and `DELETE /sessions` ends all but
+ * `GET /sessions` lists the user's sessions, page by page, `DELETE /sessions/{id}` ends one of them, and `DELETE /sessions` ends all but
  * the current one. None of these extends the session.
  */
 export function createMySessions(deps: {
   sessions: Sessions;
   originPolicy: OriginPolicy;
   idleTimeout: number;
+  /** Limits the requests per user. */
+  limitUser: RateLimit;
 }): MySessions {
-  const { sessions, originPolicy, idleTimeout } = deps;
+  const { sessions, originPolicy, idleTimeout, limitUser } = deps;
 
   return {
     async list(request, response) {
       const current = await currentOf(request, response);
-      const mine = await sessions.list(ownerOf(current));
-      response.json({
-        sessions: mine.map((record) => ({
+      const { limit, after } = readPageQuery(new URLSearchParams(requestContextOf(response).target.query));
+      const page = await sessions.list(ownerOf(current), limit, after);
+      response.json(
+        describePage(page, (record) => ({
           ...describeSession(record, idleTimeout),
           current: record.key === current.key,
         })),
-      });
+      );
     },
 
     async endOne(request, response) {
       originPolicy.checkRequest(request);
       const current = await currentOf(request, response);
-      const mine = await sessions.list(ownerOf(current));
-      const target = mine.find(({ key }) => key === request.params['id']);
+      const target = await sessions.find(ownerOf(current), String(request.params['id']));
       // SECURITY: another user's session gets the same response as an unknown id.
       if (target === undefined)
         throw new GatewayError('not_found', { detail: 'You have no session with this id.' });
@@ -50,9 +54,7 @@ export function createMySessions(deps: {
     async endOthers(request, response) {
       originPolicy.checkRequest(request);
       const current = await currentOf(request, response);
-      const mine = await sessions.list(ownerOf(current));
-      const others = mine.filter(({ key }) => key !== current.key);
-      await Promise.all(others.map(({ key }) => sessions.end(key, 'ended_elsewhere')));
+      await sessions.endOf(ownerOf(current), 'ended_elsewhere', ({ key }) => key !== current.key);
       response.status(204).end();
     },
   };
@@ -61,6 +63,7 @@ export function createMySessions(deps: {
     const reading = await sessions.load(request.headers.cookie, requestContextOf(response).clientAddress);
     switch (reading.kind) {
       case 'live':
+        await limitUser(limitSubject(reading.session));
         return reading.session;
       case 'absent':
         throw sessionRequired();
@@ -69,6 +72,10 @@ export function createMySessions(deps: {
         throw sessionExpired();
     }
   }
+}
+
+function limitSubject({ data: { issuer, subject } }: SessionRecord): string {
+  return JSON.stringify([issuer, subject]);
 }
 
 function ownerOf({ data: { issuer, subject } }: SessionRecord): Owner {

@@ -95,7 +95,7 @@ export type ConfigInput = {
     absoluteTimeout?: string | undefined;
     /**
      * How many sessions one person may have at once; one more ends the oldest. `0` is no limit.
-     * @defaultValue `0`
+     * @defaultValue `1000`
      */
     maxPerUser?: number | `${number}` | undefined;
     /** The session cookie: `__Host-Http-coatcheck` on https, `coatcheck` on http. */
@@ -236,6 +236,11 @@ export type ConfigInput = {
          * @defaultValue `6000`
          */
         backchannelLogout?: number | `${number}` | undefined;
+        /**
+         * How often one user may list or end their own sessions in a minute.
+         * @defaultValue `120`
+         */
+        sessions?: number | `${number}` | undefined;
       }
     | undefined;
   /**

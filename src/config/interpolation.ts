@@ -12,7 +12,7 @@ export type Interpolated = {
   text: string | undefined;
   /** Whether anything was replaced, so that the text may be a secret. */
   interpolated: boolean;
-  /** What could not be replaced; names variables and files, never values. */
+  /** What could not be replaced; names variables and files. */
   problems: string[];
 };
 
@@ -40,12 +40,16 @@ export function interpolate(text: string, sources: Sources): Interpolated {
   return { text: isAbsent ? undefined : replaced, interpolated, problems };
 }
 
+/** The largest file that is read, in bytes: devices such as `/dev/zero` have no end. */
+export const MAX_FILE_BYTES = 1_048_576;
+
 type Lookup = { value: string } | { problem: string };
 
-const malformed: Lookup = {
-  problem:
-    'expected ${NAME}, ${NAME:-default} or ${file:/path}, closed and not nested; a literal "${" is written "$${"',
-};
+/** Names nothing. */
+export const MALFORMED =
+  'expected ${NAME}, ${NAME:-default} or ${file:/path}, closed and not nested; a literal "${" is written "$${"';
+
+const malformed: Lookup = { problem: MALFORMED };
 
 function lookUp(inner: string, { env, readFile }: Sources): Lookup {
   if (inner.startsWith(filePrefix)) return readSecret(inner.slice(filePrefix.length), readFile);
@@ -64,6 +68,18 @@ function readSecret(path: string, readFile: Sources['readFile']): Lookup {
   }
 }
 
+/**
+ * True when a whole text is one interpolation. Otherwise a `${` may belong to a value such as a password, and the name after
+ * it may be a part of it.
+ */
+export function isInterpolation(text: string): boolean {
+  return /^\$\{[^}]*\}$/.test(text);
+}
+
+/** Says that an interpolation failed without the name that stands in it, which may be part of a secret. */
+export const UNNAMED_PROBLEM =
+  'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';
+
 /** Why a file could not be read: the end of a sentence that starts with the file. */
 export function unreadable(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -74,6 +90,8 @@ export function unreadable(error: unknown): string {
       return 'is not readable by this process';
     case 'EISDIR':
       return 'is a directory';
+    case 'EFBIG':
+      return `is larger than ${MAX_FILE_BYTES / 1_048_576} MB`;
     default:
       return typeof code === 'string' ? `cannot be read (${code})` : 'cannot be read';
   }

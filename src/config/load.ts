@@ -1,12 +1,21 @@
-import { readFileSync } from 'node:fs';
+import { readBoundedFile } from './bounded-file.ts';
 import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
 import { formatPath, isWithin } from './diagnostics/key-path.ts';
-import { interpolate, unreadable } from './interpolation.ts';
+import {
+  interpolate,
+  isInterpolation,
+  MALFORMED,
+  MAX_FILE_BYTES,
+  UNNAMED_PROBLEM,
+  unreadable,
+} from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
+import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
 import type { YamlFile } from './diagnostics/yaml-file.ts';
+import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
 import { createValidator, type Validate } from './validate.ts';
@@ -36,9 +45,10 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
   const schema = createConfigSchema(providerKinds);
   const validate = createValidator(schema);
   return {
-    loadConfig: (file, sources = processSources()) => loadWith(validate, file, sources),
+    loadConfig: (file, sources = processSources()) =>
+      withDepthError(() => loadWith(validate, schema, file, sources)),
     parseConfig(input) {
-      const validation = validate(input);
+      const validation = withDepthError(() => validate(input));
       if (validation.ok) return validation.config;
       const problems = validation.issues.map(({ path, message }) => ({ path: formatPath(path), message }));
       throw new ConfigError(inOrder(problems));
@@ -49,10 +59,20 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
 
 const processSources = (): Sources => ({
   env: process.env,
-  readFile: (path) => readFileSync(path, 'utf8'),
+  readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES),
 });
 
-function loadWith(validate: Validate, file: string, sources: Sources): Config {
+/** Nesting without end exhausts the stack of whatever walks the values. */
+function withDepthError<Result>(read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError([{ path: '', message: TOO_DEEP }]);
+  }
+}
+
+function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: string, sources: Sources): Config {
   const yaml = readYaml(readText(file, sources));
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
@@ -60,7 +80,7 @@ function loadWith(validate: Validate, file: string, sources: Sources): Config {
   // After a syntax error the parser only guesses, and problems of its guess would mislead.
   if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
-  const { unresolved, hidden } = fillIn(yaml, sources);
+  const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);
   const validation = validate(plainData(yaml), hidden);
   const issues = validation.ok ? [] : validation.issues;
   // The text of a failed interpolation says nothing about the value that was meant.
@@ -79,13 +99,20 @@ function readText(file: string, { readFile }: Sources): string {
 }
 
 /** Interpolates every text of the file; `hidden` holds the results, since any of them may be a secret. */
-function fillIn(yaml: YamlFile, sources: Sources): { unresolved: ConfigIssue[]; hidden: Set<string> } {
+function fillIn(
+  yaml: YamlFile,
+  sources: Sources,
+  secretPaths: ConfigSchema['secretPaths'],
+): { unresolved: ConfigIssue[]; hidden: Set<string> } {
   const unresolved: ConfigIssue[] = [];
   const hidden = new Set<string>();
   yaml.changeTexts((text, path) => {
     const result = interpolate(text, sources);
     if (result.interpolated && result.text !== undefined) hidden.add(result.text);
-    unresolved.push(...result.problems.map((message) => ({ path, message })));
+    // SECURITY: a password may contain "${", and the name after it is then a part of the password.
+    const isShown = isInterpolation(text) || !mayBeSecret(path, secretPaths);
+    const shown = (problem: string) => (isShown || problem === MALFORMED ? problem : UNNAMED_PROBLEM);
+    unresolved.push(...result.problems.map((problem) => ({ path, message: shown(problem) })));
     return result.text;
   });
   return { unresolved, hidden };
@@ -94,7 +121,8 @@ function fillIn(yaml: YamlFile, sources: Sources): { unresolved: ConfigIssue[]; 
 function plainData(yaml: YamlFile): unknown {
   try {
     return yaml.toPlain();
-  } catch {
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
     // SECURITY: the library's message quotes the alias, which may be an unquoted secret.
     const message = 'an alias has no anchor before it, or the aliases expand to too many values';
     throw new ConfigError([{ path: '', message }]);

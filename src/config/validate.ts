@@ -14,14 +14,25 @@ export type Validation = { ok: true; config: Config } | { ok: false; issues: Con
  */
 export type Validate = (input: unknown, hidden?: ReadonlySet<string>) => Validation;
 
-export function createValidator({ schema, keys }: ConfigSchema): Validate {
-  const secretPaths = keys.filter((key) => key.schema['secret'] === true).map(({ path }) => path);
+export function createValidator({ schema, secretPaths }: ConfigSchema): Validate {
   return (input, hidden = new Set()) => {
+    const reserved = reservedNames(input, []);
+    if (reserved.length > 0) return { ok: false, issues: reserved };
     const result = schema.safeParse(withoutUndefined(input));
     if (result.success) return { ok: true, config: result.data };
     const redaction = { secretPaths, hidden };
     return { ok: false, issues: result.error.issues.flatMap((issue) => issuesOf(issue, input, redaction)) };
   };
+}
+
+/** SECURITY: assigning this name to a plain object replaces its prototype instead of adding a key. */
+function reservedNames(value: unknown, path: KeyPath): ConfigIssue[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    const inner = [...path, Array.isArray(value) ? Number(key) : key];
+    if (key === '__proto__') return [{ path: inner, message: 'the name "__proto__" is reserved' }];
+    return reservedNames(child, inner);
+  });
 }
 
 function issuesOf(issue: z.core.$ZodIssue, input: unknown, redaction: Redaction): ConfigIssue[] {

@@ -121,11 +121,17 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         createBackchannelLogout({
           logoutTokens,
           providerLogouts: createProviderLogouts({ sessions, store: backends.store, clock }),
+          clock,
           log,
         }),
       ],
       frontchannelLogout: logoutTokens && [limitLogouts, createFrontchannelLogout({ provider, sessions })],
-      mySessions: createMySessions({ sessions, originPolicy, idleTimeout: session.idleTimeout }),
+      mySessions: createMySessions({
+        sessions,
+        originPolicy,
+        idleTimeout: session.idleTimeout,
+        limitUser: rateLimits.synchronous('sessions', config.rateLimit.sessions),
+      }),
     },
     setting(inertHeaders(secure)),
   );

@@ -41,6 +41,7 @@ const probes: Readonly<Record<string, (key: string) => readonly string[]>> = {
   hincrby: (key) => [key, 'check', 'check'],
   zadd: (key) => [key, 'XX', '0', 'check'],
   zcard: (key) => [key],
+  zcount: (key) => [key, '0', '0'],
   zscore: (key) => [key, 'check'],
   zrangebyscore: (key) => [key, '0', '0'],
   zrem: (key) => [key, 'check'],

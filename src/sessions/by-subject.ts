@@ -1,16 +1,22 @@
 import type { EndReason } from './end-reason.ts';
 import { isOver, ownersOf, type Owner, type SessionData, type SessionRecord } from './session.ts';
-import type { MarkerSubject, SessionStore } from './store/store.ts';
+import type { Position } from './store/position.ts';
+import type { MarkerSubject, SessionPage, SessionStore } from './store/store.ts';
 import { SIGN_IN_REFUSAL_MS } from '../timing.ts';
 
 /** Lists and ends the sessions of an owner: a person, or a session at the provider. */
 export type SessionsBySubject = {
-  /** The live sessions of an owner, oldest first. */
-  list(owner: Owner): Promise<readonly SessionRecord[]>;
+  /**
+   * The live sessions of an owner after a position, at most `limit`, from the oldest to the newest. There may be fewer,
+   * because the number of records that one call reads is bounded.
+   */
+  list(owner: Owner, limit: number, after?: Position): Promise<SessionPage>;
+  /** The live session of an owner with this key. */
+  find(owner: Owner, key: string): Promise<SessionRecord | undefined>;
   /** Ends the live sessions of an owner that match the filter; gives their number. */
-  endOf(owner: Owner, reason: EndReason, matches?: (data: SessionData) => boolean): Promise<number>;
-  /** Does the same, and makes pending sign-ins of the owner fail. */
-  endSignInsOf(owner: Owner, reason: EndReason, matches?: (data: SessionData) => boolean): Promise<number>;
+  endOf(owner: Owner, reason: EndReason, matches?: Matches): Promise<number>;
+  /** Does the same for a logout, and makes pending sign-ins that it concerns fail. */
+  endSignInsOf(scope: LogoutScope, reason: EndReason, matches?: Matches): Promise<number>;
   /**
    * True if a logout has ended the owner's pending sign-ins since this sign-in began. Called after the session is created:
    * a concurrent logout either finds the session in the index, or this finds the marker of the logout.
@@ -19,6 +25,18 @@ export type SessionsBySubject = {
   /** Ends the person's oldest sessions above the limit. */
   enforceLimit(data: SessionData): Promise<void>;
 };
+
+/** The sign-ins that a logout concerns: those of an owner, or those of a person for which the provider sent no `sid`. */
+export type LogoutScope =
+  Owner | { readonly kind: 'without_sid'; readonly issuer: string; readonly id: string };
+
+type Matches = (record: SessionRecord) => boolean;
+
+/** How many sessions are ended at once, so that an owner with many sessions does not delay other requests. */
+const ENDED_AT_ONCE = 50;
+
+/** How many pages one call of `list` reads at most, to fill its own page in spite of sessions that have ended. */
+const PAGES_PER_LIST = 5;
 
 export function createSessionsBySubject(deps: {
   store: SessionStore;
@@ -29,44 +47,86 @@ export function createSessionsBySubject(deps: {
 }): SessionsBySubject {
   const { store, end, maxPerUser, clock } = deps;
 
-  const list: SessionsBySubject['list'] = async (owner) => {
-    const all = await store.ofOwner(owner);
-    return all
-      .filter((record) => !isOver(record, clock(), store.generation()))
-      .toSorted((a, b) => a.data.createdAtMs - b.data.createdAtMs || a.key.localeCompare(b.key));
+  const isLive: Matches = (record) => !isOver(record, clock(), store.generation());
+
+  const list: SessionsBySubject['list'] = async (owner, limit, after) => {
+    const live: SessionRecord[] = [];
+    let next = after;
+    let pages = 0;
+    do {
+      const page = await store.page(owner, limit - live.length, next);
+      live.push(...page.records.filter(isLive));
+      next = page.next;
+      pages += 1;
+    } while (next !== undefined && live.length < limit && pages < PAGES_PER_LIST);
+    return { records: live.toSorted((a, b) => a.data.createdAtMs - b.data.createdAtMs), next };
   };
 
   const endOf: SessionsBySubject['endOf'] = async (owner, reason, matches = () => true) => {
-    const matching = (await list(owner)).filter(({ data }) => matches(data));
-    const endings = await Promise.all(matching.map(({ key }) => end(key, reason)));
-    return endings.filter((ending) => ending !== undefined).length;
+    let ended = 0;
+    let next: Position | undefined;
+    do {
+      const page = await store.page(owner, ENDED_AT_ONCE, next);
+      const matching = page.records.filter((record) => isLive(record) && matches(record));
+      const endings = await Promise.all(matching.map(({ key }) => end(key, reason)));
+      ended += endings.filter((ending) => ending !== undefined).length;
+      next = page.next;
+    } while (next !== undefined);
+    return ended;
   };
 
   return {
     list,
     endOf,
 
-    async endSignInsOf(owner, reason, matches) {
+    async find(owner, key) {
+      const record = await store.loadRecord(key);
+      const isTheirs = record !== undefined && ownersOf(record.data).some((each) => isSameOwner(each, owner));
+      return isTheirs && isLive(record) ? record : undefined;
+    },
+
+    async endSignInsOf(scope, reason, matches = () => true) {
       // SECURITY: the marker is written before the lookup, so that no session can start unseen in between.
-      await store.putMarker(logoutMarker(owner), String(clock()), SIGN_IN_REFUSAL_MS);
-      return endOf(owner, reason, matches);
+      await store.putMarker(logoutMarker(scope), String(clock()), SIGN_IN_REFUSAL_MS);
+      if (scope.kind !== 'without_sid') return endOf(scope, reason, matches);
+      const isWithoutSid: Matches = ({ data }) => data.providerSessionId === undefined;
+      return endOf(
+        { ...scope, kind: 'subject' },
+        reason,
+        (record) => isWithoutSid(record) && matches(record),
+      );
     },
 
     async isSignInRefused(data, beganAtMs) {
-      const markers = await Promise.all(ownersOf(data).map((owner) => store.getMarker(logoutMarker(owner))));
+      const markers = await Promise.all(scopesOf(data).map((scope) => store.getMarker(logoutMarker(scope))));
       return markers.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 
     async enforceLimit({ issuer, subject }) {
-      if (maxPerUser === 0) return;
+      const owner: Owner = { kind: 'subject', issuer, id: subject };
+      if (maxPerUser === 0 || (await store.count(owner)) <= maxPerUser) return;
       // Of concurrent sign-ins, the last one lists every session; all use the same order, so they agree on which to keep.
-      const live = await list({ kind: 'subject', issuer, id: subject });
-      const surplus = live.slice(0, Math.max(0, live.length - maxPerUser));
-      await Promise.all(surplus.map(({ key }) => end(key, 'limit')));
+      const keys = await store.keys(owner);
+      const surplus = keys.slice(0, Math.max(0, keys.length - maxPerUser));
+      for (let at = 0; at < surplus.length; at += ENDED_AT_ONCE) {
+        await Promise.all(surplus.slice(at, at + ENDED_AT_ONCE).map((key) => end(key, 'limit')));
+      }
     },
   };
 }
 
-function logoutMarker({ kind, issuer, id }: Owner): MarkerSubject {
+function isSameOwner(a: Owner, b: Owner): boolean {
+  return a.kind === b.kind && a.issuer === b.issuer && a.id === b.id;
+}
+
+/** The logouts that would concern a session. */
+function scopesOf(data: SessionData): LogoutScope[] {
+  const { issuer, subject, providerSessionId } = data;
+  return providerSessionId === undefined
+    ? [...ownersOf(data), { kind: 'without_sid', issuer, id: subject }]
+    : ownersOf(data);
+}
+
+function logoutMarker({ kind, issuer, id }: LogoutScope): MarkerSubject {
   return ['end', kind, issuer, id];
 }

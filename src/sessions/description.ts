@@ -1,4 +1,6 @@
 import { livesUntilMs, type SessionRecord } from './session.ts';
+import { writeCursor } from './store/position.ts';
+import type { SessionPage } from './store/store.ts';
 
 /** The public description of a session, for its person and for an operator. Times are ISO 8601. */
 export type SessionDescription = {
@@ -19,6 +21,15 @@ export function describeSession(record: SessionRecord, idleTimeout: number): Ses
     lastSeenAt: isoOf(Math.max(data.createdAtMs, idleExpiresAtMs - idleTimeout)),
     expiresAt: isoOf(livesUntilMs(record)),
   };
+}
+
+/** The public form of a page of sessions; without `next`, it is the last one. */
+export function describePage<Description>(
+  { records, next }: SessionPage,
+  describe: (record: SessionRecord) => Description,
+): { sessions: Description[]; next?: string } {
+  const sessions = records.map(describe);
+  return next === undefined ? { sessions } : { sessions, next: writeCursor(next) };
 }
 
 function isoOf(ms: number): string {

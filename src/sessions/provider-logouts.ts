@@ -1,5 +1,6 @@
 import type { ProviderLogout } from '../provider/oidc/logout-token.ts';
-import type { Owner, SessionData } from './session.ts';
+import type { LogoutScope } from './by-subject.ts';
+import type { SessionData, SessionRecord } from './session.ts';
 import type { Sessions } from './service.ts';
 import type { MarkerSubject, SessionStore } from './store/store.ts';
 
@@ -18,19 +19,25 @@ export function createProviderLogouts(deps: {
 
   return async function endByProvider(logout) {
     if ((await store.getMarker(usedMarker(logout))) !== undefined) return 'used';
-    const matches = (data: SessionData) => isNamedBy(logout, data);
-    const ended = await sessions.endSignInsOf(ownerOf(logout), 'backchannel_logout', matches);
+    const matches = ({ data }: SessionRecord) => isNamedBy(logout, data);
+    const endings = scopesOf(logout).map((scope) =>
+      sessions.endSignInsOf(scope, 'backchannel_logout', matches),
+    );
+    const ended = (await Promise.all(endings)).reduce((sum, count) => sum + count, 0);
     // Marked as used only now: a provider may repeat a request that failed half-way.
     await store.putMarker(usedMarker(logout), '', logout.validUntilMs - clock());
     return ended;
   };
 }
 
-/** A token with a `sid` ends only that session at the provider; without one, all sessions of the subject (section 2.4). */
-function ownerOf({ issuer, subject, sid }: ProviderLogout): Owner {
-  return sid === undefined
-    ? { kind: 'subject', issuer, id: subject ?? '' }
-    : { kind: 'sid', issuer, id: sid };
+/**
+ * A token with a `sid` ends that session at the provider, and one without it all sessions of the subject (section 2.4). A
+ * session for which the provider sent no `sid` may belong to any of its sessions, so every token about the subject ends it.
+ */
+function scopesOf({ issuer, subject, sid }: ProviderLogout): LogoutScope[] {
+  if (sid === undefined) return [{ kind: 'subject', issuer, id: subject ?? '' }];
+  const named: LogoutScope = { kind: 'sid', issuer, id: sid };
+  return subject === undefined ? [named] : [named, { kind: 'without_sid', issuer, id: subject }];
 }
 
 /** SECURITY: a delayed token does not end a session that began after it. Both times are on the provider's clock. */

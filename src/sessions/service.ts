@@ -1,4 +1,5 @@
 import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import { createLimitedWarning } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused } from '../provider/login-failure.ts';
@@ -42,7 +43,7 @@ export type SignInOrigin = {
  * Finds, starts, changes and ends sessions. The only module that writes to the store. With a client address, the readers
  * throw `rate_limited` once that address has sent too many forged cookies.
  */
-export type Sessions = Pick<SessionsBySubject, 'list' | 'endOf' | 'endSignInsOf'> & {
+export type Sessions = Pick<SessionsBySubject, 'list' | 'find' | 'endOf' | 'endSignInsOf'> & {
   /** Finds the session of a request. Does not extend its idle limit. */
   peek(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
   /** Finds the session of a request and extends its idle limit. */
@@ -116,16 +117,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
 
-  let warnedAtMs = -Infinity;
   /** SECURITY: anybody can send a cookie that names any key, so the number of warnings is limited. */
-  const warnOfUnknownKey = (keyId: number) => {
-    if (clock() - warnedAtMs < WARNING_INTERVAL_MS) return;
-    warnedAtMs = clock();
-    log.warn(
-      { keyId },
-      'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
-    );
-  };
+  const warnOfUnknownKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
 
   const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
 
@@ -144,7 +137,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
         return { kind: 'absent' };
       // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
       case 'unknown_key':
-        warnOfUnknownKey(ticket.keyId);
+        warnOfUnknownKey(
+          { keyId: ticket.keyId },
+          'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+        );
         return { kind: 'absent' };
       case 'invalid':
         return { kind: 'ended' };
@@ -271,6 +267,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     end,
     list: bySubject.list,
+    find: bySubject.find,
     endOf: bySubject.endOf,
     endSignInsOf: bySubject.endSignInsOf,
     endAll: store.beginGeneration,

@@ -89,6 +89,16 @@ describe('the admin console in a browser', () => {
     expect(await statusOf(two)).toBe(401);
   });
 
+  it('shows the sessions of a user with very many a hundred at a time', async () => {
+    for (let n = 0; n < 101; n += 1) await fixture.signedIn(program, 'dora');
+    await list('dora');
+    await expect.poll(() => textOf('#outcome')).toBe('Found: 100 sessions of dora, and there are more');
+    await page.getByRole('button', { name: 'Show more sessions' }).click();
+    await expect.poll(() => textOf('#outcome')).toBe('Found: 101 sessions of dora');
+    expect(await page.locator('#found tbody tr').count()).toBe(101);
+    expect(await page.getByRole('button', { name: 'Show more sessions' }).isVisible()).toBe(false);
+  });
+
   it('shows a subject that contains HTML as plain text', async () => {
     const name = '<img src=x onerror=alert(1)>';
     await fixture.signedIn(program, name);

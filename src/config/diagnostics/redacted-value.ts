@@ -2,7 +2,7 @@ import type { KeyPath } from './key-path.ts';
 
 /** What must not be shown. */
 export type Redaction = {
-  /** Paths of keys declared with `secret: true`; `*` stands for any index. */
+  /** Paths of keys declared with `secret` or `misplacedSecret`; `*` stands for any index. */
   readonly secretPaths: readonly (readonly string[])[];
   /** Texts that may be secrets wherever they stand, such as every result of an interpolation. */
   readonly hidden: ReadonlySet<string>;
@@ -35,7 +35,7 @@ function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden }: Redact
 }
 
 /** True at or inside the path of a secret, and on the way to one, since a secret may be misplaced there. */
-function mayBeSecret(path: KeyPath, secretPaths: Redaction['secretPaths']): boolean {
+export function mayBeSecret(path: KeyPath, secretPaths: Redaction['secretPaths']): boolean {
   return secretPaths.some((secret) =>
     secret.every((key, depth) => depth >= path.length || key === '*' || key === path[depth]),
   );

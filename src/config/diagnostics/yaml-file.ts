@@ -1,7 +1,7 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar, visit } from 'yaml';
 import type { Document } from 'yaml';
 import type { KeyPath } from './key-path.ts';
-import { yamlProblem, type YamlProblem } from './yaml-problem.ts';
+import { CIRCULAR, MERGE_KEY, yamlProblem, type YamlProblem } from './yaml-problem.ts';
 
 /** A YAML text whose values can be changed, and which knows the line of each value. */
 export type YamlFile = {
@@ -16,7 +16,7 @@ export type YamlFile = {
   lineOf(path: KeyPath): number;
 };
 
-/** Reads a YAML 1.2 text; JSON is YAML. Never throws: syntax problems are in `problems`. */
+/** Reads a YAML 1.2 text; JSON is YAML. Syntax problems are in `problems`. Throws RangeError if values are nested too deeply. */
 export function readYaml(text: string): YamlFile {
   const lines = new LineCounter();
   // SECURITY: yaml 2.9 warns of a mapping as a key on standard error, and quotes it: it may be a secret in wrong braces.
@@ -25,13 +25,33 @@ export function readYaml(text: string): YamlFile {
 
   return {
     isEmpty: document.contents === null && document.errors.length === 0,
-    problems: [...document.errors, ...document.warnings].map(({ code, pos: [offset] }) =>
-      yamlProblem(code, lineAt(offset)),
-    ),
+    problems: [
+      ...[...document.errors, ...document.warnings].map(({ code, pos: [offset] }) =>
+        yamlProblem(code, lineAt(offset)),
+      ),
+      ...misuses(document).map(({ offset, message }) => ({ line: lineAt(offset), message, isFatal: true })),
+    ],
     changeTexts: (change) => void changeTexts(document.contents, [], change),
     toPlain: () => document.toJS(),
     lineOf: (path) => lineAt(offsetOf(document, path)),
   };
+}
+
+/** What the library accepts, but no configuration can mean: circular aliases, and merge keys, which YAML 1.2 dropped. */
+function misuses(document: Document.Parsed): { offset: number; message: string }[] {
+  const found: { offset: number; message: string }[] = [];
+  visit(document, {
+    Alias(_key, alias, ancestors) {
+      const target = alias.resolve(document);
+      if (target !== undefined && ancestors.includes(target))
+        found.push({ offset: alias.range?.[0] ?? 0, message: CIRCULAR });
+    },
+    Pair(_key, { key }) {
+      if (isScalar(key) && key.value === '<<' && key.type === Scalar.PLAIN)
+        found.push({ offset: key.range?.[0] ?? 0, message: MERGE_KEY });
+    },
+  });
+  return found;
 }
 
 /** Changes texts in place; false when the node is empty afterwards and must be removed. */

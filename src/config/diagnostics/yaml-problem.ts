@@ -8,6 +8,11 @@ export type YamlProblem = {
   isFatal: boolean;
 };
 
+export const TOO_DEEP = 'the values are nested too deeply';
+export const CIRCULAR = 'the alias stands inside the value that it repeats';
+export const MERGE_KEY =
+  'YAML 1.2 has no merge key "<<"; write the keys out, or use an alias in place of the whole mapping';
+
 // SECURITY: the library's own messages quote the text, which may be a secret that lacks its quotes.
 const messages: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'the alias is malformed; a value that begins with * needs quotes',
@@ -21,6 +26,7 @@ const messages: Partial<Record<ErrorCode, string>> = {
   MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
   MULTILINE_IMPLICIT_KEY: 'expected "key: value"; the colon needs a space after it',
   MULTIPLE_DOCS: 'expected one YAML document, got several',
+  RESOURCE_EXHAUSTION: TOO_DEEP,
   TAB_AS_INDENT: 'expected spaces for indentation, got a tab',
   TAG_RESOLVE_FAILED: 'the tag is unknown; a value that begins with ! needs quotes',
   UNEXPECTED_TOKEN: 'not expected here; an interpolation inside [ ] or { } needs quotes',

@@ -18,6 +18,8 @@ declare module 'zod' {
     setInReference?: boolean;
     /** The value may hold a secret, so that no message shows it. */
     secret?: boolean;
+    /** The value is no secret, but people may write one in its place, so that no message shows it. */
+    misplacedSecret?: boolean;
     /** A reload applies a new value; other keys need a restart. */
     reloadable?: boolean;
     /** A URL, for which plain http to another machine needs `allowInsecureHttp`. */

@@ -30,6 +30,9 @@ export const rateLimitSchema = section({
       'How many logout tokens one address may post in a minute, and how many front-channel logouts.',
     details: 'The provider has one address, and posts a token for each session that it ends.',
   }),
+  sessions: perMinute().prefault(120).meta({
+    description: 'How often one user may list or end their own sessions in a minute.',
+  }),
 }).meta({
   description:
     'Limits for each client address in a minute, at most 6000; 0 is no limit. An IPv6 address counts as its first 64 bits.',

@@ -123,10 +123,12 @@ export const routeSchema = section({
     }),
     remove: headerNames().prefault([]).meta({
       description: 'Header fields to remove on the way to the upstream.',
+      misplacedSecret: true,
     }),
     allow: headerNames().prefault([]).meta({
       description:
         'When not empty, the only header fields of a client that are forwarded, besides the usual content fields (`Accept*`, `Content-*`, `If-*`, `Range`, `User-Agent`, `Cache-Control`, `Pragma`).',
+      misplacedSecret: true,
     }),
   })
     .prefault({})
@@ -138,6 +140,7 @@ export const routeSchema = section({
     }),
     remove: headerNames().prefault([]).meta({
       description: 'Header fields to remove on the way to the browser.',
+      misplacedSecret: true,
     }),
   })
     .prefault({})

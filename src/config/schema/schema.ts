@@ -9,7 +9,12 @@ import type { sessionSchema } from './session.ts';
 export type { Config };
 
 /** The configuration with every key it declares. */
-export type ConfigSchema = { readonly schema: z.ZodType<Config>; readonly keys: readonly DeclaredKey[] };
+export type ConfigSchema = {
+  readonly schema: z.ZodType<Config>;
+  readonly keys: readonly DeclaredKey[];
+  /** The paths of values that no message may show; `*` stands for any index. */
+  readonly secretPaths: readonly DeclaredKey['path'][];
+};
 
 /**
  * The schema of the whole configuration for a list of provider kinds: keys, defaults, checks and descriptions.
@@ -28,7 +33,10 @@ export function createConfigSchema(kinds: ProviderSectionKinds): ConfigSchema {
     // A rule between keys must not wait until every other key is valid: people want to see all problems at once.
     { when: () => true },
   );
-  return { schema, keys };
+  const secretPaths = keys
+    .filter((key) => key.schema['secret'] === true || key.schema['misplacedSecret'] === true)
+    .map(({ path }) => path);
+  return { schema, keys, secretPaths };
 }
 
 /** One API and the policy of the way to it. */

@@ -43,7 +43,7 @@ export const sessionSchema = section({
   absoluteTimeout: sessionDuration().prefault('12h').meta({
     description: 'A session ends this long after sign-in, used or not; at most `365d`.',
   }),
-  maxPerUser: integer({ min: 0 }).prefault(0).meta({
+  maxPerUser: integer({ min: 0 }).prefault(1_000).meta({
     description: 'How many sessions one person may have at once; one more ends the oldest. `0` is no limit.',
   }),
   cookie: section({

@@ -25,10 +25,24 @@ export type KeySet = {
   verify(token: string, checks: Omit<JWTVerifyOptions, 'algorithms'>): Promise<Verified>;
 };
 
+/** Why a token could not be checked: the JWKS cannot be fetched, or unknown keys were looked up too often. */
+type KeySetErrorReason = 'unavailable' | 'throttled';
+
 /** The JWKS could not be fetched or used; the token may be valid or not. */
 export class KeySetError extends Error {
   override readonly name = 'KeySetError';
+  readonly reason: KeySetErrorReason;
+
+  constructor(reason: KeySetErrorReason, cause?: unknown) {
+    super(messages[reason], cause === undefined ? undefined : { cause });
+    this.reason = reason;
+  }
 }
+
+const messages: Readonly<Record<KeySetErrorReason, string>> = {
+  unavailable: "cannot fetch the provider's JWKS",
+  throttled: "the provider's JWKS was fetched too often; try again later",
+};
 
 /** Older keys are fetched again before use, in milliseconds; while that fails, they stay in use. */
 const MAX_AGE_MS = 600_000;
@@ -59,6 +73,8 @@ export function createKeySet(deps: {
   // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
   const budget = createFetchBudget({ burst: FETCH_BURST, intervalMs: FETCH_INTERVAL_MS, clock });
   let keys: PublishedKeys | undefined;
+  /** True if the last fetch succeeded. */
+  let isAvailable = false;
 
   const publishedKeys = (): PublishedKeys => {
     const { jwksUri } = announced.current();
@@ -70,8 +86,10 @@ export function createKeySet(deps: {
   const fetchKeys = async () => {
     const current = publishedKeys();
     if (!current.set.reloading && !budget.take())
-      throw new KeySetError("the provider's JWKS was fetched too often; try again later");
+      throw new KeySetError(isAvailable ? 'throttled' : 'unavailable');
+    isAvailable = false;
     await current.set.reload();
+    isAvailable = true;
     current.fetchedAtMs = clock();
   };
 
@@ -108,7 +126,7 @@ export function createKeySet(deps: {
       } catch (cause) {
         const isAboutToken = cause instanceof errors.JOSEError && !keySetErrorCodes.has(cause.code);
         if (isAboutToken || cause instanceof KeySetError) throw cause;
-        throw new KeySetError("cannot fetch the provider's JWKS", { cause });
+        throw new KeySetError('unavailable', cause);
       }
     },
   };

@@ -6,6 +6,7 @@ import {
   type Owner,
   type SessionRecord,
 } from '../session.ts';
+import { compareNames, comparePositions, entryName, parseEntryName } from './position.ts';
 import type { MarkerSubject, SessionChange, SessionStore } from './store.ts';
 
 /** The time between two sweeps of expired records, in milliseconds. */
@@ -35,6 +36,8 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     drop(record);
     return undefined;
   };
+  const liveOf = (owner: Owner): SessionRecord[] =>
+    [...(keysByOwner.get(ownerName(owner)) ?? [])].map(getLive).filter((record) => record !== undefined);
   const getMarkerText = (name: string): string | undefined => {
     const marker = markers.get(name);
     if (marker !== undefined && clock() < marker.expiresAtMs) return marker.text;
@@ -83,9 +86,23 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       announce({ kind: 'ended', key, version: record.version });
       return record;
     },
-    async ofOwner(owner) {
-      const keys = keysByOwner.get(ownerName(owner)) ?? [];
-      return [...keys].map(getLive).filter((record) => record !== undefined);
+    async page(owner, limit, after) {
+      const positions = liveOf(owner)
+        .map(({ key, data }) => ({
+          key,
+          endsAtMs: data.absoluteExpiresAtMs,
+          name: entryName(data.createdAtMs, key),
+        }))
+        .filter((position) => after === undefined || comparePositions(position, after) > 0)
+        .toSorted(comparePositions);
+      const examined = positions.slice(0, limit);
+      const records = examined.map(({ key }) => getLive(key)).filter((record) => record !== undefined);
+      return { records, next: positions.length > limit ? examined.at(-1) : undefined };
+    },
+    count: async (owner) => liveOf(owner).length,
+    async keys(owner) {
+      const names = liveOf(owner).map(({ key, data }) => entryName(data.createdAtMs, key));
+      return names.toSorted(compareNames).map((name) => parseEntryName(name).key);
     },
 
     async beginGeneration() {

@@ -8,7 +8,8 @@ import { openChannel } from '../../redis/channel.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import type { RecordCodec } from './record.ts';
 import { createRedisGeneration } from './redis-generation.ts';
-import { createRedisIndex, type IndexEntry } from './redis-index.ts';
+import { createRedisIndex } from './redis-index.ts';
+import { createRedisOwnerSessions } from './redis-owner-sessions.ts';
 import {
   sessionView,
   sessionEndsAtMs,
@@ -176,6 +177,16 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     return view;
   };
 
+  const ownerSessions = createRedisOwnerSessions({
+    index,
+    readLimits: (key) => redis.run('load', (client) => client.hmget(recordKey(key), 'i', 'a')),
+    async load(key) {
+      const fields = await readFields(key);
+      return fields[1] === null ? 'gone' : openIfKnown(key, fields);
+    },
+    clock,
+  });
+
   /** Redis refuses messages: at least this process learns of the end. */
   const handleUnpublishedEnd = (key: string, version: number) => {
     log.error(
@@ -183,13 +194,6 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       'Redis refuses to publish the end of a session; other replicas may still serve it from their caches',
     );
     announce({ kind: 'ended', key, version });
-  };
-
-  const loadEntry = async (entry: IndexEntry): Promise<SessionRecord | undefined> => {
-    const fields = await readFields(entry.key);
-    // A record that this process cannot decrypt keeps its entry: another process may have the secret.
-    if (fields[1] === null) await index.removeStale(entry).catch(() => undefined);
-    return openIfKnown(entry.key, fields);
   };
 
   return {
@@ -228,11 +232,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       return removed;
     },
 
-    async ofOwner(owner) {
-      const loaded = await Promise.all((await index.entries(owner)).map(loadEntry));
-      const found = loaded.filter((record) => record !== undefined);
-      return [...new Map(found.map((record) => [record.key, record])).values()];
-    },
+    ...ownerSessions,
 
     beginGeneration: generation.begin,
     generation: generation.known,

@@ -1,4 +1,5 @@
 import type { SessionView, Owner, SessionData, SessionRecord } from '../session.ts';
+import type { Position } from './position.ts';
 
 /** The result of a conditional write. `conflict`: another write came first. `gone`: the session has ended. */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
@@ -8,6 +9,12 @@ export type SessionChange = { kind: 'changed' | 'ended'; key: string; version: n
 
 /** Names a marker: its kind, and the values that identify it within the kind. */
 export type MarkerSubject = readonly [kind: string, ...values: string[]];
+
+/** Some sessions of an owner. If more may follow, `next` is the position after which they begin. */
+export type SessionPage = {
+  readonly records: readonly SessionRecord[];
+  readonly next: Position | undefined;
+};
 
 /**
  * The session store. A missing session is a value; an outage throws `store_unavailable` and never looks like a missing
@@ -25,8 +32,15 @@ export type SessionStore = {
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session. Of concurrent callers, exactly one gets the removed record. */
   remove(key: string): Promise<SessionRecord | undefined>;
-  /** The sessions of an owner, which may include expired ones. The cost depends on their number only. */
-  ofOwner(owner: Owner): Promise<readonly SessionRecord[]>;
+  /**
+   * The sessions of an owner after a position, at most `limit`, in the order of their absolute limits. They may include
+   * expired ones, and may be fewer than the limit. The cost depends on the limit only.
+   */
+  page(owner: Owner, limit: number, after?: Position): Promise<SessionPage>;
+  /** The number of an owner's sessions, and possibly of some that have expired. Reads no session. */
+  count(owner: Owner): Promise<number>;
+  /** The keys of an owner's sessions that have not expired, from the oldest to the newest. Decrypts no session. */
+  keys(owner: Owner): Promise<readonly string[]>;
 
   /** Begins a new generation, which ends every existing session without touching their records. */
   beginGeneration(): Promise<void>;

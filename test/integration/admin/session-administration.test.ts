@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
 
@@ -111,8 +111,8 @@ describe('session administration on the admin listener', () => {
   });
 
   it('responds 503 when the session store is down', async () => {
-    await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
-    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-zrangebyscore');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+zrangebyscore'));
     expect(await ask('GET', '/sessions?subject=alice')).toMatchObject({
       status: 503,
       body: { code: 'store_unavailable', requestId: expect.any(String) },
@@ -215,16 +215,16 @@ describe('revoking all sessions (standards: D24)', () => {
     const agent = await signedIn();
     const elsewhere = testGateway.browser({ like: agent, at: replica });
     expect(await statusOf(elsewhere)).toBe(200);
-    await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
-    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-subscribe');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+subscribe'));
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await ask('POST', '/sessions/revoke-all');
     await vi.waitFor(async () => expect(await statusOf(elsewhere)).toBe(401), PATIENCE);
   });
 
   it('allows new sign-ins at a gateway that missed the message', async () => {
-    await redis.command('ACL', 'SETUSER', 'default', '-subscribe');
-    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+subscribe'));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-subscribe');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+subscribe'));
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await ask('POST', '/sessions/revoke-all');
     const agent = testGateway.browser({ at: replica });

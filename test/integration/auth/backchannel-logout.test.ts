@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { LOGOUT_EVENT, logoutClaims, logoutToken, postLogoutToken } from '../../../testkit/logout-token.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
@@ -238,15 +238,82 @@ describe('an invalid logout token or request ends no session', () => {
     await agent.signIn();
   });
 
-  it('responds 400 while the JWKS is unavailable and accepts the same token afterwards', async () => {
+  it('logs a flood of forged tokens once a second and counts the others', async () => {
+    const { agent, provider, gateway, advance, stopClock } = await openOther();
+    stopClock();
+    const forged = (await logoutToken(provider, { sub: 'alice' })).replace(/.{20}$/, 'A'.repeat(20));
+    const lines = () => gateway.logs().match(/[^\n]*logout token rejected[^\n]*/g) ?? [];
+    const flood = async (count: number) => {
+      for (let n = 0; n < count; n += 1) expect((await postLogoutToken(agent, forged)).status).toBe(400);
+    };
+    await flood(30);
+    expect(lines()).toHaveLength(1);
+    advance(1_000);
+    await flood(30);
+    expect(lines()).toHaveLength(2);
+    expect(JSON.parse(lines()[1] ?? '')).toMatchObject({ omitted: 29, reason: expect.any(String) });
+  });
+});
+
+describe('a logout token that cannot be checked', () => {
+  it.each([['with no keys yet', false] as const, ['for a key that is not known yet', true] as const])(
+    'gets 503 with Retry-After while the JWKS is unavailable, %s, and is accepted afterwards (standards: D18)',
+    async (_when, hasKeys) => {
+      const other = await openOther();
+      const agent = await signedIn(alice, other);
+      if (hasKeys) {
+        await postLogoutToken(other.agent, await logoutToken(other.provider, { sub: 'nobody' }));
+        await other.provider.swapKeys();
+      }
+      const token = await logoutToken(other.provider, { sub: alice });
+      other.provider.faults.jwks = { status: 503, times: 1 };
+      const response = await postLogoutToken(other.agent, token);
+      expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+      expect(response.header('retry-after')).toBe('5');
+      expect(await statusOf(agent)).toBe(200);
+      expect((await postLogoutToken(other.agent, token)).status).toBe(200);
+      expect(await statusOf(agent)).toBe(401);
+    },
+  );
+
+  it('gets 503 however often it is sent while the JWKS is unavailable', async () => {
     const other = await openOther();
-    const agent = await signedIn(alice, other);
     const token = await logoutToken(other.provider, { sub: alice });
-    other.provider.faults.jwks = { status: 503, times: 1 };
-    expect((await postLogoutToken(other.agent, token)).status).toBe(400);
-    expect(await statusOf(agent)).toBe(200);
+    other.provider.faults.jwks = { status: 503, times: 100 };
+    for (let n = 0; n < 15; n += 1) expect((await postLogoutToken(other.agent, token)).status).toBe(503);
+  });
+});
+
+describe('a logout token with sub and sid', () => {
+  const withoutSid = ({ sid: _sid, ...claims }: JWTPayload): JWTPayload => claims;
+
+  it('ends the session with that sid and those without one, and no session with another sid', async () => {
+    const other = await openOther();
+    const named = await signedIn(alice, other);
+    const sid = sidOf(alice, other);
+    const another = await signedIn(alice, other);
+    other.provider.patchIdToken = withoutSid;
+    const without = await signedIn(alice, other);
+    const ofBob = await signedIn(bob, other);
+    const token = await logoutToken(other.provider, { sub: alice, sid });
     expect((await postLogoutToken(other.agent, token)).status).toBe(200);
-    expect(await statusOf(agent)).toBe(401);
+    expect([await statusOf(named), await statusOf(without)]).toEqual([401, 401]);
+    expect([await statusOf(another), await statusOf(ofBob)]).toEqual([200, 200]);
+  });
+
+  it('prevents a session without a sid while its code is exchanged, and no session with another sid (standards: D20)', async () => {
+    const other = await openOther();
+    for (const omitSid of [true, false]) {
+      other.provider.patchIdToken = omitSid ? withoutSid : undefined;
+      const agent = other.browser();
+      const login = await beginLogin(agent, `?login_hint=${alice}`);
+      const gate = other.provider.faults.hold('token', 'after');
+      const callback = finishLogin(agent, login);
+      await gate.waiting();
+      await postLogoutToken(other.agent, await logoutToken(other.provider, { sub: alice, sid: 'gone' }));
+      gate.release();
+      expect((await callback).status).toBe(omitSid ? 400 : 303);
+    }
   });
 });
 
@@ -277,11 +344,11 @@ describe('a repeated or late logout token (standards: D16)', () => {
   it('is accepted again when the store failed on the first attempt (standards: D18)', async () => {
     const agent = await signedIn();
     const token = await tokenFor({ sub: alice });
-    await redis.command('ACL', 'SETUSER', 'default', '-zrangebyscore');
-    onTestFinished(() => void redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore'));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-zrangebyscore');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+zrangebyscore'));
     const response = await postLogoutToken(first, token);
     expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
-    await redis.command('ACL', 'SETUSER', 'default', '+zrangebyscore');
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+zrangebyscore');
     expect(await statusOf(agent)).toBe(200);
     expect((await postLogoutToken(second, token)).status).toBe(200);
     await vi.waitFor(async () => expect(await statusOf(agent)).toBe(401), PATIENCE);

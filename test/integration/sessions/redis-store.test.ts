@@ -15,6 +15,7 @@ import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
 import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { allOf } from './all-of.ts';
 import { renewed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 
@@ -322,7 +323,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     await store.create('idle', newData(), Date.now() + 200);
     await store.create('used', newData(), Date.now() + HOUR);
     await vi.waitFor(async () => expect(await store.loadRecord('idle')).toBeUndefined(), POLLING);
-    expect(await store.ofOwner(alice)).toMatchObject([{ key: 'used' }]);
+    expect(await allOf(store, alice)).toMatchObject([{ key: 'used' }]);
     const [, index = ''] = await indexKeys();
     expect(await client.zcard(index)).toBe(1);
   });
@@ -351,7 +352,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     await openStoreHere().create('old', newData(), Date.now() + HOUR);
     const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
     await both.create('new', newData(), Date.now() + HOUR);
-    const keys = async (store: SessionStore) => (await store.ofOwner(alice)).map(({ key }) => key).toSorted();
+    const keys = async (store: SessionStore) => (await allOf(store, alice)).map(({ key }) => key).toSorted();
     expect(await keys(both)).toEqual(['new', 'old']);
     expect(await keys(openStoreHere({ secrets: [second] }))).toEqual(['new']);
     await both.remove('old');
@@ -365,9 +366,9 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     await other.create('one', newData(), Date.now() + HOUR);
     const record = (await client.hgetBuffer(await recordKey(), 'e')) ?? Buffer.alloc(0);
     await client.hset(await recordKey(), 'e', Buffer.from(record).fill(0, 1, 5));
-    expect(await other.ofOwner(alice)).toEqual([]);
+    expect(await allOf(other, alice)).toEqual([]);
     await client.hset(await recordKey(), 'e', record);
-    expect(await other.ofOwner(alice)).toMatchObject([{ key: 'one' }]);
+    expect(await allOf(other, alice)).toMatchObject([{ key: 'one' }]);
   });
 
   it.each([1, 2, 3, 4, 5])(
@@ -390,7 +391,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
       const isThere = (await store.loadRecord('one')) !== undefined;
       expect(isThere).toBe(step > 3);
       for (const owner of [alice, atProvider])
-        expect(await store.ofOwner(owner)).toHaveLength(isThere ? 1 : 0);
+        expect(await allOf(store, owner)).toHaveLength(isThere ? 1 : 0);
       for (const key of await client.keys('*')) expect(await client.pttl(key)).toBeGreaterThan(0);
     },
   );
@@ -403,7 +404,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
       const creating = openStoreHere({ wrap: creation.wrap }).create('one', newData(), Date.now() + HOUR);
       await creation.hasStarted;
       // The other process finds an entry without a record.
-      const reading = openStoreHere({ wrap: removal.wrap }).ofOwner(alice);
+      const reading = allOf(openStoreHere({ wrap: removal.wrap }), alice);
       await removal.hasStarted;
       if (moment === 'before') {
         removal.release();
@@ -413,7 +414,7 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
       await creating;
       removal.release();
       expect(await reading).toEqual([]);
-      expect(await openStoreHere().ofOwner(alice)).toMatchObject([{ key: 'one' }]);
+      expect(await allOf(openStoreHere(), alice)).toMatchObject([{ key: 'one' }]);
     },
   );
 

@@ -4,10 +4,13 @@ import {
   sessionView,
   sessionRecord,
   type SessionView,
+  type SessionData,
   type Owner,
   type SessionRecord,
 } from '../../../src/sessions/session.ts';
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
+import type { Position } from '../../../src/sessions/store/position.ts';
+import { allOf } from './all-of.ts';
 import { renewed, sampleData } from './sample.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
@@ -269,7 +272,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     const person = (id: string) => ({ kind: 'subject', issuer, id }) as const;
     const atProvider = (id: string) => ({ kind: 'sid', issuer, id }) as const;
     const keysOf = async (owner: Owner) =>
-      (await store.ofOwner(owner)).map(({ key }) => key).toSorted((a, b) => a.localeCompare(b));
+      (await allOf(store, owner)).map(({ key }) => key).toSorted((a, b) => a.localeCompare(b));
 
     beforeEach(async () => {
       await store.create('a1', sampleData({ subject: 'alice', providerSessionId: 's1' }), later());
@@ -313,7 +316,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.replace('a1', renewed(data, 'access-2'), 1);
       const further = Date.now() + 120_000;
       await store.touch('a1', further);
-      const [found] = await store.ofOwner(atProvider('s1'));
+      const [found] = await allOf(store, atProvider('s1'));
       expect(found).toEqual(await store.loadRecord('a1'));
       expect(found).toMatchObject({ version: 2, idleExpiresAtMs: further });
     });
@@ -332,9 +335,60 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await keysOf(atProvider('s4'))).toEqual([]);
     });
 
+    describe('in pages', () => {
+      const began = Date.now();
+      const create = (key: string, given: Partial<SessionData>) =>
+        store.create(key, sampleData({ subject: 'carol', ...given }), later());
+      const carol = person('carol');
+      const pagesOf = async (limit: number) => {
+        const pages: string[][] = [];
+        let after: Position | undefined;
+        do {
+          const { records, next } = await store.page(carol, limit, after);
+          pages.push(records.map(({ key }) => key));
+          after = next;
+        } while (after !== undefined);
+        return pages;
+      };
+
+      it('returns each session once, the oldest first', async () => {
+        for (const n of [3, 1, 5, 2, 4])
+          await create(`c${n}`, { createdAtMs: began + n, absoluteExpiresAtMs: began + 100_000 + n });
+        expect(await pagesOf(2)).toEqual([['c1', 'c2'], ['c3', 'c4'], ['c5']]);
+        expect(await pagesOf(5)).toEqual([['c1', 'c2', 'c3', 'c4', 'c5']]);
+        expect(await store.count(carol)).toBe(5);
+      });
+
+      it('returns each session once when all of them end at the same time', async () => {
+        const keys = Array.from({ length: 25 }, (_, n) => `same-${String(n).padStart(2, '0')}`);
+        for (const [n, key] of keys.entries())
+          await create(key, { createdAtMs: began + n, absoluteExpiresAtMs: began + 100_000 });
+        const pages = await pagesOf(10);
+        expect(pages.map((page) => page.length)).toEqual([10, 10, 5]);
+        expect(pages.flat()).toEqual(keys);
+      });
+
+      it('continues after a session that has ended since', async () => {
+        for (const n of [1, 2, 3, 4])
+          await create(`c${n}`, { createdAtMs: began + n, absoluteExpiresAtMs: began + 100_000 + n });
+        const { next } = await store.page(carol, 2);
+        await store.remove('c2');
+        const rest = await store.page(carol, 2, next);
+        expect(rest.records.map(({ key }) => key)).toEqual(['c3', 'c4']);
+      });
+
+      it('returns only the keys from the oldest to the newest, without expired sessions', async () => {
+        await create('c2', { createdAtMs: began + 2, absoluteExpiresAtMs: began + 100_000 });
+        await create('c1', { createdAtMs: began + 1, absoluteExpiresAtMs: began + 300_000 });
+        await store.create('c3', sampleData({ subject: 'carol' }), soon());
+        await isGone('c3');
+        expect(await store.keys(carol)).toEqual(['c1', 'c2']);
+      });
+    });
+
     it('finds every session that begins during concurrent lookups', async () => {
       const keys = Array.from({ length: 30 }, (_, at) => `many-${String(at).padStart(2, '0')}`);
-      const looks = keys.map(() => store.ofOwner(person('carol')));
+      const looks = keys.map(() => allOf(store, person('carol')));
       await Promise.all(keys.map((key) => store.create(key, sampleData({ subject: 'carol' }), later())));
       await Promise.all(looks);
       expect(await keysOf(person('carol'))).toEqual(keys);

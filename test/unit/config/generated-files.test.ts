@@ -20,6 +20,7 @@ describe('the declaration of a key', () => {
       'example',
       'setInReference',
       'secret',
+      'misplacedSecret',
       'reloadable',
       'url',
     ];

@@ -12,8 +12,8 @@ describe('header rules', () => {
   it('refuse names that are not letters, digits and hyphens', () => {
     expect(routeProblems({ requestHeaders: { set: { x_y: '1' }, remove: ['a b', ''] } })).toEqual([
       'requestHeaders.set.x_y: expected a header name of letters, digits and hyphens',
-      'requestHeaders.remove[0]: expected a header name of letters, digits and hyphens, got "a b"',
-      'requestHeaders.remove[1]: expected a header name of letters, digits and hyphens, got ""',
+      'requestHeaders.remove[0]: expected a header name of letters, digits and hyphens, got a string of 3 characters',
+      'requestHeaders.remove[1]: expected a header name of letters, digits and hyphens, got a string of 0 characters',
     ]);
   });
 

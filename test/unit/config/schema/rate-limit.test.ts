@@ -10,6 +10,7 @@ it('limits the endpoints that anybody can ask, and no API', () => {
     attemptsPerUser: 10,
     attemptsPerUserTotal: 100,
     backchannelLogout: 6_000,
+    sessions: 120,
   });
   expect(parseRoute({}).maxPerMinute).toBe(0);
 });
@@ -22,6 +23,7 @@ it('takes other limits, and 0 for none', () => {
     attemptsPerUser: 5,
     attemptsPerUserTotal: 50,
     backchannelLogout: 6_000,
+    sessions: 120,
   };
   expect(parseConfig({ ...minimal, rateLimit }).rateLimit).toEqual({ ...rateLimit, callback: 60 });
   expect(parseRoute({ maxPerMinute: 600 }).maxPerMinute).toBe(600);

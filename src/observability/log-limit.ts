@@ -1,0 +1,24 @@
+import type { Logger } from './log.ts';
+
+/** Logs a warning that anybody can cause: at most one line per interval, which counts the lines left out since the last. */
+export type LimitedWarning = (fields: Readonly<Record<string, unknown>>, message: string) => void;
+
+export function createLimitedWarning(deps: {
+  log: Logger;
+  intervalMs: number;
+  clock: () => number;
+}): LimitedWarning {
+  const { log, intervalMs, clock } = deps;
+  let loggedAtMs = -Infinity;
+  let omitted = 0;
+
+  return (fields, message) => {
+    if (clock() - loggedAtMs < intervalMs) {
+      omitted += 1;
+      return;
+    }
+    log.warn(omitted === 0 ? fields : { ...fields, omitted }, message);
+    loggedAtMs = clock();
+    omitted = 0;
+  };
+}

@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { formatProblems } from '../../../src/config/config-error.ts';
+import { loadConfig } from '../../../src/provider/read-config.ts';
+import { load, problemsOf, problemsWith, routeProblems, secret } from './sample.ts';
+
+const start = `baseUrl: https://app.example.com
+provider: { type: oidc, issuer: 'https://login.example.com', clientId: web, clientSecret: client-secret }
+session: { secrets: [${secret}] }
+`;
+
+/** The problems of a file that begins with a valid configuration, in their printed form. */
+const problemsIn = (text: string, options: Parameters<typeof load>[1] = {}) =>
+  problemsOf(() => load(`${start}${text}`, options)).map((problem) =>
+    formatProblems('', [problem]).replace(/^.*\n?invalid configuration\n/s, ''),
+  );
+/** The same with another client secret. */
+const problemsOfSecret = (clientSecret: string) =>
+  problemsOf(() => load(start.replace('client-secret', `'${clientSecret}'`))).map(({ message }) => message);
+
+const TOO_DEEP = 'the values are nested too deeply';
+const flow = (depth: number) => `x: ${'{a: '.repeat(depth)}1${'}'.repeat(depth)}`;
+const list = (depth: number) => `x: ${'['.repeat(depth)}${']'.repeat(depth)}`;
+const block = (depth: number) =>
+  Array.from({ length: depth }, (_, level) => `${' '.repeat(level)}a:`).join('\n');
+
+describe('a configuration file', () => {
+  it.each(['x: &x [*x]', 'x: &x { y: *x }', 'x: &x [1, { y: [*x, *x] }]'])(
+    'whose alias contains itself is refused with the line of the alias: %s',
+    (text) => {
+      const [problem, ...others] = problemsIn(text);
+      expect(problem).toContain('the alias stands inside the value that it repeats');
+      expect(problem).toMatch(/\b4\b/);
+      expect(others.every((other) => other.includes('the alias'))).toBe(true);
+    },
+  );
+
+  it.each([
+    ['3,000 mappings', flow(3_000)],
+    ['30,000 mappings', flow(30_000)],
+    ['3,000 lists', list(3_000)],
+    ['1,000 mappings', `x:\n${block(1_000).replaceAll(/^/gm, ' ')}`],
+    ['3,000 mappings through aliases', aliases(30, 100)],
+  ])('with %s inside each other is refused', (_what, text) => {
+    const messages = problemsOf(() => load(`${start}${text}`)).map(({ message }) => message);
+    expect(messages).not.toEqual([]);
+    for (const message of messages)
+      expect(message).toMatch(new RegExp(`${TOO_DEEP}|unknown key|aliases expand`));
+  });
+
+  it.each([
+    ['at the top', '__proto__: { a: 1 }', '__proto__'],
+    [
+      'as a header',
+      routeWith('{ requestHeaders: { set: { __proto__: x } } }'),
+      'routes[0].requestHeaders.set.__proto__',
+    ],
+    ['as a quoted key', '"__proto__": [1]', '__proto__'],
+  ])('with the name __proto__ %s is refused', (_where, text, path) => {
+    expect(problemsOf(() => load(`${start}${text}`))).toEqual([
+      { path, line: 4, message: 'the name "__proto__" is reserved' },
+    ]);
+  });
+
+  it('with a merge key is refused with an explanation and its line', () => {
+    const messages = problemsOf(() => load(`${start}login: &l { prefix: /a }\ncsrf:\n  <<: *l\n`));
+    expect(messages).toEqual([
+      {
+        path: '',
+        line: 6,
+        message:
+          'YAML 1.2 has no merge key "<<"; write the keys out, or use an alias in place of the whole mapping',
+      },
+    ]);
+  });
+
+  it('may use an alias for a whole mapping', () => {
+    const routes = `routes:
+  - { path: /a, upstream: 'https://api.example.com', requestHeaders: &h { set: { X-A: b } } }
+  - { path: /b, upstream: 'https://api.example.com', requestHeaders: *h }
+`;
+    expect(load(`${start}${routes}`).routes[1]?.requestHeaders.set).toEqual({ 'x-a': 'b' });
+  });
+});
+
+describe('plain data', () => {
+  it('with the name __proto__ are refused', () => {
+    const set = JSON.parse('{"__proto__":"x"}') as unknown;
+    expect(routeProblems({ requestHeaders: { set } })).toEqual([
+      'requestHeaders.set.__proto__: the name "__proto__" is reserved',
+    ]);
+  });
+
+  it('that contain themselves are refused', () => {
+    const routes: unknown[] = [];
+    routes.push(routes);
+    expect(problemsWith({ routes })).toEqual([`: ${TOO_DEEP}`]);
+  });
+});
+
+describe('a file without end', () => {
+  const inFile = (text: string) => {
+    const directory = mkdtempSync(join(tmpdir(), 'coatcheck-config-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'config.yaml');
+    writeFileSync(file, text);
+    return file;
+  };
+
+  it.each(['/dev/zero', '/dev/urandom'])('such as %s is no secret', (device) => {
+    const file = inFile(start.replace('client-secret', `'\${file:${device}}'`));
+    expect(problemsOf(() => loadConfig(file))).toEqual([
+      { path: 'provider.clientSecret', line: 2, message: `the file "${device}" is larger than 1 MB` },
+    ]);
+  });
+
+  it('is no configuration', () => {
+    expect(problemsOf(() => loadConfig('/dev/zero'))).toEqual([
+      { path: '', message: 'the file is larger than 1 MB' },
+    ]);
+  });
+
+  it('is told from files of any smaller size and content', () => {
+    const value = 'ü'.repeat(500_000);
+    const file = inFile(value);
+    const config = inFile(start.replace('client-secret', `'\${file:${file}}'`));
+    expect(loadConfig(config).provider).toMatchObject({ clientSecret: value });
+    expect(problemsOf(() => loadConfig('/dev/null'))).toEqual([{ path: '', message: 'the file is empty' }]);
+  });
+});
+
+describe('a secret in the wrong place', () => {
+  const canary = 'canary-7f3a';
+  it.each([
+    { requestHeaders: { remove: [`Authorization: Bearer ${canary}`] } },
+    { requestHeaders: { remove: `X-Key: ${canary}` } },
+    { requestHeaders: { allow: [`X-Key: ${canary}`] } },
+    { responseHeaders: { remove: [`X-Key: ${canary}`] } },
+    { responseHeaders: { remove: canary } },
+    { requestHeaders: { set: [`X-Key: ${canary}`] } },
+    { requestHeaders: { set: { [`X-Key: ${canary}`]: 'x' } } },
+    { requestHeaders: `X-Key: ${canary}` },
+  ])('is not shown: %j', (keys) => {
+    const problems = routeProblems(keys);
+    expect(problems).not.toEqual([]);
+    expect(problems.join('\n')).not.toContain(canary);
+  });
+
+  it('such as a password with "${" is not shown, not even in part', () => {
+    const unnamed =
+      'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';
+    expect(problemsOfSecret('pass${word1}x')).toEqual([unnamed]);
+    expect(problemsOfSecret('pass${file:word1}x')).toEqual([unnamed]);
+    expect(problemsOfSecret('pass${word1')).toEqual([expect.stringContaining('expected ${NAME}')]);
+    expect(problemsOfSecret('${SECRET}')).toEqual(['the environment variable SECRET is not set']);
+  });
+
+  it('does not keep the name of a variable out of other messages', () => {
+    expect(problemsIn("listen: '127.0.0.1:${PORT}'")[0]).toContain(
+      'the environment variable PORT is not set',
+    );
+  });
+});
+
+/** Mappings of `depth` levels, each of which ends in an alias for the one before. */
+function aliases(count: number, depth: number): string {
+  const nested = (inner: string) => `${'{a: '.repeat(depth)}${inner}${'}'.repeat(depth)}`;
+  return Array.from(
+    { length: count },
+    (_, n) => `x${n}: &x${n} ${nested(n === 0 ? '1' : `*x${n - 1}`)}`,
+  ).join('\n');
+}
+
+function routeWith(keys: string): string {
+  return `routes: [{ path: /api, upstream: 'https://api.example.com', ${keys.slice(1)}]`;
+}
