@@ -14,7 +14,7 @@ export interface SignedIn {
   claims: Record<string, unknown>;
   /** The session's public identifier, as in the session list. It grants no access. */
   sessionId: string;
-  /** Seconds until the session ends, even if it is used. */
+  /** Seconds until the session ends, however much it is used; a refresh of its tokens may move that end. */
   expiresIn: number;
   /** Seconds until the session ends after inactivity. */
   idleExpiresIn: number;

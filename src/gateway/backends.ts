@@ -52,7 +52,15 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const codec = createRecordCodec(envelopes);
   const leaseMs = revocationLeaseMs(config.provider);
   return {
-    store: createRedisStore({ redis, codec, blindIndex: createBlindIndex(keyRing), keyPrefix, clock, log }),
+    store: createRedisStore({
+      redis,
+      codec,
+      blindIndex: createBlindIndex(keyRing),
+      keyPrefix,
+      clock,
+      log,
+      metrics,
+    }),
     locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
     rateCounters: createRedisRateCounters({ redis, keyPrefix }),
     pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),

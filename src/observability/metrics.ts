@@ -8,6 +8,8 @@ export type Metrics = {
   registry: Registry;
   request(route: string, method: string, status: number, seconds: number): void;
   refresh(outcome: RefreshOutcomeLabel): void;
+  /** New tokens were dropped, because another write of the session came first. */
+  refreshConflict(): void;
   refreshDuration(seconds: number): void;
   lockWait(seconds: number): void;
   upstream401(action: Upstream401Action): void;
@@ -44,6 +46,11 @@ export function createMetrics(): Metrics {
     name: 'coatcheck_refresh_total',
     help: 'Token refreshes, by outcome: refreshed, joined (waited for another request), reused (another process had refreshed), kept (no new token, the session stays), rejected, failed.',
     labelNames: ['outcome'],
+    registers,
+  });
+  const refreshConflicts = new Counter({
+    name: 'coatcheck_refresh_conflicts_total',
+    help: 'Refreshes whose new tokens were dropped, because another write of the session came first.',
     registers,
   });
   const refreshSeconds = new Histogram({
@@ -109,6 +116,7 @@ export function createMetrics(): Metrics {
       timeRequest(route, '', '').observe(seconds);
     },
     refresh: (outcome) => refreshes.inc({ outcome }),
+    refreshConflict: () => refreshConflicts.inc(),
     refreshDuration: (seconds) => refreshSeconds.observe(seconds),
     lockWait: (seconds) => lockWaitSeconds.observe(seconds),
     upstream401: (action) => upstream401s.inc({ action }),

@@ -1,11 +1,15 @@
+import { isOutdated, type SessionView } from './session.ts';
+
 /**
- * Why a session ended; a label of the metrics.
+ * Why a session ended; in the log, and a label of the metrics.
  * - `logout`: the person signed out in this browser;
  * - `ended_elsewhere`: the person ended the session from another browser;
  * - `backchannel_logout`, `frontchannel_logout`: the provider ended the session;
  * - `replaced`: the same browser signed in again;
  * - `limit`: newer sessions of the person fill the limit `session.maxPerUser`;
- * - `expired`: the idle limit or the absolute limit passed;
+ * - `expired`: the idle limit or the absolute limit passed, or the access token of a session without a refresh token;
+ * - `expired_at_provider`: a limit of the provider passed: the expiry of its refresh token, or `session_expiry`;
+ * - `unreadable`: the record was changed, or not written by a gateway;
  * - `refresh_rejected`: the provider rejected the refresh token;
  * - `identity_changed`: a refresh returned the ID token of another person;
  * - `admin`: an operator ended the session.
@@ -18,6 +22,15 @@ export type EndReason =
   | 'replaced'
   | 'limit'
   | 'expired'
+  | 'expired_at_provider'
+  | 'unreadable'
   | 'refresh_rejected'
   | 'identity_changed'
   | 'admin';
+
+/** The reason of a session that a request finds over. */
+export function lapseReason(session: SessionView, generation: number): EndReason {
+  if (isOutdated(session.data, generation)) return 'admin';
+  const { idleExpiresAtMs, endsAtMs, isLimitedByProvider } = session;
+  return isLimitedByProvider && endsAtMs <= idleExpiresAtMs ? 'expired_at_provider' : 'expired';
+}

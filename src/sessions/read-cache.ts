@@ -6,6 +6,10 @@ import type { SessionStore } from './store/store.ts';
 export type ReadCache = {
   /** A session that was loaded or written less than `maxAge` ago and has not changed since. */
   get(key: string): SessionView | undefined;
+  /** The session as it was last seen here, however old: for the log, not to serve. Undefined if it was not seen lately. */
+  lastSeen(key: string): SessionView | undefined;
+  /** True if this process has heard of the end of the session lately. */
+  hasEnded(key: string): boolean;
   /** Loads a session from the store. Concurrent calls for the same session share one read. */
   load(key: string): Promise<SessionView | undefined>;
   put(session: SessionView): void;
@@ -71,6 +75,9 @@ export function createReadCache(deps: {
       // An entry that is too old stays: the store can reuse it.
       return clock() - entry.readAtMs < maxAge ? entry.session : undefined;
     },
+
+    hasEnded: tombstones.has,
+    lastSeen: (key) => entries.get(key)?.session,
 
     load(key) {
       const pendingRead = reads.get(key);

@@ -5,7 +5,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
-import type { EndReason } from './end-reason.ts';
+import { lapseReason, type EndReason } from './end-reason.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation/revocation.ts';
@@ -156,11 +156,29 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const cached = getFromMemory(key);
     // The cached idle limit may be older than another replica's extension of it: only the store decides that it has passed.
     if (cached !== undefined && !isEnded(cached)) return { kind: 'live', session: cached };
+    const lastSeen = cache.lastSeen(key);
     const session = await load(key);
-    if (session === undefined) return { kind: 'ended' };
+    if (session === undefined) {
+      logMissing(key, lastSeen);
+      return { kind: 'ended' };
+    }
     if (!isEnded(session)) return { kind: 'live', session };
-    await end(session.key, isOutdated(session.data, store.generation()) ? 'admin' : 'expired');
+    await end(session.key, lapseReason(session, store.generation()));
     return { kind: 'ended' };
+  };
+  /** Redis drops a record when its limit passes, and tells nobody: what was last seen of the session may say which it was. */
+  const logMissing = (key: string, lastSeen: SessionView | undefined) => {
+    if (cache.hasEnded(key)) return;
+    if (lastSeen !== undefined && isEnded(lastSeen))
+      return logEnd(key, lapseReason(lastSeen, store.generation()));
+    log.info(
+      { session: key },
+      'session not found: it has ended before, a limit has passed, or the store has lost it',
+    );
+  };
+  const logEnd = (key: string, reason: EndReason) => {
+    metrics.sessionEnded(reason);
+    log.info({ session: key, reason }, 'session ended');
   };
   const getFromMemory = (key: string) => pendingWrites.get(key) ?? cache.get(key);
   const peek: Sessions['peek'] = (...cookie) => findByCookie(cookie, getFromMemory, cache.load);
@@ -187,12 +205,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
     cache.drop(key);
     pendingWrites.drop(key);
     if (removed === undefined) return undefined;
-    metrics.sessionEnded(reason);
-    log.info({ session: key, reason }, 'session ended');
+    logEnd(key, reason);
     const { refreshToken } = removed.data.tokens;
     const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
     return { data: removed.data, revoked };
+  };
+
+  const logDroppedTokens = (key: string) => {
+    metrics.refreshConflict();
+    log.error({ session: key }, 'another write of the session came first; dropped new tokens');
   };
 
   const bySubject = createSessionsBySubject({ store, end, maxPerUser: deps.maxPerUser, clock });
@@ -249,11 +271,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
         const result = await store.replace(old.key, data, old.version);
         if (result === 'replaced') cache.put(sessionView(record));
         else cache.drop(old.key);
+        if (result === 'conflict' && data.tokens !== old.data.tokens) logDroppedTokens(old.key);
         return { result, record, saved: Promise.resolve() };
       } catch {
         const saved = pendingWrites.add(record, old.version).then((result) => {
           cache.drop(old.key);
           if (result === 'gone') revoke(data.tokens.refreshToken);
+          if (result === 'conflict') logDroppedTokens(old.key);
         });
         return { result: 'replaced', record, saved: pendingTasks.track(saved) };
       }

@@ -40,6 +40,8 @@ export type SessionView = {
   readonly idleExpiresAtMs: number;
   /** The latest end of the session: see {@link sessionEndsAtMs}. */
   readonly endsAtMs: number;
+  /** True if that end is a limit of the provider: the expiry of the refresh token, or `session_expiry`. */
+  readonly isLimitedByProvider: boolean;
   /** True if the session has a refresh token. */
   readonly isRenewable: boolean;
 };
@@ -55,6 +57,7 @@ export function sessionRecord(
   return {
     ...given,
     endsAtMs: sessionEndsAtMs(data),
+    isLimitedByProvider: providerLimitMs(data) <= data.absoluteExpiresAtMs,
     isRenewable: data.tokens.refreshToken !== undefined,
   };
 }
@@ -69,8 +72,12 @@ export function sessionView({ data, ...rest }: SessionRecord): SessionView {
  * The latest end of a session (epoch ms): the earliest of its absolute limit, the expiry of its refresh token and the
  * `session_expiry` of its newest ID token.
  */
-export function sessionEndsAtMs({ absoluteExpiresAtMs, tokens, claims }: SessionData): number {
-  return Math.min(absoluteExpiresAtMs, tokens.refreshExpiresAtMs ?? Infinity, claimedEndMs(claims));
+export function sessionEndsAtMs(data: SessionData): number {
+  return Math.min(data.absoluteExpiresAtMs, providerLimitMs(data));
+}
+
+function providerLimitMs({ tokens, claims }: SessionData): number {
+  return Math.min(tokens.refreshExpiresAtMs ?? Infinity, claimedEndMs(claims));
 }
 
 /** The session end from the IPSIE `session_expiry` claim (epoch ms), or `Infinity`. */

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import type { BlindIndex } from '../../crypto/blind-index.ts';
 import { UnknownKeyError } from '../../crypto/envelope.ts';
 import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { openChannel } from '../../redis/channel.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import type { RecordCodec } from './record.ts';
@@ -23,6 +25,9 @@ import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';
 /** The Retry-After for a session that is encrypted with another process's secret, as during a rolling restart. */
 const UNKNOWN_KEY_RETRY_SECONDS = 5;
 
+/** The maximum number of unreadable sessions that a process remembers to have reported. */
+const MAX_REPORTED = 10_000;
+
 type RedisStoreDeps = {
   redis: RedisConnection;
   codec: RecordCodec;
@@ -30,6 +35,7 @@ type RedisStoreDeps = {
   keyPrefix: string;
   clock: () => number;
   log: Logger;
+  metrics: Metrics;
 };
 
 /*
@@ -81,7 +87,7 @@ const removeScript = createScript(`
 
 /** Encrypted sessions in Redis. The Redis key is a hash of the session key, because the API and the log show the latter. */
 export function createRedisStore(deps: RedisStoreDeps): SessionStore {
-  const { redis, codec, blindIndex, keyPrefix, clock, log } = deps;
+  const { redis, codec, blindIndex, keyPrefix, clock, log, metrics } = deps;
   /** The digests of the envelopes of decrypted views. */
   const digests = new WeakMap<SessionView['data'], string>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
@@ -123,11 +129,19 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     const data = decode(envelope, key);
     if (data !== undefined)
       return sessionRecord({ key, data, version: Number(version), idleExpiresAtMs: Number(idle) });
+    reportUnreadable(key);
+    return undefined;
+  };
+  const reportedUnreadable = createBoundedMap<string, true>({ maxEntries: MAX_REPORTED });
+  /** Once for each session, because the record stays until it expires. */
+  const reportUnreadable = (key: string) => {
+    if (reportedUnreadable.has(key)) return;
+    reportedUnreadable.set(key, true);
+    metrics.sessionEnded('unreadable');
     log.warn(
-      { session: key },
+      { session: key, reason: 'unreadable' },
       'a session record cannot be opened: it was changed, or not written by a gateway',
     );
-    return undefined;
   };
   const decode = (envelope: Buffer, key: string) => {
     try {

@@ -15,9 +15,18 @@ export function openStoreAt(url: string): SessionStore {
   const address = storeAddress.parse(url);
   if (address.kind === 'memory') throw new Error('the address is not a Redis address');
   const log = createLogger({ level: 'fatal', format: 'json' });
-  const redis = createRedisConnection({ address, log, metrics: createMetrics() });
+  const metrics = createMetrics();
+  const redis = createRedisConnection({ address, log, metrics });
   const keyRing = createKeyRing([SESSION_SECRET]);
   const codec = createRecordCodec(createEnvelopes(keyRing));
   const blindIndex = createBlindIndex(keyRing);
-  return createRedisStore({ redis, codec, blindIndex, keyPrefix: 'coatcheck:', clock: Date.now, log });
+  return createRedisStore({
+    redis,
+    codec,
+    blindIndex,
+    keyPrefix: 'coatcheck:',
+    clock: Date.now,
+    log,
+    metrics,
+  });
 }

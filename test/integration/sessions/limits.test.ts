@@ -210,6 +210,23 @@ describe.each([
     expect(refreshes()).toBe(0);
   });
 
+  it('reports an expiresIn that a refresh token with a later end moves, up to the absolute limit', async () => {
+    await testGateway.close();
+    testGateway = await open({ idleTimeout: '2h', absoluteTimeout: '2h' });
+    testGateway.provider.accessTokenLifetime = 300;
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_expires_in: 3_600 });
+    await testGateway.agent.signIn();
+    expect(await session()).toMatchObject({ expiresIn: 3_600, idleExpiresIn: 3_600 });
+    testGateway.advance(50 * MINUTE);
+    expect(await session()).toMatchObject({ expiresIn: 600, idleExpiresIn: 600 });
+    expect(await call()).toBe(200);
+    expect(await session()).toMatchObject({ expiresIn: 3_600, idleExpiresIn: 3_600 });
+    testGateway.advance(50 * MINUTE);
+    expect(await call()).toBe(200);
+    expect(refreshes()).toBe(2);
+    expect(await session()).toMatchObject({ expiresIn: 20 * 60, idleExpiresIn: 20 * 60 });
+  });
+
   it.each([
     ['refresh_expires_in', 0],
     ['refresh_expires_in', -1],

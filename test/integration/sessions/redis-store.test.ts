@@ -46,10 +46,11 @@ type StoreOptions = { secrets?: string[]; wrap?: (connection: RedisConnection) =
 
 function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): SessionStore {
   const log = createLogger({ level: 'fatal', format: 'json' });
+  const metrics = createMetrics();
   const connection = createRedisConnection({
     address: { kind: 'redis', url: redis.url },
     log,
-    metrics: createMetrics(),
+    metrics,
   });
   const keyRing = createKeyRing(secrets);
   const codec = createRecordCodec(createEnvelopes(keyRing));
@@ -62,6 +63,7 @@ function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): Ses
     keyPrefix: PREFIX,
     clock: Date.now,
     log,
+    metrics,
   });
 }
 
@@ -239,6 +241,9 @@ describe('a session record in Redis (standards: E5)', () => {
     await client.hset(key, 'e', envelope);
     expect((await browserWithCookie().fetch('/api/one')).status).toBe(200);
     expect(gateway.logs()).not.toContain('"level":"error"');
+    expect(gateway.logs().match(/"reason":"unreadable"/g)).toHaveLength(1);
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('coatcheck_sessions_ended_total{reason="unreadable"} 1\n');
 
     /** The browser with its session cookie restored, which each response cleared. */
     function browserWithCookie(): UserAgent {

@@ -192,6 +192,28 @@ describe('replacing a session', () => {
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
   });
 
+  it('logs and counts the new tokens that a conflict drops', async () => {
+    const { sessions, store, signIn, recordOf, metrics, lines } = open();
+    const old = await recordOf(await signIn());
+    await sessions.replace(old, renewed(old, '2'));
+    await sessions.replace(old, renewed(old, '3'));
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      level: 'error',
+      session: old.key,
+      msg: 'another write of the session came first; dropped new tokens',
+    });
+    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total')).toBe(1);
+
+    // The same for tokens that were kept in memory.
+    store.isUnavailable = true;
+    const { saved } = await sessions.replace(old, renewed(old, '4'));
+    store.isUnavailable = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await saved;
+    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total')).toBe(2);
+    expect(lines.join()).not.toMatch(/rt-\d|at-\d/);
+  });
+
   it('does not bring back a session that has ended (G14)', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
@@ -249,6 +271,59 @@ describe('settling', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     await settling;
     expect((await store.loadRecord(old.key))?.version).toBe(2);
+  });
+});
+
+describe('the end of a session that nobody ended', () => {
+  const lastLine = (lines: readonly string[]): unknown => JSON.parse(lines.at(-1) ?? '');
+  const answer = { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1' };
+
+  it.each([
+    ['the expiry of its refresh token', { answer: { ...answer, refreshExpiresInSeconds: 60 } }, 60_000],
+    ['session_expiry', { claims: { sub: 'ada', session_expiry: 0 } }, 60_000],
+  ])('is logged and counted as the provider’s when it comes by %s', async (_what, signInWith, lifeMs) => {
+    const { sessions, signIn, metrics, lines } = open();
+    const { claims } = { claims: undefined, ...signInWith };
+    const given = claims && { claims: { ...claims, session_expiry: (Date.now() + lifeMs) / 1000 } };
+    const cookie = await signIn({ ...signInWith, ...given });
+    await vi.advanceTimersByTimeAsync(lifeMs - 1);
+    expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    expect(lastLine(lines)).toMatchObject({
+      level: 'info',
+      msg: 'session ended',
+      reason: 'expired_at_provider',
+    });
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    const ended = (reason: string) => meter(metrics, 'coatcheck_sessions_ended_total', { reason });
+    expect(await ended('expired_at_provider')).toBe(1);
+    expect(await ended('expired')).toBe(0);
+  });
+
+  it('is logged and counted as expired when it comes by the absolute limit', async () => {
+    const { sessions, signIn, metrics, lines } = open();
+    const cookie = await signIn({ answer: { ...answer, refreshExpiresInSeconds: 999_999 } });
+    for (let elapsedMs = 0; elapsedMs < ABSOLUTE_MS; elapsedMs += ABSOLUTE_MS / 1_440) {
+      expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
+      await vi.advanceTimersByTimeAsync(ABSOLUTE_MS / 1_440);
+    }
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    expect(lastLine(lines)).toMatchObject({ msg: 'session ended', reason: 'expired' });
+    expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'expired' })).toBe(1);
+  });
+
+  it('is logged when nothing is known of the session any more', async () => {
+    const { sessions, signIn, recordOf, lines } = open();
+    const cookie = await signIn();
+    const { key } = await recordOf(cookie);
+    await vi.advanceTimersByTimeAsync(IDLE_MS);
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    expect(lastLine(lines)).toMatchObject({
+      level: 'info',
+      session: key,
+      msg: 'session not found: it has ended before, a limit has passed, or the store has lost it',
+    });
   });
 });
 
