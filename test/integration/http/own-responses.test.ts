@@ -164,7 +164,11 @@ describe('the errors of every part of the gateway', () => {
   ];
   /** What differs between transports, and HSTS, which the admin listener on plain http does not send. */
   const ofTransport = new Set([
-    ...['connection', 'date', 'keep-alive', 'content-length', 'transfer-encoding'],
+    'connection',
+    'date',
+    'keep-alive',
+    'content-length',
+    'transfer-encoding',
     'strict-transport-security',
   ]);
 
