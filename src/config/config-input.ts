@@ -461,10 +461,11 @@ export type OidcProviderInput = {
   clientId: string;
   /**
    * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post` or `private_key_jwt`.
+   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
-  clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | undefined;
+  clientAuthentication?:
+    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
@@ -505,12 +506,33 @@ export type OidcProviderInput = {
    */
   logoutUrl?: string;
   /**
-   * How logout tokens are checked: `strict`, or `lenient` for older providers, whose tokens have no type
-   * `logout+jwt` or no `exp`. `lenient` also accepts tokens of type `JWT` or without a type, and accepts
-   * tokens without `exp` for ten minutes.
-   * @defaultValue `strict`
+   * Audiences that ID and logout tokens may have besides `provider.clientId`.
+   * @defaultValue `[]`
    */
-  logoutTokens?: 'strict' | 'lenient' | undefined;
+  audiences?: Array<string> | undefined;
+  /**
+   * The algorithm that the client is registered for at the provider. ID and logout tokens with another
+   * one are rejected; without it, any asymmetric one that the provider announces is accepted.
+   */
+  idTokenSignedResponseAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
+  /**
+   * How logout tokens are checked: `standard`; `strict`, only with the type `logout+jwt`; or `lenient`
+   * for older providers, also without `exp`. `standard` and `lenient` accept the type `logout+jwt`, the
+   * type `JWT` and no type. A token without `exp` is accepted for ten minutes.
+   * @defaultValue `standard`
+   */
+  logoutTokens?: 'standard' | 'strict' | 'lenient' | undefined;
   /**
    * How long one call to the provider may take. Refreshes have `refresh.timeout` instead.
    * @defaultValue `10s`
@@ -543,6 +565,14 @@ export type Oauth2ProviderInput = {
    */
   decoupledTokenEndpoint?: string;
   /**
+   * Error codes of `provider.decoupledTokenEndpoint` and what they mean while a person has not approved
+   * yet: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (OpenID CIBA). Codes
+   * with these names need no entry.
+   * @defaultValue `{}`
+   */
+  pollErrors?:
+    Record<string, 'authorization_pending' | 'slow_down' | 'access_denied' | 'expired_token'> | undefined;
+  /**
    * Where refresh tokens are revoked at sign-out (RFC 7009). Without it, they stay valid until they
    * expire.
    */
@@ -564,10 +594,11 @@ export type Oauth2ProviderInput = {
   clientId: string;
   /**
    * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post` or `private_key_jwt`.
+   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
-  clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | undefined;
+  clientAuthentication?:
+    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
@@ -668,11 +699,41 @@ export type CredentialsProviderInput = {
     /** JSON Pointer to the expiry of the refresh token, at which the session ends at the latest. */
     refreshExpiresAt?: string;
     /**
-     * JSON Pointer to the person who signed in, a text or a whole number; without it, the user name is
-     * used.
+     * JSON Pointer to the person who signed in, a text or a whole number. Without it, the subject follows
+     * from the user name by `provider.usernameSubject`.
      */
     subject?: string;
   };
+  /**
+   * The subject where `provider.response.subject` is not set: `folded`, the user name in lower case and
+   * without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two people.
+   * @defaultValue `folded`
+   */
+  usernameSubject?: 'folded' | 'exact' | undefined;
+  /** The call that ends the tokens of a session, at sign-out and whenever a session ends. */
+  logout?: {
+    /**
+     * The logout or revocation endpoint. Without `provider.logout`, refresh tokens stay valid at the
+     * vendor until they expire.
+     */
+    url: string;
+    /**
+     * The method of the request: `POST`, `PUT` or `PATCH`.
+     * @defaultValue `POST`
+     */
+    method?: 'POST' | 'PUT' | 'PATCH' | undefined;
+    /**
+     * The JSON body: a mapping, or a JSON object as text. Its texts must contain `{refreshToken}`, which
+     * the gateway fills in.
+     */
+    body: Record<string, unknown> | string;
+  };
+  /**
+   * The statuses of `provider.refresh` that mean that the refresh token is no longer valid, which ends
+   * the session. Any other failure keeps it: a firewall sends 403 too.
+   * @defaultValue `[400, 401, 410, 422]`
+   */
+  rejectionStatuses?: Array<number | `${number}`> | undefined;
   /**
    * How long one call to the provider may take. Refreshes have `refresh.timeout` instead.
    * @defaultValue `10s`

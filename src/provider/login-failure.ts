@@ -2,10 +2,10 @@ import { ResponseBodyError } from 'openid-client';
 import { GatewayError } from '../errors.ts';
 import { explainLoginFailure } from './refusal.ts';
 
-/** The error for a login that failed for `cause`: refused with a reason, denied, or the provider is unavailable. */
-export function loginFailure(cause: unknown): GatewayError {
+/** The error for a login that failed for `cause` at an endpoint, by default the token endpoint: refused with a reason, denied, or the provider is unavailable. */
+export function loginFailure(cause: unknown, endpoint?: string): GatewayError {
   if (cause instanceof GatewayError) return cause;
-  const reason = explainLoginFailure(cause);
+  const reason = explainLoginFailure(cause, endpoint);
   if (reason === undefined) return providerUnavailable(cause);
   if (cause instanceof ResponseBodyError && cause.error === 'access_denied') return loginDenied(cause);
   return loginRefused(reason, cause);

@@ -26,6 +26,8 @@ export function createRedirectLogin(deps: {
   return {
     async begin(hints) {
       const config = await deps.client();
+      if (config.serverMetadata().authorization_endpoint === undefined)
+        throw loginRefused('the provider has no authorization endpoint; sign in on another device');
       const attempt: LoginAttempt = {
         issuer,
         state: oauth.randomState(),

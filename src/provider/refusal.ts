@@ -77,18 +77,18 @@ export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOut
   return { kind: 'failed', retryAfterSeconds: response && retryAfterOf(response), cause };
 }
 
-/** Explains to a developer why openid-client 6 rejected a login; undefined when the provider is unavailable. */
-export function explainLoginFailure(cause: unknown): string | undefined {
+/** Explains to a developer why a call of `endpoint` by openid-client 6 failed; undefined when the provider is unavailable. */
+export function explainLoginFailure(cause: unknown, endpoint = 'token endpoint'): string | undefined {
   if (cause instanceof AuthorizationResponseError) {
     return `the provider returned ${describeOAuthError(cause.error, cause.error_description)}`;
   }
   if (cause instanceof ResponseBodyError) {
     if (isBusy(cause.status)) return undefined;
     // SECURITY: its description may quote the request: the code, the verifier, the client secret.
-    return `the token endpoint returned ${describeOAuthError(cause.error, undefined)}`;
+    return `the ${endpoint} returned ${describeOAuthError(cause.error, undefined)}`;
   }
   if (cause instanceof WWWAuthenticateChallengeError) {
-    return 'the token endpoint rejected the client; check clientId, clientSecret and clientAuthentication';
+    return `the ${endpoint} rejected the client; check clientId, clientSecret and clientAuthentication`;
   }
   if (cause instanceof ClientError) {
     if (cause.code === 'OAUTH_TIMEOUT' || cause.code === 'OAUTH_ABORT') return undefined;

@@ -12,6 +12,7 @@ import type { Client, ProviderSettings } from './settings.ts';
 export type ClientAuthentication = (authorization: string | undefined, form: Parameters) => Promise<void>;
 
 type Credentials =
+  | { method: 'none'; id: string | undefined }
   | { method: 'client_secret_basic' | 'client_secret_post'; id: string; secret: string }
   | { method: 'private_key_jwt'; id: string | undefined; type: string; assertion: string };
 
@@ -35,6 +36,10 @@ export function createClientAuthentication(parts: {
       return new ProtocolError('invalid_client', `client authentication failed: ${why}`, 401, challenge);
     };
     if (credentials.method !== client.authentication) throw refuse(`${credentials.method} is not registered`);
+    if (credentials.method === 'none') {
+      if (credentials.id === client.id) return;
+      throw refuse('client_id is that of another client');
+    }
     if (credentials.method !== 'private_key_jwt') {
       if (credentials.id === client.id && credentials.secret === client.secret) return;
       throw refuse('the secret is wrong');
@@ -82,6 +87,7 @@ function readCredentials(authorization: string | undefined, form: Parameters): C
   if (assertion !== undefined) {
     return { method: 'private_key_jwt', id, type: form['client_assertion_type'] ?? '', assertion };
   }
+  if (authorization === undefined && secret === undefined) return { method: 'none', id };
   if (authorization === undefined) {
     return { method: 'client_secret_post', id: id ?? '', secret: secret ?? '' };
   }

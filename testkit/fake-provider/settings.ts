@@ -16,7 +16,7 @@ export type Client = {
   id: string;
   secret: string;
   /** The one way the client may authenticate. */
-  authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
+  authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none';
   /** The public keys of `private_key_jwt`. */
   keys?: readonly JWK[];
   /** The one audience that an assertion must have; the issuer when absent. */

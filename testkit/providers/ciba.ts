@@ -14,6 +14,8 @@ export type CibaProvider = ProviderFake & {
   readonly issuer: string;
   readonly server: EndpointServer;
   readonly approvals: Approvals;
+  /** Whether people can sign in by redirect as well. */
+  hasAuthorizationEndpoint: boolean;
   /** Seconds that a sign-in may take. */
   approvalSeconds: number;
   /** Changes the claims of an ID token before it is signed. */
@@ -65,7 +67,7 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
       status: 200,
       body: {
         issuer,
-        authorization_endpoint: `${issuer}/authorize`,
+        ...(ciba.hasAuthorizationEndpoint && { authorization_endpoint: `${issuer}/authorize` }),
         token_endpoint: `${issuer}/token`,
         jwks_uri: `${issuer}/jwks`,
         backchannel_authentication_endpoint: `${issuer}/backchannel`,
@@ -104,6 +106,7 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
     server,
     approvals,
     approvalSeconds: 120,
+    hasAuthorizationEndpoint: false,
     patchIdToken: undefined,
     register: () => ({
       type: 'oidc',

@@ -58,7 +58,7 @@ export async function startVendorApi(
   });
   const refreshEndsAtMs = new Map<string, number>();
 
-  const answerWith = ({ accessToken, refreshToken, subject }: TokenPair) => {
+  const answerWith = ({ accessToken, refreshToken }: TokenPair) => {
     const datedAt = clock() + vendor.clockOffsetMs;
     refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
     const response = {
@@ -67,7 +67,6 @@ export async function startVendorApi(
       tokenLifetime: vendor.lifeSeconds,
       refreshToken,
       refreshTokenExpiration: new Date(datedAt + vendor.refreshLifeSeconds * 1000).toISOString(),
-      user: { id: `user-${subject}`, name: subject },
     };
     return { status: 200, body: vendor.patch?.(response) ?? response };
   };

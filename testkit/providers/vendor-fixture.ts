@@ -3,7 +3,7 @@ import { type Upstream, startUpstream } from '../upstream.ts';
 import { requireToken } from '../upstream/behaviours.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 import { type UserAgent, createUserAgent } from '../user-agent.ts';
-import { ACCOUNTS, type VendorApi, startVendorApi } from './vendor-api.ts';
+import { ACCOUNTS, type VendorApi, type VendorApiOptions, startVendorApi } from './vendor-api.ts';
 
 /** Gateways in front of a vendor's API, all on one clock that the test moves. */
 export type VendorFixture = {
@@ -19,16 +19,24 @@ export type VendorFixture = {
   close(): Promise<void>;
 };
 
-/** Starts it. The gateway's clock may be any, and so may the vendor's, which is `clockOffsetMs` away from it. */
+/** Starts it; `section` adds keys to the `provider` section. The gateway's clock may be any, and so may the vendor's, which is `clockOffsetMs` away from it. */
 export async function openVendorFixture(
   options: Partial<Omit<GatewayOptions, 'provider' | 'upstream' | 'clock'>> = {},
+  vendorOptions: VendorApiOptions = {},
+  section: (url: string) => Record<string, unknown> = () => ({}),
 ): Promise<VendorFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
-  const [vendor, upstream] = await Promise.all([startVendorApi(clock), startUpstream()]);
+  const [vendor, upstream] = await Promise.all([startVendorApi(clock, vendorOptions), startUpstream()]);
   upstream.respond(requireToken(vendor.isAccessTokenActive));
   const launch = (baseUrl?: string) =>
-    startGateway({ ...options, provider: vendor, upstream, clock, ...(baseUrl && { baseUrl }) });
+    startGateway({
+      ...options,
+      provider: { register: (url: string) => ({ ...vendor.register(url), ...section(vendor.url) }) },
+      upstream,
+      clock,
+      ...(baseUrl && { baseUrl }),
+    });
   const gateways = [await launch()];
   const agents: UserAgent[] = [];
   const [gateway] = gateways as [RunningGateway];

@@ -12,8 +12,8 @@ export type ClientAuthentication = {
 };
 
 /**
- * Client authentication as configured: `client_secret_basic`, `client_secret_post` (RFC 6749, section 2.3.1) or
- * `private_key_jwt` (RFC 7523, section 2.2; OpenID Connect Core, section 9).
+ * Client authentication as configured: `client_secret_basic`, `client_secret_post` (RFC 6749, section 2.3.1),
+ * `private_key_jwt` (RFC 7523, section 2.2; OpenID Connect Core, section 9), or `none` for a public client.
  */
 export function createClientAuthentication(config: ClientConfig): ClientAuthentication {
   let current = createMethod(config);
@@ -32,6 +32,8 @@ function createMethod(config: ClientConfig): client.ClientAuth {
       return client.ClientSecretBasic(clientSecret);
     case 'client_secret_post':
       return client.ClientSecretPost(clientSecret);
+    case 'none':
+      return client.None();
     case 'private_key_jwt': {
       if (privateKey === undefined) throw new Error('private_key_jwt requires provider.privateKey');
       const { algorithm, id = '' } = privateKey;

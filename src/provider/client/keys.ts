@@ -60,11 +60,11 @@ export const clientKeys = {
     description: 'The client identifier registered at the provider.',
     example: 'web',
   }),
-  clientAuthentication: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
+  clientAuthentication: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
     .prefault('client_secret_basic')
     .meta({
       description:
-        'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post` or `private_key_jwt`.',
+        'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.',
       reloadable: true,
     }),
   clientSecret: text('expected the client secret').exactOptional().meta({
@@ -110,17 +110,27 @@ export function hasClientKeys(section: ProviderSection): section is ProviderSect
   return 'clientAuthentication' in section;
 }
 
+const secretKeys = {
+  required: ['clientSecret'],
+  unused: ['privateKey', 'keyId', 'assertionAudience'],
+} as const;
+
+const credentialKeys = {
+  client_secret_basic: secretKeys,
+  client_secret_post: secretKeys,
+  private_key_jwt: { required: ['privateKey'], unused: ['clientSecret'] },
+  none: { required: [], unused: ['clientSecret', ...secretKeys.unused] },
+} as const;
+
 /** Each client authentication method has the keys it needs, and none that it does not use. */
 export function* clientCredentialRules(section: ClientConfig, isValid: IsValid): Iterable<ConfigIssue> {
   if (!isValid('clientAuthentication')) return;
   const method = section.clientAuthentication;
-  const [needed, ...unused] =
-    method === 'private_key_jwt'
-      ? (['privateKey', 'clientSecret'] as const)
-      : (['clientSecret', 'privateKey', 'keyId', 'assertionAudience'] as const);
-  if (isValid(needed) && section[needed] === undefined) {
+  const { required, unused } = credentialKeys[method];
+  for (const key of required) {
+    if (!isValid(key) || section[key] !== undefined) continue;
     const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
-    yield { path: [needed], message };
+    yield { path: [key], message };
   }
   for (const key of unused) {
     if (!isValid(key) || section[key] === undefined) continue;

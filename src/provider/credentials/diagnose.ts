@@ -21,7 +21,9 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
     checkResult(
       'subject',
       'ok',
-      response.subject === undefined ? 'the user name' : formatJsonPointer(response.subject),
+      response.subject === undefined
+        ? `the user name, ${config.usernameSubject}`
+        : formatJsonPointer(response.subject),
     ),
     expiresIn === undefined && expiresAt === undefined
       ? checkResult(
@@ -44,11 +46,13 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
           `ends when its refresh token expires: ${formatJsonPointer(refreshExpiresIn ?? refreshExpiresAt)}`,
         ),
     rotationResult,
-    checkResult(
-      'revocation',
-      'note',
-      'no endpoint: sign-out discards the tokens here, but they stay valid at the vendor',
-    ),
+    config.logout === undefined
+      ? checkResult(
+          'revocation',
+          'note',
+          'no endpoint: sign-out discards the tokens here, but they stay valid at the vendor',
+        )
+      : checkResult('revocation', 'ok', `sign-out calls ${config.logout.method} ${config.logout.url}`),
     checkResult('logout', 'ok', 'only at the gateway; there is no vendor session to end'),
   ];
 }

@@ -5,13 +5,14 @@ import { parseJson, subjectAt } from '../http/json-value.ts';
 import { probe } from '../http/probe.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
-import type { Provider, RefreshOutcome } from '../provider.ts';
+import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
 import { busyOutcome, classifyRefreshFailure, isBusy, retryAfterOf } from '../refusal.ts';
 import { fillBody } from './body-template.ts';
 import { diagnoseCredentials } from './diagnose.ts';
 import { readCredentialsResponse } from './response.ts';
 import type { CredentialsProviderConfig } from './schema.ts';
+import { usernameSubject } from './username-subject.ts';
 
 type Endpoint = CredentialsProviderConfig['login'];
 
@@ -20,9 +21,6 @@ type VendorResponse = { response: Response; document: unknown; sentAtMs: number;
 
 /** Statuses with which a vendor rejects a user name and password. */
 const rejectedLogins = new Set([400, 401, 403, 404, 422]);
-
-/** Statuses with which a vendor rejects a refresh token; there is no `invalid_grant` here. */
-const rejectedRefreshes = new Set([400, 401, 403, 410, 422]);
 
 /** A vendor's API whose own endpoints take a user name and password, and refresh tokens, in JSON. */
 export function createCredentialsProvider(deps: ProviderDeps<CredentialsProviderConfig>): Provider {
@@ -78,7 +76,10 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
         if (accessToken === undefined)
           throw loginRefused('the response has no access token at provider.response.accessToken');
         const { subject: pointer } = config.response;
-        const subject = pointer === undefined ? credentials.username : subjectAt(document, pointer);
+        const subject =
+          pointer === undefined
+            ? usernameSubject(credentials.username, config.usernameSubject)
+            : subjectAt(document, pointer);
         if (subject === undefined)
           throw loginRefused('the response has no subject at provider.response.subject');
         return { issuer, subject, claims: { sub: subject }, answer: { ...answer, accessToken }, sentAtMs };
@@ -95,8 +96,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       const { status } = response;
       const cause = new Error(`the refresh endpoint returned ${status}`);
       if (isBusy(status)) return busyOutcome(response, cause);
-      // HTML comes from something in front of the API, which knows nothing of the token.
-      if (rejectedRefreshes.has(status) && !isHtml(response)) return { kind: 'rejected', cause };
+      // A page comes from something in front of the API, which knows nothing of the token.
+      if (config.rejectionStatuses.includes(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
       const answer = readCredentialsResponse(config.response, document, respondedAtMs);
       if (answer.accessToken === undefined && answer.refreshToken === undefined)
@@ -110,8 +111,22 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
     },
 
-    // There is no revocation endpoint: the gateway discards the tokens, and they expire at the vendor.
-    revoke: async () => ({ kind: 'revoked' }),
+    async revoke(refreshToken): Promise<RevocationOutcome> {
+      // Without an endpoint the gateway discards the tokens, and they expire at the vendor.
+      if (config.logout === undefined) return { kind: 'revoked' };
+      const options = { timeoutMs: config.timeout };
+      const called = await call(config.logout, { refreshToken }, options).catch((cause: unknown) => ({
+        cause,
+      }));
+      if ('cause' in called) return { kind: 'failed', retryAfterSeconds: undefined, cause: called.cause };
+      const { response } = called;
+      // The token that the vendor rejects is not valid any more.
+      if (response.ok || config.rejectionStatuses.includes(response.status)) return { kind: 'revoked' };
+      const cause = new Error(`the logout endpoint returned ${response.status}`);
+      return isBusy(response.status)
+        ? { kind: 'failed', retryAfterSeconds: retryAfterOf(response), cause }
+        : { kind: 'refused', cause };
+    },
     endSessionUrl: () => undefined,
     state: health.state,
     notReadyReason: discovery.failure,

@@ -3,7 +3,7 @@ import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/section.ts';
 import { bodyTemplate } from '../../config/values/body-template.ts';
 import { jsonPointer } from '../../config/values/json-pointer.ts';
-import { oneOf } from '../../config/values/scalar.ts';
+import { integer, oneOf } from '../../config/values/scalar.ts';
 import { endpointUrl } from '../../config/values/url.ts';
 
 /** An endpoint of the vendor that takes a JSON body with these placeholders. */
@@ -71,12 +71,28 @@ export const credentialsSchema = section({
     }),
     subject: jsonPointer().exactOptional().meta({
       description:
-        'JSON Pointer to the person who signed in, a text or a whole number; without it, the user name is used.',
+        'JSON Pointer to the person who signed in, a text or a whole number. Without it, the subject follows from the user name by `provider.usernameSubject`.',
       example: '/user/id',
     }),
   }).meta({
     description: 'Where the responses of both endpoints have each value.',
   }),
+  usernameSubject: oneOf(['folded', 'exact']).prefault('folded').meta({
+    description:
+      'The subject where `provider.response.subject` is not set: `folded`, the user name in lower case and without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two people.',
+  }),
+  logout: jsonCall(['refreshToken'], {
+    section: 'The call that ends the tokens of a session, at sign-out and whenever a session ends.',
+    url: 'The logout or revocation endpoint. Without `provider.logout`, refresh tokens stay valid at the vendor until they expire.',
+    exampleUrl: 'https://api.example.com/auth/logout',
+  }).exactOptional(),
+  rejectionStatuses: z
+    .array(integer({ min: 400, max: 499 }), 'expected a list of HTTP statuses from 400 to 499')
+    .prefault([400, 401, 410, 422])
+    .meta({
+      description:
+        'The statuses of `provider.refresh` that mean that the refresh token is no longer valid, which ends the session. Any other failure keeps it: a firewall sends 403 too.',
+    }),
   ...commonProviderKeys,
 }).meta({ description: "A vendor's API with login and refresh endpoints of its own, in JSON." });
 

@@ -5,7 +5,7 @@ import {
   type Configuration,
 } from 'openid-client';
 import type { DecoupledLogin, DecoupledOutcome, SignIn } from '../provider.ts';
-import { loginFailure } from '../login-failure.ts';
+import { loginFailure, loginRefused } from '../login-failure.ts';
 
 /** The grant that exchanges a decoupled sign-in for tokens, and the parameter that names the sign-in. */
 export type DecoupledGrant = { readonly type: string; readonly parameter: string };
@@ -24,20 +24,25 @@ const DEFAULT_INTERVAL_SECONDS = 5;
  * `pollBackchannelAuthenticationGrant` of openid-client 6 polls to the end, which would bind the sign-in to this process.
  */
 export function createDecoupledLogin(deps: {
-  /** Calls its `backchannel_authentication_endpoint` and its `token_endpoint`. */
+  /** Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. */
   client: () => Promise<Configuration>;
+  endpoint: string;
   /** Parameters of every authentication request besides those of the page. */
   parameters: Readonly<Record<string, string>>;
   grant: DecoupledGrant;
+  /** Error codes of polls that stand for standard ones. */
+  pollErrors?: Readonly<Record<string, string>>;
   /** Reads the signed-in person from a token response. */
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   clock: () => number;
 }): DecoupledLogin {
-  const { parameters, grant, readSignIn, clock } = deps;
+  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, clock } = deps;
 
   return {
     async begin({ loginHint, bindingMessage }) {
       const config = await deps.client();
+      if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
+        throw loginRefused(`the provider has no ${endpoint}`);
       try {
         const response = await initiateBackchannelAuthentication(config, {
           ...parameters,
@@ -50,7 +55,7 @@ export function createDecoupledLogin(deps: {
           intervalSeconds: response.interval ?? DEFAULT_INTERVAL_SECONDS,
         };
       } catch (cause) {
-        throw loginFailure(cause);
+        throw loginFailure(cause, endpoint);
       }
     },
 
@@ -61,7 +66,7 @@ export function createDecoupledLogin(deps: {
         const json = await genericGrantRequest(config, grant.type, { [grant.parameter]: id });
         return { kind: 'signed_in', signIn: await readSignIn(json, sentAtMs) };
       } catch (cause) {
-        const outcome = outcomeOf(cause);
+        const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;
         throw loginFailure(cause);
       }
@@ -70,9 +75,15 @@ export function createDecoupledLogin(deps: {
 }
 
 /** The outcome that an error response of a poll stands for (section 11); undefined for any other failure. */
-function outcomeOf(cause: unknown): DecoupledOutcome | undefined {
+function outcomeOf(
+  cause: unknown,
+  pollErrors: Readonly<Record<string, string>>,
+): DecoupledOutcome | undefined {
   if (!(cause instanceof ResponseBodyError)) return undefined;
-  switch (cause.error) {
+  const error: string = Object.hasOwn(pollErrors, cause.error)
+    ? (pollErrors[cause.error] ?? '')
+    : cause.error;
+  switch (error) {
     case 'authorization_pending':
       return { kind: 'pending' };
     case 'slow_down':

@@ -95,8 +95,10 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
                 decoupledTokenEndpoint,
                 acceptAnySuccess(http.fetchWith({ transformText: readDecoupledResponse })),
               ),
+            endpoint: 'decoupled endpoint',
             parameters,
             grant: { type: 'authorization_code', parameter: 'code' },
+            pollErrors: config.pollErrors,
             readSignIn: async (json, sentAtMs) => ({
               ...(await readSignIn(json, sentAtMs)),
               flow: 'decoupled',

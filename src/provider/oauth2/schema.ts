@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/section.ts';
 import { jsonPointer } from '../../config/values/json-pointer.ts';
-import { oneOf } from '../../config/values/scalar.ts';
+import { oneOf, text } from '../../config/values/scalar.ts';
 import { endpointUrl } from '../../config/values/url.ts';
 import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+
+/** The errors of a poll that have a meaning of their own (OpenID CIBA Core 1.0, section 11). */
+const pollErrors = ['authorization_pending', 'slow_down', 'access_denied', 'expired_token'] as const;
 
 /** The `provider` section of a plain OAuth 2.0 server. Rules between its keys are in `rules.ts`. */
 export const oauth2Schema = section({
@@ -32,6 +35,14 @@ export const oauth2Schema = section({
       'Where a decoupled sign-in, and the refresh tokens it yields, are exchanged. Required with `provider.login: decoupled`.',
     example: 'https://login.example.com/decoupled/token',
   }),
+  pollErrors: z
+    .record(text('expected an error code'), oneOf(pollErrors), 'expected a mapping of error codes')
+    .prefault({})
+    .meta({
+      description:
+        'Error codes of `provider.decoupledTokenEndpoint` and what they mean while a person has not approved yet: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (OpenID CIBA). Codes with these names need no entry.',
+      example: { user_action_pending: 'authorization_pending' },
+    }),
   revocationEndpoint: endpointUrl().exactOptional().meta({
     description:
       'Where refresh tokens are revoked at sign-out (RFC 7009). Without it, they stay valid until they expire.',

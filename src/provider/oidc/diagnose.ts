@@ -1,6 +1,7 @@
 import type { ServerMetadata } from 'openid-client';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import type { OidcProviderConfig } from './schema.ts';
+import { isAsymmetric } from './server-metadata.ts';
 
 const CIBA = 'urn:openid:params:grant-type:ciba';
 
@@ -10,18 +11,20 @@ export function diagnoseOidc(
   config: OidcProviderConfig,
   redirectUri: string,
 ): CheckResult[] {
+  const hasRedirect = server.authorization_endpoint !== undefined;
   return [
     { name: 'provider', verdict: 'ok', detail: `${server.issuer}, from OpenID discovery` },
     endpoints(server),
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
-    pkce(server),
+    ...(hasRedirect ? [pkce(server)] : []),
+    signing(server, config),
     scopes(server, config),
     refresh(server, config),
     revocation(server),
     logout(server, config),
-    { name: 'callback', verdict: 'ok', detail: `${redirectUri}; register it at the provider` },
+    ...(hasRedirect ? [checkResult('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
 }
 
@@ -37,8 +40,12 @@ function endpoints(server: Readonly<ServerMetadata>): CheckResult {
   return { name: 'endpoints', verdict: 'ok', detail: found.join(', ') };
 }
 
-function grants({ grant_types_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {
-  const needed = ['authorization_code', ...(config.login === 'decoupled' ? [CIBA] : [])];
+function grants(server: Readonly<ServerMetadata>, config: OidcProviderConfig) {
+  const { grant_types_supported: announced, authorization_endpoint: redirect } = server;
+  const needed = [
+    ...(redirect === undefined ? [] : ['authorization_code']),
+    ...(config.login === 'decoupled' ? [CIBA] : []),
+  ];
   const refresh = 'refresh_token';
   if (announced === undefined) {
     const detail = `none announced; ${[...needed, refresh].join(', ')} are used anyway`;
@@ -82,6 +89,10 @@ function decoupled(server: Readonly<ServerMetadata>) {
 /** A provider that announces no method takes client_secret_basic (OpenID Connect Discovery, section 3). */
 function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
   const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
+  if (clientAuthentication === 'none')
+    return methods.includes('none')
+      ? checkResult('client', 'ok', 'none: a public client, which PKCE alone protects')
+      : checkResult('client', 'note', 'none, which the provider does not announce; register a public client');
   if (!methods.includes(clientAuthentication)) {
     const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
     return checkResult('client', 'failed', detail);
@@ -101,6 +112,21 @@ function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMeta
   return methods?.includes('S256') === true
     ? checkResult('PKCE', 'ok', 'S256')
     : checkResult('PKCE', 'note', 'not announced; S256 is sent anyway');
+}
+
+/** A provider that announces no algorithm signs with RS256 (OpenID Connect Discovery, section 3). */
+function signing(
+  { id_token_signing_alg_values_supported: announced = ['RS256'] }: Readonly<ServerMetadata>,
+  { idTokenSignedResponseAlg: registered }: OidcProviderConfig,
+) {
+  const accepted = registered ?? announced.filter(isAsymmetric).join(', ');
+  return registered === undefined || announced.includes(registered)
+    ? checkResult('signing', 'ok', `${accepted}, for ID and logout tokens`)
+    : checkResult(
+        'signing',
+        'failed',
+        `provider.idTokenSignedResponseAlg is ${registered}, but the provider announces ${announced.join(', ')}`,
+      );
 }
 
 function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, config: OidcProviderConfig) {

@@ -44,8 +44,8 @@ export async function discover(
   const client = await readMetadata();
   const server = client.serverMetadata();
   const keys = {
-    signing: checkServerMetadata(server, config.issuer),
-    readSigning: async () => checkServerMetadata((await readMetadata()).serverMetadata(), config.issuer),
+    signing: checkServerMetadata(server, config),
+    readSigning: async () => checkServerMetadata((await readMetadata()).serverMetadata(), config),
     fetch: http.fetchWith({}),
     timeoutMs: config.timeout,
     clock: deps.clock,
@@ -64,6 +64,7 @@ export async function discover(
       keySet: createKeySet(keys),
       issuer: config.issuer,
       clientId: config.clientId,
+      audiences: config.audiences,
       maxAge: maxAge === undefined ? undefined : Number(maxAge),
       acrValues: acrValues?.split(' ') ?? [],
       clock: deps.clock,
@@ -73,6 +74,7 @@ export async function discover(
       keySet: createKeySet(keys),
       issuer: config.issuer,
       clientId: config.clientId,
+      audiences: config.audiences,
       checks: config.logoutTokens,
       clock: deps.clock,
     }),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeJwt, errors, type JWTPayload } from 'jose';
+import { hasUntrustedAudience, type TrustedAudiences } from './audience.ts';
 import { KeySetError, type KeySet, type Verified } from './key-set.ts';
 
 /**
@@ -46,11 +47,13 @@ export function createIdTokens(deps: {
   keySet: KeySet;
   issuer: string;
   clientId: string;
+  /** Audiences that ID tokens may have besides this client. */
+  audiences: readonly string[];
   maxAge: number | undefined;
   acrValues: readonly string[];
   clock: () => number;
 }): IdTokens {
-  const { keySet, issuer, clientId, maxAge, acrValues, clock } = deps;
+  const { keySet, issuer, clientId, audiences, maxAge, acrValues, clock } = deps;
   const base = { issuer, audience: clientId };
 
   const checkVerified = async (
@@ -59,7 +62,7 @@ export function createIdTokens(deps: {
   ): Promise<IdTokenVerdict> => {
     try {
       const token = await verified;
-      checkAudience(token.claims, clientId);
+      checkAudience(token.claims, { clientId, audiences });
       check(token);
       return { kind: 'valid', claims: { ...token.claims, sub: subjectOf(token.claims) } };
     } catch (cause) {
@@ -136,10 +139,11 @@ function invalid(cause: unknown): IdTokenVerdict {
 }
 
 /** SECURITY: rejects a token that is also for other clients, or was issued to another one (section 3.1.3.7, items 3 to 5). */
-function checkAudience({ aud, azp }: JWTPayload, clientId: string): void {
-  if (Array.isArray(aud) && aud.length > 1)
+function checkAudience(claims: JWTPayload, trusted: TrustedAudiences): void {
+  const { azp } = claims;
+  if (hasUntrustedAudience(claims, trusted))
     throw invalidClaim('aud', 'names audiences other than this client');
-  if (azp !== undefined && azp !== clientId) throw invalidClaim('azp', 'names a different client');
+  if (azp !== undefined && azp !== trusted.clientId) throw invalidClaim('azp', 'names a different client');
 }
 
 /** A person's identifier has 1 to 255 characters (section 2). */

@@ -1,4 +1,5 @@
 import { errors, type JWTPayload } from 'jose';
+import { hasUntrustedAudience } from './audience.ts';
 import type { KeySet, Verified } from './key-set.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
@@ -28,33 +29,34 @@ const CLOCK_TOLERANCE_SECONDS = 60;
 const MAX_AGE_SECONDS = 600;
 
 /**
- * Checks the logout tokens of one provider for one client. `lenient` also accepts tokens without a type and without `exp`,
- * which older versions of the standard did not require.
+ * Checks the logout tokens of one provider for one client. `strict` requires the type, which the standard only recommends;
+ * `lenient` also accepts tokens without `exp`, which older versions of the standard did not require.
  */
 export function createLogoutTokens(deps: {
   keySet: KeySet;
   issuer: string;
   clientId: string;
+  /** Audiences that logout tokens may have besides this client. */
+  audiences: readonly string[];
   checks: OidcProviderConfig['logoutTokens'];
   clock: () => number;
 }): LogoutTokens {
-  const { keySet, issuer, clientId, checks, clock } = deps;
-  const isStrict = checks === 'strict';
+  const { keySet, issuer, clientId, audiences, checks, clock } = deps;
 
   return async (logoutToken) => {
     const { header, claims } = await keySet.verify(logoutToken, {
       issuer,
       audience: clientId,
-      requiredClaims: ['iat', 'jti', 'events', ...(isStrict ? ['exp'] : [])],
+      requiredClaims: ['iat', 'jti', 'events', ...(checks === 'lenient' ? [] : ['exp'])],
       maxTokenAge: MAX_AGE_SECONDS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
       currentDate: new Date(clock()),
     });
-    checkType(header.typ, isStrict);
+    checkType(header.typ, checks);
     // SECURITY: tells a logout token from an ID token (sections 2.4 and 4.1).
     checkEvents(claims['events']);
     if (Object.hasOwn(claims, 'nonce')) throw invalidToken('it has a "nonce", which only ID tokens have');
-    if (Array.isArray(claims.aud) && claims.aud.length > 1)
+    if (hasUntrustedAudience(claims, { clientId, audiences }))
       throw invalidToken('"aud" names audiences other than this client');
     const subject = textOf(claims, 'sub');
     const sid = textOf(claims, 'sid');
@@ -74,9 +76,9 @@ export function createLogoutTokens(deps: {
 }
 
 /** Section 2.4 recommends the type; checking it rejects tokens of other kinds (RFC 8725, section 3.11). */
-function checkType(typ: Verified['header']['typ'], isStrict: boolean): void {
+function checkType(typ: Verified['header']['typ'], checks: OidcProviderConfig['logoutTokens']): void {
   const type = typ?.toLowerCase().replace(/^application\//, '');
-  if (type === TYPE || (!isStrict && (type === undefined || type === 'jwt'))) return;
+  if (type === TYPE || (checks !== 'strict' && (type === undefined || type === 'jwt'))) return;
   throw invalidToken(`its type is not ${TYPE}`);
 }
 

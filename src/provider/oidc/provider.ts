@@ -68,6 +68,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       config.login === 'decoupled'
         ? createDecoupledLogin({
             client,
+            endpoint: 'backchannel authentication endpoint',
             parameters,
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>

@@ -2,9 +2,24 @@ import { z } from 'zod';
 import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
-import { oneOf } from '../../config/values/scalar.ts';
+import { oneOf, text } from '../../config/values/scalar.ts';
 import { exactUrl } from '../../config/values/url.ts';
 import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+
+/** The asymmetric algorithms that ID tokens are signed with (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
+const signingAlgorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
 
 /** The `provider` section of an OpenID provider with discovery. */
 export const oidcSchema = section({
@@ -32,11 +47,19 @@ export const oidcSchema = section({
     details: 'The values are percent-encoded; `{returnTo}` is `login.postLogoutReturnTo` as an absolute URL.',
     example: 'https://login.example.com/logout?client_id={clientId}&logout_uri={returnTo}',
   }),
-  logoutTokens: oneOf(['strict', 'lenient']).prefault('strict').meta({
+  audiences: z.array(text('expected an audience'), 'expected a list of audiences').prefault([]).meta({
+    description: 'Audiences that ID and logout tokens may have besides `provider.clientId`.',
+  }),
+  idTokenSignedResponseAlg: oneOf(signingAlgorithms).exactOptional().meta({
     description:
-      'How logout tokens are checked: `strict`, or `lenient` for older providers, whose tokens have no type `logout+jwt` or no `exp`.',
+      'The algorithm that the client is registered for at the provider. ID and logout tokens with another one are rejected; without it, any asymmetric one that the provider announces is accepted.',
+    example: 'RS256',
+  }),
+  logoutTokens: oneOf(['standard', 'strict', 'lenient']).prefault('standard').meta({
+    description:
+      'How logout tokens are checked: `standard`; `strict`, only with the type `logout+jwt`; or `lenient` for older providers, also without `exp`.',
     details:
-      '`lenient` also accepts tokens of type `JWT` or without a type, and accepts tokens without `exp` for ten minutes.',
+      '`standard` and `lenient` accept the type `logout+jwt`, the type `JWT` and no type. A token without `exp` is accepted for ten minutes.',
     see: '[`POST /auth/backchannel-logout`](endpoints.md#post-authbackchannel-logout)',
   }),
   ...commonProviderKeys,

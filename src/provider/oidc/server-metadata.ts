@@ -1,35 +1,45 @@
 import type { ServerMetadata } from 'openid-client';
 import { z } from 'zod';
 import { isInsecure } from '../../config/values/url.ts';
+import type { OidcProviderConfig } from './schema.ts';
 
 /** How a provider signs: where its keys are, and which algorithms the gateway accepts. */
 export type Signing = { readonly jwksUri: string; readonly algorithms: readonly string[] };
 
+type CheckedConfig = Pick<OidcProviderConfig, 'issuer' | 'login' | 'idTokenSignedResponseAlg'>;
+
 /** The endpoints of the metadata that the gateway calls or sends the browser to. */
-const endpoints = [
-  ['authorization_endpoint', 'required'],
-  ['token_endpoint', 'required'],
-  ['jwks_uri', 'required'],
-  ['revocation_endpoint', 'optional'],
-  ['end_session_endpoint', 'optional'],
-] as const;
+const endpointsFor = (server: Readonly<ServerMetadata>, { login }: CheckedConfig) => {
+  const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
+  return [
+    // People may only be able to sign in on another device.
+    ['authorization_endpoint', isDecoupledOnly ? 'optional' : 'required'],
+    ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
+    ['token_endpoint', 'required'],
+    ['jwks_uri', 'required'],
+    ['revocation_endpoint', 'optional'],
+    ['end_session_endpoint', 'optional'],
+  ] as const;
+};
 
 /**
  * Checks the metadata that discovery returned (OpenID Connect Discovery, section 4.3): it belongs to the configured issuer
  * and contains nothing that weakens a login. Throws an Error that says what is wrong. The endpoints may be on other hosts
  * than the issuer, as those of large providers are.
  */
-export function checkServerMetadata(server: Readonly<ServerMetadata>, issuer: string): Signing {
+export function checkServerMetadata(server: Readonly<ServerMetadata>, config: CheckedConfig): Signing {
+  const { issuer, idTokenSignedResponseAlg: registered } = config;
   // SECURITY: compared as strings; openid-client 6 compares parsed URLs.
   if (server.issuer !== issuer) throw wrongIssuer(issuer, server.issuer);
-  for (const [name, presence] of endpoints) {
+  for (const [name, presence] of endpointsFor(server, config)) {
     if (server[name] !== undefined || presence === 'required') checkEndpoint(name, server[name], issuer);
   }
   const methods = server.code_challenge_methods_supported;
-  if (methods !== undefined && !methods.includes('S256')) {
+  if (server.authorization_endpoint !== undefined && methods !== undefined && !methods.includes('S256')) {
     throw new Error('the provider supports PKCE (RFC 7636) but not S256, which the gateway requires');
   }
   const algorithms = (server.id_token_signing_alg_values_supported ?? ['RS256']).filter(isAsymmetric);
+  if (registered !== undefined) return { jwksUri: server.jwks_uri ?? '', algorithms: [registered] };
   if (algorithms.length === 0)
     throw new Error('the provider announces no asymmetric signing algorithm for ID tokens');
   return { jwksUri: server.jwks_uri ?? '', algorithms };

@@ -7,6 +7,7 @@ import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/red
 import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
 import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { createKey } from '../relying-party/signing.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
@@ -185,7 +186,7 @@ describe('an invalid logout token or request ends no session', () => {
     ['with a nonce (with-nonce; D14)', () => signed({ nonce: 'n' })],
     ['with neither sub nor sid (D12)', () => signed({ sub: undefined as never, sid: undefined })],
     ['without a jti (D16)', () => signed({ jti: undefined as never })],
-    ['of type JWT (D15)', () => signed({}, 'JWT')],
+    ['of the security event type (D15)', () => signed({}, 'secevent+jwt')],
     ['of the access token type (D15)', () => signed({}, 'at+jwt')],
     ['that is an ID token (D14)', () => testGateway.provider.secrets(['id_token']).at(-1) ?? ''],
     [
@@ -429,6 +430,33 @@ describe('a logout token during a refresh (standards: D19, G14)', () => {
       expect(await statusOf(agent)).toBe(401);
     },
   );
+});
+
+describe('provider.logoutTokens (standards: D15)', () => {
+  it.each([
+    ['standard', 'JWT', 200],
+    ['standard', undefined, 200],
+    ['strict', 'JWT', 400],
+    ['strict', undefined, 400],
+    ['strict', 'logout+jwt', 200],
+  ] as const)('%s: responds to a logout token of type %s with %i', async (logoutTokens, typ, status) => {
+    const other = await openOther({ config: { provider: { logoutTokens } } });
+    const agent = await signedIn(alice, other);
+    const claims = logoutClaims(other.provider, { sid: sidOf(alice, other) });
+    const key = createKey('RS256', 'logout');
+    other.provider.faults.jwks = { status: 200, body: { keys: [key.jwk] } };
+    const token = key.sign(claims, typ === undefined ? {} : { typ });
+    expect((await postLogoutToken(other.agent, token)).status).toBe(status);
+    expect(await statusOf(agent)).toBe(status === 200 ? 401 : 200);
+  });
+
+  it.each(['standard', 'strict'] as const)('%s: rejects a logout token without exp', async (logoutTokens) => {
+    const other = await openOther({ config: { provider: { logoutTokens } } });
+    await signedIn(alice, other);
+    const { exp: _exp, ...claims } = logoutClaims(other.provider, { sid: sidOf(alice, other) });
+    const token = await other.provider.sign(claims, 'logout+jwt');
+    expect((await postLogoutToken(other.agent, token)).status).toBe(400);
+  });
 });
 
 describe('provider.logoutTokens: lenient (standards: D11, D15)', () => {

@@ -235,7 +235,9 @@ describe.each([
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({
       code: 'login_failed',
-      reason: expect.stringContaining('unknown_user_id'),
+      reason: expect.stringMatching(
+        /^the (?:backchannel authentication|decoupled) endpoint returned unknown_user_id/,
+      ),
     });
     expect(response.setCookies).toEqual([]);
   });
@@ -307,7 +309,7 @@ describe('a sign-in by OpenID CIBA', () => {
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({
       code: 'login_failed',
-      reason: expect.stringContaining('invalid_request'),
+      reason: expect.stringMatching(/^the backchannel authentication endpoint returned invalid_request/),
     });
   });
 });
@@ -329,6 +331,23 @@ describe('a sign-in at a bank', () => {
     const refreshed = bank.server.requests.filter(({ body }) => body.includes('refresh_token'));
     expect(refreshed.filter(({ path }) => path === '/v3/authorize/token')).toHaveLength(3);
     expect(refreshed.filter(({ path }) => path === '/v3/authorize-decoupled/token')).toHaveLength(3);
+  });
+
+  it.each([
+    ['authorization_pending', 202, undefined],
+    ['slow_down', 202, undefined],
+    ['access_denied', 403, 'login_denied'],
+    ['expired_token', 410, 'login_expired'],
+  ])('understands a poll error of the bank as %s by provider.pollErrors', async (error, status, code) => {
+    const bank = await startBank(clock);
+    await start(bank, { config: { provider: { pollErrors: { BANK_123: error } } } });
+    await begin();
+    bank.server.fault = ({ path }) =>
+      path.endsWith('/token') ? { status: 400, body: { error: 'BANK_123' } } : undefined;
+    advance(1);
+    const response = await poll();
+    expect(response.status).toBe(status);
+    expect(Object(response.json()).code).toBe(code);
   });
 
   it.each(['redirect', 'decoupled'])(

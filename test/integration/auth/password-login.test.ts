@@ -27,8 +27,8 @@ describe('POST /auth/login with a password', () => {
     expect(response.setCookies).toEqual([expect.stringMatching(/^coatcheck=.+; HttpOnly; SameSite=Strict$/)]);
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({
       authenticated: true,
-      subject: 'user-alice',
-      claims: { sub: 'user-alice' },
+      subject: 'alice',
+      claims: { sub: 'alice' },
       loginUrl: '/auth/login',
     });
     expect((await agent.fetch('/api/one')).status).toBe(200);
@@ -58,7 +58,7 @@ describe('POST /auth/login with a password', () => {
     const before = fixture.browser();
     for (const { line } of agent.cookies.lines) before.setCookie(line);
     await postLogin(agent, { username: 'bob', password: ACCOUNTS['bob'] });
-    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'user-bob' });
+    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'bob' });
     expect((await before.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
@@ -161,27 +161,6 @@ describe('POST /auth/login with a password', () => {
     expect(loginsAsked()).toBeLessThanOrEqual(1);
   });
 
-  it.each([
-    ['has no token', { token: undefined }, 'provider.response.accessToken'],
-    ['has no subject', { user: {} }, 'provider.response.subject'],
-    ['has an object as subject', { user: { id: { $oid: '1' } } }, 'provider.response.subject'],
-  ])('rejects a vendor response that %s and names the configuration key', async (_what, change, key) => {
-    fixture.vendor.patch = (response) => ({ ...response, ...change });
-    const agent = fixture.browser();
-    const response = await postLogin(agent);
-    expect(response.status).toBe(400);
-    expect(response.json()).toMatchObject({ code: 'login_failed', reason: expect.stringContaining(key) });
-    expect(response.text()).not.toContain('canary');
-    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
-  });
-
-  it('accepts a numeric subject', async () => {
-    fixture.vendor.patch = (response) => ({ ...response, user: { id: 4711 } });
-    const agent = fixture.browser();
-    await postLogin(agent);
-    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: '4711' });
-  });
-
   it('limits the attempts per user name across all its spellings until the minute is over', async () => {
     const spellings = ['alice', 'ALICE', ' Alice ', 'ａｌｉｃｅ'];
     const responses: number[] = [];
@@ -257,5 +236,60 @@ describe('POST /auth/login with Redis', () => {
       expect(place).not.toContain('canary-password');
       for (const password of Object.values(ACCOUNTS)) expect(place).not.toContain(password);
     }
+  });
+});
+
+describe('the subject of a sign-in with a password', () => {
+  const withSubject = { config: { provider: { response: { subject: '/user/id' } } } };
+  const everybody: Record<string, string> = { alice: 'canary-a', Alice: 'canary-a', 'ALICE ': 'canary-a' };
+  const subjectOf = async (username: string) => {
+    const agent = fixture.browser();
+    await postLogin(agent, { username, password: 'canary-a' });
+    return (await agent.fetch('/auth/session')).json();
+  };
+
+  afterEach(() => fixture.close());
+
+  it.each([
+    ['has no token', { token: undefined }, 'provider.response.accessToken'],
+    ['has no subject', {}, 'provider.response.subject'],
+    ['has an empty place of the subject', { user: {} }, 'provider.response.subject'],
+    ['has an object as subject', { user: { id: { $oid: '1' } } }, 'provider.response.subject'],
+  ])('rejects a vendor response that %s and names the configuration key', async (_what, change, key) => {
+    fixture = await openVendorFixture(withSubject);
+    fixture.vendor.patch = (response) => ({ ...response, ...change });
+    const agent = fixture.browser();
+    const response = await postLogin(agent);
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ code: 'login_failed', reason: expect.stringContaining(key) });
+    expect(response.text()).not.toContain('canary');
+    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  });
+
+  it('may be a number of the vendor', async () => {
+    fixture = await openVendorFixture(withSubject);
+    fixture.vendor.patch = (response) => ({ ...response, user: { id: 4711 } });
+    const agent = fixture.browser();
+    await postLogin(agent);
+    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ subject: '4711' });
+  });
+
+  it('is the same for all spellings of a user name when the vendor names none', async () => {
+    fixture = await openVendorFixture({}, { accounts: everybody });
+    for (const username of Object.keys(everybody))
+      expect(await subjectOf(username)).toMatchObject({ authenticated: true, subject: 'alice' });
+    const agent = fixture.browser();
+    await postLogin(agent, { username: 'Alice', password: 'canary-a' });
+    const sessions = (await agent.fetch('/auth/sessions')).json();
+    expect(JSON.stringify(sessions).match(/"current"/g)).toHaveLength(4);
+  });
+
+  it('is the user name as it is with provider.usernameSubject: exact', async () => {
+    fixture = await openVendorFixture(
+      { config: { provider: { usernameSubject: 'exact' } } },
+      { accounts: everybody },
+    );
+    for (const username of Object.keys(everybody))
+      expect(await subjectOf(username)).toMatchObject({ subject: username });
   });
 });

@@ -124,3 +124,19 @@ describe('OpenID CIBA with oidc-provider', () => {
     expect((await poll()).status).toBe(410);
   });
 });
+
+describe('an OpenID provider without an authorization endpoint', () => {
+  it('has no sign-in by redirect, and says so', async () => {
+    const fixture = await openProviderFixture({ open: startCibaProvider });
+    try {
+      const response = await fixture.agent.get('/auth/login');
+      expect(response.json()).toMatchObject({
+        status: 400,
+        code: 'login_failed',
+        reason: expect.stringContaining('no authorization endpoint'),
+      });
+    } finally {
+      await fixture.close();
+    }
+  });
+});

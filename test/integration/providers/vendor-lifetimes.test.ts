@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { EndpointRequest } from '../../../testkit/providers/endpoint-server.ts';
 import { extent } from '../../../testkit/fuzz.ts';
 import {
   type VendorFixture,
@@ -127,8 +128,9 @@ describe('a vendor refresh token with an expiry timestamp', () => {
 
 describe('a refresh at the vendor', () => {
   it('that returns the tokens of another user ends the session and no request uses the tokens', async () => {
-    fixture = await openVendorFixture();
+    fixture = await openVendorFixture({ config: { provider: { response: { subject: '/user/id' } } } });
     const agent = fixture.browser();
+    fixture.vendor.patch = (response) => ({ ...response, user: { id: 'user-alice' } });
     await postLogin(agent);
     fixture.vendor.patch = (response) => ({ ...response, user: { id: 'user-mallory' } });
     fixture.vendor.lifeSeconds = 600;
@@ -140,7 +142,9 @@ describe('a refresh at the vendor', () => {
   it.each([
     [401, 'application/json', 401],
     [400, 'application/json', 401],
-    [403, 'text/plain', 401],
+    [410, 'text/plain', 401],
+    [403, 'application/json', 503],
+    [403, 'text/plain', 503],
     [403, 'text/html', 503],
     [404, 'application/json', 503],
     [500, 'application/json', 503],
@@ -157,6 +161,42 @@ describe('a refresh at the vendor', () => {
     const response = await agent.fetch('/api/one');
     expect(response.status).toBe(expected);
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: expected === 503 });
+  });
+});
+
+describe('the words of a vendor', () => {
+  it('end the session at the statuses of provider.rejectionStatuses only', async () => {
+    fixture = await openVendorFixture({
+      config: { refresh: { retries: 0 }, provider: { rejectionStatuses: [403] } },
+    });
+    fixture.vendor.lifeSeconds = 300;
+    const agent = fixture.browser();
+    await postLogin(agent);
+    const headers = { 'content-type': 'application/json' };
+    fixture.vendor.server.fault = () => ({ status: 401, headers, body: '{}' });
+    fixture.advance(300_000);
+    expect((await agent.fetch('/api/one')).status).toBe(503);
+    fixture.vendor.server.fault = () => ({ status: 403, headers, body: '{}' });
+    fixture.advance(60_000);
+    expect((await agent.fetch('/api/one')).status).toBe(401);
+  });
+
+  it('hear of a sign-out at provider.logout, once', async () => {
+    const ended: unknown[] = [];
+    const endpoints = {
+      'POST /auth/logout': (request: EndpointRequest) => {
+        ended.push(JSON.parse(request.body));
+        return { status: 204 };
+      },
+    };
+    fixture = await openVendorFixture({}, { endpoints }, (url) => ({
+      logout: { url: `${url}/auth/logout`, body: { refreshToken: '{refreshToken}' } },
+    }));
+    const agent = fixture.browser();
+    await postLogin(agent);
+    const [{ token } = { token: '' }] = fixture.vendor.tokenLedger();
+    expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    await vi.waitFor(() => expect(ended).toEqual([{ refreshToken: token }]), { timeout: 10_000 });
   });
 });
 

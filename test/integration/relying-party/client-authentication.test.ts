@@ -58,6 +58,15 @@ describe('the client authenticates on code, refresh and revocation requests (sta
     }
   });
 
+  it('not at all as a public client, with PKCE', async () => {
+    const testGateway = await open({ authentication: 'none' }, { clientSecret: undefined });
+    for (const { authorization, form } of await wholeWay(testGateway)) {
+      expect(authorization).toBeUndefined();
+      expect(form).toMatchObject({ client_id: 'web' });
+      expect(form).not.toHaveProperty('client_secret');
+    }
+  });
+
   it.each(signingKinds)('by private_key_jwt with a key of kind %s, which signs %s', async (kind, alg) => {
     const testGateway = await withKey(kind);
     const assertions = (await wholeWay(testGateway)).map(({ authorization, form }) => {

@@ -66,6 +66,7 @@ describe('the declaration of a key', () => {
         'provider.authorizationParams',
         'provider.login.body',
         'provider.refresh.body',
+        'provider.logout.body',
         'session.store',
         'session.secrets',
         'routes[].requestHeaders.set',

@@ -49,6 +49,7 @@ describe('a plain OAuth 2.0 server', () => {
       login: 'redirect',
       subject: ['user', 'id'],
       requestFormat: 'form',
+      pollErrors: {},
       clientAuthentication: 'client_secret_basic',
       rejectionErrors: ['invalid_grant'],
       scopes: [],
@@ -118,6 +119,8 @@ describe('a vendor API', () => {
       login: { ...credentials.login, method: 'POST' },
       refresh: { ...credentials.refresh, method: 'POST' },
       response: { accessToken: ['token'], refreshToken: ['refreshToken'] },
+      usernameSubject: 'folded',
+      rejectionStatuses: [400, 401, 410, 422],
       timeout: 10_000,
     });
     expect(problems({ type: 'credentials' }).map((text) => text.split(':')[0])).toEqual([

@@ -33,7 +33,7 @@ it.each([
   const found = report({ ...credentials, response: { ...credentials.response, ...places } });
   expect(found['lifetime']).toContain(lifetime);
   expect(found['session']).toContain(session);
-  expect(found['subject']).toBe('ok: the user name');
+  expect(found['subject']).toBe('ok: the user name, folded');
 });
 
 it('shows no secret', () => {

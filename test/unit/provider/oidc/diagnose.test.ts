@@ -45,6 +45,7 @@ describe('what is found at an OpenID provider', () => {
       grants: 'ok: authorization_code, refresh_token',
       client: 'ok: client_secret_basic, which the provider accepts',
       PKCE: 'ok: S256',
+      signing: 'ok: RS256, for ID and logout tokens',
       scopes: 'ok: openid, profile, email, offline_access',
       refresh: expect.stringMatching(/^ok: providers do not announce rotation/),
       revocation: 'ok: sign-out revokes the refresh token',
@@ -96,6 +97,33 @@ describe('what is found at an OpenID provider', () => {
     expect(findings({}, { logoutUrl })['logout']).toBe(
       'ok: leads to https://pages.example.com, from provider.logoutUrl',
     );
+  });
+
+  it('of the algorithm that the client is registered for', () => {
+    const announced = { id_token_signing_alg_values_supported: ['RS256', 'ES256', 'HS256'] };
+    expect(findings(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
+    const es256 = { idTokenSignedResponseAlg: 'ES256' };
+    expect(findings(announced, es256)['signing']).toBe('ok: ES256, for ID and logout tokens');
+    expect(findings({}, es256)['signing']).toBe(
+      'failed: provider.idTokenSignedResponseAlg is ES256, but the provider announces RS256',
+    );
+  });
+
+  it('without an authorization endpoint, of what sign-in on another device requires', () => {
+    const found = findings(
+      {
+        authorization_endpoint: undefined,
+        backchannel_authentication_endpoint: `${ISSUER}/backchannel`,
+        grant_types_supported: ['urn:openid:params:grant-type:ciba', 'refresh_token'],
+      },
+      { login: 'decoupled' },
+    );
+    expect(found).toMatchObject({
+      grants: expect.stringMatching(/^ok/),
+      decoupled: expect.stringMatching(/^ok/),
+    });
+    expect(found).not.toHaveProperty('PKCE');
+    expect(found).not.toHaveProperty('callback');
   });
 
   it('of offline_access that is announced and not asked for', () => {

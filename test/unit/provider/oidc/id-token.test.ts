@@ -23,8 +23,9 @@ beforeAll(async () => {
 function open({
   maxAge,
   acrValues = [],
+  audiences = [],
   status = 200,
-}: { maxAge?: number; acrValues?: string[]; status?: number } = {}) {
+}: { maxAge?: number; acrValues?: string[]; audiences?: string[]; status?: number } = {}) {
   const { now: clock } = createTestClock();
   const idTokens = createIdTokens({
     keySet: createKeySet({
@@ -35,6 +36,7 @@ function open({
     }),
     issuer,
     clientId: 'web',
+    audiences,
     maxAge,
     acrValues,
     clock,
@@ -98,6 +100,15 @@ describe('the ID token of a login', () => {
   it('is refused when it would never end: 1e999 is a number in JSON (C10)', async () => {
     const endless = JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e999');
     expect(await open().ofLogin(endless)).toEqual(refusal('"exp"'));
+  });
+
+  it('may have audiences that the configuration names (C5)', async () => {
+    const { ofLogin, ofRefresh } = open({ audiences: ['other', 'third'] });
+    for (const check of [ofLogin, ofRefresh]) {
+      expect(await check({ aud: ['web', 'other'] })).toMatchObject({ kind: 'valid' });
+      expect(await check({ aud: ['web', 'fourth'] })).not.toMatchObject({ kind: 'valid' });
+      expect(await check({ aud: ['other'] })).toEqual(refusal('"aud"'));
+    }
   });
 
   it('may be dated by a clock a minute away (C10)', async () => {

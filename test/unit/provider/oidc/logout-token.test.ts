@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 
 /** Logout tokens of a provider, a good one, and the time. */
-function openLogoutTokens(checks: 'strict' | 'lenient' = 'strict') {
+function openLogoutTokens(
+  checks: 'standard' | 'strict' | 'lenient' = 'standard',
+  audiences: readonly string[] = [],
+) {
   const clock = createTestClock();
   const now = Math.floor(clock.now() / 1000);
   const keySet = createKeySet({
@@ -25,7 +28,7 @@ function openLogoutTokens(checks: 'strict' | 'lenient' = 'strict') {
     clock: clock.now,
     fetch: async () => answer(200, { keys: [key.jwk] }),
   });
-  const check = createLogoutTokens({ keySet, issuer, clientId: 'web', checks, clock: clock.now });
+  const check = createLogoutTokens({ keySet, issuer, clientId: 'web', audiences, checks, clock: clock.now });
   const good: JWTPayload = {
     iss: issuer,
     aud: 'web',
@@ -108,13 +111,31 @@ describe('a logout token', () => {
     expect(await check(await sign(good))).toMatchObject({ tokenId: 'jti-1' });
   });
 
-  it.each(['JWT', 'at+jwt', 'logout', 'xlogout+jwt', 'text/logout+jwt', undefined])(
+  it.each(['at+jwt', 'logout', 'xlogout+jwt', 'text/logout+jwt', 'secevent+jwt', ''])(
     'is refused with the type %s (standards: D15)',
     async (typ) => {
-      const { check, good } = openLogoutTokens();
-      await expect(check(await key.sign(good, typ === undefined ? {} : { typ }))).rejects.toThrow('type');
+      for (const checks of ['standard', 'strict', 'lenient'] as const) {
+        const { check, good } = openLogoutTokens(checks);
+        await expect(check(await key.sign(good, { typ }))).rejects.toThrow('type');
+      }
     },
   );
+
+  it.each(['JWT', undefined])(
+    'may have the type %s, unless the checks are strict (standards: D15)',
+    async (typ) => {
+      const header = typ === undefined ? {} : { typ };
+      const { check, good } = openLogoutTokens();
+      expect(await check(await key.sign(good, header))).toMatchObject({ tokenId: 'jti-1' });
+      await expect(openLogoutTokens('strict').check(await key.sign(good, header))).rejects.toThrow('type');
+    },
+  );
+
+  it('may have audiences that the configuration names (standards: D11)', async () => {
+    const { check, good, sign } = openLogoutTokens('standard', ['other']);
+    expect(await check(await sign({ ...good, aud: ['web', 'other'] }))).toMatchObject({ tokenId: 'jti-1' });
+    await expect(check(await sign({ ...good, aud: ['web', 'third'] }))).rejects.toThrow('aud');
+  });
 
   it.each(['logout+jwt', 'LOGOUT+JWT', 'application/logout+jwt'])('may be typed %s', async (typ) => {
     const { check, good, sign } = openLogoutTokens();

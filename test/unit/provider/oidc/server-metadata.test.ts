@@ -10,8 +10,9 @@ const metadata = {
   id_token_signing_alg_values_supported: ['RS256', 'none', 'HS256', 'ES256'],
 };
 
+const config = { issuer, login: 'redirect' } as const;
 const check = (given: Record<string, unknown>, of = issuer) =>
-  checkServerMetadata({ ...metadata, issuer: of, ...given }, of);
+  checkServerMetadata({ ...metadata, issuer: of, ...given }, { ...config, issuer: of });
 
 describe('what a provider says of itself', () => {
   it('tells how it signs: by asymmetric algorithms alone (C8)', () => {
@@ -21,6 +22,29 @@ describe('what a provider says of itself', () => {
       jwksUri,
       algorithms: ['RS256'],
     });
+  });
+
+  it('leaves no choice where the client is registered for one algorithm (C8)', () => {
+    const registered = { ...config, idTokenSignedResponseAlg: 'ES256' } as const;
+    for (const announced of [['RS256', 'ES256'], ['RS256']])
+      expect(
+        checkServerMetadata({ ...metadata, id_token_signing_alg_values_supported: announced }, registered),
+      ).toMatchObject({ algorithms: ['ES256'] });
+  });
+
+  it('needs no authorization endpoint where people sign in on another device', () => {
+    const { authorization_endpoint: _, ...rest } = metadata;
+    const decoupled = { ...config, login: 'decoupled' } as const;
+    const backchannel = { backchannel_authentication_endpoint: `${issuer}/backchannel` };
+    expect(() => checkServerMetadata({ ...rest, ...backchannel }, decoupled)).not.toThrow();
+    expect(() =>
+      checkServerMetadata(
+        { ...rest, ...backchannel, code_challenge_methods_supported: ['plain'] },
+        decoupled,
+      ),
+    ).not.toThrow();
+    expect(() => checkServerMetadata(rest, decoupled)).toThrow('"backchannel_authentication_endpoint"');
+    expect(() => checkServerMetadata(metadata, decoupled)).not.toThrow();
   });
 
   it('may name endpoints on other hosts, as large providers do', () => {
