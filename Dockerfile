@@ -22,5 +22,11 @@ EXPOSE 3000 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://${process.env.ADMIN_LISTEN || '127.0.0.1:9464'}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Exec form: the gateway is process 1 and gets SIGTERM itself. It writes no file, so --read-only is fine.
-ENTRYPOINT ["node", "dist/main.js"]
+# The V8 flags are those of src/performance/v8-flags.ts; cluster workers inherit them.
+ENTRYPOINT ["node", \
+  "--no-allocation-site-pretenuring", \
+  "--no-parallel-scavenge", \
+  "--heap-growing-percent=50", \
+  "--scavenger-max-new-space-capacity-mb=4", \
+  "dist/main.js"]
 CMD ["--config", "config/default.yaml"]

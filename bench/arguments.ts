@@ -1,12 +1,11 @@
 import { parseArgs } from 'node:util';
-import type { Effort } from './study.ts';
 import { studies, type StudyId } from './studies.ts';
+import type { Effort } from './study.ts';
 
 /** The parsed command line. */
 export type Command =
   | { readonly kind: 'help' }
-  | { readonly kind: 'page' }
-  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say' | 'cleanup'>);
+  | ({ readonly kind: 'measure'; readonly subjects: readonly StudyId[] } & Omit<Effort, 'say'>);
 
 /** The help text. */
 export const usage = `usage: npm run bench -- [SUBJECT…] [--quick | --long] [--only CASE[,CASE…]]
@@ -16,7 +15,6 @@ ${Object.entries(studies)
   .map(([id, { title }]) => `  ${id.padEnd(10)} ${title}`)
   .join('\n')}
   all        every subject
-  page       write docs/performance.md from the stored results, without measuring
 
   --quick    about a minute for each subject, for an estimate; stores no results
   --long     longer measurements, for more precise results
@@ -40,12 +38,11 @@ export function readCommand(args: readonly string[]): Command {
     },
   });
   if (values.help) return { kind: 'help' };
-  if (positionals[0] === 'page') return { kind: 'page' };
   if (values.quick && values.long) throw new Error('--quick and --long cannot be combined');
   const subjects = positionals.length === 0 ? ['requests'] : positionals;
   const chosen = (subjects.includes('all') ? Object.keys(studies) : subjects).map(studyNamed);
   const only = values.only?.split(',');
-  const known = chosen.flatMap((id) => studies[id].cases);
+  const known = chosen.flatMap((id): readonly string[] => studies[id].cases);
   const unknown = only?.filter((name) => !known.includes(name)) ?? [];
   if (unknown.length > 0) {
     throw new Error(`--only: unknown case ${unknown.join(', ')}; known cases: ${known.join(', ')}`);

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { v8Flags } from '../src/performance/v8-flags.ts';
 import { startChildProcess } from '../testkit/child-process.ts';
 import { freePort } from '../testkit/free-port.ts';
 import { createUserAgent } from '../testkit/user-agent.ts';
@@ -74,15 +75,8 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
   await writeFile(file, JSON.stringify(text));
 
   const startedMs = performance.now();
-  const child = startChildProcess('/bin/sh', [
-    '-c',
-    'exec "$@" >/dev/null',
-    'sh',
-    process.execPath,
-    MAIN,
-    '--config',
-    file,
-  ]);
+  const command = ['-c', 'exec "$@" >/dev/null', 'sh', process.execPath, ...v8Flags, MAIN, '--config', file];
+  const child = startChildProcess('/bin/sh', command);
   let ended = false;
   void child.exit.then(() => (ended = true));
   const admin = `http://127.0.0.1:${adminPort}`;

@@ -1,26 +1,23 @@
 import { constants } from 'node:os';
 import { styleText } from 'node:util';
 import { type Command, readCommand, usage } from './arguments.ts';
-import { createCleanup } from './cleanup.ts';
+import { openFixture } from './fixture.ts';
 import { writePage } from './report/page.ts';
-import { renderText } from './report/text.ts';
-import { circumstances, readResults, writeResults } from './results.ts';
+import { renderText } from './report/report.ts';
 import { type StudyId, studies } from './studies.ts';
-import type { Effort, Study } from './study.ts';
+import type { Effort } from './study.ts';
 
-const command = read();
-const cleanup = createCleanup();
 const startedMs = performance.now();
 let stopping = false;
+/** Stops every started process of the study that runs. */
+let close = async () => {};
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
 try {
-  await obey(command);
+  await obey(read());
 } catch (error) {
   // After a signal, pending work fails because of it.
   if (!stopping) fail(error);
-} finally {
-  await cleanup.close();
 }
 
 function read(): Command {
@@ -32,36 +29,36 @@ function read(): Command {
   }
 }
 
-async function obey(wanted: Command): Promise<void> {
-  switch (wanted.kind) {
+async function obey(command: Command): Promise<void> {
+  switch (command.kind) {
     case 'help':
       return console.log(usage);
-    case 'page':
-      return writePage(readResults());
     case 'measure': {
       if (process.platform !== 'linux') {
         throw new Error('CPU time and memory are read from /proc, which only Linux has');
       }
-      for (const id of wanted.subjects) await measure(id, { ...wanted, say, cleanup });
+      for (const id of command.subjects) await measure(id, { ...command, say });
     }
   }
 }
 
 async function measure(id: StudyId, effort: Effort): Promise<void> {
-  const study: Study<unknown> = studies[id];
-  console.log(`\n${styleText('bold', study.title)}`);
-  const data = await study.measure(effort);
-  const report = study.report(data);
-  console.log(`\n${renderText(report)}\n`);
-  if (report.errors.length > 0) {
-    process.exitCode = 1;
-    return say('results not stored because of the errors');
+  console.log(`\n${styleText('bold', studies[id].title)}`);
+  const fixture = openFixture();
+  close = fixture.close;
+  try {
+    const report = await studies[id].measure(await fixture.ready(), effort);
+    console.log(`\n${renderText(report)}\n`);
+    if (report.errors.length > 0) {
+      process.exitCode = 1;
+      return say('results not stored because of the errors');
+    }
+    if (effort.length === 'quick' || effort.only !== undefined) return;
+    await writePage(id, report);
+    say('stored in docs/performance.md');
+  } finally {
+    await close();
   }
-  if (effort.length === 'quick' || effort.only !== undefined) return;
-  const results = { ...readResults(), [id]: { ...circumstances(), length: effort.length, data } };
-  writeResults(results);
-  await writePage(results);
-  say('stored in bench/results/latest.json and docs/performance.md');
 }
 
 function say(line: string): void {
@@ -75,7 +72,7 @@ async function stop(signal: NodeJS.Signals): Promise<void> {
   if (stopping) process.exit(code);
   stopping = true;
   console.error(`stopped by ${signal}`);
-  await cleanup.close();
+  await close();
   process.exit(code);
 }
 

@@ -11,6 +11,20 @@ export function median(values: readonly number[]): number {
   return ((sorted[lower] ?? NaN) + (sorted[upper] ?? NaN)) / 2;
 }
 
+/** The median of the ratios per round: both samples of a round saw the same machine load. */
+export function medianRatio<Sample>(
+  samples: readonly Sample[],
+  others: readonly Sample[] | undefined,
+  read: (sample: Sample) => number,
+): number {
+  return median(
+    samples.map((sample, round) => {
+      const other = others?.[round];
+      return other === undefined ? NaN : read(sample) / read(other);
+    }),
+  );
+}
+
 /** Adds up counts by name. */
 export function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sum: Record<string, number> = {};

@@ -1,13 +1,17 @@
 import { memory } from './studies/memory.ts';
 import { refresh } from './studies/refresh.ts';
 import { requests } from './studies/requests.ts';
-import { sessions } from './studies/sessions.ts';
+import { sessions } from './studies/sessions/sessions.ts';
 import { sockets } from './studies/sockets.ts';
 import { start } from './studies/start.ts';
 import { streams } from './studies/streams.ts';
+import type { Study } from './study.ts';
 
 /** The subjects of the benchmark, by their short names. */
-export const studies = { requests, refresh, sessions, streams, sockets, memory, start };
+export const studies = { requests, refresh, sessions, streams, sockets, memory, start } satisfies Record<
+  string,
+  Study
+>;
 
 /** The short name of a subject. */
 export type StudyId = keyof typeof studies;

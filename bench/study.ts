@@ -1,4 +1,4 @@
-import type { Cleanup } from './cleanup.ts';
+import type { Fixture } from './fixture.ts';
 import type { Report } from './report/report.ts';
 
 /** The extent of a run. */
@@ -9,17 +9,14 @@ export type Effort = {
   readonly only: readonly string[] | undefined;
   /** Reports progress. */
   readonly say: (line: string) => void;
-  /** Closes open resources when the run ends early. */
-  readonly cleanup: Cleanup;
 };
 
-/** One subject of the benchmark: how it is measured and reported. */
-export type Study<Data> = {
+/** One subject of the benchmark. */
+export type Study = {
   readonly title: string;
   /** The short names of the cases that can be chosen. */
   readonly cases: readonly string[];
-  measure(effort: Effort): Promise<Data>;
-  report(data: Data): Report;
+  measure(fixture: Fixture, effort: Effort): Promise<Report>;
 };
 
 /** Chooses a study's measure by the length of the run. */

@@ -9,35 +9,40 @@ export type Usage = {
   readonly residentPeakBytes: number;
 };
 
+/** Resident memory of a program over time, in bytes. */
+export type MemoryChange = { before: number; peak: number; after: number };
+
 /** Linux reports CPU time to programs in hundredths of a second (USER_HZ). */
 const MICROSECONDS_PER_TICK = 10_000;
+const POLL_INTERVAL_MS = 50;
 
 /**
  * Reads the usage of a process and of its descendants that run the same program (proc(5)). Other descendants, such as
  * the shell that ends it together with this process, are not measured.
  */
 export function readUsage(root: number): Usage {
-  const processes = programOf(root).map(readProcess);
-  const total = (read: (usage: Usage) => number) => processes.reduce((sum, usage) => sum + read(usage), 0);
+  const program = readlinkSync(`/proc/${root}/exe`);
+  const pids = readdirSync('/proc').map(Number);
+  const children = Map.groupBy(
+    pids.filter((pid) => pid > 0),
+    (pid) => ifRunning(() => Number(readStat(pid)[1])),
+  );
+  const found = [root];
+  for (const parent of found) {
+    const isSame = (pid: number) => ifRunning(() => readlinkSync(`/proc/${pid}/exe`)) === program;
+    found.push(...(children.get(parent) ?? []).filter(isSame));
+  }
+  const usages = found.map(readProcess);
+  const sum = (name: keyof Usage) => usages.reduce((total, usage) => total + usage[name], 0);
   return {
-    cpuMicros: total(({ cpuMicros }) => cpuMicros),
-    residentBytes: total(({ residentBytes }) => residentBytes),
-    residentPeakBytes: total(({ residentPeakBytes }) => residentPeakBytes),
+    cpuMicros: sum('cpuMicros'),
+    residentBytes: sum('residentBytes'),
+    residentPeakBytes: sum('residentPeakBytes'),
   };
 }
 
-function programOf(root: number): number[] {
-  const program = readlinkSync(`/proc/${root}/exe`);
-  const found = [root];
-  const children = Map.groupBy(processIds(), parentOf);
-  for (const parent of found) {
-    found.push(...(children.get(parent) ?? []).filter((pid) => exeOf(pid) === program));
-  }
-  return found;
-}
-
 function readProcess(pid: number): Usage {
-  const stat = statOf(pid);
+  const stat = readStat(pid);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const bytes = (field: string) =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
@@ -48,31 +53,36 @@ function readProcess(pid: number): Usage {
   };
 }
 
-function processIds(): number[] {
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0);
-}
-
 /** The fields of `/proc/PID/stat` after the process name, which may contain spaces. */
-function statOf(pid: number): string[] {
+function readStat(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   return stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
 }
 
-function parentOf(pid: number): number | undefined {
-  return ifThere(() => Number(statOf(pid)[1]));
-}
-
-function exeOf(pid: number): string | undefined {
-  return ifThere(() => readlinkSync(`/proc/${pid}/exe`));
-}
-
 /** A process may end between listing and reading. */
-function ifThere<T>(read: () => T): T | undefined {
+function ifRunning<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {
     return undefined;
+  }
+}
+
+/** Samples the resident memory of a program while `work` runs. */
+export async function watchMemory<T>(
+  pid: number,
+  work: () => Promise<T>,
+): Promise<{ result: T; memory: MemoryChange }> {
+  const look = () => readUsage(pid).residentBytes;
+  const before = look();
+  let peak = before;
+  // If the program has ended, its caller reports that better.
+  const timer = setInterval(() => (peak = Math.max(peak, ifRunning(look) ?? 0)), POLL_INTERVAL_MS);
+  try {
+    const result = await work();
+    const after = look();
+    return { result, memory: { before, peak: Math.max(peak, after), after } };
+  } finally {
+    clearInterval(timer);
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { v8Flags } from '../src/performance/v8-flags.ts';
 import { DemoError } from './demo-error.ts';
 import { type LogLine, parseLogLine } from './log-line.ts';
 
@@ -33,7 +34,7 @@ export interface RunningGateway {
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { root, config, variables, onLog } = options;
-  const gateway = spawn(process.execPath, ['dist/main.js', '--config', config], {
+  const gateway = spawn(process.execPath, [...v8Flags, 'dist/main.js', '--config', config], {
     cwd: root,
     env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'inherit'],

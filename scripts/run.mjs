@@ -30,7 +30,9 @@ const commands = {
   async start(progress, args) {
     await ensureBuilt(progress);
     const configured = args.some((arg) => arg === '--config' || arg.startsWith('--config='));
-    return attachNode(['dist/main.js', ...(configured ? [] : ['--config', 'config/default.yaml']), ...args]);
+    const { v8Flags } = await import('../dist/performance/v8-flags.js');
+    const config = configured ? [] : ['--config', 'config/default.yaml'];
+    return attachNode([...v8Flags, 'dist/main.js', ...config, ...args]);
   },
   async test(progress, args) {
     const programs = await ensureSystemPackages(progress, 'npm test', [

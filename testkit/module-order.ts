@@ -98,7 +98,7 @@ function listensForSignals(code: string): boolean {
 }
 
 /** Static imports, re-exports and `import()` of a written-out name, in code that has no comments. */
-function specifiersOf(code: string): string[] {
+export function specifiersOf(code: string): string[] {
   const fixed =
     /^[ \t]*(?:import|export)\s+(?:type\s+(?!from\b))?(?:[^'";=()]*?\bfrom\s*)?['"]([^'"]+)['"]/gm;
   const dynamic = /\bimport\s*\(\s*['"`]([^'"`]+)['"`]/g;
@@ -109,7 +109,7 @@ const stringOrComment =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|\\.|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[\s\S]|[^`\\])*`/g;
 
 /** Strings are matched only so that a `//` inside one is not taken for a comment. */
-function withoutComments(text: string): string {
+export function withoutComments(text: string): string {
   return text.replace(stringOrComment, (match) => (/^\/[/*]/.test(match) ? ' ' : match));
 }
 

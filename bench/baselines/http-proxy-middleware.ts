@@ -2,7 +2,7 @@ import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Agent, createServer } from 'node:http';
 import { workerOptions, serveWorker } from '../worker-process.ts';
-import { listen } from '../workers/listen.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** http-proxy-middleware alone behind Express, with kept-alive connections: no session, and one token for everybody. */
@@ -17,4 +17,5 @@ app.use(proxy);
 
 const server = createServer(app).on('upgrade', proxy.upgrade);
 
-serveWorker({ port: await listen(server), cookie: 'theme=dark' }, {});
+const { port } = await listenOnLoopback(server);
+serveWorker({ port, cookie: 'theme=dark' }, {});

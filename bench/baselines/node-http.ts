@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { serveWorker } from '../worker-process.ts';
-import { listen } from '../workers/listen.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { RESPONSE_BODY } from '../workload.ts';
 
 /** The floor: `node:http` sends the API's response itself. No server built on it can cost less. */
@@ -10,4 +10,5 @@ const server = createServer((request, response) => {
   response.end(RESPONSE_BODY);
 });
 
-serveWorker({ port: await listen(server), cookie: 'theme=dark' }, {});
+const { port } = await listenOnLoopback(server);
+serveWorker({ port, cookie: 'theme=dark' }, {});

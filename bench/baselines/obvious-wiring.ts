@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { getIronSession, sealData } from 'iron-session';
 import { Agent, createServer, type IncomingMessage } from 'node:http';
 import { workerOptions, serveWorker } from '../worker-process.ts';
-import { listen } from '../workers/listen.ts';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** A request whose session has been found. */
@@ -48,4 +48,5 @@ const tokens = { accessToken: ACCESS_TOKEN, refreshToken: 'refresh', idToken: AC
 await redis.set(`obvious:${id}`, JSON.stringify(tokens));
 const cookie = `${seal.cookieName}=${await sealData({ id }, seal)}`;
 
-serveWorker({ port: await listen(createServer(app)), cookie }, {});
+const { port } = await listenOnLoopback(createServer(app));
+serveWorker({ port, cookie }, {});

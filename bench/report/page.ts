@@ -1,60 +1,37 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import type { Comparison } from '../comparison/comparison.ts';
-import type { Circumstances, Results } from '../results.ts';
-import { type StudyId, studies } from '../studies.ts';
-import type { Study } from '../study.ts';
-import { drawComparison } from './plot.ts';
-import { number } from './quantity.ts';
-import type { Report, Table } from './report.ts';
+import { number, type Report, type Table } from './report.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
-const PLOT = fileURLToPath(new URL('../../docs/performance.svg', import.meta.url));
 
-/** Writes the results into docs/performance.md and redraws its chart. */
-export async function writePage(results: Results): Promise<void> {
-  writeFileSync(PAGE, await renderPage(readFileSync(PAGE, 'utf8'), results));
-  if (results.requests !== undefined) {
-    writeFileSync(PLOT, drawComparison(results.requests.data as Comparison));
-  }
+/** Writes a report into docs/performance.md, with the date and the machine. */
+export async function writePage(subject: string, report: Report): Promise<void> {
+  const page = replaceBetween(readFileSync(PAGE, 'utf8'), subject, render(report));
+  writeFileSync(PAGE, await format(page, { ...(await resolveConfig(PAGE)), parser: 'markdown' }));
 }
 
-/** Inserts results between the markers of their subjects. Text outside the markers is handwritten and stays. */
-export async function renderPage(text: string, results: Results): Promise<string> {
-  let page = text;
-  for (const [name, result] of Object.entries(results)) {
-    const id = name as StudyId;
-    const study: Study<unknown> = studies[id];
-    page = between(page, id, `${circumstancesText(result)}\n\n${reportText(study.report(result.data))}`);
-  }
-  const options = await resolveConfig(PAGE);
-  return format(page, { ...options, parser: 'markdown' });
+/** Replaces the text between the markers of a subject. Text outside the markers is handwritten and stays. */
+export function replaceBetween(page: string, subject: string, text: string): string {
+  const [begin, end] = [`<!-- bench:${subject} -->`, `<!-- /bench:${subject} -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from === -1 || to < from) throw new Error(`docs/performance.md has no ${begin} before ${end}`);
+  return `${page.slice(0, from)}${begin}\n\n${text}\n\n${page.slice(to)}`;
 }
 
-/** Inserts text between the markers of a subject. */
-function between(page: string, id: StudyId, text: string): string {
-  const [begin, end] = [`<!-- bench:${id} -->`, `<!-- /bench:${id} -->`];
-  const [before, rest] = cut(page, begin);
-  const [, after] = cut(rest, end);
-  return `${before}${begin}\n\n${text}\n\n${end}${after}`;
+function render({ tables, statements }: Report): string {
+  const date = new Date().toISOString().slice(0, 10);
+  const cpu = cpus()[0]?.model ?? 'unknown processor';
+  const gigabytes = number(totalmem() / 1024 ** 3);
+  return [
+    `_${date}, ${cpu}, ${availableParallelism()} cores, ${gigabytes} GB, Node.js ${process.version}._`,
+    ...tables.map(renderTable),
+    statements.map((statement) => `- ${statement}`).join('\n'),
+  ].join('\n\n');
 }
 
-function cut(text: string, mark: string): [before: string, after: string] {
-  const at = text.indexOf(mark);
-  if (at === -1) throw new Error(`docs/performance.md has no ${mark}`);
-  return [text.slice(0, at), text.slice(at + mark.length)];
-}
-
-function circumstancesText({ date, node, cpu, cores, memoryBytes }: Circumstances): string {
-  return `_${date}, ${cpu}, ${cores} cores, ${number(memoryBytes / 1024 ** 3)} GB, Node.js ${node}._`;
-}
-
-function reportText({ tables, statements }: Report): string {
-  return [...tables.map(tableText), statements.map((statement) => `- ${statement}`).join('\n')].join('\n\n');
-}
-
-function tableText({ title, columns, rows }: Table): string {
+function renderTable({ title, columns, rows }: Table): string {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rule = columns.map((_, at) => (at === 0 ? '---' : '--:'));
   return [`**${title}**`, '', row(columns), row(rule), ...rows.map(row)].join('\n');

@@ -1,95 +1,54 @@
-import { openStreamFixture } from '../stream-fixture.ts';
-import { kilobytes, megabytes, number, quantity, times, withRatio } from '../report/quantity.ts';
-import type { Report } from '../report/report.ts';
+import { figure, memory, number } from '../report/report.ts';
+import { openStreamProxies } from '../stream-proxies.ts';
 import { byLength, type Study } from '../study.ts';
-import { type LargeBody, measureLargeBodies } from './streams/large-bodies.ts';
-import { type SlowReaders, measureSlowReaders, SLOW_BYTES } from './streams/slow-readers.ts';
-import { type Events, measureEvents } from './streams/events.ts';
+import { readUsage, watchMemory } from '../usage.ts';
 
-/** The figures of one proxy. */
-type Figures = { title: string; largeBodies: LargeBody[]; events: Events; slowReaders: SlowReaders };
-/** The figures of both proxies. */
-type StreamFigures = { bytes: number; figures: Figures[]; errors: string[] };
+/** Size of a warm-up body, so that first-time allocations do not count as growth. */
+const FIRST_BYTES = 64 * 1024 ** 2;
 
-/** Measures the cost of streams and their effect on other requests. */
-export const streams: Study<StreamFigures> = {
-  title: 'Large bodies in constant memory, event streams, and slow readers',
+/** Measures the memory and the CPU time of a large body in each direction. */
+export const streams: Study = {
+  title: 'Large bodies in constant memory',
   cases: [],
 
-  async measure(effort) {
+  async measure(fixture, effort) {
     const bytes = byLength(effort, { quick: 256, usual: 1024, long: 4096 }) * 1024 ** 2;
-    const fixture = await openStreamFixture(effort.cleanup);
-    try {
-      const errors: string[] = [];
-      const figures: Figures[] = [];
-      for (const proxy of fixture.proxies) {
-        figures.push({
-          title: proxy.title,
-          largeBodies: await measureLargeBodies(fixture, proxy, bytes, effort, errors),
-          events: await measureEvents(fixture, proxy, effort, errors),
-          slowReaders: await measureSlowReaders(fixture, proxy, effort, errors),
-        });
+    const { clients, proxies } = await openStreamProxies(fixture);
+    const errors: string[] = [];
+    const rows: string[][] = [];
+    for (const what of ['download', 'upload'] as const) {
+      let floor: { cpuMicros: number; seconds: number } | undefined;
+      for (const { title, ...proxy } of proxies) {
+        await clients.ask(what, { ...proxy, bytes: FIRST_BYTES });
+        const before = readUsage(proxy.pid).cpuMicros;
+        const startedMs = performance.now();
+        const { result, memory: change } = await watchMemory(proxy.pid, () =>
+          clients.ask(what, { ...proxy, bytes }),
+        );
+        const seconds = (performance.now() - startedMs) / 1000;
+        const cpuMicros = readUsage(proxy.pid).cpuMicros - before;
+        if (result !== bytes) errors.push(`${title}: of ${bytes} bytes of a ${what} arrived ${result}`);
+        floor ??= { cpuMicros, seconds };
+        const grown = change.peak - change.before;
+        rows.push([
+          `${title}, ${what}`,
+          memory(grown, 'MB', 0, grown / bytes),
+          figure(cpuMicros / 1e6, 's', 2, cpuMicros / floor.cpuMicros),
+          memory(bytes / seconds, 'MB', 0, floor.seconds / seconds).replace(' MB', ' MB/s'),
+        ]);
+        effort.say(`${title}: ${what}, memory grew by ${number(grown / 1024 ** 2)} MB`);
       }
-      return { bytes, figures, errors };
-    } finally {
-      await fixture.close();
     }
-  },
-
-  report({ bytes, figures, errors }): Report {
-    const [floor] = figures;
     return {
       tables: [
         {
-          title: `A body of ${megabytes(bytes)} (in brackets: relative to the body, and to http-proxy-middleware)`,
+          title: `A body of ${number(bytes / 1024 ** 2)} MB (in brackets: relative to the body, and to http-proxy-middleware)`,
           columns: ['', 'memory growth', 'CPU', 'rate'],
-          rows: figures.flatMap(({ title, largeBodies }) =>
-            largeBodies.map((largeBody, at) => {
-              const other = floor?.largeBodies[at] ?? largeBody;
-              const grown = largeBody.memory.peak - largeBody.memory.before;
-              return [
-                `${title}, ${largeBody.what}`,
-                withRatio(megabytes(grown), grown / bytes),
-                withRatio(quantity(largeBody.cpuMicros / 1e6, 's', 2), largeBody.cpuMicros / other.cpuMicros),
-                withRatio(`${megabytes(bytes / largeBody.seconds)}/s`, other.seconds / largeBody.seconds),
-              ];
-            }),
-          ),
-        },
-        {
-          title: `${number(floor?.events.streams ?? 0)} event streams (in brackets: relative to http-proxy-middleware)`,
-          columns: ['', 'events', 'p50', 'p99', 'CPU per event', 'memory per stream'],
-          rows: figures.map(({ title, events }) => {
-            const other = floor?.events ?? events;
-            return [
-              title,
-              number(events.received),
-              withRatio(quantity(events.p50, 'ms', 1), events.p50 / other.p50),
-              withRatio(quantity(events.p99, 'ms', 1), events.p99 / other.p99),
-              withRatio(quantity(cpuOf(events), 'µs', 1), cpuOf(events) / cpuOf(other)),
-              withRatio(kilobytes(memoryOf(events)), memoryOf(events) / memoryOf(other)),
-            ];
-          }),
-        },
-        {
-          title: 'Requests beside slow readers (in brackets: relative to no slow readers, and to the body)',
-          columns: ['', 'slow readers', 'p99 of other requests', 'sent to a slow reader'],
-          rows: figures.map(({ title, slowReaders }) => [
-            title,
-            number(slowReaders.count),
-            withRatio(quantity(slowReaders.p99Ms.withSlowReaders, 'ms', 2), slowReaders.ratio),
-            withRatio(megabytes(slowReaders.sentBytes, 1), slowReaders.sentBytes / SLOW_BYTES),
-          ]),
+          rows,
         },
       ],
-      statements: figures.map(
-        ({ title, slowReaders }) =>
-          `${title}: p99 with ${slowReaders.count} slow readers is ${times(slowReaders.ratio)} p99 without them.`,
-      ),
+      statements: [],
       errors,
     };
   },
 };
-
-const cpuOf = ({ cpuMicros, received }: Events) => cpuMicros / received;
-const memoryOf = ({ memory, streams: count }: Events) => (memory.after - memory.before) / count;

@@ -2,13 +2,11 @@ import { startFakeProvider } from '../../testkit/fake-provider.ts';
 import { serveWorker } from '../worker-process.ts';
 
 /** The lengths of the latest tokens, in bytes. */
-export type TokenSizes = { access: number; id: number };
-
-/** The OAuth client that all gateways of the benchmark share. */
-export type ProviderClient = { issuer: string; clientId: string; clientSecret: string };
+type TokenSizes = { access: number; id: number };
 
 export type ProviderShape = {
-  ready: ProviderClient;
+  /** The OAuth client that all gateways of the benchmark share. */
+  ready: { issuer: string; clientId: string; clientSecret: string };
   commands: {
     /** Registers the redirect URI of a gateway. */
     register(baseUrl: string): void;
@@ -37,9 +35,8 @@ const provider = await startFakeProvider({
   },
 });
 const { issuer, client } = provider;
-const ready: ProviderClient = { issuer, clientId: client.id, clientSecret: client.secret };
 
-serveWorker(ready, {
+serveWorker({ issuer, clientId: client.id, clientSecret: client.secret }, {
   register: (baseUrl: string) => void client.redirectUris.push(`${baseUrl}/auth/callback`),
   setLifetime: (seconds: number) => void (provider.accessTokenLifetime = seconds),
   setTokenDelay: (ms: number) => provider.faults.delayMs('token', ms),

@@ -1,14 +1,12 @@
 import { createServer, type Socket } from 'node:net';
+import { listenOnLoopback } from '../../testkit/loopback-server.ts';
 import { serveWorker } from '../worker-process.ts';
 import { RESPONSE_BODY } from '../workload.ts';
-import { listen } from './listen.ts';
-
-/** The number of requests with and without a bearer token. */
-export type Calls = { withToken: number; withoutToken: number };
 
 export type UpstreamShape = {
   ready: { port: number };
-  commands: { calls(): Calls };
+  /** `callsWithToken` returns the number of requests so far that carried a bearer token. */
+  commands: { callsWithToken(): number };
 };
 
 /**
@@ -20,7 +18,7 @@ const response = Buffer.from(
     `Date: ${new Date().toUTCString()}\r\nContent-Length: ${RESPONSE_BODY.length}\r\n\r\n${RESPONSE_BODY}`,
 );
 const HEAD_END = '\r\n\r\n';
-const calls: Calls = { withToken: 0, withoutToken: 0 };
+let callsWithToken = 0;
 
 function serve(socket: Socket): void {
   let held: Buffer = Buffer.alloc(0);
@@ -47,13 +45,12 @@ function serve(socket: Socket): void {
 
 /** Counts a request and returns the length of its body. */
 function readHead(head: string): number {
-  if (/\r\nauthorization: Bearer \S/i.test(head)) calls.withToken += 1;
-  else calls.withoutToken += 1;
+  if (/\r\nauthorization: Bearer \S/i.test(head)) callsWithToken += 1;
   if (head.startsWith('GET ')) return 0;
-  if (/\r\ntransfer-encoding:/i.test(head))
-    throw new Error('the benchmark upstream does not accept chunked requests');
-  return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (length === undefined) throw new Error('the API of the benchmark needs a Content-Length');
+  return Number(length);
 }
 
-const port = await listen(createServer(serve));
-serveWorker({ port }, { calls: () => calls });
+const { port } = await listenOnLoopback(createServer(serve));
+serveWorker({ port }, { callsWithToken: () => callsWithToken });

@@ -1,14 +1,14 @@
 import type { RequestHandler } from 'express';
 import { createAttemptLimit } from '../auth/attempt-limit.ts';
-import { createBackchannelLogout } from '../auth/backchannel-logout.ts';
+import { createBackchannelLogout } from '../auth/logout/backchannel-logout.ts';
 import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
 import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
-import { createFrontchannelLogout } from '../auth/frontchannel-logout.ts';
+import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLogin } from '../auth/login.ts';
-import { createLogout } from '../auth/logout.ts';
+import { createLogout } from '../auth/logout/logout.ts';
 import { createMySessions } from '../auth/my-sessions.ts';
 import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';

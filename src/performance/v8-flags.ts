@@ -2,8 +2,8 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /**
- * V8 flags for a gateway's heap: objects of a request die with it, and the long-lived objects are caches. Measurements:
- * `docs/decisions/0016-a-heap-for-short-lives.md`.
+ * V8 flags for a gateway's heap: objects of a request die with it, and the long-lived objects are caches. They belong on the
+ * command line of Node.js. Measurements: `docs/decisions/0016-a-heap-for-short-lives.md`.
  */
 export const v8Flags: readonly string[] = [
   // After sign-ins, whose objects live long, V8 would allocate the same objects of requests in the old generation.
@@ -19,9 +19,18 @@ export const v8Flags: readonly string[] = [
 /** The maximum size of the young generation (both semi-spaces), in bytes. V8's default is four times as large. */
 const MAX_YOUNG_BYTES = 32 * 2 ** 20;
 
-/** Applies the flags to the whole process. Use it only in a process that runs nothing but the gateway. */
+/**
+ * Applies the flags that the command line does not have, and limits the young generation of the whole process. Use it only in
+ * a process that runs nothing but the gateway.
+ */
 export function applyV8Flags(): void {
-  for (const flag of v8Flags) setFlagsFromString(flag);
+  const given = new Set(process.execArgv);
+  for (const flag of v8Flags) if (!given.has(flag)) setFlagsFromString(flag);
+  limitYoungGeneration();
+}
+
+/** The command line could limit it as well, but would override a smaller limit in `NODE_OPTIONS`. */
+function limitYoungGeneration(): void {
   let factor = 0;
   const updateGrowthFactor = () => {
     const wanted = growthFactor(youngBytes());

@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/inbound/client-network.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
-import type { Credential } from '../refresh/refresh-result.ts';
+import type { Credential } from '../refresh/credential.ts';
 import type { Route } from './routes.ts';
 
 /** Limits the concurrent requests and WebSockets on a route, per session or, without a session, per client network. */

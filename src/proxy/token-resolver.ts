@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
-import type { Credential } from '../refresh/refresh-result.ts';
+import type { Credential } from '../refresh/credential.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';

@@ -5,15 +5,9 @@ import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
+import type { Credential } from './credential.ts';
 import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
 import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
-
-/** A session's access token for an audience, to be sent with one request. */
-export type Credential = {
-  readonly session: SessionView;
-  readonly audience: Audience;
-  readonly accessToken: string;
-};
 
 /**
  * What a refresh means for every request that waited for it. `outcome` is its label in the metrics, where it counts.

@@ -4,7 +4,7 @@ import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionData } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { Credential } from './refresh-result.ts';
+import type { Credential } from './credential.ts';
 
 /** Prevents refreshes that cannot help: of tokens that an upstream rejects, or that the provider does not grant. */
 export type RefreshSuppression = {

@@ -11,6 +11,7 @@ import type { SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
+import type { Credential } from './credential.ts';
 import {
   accessTokenOf,
   createFailureSettlement,
@@ -22,7 +23,6 @@ import {
   throttledBy,
   unavailableFor,
   unusableToken,
-  type Credential,
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';

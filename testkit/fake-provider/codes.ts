@@ -1,4 +1,5 @@
-import type { Family, Grant } from './families.ts';
+import type { Family } from './families.ts';
+import type { Grant } from './grant.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 /** What a code stands for, and what it is bound to. */

@@ -8,7 +8,8 @@ import {
   formOf,
   required,
 } from './messages.ts';
-import type { Families, Family, Grant, Presented } from './families.ts';
+import type { Families, Family, Presented } from './families.ts';
+import type { Grant } from './grant.ts';
 import type { Issuance } from './issuance.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { Secrets } from './secrets.ts';

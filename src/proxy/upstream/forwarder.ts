@@ -4,7 +4,7 @@ import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
-import type { Credential } from '../../refresh/refresh-result.ts';
+import type { Credential } from '../../refresh/credential.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';

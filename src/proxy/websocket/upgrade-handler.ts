@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
-import type { Credential } from '../../refresh/refresh-result.ts';
+import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { LoadShape } from '../../../bench/load/load.ts';
+import type { LoadShape } from '../../../bench/workers/load.ts';
 import { type Worker, startWorker } from '../../../bench/worker.ts';
 import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
 
@@ -11,7 +11,7 @@ const response = (body: string, status = '200 OK') =>
 let load: Worker<LoadShape>;
 
 beforeAll(async () => {
-  load = await startWorker<LoadShape>('load/load.ts');
+  load = await startWorker<LoadShape>('workers/load.ts');
 });
 
 afterAll(() => load.close());

@@ -37,7 +37,7 @@ afterEach(() => {
 });
 
 describe('discovery', () => {
-  it('gives what was found, and looks no more', async () => {
+  it('returns the metadata it found and sends no further request', async () => {
     const { discovery, looks, find } = openDiscovery();
     expect(discovery.current()).toBeUndefined();
     discovery.start();
@@ -48,7 +48,7 @@ describe('discovery', () => {
     expect(looks).toHaveLength(1);
   });
 
-  it('makes one attempt at a time, however many ask', async () => {
+  it('makes one attempt at a time for any number of callers', async () => {
     const { discovery, looks, find } = openDiscovery();
     discovery.start();
     const asked = Promise.all([discovery.get(), discovery.get(), discovery.get()]);
@@ -57,14 +57,14 @@ describe('discovery', () => {
     expect(looks).toHaveLength(1);
   });
 
-  it('says to whoever asks that the provider is away, and when to try again (C3)', async () => {
+  it('fails with provider_unavailable and a retry time while the provider is down (C3)', async () => {
     const { discovery, fail } = openDiscovery();
     const asked = discovery.get().catch((error: unknown) => error);
     await fail();
     expect(await asked).toMatchObject({ code: 'provider_unavailable', options: { retryAfterSeconds: 5 } });
   });
 
-  it('looks again at once for whoever asks, whatever the pause (C3)', async () => {
+  it('retries at once for a caller, whatever is left of the pause (C3)', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
     discovery.start();
     await fail();
@@ -74,7 +74,7 @@ describe('discovery', () => {
     expect(await asked).toBe('found');
   });
 
-  it('looks again by itself after pauses that double up to half a minute (C3)', async () => {
+  it('retries by itself after pauses that double up to half a minute (C3)', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1);
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
@@ -89,7 +89,7 @@ describe('discovery', () => {
     discovery.close();
   });
 
-  it('shortens each pause by up to a quarter, so that processes do not ask in step', async () => {
+  it('shortens each pause by up to a quarter at random, so that processes do not retry together', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
@@ -101,7 +101,7 @@ describe('discovery', () => {
     discovery.close();
   });
 
-  it('does not look again for itself once somebody who asked has found it', async () => {
+  it('stops its own retries once the attempt of a caller has succeeded', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
     discovery.start();
     await fail();
@@ -112,7 +112,7 @@ describe('discovery', () => {
     expect(looks).toHaveLength(2);
   });
 
-  it('complains loudly once, then quietly, and tells when it has found it', async () => {
+  it('logs the first failure as an error, later ones at a lower level, and the recovery', async () => {
     const { discovery, lines, fail, find } = openDiscovery();
     discovery.start();
     for (let round = 0; round < 4; round += 1) {
@@ -123,7 +123,7 @@ describe('discovery', () => {
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['error', 'debug', 'debug', 'debug', 'info']);
   });
 
-  it('looks no more when it is closed, even when an attempt fails after that', async () => {
+  it('retries no more once it is closed, even if an attempt fails after that', async () => {
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
     discovery.close();

@@ -14,23 +14,23 @@ function normalized(members: Record<string, unknown>): unknown {
 }
 
 describe('a normalized token answer', () => {
-  it.each([300, 0.5])('has a lifetime of %d as it came', (seconds) => {
+  it.each([300, 0.5])('keeps the lifetime %d', (seconds) => {
     expect(normalized({ expires_in: seconds })).toEqual({ ...bearer, expires_in: seconds });
   });
 
-  it('has a lifetime that came as text as a number (G4)', () => {
+  it('converts a lifetime from text to a number (G4)', () => {
     expect(normalized({ expires_in: '300' })).toEqual({ ...bearer, expires_in: 300 });
   });
 
-  it.each([0, -1, 'soon', null, true, {}])('has no lifetime where %o came (G4)', (value) => {
+  it.each([0, -1, 'soon', null, true, {}])('has no lifetime if expires_in is %o (G4)', (value) => {
     expect(normalized({ expires_in: value })).toEqual(bearer);
   });
 
-  it.each([null, '', 0, {}])('has no refresh token, ID token or scope where %o came (G2)', (value) => {
+  it.each([null, '', 0, {}])('has no refresh token, ID token or scope if the member is %o (G2)', (value) => {
     expect(normalized({ refresh_token: value, id_token: value, scope: value })).toEqual(bearer);
   });
 
-  it('keeps what it does not know (C16)', () => {
+  it('keeps unknown members (C16)', () => {
     const members = { refresh_token: 'rt', session_state: 'x', not_before_policy: 0, nested: { a: [1] } };
     expect(normalized(members)).toEqual({ ...bearer, ...members });
   });
@@ -55,7 +55,7 @@ describe('a normalized token answer', () => {
 });
 
 describe('a detached ID token', () => {
-  it('is out of sight of openid-client, and comes back with the tokens beside it (G21)', () => {
+  it('is hidden from openid-client and returned beside the tokens (G21)', () => {
     const detached = JSON.parse(
       detachIdToken(JSON.stringify({ ...bearer, id_token: 'h.p.s', expires_in: '60' })),
     );
@@ -64,7 +64,7 @@ describe('a detached ID token', () => {
     expect(reattachIdToken(detached)).toEqual({ ...bearer, expires_in: 60, id_token: 'h.p.s' });
   });
 
-  it('is none where none came, or an empty one', () => {
+  it('is absent if the response has none or an empty one', () => {
     for (const idToken of [undefined, null, '']) {
       const text = detachIdToken(JSON.stringify({ ...bearer, id_token: idToken }));
       expect(JSON.parse(text)).toEqual(bearer);
@@ -72,14 +72,14 @@ describe('a detached ID token', () => {
     }
   });
 
-  it('leaves alone what is no token answer', () => {
+  it('leaves a response without tokens unchanged', () => {
     for (const text of ['<html>', '{"error":"invalid_grant"}', '[{"id_token":"x"}]'])
       expect(detachIdToken(text)).toBe(text);
   });
 });
 
 describe('a token answer', () => {
-  it('has the tokens and their lives', () => {
+  it('contains the tokens and their lifetimes', () => {
     const members = {
       expires_in: 300,
       scope: 'openid',
@@ -108,7 +108,7 @@ describe('a token answer', () => {
     expect(readTokenResponse({ ...bearer, ...members }).refreshExpiresInSeconds).toBe(seconds);
   });
 
-  it('is empty where nothing of it came', () => {
+  it('is empty if the response contains none of its members', () => {
     expect(readTokenResponse({})).toEqual({
       accessToken: '',
       expiresInSeconds: undefined,

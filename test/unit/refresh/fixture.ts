@@ -4,7 +4,7 @@ import type { Provider, RefreshOutcome, RefreshRequest } from '../../../src/prov
 import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
 import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
 import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import {
   createRefreshSuppression,
   type RefreshSuppression,

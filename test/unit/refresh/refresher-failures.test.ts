@@ -7,7 +7,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('a rejected refresh', () => {
-  it('ends the session for everybody who waited, and is not tried again (G11)', async () => {
+  it('ends the session for all waiting requests and is not retried (G11)', async () => {
     const { begin, refresher, outcomes, calls, store, revoked, counted } = openRefresher();
     const record = await begin(EXPIRED_MS);
     outcomes.push(failure.rejected);
@@ -19,7 +19,7 @@ describe('a rejected refresh', () => {
     expect(revoked).toEqual([]);
   });
 
-  it('is looked at once more: when another process has renewed, that is used (G11)', async () => {
+  it('reads the record again and uses the tokens that another process has stored (G11)', async () => {
     const { beginRefresh, store, counted } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     await store.replace(record.key, withTokens(record, '9'), 1);
@@ -29,7 +29,7 @@ describe('a rejected refresh', () => {
     expect(await counted('rejected')).toBe(0);
   });
 
-  it('says nothing of a newer refresh token that the session has by now: that one is spent (G11)', async () => {
+  it('uses a newer refresh token of the session if there is one (G11)', async () => {
     const { beginRefresh, store, calls } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     const { data } = record;
@@ -39,7 +39,7 @@ describe('a rejected refresh', () => {
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-9']);
   });
 
-  it('that comes with somebody else’s ID token ends the session and gives the new token back (C20, G21)', async () => {
+  it('ends the session and revokes the new token if the ID token names another user (C20, G21)', async () => {
     const { begin, refresher, outcomes, store, revoked } = openRefresher();
     const record = await begin(EXPIRED_MS);
     outcomes.push({ kind: 'identity_changed', refreshToken: 'rt-eve', cause: new Error('sub') });
@@ -49,7 +49,7 @@ describe('a rejected refresh', () => {
   });
 });
 
-describe('a refresh that cannot be had now', () => {
+describe('a refresh that fails for now', () => {
   it.each([
     ['transient', failure.transient],
     ['ambiguous', failure.ambiguous],
@@ -67,7 +67,7 @@ describe('a refresh that cannot be had now', () => {
     expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-3');
   });
 
-  it('passes the word of the provider on, when to come again (G13)', async () => {
+  it('passes on the Retry-After of the provider (G13)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 42 });
@@ -76,7 +76,7 @@ describe('a refresh that cannot be had now', () => {
     });
   });
 
-  it('is one failure for all who waited, not one each (G24)', async () => {
+  it('counts as one failure for all waiting requests (G24)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRED_MS);
     outcomes.push(failure.transient);
@@ -84,7 +84,7 @@ describe('a refresh that cannot be had now', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('because the store is away is store_unavailable, and the next request tries again (E24)', async () => {
+  it('is store_unavailable while the store is down, and the next request tries again (E24)', async () => {
     const { begin, refresher, store, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
     store.isUnavailable = true;
@@ -94,7 +94,7 @@ describe('a refresh that cannot be had now', () => {
     expect((await run(refresher.fresh(record, signIn))).accessToken).toBe('at-2');
   });
 
-  it('because it was had too often this minute asks nobody (maxPerMinute)', async () => {
+  it('sends no request once the session had too many refreshes this minute (maxPerMinute)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
     let session: SessionView = await begin();
     const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });

@@ -5,8 +5,8 @@ import { failure, LOCK_WAIT_MS, openRefresher, refreshed } from './fixture.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('a store that has moved on', () => {
-  it('is read again under the lock: what another process renewed is used (G7)', async () => {
+describe('a record that another process has changed', () => {
+  it('is read again under the lock, and its new token is used (G7)', async () => {
     const { begin, refresher, locks, store, calls, counted } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const lease = await locks.acquire(record.key, Date.now() + 1_000);
@@ -18,7 +18,7 @@ describe('a store that has moved on', () => {
     expect(await counted('reused')).toBe(1);
   });
 
-  it('is renewed again when what another process renewed is over by now', async () => {
+  it('is refreshed again if its new token has expired by now', async () => {
     const { begin, refresher, store, calls } = openRefresher();
     const record = await begin();
     await store.replace(record.key, withTokens(record, '9'), 1);
@@ -27,7 +27,7 @@ describe('a store that has moved on', () => {
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-9']);
   });
 
-  it('ends the wait when the session has ended meanwhile (G14)', async () => {
+  it('ends the wait if the session has ended meanwhile (G14)', async () => {
     const { begin, refresher, locks, sessions, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const lease = await locks.acquire(record.key, Date.now() + 1_000);
@@ -38,7 +38,7 @@ describe('a store that has moved on', () => {
     expect(calls).toEqual([]);
   });
 
-  it('keeps nobody waiting for ever: a lock that is not given up is 503 (G24)', async () => {
+  it('ends the wait with 503 if the lock is never released (G24)', async () => {
     const { begin, refresher, locks, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
     await locks.acquire(record.key, Date.now() + 1_000);
@@ -48,7 +48,7 @@ describe('a store that has moved on', () => {
     expect(calls).toEqual([]);
   });
 
-  it('is looked at again when the lock lapsed before anything was sent: another process may have been first (G7)', async () => {
+  it('is read again if the lock lapsed before the request was sent, since another process may have refreshed (G7)', async () => {
     const { beginRefresh, calls, store } = openRefresher({ locks: lapsingOnce() });
     const { record, waiting, respond } = await beginRefresh();
     await store.replace(record.key, withTokens(record, '9'), 1);
@@ -57,7 +57,7 @@ describe('a store that has moved on', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is spent under a new lock when the first one lapsed and nobody else was first (G7)', async () => {
+  it('is refreshed under a new lock if the first lock lapsed and no other process has refreshed (G7)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ locks: lapsingOnce() });
     const record = await begin(EXPIRED_MS);
     outcomes.push(failure.transient);
@@ -66,8 +66,8 @@ describe('a store that has moved on', () => {
   });
 });
 
-describe('a session that ends while its token is renewed', () => {
-  it('does not come back, and its new refresh token is given back (G14)', async () => {
+describe('a session that ends while its token is refreshed', () => {
+  it('stays ended, and its new refresh token is revoked (G14)', async () => {
     const { beginRefresh, sessions, store, revoked } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     await sessions.end(record.key, 'logout');
@@ -78,8 +78,8 @@ describe('a session that ends while its token is renewed', () => {
   });
 });
 
-describe('a record that somebody else has written meanwhile', () => {
-  it('is used as they wrote it (G7)', async () => {
+describe('a record that another process writes during the refresh', () => {
+  it('is used as the other process wrote it (G7)', async () => {
     const { beginRefresh, store, counted } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     await store.replace(record.key, withTokens(record, '9'), 1);
@@ -91,7 +91,7 @@ describe('a record that somebody else has written meanwhile', () => {
 });
 
 describe('new tokens that cannot be written', () => {
-  it('are used from memory, and nobody else may spend the old refresh token until they are (G16)', async () => {
+  it('are used from memory, and no other process may use the old refresh token until they are stored (G16)', async () => {
     const { beginRefresh, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     store.isUnavailable = true;

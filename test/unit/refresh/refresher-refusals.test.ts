@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import { codeOf, run, sentWith } from './requests.ts';
 import { failure, openRefresher } from './fixture.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('after an upstream has refused a token', () => {
-  it('gives a renewed one, to everybody who was refused (G8)', async () => {
+describe('after an upstream has rejected a token', () => {
+  it('returns a refreshed token to all rejected requests (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin();
     const refused = sentWith(record, 'at-1');
@@ -18,7 +18,7 @@ describe('after an upstream has refused a token', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('gives the one that was renewed since it was sent, without another renewal (G8)', async () => {
+  it('returns the token that was refreshed since, without another refresh (G8)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
     const record = await begin();
     const refused = sentWith(record, 'at-1');
@@ -28,7 +28,7 @@ describe('after an upstream has refused a token', () => {
     expect(await counted('reused')).toBe(1);
   });
 
-  it('gives none when the session has no refresh token, and keeps it', async () => {
+  it('returns none if the session has no refresh token, and keeps the session', async () => {
     const { signIn: start, recordOf: readSession, refresher, store } = openRefresher();
     const record = await readSession(await start({ answer: { accessToken: 'at-1' } }));
     expect(await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBeUndefined();
@@ -52,14 +52,14 @@ describe('after an upstream has refused a token', () => {
     },
   );
 
-  it('throws when the renewal ends the session (G11)', async () => {
+  it('throws if the refresh ends the session (G11)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
     const record = await begin();
     outcomes.push(failure.rejected);
     expect(await codeOf(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBe('session_expired');
   });
 
-  it('gives none for a token that was refused though it was new, and asks nobody (G8)', async () => {
+  it('returns none for a new token that was rejected, without a call to the provider (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin();
     const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
@@ -71,7 +71,7 @@ describe('after an upstream has refused a token', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('gives another one for another route, whose upstream has not refused the new one (G8)', async () => {
+  it('returns another token for another route, whose upstream has not rejected the new one (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin();
     const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
@@ -82,7 +82,7 @@ describe('after an upstream has refused a token', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('gives none after three renewals in vain in a minute, in whatever process they were (G8)', async () => {
+  it('returns none after three useless refreshes in a minute, across all processes (G8)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
     let current: Credential = sentWith(await begin(), 'at-1');
     for (let round = 0; round < 3; round += 1) {
@@ -99,7 +99,7 @@ describe('after an upstream has refused a token', () => {
     expect((await run(refresher.afterRefusal(current, '/another')))?.accessToken).toBe('at-5');
   });
 
-  it('does not count a renewal that served its purpose', async () => {
+  it('does not count a refresh whose token was accepted', async () => {
     const { begin, refresher, store } = openRefresher();
     const record = await begin();
     await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));

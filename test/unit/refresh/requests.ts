@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import type { Locks } from '../../../src/redis/lock/locks.ts';
-import type { Credential } from '../../../src/refresh/refresh-result.ts';
+import type { Credential } from '../../../src/refresh/credential.ts';
 import type { SessionData, SessionRecord } from '../../../src/sessions/session.ts';
 import { createAudience } from '../../../src/tokens/audience.ts';
 

@@ -59,57 +59,57 @@ describe('spending a refresh token', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is tried again when nothing had been sent, as often as configured (G13)', async () => {
+  it('is retried as often as configured if the request was never sent (G13)', async () => {
     const { spend, calls } = openTokenEndpointCall({ retries: 2 });
     expect(await spend(failure.transient, failure.transient)).toMatchObject({ kind: 'refreshed' });
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1', 'rt-1']);
   });
 
-  it.each([0, 1, 2])('is given up after %i further calls (G13)', async (retries) => {
+  it.each([0, 1, 2])('fails after %i retries (G13)', async (retries) => {
     const { spend, calls } = openTokenEndpointCall({ retries });
     expect(await spend(...Array.from({ length: 5 }, () => failure.transient))).toBe(failure.transient);
     expect(calls).toHaveLength(retries + 1);
   });
 
-  it('is tried once more when it is not known what came of it, within the grace of the provider (G15)', async () => {
+  it('is retried once if the outcome is unknown, within the reuse grace of the provider (G15)', async () => {
     const { spend, calls } = openTokenEndpointCall({ retries: 5 });
     expect(await spend(failure.ambiguous)).toMatchObject({ kind: 'refreshed' });
     expect(calls).toHaveLength(2);
   });
 
-  it('is not tried a third time when that is still not known (G15)', async () => {
+  it('is not sent a third time if the outcome is still unknown (G15)', async () => {
     const { spend, calls } = openTokenEndpointCall({ retries: 5 });
     expect(await spend(failure.ambiguous, failure.ambiguous)).toBe(failure.ambiguous);
     expect(calls).toHaveLength(2);
   });
 
-  it('may be rejected the second time: the provider has no grace (G15)', async () => {
+  it('can be rejected at the retry, by a provider without a reuse grace (G15)', async () => {
     const { spend } = openTokenEndpointCall();
     expect(await spend(failure.ambiguous, failure.rejected)).toBe(failure.rejected);
   });
 
-  it('is not tried again against the word of the provider (G13)', async () => {
+  it('is not retried against the Retry-After of the provider (G13)', async () => {
     const { spend, calls } = openTokenEndpointCall();
     const busy = { ...failure.transient, retryAfterSeconds: 7 };
     expect(await spend(busy)).toBe(busy);
     expect(calls).toHaveLength(1);
   });
 
-  it('is not tried again once the lock has lapsed: another process may have been first (G7)', async () => {
+  it('is not retried once the lock has lapsed, since another process may have refreshed (G7)', async () => {
     const { spend, calls, state } = openTokenEndpointCall();
     state.isHeld = false;
     expect(await spend(failure.transient)).toBe(failure.transient);
     expect(calls).toHaveLength(1);
   });
 
-  it('is not even begun while the token endpoint is left alone (G13)', async () => {
+  it('does not start while the circuit breaker is open (G13)', async () => {
     const { spend, calls, breaker } = openTokenEndpointCall();
     breaker.begin().failed(20_000);
     expect(await spend()).toMatchObject({ kind: 'transient', retryAfterSeconds: 20 });
     expect(calls).toEqual([]);
   });
 
-  it('leaves the endpoint alone after three calls in a row that failed, whosever they were (G13)', async () => {
+  it('opens the circuit breaker after three consecutive failures of any sessions (G13)', async () => {
     const { ask, calls, breaker } = openTokenEndpointCall({ retries: 0 });
     await ask(failure.ambiguous);
     await ask(failure.transient);
@@ -120,7 +120,7 @@ describe('spending a refresh token', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it('takes a rejected token for a provider that is well', async () => {
+  it('counts a rejected token as a success of the provider for the circuit breaker', async () => {
     const { ask, breaker } = openTokenEndpointCall({ retries: 0 });
     await ask(failure.transient);
     await ask(failure.transient);
@@ -136,7 +136,7 @@ describe('spending a refresh token', () => {
     expect(text).toContain('coatcheck_refresh_duration_seconds_count 2');
   });
 
-  it('tells the operator, loudly, that the provider refuses the gateway, and nobody the token (G12)', async () => {
+  it('logs an error if the provider refuses the client, without the token (G12)', async () => {
     const { spend, lines } = openTokenEndpointCall();
     await spend(failure.misconfigured);
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', error: 'invalid_client' });

@@ -6,7 +6,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('a token that is fresh', () => {
-  it('is used as it is, and nobody is asked', async () => {
+  it('is used unchanged, without a call to the provider', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin(EXPIRING_MS - 1);
     expect(await refresher.fresh(record, signIn)).toEqual({
@@ -19,7 +19,7 @@ describe('a token that is fresh', () => {
 });
 
 describe('a token near its end', () => {
-  it('is used as it is and renewed behind the request: nobody waits', async () => {
+  it('is used unchanged and refreshed in the background, while no request waits', async () => {
     const { begin, refresher, calls, hold, store, counted } = openRefresher();
     const record = await begin(EXPIRING_MS);
     const respond = hold();
@@ -42,7 +42,7 @@ describe('a token near its end', () => {
     await refresher.settle();
   });
 
-  it('is not renewed ahead while the token endpoint is left alone (G13)', async () => {
+  it('is not refreshed ahead while the circuit breaker is open (G13)', async () => {
     const { begin, refresher, outcomes, calls, counted } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRING_MS);
     outcomes.push({ ...failure.transient, retryAfterSeconds: 30 });
@@ -57,7 +57,7 @@ describe('a token near its end', () => {
 });
 
 describe('a token that is over', () => {
-  it('is waited for, by everybody on one flight (G6)', async () => {
+  it('makes all requests wait for one refresh (G6)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const credentials = await run(
@@ -69,7 +69,7 @@ describe('a token that is over', () => {
     expect(await counted('joined')).toBe(199);
   });
 
-  it('is replaced in the record with its refresh token, for the person whose it is (G2)', async () => {
+  it('replaces both tokens in the record of its own session (G2)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const { session: renewed } = await run(refresher.fresh(record, signIn));
@@ -91,7 +91,7 @@ describe('a token that is over', () => {
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
   });
 
-  it('brings the claims of a new ID token with it, and keeps the old ones without (C21)', async () => {
+  it('takes the claims of a new ID token, and keeps the old claims without one (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const claims = async () => (await store.loadRecord(record.key))?.data.claims;
@@ -103,7 +103,7 @@ describe('a token that is over', () => {
     expect(await claims()).toEqual({ sub: 'ada', role: 'none' });
   });
 
-  it('does not wait for a renewal that takes too long, and the renewal goes on (G24)', async () => {
+  it('stops waiting for a refresh that takes too long, while the refresh continues (G24)', async () => {
     const { begin, refresher, hold, calls, store } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const respond = hold();
@@ -127,7 +127,7 @@ describe('a token that is over', () => {
 });
 
 describe('a token for another audience', () => {
-  it('is fetched with the one refresh token, and the sign-in’s stays as it is (B13)', async () => {
+  it("is fetched with the session's refresh token and leaves the access token of the sign-in unchanged (B13)", async () => {
     const { begin, refresher, calls, outcomes } = openRefresher();
     const record = await begin();
     outcomes.push(
@@ -140,7 +140,7 @@ describe('a token for another audience', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is fetched after another one’s, with the refresh token that one left (H9)', async () => {
+  it('is fetched after the token of another audience, with the refresh token which that one returned (H9)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
     await run(Promise.all([refresher.fresh(record, signIn), refresher.fresh(record, orders)]));
@@ -149,7 +149,7 @@ describe('a token for another audience', () => {
 });
 
 describe('settling', () => {
-  it('waits for the refreshes under way, and gives every lock back (G18)', async () => {
+  it('waits for the refreshes in progress and releases every lock (G18)', async () => {
     const { beginRefresh, refresher, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();
     let settled = false;

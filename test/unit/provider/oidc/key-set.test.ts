@@ -81,14 +81,14 @@ describe('a token', () => {
   });
 });
 
-describe('which key a token is of', () => {
-  it('is the only one that fits, when it names none (C18)', async () => {
+describe('the key that verifies a token', () => {
+  it('is the only suitable key if the token names none (C18)', async () => {
     const enc = { ...next.jwk, use: 'enc' };
     const { verify } = openKeySet(() => answer(200, { keys: [{ kty: 'RSA' }, enc, own.jwk] }));
     expect(await verify(await own.sign(claims, { kid: undefined }))).toMatchObject({ claims });
   });
 
-  it('is any of those that fit, when it names none (C18)', async () => {
+  it('is any suitable key if the token names none (C18)', async () => {
     const { verify } = openKeySet(() => answer(200, { keys: [own.jwk, next.jwk] }));
     expect(await verify(await next.sign(claims, { kid: undefined }))).toMatchObject({ claims });
     const stranger = await createSigningKey('k3');
@@ -97,7 +97,7 @@ describe('which key a token is of', () => {
     );
   });
 
-  it('is any of those of one name (C18)', async () => {
+  it('is any of several keys with the same name (C18)', async () => {
     const twin = await createSigningKey('k1');
     const { verify } = openKeySet(() => answer(200, { keys: [own.jwk, twin.jwk] }));
     expect(await verify(await twin.sign(claims))).toMatchObject({ claims });
@@ -105,13 +105,13 @@ describe('which key a token is of', () => {
 });
 
 describe('the keys of a provider', () => {
-  it('are read once for many tokens (C17)', async () => {
+  it('are fetched once for many tokens (C17)', async () => {
     const { verify, asked } = openKeySet();
     for (let round = 0; round < 5; round += 1) await verify(await own.sign(claims));
     expect(asked).toHaveLength(1);
   });
 
-  it('are read again after ten minutes, and serve on while that fails (C3)', async () => {
+  it('are fetched again after ten minutes and stay in use while that fails (C3)', async () => {
     let isAway = false;
     const publish = () => (isAway ? answer(503, {}) : answer(200, { keys: [own.jwk] }));
     const { verify, asked, clock } = openKeySet(publish);
@@ -122,7 +122,7 @@ describe('the keys of a provider', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('are read again for a key they did not have, however fresh they are (C17)', async () => {
+  it('are fetched again for an unknown key, however recently they were fetched (C17)', async () => {
     const keys = [own.jwk];
     const { verify, asked } = openKeySet(() => answer(200, { keys }));
     await verify(await own.sign(claims));
@@ -132,7 +132,7 @@ describe('the keys of a provider', () => {
   });
 
   it.each([['under the same name', 'k1'] as const, ['under no name', undefined] as const])(
-    'are read again when one was replaced %s (C17)',
+    'are fetched again when a key was replaced %s (C17)',
     async (_what, kid) => {
       let keys: object[] = [own.jwk];
       const { verify } = openKeySet(() => answer(200, { keys }));
@@ -142,7 +142,7 @@ describe('the keys of a provider', () => {
     },
   );
 
-  it('are read once more for all tokens that wait for a new key', async () => {
+  it('are fetched once for all tokens that wait for a new key', async () => {
     const keys = [own.jwk];
     const { verify, asked } = openKeySet(() => answer(200, { keys }));
     await verify(await own.sign(claims));
@@ -152,7 +152,7 @@ describe('the keys of a provider', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('are not read again and again for keys that there are not (C17)', async () => {
+  it('are not fetched repeatedly for keys that do not exist (C17)', async () => {
     const { verify, asked, clock } = openKeySet();
     await verify(await own.sign(claims));
     const outcomes: unknown[] = [];
@@ -184,7 +184,7 @@ describe('the keys of a provider', () => {
     await expect(verify(await own.sign(claims))).rejects.toBeInstanceOf(KeySetError);
   });
 
-  it('that cannot be had now are asked for again with the next token', async () => {
+  it('are fetched again for the next token after a failed fetch', async () => {
     let isDown = true;
     const { verify } = openKeySet(() => (isDown ? answer(503, {}) : answer(200, { keys: [own.jwk] })));
     await expect(verify(await own.sign(claims))).rejects.toBeInstanceOf(KeySetError);
@@ -192,7 +192,7 @@ describe('the keys of a provider', () => {
     expect(await verify(await own.sign(claims))).toMatchObject({ claims });
   });
 
-  it('that are not fit for their algorithm are of no use, and say nothing of a token', async () => {
+  it('cause a key error, not an invalid token, if they do not fit their algorithm', async () => {
     const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'k1', alg: 'ES256' };
     const { verify } = openKeySet(() =>
       answer(200, { keys: [{ ...secret, kty: 'EC', crv: 'P-256' }, secret] }),

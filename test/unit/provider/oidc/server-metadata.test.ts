@@ -14,8 +14,8 @@ const config = { issuer, login: 'redirect' } as const;
 const check = (given: Record<string, unknown>, of = issuer) =>
   checkServerMetadata({ ...metadata, issuer: of, ...given }, { ...config, issuer: of });
 
-describe('what a provider says of itself', () => {
-  it('tells how it signs: by asymmetric algorithms alone (C8)', () => {
+describe('the metadata of a provider', () => {
+  it('lists the signing algorithms, of which only asymmetric ones are kept (C8)', () => {
     const jwksUri = `${issuer}/jwks`;
     expect(check({})).toEqual({ jwksUri, algorithms: ['RS256', 'ES256'] });
     expect(check({ id_token_signing_alg_values_supported: undefined })).toEqual({

@@ -1,0 +1,60 @@
+import type { Request, RequestHandler } from 'express';
+import { withTimeout } from '../../concurrency/with-timeout.ts';
+import { GatewayError } from '../../errors.ts';
+import type { OriginPolicy } from '../../http/inbound/csrf.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { isNavigation } from '../../http/inbound/navigation.ts';
+import type { Provider } from '../../provider/provider.ts';
+import type { Sessions } from '../../sessions/service.ts';
+
+/** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
+const REVOCATION_WAIT_MS = 2_000;
+
+/**
+ * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
+ * logout page. A form post gets a redirect; a `fetch` gets the URL as JSON.
+ */
+export function createLogout(deps: {
+  provider: Provider;
+  sessions: Sessions;
+  originPolicy: OriginPolicy;
+  baseUrl: string;
+  postLogoutReturnTo: string;
+}): RequestHandler {
+  const { provider, sessions, originPolicy, baseUrl, postLogoutReturnTo } = deps;
+  const postLogoutRedirectUri = new URL(postLogoutReturnTo, baseUrl).href;
+
+  return async function logout(request, response) {
+    originPolicy.checkForm(request);
+    const reading = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
+    // SECURITY: nothing tells which of two cookies is planted. To say "signed out" would be wrong: the session outlives this.
+    if (reading.kind === 'absent' && reading.because === 'conflict')
+      throw new GatewayError('bad_request', {
+        detail:
+          'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
+      });
+    const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
+    // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
+    if (reading.kind !== 'absent') {
+      response.setHeader('Set-Cookie', sessions.clearCookie());
+      response.setHeader('Clear-Site-Data', '"cache"');
+    }
+    if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
+
+    if (isForm(request)) {
+      const idTokenHint = ended?.data.tokens.idToken;
+      const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
+      response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
+      response.end();
+      return;
+    }
+    // SECURITY: page scripts can read this response, so it has no ID token hint; the provider uses its own cookie instead.
+    const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
+    response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
+  };
+}
+
+function isForm(request: Request): boolean {
+  if (request.headers['sec-fetch-mode'] !== undefined) return isNavigation(request);
+  return request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
+}

@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { generatedFiles } from '../../../../scripts/generate/files.ts';
+import { fillTables } from '../../../../scripts/generate/tables.ts';
+import { schemaKeys } from '../schema-keys.ts';
+
+const files = await generatedFiles();
+
+describe('a file that is generated from the declaration of the configuration', () => {
+  it.each(files)('is up to date: $path', ({ path, committed, generated }) => {
+    expect(committed, `${path} is out of date: run \`npm run generate\``).toBe(generated);
+  });
+});
+
+describe('the declaration of a key', () => {
+  it('has only metadata that is known', () => {
+    const known = [
+      'description',
+      'details',
+      'see',
+      'example',
+      'setInReference',
+      'secret',
+      'misplacedSecret',
+      'reloadable',
+      'url',
+    ];
+    const jsonSchema =
+      /^(?:type|properties|required|additionalProperties|propertyNames|items|oneOf|anyOf|const|enum|default|pattern|format|(?:min|max)(?:imum|Length|Items))$/;
+    const names = schemaKeys().flatMap(({ schema }) => Object.keys(schema));
+    expect(names.filter((name) => !known.includes(name) && !jsonSchema.test(name))).toEqual([]);
+  });
+
+  it('has an example or a default, for config/reference.yaml to show', () => {
+    const silent = schemaKeys().filter(
+      ({ schema, isSection }) =>
+        !isSection && [schema.default, schema['example'], schema.const].every((value) => value === undefined),
+    );
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('tells which keys a reload applies: the secrets of sessions and the credentials of the client', () => {
+    const paths = schemaKeys()
+      .filter(({ schema }) => schema['reloadable'] === true)
+      .map(({ path }) => path);
+    expect(new Set(paths)).toEqual(
+      new Set([
+        'session.secrets',
+        'provider.clientAuthentication',
+        'provider.clientSecret',
+        'provider.privateKey',
+        'provider.keyId',
+        'provider.assertionAudience',
+      ]),
+    );
+  });
+
+  it('tells which keys may hold secrets', () => {
+    const paths = schemaKeys()
+      .filter(({ schema }) => schema['secret'] === true)
+      .map(({ path }) => path);
+    expect(new Set(paths)).toEqual(
+      new Set([
+        'admin.token',
+        'provider.clientSecret',
+        'provider.privateKey',
+        'provider.authorizationParams',
+        'provider.login.body',
+        'provider.refresh.body',
+        'provider.logout.body',
+        'session.store',
+        'session.secrets',
+        'routes[].requestHeaders.set',
+        'routes[].responseHeaders.set',
+      ]),
+    );
+  });
+});
+
+describe('the tables of a page', () => {
+  it('are written between their markers, whatever stood there, and the rest is left alone', () => {
+    const page = '# Page\n\n<!-- generated: csrf -->\n\nold\n\n<!-- /generated -->\n\nProse.\n';
+    const filled = fillTables(page);
+    expect(filled).toMatch(/^# Page\n\n<!-- generated: csrf -->\n\n\| Key \| Default \| Meaning \|\n/);
+    expect(filled).toMatch(
+      /\n\| `csrf.mode` \| `fetch-metadata` \| .+ \|\n\n<!-- \/generated -->\n\nProse.\n$/,
+    );
+    expect(filled).not.toContain('old');
+    expect(fillTables(filled)).toBe(filled);
+  });
+});

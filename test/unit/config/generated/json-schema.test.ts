@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { configJsonSchema } from '../../../../scripts/generate/json-schema.ts';
+import { schemaKeys } from '../schema-keys.ts';
+
+const read = (file: string) => readFileSync(new URL(`../../../../config/${file}`, import.meta.url), 'utf8');
+const accepts = (value: unknown) => z.fromJSONSchema(configJsonSchema()).safeParse(value).success;
+
+describe('the JSON Schema of the configuration', () => {
+  it('is the one that is committed', () => {
+    const committed: unknown = JSON.parse(read('coatcheck.schema.json'));
+    expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run generate`').toEqual(
+      configJsonSchema(),
+    );
+  });
+
+  it('names its draft and has a title', () => {
+    expect(configJsonSchema()).toMatchObject({
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      title: 'Coatcheck configuration',
+    });
+  });
+
+  it('describes every key', () => {
+    const silent = schemaKeys().filter(({ schema }) => schema.description === undefined);
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('shows a default for every key that need not be written, but for the optional ones', () => {
+    const without = schemaKeys().filter(
+      ({ schema, isRequired }) => !isRequired && schema.default === undefined,
+    );
+    expect([...new Set(without.map(({ path }) => path))]).toEqual([
+      'admin.token',
+      'provider.clientSecret',
+      'provider.privateKey',
+      'provider.keyId',
+      'provider.assertionAudience',
+      'provider.logoutUrl',
+      'provider.idTokenSignedResponseAlg',
+      'provider.authorizationEndpoint',
+      'provider.tokenEndpoint',
+      'provider.decoupledEndpoint',
+      'provider.decoupledTokenEndpoint',
+      'provider.revocationEndpoint',
+      'provider.userinfoEndpoint',
+      'provider.subject',
+      'provider.response.expiresIn',
+      'provider.response.expiresAt',
+      'provider.response.refreshExpiresIn',
+      'provider.response.refreshExpiresAt',
+      'provider.response.subject',
+      'provider.logout',
+      'spa',
+      'spa.directory',
+      'spa.devServer',
+    ]);
+  });
+
+  it.each(['default.yaml', 'reference.yaml'])('accepts %s with its interpolations', (file) => {
+    expect(accepts(parse(read(file)))).toBe(true);
+  });
+
+  it('accepts an interpolation in place of a number, a yes or no, a word and a pattern', () => {
+    const provider = { type: 'oidc', issuer: '${ISSUER}', clientId: 'web', clientSecret: 'x' };
+    const config = { baseUrl: '${BASE_URL}', provider, session: { secrets: ['${SECRET}'] } };
+    expect(
+      accepts({ ...config, workers: '${W:-1}', allowInsecureHttp: '${X}', log: { level: '${L}' } }),
+    ).toBe(true);
+    expect(accepts({ ...config, log: { level: 'loud' } })).toBe(false);
+    expect(accepts({ ...config, allowInsecureHttp: 'yes' })).toBe(false);
+    expect(accepts({ ...config, sesion: {} })).toBe(false);
+  });
+});

@@ -1,0 +1,15 @@
+import type { Parameters } from './messages.ts';
+
+/** What a person granted at one sign-in. */
+export type Grant = {
+  subject: string;
+  /** The provider's session, as in the `sid` claim. */
+  sid: string;
+  scopes: readonly string[];
+  /** The `resource` parameter of the authorization request, or none. */
+  resource: string | undefined;
+  /** All parameters of the authorization request. */
+  parameters: Parameters;
+  nonce: string;
+  authTimeMs: number;
+};
