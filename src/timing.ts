@@ -24,8 +24,8 @@ export const PENDING_WRITE_RETRY = { firstMs: 50, longestMs: 1_000 } as const;
 const CONNECT_AND_WRITE_MS = 500;
 
 /**
- * How long after a Redis outage no process reads a session under a new lock: a process that holds new tokens may need this
- * long to reconnect and write them.
+ * How long after a lost connection to Redis no process reads a session under a new lock, and how long a process that finds
+ * the spend mark of another one lets it write: who holds new tokens may need this long to reconnect and write them.
  */
 export const OUTAGE_GRACE_MS =
   REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs + CONNECT_AND_WRITE_MS;
@@ -53,9 +53,12 @@ export function lockRenewalIntervalMs(lockTtlMs: number): number {
   return lockTtlMs / 3;
 }
 
-/** After an outage longer than this, a lock may have expired while its holder still needs it, so the grace applies. */
-export function outageThatNeedsGraceMs(lockTtlMs: number): number {
-  return lockTtlMs / 2;
+/**
+ * How long a spend mark lasts: one call of the token endpoint, which starts after the mark is written, and the write of its
+ * result.
+ */
+export function spendMarkMs(refresh: { readonly timeout: number }): number {
+  return refresh.timeout + CONNECT_AND_WRITE_MS;
 }
 
 /**

@@ -19,6 +19,8 @@ export type RedisSentinel = {
   primary(): Promise<RedisServer>;
   /** Resolves with the primary when a replica has all that it was told before. */
   replicated(): Promise<RedisServer>;
+  /** Asks a Sentinel to make a replica the primary, as an operator does. */
+  failOver(): Promise<void>;
   /** The keys of the primary that match a pattern. */
   keys(pattern: string): Promise<string[]>;
   /** Removes every key. */
@@ -31,6 +33,8 @@ export type Sentinel = {
   readonly port: number;
   /** What it knows of the primary and of the others (`SENTINEL MASTER`); fails while it is frozen. */
   look(): Promise<Record<string, string | undefined>>;
+  /** Sends `SENTINEL FAILOVER`. */
+  failOver(): Promise<void>;
   /** Freezes the process (SIGSTOP): connections are taken, nothing is answered. */
   pause(): void;
   /** Thaws the process (SIGCONT). */
@@ -84,6 +88,14 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
         await server.command('SET', 'marker', 1, 'PX', 1);
         return Number(await server.command('WAIT', 1, 1_000)) > 0 ? server : undefined;
       }),
+    failOver: () =>
+      // A Sentinel refuses while a replica that it could promote is still catching up after an earlier failover.
+      until('a Sentinel begins the failover', async () =>
+        sentinels[0]?.failOver().then(
+          () => true,
+          () => undefined,
+        ),
+      ).then(() => undefined),
     keys: async (pattern) => (await (await primary()).command('KEYS', pattern)) as string[],
     flush: async () => void (await (await primary()).command('FLUSHALL')),
     close: async () => {
@@ -117,6 +129,7 @@ async function startSentinel(primaryPort: number): Promise<Sentinel> {
       const fields = Array.isArray(reply) ? (reply as string[]) : [];
       return Object.fromEntries(fields.flatMap((field, at) => (at % 2 ? [] : [[field, fields[at + 1]]])));
     },
+    failOver: async () => void (await client.call('SENTINEL', 'FAILOVER', NAME)),
     pause: () => child.signal('SIGSTOP'),
     resume: () => child.signal('SIGCONT'),
     close: async () => {

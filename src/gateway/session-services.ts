@@ -11,7 +11,7 @@ import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { createPendingWrites } from '../sessions/pending-writes.ts';
-import { refreshWaits, revocationLeaseMs } from '../timing.ts';
+import { refreshWaits, revocationLeaseMs, spendMarkMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
 
@@ -71,6 +71,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
     ahead: refresh.ahead,
     lockWaitMs,
+    spendMarkMs: spendMarkMs(refresh),
     waitMs,
     clock,
     log,

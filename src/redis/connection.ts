@@ -7,13 +7,14 @@ import type { Metrics } from '../observability/metrics.ts';
 import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
 import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
+import { watchReconnections, type Reconnections } from './reconnections.ts';
 import { createStoreHealth } from './store-health.ts';
 
 /** A Lua script and its SHA-1, which EVALSHA sends instead of the text. */
 export type Script = { readonly lua: string; readonly sha: string };
 
 /** A connection to Redis. Every failure of it is `store_unavailable`. */
-export type RedisConnection = {
+export type RedisConnection = Pick<Reconnections, 'serverChangedAtMs' | 'onReconnect'> & {
   /** Runs one operation. Throws {@link GatewayError} `store_unavailable` if Redis does not complete it in time. */
   run<Result>(operation: string, action: (client: RedisClient) => Promise<Result>): Promise<Result>;
   /** Runs a script on keys of one slot. Strings in the reply are Buffers. Fails like {@link RedisConnection.run}. */
@@ -30,13 +31,10 @@ export type RedisConnection = {
   openSubscriber(attempt: number): Redis | undefined;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
-  /** The current outage of Redis, or else the last one. */
-  lastOutage(): Outage | undefined;
+  /** Since when no operation has failed (epoch ms); `Infinity` while there is no connection. */
+  steadySinceMs(): number;
   close(): Promise<void>;
 };
-
-/** An outage of Redis (epoch ms); the end is `Infinity` while it lasts. */
-export type Outage = { readonly beganAtMs: number; readonly endedAtMs: number };
 
 type Argument = string | number | Buffer;
 
@@ -54,25 +52,17 @@ export function createRedisConnection(deps: {
   const health = createStoreHealth(deps);
   const client = openClient(deps.address);
   const corkNextWrites = corkWrites(client);
-  let isUp: boolean | undefined;
+  const reconnections = watchReconnections(client);
   let wasReachable = false;
-  let outage: Outage | undefined;
+  let failedAtMs = -Infinity;
 
-  const setUp = (nextIsUp: boolean) => {
-    if (isUp === nextIsUp) return;
-    isUp = nextIsUp;
-    if (!nextIsUp) outage = { beganAtMs: Date.now(), endedAtMs: Infinity };
-    else if (outage !== undefined) outage = { ...outage, endedAtMs: Date.now() };
-    if (nextIsUp) wasReachable = true;
-  };
   let lastError: unknown;
   client.on('error', (error) => {
     lastError = error;
-    setUp(false);
     health.failed('connect', error);
   });
   client.on('ready', () => {
-    setUp(true);
+    wasReachable = true;
     health.succeeded();
   });
 
@@ -99,12 +89,12 @@ export function createRedisConnection(deps: {
       if (client.status !== 'ready') await waitForConnection();
       corkNextWrites();
       const result = await action(client);
-      setUp(true);
+      wasReachable = true;
       health.succeeded();
       return result;
     } catch (cause) {
       metrics.storeError(operation);
-      setUp(false);
+      failedAtMs = Date.now();
       health.failed(operation, cause);
       throw new GatewayError('store_unavailable', {
         detail: 'The session store cannot be reached. The session is kept; try again.',
@@ -127,7 +117,9 @@ export function createRedisConnection(deps: {
       }),
     openSubscriber: (attempt) => openSubscriber(deps.address, client, attempt),
     wasReachable: () => wasReachable,
-    lastOutage: () => outage,
+    serverChangedAtMs: reconnections.serverChangedAtMs,
+    onReconnect: reconnections.onReconnect,
+    steadySinceMs: () => Math.max(failedAtMs, reconnections.connectedSinceMs()),
     async close() {
       health.close();
       client.removeAllListeners('error').on('error', () => undefined);

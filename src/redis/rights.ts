@@ -35,6 +35,7 @@ const probes: Readonly<Record<string, (key: string) => readonly string[]>> = {
   pttl: (key) => [key],
   pexpire: (key) => [key, '1'],
   hget: (key) => [key, 'check'],
+  hdel: (key) => [key, 'check'],
   hmget: (key) => [key, 'check'],
   // Both are malformed, because a valid one would create the key.
   hset: (key) => [key, 'check', 'check', 'check'],

@@ -70,7 +70,7 @@ const needsInteraction: ReadonlySet<string> = new Set([
 ]);
 
 /** An outcome of the token endpoint that brought no tokens. */
-export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' }>;
+export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' | 'not_marked' }>;
 
 /**
  * Decides what a failed refresh means for its session, under the session's lock: the table in docs/refresh.md. Undefined

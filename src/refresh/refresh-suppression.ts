@@ -77,7 +77,7 @@ export function createRefreshSuppression(deps: {
       const refusedAtMs = recentRejections(record.data);
       const { obtainedAtMs = 0 } = session.data.tokens.access[audience.id] ?? {};
       if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
-      await sessions.replace(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
+      await sessions.update(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
     } finally {
       await lease.release();
     }

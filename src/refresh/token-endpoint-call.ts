@@ -4,6 +4,7 @@ import type { Semaphore } from '../concurrency/semaphore.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
+import type { MarkResult } from '../sessions/store/spend-mark.ts';
 
 /**
  * What can keep a refresh from being tried, or a request from waiting for it any longer; the log line of a 503 names it.
@@ -15,11 +16,22 @@ import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provi
  */
 export type RefreshThrottle = 'circuit_breaker' | 'session_limit' | 'suppression' | 'lock' | 'wait_timeout';
 
-/** With a `throttle` the provider was not called. */
-export type TokenEndpointOutcome = RefreshOutcome & { readonly throttle?: RefreshThrottle };
+/**
+ * With a `throttle` the provider was not called, and neither with `not_marked`: the record has changed, or bears the spend
+ * mark of another refresh.
+ */
+export type TokenEndpointOutcome =
+  | (RefreshOutcome & { readonly throttle?: RefreshThrottle })
+  | { readonly kind: 'not_marked'; readonly mark: MarkResult };
 
-/** Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. */
-export type TokenEndpointCall = (request: RefreshRequest) => Promise<TokenEndpointOutcome>;
+/**
+ * Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. `mark` writes the spend
+ * mark before each call; if it throws, nothing is sent.
+ */
+export type TokenEndpointCall = (
+  request: RefreshRequest,
+  mark: () => Promise<MarkResult>,
+) => Promise<TokenEndpointOutcome>;
 
 /** The pause before the first retry, in milliseconds; it grows by as much with each. */
 const RETRY_PAUSE_MS = 150;
@@ -35,12 +47,14 @@ export function createTokenEndpointCall(deps: {
 }): TokenEndpointCall {
   const { provider, breaker, semaphore, retries, clock, log, metrics } = deps;
 
-  const call = async (request: RefreshRequest): Promise<TokenEndpointOutcome> => {
+  const call: TokenEndpointCall = async (request, writeMark) => {
     const pauseMs = breaker.pauseMs();
     if (pauseMs > 0) {
       const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause, throttle: 'circuit_breaker' };
     }
+    const mark = await writeMark();
+    if (mark.kind !== 'marked') return { kind: 'not_marked', mark };
     const attempt = breaker.begin();
     const startedAtMs = clock();
     const outcome = await provider.refresh(request);
@@ -76,10 +90,10 @@ export function createTokenEndpointCall(deps: {
     }
   };
 
-  return async (request) => {
+  return async (request, mark) => {
     let wasAmbiguous = false;
     for (let attempt = 0; ; attempt += 1) {
-      const outcome = await semaphore.run(() => call(request));
+      const outcome = await semaphore.run(() => call(request, mark));
       const isFinal = outcome.kind !== 'transient' && outcome.kind !== 'ambiguous';
       if (isFinal || attempt >= retries || breaker.pauseMs() > 0 || !request.maySend()) return outcome;
       // The provider may have rotated the token and its response be lost: in its grace period the same token works once.

@@ -1,13 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
 import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import { randomIdentifier } from '../crypto/identifier.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionRecord, SessionView } from '../sessions/session.ts';
+import type { MarkResult } from '../sessions/store/spend-mark.ts';
+import { OUTAGE_GRACE_MS } from '../timing.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
@@ -55,11 +59,16 @@ type RefreshCause = 'age' | 'rejected';
 type Spending = {
   /** Undefined when the session must be read again: another process may have been first. */
   readonly result: RefreshResult | undefined;
-  /** Settles when the new tokens are in the store; the lock is held until then. */
+  /** Settles when the new tokens are in the store, or the spend mark is removed; the lock is held until then. */
   readonly saved?: Promise<unknown>;
-  /** The call failed, or was not allowed: processes that wait for the lock share the failure and do not repeat it. */
+  /** The provider was called, and the call failed: processes that wait for the lock share the failure and do not repeat it. */
   readonly lockOutcome?: 'failed';
+  /** The owner of another refresh's spend mark, which is over. */
+  readonly waitedFor?: string;
 };
+
+/** The pause before a record is read again that another writer has changed, in milliseconds. */
+const CONFLICT_PAUSE_MS = 50;
 
 /** The protocol of docs/refresh.md, in its order. */
 export function createTokenRefresher(deps: {
@@ -73,6 +82,8 @@ export function createTokenRefresher(deps: {
   ahead: Ahead;
   /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
+  /** How long a spend mark lasts, in milliseconds: longer than a call of the token endpoint. */
+  spendMarkMs: number;
   /** The longest wait of a request, in milliseconds; a refresh that waits for a lock or for the provider goes on. */
   waitMs: number;
   clock: () => number;
@@ -87,7 +98,9 @@ export function createTokenRefresher(deps: {
   /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
   const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {
     const token = data.tokens.access[audience.id];
-    return token === undefined ? 'expired' : freshnessOf(token, clock(), deps.ahead);
+    return token === undefined
+      ? 'expired'
+      : freshnessOf(token, clock(), deps.ahead, data.tokens.refreshExpiresAtMs);
   };
 
   /** False while refreshing ahead is useless: it is running already, or would not reach the token endpoint. */
@@ -118,6 +131,7 @@ export function createTokenRefresher(deps: {
     session: SessionView,
     audience: Audience,
     cause: RefreshCause,
+    waitedFor?: string,
   ): Promise<RefreshResult> => {
     const waitsSinceMs = clock();
     const lease = await locks.acquire(session.key, Date.now() + deps.lockWaitMs);
@@ -125,19 +139,20 @@ export function createTokenRefresher(deps: {
     if (lease === undefined)
       return throttledBy('lock', 'Another process could not refresh the token. Try again.', 1_000);
     let spending: Spending | undefined;
+    const owner = randomIdentifier();
     try {
       const record = await sessions.loadByKey(session.key);
       if (record === undefined) return expired('failed');
       const hasNewToken = accessTokenOf(record, audience) !== accessTokenOf(session, audience);
       if (hasNewToken && freshnessIn(record, audience) !== 'expired') return refreshed(record, 'reused');
-      spending = await spendRefreshToken(record, audience, cause, lease);
+      spending = await spendRefreshToken(record, audience, cause, { lease, owner, waitedFor });
       if (spending.result !== undefined) return spending.result;
     } finally {
       // Release, once the new tokens are in the store: until then nobody may spend the old refresh token.
       const saved = Promise.resolve(spending?.saved);
       void backgroundTasks.track(saved.then(() => lease.release(spending?.lockOutcome)));
     }
-    return refreshUnderLock(session, audience, cause);
+    return refreshUnderLock(session, audience, cause, spending.waitedFor);
   };
 
   /** Limits: why no refresh token may be spent now. Undefined when one may; a repetition is counted with that. */
@@ -161,14 +176,33 @@ export function createTokenRefresher(deps: {
     return throttledBy('session_limit', detail, retryInMs);
   };
 
-  /** Limits, call, merge, write: for a session that was read under its lock. */
+  /**
+   * Mark: what it means that a record could not be marked. Another refresh may have sent its token: who finds its mark waits
+   * until the mark is over, and until this process has been able to write for a while, since the other may have to write then.
+   */
+  const settleMark = async (mark: MarkResult, lease: Lease): Promise<Spending> => {
+    if (mark.kind === 'gone') return { result: expired('failed') };
+    if (mark.kind !== 'taken') {
+      // The record has changed, or this process has a newer one that it cannot write yet.
+      await sleep(CONFLICT_PAUSE_MS);
+      return { result: undefined };
+    }
+    const endsAtMs = Date.now() + mark.remainingMs;
+    for (;;) {
+      const waitMs = Math.max(endsAtMs, sessions.steadySinceMs() + OUTAGE_GRACE_MS) - Date.now();
+      if (waitMs <= 0 || !lease.isHeld()) return { result: undefined, waitedFor: mark.owner };
+      await sleep(Math.min(waitMs, OUTAGE_GRACE_MS));
+    }
+  };
+
+  /** Limits, mark, call, merge, write: for a session that was read under its lock. */
   const spendRefreshToken = async (
     record: SessionRecord,
     audience: Audience,
     cause: RefreshCause,
-    lease: Lease,
+    { lease, owner, waitedFor }: { lease: Lease; owner: string; waitedFor: string | undefined },
   ): Promise<Spending> => {
-    const { data } = record;
+    const { key, version, data } = record;
     const { refreshToken } = data.tokens;
     if (refreshToken === undefined) {
       await sessions.end(record.key, 'expired');
@@ -178,19 +212,22 @@ export function createTokenRefresher(deps: {
     const limit = limitOf(record, audience, cause, rejections);
     if (limit !== undefined) return { result: limit };
 
-    const outcome = await callTokenEndpoint({
-      refreshToken,
-      subject: data.subject,
-      flow: data.flow,
-      audience,
-      maySend: lease.isHeld,
-    });
+    const unmark = () => sessions.unmarkSpend(key, owner);
+    const outcome = await callTokenEndpoint(
+      { refreshToken, subject: data.subject, flow: data.flow, audience, maySend: lease.isHeld },
+      () => sessions.markSpend({ key, version, owner, lifetimeMs: deps.spendMarkMs, over: waitedFor }),
+    );
+    if (outcome.kind === 'not_marked') return settleMark(outcome.mark, lease);
     // The lock lapsed before anything was sent: this process had been stopped, or the store was away.
-    if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined };
+    if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined, saved: unmark() };
     if (outcome.kind !== 'refreshed') {
       const result = await settleFailure(record, audience, outcome);
-      const hasFailed = result?.kind === 'unavailable' && result.error.code === 'provider_unavailable';
-      return hasFailed ? { result, lockOutcome: 'failed' } : { result };
+      // An open circuit breaker is this process's own: another one may reach the provider.
+      const hasFailed =
+        outcome.throttle === undefined &&
+        result?.kind === 'unavailable' &&
+        result.error.code === 'provider_unavailable';
+      return { result, saved: unmark(), ...(hasFailed && { lockOutcome: 'failed' }) };
     }
 
     const isUsable = outcome.answer.accessToken !== undefined;
@@ -216,7 +253,8 @@ export function createTokenRefresher(deps: {
         return { result: expired('failed') };
       case 'conflict': {
         const current = await sessions.loadByKey(record.key);
-        return { result: current === undefined ? expired('failed') : refreshed(current, 'failed') };
+        const result = current === undefined ? expired('failed') : refreshed(current, 'failed');
+        return { result, saved: unmark() };
       }
     }
   };

@@ -20,6 +20,7 @@ import {
   type SessionData,
   type SessionRecord,
 } from './session.ts';
+import type { MarkResult, SpendMark } from './store/spend-mark.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
@@ -50,15 +51,26 @@ export type Sessions = Pick<SessionsBySubject, 'list' | 'find' | 'endOf' | 'endS
   touch(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
   /** Loads the full record of a request's session, past the cache. Does not extend its idle limit. */
   load(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading<SessionRecord>>;
-  /** Loads the full record of a session, past the cache; undefined if its generation has ended. */
+  /**
+   * Loads the full record of a session for a refresh, past the cache; undefined if its generation has ended. Throws
+   * `store_unavailable` if the store has lost the newest tokens and another process may have them.
+   */
   loadByKey(key: string): Promise<SessionRecord | undefined>;
+  /** Marks a record, before its refresh token is spent. Throws `store_unavailable` if the mark cannot be written. */
+  markSpend(mark: SpendMark): Promise<MarkResult>;
+  /** Removes a mark, unless a write has removed it. Never throws: a mark that stays ends by itself. */
+  unmarkSpend(key: string, owner: string): Promise<void>;
+  /** Since when the store has completed every operation of this process (epoch ms); `Infinity` while it is unavailable. */
+  steadySinceMs(): number;
   /**
    * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this
    * one began. The caller revokes the refresh token if this throws.
    */
   start(signIn: SignIn, origin?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
-  /** Writes new data, unless another writer has changed or ended the session since `old` was loaded. */
+  /** Writes new tokens, unless another writer has changed or ended the session since `old` was loaded. */
   replace(old: SessionRecord, data: SessionData): Promise<Replacement>;
+  /** Writes other new data, unless the record has changed or ended, or bears a spend mark. Throws if it cannot be written. */
+  update(old: SessionRecord, data: SessionData): Promise<void>;
   /** Revokes a refresh token that belongs to no session. */
   revoke(refreshToken: string | undefined): void;
   /** Settles when no write and no revocation is pending. */
@@ -231,7 +243,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     load: (...cookie) => findByCookie(cookie, pendingWrites.get, store.loadRecord),
 
     async loadByKey(key) {
-      const record = pendingWrites.get(key) ?? (await store.loadRecord(key));
+      const record = pendingWrites.get(key) ?? (await store.loadForRefresh(key));
       return record === undefined || isOutdated(record.data, store.generation()) ? undefined : record;
     },
 
@@ -282,6 +294,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
         return { result: 'replaced', record, saved: pendingTasks.track(saved) };
       }
     },
+
+    async update(old, data) {
+      await store.replace(old.key, data, old.version, 'unless_marked');
+      cache.drop(old.key);
+    },
+
+    markSpend: store.markSpend,
+    unmarkSpend: (key, owner) => store.unmarkSpend(key, owner).catch(() => undefined),
+    steadySinceMs: store.steadySinceMs,
 
     revoke,
     async settle() {

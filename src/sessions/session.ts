@@ -33,7 +33,9 @@ export type SessionData = {
 export type SessionView = {
   /** Names the session in the store, the API and the log. It is a hash of the ticket's identifier and gives no access. */
   readonly key: string;
-  readonly data: Pick<SessionData, 'generation'> & { readonly tokens: Pick<TokenSet, 'access'> };
+  readonly data: Pick<SessionData, 'generation'> & {
+    readonly tokens: Pick<TokenSet, 'access' | 'refreshExpiresAtMs'>;
+  };
   /** Incremented by every write of the data. */
   readonly version: number;
   /** The idle limit, which use extends. */
@@ -65,7 +67,8 @@ export function sessionRecord(
 /** Reduces a record to the fields that requests need. */
 export function sessionView({ data, ...rest }: SessionRecord): SessionView {
   const { generation, tokens } = data;
-  return { ...rest, data: { generation, tokens: { access: tokens.access } } };
+  const { access, refreshExpiresAtMs } = tokens;
+  return { ...rest, data: { generation, tokens: { access, refreshExpiresAtMs } } };
 }
 
 /**

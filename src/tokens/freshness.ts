@@ -14,10 +14,26 @@ const ASSUMED_LIFETIME_MS = 3_600_000;
 
 /**
  * The freshness of an access token at `nowMs`, by this machine's clock alone: its lifetime began when its request was sent,
- * and no date of the provider's counts.
+ * and no date of the provider's counts. A token is also expiring when the refresh token is, which may end earlier: then a
+ * later refresh would come too late.
  */
-export function freshnessOf(token: AccessToken, nowMs: number, ahead: Ahead): Freshness {
-  const { obtainedAtMs, expiresAtMs } = token;
+export function freshnessOf(
+  token: AccessToken,
+  nowMs: number,
+  ahead: Ahead,
+  refreshExpiresAtMs?: number,
+): Freshness {
+  const own = freshnessUntil(token, nowMs, ahead);
+  if (own !== 'fresh' || refreshExpiresAtMs === undefined) return own;
+  const ofRefreshToken = freshnessUntil({ ...token, expiresAtMs: refreshExpiresAtMs }, nowMs, ahead);
+  return ofRefreshToken === 'fresh' ? 'fresh' : 'expiring';
+}
+
+function freshnessUntil(
+  { obtainedAtMs, expiresAtMs }: Pick<AccessToken, 'obtainedAtMs' | 'expiresAtMs'>,
+  nowMs: number,
+  ahead: Ahead,
+): Freshness {
   if (expiresAtMs === undefined) return nowMs - obtainedAtMs >= ASSUMED_LIFETIME_MS ? 'expiring' : 'fresh';
   const lifetimeMs = expiresAtMs - obtainedAtMs;
   // A tenth of a very short lifetime, so that a token of a few seconds has not expired when it arrives.

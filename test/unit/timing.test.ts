@@ -4,7 +4,6 @@ import {
   LOGIN_LIFETIME_MS,
   lockRenewalIntervalMs,
   OUTAGE_GRACE_MS,
-  outageThatNeedsGraceMs,
   PEER_SNAPSHOTS_TIMEOUT_MS,
   PENDING_WRITE_RETRY,
   READINESS_CHECK_TIMEOUT_MS,
@@ -14,6 +13,7 @@ import {
   refreshWaits,
   revocationLeaseMs,
   SIGN_IN_REFUSAL_MS,
+  spendMarkMs,
   WORKER_SNAPSHOT_TIMEOUT_MS,
 } from '../../src/timing.ts';
 
@@ -33,10 +33,15 @@ describe('the grace after an outage of Redis', () => {
   it('is shorter than a lock lives by default, so that waiting for it loses no lock', () => {
     expect(OUTAGE_GRACE_MS).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
   });
+});
 
-  it.each(settings)('applies before a lock can lapse that was held at the outage: %o', ({ lockTtl }) => {
-    const shortestRestOfLifeMs = lockTtl - lockRenewalIntervalMs(lockTtl);
-    expect(outageThatNeedsGraceMs(lockTtl)).toBeLessThan(shortestRestOfLifeMs);
+describe('the spend mark', () => {
+  it.each(settings)('outlasts a token endpoint call: %o', (refresh) => {
+    expect(spendMarkMs(refresh)).toBeGreaterThan(refresh.timeout);
+  });
+
+  it('ends by default before the lock of a killed holder lapses, so that it delays nobody', () => {
+    expect(spendMarkMs(defaults)).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
   });
 });
 

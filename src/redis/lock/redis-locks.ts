@@ -1,12 +1,15 @@
 import { randomIdentifier } from '../../crypto/identifier.ts';
 import type { Logger } from '../../observability/log.ts';
-import { lockRenewalIntervalMs, OUTAGE_GRACE_MS, outageThatNeedsGraceMs } from '../../timing.ts';
+import { lockRenewalIntervalMs, OUTAGE_GRACE_MS } from '../../timing.ts';
 import { createScript, type RedisConnection } from '../connection.ts';
 import type { Lease, Locks } from './locks.ts';
 import { createReleaseSignals, releaseMessage } from './release-signals.ts';
 
 /** The longest wait for a release signal before the next attempt, in milliseconds: a message may get lost. */
 const LONGEST_WAIT_MS = 1_000;
+
+/** The longest time between two looks at what is left of the grace period, in milliseconds: it ends early if Redis is the same. */
+const GRACE_STEP_MS = 100;
 
 /** The pause before a failed release is repeated, in milliseconds. */
 const RELEASE_RETRY_MS = 500;
@@ -38,25 +41,22 @@ export function createRedisLocks(deps: {
   ttlMs: number;
   log: Logger;
 }): Locks {
-  const { redis, keyPrefix, ttlMs, log } = deps;
+  const { redis, keyPrefix, ttlMs } = deps;
   const signals = createReleaseSignals(deps);
   const releaseRetries = new Set<NodeJS.Timeout>();
   let isClosed = false;
 
   /**
-   * Waits until Redis has been back for the grace period, if the outage was long enough for a lock in use to expire: the
-   * process that refreshed the tokens meanwhile writes them before a new holder reads the old ones.
+   * Waits until another Redis process has been there for the grace period. After a failover or a restart, Redis may have lost
+   * writes that it had acknowledged: the process that remembers them writes them again before a new holder reads the old
+   * tokens.
    */
   const waitForOutageGrace = async () => {
-    const { beganAtMs, endedAtMs } = redis.lastOutage() ?? { beganAtMs: 0, endedAtMs: 0 };
-    if (endedAtMs - beganAtMs < outageThatNeedsGraceMs(ttlMs)) return;
-    const remainingMs = endedAtMs + OUTAGE_GRACE_MS - Date.now();
-    if (remainingMs <= 0) return;
-    log.debug(
-      { waitMs: remainingMs },
-      'Redis was away: refreshes wait until other processes have written new tokens',
-    );
-    await new Promise((resolve) => setTimeout(resolve, remainingMs));
+    for (;;) {
+      const remainingMs = (redis.serverChangedAtMs() ?? -Infinity) + OUTAGE_GRACE_MS - Date.now();
+      if (remainingMs <= 0) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(remainingMs, GRACE_STEP_MS)));
+    }
   };
 
   /** Releases a lock. While Redis is unavailable, retries until the lifetime of the lock is over. */

@@ -53,6 +53,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
 
   return {
     loadRecord: async (key) => getLive(key),
+    loadForRefresh: async (key) => getLive(key),
     async loadView(key) {
       const record = getLive(key);
       return record && sessionView(record);
@@ -73,6 +74,14 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },
+    // No other process uses this store, and its locks do not expire.
+    async markSpend({ key, version }) {
+      const record = getLive(key);
+      if (record === undefined) return { kind: 'gone' };
+      return { kind: record.version === version ? 'marked' : 'conflict' };
+    },
+    async unmarkSpend() {},
+    steadySinceMs: () => -Infinity,
     async touch(key, idleExpiresAtMs) {
       const record = getLive(key);
       if (record === undefined) return false;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 
 /** The session generation in Redis, and the copy of it that this process has. */
@@ -6,13 +8,23 @@ export type RedisGeneration = {
   known(): number;
   /** False until the generation has been read after the last time that messages may have been missed. */
   isCurrent(): boolean;
-  /** Reads the generation from Redis. */
+  /** Reads the generation from Redis, and writes it again if Redis has lost the newest one. */
   refresh(): Promise<void>;
+  /** Makes sure that Redis has a generation before it has a session. */
+  ensureStored(): Promise<void>;
+  /**
+   * To be called when Redis has a session, of a generation that may be unknown. If Redis has no generation and no process
+   * knows it, begins a new one: nobody can tell which sessions an operator had ended.
+   */
+  foundSession(): Promise<void>;
+  /** Takes a generation from a record: Redis may have lost the newer one. */
+  raiseTo(generation: number): void;
   /** Handles a message about the generation; gives false for any other message. */
   handleMessage(message: string): boolean;
   /** Messages may have been missed: `isCurrent` is false until the next read. */
   invalidate(): void;
   begin(): Promise<void>;
+  close(): void;
 };
 
 /**
@@ -28,30 +40,98 @@ const beginScript = createScript(`
   redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation)
   return generation`);
 
+/** KEYS generation · ARGV generation: stores a generation unless Redis has it or a newer one; gives the stored one. */
+const restoreScript = createScript(`
+  local stored = redis.call('GET', KEYS[1])
+  if stored and tonumber(stored) >= tonumber(ARGV[1]) then return stored end
+  redis.call('SET', KEYS[1], ARGV[1])
+  return ARGV[1]`);
+
+/** The message that asks the other processes to store the generation that they know. */
+const LOST = 'generation-lost';
+/** How long to wait for an answer to it, in milliseconds. */
+const ANSWER_MS = 500;
+/** How often the generation is read again, in milliseconds: a key that is used is not the first to be evicted. */
+const REFRESH_MS = 30_000;
+
 export function createRedisGeneration(deps: {
   redis: RedisConnection;
   keyPrefix: string;
   channel: string;
   clock: () => number;
+  log: Logger;
 }): RedisGeneration {
-  const { redis, clock } = deps;
+  const { redis, clock, log } = deps;
   const name = `${deps.keyPrefix}generation`;
   let known = 0;
+  let isStored = false;
   let invalidations = 0;
   let isCurrent = false;
+  let recovery: Promise<void> | undefined;
+
   const raise = (generation: unknown) => {
     known = Math.max(known, Number(generation));
+    isStored = true;
   };
+  const restore = async () => {
+    raise(await redis.evaluate('generation', restoreScript, [name], [known]));
+  };
+  const read = async () => {
+    const stored = await redis.run('generation', (client) => client.get(name));
+    isStored = stored !== null;
+    if (Number(stored) < known) return restore();
+    if (stored !== null) raise(stored);
+  };
+  const refresh: RedisGeneration['refresh'] = async () => {
+    const invalidationsBefore = invalidations;
+    await read();
+    isCurrent = invalidationsBefore === invalidations;
+  };
+  const begin: RedisGeneration['begin'] = async () => {
+    raise(await redis.evaluate('generation', beginScript, [name], [clock(), deps.channel]));
+  };
+
+  /** SECURITY: a session that an operator has ended must not come back because Redis has lost the generation. */
+  const recover = async () => {
+    await read();
+    if (isStored) return;
+    await redis.run('publish', (client) => client.publish(deps.channel, LOST));
+    await sleep(ANSWER_MS);
+    await read();
+    if (isStored) return;
+    log.error(
+      { key: name },
+      'the session store has lost the session generation, so every session ends. Set maxmemory-policy to noeviction in Redis',
+    );
+    await begin();
+  };
+
+  const timer = setInterval(() => void refresh().catch(() => undefined), REFRESH_MS);
+  timer.unref();
 
   return {
     known: () => known,
     isCurrent: () => isCurrent,
-    async refresh() {
-      const invalidationsBefore = invalidations;
-      raise(await redis.run('generation', (client) => client.get(name)));
-      isCurrent = invalidationsBefore === invalidations;
+    refresh,
+    async ensureStored() {
+      if (!isStored) await restore();
+    },
+    async foundSession() {
+      if (isStored) return;
+      recovery ??= recover().finally(() => (recovery = undefined));
+      await recovery;
+    },
+    raiseTo(generation) {
+      if (generation <= known) return;
+      known = generation;
+      void restore().catch(() => undefined);
     },
     handleMessage(message) {
+      if (message === LOST) {
+        // A process that has just asked itself knows nothing.
+        if (isStored) void restore().catch(() => undefined);
+        return true;
+      }
       const [kind, generation] = message.split(' ');
       if (kind !== 'generation') return false;
       raise(generation);
@@ -61,8 +141,7 @@ export function createRedisGeneration(deps: {
       invalidations += 1;
       isCurrent = false;
     },
-    async begin() {
-      raise(await redis.evaluate('generation', beginScript, [name], [clock(), deps.channel]));
-    },
+    begin,
+    close: () => clearInterval(timer),
   };
 }

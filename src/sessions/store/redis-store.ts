@@ -12,6 +12,10 @@ import type { RecordCodec } from './record.ts';
 import { createRedisGeneration } from './redis-generation.ts';
 import { createRedisIndex } from './redis-index.ts';
 import { createRedisOwnerSessions } from './redis-owner-sessions.ts';
+import { createRedisSpendMarks } from './redis-spend-marks.ts';
+import { createRedisWriteBack } from './redis-write-back.ts';
+import { setTtl } from './record-ttl.ts';
+import { createWriteMemory } from './write-memory.ts';
 import {
   sessionView,
   sessionEndsAtMs,
@@ -39,15 +43,11 @@ type RedisStoreDeps = {
 };
 
 /*
- * A record is a hash: `v` version, `e` envelope, `i` idle limit, `a` end (milliseconds since the epoch). Claims and tokens
- * are only in the envelope. The record expires at the earlier of the two times. Every script uses one key, so that it runs
- * on a cluster, and publishes its change in the same step. A message that Redis refuses (`pcall`) undoes no change.
+ * A record is a hash: `v` version, `e` envelope, `i` idle limit, `a` end (milliseconds since the epoch), `m` spend mark.
+ * Claims and tokens are only in the envelope. The record expires at the earlier of the two times. Every script uses one key,
+ * so that it runs on a cluster, and publishes its change in the same step. A message that Redis refuses (`pcall`) undoes no
+ * change.
  */
-const setTtl = `
-  local function expire(key, now)
-    local i, a = tonumber(redis.call('HGET', key, 'i')), tonumber(redis.call('HGET', key, 'a'))
-    redis.call('PEXPIRE', key, string.format('%.0f', math.max(1, math.min(i, a) - now)))
-  end`;
 
 /** KEYS record · ARGV now, envelope, idle limit, end */
 const createRecordScript = createScript(`${setTtl}
@@ -55,13 +55,15 @@ const createRecordScript = createScript(`${setTtl}
   expire(KEYS[1], tonumber(ARGV[1]))
   return 1`);
 
-/** KEYS record · ARGV now, envelope, end, expected version, channel, name */
+/** KEYS record · ARGV now, envelope, end, expected version, channel, name, condition */
 const replaceScript = createScript(`${setTtl}
   local version = redis.call('HGET', KEYS[1], 'v')
   if not version then return 'gone' end
   if version ~= ARGV[4] then return 'conflict' end
+  if ARGV[7] == 'unless_marked' and redis.call('HGET', KEYS[1], 'm') then return 'conflict' end
   version = redis.call('HINCRBY', KEYS[1], 'v', 1)
   redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3])
+  redis.call('HDEL', KEYS[1], 'm')
   expire(KEYS[1], tonumber(ARGV[1]))
   redis.pcall('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. version)
   return 'replaced'`);
@@ -96,12 +98,22 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const markerKey = (name: string) => `${keyPrefix}note:${name}`;
   const changeChannel = `${keyPrefix}changes`;
   const index = createRedisIndex({ redis, blindIndex, keyPrefix, clock });
-  const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, clock });
+  const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, clock, log });
+  const spendMarks = createRedisSpendMarks({ redis });
+  const memory = createWriteMemory({ clock });
+  const writeBack = createRedisWriteBack({ ...deps, memory, recordKey, channel: changeChannel });
+  redis.onReconnect(() => void writeBack.restoreAll().catch(() => undefined));
   const channel = openChannel({
     redis,
     name: changeChannel,
     log,
-    onMessage: (message) => announce(generation.handleMessage(message) ? undefined : parseChange(message)),
+    onMessage(message) {
+      if (writeBack.handleMessage(message)) return;
+      const change = generation.handleMessage(message) ? undefined : parseChange(message);
+      if (change?.kind === 'changed') memory.heard(change.key, change.version);
+      if (change?.kind === 'ended') memory.ended(change.key);
+      announce(change);
+    },
     onMissedMessages() {
       generation.invalidate();
       announce(undefined);
@@ -110,11 +122,43 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   });
   const isSubscribed = () => channel.isSubscribed() && generation.isCurrent();
 
-  const readFields = async (key: string) => {
+  const readStoredFields = async (key: string) => {
     const read = redis.run('load', (client) => client.hmgetBuffer(recordKey(key), 'v', 'e', 'i'));
     if (isSubscribed()) return read;
     const [fields] = await Promise.all([read, generation.refresh()]);
     return fields;
+  };
+  /** Reads the fields of a record. What this process knows to be newer is written again, and takes the place of what was read. */
+  const readFields = async (key: string): Promise<readonly (Buffer | number | null)[]> => {
+    const fields = await readStoredFields(key);
+    const [version = null, , idle = null] = fields;
+    if (version === null) return fields;
+    await generation.foundSession();
+    const comparison = memory.compare(key, Number(version));
+    switch (comparison.kind) {
+      case 'current':
+        return fields;
+      case 'ended':
+        void remove(key).catch(() => undefined);
+        return [null, null, null];
+      case 'behind': {
+        const { written } = comparison;
+        if (written === undefined) return fields;
+        await writeBack.restore(key, written).catch(() => undefined);
+        return [written.version, written.envelope, idle];
+      }
+    }
+  };
+
+  const remove: SessionStore['remove'] = async (key) => {
+    const reply = await redis.evaluate('remove', removeScript, [recordKey(key)], [changeChannel, key]);
+    const fields = Array.isArray(reply) ? reply : [];
+    memory.ended(key);
+    if (fields[3] === 0) handleUnpublishedEnd(key, Number(fields[0]));
+    const removed = openIfKnown(key, fields);
+    // The session has ended even if this fails: remaining entries expire.
+    if (removed !== undefined) await index.remove(key, removed.data).catch(() => undefined);
+    return removed;
   };
 
   /**
@@ -127,6 +171,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   ): SessionRecord | undefined => {
     if (!Buffer.isBuffer(envelope)) return undefined;
     const data = decode(envelope, key);
+    generation.raiseTo(data?.generation ?? 0);
     if (data !== undefined)
       return sessionRecord({ key, data, version: Number(version), idleExpiresAtMs: Number(idle) });
     reportUnreadable(key);
@@ -212,10 +257,20 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
   return {
     loadRecord: async (key) => openRecord(key, await readFields(key)),
+    async loadForRefresh(key) {
+      const fields = await readFields(key);
+      const [version = null] = fields;
+      if (version !== null && memory.compare(key, Number(version)).kind === 'behind') {
+        await writeBack.ask(key);
+        throw lostTokens();
+      }
+      return openRecord(key, fields);
+    },
     loadView: async (key, known) => openView(key, await readFields(key), known),
 
     async create(key, data, idleExpiresAtMs) {
       if (!isSubscribed()) await generation.refresh();
+      await generation.ensureStored();
       const stamped = generation.known() === 0 ? data : { ...data, generation: generation.known() };
       const name = recordKey(key);
       const args = [clock(), codec.encode(stamped, name), idleExpiresAtMs, sessionEndsAtMs(data)];
@@ -225,26 +280,25 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       await index.confirm(key, data);
     },
 
-    async replace(key, data: SessionData, expectedVersion) {
+    async replace(key, data: SessionData, expectedVersion, condition) {
       const name = recordKey(key);
       const envelope = codec.encode(data, name);
-      const args = [clock(), envelope, sessionEndsAtMs(data), expectedVersion, changeChannel, key];
-      return readReplaceResult(await redis.evaluate('replace', replaceScript, [name], args));
+      const endsAtMs = sessionEndsAtMs(data);
+      const args = [clock(), envelope, endsAtMs, expectedVersion, changeChannel, key, condition ?? ''];
+      const result = readReplaceResult(await redis.evaluate('replace', replaceScript, [name], args));
+      if (result === 'replaced') memory.wrote(key, { version: expectedVersion + 1, envelope, endsAtMs });
+      return result;
     },
+
+    markSpend: (mark) => spendMarks.write(recordKey(mark.key), mark),
+    unmarkSpend: (key, owner) => spendMarks.remove(recordKey(key), owner),
+    steadySinceMs: redis.steadySinceMs,
 
     async touch(key, idleExpiresAtMs) {
       return (await redis.evaluate('touch', touchScript, [recordKey(key)], [clock(), idleExpiresAtMs])) === 1;
     },
 
-    async remove(key) {
-      const reply = await redis.evaluate('remove', removeScript, [recordKey(key)], [changeChannel, key]);
-      const fields = Array.isArray(reply) ? reply : [];
-      if (fields[3] === 0) handleUnpublishedEnd(key, Number(fields[0]));
-      const removed = openIfKnown(key, fields);
-      // The session has ended even if this fails: remaining entries expire.
-      if (removed !== undefined) await index.remove(key, removed.data).catch(() => undefined);
-      return removed;
-    },
+    remove,
 
     ...ownerSessions,
 
@@ -269,9 +323,18 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     wasReachable: redis.wasReachable,
     async close() {
       channel.close();
+      generation.close();
       await redis.close();
     },
   };
+}
+
+function lostTokens(): GatewayError {
+  return new GatewayError('store_unavailable', {
+    detail:
+      'The session store has lost the newest tokens of this session; waiting for the process that has them.',
+    retryAfterSeconds: 1,
+  });
 }
 
 function parseChange(message: string): SessionChange | undefined {

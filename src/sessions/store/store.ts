@@ -1,3 +1,4 @@
+import type { MarkResult, SpendMark } from './spend-mark.ts';
 import type { SessionView, Owner, SessionData, SessionRecord } from '../session.ts';
 import type { Position } from './position.ts';
 
@@ -22,12 +23,31 @@ export type SessionPage = {
  */
 export type SessionStore = {
   loadRecord(key: string): Promise<SessionRecord | undefined>;
+  /**
+   * Loads a record whose refresh token may be spent. Throws `store_unavailable` if the store has lost a newer version of it,
+   * which another process may still have.
+   */
+  loadForRefresh(key: string): Promise<SessionRecord | undefined>;
   /** Loads what requests need. Reuses the data of `known`, an earlier result, if the record has not changed. */
   loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
   /** Creates a session in the current generation. The index lists it before it can be loaded. */
   create(key: string, data: SessionData, idleExpiresAtMs: number): Promise<void>;
-  /** Replaces the data if the version is `expectedVersion`, and increments the version; otherwise changes nothing. */
-  replace(key: string, data: SessionData, expectedVersion: number): Promise<ReplaceResult>;
+  /**
+   * Replaces the data if the version is `expectedVersion`, increments the version and removes a spend mark; otherwise
+   * changes nothing. With `unless_marked`, a record with a spend mark is a conflict.
+   */
+  replace(
+    key: string,
+    data: SessionData,
+    expectedVersion: number,
+    condition?: 'unless_marked',
+  ): Promise<ReplaceResult>;
+  /** Marks a record before its refresh token is spent. */
+  markSpend(mark: SpendMark): Promise<MarkResult>;
+  /** Removes the mark of this owner. */
+  unmarkSpend(key: string, owner: string): Promise<void>;
+  /** Since when every operation of this process has succeeded (epoch ms); `Infinity` while the store cannot be reached. */
+  steadySinceMs(): number;
   /** Extends the idle limit, never shortens it; gives false if the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session. Of concurrent callers, exactly one gets the removed record. */

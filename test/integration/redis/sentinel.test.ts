@@ -53,3 +53,27 @@ describe('Redis with Sentinel during calls and refreshes', () => {
     expect(load.lostGrants()).toEqual([]);
   });
 });
+
+describe('Redis with Sentinel in a planned failover', () => {
+  let planned: RedisSentinel;
+
+  beforeAll(async () => {
+    planned = await startRedisSentinel({ replicas: 2 });
+  });
+  afterAll(() => planned.close());
+
+  it.each([1, 2, 3])('loses no session of a refresh under way, round %i', async () => {
+    const load = await startContinuousLoad(planned.url);
+    const refreshes = await load.holdRefreshes(() => planned.keys('coatcheck:lock:*'));
+    const primary = await planned.primary();
+    await planned.failOver();
+    refreshes.release();
+    const isAnother = async () => ((await planned.primary()).port === primary.port ? undefined : true);
+    await until('another server is the primary', isAnother);
+    await load.waitUntilServed();
+    await load.stop();
+
+    expect(load.reusedRefreshTokens()).toEqual([]);
+    expect(load.lostGrants()).toEqual([]);
+  });
+});

@@ -203,11 +203,30 @@ describe.each([
     await testGateway.agent.signIn();
     const { expiresIn } = await session();
     expect(expiresIn).toBeLessThanOrEqual(60);
-    testGateway.advance(59_999);
+    testGateway.advance(47_000);
     await use();
-    testGateway.advance(1);
+    testGateway.advance(13_000);
     expect(await call()).toBe(401);
     expect(refreshes()).toBe(0);
+  });
+
+  it('is renewed ahead of the end of its refresh token, if that is nearer than the end of the access token (standards: A19, G20)', async () => {
+    await testGateway.close();
+    testGateway = await open();
+    testGateway.provider.patchTokenResponse = (json) => ({
+      ...json,
+      expires_in: 120,
+      refresh_expires_in: 60,
+    });
+    await testGateway.agent.signIn();
+    for (let renewal = 1; renewal <= 5; renewal += 1) {
+      testGateway.advance(50_000);
+      await use();
+      await expect.poll(refreshes).toBe(renewal);
+      // The new tokens are written.
+      await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(50);
+    }
+    expect(testGateway.provider.families.map(({ alive }) => alive)).toEqual([true]);
   });
 
   it('reports an expiresIn that a refresh token with a later end moves, up to the absolute limit', async () => {

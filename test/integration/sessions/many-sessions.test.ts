@@ -6,7 +6,7 @@ import type { UserAgent } from '../../../testkit/user-agent.ts';
 import { openStoreAt } from '../redis/open-store.ts';
 import { sampleData } from './sample.ts';
 
-const TOKEN = 'canary-admin-token.of_the~tests';
+const TOKEN = 'canary-admin-token.of_these~tests';
 const MANY = 2_000;
 
 type Page = { sessions: { id: string; createdAt: string; current?: boolean }[]; next?: string };

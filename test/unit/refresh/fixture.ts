@@ -119,6 +119,7 @@ export function openRefresher({
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs: LOCK_WAIT_MS, clock: Date.now }),
     ahead: { kind: 'share', share: 0.2 },
     lockWaitMs: LOCK_WAIT_MS,
+    spendMarkMs: WAIT_MS + 500,
     waitMs: WAIT_MS,
     clock: Date.now,
     log,

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
+import { createLocalLocks } from '../../../src/redis/lock/local-locks.ts';
+import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { codeOf, EXPIRED_MS, run, sentWith, signIn } from './requests.ts';
 import { failure, LOCK_WAIT_MS, openRefresher, refreshed, WAIT_MS } from './fixture.ts';
 
@@ -70,5 +72,32 @@ describe('the error of a request that a throttle turns away', () => {
     const waiting = refresher.fresh(record, signIn);
     expect(await throttleOf(waiting)).toBeUndefined();
     expect(await codeOf(waiting)).toBe('provider_unavailable');
+  });
+});
+
+describe('a process whose circuit breaker is open', () => {
+  it('hands the lock on to a process that may reach the provider, and does not let it fail too', async () => {
+    const locks = createLocalLocks();
+    const outcomes: unknown[] = [];
+    const recording: Locks = {
+      ...locks,
+      async acquire(...args) {
+        const lease = await locks.acquire(...args);
+        return (
+          lease && {
+            ...lease,
+            release(outcome) {
+              outcomes.push(outcome);
+              return lease.release(outcome);
+            },
+          }
+        );
+      },
+    };
+    const { begin, refresher, outcomes: responses } = openRefresher({ retries: 0, locks: recording });
+    const record = await begin(EXPIRED_MS);
+    responses.push(failure.transient, failure.transient, { ...failure.transient, retryAfterSeconds: 60 });
+    for (let call = 0; call < 4; call += 1) await throttleOf(refresher.fresh(record, signIn));
+    expect(outcomes).toEqual(['failed', 'failed', 'failed', undefined]);
   });
 });

@@ -31,12 +31,13 @@ function openTokenEndpointCall({ retries = 2 } = {}) {
   /** Spends a token whose calls end so, in turn. */
   const ask = (...outcomes: RefreshOutcome[]) => {
     scripted.outcomes.push(...outcomes);
-    return callTokenEndpoint({
+    const request = {
       refreshToken: 'rt-1',
       subject: 'ada',
       audience: createAudience([], []),
       maySend: () => state.isHeld,
-    });
+    };
+    return callTokenEndpoint(request, async () => ({ kind: 'marked' }));
   };
   /** The same, with the pauses between the calls run. */
   const spend = async (...outcomes: RefreshOutcome[]) => {

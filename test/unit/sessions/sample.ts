@@ -62,6 +62,7 @@ export function openTestStore(clock: () => number): TestStore {
     isUnavailable: false,
     hasSubscription: true,
     loadRecord: recorded('loadRecord', memory.loadRecord),
+    loadForRefresh: recorded('loadForRefresh', memory.loadForRefresh),
     loadView: recorded('loadView', memory.loadView),
     create: recorded('create', memory.create),
     replace: recorded('replace', memory.replace),

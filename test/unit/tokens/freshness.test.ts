@@ -65,4 +65,22 @@ describe('the freshness of an access token', () => {
       }
     }
   });
+
+  it.each([
+    [47_999, 'fresh'],
+    [48_000, 'expiring'],
+    [60_000, 'expiring'],
+    [119_000, 'expired'],
+  ])(
+    'follows a refresh token that ends after 60 s, before its own 120 s: at %i ms %s',
+    (ageMs, freshness) => {
+      const token = { value: 't', obtainedAtMs, expiresAtMs: obtainedAtMs + 120_000 };
+      expect(freshnessOf(token, obtainedAtMs + ageMs, fifth, obtainedAtMs + 60_000)).toBe(freshness);
+    },
+  );
+
+  it('is its own if the refresh token ends later', () => {
+    const token = { value: 't', obtainedAtMs, expiresAtMs: obtainedAtMs + 60_000 };
+    expect(freshnessOf(token, obtainedAtMs + 47_999, fifth, obtainedAtMs + 120_000)).toBe('fresh');
+  });
 });

@@ -1,0 +1,77 @@
+import type { Logger } from '../../observability/log.ts';
+import { createScript, type RedisConnection } from '../../redis/connection.ts';
+import { setTtl } from './record-ttl.ts';
+import type { WriteMemory, WrittenRecord } from './write-memory.ts';
+
+/** Writes records again that Redis has lost: a failover or a restart may return an older version of them. */
+export type RedisWriteBack = {
+  /** Writes a record again unless Redis has the same or a newer version, or the session is gone. */
+  restore(key: string, record: WrittenRecord): Promise<void>;
+  /** Checks every record that this process remembers; to be called when the connection has been restored. */
+  restoreAll(): Promise<void>;
+  /** Asks the other processes for a newer version of a record. */
+  ask(key: string): Promise<void>;
+  /** Handles a request of another process; gives false for any other message. */
+  handleMessage(message: string): boolean;
+};
+
+/** How many records are checked at a time. */
+const BATCH = 100;
+
+/** KEYS record · ARGV now, version, envelope, end, channel, name: gives 1 if the record was older. */
+const restoreScript = createScript(`${setTtl}
+  local version = redis.call('HGET', KEYS[1], 'v')
+  if not version or tonumber(version) >= tonumber(ARGV[2]) then return 0 end
+  redis.call('HSET', KEYS[1], 'v', ARGV[2], 'e', ARGV[3], 'a', ARGV[4])
+  redis.call('HDEL', KEYS[1], 'm')
+  expire(KEYS[1], tonumber(ARGV[1]))
+  redis.pcall('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. ARGV[2])
+  return 1`);
+
+export function createRedisWriteBack(deps: {
+  redis: RedisConnection;
+  memory: WriteMemory;
+  recordKey: (key: string) => string;
+  channel: string;
+  clock: () => number;
+  log: Logger;
+}): RedisWriteBack {
+  const { redis, memory, recordKey, channel, clock, log } = deps;
+
+  const restore: RedisWriteBack['restore'] = async (key, { version, envelope, endsAtMs }) => {
+    const args = [clock(), version, envelope, endsAtMs, channel, key];
+    const reply = await redis.evaluate('write_back', restoreScript, [recordKey(key)], args);
+    if (reply === 1)
+      log.warn(
+        { session: key },
+        'the session store had lost the newest tokens of a session; wrote them again',
+      );
+  };
+
+  const check = async ([key, record]: readonly [string, WrittenRecord]) => {
+    const version = await redis.run('load', (client) => client.hget(recordKey(key), 'v'));
+    if (version !== null && memory.compare(key, Number(version)).kind === 'behind')
+      await restore(key, record);
+  };
+
+  return {
+    restore,
+    async restoreAll() {
+      const written = memory.written();
+      for (let at = 0; at < written.length; at += BATCH) {
+        await Promise.all(written.slice(at, at + BATCH).map(check));
+      }
+    },
+    async ask(key) {
+      await redis.run('publish', (client) => client.publish(channel, `behind ${key}`));
+    },
+    handleMessage(message) {
+      const [kind, key = ''] = message.split(' ');
+      if (kind !== 'behind') return false;
+      const comparison = memory.compare(key, 0);
+      if (comparison.kind === 'behind' && comparison.written !== undefined)
+        void restore(key, comparison.written).catch(() => undefined);
+      return true;
+    },
+  };
+}

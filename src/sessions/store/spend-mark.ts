@@ -1,0 +1,22 @@
+/**
+ * A spend mark: written into the record of a session before its refresh token is sent to the provider, so that no other
+ * process sends the same token, even if locks were lost or this process cannot write its result for a while.
+ */
+export type SpendMark = {
+  readonly key: string;
+  /** The version of the record that holds the refresh token. */
+  readonly version: number;
+  /** Unguessable and used for one refresh. */
+  readonly owner: string;
+  readonly lifetimeMs: number;
+  /** The owner of an earlier mark that the caller has waited for. */
+  readonly over?: string | undefined;
+};
+
+/**
+ * The result of marking. `conflict`: the record has changed. `gone`: the session has ended. `taken`: another refresh has
+ * marked the record; `remainingMs` is the rest of the lifetime of its mark, not positive if it is over.
+ */
+export type MarkResult =
+  | { readonly kind: 'marked' | 'conflict' | 'gone' }
+  | { readonly kind: 'taken'; readonly owner: string; readonly remainingMs: number };

@@ -1,0 +1,96 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+
+/** A record as it was written: encrypted, so that memory holds no further copy of the tokens in plain text. */
+export type WrittenRecord = {
+  readonly version: number;
+  readonly envelope: Buffer;
+  readonly endsAtMs: number;
+};
+
+/**
+ * What this process knows of the newest state of records, for a store that loses acknowledged writes (a failover, a restart
+ * from an older snapshot): the records that it wrote, the versions that others announced, and the sessions that ended.
+ */
+export type WriteMemory = {
+  wrote(key: string, record: WrittenRecord): void;
+  heard(key: string, version: number): void;
+  ended(key: string): void;
+  /**
+   * Compares a version that was read with the newest known one. `current`: nothing newer is known. `ended`: the session has
+   * ended. `behind`: a newer version existed; `written` is that version if this process wrote it.
+   */
+  compare(key: string, version: number): Comparison;
+  /** The records that this process wrote, newest first. */
+  written(): readonly (readonly [key: string, record: WrittenRecord])[];
+};
+
+export type Comparison =
+  | { readonly kind: 'current' | 'ended' }
+  | { readonly kind: 'behind'; readonly written?: WrittenRecord | undefined };
+
+/** How long a record that this process wrote is remembered, in milliseconds; Redis writes a snapshot at least that often by default. */
+const WRITTEN_MS = 3_600_000;
+/** The maximum size of the records that this process remembers, in bytes. */
+const MAX_WRITTEN_BYTES = 16 * 1024 * 1024;
+/** The maximum number of sessions of which a version or the end is remembered. */
+const MAX_KNOWN = 20_000;
+/**
+ * How long a newer version that nobody writes again keeps the older one from use, in milliseconds. The process that had it
+ * is gone by then.
+ */
+const MISSING_MS = 60_000;
+
+type Known = { readonly newest: number; missingSinceMs?: number };
+
+export function createWriteMemory({ clock }: { clock: () => number }): WriteMemory {
+  const known = createBoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
+  const records = new Map<string, { record: WrittenRecord; writtenAtMs: number }>();
+  let bytes = 0;
+
+  const forget = (key: string) => {
+    const size = records.get(key)?.record.envelope.length;
+    if (size === undefined) return;
+    bytes -= size;
+    records.delete(key);
+  };
+  const trim = () => {
+    for (const [key, { writtenAtMs }] of records) {
+      if (bytes <= MAX_WRITTEN_BYTES && clock() - writtenAtMs < WRITTEN_MS) return;
+      forget(key);
+    }
+  };
+  const heard = (key: string, version: number) => {
+    if (version > (known.get(key)?.newest ?? 0)) known.set(key, { newest: version });
+  };
+
+  return {
+    wrote(key, record) {
+      forget(key);
+      if (known.get(key)?.newest === Infinity) return;
+      records.set(key, { record, writtenAtMs: clock() });
+      bytes += record.envelope.length;
+      heard(key, record.version);
+      trim();
+    },
+    heard(key, version) {
+      heard(key, version);
+      if ((records.get(key)?.record.version ?? Infinity) < version) forget(key);
+    },
+    ended(key) {
+      forget(key);
+      known.set(key, { newest: Infinity });
+    },
+    compare(key, version) {
+      const entry = known.get(key);
+      if (entry === undefined || entry.newest <= version) return { kind: 'current' };
+      if (entry.newest === Infinity) return { kind: 'ended' };
+      const written = records.get(key)?.record;
+      if (written !== undefined && written.version > version) return { kind: 'behind', written };
+      entry.missingSinceMs ??= clock();
+      if (clock() - entry.missingSinceMs < MISSING_MS) return { kind: 'behind' };
+      known.delete(key);
+      return { kind: 'current' };
+    },
+    written: () => [...records].map(([key, { record }]) => [key, record] as const).toReversed(),
+  };
+}

@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  type GatewayCluster,
+  type Member,
+  openGatewayCluster,
+  type Visitor,
+  visitorNames,
+} from '../../testkit/cluster.ts';
+import { countOccurrences } from '../../testkit/count-occurrences.ts';
+import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+
+const PATIENCE = { timeout: 20_000, interval: 50 };
+const PEOPLE = 8;
+
+let cluster: GatewayCluster;
+/** The process that refreshes when the store fails, and another one. */
+let renewer: Member;
+let other: Member;
+
+const open = async (redis: readonly string[] = []) => {
+  cluster = await openGatewayCluster({ size: 2, redis });
+  [renewer, other] = [cluster.member(0), cluster.member(1)];
+};
+afterEach(async () => {
+  console.log('writes refused or lost:', summaryOf(cluster));
+  await cluster.close();
+});
+
+const statuses = async (visitors: readonly Visitor[], at: Member) =>
+  countOccurrences(
+    (await Promise.all(visitors.map((visitor) => visitor.call(at)))).map(({ status }) => status),
+  );
+const allServed = (visitors: readonly Visitor[], at: Member) =>
+  vi.waitFor(async () => expect(await statuses(visitors, at)).toEqual({ 200: visitors.length }), PATIENCE);
+
+/** Expects that no refresh token was presented twice and that nobody has lost the session. */
+function expectBalancedBooks() {
+  const { repeated, lost, mixUps } = balance(cluster);
+  expect(repeated.map(({ token }) => token)).toEqual([]);
+  expect(lost).toEqual([]);
+  expect(mixUps).toEqual([]);
+}
+
+/** Holds the refreshes of all visitors at the provider, which has rotated the tokens; `release` lets it respond. */
+async function holdRefreshes(visitors: readonly Visitor[]) {
+  const gate = cluster.provider.faults.hold('token', 'after');
+  const before = cluster.provider.tokenCalls({ grant: 'refresh_token' });
+  const waiting = visitors.map((visitor) => visitor.call(renewer));
+  await vi.waitFor(
+    () => expect(cluster.provider.tokenCalls({ grant: 'refresh_token' }) - before).toBe(visitors.length),
+    PATIENCE,
+  );
+  return { waiting, release: () => gate.release() };
+}
+const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+
+describe('refreshes under way', () => {
+  it('are spent once when Redis refuses writes for longer than a lock lives', async () => {
+    await open();
+    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+    const refreshes = await holdRefreshes(visitors);
+    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+    refreshes.release();
+    await Promise.all(refreshes.waiting);
+    await lapse();
+    // Meanwhile requests reach the other process, which can read.
+    const meanwhile = visitors.map((visitor) => visitor.call(other));
+    await Promise.all(meanwhile);
+
+    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
+    await Promise.all(visitors.map((visitor) => visitor.call(other)));
+    await allServed(visitors, other);
+    expectBalancedBooks();
+  });
+
+  it('are spent once when another process starts while Redis refuses writes', async () => {
+    await open();
+    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+    const refreshes = await holdRefreshes(visitors);
+    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+    refreshes.release();
+    await Promise.all(refreshes.waiting);
+    await lapse();
+    const late = await cluster.add();
+
+    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
+    await Promise.all(visitors.map((visitor) => visitor.call(late)));
+    await allServed(visitors, late);
+    expectBalancedBooks();
+    await cluster.stop(late);
+  });
+
+  it('are spent once when another process starts while Redis is down', async () => {
+    await open(['--appendonly', 'yes', '--appendfsync', 'always']);
+    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+    const refreshes = await holdRefreshes(visitors);
+    await cluster.redis.stop();
+    refreshes.release();
+    await Promise.all(refreshes.waiting);
+    const starting = cluster.add();
+    await sleep(cluster.lockTtlMs);
+    await cluster.redis.start();
+    const late = await starting;
+
+    await Promise.all(visitors.map((visitor) => visitor.call(late)));
+    await allServed(visitors, late);
+    expectBalancedBooks();
+    await cluster.stop(late);
+  });
+});
+
+describe('Redis that restarts from an older snapshot', () => {
+  it('gets the newest tokens again from the process that wrote them', async () => {
+    await open();
+    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+    await cluster.redis.command('SAVE');
+    await allServed(visitors, renewer);
+    await cluster.redis.crash();
+    await cluster.redis.start();
+
+    await allServed(visitors, other);
+    await allServed(visitors, renewer);
+    expectBalancedBooks();
+  });
+});
