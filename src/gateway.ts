@@ -107,8 +107,10 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     provider,
     sessions,
     async snapshots() {
-      const [own, others] = await Promise.all([snapshot(), peers.snapshots()]);
-      return [own, ...others];
+      const own = metrics.registry.getMetricsAsJSON();
+      const exchange = own.then(peers.exchangeSnapshots);
+      const [checks, others] = await Promise.all([readiness.checks(), exchange]);
+      return { own: { checks, metrics: await own }, peers: others };
     },
   });
   const drain = () => {

@@ -457,6 +457,13 @@ export type OidcProviderInput = {
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
+  /**
+   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
+   * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
+   * @defaultValue `generated`
+   */
+  bindingMessage?: string | undefined;
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
@@ -550,6 +557,13 @@ export type Oauth2ProviderInput = {
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
+  /**
+   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
+   * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
+   * @defaultValue `generated`
+   */
+  bindingMessage?: string | undefined;
   /**
    * Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login`
    * is `decoupled`.
