@@ -1,7 +1,8 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Install scripts stay off: the only one fetches a Node.js of its own, and this image has one.
+COPY scripts/pinned-node ./scripts/pinned-node
+# Install scripts stay off: no package needs one.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src

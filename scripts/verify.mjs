@@ -7,8 +7,9 @@ import { captureNode, node } from './runtime.mjs';
 export async function verifyRuntime(progress) {
   if (!existsSync(node)) {
     throw new Failure(
-      'node_modules/node/bin/node is missing: the install script of the npm package "node", which fetches the pinned ' +
-        'Node.js, did not run.\n  Run `npm rebuild node --ignore-scripts=false`, then this command again.',
+      `the pinned Node.js is missing for this machine (${process.platform}-${process.arch}): ` +
+        'scripts/pinned-node/package.json lists the supported ones.\n  On one of those, run `npm ci --include=optional`, ' +
+        'then this command again; elsewhere, use the Dockerfile.',
     );
   }
   const { code, output } = await startOnce(progress);
@@ -20,7 +21,7 @@ export async function verifyRuntime(progress) {
   const major = Number(/^v(\d+)\./.exec(output)?.[1]);
   if (major !== 24 && !(major >= 26)) {
     throw new Failure(
-      `node_modules/node is Node.js ${output.trim()}, and Coatcheck needs 24, or 26 and later.\n` +
+      `the pinned Node.js is ${output.trim()}, and Coatcheck needs 24, or 26 and later.\n` +
         '  Run `npm ci`, then this command again.',
     );
   }
@@ -43,7 +44,7 @@ function remedy(output) {
     );
   }
   return (
-    'node_modules/node/bin/node, the pinned Node.js, does not run on this machine. It supports macOS, and Linux ' +
+    'the pinned Node.js does not run on this machine. It supports macOS, and Linux ' +
     'with glibc;\n  on other systems, use the Dockerfile.'
   );
 }

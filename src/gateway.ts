@@ -36,7 +36,8 @@ export type Gateway = {
   admin: RequestListener;
   /** Returns the checks and metrics of this process, for the admin listeners of its peer workers. */
   snapshot(): Promise<Snapshot>;
-  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end. */
+  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end: they are
+   * searched for in the background, and their refresh tokens revoked. */
   replaceSecrets(secrets: readonly string[]): void;
   /** Replaces the client credentials with those of this section. */
   replaceClientCredentials(provider: Config['provider']): void;
@@ -108,8 +109,10 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     provider,
     sessions,
     async snapshots() {
-      const [own, others] = await Promise.all([snapshot(), peers.snapshots()]);
-      return [own, ...others];
+      const own = metrics.registry.getMetricsAsJSON();
+      const exchange = own.then(peers.exchangeSnapshots);
+      const [checks, others] = await Promise.all([readiness.checks(), exchange]);
+      return { own: { checks, metrics: await own }, peers: others };
     },
   });
   const drain = () => {
@@ -120,6 +123,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     await refresher.settle();
     await sessions.settle();
   };
+
+  let sessionSecrets: readonly string[] = config.session.secrets;
 
   provider.start();
   // For the log: an outage is logged elsewhere.
@@ -133,8 +138,11 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     admin,
 
     replaceSecrets(secrets) {
+      const removed = sessionSecrets.filter((secret) => !secrets.includes(secret));
+      sessionSecrets = secrets;
       keyRing.replace(secrets);
       tickets.clearCache();
+      if (removed.length > 0) void sessions.endSealedBy({ removed, remaining: secrets });
     },
 
     replaceClientCredentials(section) {

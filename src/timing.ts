@@ -48,6 +48,9 @@ export const WORKER_SNAPSHOT_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.2;
 /** How long a worker waits for the supervisor to collect the snapshots of its peers. */
 export const PEER_SNAPSHOTS_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.6;
 
+/** How often the supervisor pings a worker, and how many pings in a row may stay unanswered before it counts as hanging. */
+export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5 } as const;
+
 /** How often the holder of a lock renews it. */
 export function lockRenewalIntervalMs(lockTtlMs: number): number {
   return lockTtlMs / 3;

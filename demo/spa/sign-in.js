@@ -26,23 +26,22 @@ async function signInByPassword(gateway, credentials) {
 }
 
 async function signInOnDevice(gateway, hints) {
-  const message = Array.from(
-    crypto.getRandomValues(new Uint8Array(4)),
-    (byte) => 'BCDFGHJKLMNPQRST'[byte % 16],
-  );
-  const begun = await post(gateway, '/auth/decoupled', { ...hints, binding_message: message.join('') });
+  const begun = await post(gateway, '/auth/decoupled', hints);
   if (begun.status !== 202) return tell('The provider does not know this name; try ada or grace.');
   const link = element('a', '', 'the other device');
   Object.assign(link, { href: signIn.url, target: '_blank' });
-  tell('Approve on ', link, ', which must show ', element('strong', '', message.join('')), '.');
-  let { interval } = await begun.json();
+  const { bindingMessage, ...state } = await begun.json();
+  let { interval } = state;
+  tell('Approve on ', link, ', which must show ', element('strong', '', bindingMessage), '.');
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, interval * 1000));
-    const state = await gateway.fetch('/auth/decoupled');
-    if (state.status === 200) return location.reload();
-    if (state.status !== 202)
-      return tell(state.status === 403 ? 'The sign-in was denied.' : 'The sign-in was not approved in time.');
-    ({ interval } = await state.json());
+    const polled = await gateway.fetch('/auth/decoupled');
+    if (polled.status === 200) return location.reload();
+    if (polled.status !== 202)
+      return tell(
+        polled.status === 403 ? 'The sign-in was denied.' : 'The sign-in was not approved in time.',
+      );
+    ({ interval } = await polled.json());
   }
 }
 

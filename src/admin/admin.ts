@@ -8,7 +8,7 @@ import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
 import { consolePage } from './console.ts';
 import { respondJson, type Page, type Pages } from './page.ts';
-import { mergeChecks, mergeMetrics, METRICS_TYPE, type Snapshot } from './snapshot.ts';
+import { mergeChecks, mergeMetrics, METRICS_TYPE, scrapeMetrics, type Snapshots } from './snapshot.ts';
 import type { TokenCheck } from './token-check.ts';
 
 /**
@@ -17,7 +17,7 @@ import type { TokenCheck } from './token-check.ts';
  */
 export function createAdmin(deps: {
   /** Returns the checks and metrics of every serving process. */
-  snapshots: () => Promise<readonly Snapshot[]>;
+  snapshots: () => Promise<Snapshots>;
   guarded: Pages;
   hostCheck: HostCheck;
   /** Undefined when no token is configured. */
@@ -34,14 +34,22 @@ export function createAdmin(deps: {
     },
     '/readyz': {
       async GET(response) {
-        const checks = mergeChecks(await snapshots());
+        const { own, peers } = await snapshots();
+        const checks = mergeChecks([own, ...(peers?.snapshots ?? [])]);
         const ready = checks.every(({ ok }) => ok);
         respondJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
       },
     },
     '/metrics': {
       async GET(response) {
-        const text = await mergeMetrics(await snapshots());
+        const { own, peers } = await snapshots();
+        // Without the peers, every counter would seem to decrease.
+        if (peers === undefined)
+          throw new GatewayError('internal_error', {
+            detail: 'The supervisor of the workers does not respond, so their metrics are missing.',
+          });
+        const all = await mergeMetrics([own, ...peers.snapshots]);
+        const text = `${all}\n${await scrapeMetrics({ responding: peers.responding + 1, missing: peers.missing })}`;
         response.setHeader('Content-Type', METRICS_TYPE);
         response.end(text);
       },

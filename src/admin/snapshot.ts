@@ -1,4 +1,4 @@
-import { AggregatorRegistry, Registry, type MetricObject } from 'prom-client';
+import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
 import type { Check } from './readiness.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -6,14 +6,31 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 /** The checks and metrics of one process, as plain data that can be sent between processes. */
 export type Snapshot = { readonly checks: readonly Check[]; readonly metrics: readonly MetricObject[] };
 
+/** What a process learns of its peer workers. */
+export type PeerSnapshots = {
+  /** The peer workers that run, with their last known metrics where `missing` counts them, and the counts of past ones. */
+  readonly snapshots: readonly Snapshot[];
+  /** How many peer workers responded in time, and how many did not. */
+  readonly responding: number;
+  readonly missing: number;
+};
+
+/** What one process knows of all; `peers` is undefined if its supervisor does not respond. */
+export type Snapshots = { readonly own: Snapshot; readonly peers: PeerSnapshots | undefined };
+
 /** The other workers on the same listeners. */
 export type PeerWorkers = {
-  /** Returns the snapshots of the peer workers. Omits those that do not respond in time. */
-  snapshots(): Promise<readonly Snapshot[]>;
+  /**
+   * Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. Gives undefined
+   * if the supervisor does not respond.
+   */
+  exchangeSnapshots(own: Snapshot['metrics']): Promise<PeerSnapshots | undefined>;
 };
 
 /** For a process that serves alone. */
-export const noPeers: PeerWorkers = { snapshots: () => Promise.resolve([]) };
+export const noPeers: PeerWorkers = {
+  exchangeSnapshots: () => Promise.resolve({ snapshots: [], responding: 0, missing: 0 }),
+};
 
 /**
  * Merges the checks of all processes. A check passes if it passes in any process, so that a process that has just started
@@ -39,4 +56,18 @@ export function mergeMetrics(snapshots: readonly Snapshot[]): Promise<string> {
     ),
   );
   return AggregatorRegistry.aggregate(all).metrics();
+}
+
+/** Says of how many workers a scrape has current metrics. The counters of the others are those of an earlier scrape. */
+export async function scrapeMetrics(workers: { responding: number; missing: number }): Promise<string> {
+  const registry = new Registry();
+  const gauge = new Gauge({
+    name: 'coatcheck_workers',
+    help: 'Worker processes, by whether their current metrics are in this scrape: responding, or missing (their last known counters are).',
+    labelNames: ['state'],
+    registers: [registry],
+  });
+  gauge.set({ state: 'responding' }, workers.responding);
+  gauge.set({ state: 'missing' }, workers.missing);
+  return registry.metrics();
 }

@@ -14,10 +14,14 @@ export type PendingApproval = {
   /** The provider's identifier of the sign-in. */
   readonly id: string;
   readonly expiresAtMs: number;
+  /** Until then the provider may be asked whether the user approved in time. */
+  readonly pollableUntilMs: number;
   /** The key of the session that the browser had at the start; it ends when the sign-in succeeds. */
   readonly replaces?: string | undefined;
   /** How the sign-in counts until it succeeds. */
   readonly attempt?: Attempt | undefined;
+  /** The binding message that the gateway made, for the page to show. */
+  readonly bindingMessage?: string | undefined;
 };
 
 /** Binds a sign-in on another device to the browser that started it, by a sealed cookie. A new sign-in replaces it. */
@@ -33,8 +37,10 @@ export type DecoupledCookie = {
 const pendingApproval = z.object({
   id: z.string(),
   expiresAtMs: z.number(),
+  pollableUntilMs: z.number(),
   replaces: z.string().optional(),
   attempt: z.object({ user: z.string(), network: z.string(), isInTotal: z.boolean() }).optional(),
+  bindingMessage: z.string().optional(),
 });
 
 /** `SameSite=Strict`, because only the app's own page polls. */
@@ -49,7 +55,7 @@ export function createDecoupledCookie(deps: {
 
   return {
     async set(pending) {
-      const maxAge = Math.max(1, Math.ceil((pending.expiresAtMs - clock()) / 1000));
+      const maxAge = Math.max(1, Math.ceil((pending.pollableUntilMs - clock()) / 1000));
       return writeCookie(name, await seals.seal({ ...pending }, 0), { ...attributes, maxAge });
     },
     async find(header, clientAddress) {

@@ -6,15 +6,11 @@ import { requestContextOf } from '../http/inbound/request-context.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
-import {
-  UnusedTokensError,
-  type DecoupledHints,
-  type DecoupledLogin,
-  type DecoupledOutcome,
-} from '../provider/provider.ts';
+import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome } from '../provider/provider.ts';
 import type { PollSchedule } from '../redis/poll-schedule.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { AttemptLimit } from './attempt-limit.ts';
+import { createBindingMessages } from './binding-message.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 
@@ -23,6 +19,15 @@ export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 
 /** How much `slow_down` lengthens the polling interval, in milliseconds (OpenID CIBA Core 1.0, section 11). */
 const SLOWER_BY_MS = 5_000;
+/** The bounds of the polling interval, whatever the provider says, in milliseconds. */
+const INTERVAL_MS = { shortest: 50, longest: 60_000 };
+/**
+ * How long after its end a pending sign-in may still be polled, in milliseconds: the user may have approved it just before,
+ * and only the provider knows.
+ */
+const LATE_MS = 60_000;
+/** How much longer a claim lasts than the poll itself, for the messages to the store, in milliseconds. */
+const CLAIM_MARGIN_MS = 5_000;
 /** The longest lifetime of a pending sign-in, whatever the provider's `expires_in`, in milliseconds. */
 const MAX_LIFETIME_MS = 3_600_000;
 
@@ -41,8 +46,6 @@ export function createDecoupled(deps: {
   originPolicy: OriginPolicy;
   /** Limits how often one user can be prompted. */
   attemptLimit: AttemptLimit;
-  /** The time-out of one call to the provider, in milliseconds. */
-  timeoutMs: number;
   clock: () => number;
 }): DecoupledHandlers {
   const {
@@ -53,14 +56,16 @@ export function createDecoupled(deps: {
     pollSchedule,
     originPolicy,
     attemptLimit,
-    timeoutMs,
     clock,
   } = deps;
   const scheduleName = ({ id }: PendingApproval) => hashIdentifier('decoupled', id);
-  const stateBody = ({ expiresAtMs }: PendingApproval, intervalMs: number) => ({
+  const bindingMessages = createBindingMessages(decoupledLogin.bindingMessage);
+  const stateBody = ({ expiresAtMs, bindingMessage }: PendingApproval, intervalMs: number) => ({
     status: 'pending',
     expiresIn: Math.max(0, Math.ceil((expiresAtMs - clock()) / 1000)),
     interval: Math.ceil(intervalMs / 1000),
+    // Only the gateway's own one: the page knows its own.
+    ...(bindingMessage !== undefined && { bindingMessage }),
   });
 
   /** Polls the provider once, if the interval has passed. */
@@ -68,8 +73,7 @@ export function createDecoupled(deps: {
     pending: PendingApproval,
   ): Promise<DecoupledOutcome & { intervalMs: number }> => {
     const name = scheduleName(pending);
-    const slot =
-      clock() < pending.expiresAtMs ? await pollSchedule.claim(name, timeoutMs) : { kind: 'over' as const };
+    const slot = await pollSchedule.claim(name, decoupledLogin.maxPollMs + CLAIM_MARGIN_MS);
     if (slot.kind === 'over') return { kind: 'expired', intervalMs: 0 };
     const { intervalMs } = slot;
     if (slot.kind === 'wait') return { kind: 'pending', intervalMs };
@@ -79,9 +83,14 @@ export function createDecoupled(deps: {
       await (isFinal ? pollSchedule.close(name) : pollSchedule.release(name, 0));
       throw error;
     });
-    const extraMs = outcome.kind === 'slow_down' ? SLOWER_BY_MS : 0;
     const isPending = outcome.kind === 'pending' || outcome.kind === 'slow_down';
-    await (isPending ? pollSchedule.release(name, extraMs) : pollSchedule.close(name));
+    if (!isPending || clock() >= pending.expiresAtMs) {
+      await pollSchedule.close(name);
+      return isPending ? { kind: 'expired', intervalMs: 0 } : { ...outcome, intervalMs };
+    }
+    const wantedMs = outcome.kind === 'slow_down' ? SLOWER_BY_MS : 0;
+    const extraMs = Math.max(0, Math.min(wantedMs, INTERVAL_MS.longest - intervalMs));
+    await pollSchedule.release(name, extraMs);
     return { ...outcome, intervalMs: intervalMs + extraMs };
   };
 
@@ -89,7 +98,9 @@ export function createDecoupled(deps: {
     async begin(request, response) {
       // SECURITY: another site's page must not prompt a user.
       originPolicy.checkRequest(request);
-      const hints = readHints(await readJsonBody(request, response));
+      const body = await readJsonBody(request, response);
+      const bindingMessage = bindingMessages(body['binding_message']);
+      const hints = { loginHint: readLoginHint(body), bindingMessage };
       const before = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
       const attempt =
         hints.loginHint === undefined
@@ -100,15 +111,17 @@ export function createDecoupled(deps: {
         throw error;
       });
       const { id, expiresInSeconds, intervalSeconds } = begun;
-      const intervalMs = Math.ceil(intervalSeconds * 1000);
       const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
+      const intervalMs = boundedInterval(intervalSeconds, lifetimeMs);
       const pending = {
         id,
         expiresAtMs: clock() + lifetimeMs,
+        pollableUntilMs: clock() + lifetimeMs + LATE_MS,
         replaces: before.kind === 'live' ? before.session.key : undefined,
         attempt,
+        bindingMessage: decoupledLogin.bindingMessage === 'generated' ? bindingMessage : undefined,
       };
-      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs);
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs + LATE_MS);
       response.setHeader('Set-Cookie', await cookie.set(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },
@@ -154,13 +167,15 @@ export function createDecoupled(deps: {
   };
 }
 
+/** The interval within its bounds, and short enough for a poll before the sign-in ends. */
+function boundedInterval(intervalSeconds: number, lifetimeMs: number): number {
+  const longestMs = Math.min(INTERVAL_MS.longest, lifetimeMs / 2);
+  return Math.ceil(Math.max(INTERVAL_MS.shortest, Math.min(longestMs, intervalSeconds * 1000)));
+}
+
 /** SECURITY: no other value from the page reaches the provider. */
-function readHints(body: Readonly<Record<string, unknown>>): DecoupledHints {
-  const hint = (name: string): string | undefined => {
-    const value = body[name];
-    if (value === undefined) return undefined;
-    if (typeof value === 'string' && value !== '' && value.length <= 256) return value;
-    throw new GatewayError('bad_request', { detail: `"${name}" must be a string of 1 to 256 characters.` });
-  };
-  return { loginHint: hint('login_hint'), bindingMessage: hint('binding_message') };
+function readLoginHint({ login_hint: hint }: Readonly<Record<string, unknown>>): string | undefined {
+  if (hint === undefined) return undefined;
+  if (typeof hint === 'string' && hint !== '' && hint.length <= 256) return hint;
+  throw new GatewayError('bad_request', { detail: '"login_hint" must be a string of 1 to 256 characters.' });
 }

@@ -79,8 +79,8 @@ export type ConfigInput = {
      */
     keyPrefix?: string | undefined;
     /**
-     * Secrets that seal cookies and sessions, at least 32 characters each: the first seals, all of them
-     * open.
+     * Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all
+     * of them open.
      */
     secrets: Array<string>;
     /**
@@ -118,7 +118,8 @@ export type ConfigInput = {
            */
           maxAge?: string | undefined;
           /**
-           * How many sessions the cache holds at most.
+           * How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger
+           * tokens it holds fewer.
            * @defaultValue `50000`
            */
           maxEntries?: number | `${number}` | undefined;
@@ -457,6 +458,13 @@ export type OidcProviderInput = {
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
+  /**
+   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
+   * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
+   * @defaultValue `generated`
+   */
+  bindingMessage?: string | undefined;
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
@@ -558,6 +566,13 @@ export type Oauth2ProviderInput = {
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
+  /**
+   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
+   * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
+   * @defaultValue `generated`
+   */
+  bindingMessage?: string | undefined;
   /**
    * Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login`
    * is `decoupled`.

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { createAdmin } from '../admin/admin.ts';
 import { createSessionEndpoints } from '../admin/session-endpoints.ts';
-import type { Snapshot } from '../admin/snapshot.ts';
+import type { Snapshots } from '../admin/snapshot.ts';
 import { createTokenCheck } from '../admin/token-check.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
@@ -16,7 +16,7 @@ export function createAdminListener(deps: {
   provider: Provider;
   sessions: Sessions;
   /** Returns the checks and metrics of every serving process. */
-  snapshots: () => Promise<readonly Snapshot[]>;
+  snapshots: () => Promise<Snapshots>;
 }): RequestListener {
   const { core, provider, sessions, snapshots } = deps;
   const { config, log, clock, metrics } = core;

@@ -75,7 +75,6 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       pollSchedule: backends.pollSchedule,
       originPolicy,
       attemptLimit,
-      timeoutMs: config.provider.timeout,
       clock,
     });
 

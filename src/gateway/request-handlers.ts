@@ -71,6 +71,8 @@ export function createRequestHandlers(
     writeBatch: createWriteBatch(),
     eventStreams,
     baseUrl,
+    clock,
+    log,
   });
   const upgrades = createUpgrades({
     routes,

@@ -1,3 +1,4 @@
+import type { BindingMessageSource } from '../config/values/binding-message.ts';
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
@@ -119,11 +120,18 @@ export type PasswordLogin = {
 export type DecoupledLogin = {
   /** Makes the provider ask the person. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
   begin(hints: DecoupledHints): Promise<DecoupledAttempt>;
-  /** Polls once. Throws like {@link DecoupledLogin.begin}; the attempt may be polled again. */
+  /**
+   * Polls once. Throws like {@link DecoupledLogin.begin}; the attempt may be polled again. Throws {@link UnusedTokensError}
+   * when the provider has issued tokens that cannot be used; the attempt must not be polled again.
+   */
   poll(id: string): Promise<DecoupledOutcome>;
+  /** The longest duration of a poll, in milliseconds. */
+  readonly maxPollMs: number;
+  /** Who writes {@link DecoupledHints.bindingMessage}. */
+  readonly bindingMessage: BindingMessageSource;
 };
 
-/** The parameters of a page for a sign-in on another device. */
+/** The parameters of a sign-in on another device. */
 export type DecoupledHints = {
   /** The person to ask. */
   readonly loginHint?: string | undefined;

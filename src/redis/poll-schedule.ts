@@ -11,7 +11,10 @@ export type PollSlot =
 export type PollSchedule = {
   /** Creates a schedule. The first poll is due after one interval; the schedule expires after `lifeMs`. */
   open(name: string, intervalMs: number, lifeMs: number): Promise<void>;
-  /** Claims the next poll if it is due. The claim ends with `release`, or after `longestMs`. */
+  /**
+   * Claims the next poll if it is due. The claim ends with `release`. Without one, the schedule is over after `longestMs`:
+   * nobody knows whether the last poll has spent the code.
+   */
   claim(name: string, longestMs: number): Promise<PollSlot>;
   /** Ends a claim and adds `slowerByMs` to the interval; the next poll is due after one interval. */
   release(name: string, slowerByMs: number): Promise<void>;
@@ -20,8 +23,8 @@ export type PollSchedule = {
 };
 
 /*
- * A record is a hash: `i` interval, `n` time of the next poll. Both are in milliseconds, on the clock of Redis, because the
- * clocks of the processes may differ.
+ * A record is a hash: `i` interval, `n` time of the next poll, `c` 1 while the poll is claimed. Times are in milliseconds, on
+ * the clock of Redis, because the clocks of the processes may differ.
  */
 const now = `
   local time = redis.call('TIME')
@@ -39,14 +42,15 @@ const claimScript = createScript(`${now}
   local interval = tonumber(redis.call('HGET', KEYS[1], 'i'))
   if not interval then return 0 end
   if tonumber(redis.call('HGET', KEYS[1], 'n')) > now then return -interval end
-  redis.call('HSET', KEYS[1], 'n', at(interval + ARGV[1]))
+  if redis.call('HGET', KEYS[1], 'c') == '1' then return 0 * redis.call('DEL', KEYS[1]) end
+  redis.call('HSET', KEYS[1], 'n', at(interval + ARGV[1]), 'c', '1')
   return interval`);
 
 /** KEYS record · ARGV slower by */
 const releaseScript = createScript(`${now}
   if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
   local interval = redis.call('HINCRBY', KEYS[1], 'i', ARGV[1])
-  redis.call('HSET', KEYS[1], 'n', at(interval))
+  redis.call('HSET', KEYS[1], 'n', at(interval), 'c', '0')
   return 1`);
 
 /** Schedules in Redis, one key each, so that the scripts run on a cluster. */
@@ -71,9 +75,11 @@ export function createRedisPollSchedule(deps: { redis: RedisConnection; keyPrefi
   };
 }
 
+type LocalRecord = { intervalMs: number; nextAtMs: number; endsAtMs: number; isClaimed: boolean };
+
 /** Schedules in memory, for a store that no other process uses. */
 export function createLocalPollSchedule(clock: () => number): PollSchedule {
-  const records = new Map<string, { intervalMs: number; nextAtMs: number; endsAtMs: number }>();
+  const records = new Map<string, LocalRecord>();
   const find = (name: string) => {
     const record = records.get(name);
     return record === undefined || record.endsAtMs <= clock() ? undefined : record;
@@ -81,14 +87,24 @@ export function createLocalPollSchedule(clock: () => number): PollSchedule {
   return {
     async open(name, intervalMs, lifeMs) {
       for (const [old, { endsAtMs }] of records) if (endsAtMs <= clock()) records.delete(old);
-      records.set(name, { intervalMs, nextAtMs: clock() + intervalMs, endsAtMs: clock() + lifeMs });
+      records.set(name, {
+        intervalMs,
+        nextAtMs: clock() + intervalMs,
+        endsAtMs: clock() + lifeMs,
+        isClaimed: false,
+      });
     },
     async claim(name, longestMs) {
       const record = find(name);
       if (record === undefined) return { kind: 'over' };
       const { intervalMs } = record;
       if (record.nextAtMs > clock()) return { kind: 'wait', intervalMs };
+      if (record.isClaimed) {
+        records.delete(name);
+        return { kind: 'over' };
+      }
       record.nextAtMs = clock() + intervalMs + longestMs;
+      record.isClaimed = true;
       return { kind: 'taken', intervalMs };
     },
     async release(name, slowerByMs) {
@@ -96,6 +112,7 @@ export function createLocalPollSchedule(clock: () => number): PollSchedule {
       if (record === undefined) return;
       record.intervalMs += slowerByMs;
       record.nextAtMs = clock() + record.intervalMs;
+      record.isClaimed = false;
     },
     async close(name) {
       records.delete(name);

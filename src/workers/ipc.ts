@@ -1,4 +1,5 @@
-import type { PeerWorkers, Snapshot } from '../admin/snapshot.ts';
+import { addPastCounters } from '../admin/past-counters.ts';
+import type { PeerSnapshots, PeerWorkers, Snapshot } from '../admin/snapshot.ts';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { PEER_SNAPSHOTS_TIMEOUT_MS, WORKER_SNAPSHOT_TIMEOUT_MS } from '../timing.ts';
 
@@ -9,20 +10,24 @@ export type Peer = {
 };
 
 /**
- * The messages between a worker and the supervisor. A worker requests the snapshots of its peers (`getPeerSnapshots`); the
- * supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all (`peerSnapshots`). `id` pairs a
- * response with its request.
+ * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
+ * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
+ * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs.
  */
 export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }
-  | { readonly kind: 'getPeerSnapshots' | 'getSnapshot'; readonly id: number }
+  | { readonly kind: 'ping' | 'pong' }
+  | { readonly kind: 'getSnapshot'; readonly id: number }
   | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
-  | { readonly kind: 'peerSnapshots'; readonly id: number; readonly snapshots: readonly Snapshot[] };
+  | { readonly kind: 'exchangeSnapshots'; readonly id: number; readonly metrics: Snapshot['metrics'] }
+  | { readonly kind: 'peerSnapshots'; readonly id: number; readonly peers: PeerSnapshots };
 
 const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'listening',
-  'getPeerSnapshots',
+  'ping',
+  'pong',
   'getSnapshot',
+  'exchangeSnapshots',
   'snapshot',
   'peerSnapshots',
 ]);
@@ -32,17 +37,20 @@ export function isMessage(value: unknown): value is Message {
   return typeof value === 'object' && value !== null && 'kind' in value && kinds.has(value.kind);
 }
 
-/** The worker's side: requests the snapshots of its peers, and provides its own once `provide` has been called. */
+/** The worker's side: exchanges snapshots with its peers, and provides its own once `provide` has been called. */
 export function createSnapshotClient(
   supervisor: Peer,
 ): PeerWorkers & { provide(snapshot: () => Promise<Snapshot>): void } {
-  const requests = createPendingRequests<readonly Snapshot[]>([]);
+  const requests = createPendingRequests<PeerSnapshots>();
   supervisor.onMessage((message) => {
-    if (message.kind === 'peerSnapshots') requests.settle(message.id, message.snapshots);
+    if (message.kind === 'peerSnapshots') requests.settle(message.id, message.peers);
+    if (message.kind === 'ping') supervisor.send({ kind: 'pong' });
   });
   return {
-    snapshots: () =>
-      requests.send(PEER_SNAPSHOTS_TIMEOUT_MS, (id) => supervisor.send({ kind: 'getPeerSnapshots', id })),
+    exchangeSnapshots: (metrics) =>
+      requests.send(PEER_SNAPSHOTS_TIMEOUT_MS, (id) =>
+        supervisor.send({ kind: 'exchangeSnapshots', id, metrics }),
+      ),
     provide(takeSnapshot) {
       supervisor.onMessage((message) => {
         if (message.kind !== 'getSnapshot') return;
@@ -54,30 +62,65 @@ export function createSnapshotClient(
   };
 }
 
-/** The supervisor's side. `peersOf` returns the other workers that serve at the time of a request. */
-export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[]): {
+/** The supervisor's side. */
+export type SnapshotBroker = {
+  /** Serves a new worker. */
   connect(worker: Peer): void;
-} {
-  const requests = createPendingRequests<Snapshot | undefined>(undefined);
-  const requestSnapshot = (worker: Peer) =>
-    requests.send(WORKER_SNAPSHOT_TIMEOUT_MS, (id) => worker.send({ kind: 'getSnapshot', id }));
+  /** Keeps the last known counts of a worker that has exited, so that no counter ever decreases. */
+  retire(worker: Peer): void;
+};
+
+/** `peersOf` returns the other workers that serve at the time of a request. */
+export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[]): SnapshotBroker {
+  const requests = createPendingRequests<Snapshot>();
+  /** The newest metrics of each worker that runs. */
+  const newest = new Map<Peer, Snapshot['metrics']>();
+  let past: Snapshot['metrics'] = [];
+
+  const record = (worker: Peer, metrics: Snapshot['metrics']) => {
+    if (newest.has(worker)) newest.set(worker, metrics);
+  };
+  const requestSnapshot = async (peer: Peer) => {
+    const snapshot = await requests.send(WORKER_SNAPSHOT_TIMEOUT_MS, (id) =>
+      peer.send({ kind: 'getSnapshot', id }),
+    );
+    return { peer, snapshot };
+  };
+  const collect = async (requester: Peer): Promise<PeerSnapshots> => {
+    const responses = await Promise.all(peersOf(requester).map(requestSnapshot));
+    // The counts of a worker that has exited meanwhile are among the past ones.
+    const running = responses.filter(({ peer }) => newest.has(peer));
+    const snapshots = running.map(
+      ({ peer, snapshot }) => snapshot ?? { checks: [], metrics: newest.get(peer) ?? [] },
+    );
+    const missing = running.filter(({ snapshot }) => snapshot === undefined).length;
+    const responding = running.length - missing;
+    return { snapshots: [...snapshots, { checks: [], metrics: past }], responding, missing };
+  };
 
   return {
     connect(worker) {
+      newest.set(worker, []);
       worker.onMessage((message) => {
-        if (message.kind === 'snapshot') requests.settle(message.id, message.snapshot);
-        if (message.kind !== 'getPeerSnapshots') return;
-        void Promise.all(peersOf(worker).map(requestSnapshot)).then((responses) => {
-          const snapshots = responses.filter((snapshot) => snapshot !== undefined);
-          worker.send({ kind: 'peerSnapshots', id: message.id, snapshots });
-        });
+        if (message.kind === 'snapshot') {
+          record(worker, message.snapshot.metrics);
+          requests.settle(message.id, message.snapshot);
+        }
+        if (message.kind === 'exchangeSnapshots') {
+          record(worker, message.metrics);
+          void collect(worker).then((peers) => worker.send({ kind: 'peerSnapshots', id: message.id, peers }));
+        }
       });
+    },
+    retire(worker) {
+      past = addPastCounters(past, newest.get(worker) ?? []);
+      newest.delete(worker);
     },
   };
 }
 
-/** Pairs responses with requests by id. A request that times out gets `fallback`. */
-function createPendingRequests<Result>(fallback: Result) {
+/** Pairs responses with requests by id. A request that times out gets undefined. */
+function createPendingRequests<Result>() {
   const pending = new Map<number, (result: Result) => void>();
   let lastId = 0;
   return {
@@ -85,14 +128,14 @@ function createPendingRequests<Result>(fallback: Result) {
       pending.get(id)?.(result);
       pending.delete(id);
     },
-    async send(timeoutMs: number, sendRequest: (id: number) => void): Promise<Result> {
+    async send(timeoutMs: number, sendRequest: (id: number) => void): Promise<Result | undefined> {
       const id = (lastId += 1);
       const { promise, resolve } = Promise.withResolvers<Result>();
       pending.set(id, resolve);
       sendRequest(id);
       const result = await withTimeout(promise, timeoutMs);
       pending.delete(id);
-      return result ?? fallback;
+      return result;
     },
   };
 }

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
+import { startHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { createSnapshotBroker, isMessage, type Message, type Peer } from './ipc.ts';
 
 /** Runs the workers. The supervisor process itself serves no requests. */
@@ -21,7 +22,7 @@ export type Supervisor = {
 const SHORT_LIFE_MS = 5_000;
 const RESTART_BACKOFF = { firstMs: 500, longestMs: 10_000 };
 
-/** Starts `count` workers on the same listeners and replaces each that ends. */
+/** Starts `count` workers on the same listeners and replaces each that ends or hangs. */
 export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
   const serving = new Map<Worker, Peer>();
   const snapshotBroker = createSnapshotBroker((requester) =>
@@ -39,10 +40,12 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
     const startedAtMs = performance.now();
     const reloadsBefore = reloads;
     const peer = peerOf(worker);
+    let heartbeat: Heartbeat | undefined;
     snapshotBroker.connect(peer);
     peer.onMessage((message) => {
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
+      heartbeat = startHeartbeat(peer, () => killHanging(worker));
       // The worker may have read the file before it changed.
       if (reloads > reloadsBefore) worker.process.kill('SIGHUP');
       if (phase === 'starting' && serving.size === count) {
@@ -51,6 +54,8 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
       }
     });
     worker.once('exit', (code: number | null, signal: string | null) => {
+      heartbeat?.stop();
+      snapshotBroker.retire(peer);
       // A worker that never served has no requests in flight, so its exit code does not matter.
       if (serving.delete(worker)) hasFailed ||= code !== 0;
       if (phase === 'running') replace({ worker: worker.id, code, signal }, performance.now() - startedAtMs);
@@ -59,6 +64,11 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
     });
   };
 
+  /** A worker that hangs handles no signal but this one. Its exit starts a replacement. */
+  const killHanging = (worker: Worker) => {
+    log.error({ worker: worker.id }, 'a worker does not respond; killing it');
+    worker.process.kill('SIGKILL');
+  };
   const replace = (exitDetails: object, uptimeMs: number) => {
     log.error(exitDetails, 'a worker exited; starting a replacement');
     shortLives = uptimeMs < SHORT_LIFE_MS ? shortLives + 1 : 0;

@@ -162,6 +162,60 @@ describe('a gateway with several workers', () => {
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
   });
 
+  /** Reads the metrics; undefined while the connection leads to a worker that does not respond. */
+  const scrape = async () => {
+    try {
+      const response = await fetch(`${program.adminUrl}/metrics`, { signal: AbortSignal.timeout(3_000) });
+      if (!response.ok) return undefined;
+      const text = await response.text();
+      const numberOf = (name: RegExp) => Number(name.exec(text)?.[1]);
+      return {
+        calls: numberOf(/^coatcheck_http_requests_total\{route="\/api",method="GET",status="200"\} (\d+)$/m),
+        responding: numberOf(/^coatcheck_workers\{state="responding"\} (\d+)$/m),
+        missing: numberOf(/^coatcheck_workers\{state="missing"\} (\d+)$/m),
+      };
+    } catch {
+      return undefined;
+    }
+  };
+
+  it.each([
+    ['is killed', 'SIGKILL', 'a worker exited; starting a replacement'],
+    ['hangs', 'SIGSTOP', 'a worker does not respond; killing it'],
+  ] as const)(
+    'reports no smaller counters when a worker %s, says what is missing, and replaces it',
+    async (_what, signal, message) => {
+      const alice = await fixture.signedIn(program);
+      const calls = 10 * WORKERS;
+      for (const browser of browsersOf(alice, calls)) await browser.fetch('/api/one');
+      await expect.poll(scrape).toEqual({ calls, responding: WORKERS, missing: 0 });
+
+      const [victim] = await workersOf(program);
+      if (victim === undefined) throw new Error('the program has no worker');
+      process.kill(victim, signal);
+      const seen: NonNullable<Awaited<ReturnType<typeof scrape>>>[] = [];
+      await expect
+        .poll(
+          async () => {
+            const scraped = await scrape();
+            if (scraped !== undefined) seen.push(scraped);
+            const workers = await workersOf(program);
+            return workers.length === WORKERS && !workers.includes(victim) && scraped?.responding === WORKERS;
+          },
+          { timeout: 60_000 },
+        )
+        .toBe(true);
+      expect(new Set(seen.map((scraped) => scraped.calls))).toEqual(new Set([calls]));
+      expect(program.stdout()).toContain(message);
+      const wasMissing = seen.some(({ missing }) => missing === 1);
+      expect(wasMissing || signal === 'SIGKILL').toBe(true);
+      expect(seen.at(-1)).toEqual({ calls, responding: WORKERS, missing: 0 });
+      for (const browser of browsersOf(alice, WORKERS))
+        expect((await browser.fetch('/api/two')).status).toBe(200);
+      await expect.poll(async () => (await scrape())?.calls).toBe(calls + WORKERS);
+    },
+  );
+
   it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
     const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, namesOf, openFixture } from '../integration/proxy/fixture.ts';
 import { valuesOf } from '../../testkit/header-list.ts';
 import { rawRequest } from '../../testkit/raw-client.ts';
+import { openTestGateway } from '../../testkit/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
 
 let fixture: Fixture;
@@ -74,6 +75,69 @@ describe('a route that needs a session', () => {
     expect(fixture.upstream.requests).toEqual([]);
   });
 
+  it.each([
+    '/api/public/../secret',
+    '/api/public/./../secret',
+    '/api/public/%2e%2e/secret',
+    '/api/public/.%2e/secret',
+    '/api/public/..%2fsecret',
+    '/api/public%2f..%2fsecret',
+    '/api/public/%252e%252e/secret',
+    '/api/public/..;/secret',
+    '/api/public/..\\secret',
+    '/api/public%5c..%5csecret',
+    '/api/public//../secret',
+    '/api/secret/../public',
+    '/api/secret;/public',
+    '/api/secret%3b/public',
+    '//api/public/../secret',
+    '/API/public/one',
+    '/api/publicity',
+    '/api/public.',
+    '/api/public%20',
+    '/api/public%00',
+  ])(
+    'rejects a path that is public for one reader only: %s (oauth2-proxy, GHSA-63jm-59jj-478j; standards: F13, F14)',
+    async (target) => {
+      expect([400, 401, 404]).toContain(await anonymously(target));
+      expect(fixture.upstream.requests).toEqual([]);
+    },
+  );
+
+  it.each([
+    '/api/secret#/public',
+    '/api/secret%23/api/public',
+    '/api/secret%23/../public/one',
+    '/api/public%23/../secret',
+    '/api%23/public',
+    '/api/secret%2523/public',
+    '#/api/public',
+  ])(
+    'rejects a path whose fragment contains a public path: %s (CVE-2026-41059 / GHSA-pxq7-h93f-9jrg, oauth2-proxy; standards: F14)',
+    async (target) => {
+      expect([400, 401, 404]).toContain(await anonymously(target));
+      expect(fixture.upstream.requests).toEqual([]);
+    },
+  );
+
+  it('rejects a request that claims the address of a trusted client (oauth2-proxy, GHSA-wr5q-7wxw-x568; standards: F8, F14)', async () => {
+    const claims = [
+      '127.0.0.1',
+      '10.0.0.1',
+      '::1',
+      'unknown',
+      '',
+      '127.0.0.1, 127.0.0.1',
+      '127.0.0.1:80',
+      '[::1]:80',
+    ];
+    const names = ['X-Forwarded-For', 'X-Real-IP', 'X-ProxyUser-IP', 'CF-Connecting-IP', 'True-Client-IP'];
+    for (const name of names)
+      for (const claim of claims) expect(await anonymously('/api/secret', [`${name}: ${claim}`])).toBe(401);
+    expect(await anonymously('/api/secret', ['Forwarded: for=127.0.0.1', 'Client-IP: 127.0.0.1'])).toBe(401);
+    expect(fixture.upstream.requests).toEqual([]);
+  });
+
   it('rejects a request that brings its own access token (CVE-2022-29226; standards: F9)', async () => {
     const token = fixture.provider.families[0]?.accessTokens[0]?.token ?? '';
     expect(fixture.provider.isAccessTokenActive(token)).toBe(true);
@@ -91,6 +155,18 @@ describe('a forwarding or identity header from the client', () => {
     await fixture.send('GET /api/one HTTP/1.1', forged);
     expect(valuesOf(fixture.received().headers, 'x-forwarded-for')).toEqual(['127.0.0.1']);
     expect(fixture.gateway.logs()).not.toContain('6.6.6.6');
+  });
+
+  it('gives nobody another rate limit (oauth2-proxy, GHSA-wr5q-7wxw-x568; standards: F8)', async () => {
+    const testGateway = await openTestGateway({ config: { rateLimit: { login: 3 } } });
+    onTestFinished(() => testGateway.close());
+    testGateway.stopClock();
+    const statuses: number[] = [];
+    for (let at = 1; at <= 4; at += 1) {
+      const headers = { 'X-Forwarded-For': `192.0.2.${at}`, 'X-Real-IP': `192.0.2.${at}` };
+      statuses.push((await testGateway.agent.get('/auth/login', { headers })).status);
+    }
+    expect(statuses).toEqual([302, 302, 302, 429]);
   });
 
   it('does not change the redirect URI of a sign-in or the attributes of its cookie (CVE-2024-21499, GHSA-vj36-3ccr-6563; standards: F8)', async () => {

@@ -262,3 +262,43 @@ describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not ve
     expect((await testGateway.agent.get(callback.href)).status).toBe(303);
   });
 });
+
+describe('GHSA-hhqp-vx7f-5c6m, oauth2-proxy: the credentials of a failed callback in the log', () => {
+  /** Everything secret about a sign-in: the callback's query values, the seals of its cookies, and the client's secret. */
+  const secretsOf = (callback: URL): string[] => [
+    callback.searchParams.get('code') ?? '',
+    callback.searchParams.get('state') ?? '',
+    ...testGateway.agent.cookies.all().map(({ value }) => value),
+    ...testGateway.provider.secrets(),
+  ];
+
+  it.each<[string, (callback: URL) => void]>([
+    [
+      'has the state of no sign-in',
+      (callback) => callback.searchParams.set('state', 'other-state-of-the-test'),
+    ],
+    ['has another issuer', (callback) => callback.searchParams.set('iss', 'https://evil.example')],
+    ['has the code twice', (callback) => callback.searchParams.append('code', 'second-code-of-the-test')],
+    ['has an error besides', (callback) => callback.searchParams.set('error', 'invalid')],
+    [
+      'has an access token besides',
+      (callback) => callback.searchParams.set('access_token', 'access-token-of-the-test'),
+    ],
+    [
+      'has a code that the provider rejects',
+      (callback) => callback.searchParams.set('code', 'other-code-of-the-test'),
+    ],
+  ])('logs the reason and none of them when it %s (standards: H1)', async (_what, change) => {
+    const callback = await answerOfProvider();
+    change(callback);
+    const secrets = [...secretsOf(callback), ...callback.searchParams.values()].filter(
+      (text) => text.length > 8 && !text.startsWith('http'),
+    );
+    expect(secrets.length).toBeGreaterThan(3);
+    await testGateway.agent.get(callback.href);
+    const logs = testGateway.gateway.logs();
+    expect(logs).toMatch(/"msg":"(?:login failed|request failed)"/);
+    for (const secret of [...secrets, ...secretsOf(callback).filter((text) => text.length > 8)])
+      expect(logs).not.toContain(secret);
+  });
+});

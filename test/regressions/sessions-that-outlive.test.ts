@@ -47,6 +47,30 @@ describe('a session cookie that an attacker knows', () => {
   );
 });
 
+describe('a session of the person who used the browser before (oauth2-proxy, GHSA-f24x-5g9q-753f)', () => {
+  it('ends when the next person signs in, and not before (standards: E2, E16)', async () => {
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
+    const copied = testGateway.browser({ like: testGateway.agent });
+    const begun = await beginLogin(testGateway.agent, '?login_hint=bob');
+    // Any site can begin a sign-in: until it completes, nobody is signed out.
+    expect(await call(copied)).toBe(200);
+    expect((await finishLogin(testGateway.agent, begun)).status).toBe(303);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'bob' });
+    expect(await call(copied)).toBe(401);
+    expect((await copied.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+  });
+
+  it('loses its cookie at the first response once it has ended, so that no sign-in page is shown beside it (standards: D3)', async () => {
+    await testGateway.agent.signIn('/', { loginHint: 'alice' });
+    const copied = testGateway.browser({ like: testGateway.agent });
+    await signOut();
+    for (const path of ['/auth/session', '/api/one']) {
+      const { setCookies } = await testGateway.browser({ like: copied }).fetch(path);
+      expect(setCookies).toEqual([expect.stringMatching(/^coatcheck=;.*Max-Age=0/)]);
+    }
+  });
+});
+
 describe('a session that has ended', () => {
   it('stays ended at every replica for a copied ticket (CVE-2024-31999 / GHSA-9wwp-q7wq-jx35, CVE-2024-21492, CVE-2022-25896; standards: D1)', async () => {
     const replica = await testGateway.replica();

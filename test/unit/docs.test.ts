@@ -3,6 +3,7 @@ import { join, posix } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { createAuthRouter } from '../../src/auth/router.ts';
 import { loadConfig } from '../../src/provider/read-config.ts';
+import { scrapeMetrics } from '../../src/admin/snapshot.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { readPage, sectionOf, spansIn } from '../../testkit/markdown.ts';
 
@@ -52,7 +53,10 @@ describe.each(documents)('%s', (path) => {
   test.each(
     page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
   )('has an example that is a valid configuration: %#', (yaml) => {
-    const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [name, 'stub '.repeat(8)]);
+    const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [
+      name,
+      'a stub for the variables of an example',
+    ]);
     const readFile = (file: string) => (file === 'coatcheck.yaml' ? yaml : 'stub');
     expect(
       loadConfig('coatcheck.yaml', { env: Object.fromEntries(variables), readFile }).routes,
@@ -215,11 +219,18 @@ async function ownMetrics(): Promise<[string, string, string[]][]> {
   metrics.sessionEnded('logout');
   metrics.storeError('load');
   const all = await metrics.registry.getMetricsAsJSON();
-  return all
+  const ofScrape = await scrapeMetrics({ responding: 1, missing: 0 });
+  const [, name = '', type = ''] = /^# TYPE (\w+) (\w+)$/m.exec(ofScrape) ?? [];
+  const [, label = ''] = /\{(\w+)=/.exec(ofScrape) ?? [];
+  const own = all
     .filter(({ name }) => !/^coatcheck_(?:process|nodejs)_/.test(name))
-    .map(({ name, type, values }) => [
-      name,
-      String(type),
-      Object.keys(values[0]?.labels ?? {}).filter((label) => label !== 'le'),
-    ]);
+    .map(
+      ({ name, type, values }) =>
+        [name, String(type), Object.keys(values[0]?.labels ?? {}).filter((each) => each !== 'le')] satisfies [
+          string,
+          string,
+          string[],
+        ],
+    );
+  return [...own, [name, type, [label]]];
 }

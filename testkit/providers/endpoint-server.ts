@@ -44,6 +44,8 @@ export type EndpointServer = {
   readonly requests: EndpointRequest[];
   /** Responds instead of the endpoint, unless it returns undefined. */
   fault: ((request: EndpointRequest) => EndpointResponse | undefined) | undefined;
+  /** Holds back the response of an endpoint that has done its work. */
+  hold: ((request: EndpointRequest) => Promise<unknown> | undefined) | undefined;
   stop(): Promise<void>;
   start(): Promise<void>;
 };
@@ -63,7 +65,9 @@ export async function startEndpointServer(
     if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
     try {
-      return own.fault?.(request) ?? (await endpoint(request));
+      const answer = own.fault?.(request) ?? (await endpoint(request));
+      await own.hold?.(request);
+      return answer;
     } catch (error) {
       if (error instanceof Refusal) return error.answer;
       throw error;
@@ -99,6 +103,7 @@ export async function startEndpointServer(
     url,
     requests: [],
     fault: undefined,
+    hold: undefined,
     stop: loopback.stop,
     start: loopback.start,
   };

@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar, visit } from 'yaml';
+import { isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar, visit } from 'yaml';
 import type { Document } from 'yaml';
 import type { KeyPath } from './key-path.ts';
 import { CIRCULAR, MERGE_KEY, yamlProblem, type YamlProblem } from './yaml-problem.ts';
@@ -42,8 +42,9 @@ function misuses(document: Document.Parsed): { offset: number; message: string }
   const found: { offset: number; message: string }[] = [];
   visit(document, {
     Alias(_key, alias, ancestors) {
-      const target = alias.resolve(document);
-      if (target !== undefined && ancestors.includes(target))
+      const isInside = ancestors.some((node) => isCollection(node) && node.anchor === alias.source);
+      // The name may have been given to a later value; finding that out costs a walk through the document.
+      if (isInside && ancestors.some((node) => node === alias.resolve(document)))
         found.push({ offset: alias.range?.[0] ?? 0, message: CIRCULAR });
     },
     Pair(_key, { key }) {

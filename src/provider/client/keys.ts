@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import { bindingMessageSource } from '../../config/values/binding-message.ts';
 import { privateKey } from '../../config/values/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
@@ -34,6 +35,13 @@ export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').me
   description:
     'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
   details: 'On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.',
+  see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
+});
+
+export const bindingMessageKey = bindingMessageSource().prefault('generated').meta({
+  description:
+    'The text by which people recognise a decoupled sign-in on their other device: `generated` by the gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the page sends.',
+  details: 'Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.',
   see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
 });
 

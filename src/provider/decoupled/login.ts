@@ -4,8 +4,11 @@ import {
   ResponseBodyError,
   type Configuration,
 } from 'openid-client';
-import type { DecoupledLogin, DecoupledOutcome, SignIn } from '../provider.ts';
-import { loginFailure, loginRefused } from '../login-failure.ts';
+import type { BindingMessageSource } from '../../config/values/binding-message.ts';
+import { withTimeout } from '../../concurrency/with-timeout.ts';
+import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
+import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
+import { readTokenResponse } from '../token-response.ts';
 
 /** The grant that exchanges a decoupled sign-in for tokens, and the parameter that names the sign-in. */
 export type DecoupledGrant = { readonly type: string; readonly parameter: string };
@@ -15,6 +18,12 @@ export const CIBA_GRANT: DecoupledGrant = {
   type: 'urn:openid:params:grant-type:ciba',
   parameter: 'auth_req_id',
 };
+
+/**
+ * How many timeouts one poll may take altogether: to find the provider, to get the tokens, and to learn who has signed in.
+ * The deadline is one for all, because the last step has calls of its own.
+ */
+const CALLS_PER_POLL = 3;
 
 /** The poll interval when the provider names none (section 7.3), in seconds. */
 const DEFAULT_INTERVAL_SECONDS = 5;
@@ -34,12 +43,41 @@ export function createDecoupledLogin(deps: {
   pollErrors?: Readonly<Record<string, string>>;
   /** Reads the signed-in person from a token response. */
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
+  /** The timeout of one call to the provider, in milliseconds. */
+  timeoutMs: number;
+  bindingMessage: BindingMessageSource;
   clock: () => number;
 }): DecoupledLogin {
-  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, clock } = deps;
+  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, timeoutMs, clock } = deps;
+  const maxPollMs = timeoutMs * CALLS_PER_POLL;
+
+  /**
+   * Reads the signed-in person within the deadline of the poll. The provider has issued tokens: whatever fails from here on,
+   * the code is spent and must not be sent again.
+   */
+  const readInTime = async (
+    json: Readonly<Record<string, unknown>>,
+    sentAtMs: number,
+    leftMs: number,
+  ): Promise<SignIn> => {
+    const unused = (cause?: unknown) => {
+      if (cause instanceof UnusedTokensError) return cause;
+      const error = cause === undefined ? providerUnavailable() : loginFailure(cause);
+      return new UnusedTokensError(error, readTokenResponse(json).refreshToken);
+    };
+    const reading = readSignIn(json, sentAtMs).catch((cause: unknown) => {
+      throw unused(cause);
+    });
+    const signIn = await withTimeout(reading, Math.max(0, leftMs));
+    if (signIn === undefined) throw unused();
+    return signIn;
+  };
 
   return {
-    async begin({ loginHint, bindingMessage }) {
+    maxPollMs,
+    bindingMessage: deps.bindingMessage,
+
+    async begin({ loginHint, bindingMessage: message }) {
       const config = await deps.client();
       if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
         throw loginRefused(`the provider has no ${endpoint}`);
@@ -47,7 +85,7 @@ export function createDecoupledLogin(deps: {
         const response = await initiateBackchannelAuthentication(config, {
           ...parameters,
           ...(loginHint === undefined ? {} : { login_hint: loginHint }),
-          ...(bindingMessage === undefined ? {} : { binding_message: bindingMessage }),
+          ...(message === undefined ? {} : { binding_message: message }),
         });
         return {
           id: response.auth_req_id,
@@ -60,11 +98,14 @@ export function createDecoupledLogin(deps: {
     },
 
     async poll(id) {
+      // Monotonic, unlike the clock of the sign-in.
+      const startedAtMs = performance.now();
       const config = await deps.client();
       const sentAtMs = clock();
       try {
         const json = await genericGrantRequest(config, grant.type, { [grant.parameter]: id });
-        return { kind: 'signed_in', signIn: await readSignIn(json, sentAtMs) };
+        const leftMs = maxPollMs - (performance.now() - startedAtMs);
+        return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, leftMs) };
       } catch (cause) {
         const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;

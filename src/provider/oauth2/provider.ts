@@ -103,6 +103,8 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
               ...(await readSignIn(json, sentAtMs)),
               flow: 'decoupled',
             }),
+            timeoutMs,
+            bindingMessage: config.bindingMessage,
             clock,
           }),
 

@@ -4,7 +4,13 @@ import { section } from '../../config/schema/section.ts';
 import { jsonPointer } from '../../config/values/json-pointer.ts';
 import { oneOf, text } from '../../config/values/scalar.ts';
 import { endpointUrl } from '../../config/values/url.ts';
-import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+import {
+  authorizationParamsKey,
+  bindingMessageKey,
+  clientKeys,
+  loginKey,
+  scopeToken,
+} from '../client/keys.ts';
 
 /** The errors of a poll that have a meaning of their own (OpenID CIBA Core 1.0, section 11). */
 const pollErrors = ['authorization_pending', 'slow_down', 'access_denied', 'expired_token'] as const;
@@ -15,6 +21,7 @@ export const oauth2Schema = section({
     description: '`oauth2`: an OAuth 2.0 server without discovery or ID tokens.',
   }),
   login: loginKey,
+  bindingMessage: bindingMessageKey,
   authorizationEndpoint: endpointUrl().exactOptional().meta({
     description:
       'Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is `decoupled`.',

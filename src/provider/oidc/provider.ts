@@ -73,6 +73,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
               readSignIn(await discovery.get(), { json, nonce: undefined, sentAtMs }),
+            timeoutMs: config.timeout,
+            bindingMessage: config.bindingMessage,
             clock: deps.clock,
           })
         : undefined,

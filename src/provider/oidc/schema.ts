@@ -4,7 +4,13 @@ import { section } from '../../config/schema/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { oneOf, text } from '../../config/values/scalar.ts';
 import { exactUrl } from '../../config/values/url.ts';
-import { authorizationParamsKey, clientKeys, loginKey, scopeToken } from '../client/keys.ts';
+import {
+  authorizationParamsKey,
+  bindingMessageKey,
+  clientKeys,
+  loginKey,
+  scopeToken,
+} from '../client/keys.ts';
 
 /** The asymmetric algorithms that ID tokens are signed with (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
 const signingAlgorithms = [
@@ -31,6 +37,7 @@ export const oidcSchema = section({
     example: 'https://login.example.com/realms/acme',
   }),
   login: loginKey,
+  bindingMessage: bindingMessageKey,
   ...clientKeys,
   scopes: z
     .array(scopeToken(), 'expected a list of scopes')

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
+import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { Credential } from '../../refresh/credential.ts';
@@ -15,6 +16,7 @@ import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './
 import type { RouteSlots } from './connection-slots.ts';
 import { isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
+import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { ResponseHead } from './response-head.ts';
 import { challengeAction } from './www-authenticate.ts';
 
@@ -42,6 +44,19 @@ type ForwarderDeps = {
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
+  clock: () => number;
+  log: Logger;
+};
+
+/** A token to send a request again with, and the attempt at the route's breaker to which its outcome is reported. */
+type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
+
+/** The second chance of one request. */
+type Replay = {
+  current(): RefreshedCredential | undefined;
+  set(refreshed: RefreshedCredential): void;
+  /** The request is over. Ends the attempt, also one that is set later, because its client has left during the refresh. */
+  close(): void;
 };
 
 /** Methods that may be sent again on a fresh connection when the first one turned out dead (RFC 9110, section 9.2.2). */
@@ -53,61 +68,91 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
   const { upstreams, slots, refresher, metrics, writeBatch } = deps;
+  const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
+    createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
+  );
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
     async forward(admitted, credential) {
       const { request, response, route, body } = admitted;
-      let refreshed: Credential | undefined;
+      const replay = createReplay();
       const inspect: Inspect = (head) => {
         if (head.status !== 401 || credential === undefined) return undefined;
-        return decideOn401(admitted, credential, head, (other) => (refreshed = other));
+        return decideOn401(admitted, credential, head, replay);
       };
-      const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
-        const again = body.again();
-        const mayRepeat =
-          idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
-        if (!mayRepeat || again === undefined || response.destroyed) throw error;
-        return call(admitted, credential, again, inspect);
-      });
-      if (result !== 'discarded' || refreshed === undefined) return;
+      try {
+        const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
+          const again = body.again();
+          const mayRepeat =
+            idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
+          if (!mayRepeat || again === undefined || response.destroyed) throw error;
+          return call(admitted, credential, again, inspect);
+        });
+        const refreshed = replay.current();
+        if (result !== 'discarded' || refreshed === undefined) return;
 
-      metrics.upstream401('replayed');
-      const replayed = refreshed;
-      await call(admitted, replayed, body.again() ?? null, ({ status, headers }) => {
-        if (status !== 401) return undefined;
-        if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
-        metrics.upstream401('passed');
-        refresher.refusedAgain(replayed, route.config.path);
-        return undefined;
-      });
+        metrics.upstream401('replayed');
+        await call(admitted, refreshed.credential, body.again() ?? null, ({ status, headers }) => {
+          if (status !== 401) {
+            refreshed.attempt.accepted();
+            return undefined;
+          }
+          if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
+          metrics.upstream401('passed');
+          refreshed.attempt.refused();
+          refresher.refusedAgain(refreshed.credential, route.config.path);
+          return undefined;
+        });
+      } finally {
+        replay.close();
+      }
     },
   };
 
   /** Decides on a 401: it passes, or is discarded because there is another token to try. */
   function decideOn401(
-    { body, route }: AdmittedRequest,
+    admitted: AdmittedRequest,
     credential: Credential,
     { headers }: ResponseHead,
-    onRefreshed: (refreshed: Credential) => void,
+    replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
     const action = challengeAction(headers['www-authenticate']);
     if (action === 'step_up') return askForStepUp();
-    const refresh = action === 'refresh' ? refresher.afterRefusal(credential, route.config.path) : undefined;
-    if (refresh === undefined || body.again() === undefined) {
+    const refreshing = action === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
+    if (refreshing === undefined) {
       metrics.upstream401('passed');
-      // Too large to be sent again: the browser gets this 401, once the next call is sure to have the new token.
-      const pass = (): 'pass' => 'pass';
-      return refresh?.then(pass, pass);
+      return undefined;
     }
-    return refresh.then((other) => {
-      if (other !== undefined) {
-        onRefreshed(other);
+    return refreshing.then((refreshed) => {
+      if (refreshed !== undefined) {
+        replay.set(refreshed);
         return 'discard';
       }
       metrics.upstream401('passed');
       return 'pass';
     });
+  }
+
+  /** Gets another token than the rejected one. Undefined when there is none, or when the request cannot be sent again. */
+  async function refreshAfter401(
+    { response, route, body }: AdmittedRequest,
+    credential: Credential,
+  ): Promise<RefreshedCredential | undefined> {
+    const attempt = await breakerOf(route).begin(credential.session.key);
+    if (attempt === undefined) return undefined;
+    const isRepeatable = body.again() !== undefined;
+    const refreshed = response.destroyed
+      ? undefined
+      : await refresher.afterRefusal(credential, route.config.path).catch((error: unknown) => {
+          attempt.cancel();
+          if (isRepeatable) throw error;
+          return undefined;
+        });
+    if (refreshed !== undefined && isRepeatable) return { credential: refreshed, attempt };
+    // Too large to be sent again: the browser gets this 401, once the next call is sure to have the new token.
+    attempt.cancel();
+    return undefined;
   }
 
   function askForStepUp(): Promise<never> {
@@ -135,6 +180,22 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       writeBatch,
     });
   }
+}
+
+function createReplay(): Replay {
+  let current: RefreshedCredential | undefined;
+  let isClosed = false;
+  return {
+    current: () => current,
+    set(refreshed) {
+      current = refreshed;
+      if (isClosed) refreshed.attempt.cancel();
+    },
+    close() {
+      isClosed = true;
+      current?.attempt.cancel();
+    },
+  };
 }
 
 /** The parts of a call that are the same for all requests of a route. */

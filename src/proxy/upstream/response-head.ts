@@ -31,8 +31,7 @@ export function readResponseHead(status: number, headers: IncomingHttpHeaders): 
   const coding = headers['transfer-encoding'];
   if (coding !== undefined && String(coding).toLowerCase() !== 'chunked')
     throw invalidResponse('it has a transfer coding other than chunked');
-  if (status === 204 && headers['content-length'] !== undefined && headers['content-length'] !== '0')
-    throw invalidResponse('it is a 204 with a Content-Length');
+  if (status === 204) return { status, headers: withoutRepetitions(withoutLength(headers)) };
   return { status, headers: withoutRepetitions(headers) };
 }
 
@@ -49,6 +48,15 @@ export function flatFieldsOf({ headers }: ResponseHead): string[] {
   return Object.entries(headers).flatMap(([name, value]) =>
     typeof value === 'object' ? value.flatMap((each) => [name, each]) : [name, value ?? ''],
   );
+}
+
+/** A 204 has no Content-Length (RFC 9110, section 8.6). A 0 does no harm, and is dropped. */
+function withoutLength({
+  'content-length': length = '0',
+  ...headers
+}: IncomingHttpHeaders): IncomingHttpHeaders {
+  if (length !== '0') throw invalidResponse('it is a 204 with a Content-Length');
+  return headers;
 }
 
 function withoutRepetitions(headers: IncomingHttpHeaders): IncomingHttpHeaders {

@@ -39,6 +39,7 @@ const session = z.object({
   absoluteExpiresAtMs: z.number(),
   generation: z.number().optional(),
   userinfo: z.record(z.string(), z.unknown()).optional(),
+  ticketKeyId: z.number().optional(),
   renewedAtMs: z.array(z.number()).optional(),
   refusedAtMs: z.array(z.number()).optional(),
 });

@@ -19,7 +19,10 @@ beforeAll(async () => {
     { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
   );
   const admin = createAdmin({
-    snapshots: async () => [],
+    snapshots: async () => ({
+      own: { checks: [], metrics: [] },
+      peers: { snapshots: [], responding: 0, missing: 0 },
+    }),
     guarded: {
       '/broken': {
         GET: () => {

@@ -46,6 +46,9 @@ function browser(at: RunningGateway = gateway): UserAgent {
   return open(createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: at.port }, clock }));
 }
 
+/** The page writes the binding message. */
+const patterned = { config: { provider: { bindingMessage: '^[A-Z0-9]{5}$' } } };
+
 const begin = (body: object = { login_hint: 'alice' }, headers = {}, from = agent) =>
   from.fetch('/auth/decoupled', {
     method: 'POST',
@@ -70,7 +73,7 @@ describe.each([
   ['OpenID CIBA', startCibaProvider, 'alice'],
   ['the decoupled endpoints of a bank', startBank, 'customer-alice'],
 ] as const)('a sign-in on another device by %s', (_kind, startProvider, subject) => {
-  beforeEach(async () => start(await startProvider(clock)));
+  beforeEach(async () => start(await startProvider(clock), patterned));
 
   it('starts with 202 and completes with the session cookie when the browser polls after approval', async () => {
     const begun = await begin({ login_hint: 'alice', binding_message: 'W4SCT' });
@@ -78,7 +81,7 @@ describe.each([
     expect(begun.json()).toEqual({ status: 'pending', expiresIn: 120, interval: 1 });
     expect(begun.header('cache-control')).toBe('no-store');
     expect(begun.setCookies).toEqual([
-      expect.stringMatching(/^coatcheck-decoupled=.+; Path=\/; Max-Age=120; HttpOnly; SameSite=Strict$/),
+      expect.stringMatching(/^coatcheck-decoupled=.+; Path=\/; Max-Age=180; HttpOnly; SameSite=Strict$/),
     ]);
     expect(approval()).toMatchObject({ loginHint: 'alice', bindingMessage: 'W4SCT' });
 
@@ -159,6 +162,32 @@ describe.each([
   });
 
   it.each([
+    [1e9, 60],
+    [90, 60],
+    [0.001, 1],
+  ])('bounds an interval of %d seconds', async (intervalSeconds, expected) => {
+    provider.approvals.intervalSeconds = intervalSeconds;
+    expect((await begin()).json()).toMatchObject({ status: 'pending', interval: expected });
+    approval().intervalMs = 0;
+    approval().state = 'approved';
+    advance(expected);
+    expect((await poll()).status).toBe(200);
+  });
+
+  it('does not lengthen the interval beyond a minute, however often the provider asks for it', async () => {
+    provider.approvals.intervalSeconds = 50;
+    provider.approvalSeconds = 3_000;
+    await begin();
+    for (let at = 0; at < 5; at += 1) {
+      approval().intervalMs = 0;
+      approval().wantsSlower = true;
+      advance(60);
+      await poll();
+    }
+    expect((await poll()).json()).toMatchObject({ interval: 60 });
+  });
+
+  it.each([
     ['denied', 403, 'login_denied'],
     ['expired', 410, 'login_expired'],
   ] as const)(
@@ -178,10 +207,26 @@ describe.each([
     },
   );
 
-  it('expires after its lifetime without another request to the provider', async () => {
+  it('succeeds when it was approved before its end and is polled just after it', async () => {
+    await begin();
+    approval().state = 'approved';
+    advance(125);
+    expect((await poll()).status).toBe(200);
+    expect(await session()).toMatchObject({ authenticated: true, subject });
+  });
+
+  it('expires with its end when the provider still waits, and is not polled again', async () => {
+    await begin();
+    advance(121);
+    expect((await poll()).status).toBe(410);
+    expect(asked()).toBe(1);
+    expect((await poll()).status).toBe(404);
+  });
+
+  it('expires a minute after its lifetime without another request to the provider', async () => {
     const kept = browser();
     const [cookie = ''] = (await begin()).setCookies;
-    advance(120);
+    advance(180);
     kept.setCookie(cookie.replace(/Max-Age=\d+; /, ''));
     expect((await poll(kept)).status).toBe(410);
     expect(asked()).toBe(0);
@@ -256,11 +301,23 @@ describe.each([
     { login_hint: '' },
     { login_hint: 'x'.repeat(257) },
     { binding_message: ['x'] },
+    { login_hint: 'alice', binding_message: '' },
+    { login_hint: 'alice', binding_message: 'W4SCTX' },
+    { login_hint: 'alice', binding_message: 'W4SC\n' },
+    { login_hint: 'alice', binding_message: 'W4SCT\n' },
+    { login_hint: 'alice', binding_message: 'Approve the payment' },
   ])('is rejected with the body %j', async (body) => {
     const response = await begin(body);
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({ code: 'bad_request' });
     expect(provider.approvals.all).toHaveLength(0);
+  });
+
+  it('counts the spellings of one login hint together', async () => {
+    const spellings = ['alice', 'ALICE', ' Alice ', 'ａｌｉｃｅ', 'a\u200Blice', '\u202Ealice'];
+    for (let n = 0; n < 10; n += 1)
+      await begin({ login_hint: spellings[n % spellings.length] }, {}, browser());
+    expect((await begin({ login_hint: 'Alice' })).status).toBe(429);
   });
 
   it('is limited to ten attempts per login hint', async () => {
@@ -280,6 +337,58 @@ describe.each([
     expect(gateway.logs()).toContain('session started');
     expect(gateway.logs()).not.toContain('canary');
   });
+});
+
+describe.each([
+  ['OpenID CIBA', startCibaProvider],
+  ['the decoupled endpoints of a bank', startBank],
+] as const)('the binding message of a sign-in by %s', (_kind, startProvider) => {
+  const open = async (bindingMessage?: string) =>
+    start(
+      await startProvider(clock),
+      bindingMessage === undefined ? {} : { config: { provider: { bindingMessage } } },
+    );
+
+  it('comes from the gateway, differs each time, and stays in the state for the page to show', async () => {
+    await open();
+    const messages: unknown[] = [];
+    for (let n = 0; n < 8; n += 1) {
+      const { bindingMessage } = (await begin()).json() as { bindingMessage: string };
+      expect(bindingMessage).toMatch(/^[BCDFGHJKLMNPQRSTVWXZ2-9]{5}$/);
+      expect(approval()).toMatchObject({ bindingMessage });
+      messages.push(bindingMessage);
+    }
+    expect(new Set(messages).size).toBe(messages.length);
+    expect((await poll()).json()).toMatchObject({ status: 'pending', bindingMessage: messages.at(-1) });
+  });
+
+  it.each(['Confirm the transfer of 900 EUR', 'W4SCT', '\n\nYour bank:', '\u202Etfosorcim', ''])(
+    'never comes from the caller: %j',
+    async (text) => {
+      await open();
+      const response = await begin({ login_hint: 'alice', binding_message: text });
+      expect(response.json()).toMatchObject({ status: 400, code: 'bad_request' });
+      expect(provider.approvals.all).toHaveLength(0);
+    },
+  );
+
+  it('is absent where the configuration says so', async () => {
+    await open('none');
+    expect((await begin()).json()).not.toHaveProperty('bindingMessage');
+    expect(approval().bindingMessage).toBeUndefined();
+    expect((await begin({ login_hint: 'alice', binding_message: 'W4SCT' })).status).toBe(400);
+  });
+
+  it.each(['^.*$', '^[^x]*$'])(
+    'has no invisible character and at most 64, whatever the pattern %s',
+    async (pattern) => {
+      await open(pattern);
+      for (const text of ['a\nb', 'a\u202Eb', 'a\u200Bb', 'a\u2028b', '\u0000', 'y'.repeat(65)])
+        expect((await begin({ login_hint: 'alice', binding_message: text })).status).toBe(400);
+      expect(provider.approvals.all).toHaveLength(0);
+      expect((await begin({ login_hint: 'alice', binding_message: 'a b' })).status).toBe(202);
+    },
+  );
 });
 
 describe('a sign-in by OpenID CIBA', () => {
@@ -374,6 +483,75 @@ describe('a sign-in at a bank', () => {
       expect(bank.tokenLedger()).toHaveLength(1);
     },
   );
+});
+
+describe.each([
+  ['in memory', async (): Promise<string | undefined> => undefined],
+  ['in Redis', async (): Promise<string | undefined> => open(await startRedis()).url],
+] as const)('a code at a slow provider, with polls scheduled %s', (_where, openStore) => {
+  const TOKEN = '/v3/authorize-decoupled/token';
+  const openSlow = async () => {
+    const bank = await startBank(clock);
+    const store = await openStore();
+    await start(bank, store === undefined ? {} : { store });
+    const gates = { token: Promise.withResolvers<void>(), userinfo: Promise.withResolvers<void>() };
+    const arrived: string[] = [];
+    bank.server.hold = ({ path }) => {
+      arrived.push(path);
+      if (path === TOKEN) return gates.token.promise;
+      return path === '/v3/customer' ? gates.userinfo.promise : undefined;
+    };
+    const reached = (path: string) =>
+      until(
+        `a request reaches ${path}`,
+        async (): Promise<true | undefined> => arrived.includes(path) || undefined,
+      );
+    return { bank, gates, reached, isRedis: store !== undefined };
+  };
+  /** Lets the polling interval pass on both clocks. */
+  const pass = async (seconds: number) => {
+    advance(seconds);
+    await sleep(1_100);
+  };
+
+  it('is sent once while the token call and userinfo together take longer than one timeout', async () => {
+    const { bank, gates, reached } = await openSlow();
+    const [cookie = ''] = (await begin()).setCookies;
+    const tab = browser();
+    tab.setCookie(cookie);
+    approval().state = 'approved';
+    await pass(1);
+    const first = poll();
+    await reached(TOKEN);
+    await pass(7);
+    expect((await poll(tab)).status).toBe(202);
+    gates.token.resolve();
+    await reached('/v3/customer');
+    await pass(8);
+    expect((await poll(tab)).status).toBe(202);
+    gates.userinfo.resolve();
+    expect((await first).status).toBe(200);
+    expect((await poll(tab)).status).toBe(410);
+    expect(asked()).toBe(1);
+    expect(bank.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([true]);
+    expect(await session()).toMatchObject({ authenticated: true });
+  });
+
+  it('is not sent again after userinfo failed', async () => {
+    const { bank, gates } = await openSlow();
+    gates.token.resolve();
+    gates.userinfo.resolve();
+    bank.server.fault = ({ path }) => (path === '/v3/customer' ? { status: 503 } : undefined);
+    const [cookie = ''] = (await begin()).setCookies;
+    approval().state = 'approved';
+    await pass(1);
+    expect((await poll()).status).toBe(503);
+    const tab = browser();
+    tab.setCookie(cookie);
+    await pass(1);
+    expect((await poll(tab)).status).toBe(410);
+    expect(asked()).toBe(1);
+  });
 });
 
 describe('a sign-in on another device with Redis and replicas', () => {

@@ -150,6 +150,54 @@ describe('a Cookie header on https', () => {
   });
 });
 
+describe('the errors of every part of the gateway', () => {
+  const adminPort = () => Number(new URL(testGateway.gateway.adminUrl).port);
+  const askAdmin = (path: string) =>
+    rawRequest(adminPort(), `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  const errors: [what: string, ask: () => Promise<RawResponse>][] = [
+    ['auth', () => send('GET /auth/nothing')],
+    ['the API', () => send('GET /api/one', OWN)],
+    ['no part', () => send('GET /nothing')],
+    ['the guard', () => send('GET /api/../one')],
+    ['upgrades', () => send('GET /nothing', [...UPGRADE, `Origin: https://${HOST}`])],
+    ['the admin listener', () => askAdmin('/nothing')],
+  ];
+  /** What differs between transports, and HSTS, which the admin listener on plain http does not send. */
+  const ofTransport = new Set([
+    'connection',
+    'date',
+    'keep-alive',
+    'content-length',
+    'transfer-encoding',
+    'strict-transport-security',
+  ]);
+
+  it('have the same header fields and members, and each is in the log', async () => {
+    const shapes = await Promise.all(
+      errors.map(async ([what, ask]) => {
+        const response = await ask();
+        const document = JSON.parse(response.body.toString()) as Record<string, unknown>;
+        const fields = response.headers
+          .map(([name, value]) => [name.toLowerCase(), value] as const)
+          .filter(([name]) => !ofTransport.has(name));
+        const requestId = valuesOf(response.headers, 'x-request-id')[0];
+        expect(document).toMatchObject({
+          status: response.status,
+          code: expect.any(String),
+          detail: expect.any(String),
+          title: expect.any(String),
+          requestId,
+        });
+        const line = new RegExp(`"requestId":"${requestId}".*"msg":"(?:admin )?request"`);
+        await expect.poll(() => testGateway.gateway.logs()).toMatch(line);
+        const values = fields.map(([name, value]) => (name === 'x-request-id' ? name : `${name}: ${value}`));
+        return { what, fields: values.toSorted() };
+      }),
+    );
+    for (const { what, fields } of shapes) expect([what, fields]).toEqual([what, shapes[0]?.fields]);
+  });
+});
+
 it('the log stays one JSON line per entry whatever a request contains (standards: E23)', async () => {
   const forged = '{"level":"fatal","msg":"forged"}';
   for (const target of [

@@ -47,6 +47,7 @@ describe('a plain OAuth 2.0 server', () => {
     expect(parse(oauth2)).toEqual({
       ...oauth2,
       login: 'redirect',
+      bindingMessage: 'generated',
       subject: ['user', 'id'],
       requestFormat: 'form',
       pollErrors: {},

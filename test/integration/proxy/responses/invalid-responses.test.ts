@@ -76,6 +76,16 @@ describe('a response of an upstream', () => {
   });
 });
 
+it('a 204 with a length of 0 reaches the browser without a length', async () => {
+  fixture.raw.attend = async (socket, head) => {
+    await head;
+    socket.end('HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+  };
+  const response = await fixture.send('GET /raw/one HTTP/1.1');
+  expect(response.status).toBe(204);
+  expect(response.headers.map(([name]) => name.toLowerCase())).not.toContain('content-length');
+});
+
 describe('connections.max', () => {
   it('counts a chunked request that announces trailers as any other', async () => {
     const sockets: Socket[] = [];

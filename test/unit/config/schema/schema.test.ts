@@ -26,6 +26,7 @@ describe('the configuration', () => {
         clientAuthentication: 'client_secret_basic',
         rejectionErrors: ['invalid_grant'],
         authorizationParams: {},
+        bindingMessage: 'generated',
         timeout: 10_000,
       },
       session: {

@@ -1,0 +1,176 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { mergeMetrics, type Snapshot } from '../../../src/admin/snapshot.ts';
+import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts';
+import { startHeartbeat } from '../../../src/workers/heartbeat.ts';
+import {
+  createSnapshotBroker,
+  createSnapshotClient,
+  type Message,
+  type Peer,
+} from '../../../src/workers/ipc.ts';
+import { HEARTBEAT } from '../../../src/timing.ts';
+
+/** Both ends of a channel, over which messages travel as copies. A closed channel loses them. */
+function createChannel() {
+  const listeners: { worker: ((message: Message) => void)[]; supervisor: ((message: Message) => void)[] } = {
+    worker: [],
+    supervisor: [],
+  };
+  const channel = { isOpen: true };
+  const end = (own: keyof typeof listeners, other: keyof typeof listeners): Peer => ({
+    send(message) {
+      if (!channel.isOpen) return;
+      const copy = structuredClone(message);
+      queueMicrotask(() => listeners[other].forEach((listener) => listener(copy)));
+    },
+    onMessage: (listener) => void listeners[own].push(listener),
+  });
+  return Object.assign(channel, {
+    supervisorSide: end('supervisor', 'worker'),
+    workerSide: end('worker', 'supervisor'),
+  });
+}
+
+const plain = async (metrics: Metrics): Promise<Snapshot['metrics']> =>
+  JSON.parse(JSON.stringify(await metrics.registry.getMetricsAsJSON())) as Snapshot['metrics'];
+
+function openReplica() {
+  const workers = new Map<Peer, ReturnType<typeof startWorker>>();
+  const broker = createSnapshotBroker((requester) =>
+    [...workers.keys()].filter((peer) => peer !== requester),
+  );
+  const startWorker = () => {
+    const channel = createChannel();
+    const metrics = createMetrics();
+    const client = createSnapshotClient(channel.workerSide);
+    client.provide(async () => ({
+      checks: [{ name: 'store', ok: true, detail: '' }],
+      metrics: await plain(metrics),
+    }));
+    broker.connect(channel.supervisorSide);
+    const worker = {
+      metrics,
+      hang: () => void (channel.isOpen = false),
+      exit() {
+        channel.isOpen = false;
+        workers.delete(channel.supervisorSide);
+        broker.retire(channel.supervisorSide);
+      },
+      async scrape() {
+        const own = await plain(metrics);
+        const peers = await client.exchangeSnapshots(own);
+        const text = await mergeMetrics([{ checks: [], metrics: own }, ...(peers?.snapshots ?? [])]);
+        return { peers, started: Number(/^coatcheck_sessions_started_total (\d+)$/m.exec(text)?.[1]), text };
+      },
+    };
+    workers.set(channel.supervisorSide, worker);
+    return worker;
+  };
+  return { startWorker };
+}
+
+beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true }));
+
+describe('the metrics of a replica with workers', () => {
+  it('sum the counts of all workers, whichever is asked', async () => {
+    const { startWorker } = openReplica();
+    const [one, two] = [startWorker(), startWorker()];
+    for (let n = 0; n < 3; n += 1) one.metrics.sessionStarted();
+    two.metrics.sessionStarted();
+    expect([(await one.scrape()).started, (await two.scrape()).started]).toEqual([4, 4]);
+    expect((await one.scrape()).peers).toMatchObject({ responding: 1, missing: 0 });
+  });
+
+  it.each(['the worker that was asked', 'another worker'])('do not decrease when %s exits', async (which) => {
+    const { startWorker } = openReplica();
+    const [asked, other] = [startWorker(), startWorker()];
+    for (let n = 0; n < 62; n += 1) asked.metrics.sessionStarted();
+    for (let n = 0; n < 61; n += 1) other.metrics.sessionStarted();
+    asked.metrics.request('api', 'GET', 200, 0.02);
+    other.metrics.request('api', 'GET', 200, 0.02);
+    expect((await asked.scrape()).started).toBe(123);
+    const [gone, left] = which === 'another worker' ? [other, asked] : [asked, other];
+    gone.exit();
+    expect((await left.scrape()).started).toBe(123);
+    const replacement = startWorker();
+    replacement.metrics.sessionStarted();
+    const { started, text, peers } = await replacement.scrape();
+    expect(started).toBe(124);
+    expect(peers).toMatchObject({ responding: 1, missing: 0 });
+    expect(text).toContain('coatcheck_http_requests_total{route="api",method="GET",status="200"} 2');
+    expect(text).toContain('coatcheck_http_request_duration_seconds_count{route="api"} 2');
+    expect(text).toContain('coatcheck_http_request_duration_seconds_bucket{le="0.025",route="api"} 2');
+  });
+
+  it('add up the counts of many workers that have exited, and none of their gauges', async () => {
+    const { startWorker } = openReplica();
+    const last = startWorker();
+    for (let n = 0; n < 5; n += 1) {
+      const worker = startWorker();
+      worker.metrics.sessionStarted();
+      worker.metrics.storeUp(1);
+      await last.scrape();
+      worker.exit();
+    }
+    const { started, text } = await last.scrape();
+    expect(started).toBe(5);
+    expect(text).toMatch(/^coatcheck_store_up 0$/m);
+  });
+
+  it('keep the last known counts of a worker that hangs, and say that one is missing', async () => {
+    const { startWorker } = openReplica();
+    const [one, two] = [startWorker(), startWorker()];
+    two.metrics.sessionStarted();
+    expect((await one.scrape()).started).toBe(1);
+    two.hang();
+    const { started, peers } = await one.scrape();
+    expect(started).toBe(1);
+    expect(peers).toMatchObject({ responding: 0, missing: 1 });
+  });
+
+  it('are unknown without the supervisor', async () => {
+    const { startWorker } = openReplica();
+    const worker = startWorker();
+    worker.hang();
+    expect((await worker.scrape()).peers).toBeUndefined();
+  });
+});
+
+describe('a heartbeat', () => {
+  const open = () => {
+    const channel = createChannel();
+    createSnapshotClient(channel.workerSide);
+    const onHang = vi.fn();
+    return { channel, onHang, heartbeat: startHeartbeat(channel.supervisorSide, onHang) };
+  };
+  const intervals = (count: number) => vi.advanceTimersByTimeAsync(count * HEARTBEAT.intervalMs);
+
+  it('leaves a worker alone that responds', async () => {
+    const { onHang, heartbeat } = open();
+    await intervals(50);
+    heartbeat.stop();
+    expect(onHang).not.toHaveBeenCalled();
+  });
+
+  it('reports a worker once that does not respond any more', async () => {
+    const { channel, onHang } = open();
+    await intervals(10);
+    channel.isOpen = false;
+    await intervals(HEARTBEAT.unanswered);
+    expect(onHang).not.toHaveBeenCalled();
+    await intervals(20);
+    expect(onHang).toHaveBeenCalledOnce();
+  });
+
+  it('forgives a worker that responds again in time', async () => {
+    const { channel, onHang, heartbeat } = open();
+    for (let pause = 0; pause < 5; pause += 1) {
+      channel.isOpen = false;
+      await intervals(HEARTBEAT.unanswered - 1);
+      channel.isOpen = true;
+      await intervals(1);
+    }
+    heartbeat.stop();
+    expect(onHang).not.toHaveBeenCalled();
+  });
+});
