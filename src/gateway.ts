@@ -36,7 +36,8 @@ export type Gateway = {
   admin: RequestListener;
   /** Returns the checks and metrics of this process, for the admin listeners of its peer workers. */
   snapshot(): Promise<Snapshot>;
-  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end. */
+  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end: they are
+   * searched for in the background, and their refresh tokens revoked. */
   replaceSecrets(secrets: readonly string[]): void;
   /** Replaces the client credentials with those of this section. */
   replaceClientCredentials(provider: Config['provider']): void;
@@ -122,6 +123,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     await sessions.settle();
   };
 
+  let sessionSecrets: readonly string[] = config.session.secrets;
+
   provider.start();
   // For the log: an outage is logged elsewhere.
   void backends.missingRights().catch(() => undefined);
@@ -134,8 +137,11 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     admin,
 
     replaceSecrets(secrets) {
+      const removed = sessionSecrets.filter((secret) => !secrets.includes(secret));
+      sessionSecrets = secrets;
       keyRing.replace(secrets);
       tickets.clearCache();
+      if (removed.length > 0) void sessions.endSealedBy({ removed, remaining: secrets });
     },
 
     replaceClientCredentials(section) {

@@ -79,8 +79,8 @@ export type ConfigInput = {
      */
     keyPrefix?: string | undefined;
     /**
-     * Secrets that seal cookies and sessions, at least 32 characters each: the first seals, all of them
-     * open.
+     * Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all
+     * of them open.
      */
     secrets: Array<string>;
     /**
@@ -118,7 +118,8 @@ export type ConfigInput = {
            */
           maxAge?: string | undefined;
           /**
-           * How many sessions the cache holds at most.
+           * How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger
+           * tokens it holds fewer.
            * @defaultValue `50000`
            */
           maxEntries?: number | `${number}` | undefined;

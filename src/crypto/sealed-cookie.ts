@@ -36,8 +36,7 @@ export function createSealedCookies(
   forgedSeals?: ForgedSealLimit,
 ): SealedCookies {
   const unknownKeyId = (text: string) => {
-    const [, digits] = CANONICAL.test(text) ? (KEY_ID.exec(text) ?? []) : [];
-    const keyId = digits === undefined ? undefined : Number(digits);
+    const keyId = CANONICAL.test(text) ? keyIdIn(text) : undefined;
     return keyId === undefined || keyRing.find(purpose, keyId) !== undefined ? undefined : keyId;
   };
   const open = async (text: string): Promise<Record<string, unknown> | undefined> => {
@@ -76,6 +75,12 @@ export function createSealedCookies(
 
 /** The prefix of iron-session's format, followed by the key id. */
 const KEY_ID = /^Fe26\.2\*(\d{1,10})\*/;
+
+/** The id of the key in a seal; it is not authenticated. */
+export function keyIdIn(seal: string): number | undefined {
+  const [, digits] = KEY_ID.exec(seal) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
 
 function passwords(keys: readonly Key[]): Record<string, string> {
   return Object.fromEntries(keys.map((key) => [key.id, key.secret.export().toString('base64url')]));

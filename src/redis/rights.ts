@@ -26,6 +26,7 @@ export const REDIS_CHANNELS = { changes: 'changed check 0', unlocked: 'check' } 
 const probes: Readonly<Record<string, (key: string) => readonly string[]>> = {
   ping: () => [],
   time: () => [],
+  scan: () => ['0', 'COUNT', '1'],
   eval: () => ['return 1', '0'],
   evalsha: () => ['0'.repeat(40), '0'],
   exists: (key) => [key],

@@ -12,6 +12,7 @@ import { isOutdated, type SessionView } from './session.ts';
  * - `unreadable`: the record was changed, or not written by a gateway;
  * - `refresh_rejected`: the provider rejected the refresh token;
  * - `identity_changed`: a refresh returned the ID token of another person;
+ * - `secret_removed`: an operator removed the secret that sealed the session or its cookie;
  * - `admin`: an operator ended the session.
  */
 export type EndReason =
@@ -26,6 +27,7 @@ export type EndReason =
   | 'unreadable'
   | 'refresh_rejected'
   | 'identity_changed'
+  | 'secret_removed'
   | 'admin';
 
 /** The reason of a session that a request finds over. */

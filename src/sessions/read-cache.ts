@@ -23,11 +23,16 @@ const MAX_TOMBSTONES = 10_000;
 /** How long an entry that is too old to serve stays for reuse by the store, in milliseconds; unused tokens do not stay longer. */
 const REUSABLE_MS = 60_000;
 
+/** How much memory the cache takes for each session that it may hold, in bytes; with larger tokens it holds fewer. */
+const BYTES_PER_SESSION = 4_096;
+/** What a session takes besides the text of its tokens, in bytes: a generous estimate. */
+const OVERHEAD_BYTES = 1_024;
+
 type Entry = { session: SessionView; readAtMs: number };
 type PendingRead = { result: Promise<SessionView | undefined>; outdated: boolean };
 
 /**
- * A read cache of at most `maxEntries` sessions, each for at most `maxAge` milliseconds. A change on any replica drops the
+ * A read cache of at most `maxEntries` sessions, 4 KiB each on average, and each for at most `maxAge` milliseconds. A change on any replica drops the
  * entry, and the cache serves nothing while the subscription is down. An entry that is too old to serve still saves the
  * store from decrypting an unchanged record.
  */
@@ -41,6 +46,8 @@ export function createReadCache(deps: {
   const retentionMs = Math.max(maxAge, REUSABLE_MS);
   const entries = createBoundedMap<string, Entry>({
     maxEntries,
+    maxSize: maxEntries * BYTES_PER_SESSION,
+    sizeOf: ({ session }) => sizeOf(session),
     isExpired: ({ readAtMs }) => clock() - readAtMs >= retentionMs,
   });
   const reads = new Map<string, PendingRead>();
@@ -106,4 +113,10 @@ export function createReadCache(deps: {
     },
     drop: entries.delete,
   };
+}
+
+/** The memory that a session takes, in bytes. Tokens are ASCII, one byte a character. */
+function sizeOf({ data }: SessionView): number {
+  const tokens = Object.values(data.tokens.access);
+  return tokens.reduce((bytes, { value, scope = '' }) => bytes + value.length + scope.length, OVERHEAD_BYTES);
 }

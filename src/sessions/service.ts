@@ -21,7 +21,7 @@ import {
   type SessionRecord,
 } from './session.ts';
 import type { MarkResult, SpendMark } from './store/spend-mark.ts';
-import type { ReplaceResult, SessionStore } from './store/store.ts';
+import type { RemovedSecrets, ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
 
@@ -80,6 +80,11 @@ export type Sessions = Pick<SessionsBySubject, 'list' | 'find' | 'endOf' | 'endS
    * rejected it. Idempotent: gives undefined if the session has ended before.
    */
   end(key: string, reason: EndReason): Promise<EndedSession | undefined>;
+  /**
+   * Ends the sessions that removed secrets seal, and revokes their refresh tokens as far as it can. Never throws: says in the
+   * log what it has done.
+   */
+  endSealedBy(secrets: RemovedSecrets): Promise<void>;
   /** Ends every session in constant time. */
   endAll(): Promise<void>;
   /** The Set-Cookie value that deletes the session cookie. */
@@ -116,6 +121,9 @@ const TOUCH_MS = 60_000;
 
 /** The shortest time between two warnings about unknown keys, in milliseconds. */
 const WARNING_INTERVAL_MS = 10_000;
+
+/** How many refresh tokens are revoked at once when a secret is removed. */
+const MAX_CONCURRENT_REVOCATIONS = 16;
 
 /** End reasons that do not revoke the refresh token: the provider rejected it, or it belongs to another person. */
 const reasonsWithoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
@@ -188,7 +196,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       'session not found: it has ended before, a limit has passed, or the store has lost it',
     );
   };
-  const logEnd = (key: string, reason: EndReason) => {
+  const logEnd = (key: string | undefined, reason: EndReason) => {
     metrics.sessionEnded(reason);
     log.info({ session: key, reason }, 'session ended');
   };
@@ -216,12 +224,42 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const removed = await store.remove(key);
     cache.drop(key);
     pendingWrites.drop(key);
-    if (removed === undefined) return undefined;
+    return removed && handleRemoved(key, removed.data, reason);
+  };
+  const handleRemoved = (key: string | undefined, data: SessionData, reason: EndReason): EndedSession => {
     logEnd(key, reason);
-    const { refreshToken } = removed.data.tokens;
+    const { refreshToken } = data.tokens;
     const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
-    return { data: removed.data, revoked };
+    return { data, revoked };
+  };
+
+  const endSealedBy: Sessions['endSealedBy'] = async (secrets) => {
+    log.warn(
+      { secrets: secrets.removed.length },
+      'session secrets were removed; ending their sessions and revoking the refresh tokens',
+    );
+    let revocationsInGroup: Promise<void>[] = [];
+    let ended = 0;
+    try {
+      for await (const { key, data } of store.removeSealedBy(secrets)) {
+        ended += 1;
+        revocationsInGroup.push(handleRemoved(key, data, 'secret_removed').revoked);
+        if (revocationsInGroup.length < MAX_CONCURRENT_REVOCATIONS) continue;
+        await Promise.all(revocationsInGroup);
+        revocationsInGroup = [];
+      }
+      await Promise.all(revocationsInGroup);
+      log.info(
+        { ended },
+        'ended the sessions of removed secrets; their refresh tokens are revoked, or queued for it',
+      );
+    } catch (error) {
+      log.error(
+        { ended, err: error },
+        'could not find all sessions of removed secrets; the refresh tokens of the others stay valid at the provider',
+      );
+    }
   };
 
   const logDroppedTokens = (key: string) => {
@@ -249,7 +287,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
       const now = clock();
-      const { key, setCookie } = await tickets.issue();
+      const { key, keyId, setCookie } = await tickets.issue();
       const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
@@ -258,6 +296,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         claims: signIn.claims,
         tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
         flow: signIn.flow,
+        ticketKeyId: keyId,
         createdAtMs: now,
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
@@ -311,6 +350,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     end,
+    endSealedBy,
     list: bySubject.list,
     find: bySubject.find,
     endOf: bySubject.endOf,

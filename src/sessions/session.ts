@@ -20,6 +20,8 @@ export type SessionData = {
   readonly absoluteExpiresAtMs: number;
   /** The session generation, which the store assigns; absent for the first one. */
   readonly generation?: number | undefined;
+  /** The id of the key that seals the session's cookie, which is never sealed again. */
+  readonly ticketKeyId?: number | undefined;
   /** The token refreshes of the last minute: `refresh.maxPerMinute` counts across all processes. */
   readonly renewedAtMs?: readonly number[] | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */

@@ -1,6 +1,6 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
-import type { SealedCookies } from '../crypto/sealed-cookie.ts';
+import { keyIdIn, type SealedCookies } from '../crypto/sealed-cookie.ts';
 import { clearCookie, cookieName, readCookie, writeCookie, type CookieAttributes } from './cookie.ts';
 
 /**
@@ -16,8 +16,8 @@ export type TicketReading =
 
 /** Tickets are opaque cookies around a random identifier. The key of the session is a hash of the identifier. */
 export type Tickets = {
-  /** Creates a ticket; gives the key of its session and the Set-Cookie value. */
-  issue(): Promise<{ key: string; setCookie: string }>;
+  /** Creates a ticket; gives the key of its session, the id of the key that seals it and the Set-Cookie value. */
+  issue(): Promise<{ key: string; keyId: number | undefined; setCookie: string }>;
   /** Throws `rate_limited` for a seal that is not in the cache, once `clientAddress` has sent too many forged ones. */
   read(cookieHeader: string | undefined, clientAddress?: string): Promise<TicketReading>;
   /** The Set-Cookie value that deletes the ticket. */
@@ -52,7 +52,7 @@ export function createTickets(deps: {
     async issue() {
       const id = randomIdentifier();
       const seal = await seals.seal({ id }, 0);
-      return { key: keyOf(id), setCookie: writeCookie(name, seal, attributes) };
+      return { key: keyOf(id), keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, attributes) };
     },
 
     async read(header, clientAddress) {

@@ -59,6 +59,10 @@ it('a reload on SIGHUP rotates the session secrets and ends sessions only once t
     (text) => /sealed with a secret that this process does not have/.exec(text)?.[0],
   );
   expect((await late.fetch('/api/three')).status).toBe(200);
+  await program.waitForOutput(
+    (text) => /"ended":1,"msg":"ended the sessions of removed secrets/.exec(text)?.[0],
+  );
+  expect(fixture.provider.families).toMatchObject([{ endedBecause: 'revoked' }, { alive: true }]);
   expect((await fixture.signedIn(program)).cookies.get('coatcheck')).toBeDefined();
 
   expect(program.stdout() + program.stderr()).not.toContain('canary-');

@@ -53,7 +53,10 @@ describe.each(documents)('%s', (path) => {
   test.each(
     page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
   )('has an example that is a valid configuration: %#', (yaml) => {
-    const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [name, 'stub '.repeat(8)]);
+    const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [
+      name,
+      'a stub for the variables of an example',
+    ]);
     const readFile = (file: string) => (file === 'coatcheck.yaml' ? yaml : 'stub');
     expect(
       loadConfig('coatcheck.yaml', { env: Object.fromEntries(variables), readFile }).routes,

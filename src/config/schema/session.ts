@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
 import { integer, oneOf, shaped, text } from '../values/scalar.ts';
+import { secretText } from '../values/secret.ts';
 import { storeAddress } from '../values/store-address.ts';
 import { section } from './section.ts';
 
@@ -21,16 +22,11 @@ export const sessionSchema = section({
       description: 'The prefix of every key in Redis. Gateways that share a database need different ones.',
     }),
   secrets: z
-    .array(
-      z
-        .string('expected a secret of at least 32 characters')
-        .min(32, 'expected a secret of at least 32 characters'),
-      'expected a list of secrets of at least 32 characters each',
-    )
+    .array(secretText(), 'expected a list of secrets of at least 32 characters each')
     .min(1, 'expected at least one secret')
     .meta({
       description:
-        'Secrets that seal cookies and sessions, at least 32 characters each: the first seals, all of them open.',
+        'Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all of them open.',
       see: '[Secrets](#secrets)',
       example: ['${SESSION_SECRET}'],
       secret: true,
@@ -61,7 +57,8 @@ export const sessionSchema = section({
         'How long a session is served from the memory of the process before the store is read again; `0s` turns the cache off.',
     }),
     maxEntries: integer({ min: 1 }).prefault(50_000).meta({
-      description: 'How many sessions the cache holds at most.',
+      description:
+        'How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger tokens it holds fewer.',
     }),
   })
     .prefault({})

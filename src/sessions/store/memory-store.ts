@@ -1,3 +1,4 @@
+import { createKeyRing } from '../../crypto/key-ring.ts';
 import {
   sessionView,
   livesUntilMs,
@@ -112,6 +113,18 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     async keys(owner) {
       const names = liveOf(owner).map(({ key, data }) => entryName(data.createdAtMs, key));
       return names.toSorted(compareNames).map((name) => parseEntryName(name).key);
+    },
+
+    async *removeSealedBy({ removed }) {
+      const removedKeys = createKeyRing(removed).all('session-cookie');
+      for (const { key, data } of records.values()) {
+        if (!removedKeys.some(({ id }) => id === data.ticketKeyId)) continue;
+        const record = getLive(key);
+        if (record === undefined) continue;
+        drop(record);
+        announce({ kind: 'ended', key, version: record.version });
+        yield { key, data };
+      }
     },
 
     async beginGeneration() {

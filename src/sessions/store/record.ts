@@ -38,6 +38,7 @@ const session = z.object({
   createdAtMs: z.number(),
   absoluteExpiresAtMs: z.number(),
   generation: z.number().optional(),
+  ticketKeyId: z.number().optional(),
   renewedAtMs: z.array(z.number()).optional(),
   refusedAtMs: z.array(z.number()).optional(),
 });

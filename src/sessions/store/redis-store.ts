@@ -10,6 +10,7 @@ import { openChannel } from '../../redis/channel.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import type { RecordCodec } from './record.ts';
 import { createRedisGeneration } from './redis-generation.ts';
+import { createRedisSecretRemoval } from './redis-secret-removal.ts';
 import { createRedisIndex } from './redis-index.ts';
 import { createRedisOwnerSessions } from './redis-owner-sessions.ts';
 import { createRedisSpendMarks } from './redis-spend-marks.ts';
@@ -301,6 +302,8 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     remove,
 
     ...ownerSessions,
+
+    removeSealedBy: createRedisSecretRemoval({ redis, keyPrefix, recordKey, channel: changeChannel, clock }),
 
     beginGeneration: generation.begin,
     generation: generation.known,

@@ -5,6 +5,12 @@ import type { Position } from './position.ts';
 /** The result of a conditional write. `conflict`: another write came first. `gone`: the session has ended. */
 export type ReplaceResult = 'replaced' | 'conflict' | 'gone';
 
+/** Secrets that are no longer configured, and those that still are. */
+export type RemovedSecrets = { readonly removed: readonly string[]; readonly remaining: readonly string[] };
+
+/** A session that a removed secret sealed. */
+export type SealedSession = { readonly key: string | undefined; readonly data: SessionData };
+
 /** A change of a session, on this replica or another one. */
 export type SessionChange = { kind: 'changed' | 'ended'; key: string; version: number };
 
@@ -61,6 +67,12 @@ export type SessionStore = {
   count(owner: Owner): Promise<number>;
   /** The keys of an owner's sessions that have not expired, from the oldest to the newest. Decrypts no session. */
   keys(owner: Owner): Promise<readonly string[]>;
+
+  /**
+   * Removes every session whose record or cookie a removed secret seals, and gives each: it cannot be opened any more. `key`
+   * is undefined if no index lists the session. Throws `store_unavailable` if not all sessions could be found.
+   */
+  removeSealedBy(secrets: RemovedSecrets): AsyncIterable<SealedSession>;
 
   /** Begins a new generation, which ends every existing session without touching their records. */
   beginGeneration(): Promise<void>;

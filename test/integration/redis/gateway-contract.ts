@@ -92,6 +92,19 @@ export function describeGatewayContract(at: () => string): void {
     expect(await calls(there, 1)).toEqual([401]);
   });
 
+  it('end the sessions of a removed secret everywhere and revoke their refresh tokens', async () => {
+    const socket = await there.websocket('/socket/live');
+    testGateway.gateway.gateway.replaceSecrets(['the only secret from now on, of this replica']);
+    await vi.waitFor(
+      () =>
+        expect(testGateway.gateway.logs()).toMatch(/"ended":1,"msg":"ended the sessions of removed secrets/),
+      POLLING,
+    );
+    expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
+    expect(await socket.closed).toMatchObject({ code: 1008 });
+    expect(await calls(there, 1)).toEqual([401]);
+  });
+
   it('share the rate limit of a client', async () => {
     const callback = async (agent: UserAgent) => (await agent.get('/auth/callback?state=x')).status;
     // The sign-in was the first of three; the other gateway has only ever seen two.

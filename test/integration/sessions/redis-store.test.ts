@@ -512,6 +512,78 @@ describe('the rotation of session secrets (standards: E6)', () => {
   });
 });
 
+describe('the removal of a session secret that may have leaked', () => {
+  const families = (testGateway: TestGateway) =>
+    testGateway.provider.families.map(({ endedBecause }) => endedBecause);
+  const sessionKeys = () => client.keys(`${PREFIX}session:*`);
+  const done = 'ended the sessions of removed secrets';
+
+  it('ends the sessions that it seals, revokes their refresh tokens, closes their sockets and says so', async () => {
+    const testGateway = await openGateway();
+    const { agent, gateway } = testGateway;
+    await agent.signIn('/', { loginHint: 'alice' });
+    const socket = await agent.websocket('/socket/live');
+    gateway.gateway.replaceSecrets([second, first]);
+    const younger = testGateway.browser();
+    await younger.signIn('/', { loginHint: 'bob' });
+
+    gateway.gateway.replaceSecrets([second]);
+    await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
+    expect(families(testGateway)).toEqual(['revoked', undefined]);
+    expect(await sessionKeys()).toHaveLength(1);
+    expect(await client.keys(`${PREFIX}subject:*`)).toHaveLength(1);
+    expect(await socket.closed).toMatchObject({ code: 1008 });
+    expect(gateway.logs()).toMatch(/"ended":1,"msg":"ended the sessions of removed secrets/);
+    expect(gateway.logs()).toMatch(/"session":"[\w-]{22}","reason":"secret_removed","msg":"session ended"/);
+    expect((await younger.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('ends a session whose record another secret seals by now, because its cookie stays as it was', async () => {
+    const testGateway = await openGateway();
+    const { agent, gateway } = testGateway;
+    await agent.signIn();
+    gateway.gateway.replaceSecrets([second, first]);
+    testGateway.advance(300_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    gateway.gateway.replaceSecrets([second]);
+    await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
+    expect(families(testGateway)).toEqual(['revoked']);
+    expect(await sessionKeys()).toEqual([]);
+  });
+
+  it('revokes each of many sessions once, even if two replicas remove the secret', async () => {
+    const testGateway = await openGateway();
+    const replica = await testGateway.replica();
+    const gateways = [testGateway.gateway, replica];
+    for (let count = 0; count < 20; count += 1) await testGateway.browser().signIn();
+    for (const { gateway } of gateways) gateway.replaceSecrets([second]);
+    for (const gateway of gateways) await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
+    expect(families(testGateway)).toEqual(Array(20).fill('revoked'));
+    const ended = gateways.map(({ logs }) => Number(/"ended":(\d+)/.exec(logs())?.[1]));
+    expect(ended.reduce((sum, count) => sum + count, 0)).toBe(20);
+  });
+
+  it('queues the revocations while the provider is down, and says so when Redis is', async () => {
+    const testGateway = await openGateway();
+    const { agent, gateway, provider } = testGateway;
+    await agent.signIn();
+    provider.faults.revoke = { status: 503 };
+    gateway.gateway.replaceSecrets([second]);
+    await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
+    expect(await sessionKeys()).toEqual([]);
+    delete provider.faults.revoke;
+    await vi.waitFor(() => expect(families(testGateway)).toEqual(['revoked']), POLLING);
+
+    await client.acl('SETUSER', GATEWAY_NAME, '-scan');
+    gateway.gateway.replaceSecrets([first]);
+    await vi.waitFor(
+      () => expect(gateway.logs()).toContain('could not find all sessions of removed secrets'),
+      POLLING,
+    );
+    await client.acl('SETUSER', GATEWAY_NAME, '+scan');
+  });
+});
+
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
   it('takes no session for missing that the other replica serves, and no cookie (standards: E6)', async () => {
     const newest = await openGateway();

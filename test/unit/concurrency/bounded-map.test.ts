@@ -24,6 +24,29 @@ describe('a bounded map', () => {
     expect(map.has('b')).toBe(false);
   });
 
+  it('drops the oldest entries when the values are too large together', () => {
+    const map = createBoundedMap<string, string>({
+      maxEntries: 100,
+      maxSize: 10,
+      sizeOf: (text) => text.length,
+    });
+    for (const key of ['a', 'b', 'c']) map.set(key, '1234');
+    expect([...map.keys()]).toEqual(['b', 'c']);
+    map.set('b', '1');
+    map.set('d', '12345');
+    expect([...map.keys()]).toEqual(['c', 'b', 'd']);
+    map.delete('c');
+    map.set('e', '1234');
+    expect([...map.keys()]).toEqual(['b', 'd', 'e']);
+    map.set('f', '12345678901');
+    expect([...map.keys()]).toEqual(['b', 'd', 'e']);
+    map.set('b', '12345678901');
+    expect(map.has('b')).toBe(false);
+    map.clear();
+    map.set('g', '1234567890');
+    expect([...map.keys()]).toEqual(['g']);
+  });
+
   it('drops the oldest entry for one more than its maximum', () => {
     const { map } = openMap();
     for (const key of ['a', 'b', 'c', 'd']) map.set(key, 0);

@@ -31,7 +31,9 @@ const load = (file: string, variables: Record<string, string>) =>
   loadConfig(directory + file, { env: variables, readFile: (path) => readFileSync(path, 'utf8') });
 
 it('has ready configurations for the providers that people front most', () => {
-  const wanted = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta'].map((name) => `${name}.yaml`);
+  const wanted = ['auth0', 'cognito', 'dex', 'entra', 'google', 'hydra', 'keycloak', 'okta'].map(
+    (name) => `${name}.yaml`,
+  );
   expect(files).toEqual(expect.arrayContaining(wanted));
 });
 

@@ -55,6 +55,25 @@ describe('the read cache', () => {
     expect(cache.get('k1')).toBeUndefined();
   });
 
+  it('holds fewer sessions when their tokens are large, so that its memory is bounded', async () => {
+    const { cache, clock } = await openCache();
+    const put = (key: string, length: number) => {
+      const access = { '': { value: 'a'.repeat(length), obtainedAtMs: clock.now() } };
+      const data = sampleData(clock.now());
+      cache.put(sampleRecord(clock.now(), { key, data: { ...data, tokens: { ...data.tokens, access } } }));
+    };
+    const heldOf = (prefix: string) =>
+      Array.from({ length: 100 }, (_, at) => cache.get(`${prefix}${at}`)).filter(Boolean).length;
+    for (let at = 0; at < 100; at += 1) put(`small${at}`, 2_000);
+    expect(heldOf('small')).toBe(100);
+    for (let at = 0; at < 100; at += 1) put(`large${at}`, 20_000);
+    expect(heldOf('small')).toBe(0);
+    // 100 times 4 KiB, with 20,000 bytes and what surrounds them each.
+    expect(heldOf('large')).toBe(19);
+    // The newest are held.
+    expect(cache.get('large99')).toBeDefined();
+  });
+
   it('keeps nothing when its age is 0', async () => {
     const { cache, clock } = await openCache({ maxAge: 0 });
     await cache.load('k1');

@@ -23,6 +23,7 @@ describe('a session that starts', () => {
       providerSessionId: 'sid',
       claims: { sub: 'ada', name: 'Ada' },
       tokens: expect.objectContaining({ refreshToken: 'rt-1', idToken: 'id-1' }),
+      ticketKeyId: expect.any(Number),
       createdAtMs: Date.now(),
       absoluteExpiresAtMs: Date.now() + ABSOLUTE_MS,
     });

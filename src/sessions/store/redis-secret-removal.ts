@@ -1,0 +1,108 @@
+import { Cluster } from 'ioredis';
+import { createBlindIndex } from '../../crypto/blind-index.ts';
+import { createEnvelopes, UnknownKeyError } from '../../crypto/envelope.ts';
+import { createKeyRing } from '../../crypto/key-ring.ts';
+import type { RedisConnection } from '../../redis/connection.ts';
+import { ownersOf, type SessionData } from '../session.ts';
+import { createRecordCodec, type RecordCodec } from './record.ts';
+import { createRedisIndex } from './redis-index.ts';
+import type { RemovedSecrets, SessionStore } from './store.ts';
+
+/** How many keys Redis looks at in one step of a scan. */
+const SCAN_COUNT = 200;
+/** How many index entries with the end of a session are searched for its key. */
+const MAX_ENTRIES = 1_000;
+
+/** Finds the sessions that removed secrets seal, by a scan of all records, and removes them. */
+export function createRedisSecretRemoval(deps: {
+  redis: RedisConnection;
+  keyPrefix: string;
+  /** The Redis key of a session. */
+  recordKey: (key: string) => string;
+  channel: string;
+  clock: () => number;
+}): SessionStore['removeSealedBy'] {
+  const { redis, keyPrefix, recordKey, channel } = deps;
+
+  /** The names of all records, in batches. Names may repeat. */
+  async function* scan(): AsyncGenerator<readonly string[]> {
+    const pattern = `${keyPrefix.replaceAll(/[*?[\]\\^]/g, String.raw`\$&`)}session:*`;
+    const nodes = await redis.run('scan', async (client) =>
+      client instanceof Cluster ? client.nodes('master') : [client],
+    );
+    for (const node of nodes) {
+      let cursor = '0';
+      do {
+        const from = cursor;
+        const [next, names] = await redis.run('scan', () =>
+          node.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
+        );
+        cursor = next;
+        yield names;
+      } while (cursor !== '0');
+    }
+  }
+
+  return async function* removeSealedBy(secrets) {
+    const isSealedBy = createSealTest(secrets);
+    const keyRing = createKeyRing([...secrets.remaining, ...secrets.removed]);
+    const index = createRedisIndex({ ...deps, blindIndex: createBlindIndex(keyRing) });
+
+    const findKey = async (name: string, data: SessionData): Promise<string | undefined> => {
+      const [person] = ownersOf(data);
+      if (person === undefined) return undefined;
+      const entries = await index.entries(person, MAX_ENTRIES, {
+        endsAtMs: data.absoluteExpiresAtMs,
+        name: '',
+      });
+      return entries.find(({ key }) => recordKey(key) === name)?.key;
+    };
+    const remove = async (name: string, data: SessionData) => {
+      const key = await findKey(name, data);
+      // Of several processes, one removes the record.
+      if ((await redis.run('remove', (client) => client.del(name))) === 0) return undefined;
+      if (key !== undefined) {
+        await redis
+          .run('remove', (client) => client.publish(channel, `ended ${key} 0`))
+          .catch(() => undefined);
+        await index.remove(key, data).catch(() => undefined);
+      }
+      return { key, data };
+    };
+
+    for await (const names of scan()) {
+      const envelopes = await Promise.all(
+        names.map((name) => redis.run('load', (client) => client.hgetBuffer(name, 'e'))),
+      );
+      for (const [at, name] of names.entries()) {
+        const data = isSealedBy(name, envelopes[at] ?? undefined);
+        const removed = data && (await remove(name, data));
+        if (removed !== undefined) yield removed;
+      }
+    }
+  };
+}
+
+/** Gives the data of a record whose envelope, or whose cookie, a removed secret seals. */
+function createSealTest({ removed, remaining }: RemovedSecrets) {
+  const removedKeys = createKeyRing(removed);
+  const removedCodec = createRecordCodec(createEnvelopes(removedKeys));
+  const remainingCodec = createRecordCodec(createEnvelopes(createKeyRing(remaining)));
+  const ticketKeyIds = new Set(removedKeys.all('session-cookie').map(({ id }) => id));
+  return (name: string, envelope: Buffer | undefined): SessionData | undefined => {
+    if (envelope === undefined) return undefined;
+    const sealed = decodeIfKnown(removedCodec, envelope, name);
+    if (sealed !== undefined) return sealed;
+    const data = decodeIfKnown(remainingCodec, envelope, name);
+    return data?.ticketKeyId !== undefined && ticketKeyIds.has(data.ticketKeyId) ? data : undefined;
+  };
+}
+
+function decodeIfKnown(codec: RecordCodec, envelope: Buffer, context: string): SessionData | undefined {
+  try {
+    return codec.decode(envelope, context);
+  } catch (error) {
+    if (error instanceof UnknownKeyError) return undefined;
+    throw error;
+  }
+}

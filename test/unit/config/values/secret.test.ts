@@ -1,0 +1,43 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { secretText } from '../../../../src/config/values/secret.ts';
+
+const isAccepted = (text: string) => secretText().safeParse(text).success;
+
+describe('a secret', () => {
+  it.each([
+    ['hexadecimal', () => randomBytes(16).toString('hex')],
+    ['base64', () => randomBytes(24).toString('base64')],
+    ['decimal', () => Array.from({ length: 32 }, () => randomInt(10)).join('')],
+    ['long', () => randomBytes(512).toString('base64url')],
+  ])('may be random: %s', (_what, generate) => {
+    for (let count = 0; count < 200; count += 1) expect(isAccepted(generate())).toBe(true);
+  });
+
+  it('may be a long phrase', () => {
+    expect(isAccepted('correct horse battery staple, and some more')).toBe(true);
+  });
+
+  it.each([
+    'x'.repeat(32),
+    'x'.repeat(10_000),
+    'ab'.repeat(16),
+    'password'.repeat(4),
+    'passwordpasswordpasswordpassword1',
+    '0123456789abcdef'.repeat(2),
+    'abcdefghijklmnopqrstuvwxyz012345',
+    'zyxwvutsrqponmlkjihgfedcba987654',
+    'aaaaaaaabbbbbbbbccccccccdddddddd',
+    'change-me-change-me-change-me-change-me',
+  ])('may not be regular: %.40s', (text) => {
+    expect(secretText().safeParse(text).error?.issues).toMatchObject([
+      { message: expect.stringContaining('expected a random secret; this one is too regular') },
+    ]);
+  });
+
+  it('has one problem when it is short', () => {
+    expect(secretText().safeParse('xxxx').error?.issues).toMatchObject([
+      { message: 'expected a secret of at least 32 characters' },
+    ]);
+  });
+});
