@@ -39,21 +39,23 @@ function interpolable(declared: KeySchema): KeySchema {
   };
 }
 
+/** The metadata of a key besides its JSON Schema and its description. */
+export const OWN_METADATA: readonly string[] = [
+  'details',
+  'see',
+  'example',
+  'setInReference',
+  'secret',
+  'misplacedSecret',
+  'reloadable',
+  'url',
+];
+
 /** Replaces the metadata that editors do not know by what they show. */
 function forEditors(declared: KeySchema): KeySchema {
-  const own = [
-    'details',
-    'see',
-    'example',
-    'setInReference',
-    'secret',
-    'misplacedSecret',
-    'reloadable',
-    'url',
-  ];
   const example = declared['example'];
   return {
-    ...Object.fromEntries(Object.entries(declared).filter(([name]) => !own.includes(name))),
+    ...Object.fromEntries(Object.entries(declared).filter(([name]) => !OWN_METADATA.includes(name))),
     ...(declared.description !== undefined && { description: describe(declared) }),
     ...(example !== undefined && { examples: [example] }),
   };

@@ -53,17 +53,22 @@ async function holdRefreshes(visitors: readonly Visitor[]) {
   );
   return { waiting, release: () => gate.release() };
 }
+/** Lets refreshes get their tokens while Redis refuses writes, until their locks are over. */
+async function refreshWithoutWrites() {
+  await open();
+  const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+  const refreshes = await holdRefreshes(visitors);
+  await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+  refreshes.release();
+  await Promise.all(refreshes.waiting);
+  await lapse();
+  return visitors;
+}
 const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 
 describe('refreshes under way', () => {
   it('are spent once when Redis refuses writes for longer than a lock lives', async () => {
-    await open();
-    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
-    const refreshes = await holdRefreshes(visitors);
-    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
-    refreshes.release();
-    await Promise.all(refreshes.waiting);
-    await lapse();
+    const visitors = await refreshWithoutWrites();
     // Meanwhile requests reach the other process, which can read.
     const meanwhile = visitors.map((visitor) => visitor.call(other));
     await Promise.all(meanwhile);
@@ -75,13 +80,7 @@ describe('refreshes under way', () => {
   });
 
   it('are spent once when another process starts while Redis refuses writes', async () => {
-    await open();
-    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
-    const refreshes = await holdRefreshes(visitors);
-    await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
-    refreshes.release();
-    await Promise.all(refreshes.waiting);
-    await lapse();
+    const visitors = await refreshWithoutWrites();
     const late = await cluster.add();
 
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);

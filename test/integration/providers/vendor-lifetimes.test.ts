@@ -273,5 +273,5 @@ describe('a vendor with any token lifetime and any clock', () => {
       ),
       { ...extent({ short: 3, long: 60 }), examples: [[1, undefined, 0]] },
     );
-  });
+  }, 120_000);
 });

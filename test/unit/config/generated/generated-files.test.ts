@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generatedFiles } from '../../../../scripts/generate/files.ts';
+import { OWN_METADATA } from '../../../../scripts/generate/json-schema.ts';
 import { fillTables } from '../../../../scripts/generate/tables.ts';
 import { schemaKeys } from '../schema-keys.ts';
 
@@ -13,17 +14,7 @@ describe('a file that is generated from the declaration of the configuration', (
 
 describe('the declaration of a key', () => {
   it('has only metadata that is known', () => {
-    const known = [
-      'description',
-      'details',
-      'see',
-      'example',
-      'setInReference',
-      'secret',
-      'misplacedSecret',
-      'reloadable',
-      'url',
-    ];
+    const known = ['description', ...OWN_METADATA];
     const jsonSchema =
       /^(?:type|properties|required|additionalProperties|propertyNames|items|oneOf|anyOf|const|enum|default|pattern|format|(?:min|max)(?:imum|Length|Items))$/;
     const names = schemaKeys().flatMap(({ schema }) => Object.keys(schema));
