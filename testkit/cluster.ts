@@ -104,6 +104,7 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
       baseUrl: BASE_URL,
       config: {
         refresh: { ...REFRESH, lockTtl: `${lockTtlMs}ms`, ...options.refresh },
+        provider: { timeout: REFRESH.timeout },
         log: { level: 'info' },
       },
     });

@@ -31,8 +31,6 @@ export type RedisConnection = Pick<Reconnections, 'serverChangedAtMs' | 'onRecon
   openSubscriber(attempt: number): Redis | undefined;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
-  /** Since when no operation has failed (epoch ms); `Infinity` while there is no connection. */
-  steadySinceMs(): number;
   close(): Promise<void>;
 };
 
@@ -54,7 +52,6 @@ export function createRedisConnection(deps: {
   const corkNextWrites = corkWrites(client);
   const reconnections = watchReconnections(client);
   let wasReachable = false;
-  let failedAtMs = -Infinity;
 
   let lastError: unknown;
   client.on('error', (error) => {
@@ -94,7 +91,6 @@ export function createRedisConnection(deps: {
       return result;
     } catch (cause) {
       metrics.storeError(operation);
-      failedAtMs = Date.now();
       health.failed(operation, cause);
       throw new GatewayError('store_unavailable', {
         detail: 'The session store cannot be reached. The session is kept; try again.',
@@ -119,7 +115,6 @@ export function createRedisConnection(deps: {
     wasReachable: () => wasReachable,
     serverChangedAtMs: reconnections.serverChangedAtMs,
     onReconnect: reconnections.onReconnect,
-    steadySinceMs: () => Math.max(failedAtMs, reconnections.connectedSinceMs()),
     async close() {
       health.close();
       client.removeAllListeners('error').on('error', () => undefined);

@@ -8,39 +8,50 @@ export type Reconnections = {
    * failover or a restart. Undefined if it never did.
    */
   serverChangedAtMs(): number | undefined;
-  /** Since when there is a connection (epoch ms); `Infinity` while there is none. */
-  connectedSinceMs(): number;
-  /** Calls the listener whenever the connection has been restored. */
+  /** Calls the listener whenever the connection has been restored, or a cluster has other primaries. */
   onReconnect(listener: () => void): void;
 };
 
 export function watchReconnections(client: RedisClient): Reconnections {
   const listeners: (() => void)[] = [];
-  let connectedSinceMs = Infinity;
   let hasConnected = false;
   let serverChangedAtMs: number | undefined;
   let runId: string | undefined;
+  const announce = () => listeners.forEach((listener) => listener());
 
   client.on('ready', () => {
     const isReconnected = hasConnected;
     hasConnected = true;
-    connectedSinceMs = Date.now();
     const earlierChangeMs = serverChangedAtMs;
-    if (isReconnected) serverChangedAtMs = connectedSinceMs;
+    if (isReconnected) serverChangedAtMs = Date.now();
     void readRunId(client).then((nextRunId) => {
       // The same process has lost nothing.
       if (runId !== undefined && nextRunId === runId) serverChangedAtMs = earlierChangeMs;
       runId = nextRunId;
     });
-    if (isReconnected) listeners.forEach((listener) => listener());
+    if (isReconnected) announce();
   });
-  client.on('close', () => {
-    connectedSinceMs = Infinity;
-  });
+  if (client instanceof Cluster) watchPrimaries(client);
+
+  /** A cluster stays connected while one of its primaries fails over. */
+  function watchPrimaries(cluster: Cluster): void {
+    let known: string | undefined;
+    cluster.on('refresh', () => {
+      const primaries = cluster
+        .nodes('master')
+        .map(({ options }) => `${options.host}:${options.port}`)
+        .toSorted()
+        .join();
+      const hasChanged = known !== undefined && primaries !== known;
+      known = primaries;
+      if (!hasChanged) return;
+      serverChangedAtMs = Date.now();
+      announce();
+    });
+  }
 
   return {
     serverChangedAtMs: () => serverChangedAtMs,
-    connectedSinceMs: () => connectedSinceMs,
     onReconnect: (listener) => void listeners.push(listener),
   };
 }

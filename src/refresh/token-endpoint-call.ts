@@ -24,14 +24,16 @@ export type TokenEndpointOutcome =
   | (RefreshOutcome & { readonly throttle?: RefreshThrottle })
   | { readonly kind: 'not_marked'; readonly mark: MarkResult };
 
-/**
- * Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. `mark` writes the spend
- * mark before each call; if it throws, nothing is sent.
- */
-export type TokenEndpointCall = (
-  request: RefreshRequest,
-  mark: () => Promise<MarkResult>,
-) => Promise<TokenEndpointOutcome>;
+/** The spend mark of one refresh. */
+export type OwnMark = {
+  /** Writes it. If this throws, nothing is sent. */
+  readonly write: () => Promise<MarkResult>;
+  /** Removes it; never rejects. */
+  readonly remove: () => Promise<void>;
+};
+
+/** Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. Each call is marked. */
+export type TokenEndpointCall = (request: RefreshRequest, mark: OwnMark) => Promise<TokenEndpointOutcome>;
 
 /** The pause before the first retry, in milliseconds; it grows by as much with each. */
 const RETRY_PAUSE_MS = 150;
@@ -47,13 +49,17 @@ export function createTokenEndpointCall(deps: {
 }): TokenEndpointCall {
   const { provider, breaker, semaphore, retries, clock, log, metrics } = deps;
 
-  const call: TokenEndpointCall = async (request, writeMark) => {
+  const call: TokenEndpointCall = async (request, ownMark) => {
     const pauseMs = breaker.pauseMs();
     if (pauseMs > 0) {
       const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause, throttle: 'circuit_breaker' };
     }
-    const mark = await writeMark();
+    const mark = await ownMark.write().catch(async (error: unknown) => {
+      // Redis may have written the mark, and only the reply be lost.
+      await ownMark.remove();
+      throw error;
+    });
     if (mark.kind !== 'marked') return { kind: 'not_marked', mark };
     const attempt = breaker.begin();
     const startedAtMs = clock();
@@ -100,6 +106,8 @@ export function createTokenEndpointCall(deps: {
       if (outcome.kind === 'ambiguous' && wasAmbiguous) return outcome;
       wasAmbiguous ||= outcome.kind === 'ambiguous';
       log.warn({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
+      // Nothing was sent: if this process is killed during the pause, nobody has to wait for its mark.
+      if (outcome.kind === 'transient') await mark.remove();
       const pauseMs = jittered(RETRY_PAUSE_MS * (attempt + 1), 0.75, 1.25);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

@@ -30,7 +30,7 @@ import {
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
-import type { TokenEndpointCall } from './token-endpoint-call.ts';
+import type { OwnMark, TokenEndpointCall } from './token-endpoint-call.ts';
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
 export type TokenRefresher = {
@@ -69,6 +69,8 @@ type Spending = {
 
 /** The pause before a record is read again that another writer has changed, in milliseconds. */
 const CONFLICT_PAUSE_MS = 50;
+/** How often a record with the mark of another refresh is looked at, in milliseconds. */
+const MARK_CHECK_MS = 500;
 
 /** The protocol of docs/refresh.md, in its order. */
 export function createTokenRefresher(deps: {
@@ -150,7 +152,8 @@ export function createTokenRefresher(deps: {
     } finally {
       // Release, once the new tokens are in the store: until then nobody may spend the old refresh token.
       const saved = Promise.resolve(spending?.saved);
-      void backgroundTasks.track(saved.then(() => lease.release(spending?.lockOutcome)));
+      const release = () => lease.release(spending?.lockOutcome);
+      void backgroundTasks.track(saved.then(release, release));
     }
     return refreshUnderLock(session, audience, cause, spending.waitedFor);
   };
@@ -178,21 +181,33 @@ export function createTokenRefresher(deps: {
 
   /**
    * Mark: what it means that a record could not be marked. Another refresh may have sent its token: who finds its mark waits
-   * until the mark is over, and until this process has been able to write for a while, since the other may have to write then.
+   * until the mark is over, and until the store has taken writes for a while, since the other may have to write then.
    */
-  const settleMark = async (mark: MarkResult, lease: Lease): Promise<Spending> => {
-    if (mark.kind === 'gone') return { result: expired('failed') };
-    if (mark.kind !== 'taken') {
+  const settleMark = async (found: MarkResult, lease: Lease, mark: OwnMark): Promise<Spending> => {
+    if (found.kind === 'gone') return { result: expired('failed') };
+    if (found.kind !== 'taken') {
       // The record has changed, or this process has a newer one that it cannot write yet.
       await sleep(CONFLICT_PAUSE_MS);
       return { result: undefined };
     }
-    const endsAtMs = Date.now() + mark.remainingMs;
-    for (;;) {
-      const waitMs = Math.max(endsAtMs, sessions.steadySinceMs() + OUTAGE_GRACE_MS) - Date.now();
-      if (waitMs <= 0 || !lease.isHeld()) return { result: undefined, waitedFor: mark.owner };
-      await sleep(Math.min(waitMs, OUTAGE_GRACE_MS));
+    let endsAtMs = Date.now() + found.remainingMs;
+    let writableSinceMs = lease.waitingSinceMs;
+    while (lease.isHeld()) {
+      const waitMs = Math.max(endsAtMs, writableSinceMs + OUTAGE_GRACE_MS) - Date.now();
+      if (waitMs <= 0) return { result: undefined, waitedFor: found.owner };
+      await sleep(Math.min(waitMs, MARK_CHECK_MS));
+      const now = await mark.write().catch(() => undefined);
+      if (now === undefined) {
+        writableSinceMs = Infinity;
+        continue;
+      }
+      // The other refresh is done.
+      if (now.kind !== 'taken' || now.owner !== found.owner)
+        return { result: undefined, saved: mark.remove() };
+      endsAtMs = Date.now() + now.remainingMs;
+      writableSinceMs = Math.min(writableSinceMs, Date.now());
     }
+    return { result: undefined };
   };
 
   /** Limits, mark, call, merge, write: for a session that was read under its lock. */
@@ -212,12 +227,15 @@ export function createTokenRefresher(deps: {
     const limit = limitOf(record, audience, cause, rejections);
     if (limit !== undefined) return { result: limit };
 
+    const markOver = (over?: string) =>
+      sessions.markSpend({ key, version, owner, lifetimeMs: deps.spendMarkMs, over });
     const unmark = () => sessions.unmarkSpend(key, owner);
     const outcome = await callTokenEndpoint(
       { refreshToken, subject: data.subject, flow: data.flow, audience, maySend: lease.isHeld },
-      () => sessions.markSpend({ key, version, owner, lifetimeMs: deps.spendMarkMs, over: waitedFor }),
+      { write: () => markOver(waitedFor), remove: unmark },
     );
-    if (outcome.kind === 'not_marked') return settleMark(outcome.mark, lease);
+    if (outcome.kind === 'not_marked')
+      return settleMark(outcome.mark, lease, { write: () => markOver(), remove: unmark });
     // The lock lapsed before anything was sent: this process had been stopped, or the store was away.
     if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined, saved: unmark() };
     if (outcome.kind !== 'refreshed') {

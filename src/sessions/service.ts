@@ -60,8 +60,6 @@ export type Sessions = Pick<SessionsBySubject, 'list' | 'find' | 'endOf' | 'endS
   markSpend(mark: SpendMark): Promise<MarkResult>;
   /** Removes a mark, unless a write has removed it. Never throws: a mark that stays ends by itself. */
   unmarkSpend(key: string, owner: string): Promise<void>;
-  /** Since when the store has completed every operation of this process (epoch ms); `Infinity` while it is unavailable. */
-  steadySinceMs(): number;
   /**
    * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this
    * one began. The caller revokes the refresh token if this throws.
@@ -342,7 +340,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     markSpend: store.markSpend,
     unmarkSpend: (key, owner) => store.unmarkSpend(key, owner).catch(() => undefined),
-    steadySinceMs: store.steadySinceMs,
 
     revoke,
     async settle() {

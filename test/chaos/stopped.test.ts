@@ -26,7 +26,9 @@ let dora: Visitor;
 let visitors: Visitor[];
 
 beforeAll(async () => {
-  cluster = await openGatewayCluster({ size: 2, refresh: { maxConcurrent: AT_ONCE } });
+  // A process that finds the mark of a stopped one waits for the outage grace: requests here wait longer than that.
+  const refresh = { maxConcurrent: AT_ONCE, timeout: '4s' };
+  cluster = await openGatewayCluster({ size: 2, lockTtlMs: 4_500, refresh });
   [holder, other] = [cluster.member(0), cluster.member(1)];
   const names = ['alice', 'bob', 'carol', 'dora', ...visitorNames(100)] as const;
   [alice, bob, carol, dora, ...visitors] = await cluster.signInWithTokensOver(names);

@@ -43,7 +43,7 @@ const failures: Record<string, Failure> = {
   },
   'is down': { lastsMs: 100, begin: (redis) => redis.stop(), end: (redis) => redis.start() },
   'is down for longer than the lock TTL': {
-    lastsMs: 3_000,
+    lastsMs: 5_000,
     begin: (redis) => redis.stop(),
     end: (redis) => redis.start(),
   },
@@ -58,9 +58,10 @@ let other: Member;
 beforeAll(async () => {
   cluster = await openGatewayCluster({
     size: 2,
-    lockTtlMs: 2_600,
-    // An operation of the store may take two seconds before it counts as failed.
-    refresh: { timeout: '2500ms' },
+    lockTtlMs: 4_500,
+    // An operation of the store may take two seconds before it counts as failed, and after a restart of Redis a refresh waits
+    // for the outage grace.
+    refresh: { timeout: '4s' },
     // Redis that comes back has all that it had acknowledged.
     redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
   });

@@ -42,7 +42,7 @@ beforeAll(async () => {
   );
   others = [
     ...testGateway.provider.secrets(['id_token', 'access_token']),
-    await testGateway.provider.sign({ ...rightClaims(), sub: 'alice' }, 'JWT'),
+    await testGateway.provider.sign({ ...rightClaims(), sub: 'alice' }, 'at+jwt'),
     await testGateway.provider.sign({ ...rightClaims(), sub: 'alice', nonce: 'n' }, 'logout+jwt'),
   ];
   lines = Array.from({ length: LINES }, () => openLine(testGateway.gateway.port));

@@ -7,6 +7,7 @@ export function createLocalLocks(): Locks {
   const queues = new Map<string, Promise<void>>();
   return {
     async acquire(name, deadlineMs) {
+      const waitingSinceMs = Date.now();
       const previous = queues.get(name);
       const released = Promise.withResolvers<void>();
       const last = (previous ?? Promise.resolve()).then(() => released.promise);
@@ -22,7 +23,7 @@ export function createLocalLocks(): Locks {
           return undefined;
         }
       }
-      return { isHeld: () => true, release: async () => released.resolve() };
+      return { waitingSinceMs, isHeld: () => true, release: async () => released.resolve() };
     },
     close: () => undefined,
   };

@@ -1,5 +1,7 @@
 /** A lock that the caller holds. */
 export type Lease = {
+  /** When the wait for the lock began (epoch ms): every attempt to take it since then has reached a store that takes writes. */
+  readonly waitingSinceMs: number;
   /** False once the lifetime of the lock may have run out, even if this process was suspended meanwhile. */
   isHeld(): boolean;
   /**

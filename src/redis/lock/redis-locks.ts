@@ -77,7 +77,12 @@ export function createRedisLocks(deps: {
     return attempt();
   };
 
-  const createLease = (name: string, key: string, owner: string, takenAtMs: number): Lease => {
+  const createLease = (
+    name: string,
+    key: string,
+    owner: string,
+    { waitingSinceMs, takenAtMs }: { waitingSinceMs: number; takenAtMs: number },
+  ): Lease => {
     // Counted from before the command was sent, on the clock of this process: never later than Redis counts.
     let heldUntilMs = takenAtMs + ttlMs;
     const renewal = setInterval(() => {
@@ -90,6 +95,7 @@ export function createRedisLocks(deps: {
       );
     }, lockRenewalIntervalMs(ttlMs));
     return {
+      waitingSinceMs,
       isHeld: () => Date.now() < heldUntilMs,
       async release(outcome) {
         clearInterval(renewal);
@@ -102,6 +108,7 @@ export function createRedisLocks(deps: {
     async acquire(name, deadlineMs) {
       const key = `${keyPrefix}lock:${name}`;
       const owner = randomIdentifier();
+      const waitingSinceMs = Date.now();
       for (;;) {
         const sentAtMs = Date.now();
         // Subscribed before the command is sent: a release may arrive before its reply, on another connection.
@@ -116,7 +123,7 @@ export function createRedisLocks(deps: {
         );
         if (reply === -1) {
           releaseSignal.cancel();
-          const lease = createLease(name, key, owner, sentAtMs);
+          const lease = createLease(name, key, owner, { waitingSinceMs, takenAtMs: sentAtMs });
           await waitForOutageGrace();
           return lease;
         }

@@ -82,7 +82,6 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
       return { kind: record.version === version ? 'marked' : 'conflict' };
     },
     async unmarkSpend() {},
-    steadySinceMs: () => -Infinity,
     async touch(key, idleExpiresAtMs) {
       const record = getLive(key);
       if (record === undefined) return false;

@@ -3,7 +3,7 @@ import type { MarkResult, SpendMark } from './spend-mark.ts';
 
 /** Spend marks in the records of sessions. */
 export type RedisSpendMarks = {
-  /** Marks a record unless it has changed, or bears the mark of another owner than `mark.owner` and `mark.over`. */
+  /** Marks a record unless it has changed, or bears the mark of another owner than `mark.owner`, unless that is the mark of `mark.over` and has ended. */
   write(recordKey: string, mark: SpendMark): Promise<MarkResult>;
   /** Removes a mark, if it is still the mark of this owner. */
   remove(recordKey: string, owner: string): Promise<void>;
@@ -13,7 +13,7 @@ export type RedisSpendMarks = {
  * KEYS record · ARGV expected version, owner, lifetime, earlier owner
  *
  * The mark is the field `m` of the record: owner and end, on the clock of Redis, because the clocks of the processes may
- * differ.
+ * differ. The mark of another owner is written once more as it is: that reply shows that Redis takes writes.
  */
 const writeScript = createScript(`
   local version = redis.call('HGET', KEYS[1], 'v')
@@ -22,7 +22,9 @@ const writeScript = createScript(`
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local owner, ends = string.match(redis.call('HGET', KEYS[1], 'm') or '', '^(%S+) (%d+)$')
-  if owner and owner ~= ARGV[2] and owner ~= ARGV[4] then
+  local isOver = owner == ARGV[4] and tonumber(ends) <= now
+  if owner and owner ~= ARGV[2] and not isOver then
+    redis.call('HSET', KEYS[1], 'm', owner .. ' ' .. ends)
     return {owner, string.format('%.0f', ends - now)}
   end
   redis.call('HSET', KEYS[1], 'm', ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]))

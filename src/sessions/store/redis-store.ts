@@ -110,7 +110,9 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     log,
     onMessage(message) {
       if (writeBack.handleMessage(message)) return;
-      const change = generation.handleMessage(message) ? undefined : parseChange(message);
+      const about = generation.handleMessage(message);
+      if (about === 'handled') return;
+      const change = about === 'begun' ? undefined : parseChange(message);
       if (change?.kind === 'changed') memory.heard(change.key, change.version);
       if (change?.kind === 'ended') memory.ended(change.key);
       announce(change);
@@ -293,7 +295,6 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
     markSpend: (mark) => spendMarks.write(recordKey(mark.key), mark),
     unmarkSpend: (key, owner) => spendMarks.remove(recordKey(key), owner),
-    steadySinceMs: redis.steadySinceMs,
 
     async touch(key, idleExpiresAtMs) {
       return (await redis.evaluate('touch', touchScript, [recordKey(key)], [clock(), idleExpiresAtMs])) === 1;
@@ -327,6 +328,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     async close() {
       channel.close();
       generation.close();
+      writeBack.close();
       await redis.close();
     },
   };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
 import { setTtl } from './record-ttl.ts';
@@ -7,8 +8,10 @@ import type { WriteMemory, WrittenRecord } from './write-memory.ts';
 export type RedisWriteBack = {
   /** Writes a record again unless Redis has the same or a newer version, or the session is gone. */
   restore(key: string, record: WrittenRecord): Promise<void>;
-  /** Checks every record that this process remembers; to be called when the connection has been restored. */
+  /** Checks every record that this process remembers, until Redis has taken it; to be called after a reconnection. */
   restoreAll(): Promise<void>;
+  /** Stops checking. */
+  close(): void;
   /** Asks the other processes for a newer version of a record. */
   ask(key: string): Promise<void>;
   /** Handles a request of another process; gives false for any other message. */
@@ -17,6 +20,8 @@ export type RedisWriteBack = {
 
 /** How many records are checked at a time. */
 const BATCH = 100;
+/** The pause before records are checked again for which Redis failed, in milliseconds. */
+const RETRY_MS = 1_000;
 
 /** KEYS record · ARGV now, version, envelope, end, channel, name: gives 1 if the record was older. */
 const restoreScript = createScript(`${setTtl}
@@ -37,6 +42,8 @@ export function createRedisWriteBack(deps: {
   log: Logger;
 }): RedisWriteBack {
   const { redis, memory, recordKey, channel, clock, log } = deps;
+  /** The number of `restoreAll` calls: a newer one replaces the one that is running. */
+  let runs = 0;
 
   const restore: RedisWriteBack['restore'] = async (key, { version, envelope, endsAtMs }) => {
     const args = [clock(), version, envelope, endsAtMs, channel, key];
@@ -48,19 +55,33 @@ export function createRedisWriteBack(deps: {
       );
   };
 
-  const check = async ([key, record]: readonly [string, WrittenRecord]) => {
+  const check = async (key: string) => {
     const version = await redis.run('load', (client) => client.hget(recordKey(key), 'v'));
-    if (version !== null && memory.compare(key, Number(version)).kind === 'behind')
-      await restore(key, record);
+    const comparison = memory.compare(key, version === null ? Infinity : Number(version));
+    if (comparison.kind === 'behind' && comparison.written !== undefined)
+      await restore(key, comparison.written);
+  };
+  /** Gives the keys for which Redis failed. */
+  const checkAll = async (keys: readonly string[]): Promise<readonly string[]> => {
+    const failed: string[] = [];
+    for (let at = 0; at < keys.length; at += BATCH)
+      await Promise.all(keys.slice(at, at + BATCH).map((key) => check(key).catch(() => failed.push(key))));
+    return failed;
   };
 
   return {
     restore,
     async restoreAll() {
-      const written = memory.written();
-      for (let at = 0; at < written.length; at += BATCH) {
-        await Promise.all(written.slice(at, at + BATCH).map(check));
+      runs += 1;
+      const run = runs;
+      let keys: readonly string[] = memory.written().map(([key]) => key);
+      while (keys.length > 0 && run === runs) {
+        keys = await checkAll(keys);
+        if (keys.length > 0) await sleep(RETRY_MS, undefined, { ref: false });
       }
+    },
+    close() {
+      runs += 1;
     },
     async ask(key) {
       await redis.run('publish', (client) => client.publish(channel, `behind ${key}`));
@@ -68,9 +89,8 @@ export function createRedisWriteBack(deps: {
     handleMessage(message) {
       const [kind, key = ''] = message.split(' ');
       if (kind !== 'behind') return false;
-      const comparison = memory.compare(key, 0);
-      if (comparison.kind === 'behind' && comparison.written !== undefined)
-        void restore(key, comparison.written).catch(() => undefined);
+      const written = memory.writtenOf(key);
+      if (written !== undefined) void restore(key, written).catch(() => undefined);
       return true;
     },
   };

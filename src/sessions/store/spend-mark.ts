@@ -9,13 +9,14 @@ export type SpendMark = {
   /** Unguessable and used for one refresh. */
   readonly owner: string;
   readonly lifetimeMs: number;
-  /** The owner of an earlier mark that the caller has waited for. */
+  /** The owner of an earlier mark that the caller has waited for: it may be replaced once it has ended. */
   readonly over?: string | undefined;
 };
 
 /**
  * The result of marking. `conflict`: the record has changed. `gone`: the session has ended. `taken`: another refresh has
- * marked the record; `remainingMs` is the rest of the lifetime of its mark, not positive if it is over.
+ * marked the record; `remainingMs` is the rest of the lifetime of its mark, not positive if it is over. Every result but an
+ * error shows that the store takes writes, as far as the record is still there.
  */
 export type MarkResult =
   | { readonly kind: 'marked' | 'conflict' | 'gone' }

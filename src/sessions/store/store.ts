@@ -52,8 +52,6 @@ export type SessionStore = {
   markSpend(mark: SpendMark): Promise<MarkResult>;
   /** Removes the mark of this owner. */
   unmarkSpend(key: string, owner: string): Promise<void>;
-  /** Since when every operation of this process has succeeded (epoch ms); `Infinity` while the store cannot be reached. */
-  steadySinceMs(): number;
   /** Extends the idle limit, never shortens it; gives false if the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session. Of concurrent callers, exactly one gets the removed record. */

@@ -20,6 +20,8 @@ export type WriteMemory = {
    * ended. `behind`: a newer version existed; `written` is that version if this process wrote it.
    */
   compare(key: string, version: number): Comparison;
+  /** The record that this process wrote last for a session, if it is remembered. */
+  writtenOf(key: string): WrittenRecord | undefined;
   /** The records that this process wrote, newest first. */
   written(): readonly (readonly [key: string, record: WrittenRecord])[];
 };
@@ -32,7 +34,7 @@ export type Comparison =
 const WRITTEN_MS = 3_600_000;
 /** The maximum size of the records that this process remembers, in bytes. */
 const MAX_WRITTEN_BYTES = 16 * 1024 * 1024;
-/** The maximum number of sessions of which a version or the end is remembered. */
+/** The maximum number of sessions of which a version is remembered, and of those of which the end is. */
 const MAX_KNOWN = 20_000;
 /**
  * How long a newer version that nobody writes again keeps the older one from use, in milliseconds. The process that had it
@@ -44,6 +46,7 @@ type Known = { readonly newest: number; missingSinceMs?: number };
 
 export function createWriteMemory({ clock }: { clock: () => number }): WriteMemory {
   const known = createBoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
+  const ended = createBoundedMap<string, true>({ maxEntries: MAX_KNOWN });
   const records = new Map<string, { record: WrittenRecord; writtenAtMs: number }>();
   let bytes = 0;
 
@@ -66,7 +69,7 @@ export function createWriteMemory({ clock }: { clock: () => number }): WriteMemo
   return {
     wrote(key, record) {
       forget(key);
-      if (known.get(key)?.newest === Infinity) return;
+      if (ended.has(key)) return;
       records.set(key, { record, writtenAtMs: clock() });
       bytes += record.envelope.length;
       heard(key, record.version);
@@ -78,19 +81,25 @@ export function createWriteMemory({ clock }: { clock: () => number }): WriteMemo
     },
     ended(key) {
       forget(key);
-      known.set(key, { newest: Infinity });
+      known.delete(key);
+      ended.set(key, true);
     },
     compare(key, version) {
-      const entry = known.get(key);
-      if (entry === undefined || entry.newest <= version) return { kind: 'current' };
-      if (entry.newest === Infinity) return { kind: 'ended' };
+      if (ended.has(key)) return { kind: 'ended' };
       const written = records.get(key)?.record;
       if (written !== undefined && written.version > version) return { kind: 'behind', written };
+      const entry = known.get(key);
+      if (entry === undefined) return { kind: 'current' };
+      if (entry.newest <= version) {
+        delete entry.missingSinceMs;
+        return { kind: 'current' };
+      }
       entry.missingSinceMs ??= clock();
       if (clock() - entry.missingSinceMs < MISSING_MS) return { kind: 'behind' };
       known.delete(key);
       return { kind: 'current' };
     },
+    writtenOf: (key) => records.get(key)?.record,
     written: () => [...records].map(([key, { record }]) => [key, record] as const).toReversed(),
   };
 }

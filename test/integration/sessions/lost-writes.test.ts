@@ -43,6 +43,10 @@ async function snapshot() {
   const dump = await client.dumpBuffer(key);
   return { restore: () => client.restore(key, HOUR, dump ?? '', 'REPLACE') };
 }
+const isOutdated = async (store: SessionStore) => {
+  const record = await store.loadRecord('one');
+  return (record?.data.generation ?? 0) < store.generation();
+};
 const reconnect = () => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 
 describe('a record that Redis has lost the newest version of', () => {
@@ -121,11 +125,15 @@ describe('a spend mark', () => {
     expect(results[1]).toMatchObject({ owner: 'a' });
   });
 
-  it('is extended by its owner, and replaced by an owner that has waited for it', async () => {
+  it('is extended by its owner, and replaced once it is over by an owner that has waited for it', async () => {
     const store = await openStore();
     await create(store, 'one');
     expect(await store.markSpend({ ...mark, owner: 'a' })).toEqual({ kind: 'marked' });
-    expect(await store.markSpend({ ...mark, owner: 'a' })).toEqual({ kind: 'marked' });
+    expect(await store.markSpend({ ...mark, owner: 'b', over: 'a' })).toMatchObject({
+      kind: 'taken',
+      owner: 'a',
+    });
+    expect(await store.markSpend({ ...mark, owner: 'a', lifetimeMs: 0 })).toEqual({ kind: 'marked' });
     expect(await store.markSpend({ ...mark, owner: 'b', over: 'a' })).toEqual({ kind: 'marked' });
     expect(await store.markSpend({ ...mark, owner: 'c', over: 'a' })).toMatchObject({
       kind: 'taken',
@@ -178,10 +186,27 @@ describe('a spend mark', () => {
 });
 
 describe('a session generation that Redis has lost (standards: D24)', () => {
-  const isOutdated = async (store: SessionStore) => {
-    const record = await store.loadRecord('one');
-    return (record?.data.generation ?? 0) < store.generation();
-  };
+  it('is stored again by a process that knows it, also if nobody has ever ended every session', async () => {
+    const store = await openStore();
+    await create(store, 'one');
+    await client.del(GENERATION);
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await expect.poll(() => client.get(GENERATION), POLLING).toBe('0');
+    expect(await (await openStore()).loadRecord('one')).toBeDefined();
+    expect(store.generation()).toBe(0);
+  });
+
+  it('is raised again by the process that knows it when another one starts with a sign-in', async () => {
+    const first = await openStore();
+    await create(first, 'one');
+    await first.beginGeneration();
+    const known = await client.get(GENERATION);
+    await client.del(GENERATION);
+    const second = await openStore();
+    await create(second, 'two');
+    await expect.poll(() => client.get(GENERATION), POLLING).toBe(known);
+    await expect.poll(() => isOutdated(second), POLLING).toBe(true);
+  });
 
   it('is stored again by a process that knows it when another one finds a session without it', async () => {
     const first = await openStore();

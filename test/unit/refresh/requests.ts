@@ -44,7 +44,7 @@ export function lapsingOnce(): Locks {
     async acquire() {
       taken += 1;
       const isFirst = taken === 1;
-      return { isHeld: () => !isFirst, release: async () => undefined };
+      return { waitingSinceMs: Date.now(), isHeld: () => !isFirst, release: async () => undefined };
     },
     close: () => undefined,
   };

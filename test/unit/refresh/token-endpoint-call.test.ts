@@ -37,7 +37,8 @@ function openTokenEndpointCall({ retries = 2 } = {}) {
       audience: createAudience([], []),
       maySend: () => state.isHeld,
     };
-    return callTokenEndpoint(request, async () => ({ kind: 'marked' }));
+    const mark = { write: async () => ({ kind: 'marked' }) as const, remove: async () => undefined };
+    return callTokenEndpoint(request, mark);
   };
   /** The same, with the pauses between the calls run. */
   const spend = async (...outcomes: RefreshOutcome[]) => {
