@@ -32,9 +32,9 @@ type Entry = { session: SessionView; readAtMs: number };
 type PendingRead = { result: Promise<SessionView | undefined>; outdated: boolean };
 
 /**
- * A read cache of at most `maxEntries` sessions, 4 KiB each on average, and each for at most `maxAge` milliseconds. A change on any replica drops the
- * entry, and the cache serves nothing while the subscription is down. An entry that is too old to serve still saves the
- * store from decrypting an unchanged record.
+ * A read cache of at most `maxEntries` sessions, 4 KiB each on average, and each for at most `maxAge` milliseconds. A change
+ * on any replica drops the entry, and the cache serves nothing while the subscription is down. An entry that is too old to
+ * serve still saves the store from decrypting an unchanged record.
  */
 export function createReadCache(deps: {
   store: SessionStore;

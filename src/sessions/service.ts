@@ -321,7 +321,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         const result = await store.replace(old.key, data, old.version);
         if (result === 'replaced') cache.put(sessionView(record));
         else cache.drop(old.key);
-        if (result === 'conflict' && data.tokens !== old.data.tokens) logDroppedTokens(old.key);
+        if (result === 'conflict') logDroppedTokens(old.key);
         return { result, record, saved: Promise.resolve() };
       } catch {
         const saved = pendingWrites.add(record, old.version).then((result) => {

@@ -155,7 +155,7 @@ async function verifyWith(set: RemoteKeys, token: string, options: JWTVerifyOpti
     return verifiedOf(await jwtVerify(token, set, options));
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-    // The token names no key, or several keys have its key ID: any of those that match may have signed it.
+    // The token names no key, or several keys have its key ID. Each of those that match may have signed it.
     for await (const key of error) {
       try {
         return verifiedOf(await jwtVerify(token, key, options));

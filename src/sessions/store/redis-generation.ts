@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observability/log.ts';
 import { OUTAGE_GRACE_MS } from '../../timing.ts';
-import { createScript, type RedisConnection } from '../../redis/connection.ts';
+import { createScript, type RedisConnection, type Script } from '../../redis/connection.ts';
 
 /** The session generation in Redis, and the copy of it that this process has. */
 export type RedisGeneration = {
@@ -28,34 +28,30 @@ export type RedisGeneration = {
   close(): void;
 };
 
-/**
- * KEYS generation · ARGV now, channel
- *
- * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one. It begins
- * even if Redis refuses the message.
+/*
+ * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one. It is stored
+ * even if Redis refuses the message. Every script has KEYS generation · ARGV generation, channel, and gives the stored one.
  */
-const beginScript = createScript(`
-  local last = tonumber(redis.call('GET', KEYS[1])) or 0
-  local generation = string.format('%.0f', math.max(ARGV[1], last + 1))
-  redis.call('SET', KEYS[1], generation)
-  redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation)
-  return generation`);
-
-/** The same, unless another process has been first. */
-const beginIfMissingScript = createScript(`
+const store = `
   local stored = redis.call('GET', KEYS[1])
-  if stored then return stored end
-  redis.call('SET', KEYS[1], ARGV[1])
-  redis.pcall('PUBLISH', ARGV[2], 'generation ' .. ARGV[1])
-  return ARGV[1]`);
+  local function store(generation)
+    redis.call('SET', KEYS[1], generation)
+    if generation ~= '0' then redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation) end
+    return generation
+  end`;
 
-/** KEYS generation · ARGV generation, channel: stores a generation unless Redis has it or a newer one; gives the stored one. */
-const restoreScript = createScript(`
-  local stored = redis.call('GET', KEYS[1])
+/** Begins a generation, in any case a newer one than the stored one. */
+const beginScript = createScript(`${store}
+  return store(string.format('%.0f', math.max(ARGV[1], (tonumber(stored) or 0) + 1)))`);
+
+/** Begins a generation, unless one is stored. */
+const beginIfMissingScript = createScript(`${store}
+  return stored or store(ARGV[1])`);
+
+/** Stores a generation, unless it or a newer one is stored. */
+const restoreScript = createScript(`${store}
   if stored and tonumber(stored) >= tonumber(ARGV[1]) then return stored end
-  redis.call('SET', KEYS[1], ARGV[1])
-  if ARGV[1] ~= '0' then redis.pcall('PUBLISH', ARGV[2], 'generation ' .. ARGV[1]) end
-  return ARGV[1]`);
+  return store(ARGV[1])`);
 
 /** The message that asks the other processes to store the generation that they know. */
 const LOST = 'generation-lost';
@@ -86,9 +82,10 @@ export function createRedisGeneration(deps: {
     isKnown = true;
     isStored = true;
   };
-  const restore = async () => {
-    raise(await redis.evaluate('generation', restoreScript, [name], [known, deps.channel]));
+  const run = async (script: Script, generation: number) => {
+    raise(await redis.evaluate('generation', script, [name], [generation, deps.channel]));
   };
+  const restore = () => run(restoreScript, known);
   const read = async () => {
     const stored = await redis.run('generation', (client) => client.get(name));
     isStored = stored !== null;
@@ -100,10 +97,6 @@ export function createRedisGeneration(deps: {
     await read();
     isCurrent = invalidationsBefore === invalidations;
   };
-  const begin: RedisGeneration['begin'] = async () => {
-    raise(await redis.evaluate('generation', beginScript, [name], [clock(), deps.channel]));
-  };
-
   const askOthers = () => redis.run('publish', (client) => client.publish(deps.channel, LOST));
 
   /** SECURITY: a session that an operator has ended must not come back because Redis has lost the generation. */
@@ -120,7 +113,7 @@ export function createRedisGeneration(deps: {
       { key: name },
       'the session store has lost the session generation, so every session ends. Set maxmemory-policy to noeviction in Redis',
     );
-    raise(await redis.evaluate('generation', beginIfMissingScript, [name], [clock(), deps.channel]));
+    await run(beginIfMissingScript, clock());
   };
 
   const timer = setInterval(() => void refresh().catch(() => undefined), REFRESH_MS);
@@ -160,7 +153,7 @@ export function createRedisGeneration(deps: {
       invalidations += 1;
       isCurrent = false;
     },
-    begin,
+    begin: () => run(beginScript, clock()),
     close: () => clearInterval(timer),
   };
 }

@@ -74,7 +74,7 @@ export function createRedisWriteBack(deps: {
     async restoreAll() {
       runs += 1;
       const run = runs;
-      let keys: readonly string[] = memory.written().map(([key]) => key);
+      let keys = memory.writtenKeys();
       while (keys.length > 0 && run === runs) {
         keys = await checkAll(keys);
         if (keys.length > 0) await sleep(RETRY_MS, undefined, { ref: false });

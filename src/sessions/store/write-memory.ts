@@ -22,8 +22,8 @@ export type WriteMemory = {
   compare(key: string, version: number): Comparison;
   /** The record that this process wrote last for a session, if it is remembered. */
   writtenOf(key: string): WrittenRecord | undefined;
-  /** The records that this process wrote, newest first. */
-  written(): readonly (readonly [key: string, record: WrittenRecord])[];
+  /** The sessions whose record this process wrote, the newest write first. */
+  writtenKeys(): readonly string[];
 };
 
 export type Comparison =
@@ -47,40 +47,29 @@ type Known = { readonly newest: number; missingSinceMs?: number };
 export function createWriteMemory({ clock }: { clock: () => number }): WriteMemory {
   const known = createBoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
   const ended = createBoundedMap<string, true>({ maxEntries: MAX_KNOWN });
-  const records = new Map<string, { record: WrittenRecord; writtenAtMs: number }>();
-  let bytes = 0;
+  const records = createBoundedMap<string, { record: WrittenRecord; writtenAtMs: number }>({
+    maxEntries: Infinity,
+    maxSize: MAX_WRITTEN_BYTES,
+    sizeOf: ({ record }) => record.envelope.length,
+    isExpired: ({ writtenAtMs }) => clock() - writtenAtMs >= WRITTEN_MS,
+  });
 
-  const forget = (key: string) => {
-    const size = records.get(key)?.record.envelope.length;
-    if (size === undefined) return;
-    bytes -= size;
-    records.delete(key);
-  };
-  const trim = () => {
-    for (const [key, { writtenAtMs }] of records) {
-      if (bytes <= MAX_WRITTEN_BYTES && clock() - writtenAtMs < WRITTEN_MS) return;
-      forget(key);
-    }
-  };
   const heard = (key: string, version: number) => {
     if (version > (known.get(key)?.newest ?? 0)) known.set(key, { newest: version });
   };
 
   return {
     wrote(key, record) {
-      forget(key);
       if (ended.has(key)) return;
       records.set(key, { record, writtenAtMs: clock() });
-      bytes += record.envelope.length;
       heard(key, record.version);
-      trim();
     },
     heard(key, version) {
       heard(key, version);
-      if ((records.get(key)?.record.version ?? Infinity) < version) forget(key);
+      if ((records.get(key)?.record.version ?? Infinity) < version) records.delete(key);
     },
     ended(key) {
-      forget(key);
+      records.delete(key);
       known.delete(key);
       ended.set(key, true);
     },
@@ -100,6 +89,6 @@ export function createWriteMemory({ clock }: { clock: () => number }): WriteMemo
       return { kind: 'current' };
     },
     writtenOf: (key) => records.get(key)?.record,
-    written: () => [...records].map(([key, { record }]) => [key, record] as const).toReversed(),
+    writtenKeys: () => [...records.keys()].toReversed(),
   };
 }
