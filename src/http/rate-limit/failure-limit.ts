@@ -1,5 +1,5 @@
 import { clientNetwork } from '../inbound/client-network.ts';
-import { createLeakyBuckets } from './leaky-bucket.ts';
+import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
 import { throwIfLimited } from './rate-limit.ts';
 
 /**

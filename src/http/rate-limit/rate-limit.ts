@@ -2,7 +2,7 @@ import type { RequestHandler, Response } from 'express';
 import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
 import type { RateCounters } from '../../redis/rate-counter.ts';
-import { createLeakyBuckets } from './leaky-bucket.ts';
+import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
 import { clientNetwork } from '../inbound/client-network.ts';
 import { requestContextOf } from '../inbound/request-context.ts';
 

@@ -1,5 +1,5 @@
 import { decodeProtectedHeader } from 'jose';
-import { createFetchBudget } from './fetch-budget.ts';
+import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
 import { isAsymmetric, type Signing } from './server-metadata.ts';
 
 /** How the provider signs, by the metadata that was read last. */
@@ -19,9 +19,9 @@ export function createAnnouncedSigning(deps: {
   clock: () => number;
 }): AnnouncedSigning {
   // SECURITY: anybody may send tokens with unknown algorithms; they must not trigger fetches without limit.
-  const budget = createFetchBudget({
-    burst: REREAD_BURST,
-    intervalMs: REREAD_INTERVAL_MS,
+  const rereads = createLeakyBuckets({
+    sizeMs: REREAD_BURST * REREAD_INTERVAL_MS,
+    costMs: REREAD_INTERVAL_MS,
     clock: deps.clock,
   });
   let signing = deps.signing;
@@ -37,7 +37,8 @@ export function createAnnouncedSigning(deps: {
     current: () => signing,
     async differsFrom(used) {
       if (signing !== used) return true;
-      if (reading === undefined && budget.take()) reading = reread().finally(() => (reading = undefined));
+      if (reading === undefined && rereads.tryTake('metadata') === 0)
+        reading = reread().finally(() => (reading = undefined));
       await reading;
       return signing !== used;
     },

@@ -8,8 +8,8 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import type { CustomFetch } from 'openid-client';
+import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
 import { createAnnouncedSigning, namesAsymmetricAlgorithm } from './announced-signing.ts';
-import { createFetchBudget } from './fetch-budget.ts';
 import type { Signing } from './server-metadata.ts';
 
 /** A JWT whose signature is verified. */
@@ -71,7 +71,11 @@ export function createKeySet(deps: {
   const { clock } = deps;
   const announced = createAnnouncedSigning(deps);
   // SECURITY: anybody may send tokens with unknown keys; they must not trigger fetches without limit.
-  const budget = createFetchBudget({ burst: FETCH_BURST, intervalMs: FETCH_INTERVAL_MS, clock });
+  const fetches = createLeakyBuckets({
+    sizeMs: FETCH_BURST * FETCH_INTERVAL_MS,
+    costMs: FETCH_INTERVAL_MS,
+    clock,
+  });
   let keys: PublishedKeys | undefined;
   /** True if the last fetch succeeded. */
   let isAvailable = false;
@@ -85,7 +89,7 @@ export function createKeySet(deps: {
 
   const fetchKeys = async () => {
     const current = publishedKeys();
-    if (!current.set.reloading && !budget.take())
+    if (!current.set.reloading && fetches.tryTake('jwks') > 0)
       throw new KeySetError(isAvailable ? 'throttled' : 'unavailable');
     isAvailable = false;
     await current.set.reload();

@@ -1,4 +1,4 @@
-import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+import { createBoundedMap } from './bounded-map.ts';
 
 /** Leaky buckets in this process, one per subject (GCRA). Each use fills a bucket; it drains over time. */
 export type LeakyBuckets = {

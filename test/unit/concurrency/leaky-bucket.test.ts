@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createLeakyBuckets } from '../../../../src/http/rate-limit/leaky-bucket.ts';
-import { createTestClock } from '../../clock.ts';
+import { createLeakyBuckets } from '../../../src/concurrency/leaky-bucket.ts';
+import { createTestClock } from '../clock.ts';
 
 function openBuckets() {
   const clock = createTestClock();
