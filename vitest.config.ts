@@ -17,7 +17,7 @@ export default defineConfig({
 
 function project(name: string, groupOrder: number, options: Options) {
   const include = [`test/${name}/**/*.test.ts`];
-  const setupFiles = name === 'unit' ? [] : ['testkit/canary-check.ts'];
+  const setupFiles = name === 'unit' ? [] : ['testkit/secrets/canary-check.ts'];
   return {
     extends: true as const,
     test: { name, include, setupFiles, sequence: { groupOrder }, ...options },

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { v8Flags } from '../src/performance/v8-flags.ts';
-import { startChildProcess } from '../testkit/child-process.ts';
-import { freePort } from '../testkit/free-port.ts';
-import { createUserAgent } from '../testkit/user-agent.ts';
+import { startChildProcess } from '../testkit/processes/child-process.ts';
+import { freePort } from '../testkit/network/free-port.ts';
+import { createUserAgent } from '../testkit/user-agent/user-agent.ts';
 import type { Worker } from './worker.ts';
 import type { ProviderShape } from './workers/provider.ts';
 

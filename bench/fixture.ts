@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RedisServer, startRedis } from '../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../testkit/redis/redis-server.ts';
 import type { BaselineOptions, BaselineShape } from './baselines/baseline.ts';
 import { type Coatcheck, type CoatcheckOptions, startCoatcheck } from './coatcheck.ts';
 import { type Worker, startWorker } from './worker.ts';

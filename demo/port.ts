@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import { freePort } from '../testkit/free-port.ts';
+import { freePort } from '../testkit/network/free-port.ts';
 import { DemoError } from './demo-error.ts';
 
 /**

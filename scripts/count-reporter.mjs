@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { readSecurityPages, unproven } from '../testkit/security-table.ts';
+import { readSecurityPages, unproven } from '../testkit/project/security-table.ts';
 
 /**
  * A vitest reporter that counts: writes `{ passed, failed, skipped, unproven }` as JSON to the file that TEST_COUNTS_FILE names.

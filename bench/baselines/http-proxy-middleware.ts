@@ -2,7 +2,7 @@ import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Agent, createServer } from 'node:http';
 import { workerOptions, serveWorker } from '../worker-process.ts';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** http-proxy-middleware alone behind Express, with kept-alive connections: no session, and one token for everybody. */

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { serveWorker } from '../worker-process.ts';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { RESPONSE_BODY } from '../workload.ts';
 
 /** The floor: `node:http` sends the API's response itself. No server built on it can cost less. */

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { getIronSession, sealData } from 'iron-session';
 import { Agent, createServer, type IncomingMessage } from 'node:http';
 import { workerOptions, serveWorker } from '../worker-process.ts';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { ACCESS_TOKEN, type BaselineOptions } from './baseline.ts';
 
 /** A request whose session has been found. */

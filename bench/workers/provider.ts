@@ -1,4 +1,4 @@
-import { startFakeProvider } from '../../testkit/fake-provider.ts';
+import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
 import { serveWorker } from '../worker-process.ts';
 
 /** The lengths of the latest tokens, in bytes. */

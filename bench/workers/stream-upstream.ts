@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { serveWorker } from '../worker-process.ts';
 
 export type StreamUpstreamShape = { ready: { port: number }; commands: Record<string, never> };

@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { serveWorker } from '../worker-process.ts';
 import { RESPONSE_BODY } from '../workload.ts';
 

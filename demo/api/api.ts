@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { type Bearer, type Caller, createBearer, Unauthorized } from './bearer.ts';
 import { createNotes } from './notes.ts';
 

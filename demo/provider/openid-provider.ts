@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import express from 'express';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { Configuration, JWK, KoaContextWithOIDC, Provider as OidcProvider } from 'oidc-provider';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { errors, Provider } from '../../testkit/providers/oidc-provider.ts';
 import { createOidcRecords } from '../../testkit/providers/oidc-records.ts';
 import { createDevice, type Device } from './device.ts';

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import {
   type GatewayCluster,
   type Visitor,
   openGatewayCluster,
   visitorNames,
-} from '../../testkit/cluster.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 /** Calls of the token endpoint that one process may have under way at once. */
 const AT_ONCE = 8;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import { isLong, createSeededRandom } from '../../testkit/seeded-random.ts';
 import {
   type GatewayCluster,
@@ -8,10 +8,10 @@ import {
   type Visitor,
   openGatewayCluster,
   visitorNames,
-} from '../../testkit/cluster.ts';
-import { type Load, type LoadResponse, startLoad } from '../../testkit/load.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
-import { type Versions, followVersions } from '../../testkit/versions.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { type Load, type LoadResponse, startLoad } from '../../testkit/gateway/load.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
+import { type Versions, followVersions } from '../../testkit/project/versions.ts';
 
 const KILLS = isLong ? 100 : 15;
 const STOPS = isLong ? 50 : 5;

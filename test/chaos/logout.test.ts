@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/token-ledger.ts';
+import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import {
   BASE_URL,
   type GatewayCluster,
   type Member,
   type Visitor,
   openGatewayCluster,
-} from '../../testkit/cluster.ts';
-import { logoutToken, postLogoutToken } from '../../testkit/logout-token.ts';
-import { createUserAgent } from '../../testkit/user-agent.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { logoutToken, postLogoutToken } from '../../testkit/secrets/logout-token.ts';
+import { createUserAgent } from '../../testkit/user-agent/user-agent.ts';
 
 let cluster: GatewayCluster;
 let alice: Visitor;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/cluster.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 let cluster: GatewayCluster;
 let alice: Visitor;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import { isLong } from '../../testkit/seeded-random.ts';
 import {
   type ClusterResponse,
@@ -8,9 +8,9 @@ import {
   type Visitor,
   openGatewayCluster,
   visitorNames,
-} from '../../testkit/cluster.ts';
-import { startLoad } from '../../testkit/load.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { startLoad } from '../../testkit/gateway/load.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 const OUTAGE_MS = isLong ? 300_000 : 5_000;
 const PROCESSES = 2;

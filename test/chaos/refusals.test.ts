@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type GatewayCluster, openGatewayCluster } from '../../testkit/cluster.ts';
-import { startLoad } from '../../testkit/load.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { type GatewayCluster, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
+import { startLoad } from '../../testkit/gateway/load.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
 
 let cluster: GatewayCluster;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/token-ledger.ts';
-import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/cluster.ts';
+import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 30_000, interval: 50 };

@@ -6,10 +6,10 @@ import {
   openGatewayCluster,
   type Visitor,
   visitorNames,
-} from '../../testkit/cluster.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 import { OUTAGE_GRACE_MS } from '../../src/timing.ts';
-import { balance, summaryOf } from '../../testkit/token-ledger.ts';
+import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
 
 const PATIENCE = { timeout: 20_000, interval: 50 };
 const PEOPLE = 8;

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/token-ledger.ts';
+import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import {
   type GatewayCluster,
   type Member,
   type Visitor,
   openGatewayCluster,
   visitorNames,
-} from '../../testkit/cluster.ts';
-import { freePort } from '../../testkit/free-port.ts';
-import { countOccurrences } from '../../testkit/count-occurrences.ts';
+} from '../../testkit/gateway/cluster.ts';
+import { freePort } from '../../testkit/network/free-port.ts';
+import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
 

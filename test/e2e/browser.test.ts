@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/demo.ts';
 import { isTrouble } from '../../demo/log-line.ts';
 import { startChromium } from '../../testkit/browsers/chromium.ts';
-import { type TokenRecorder, recordTokens } from '../../testkit/token-recorder.ts';
+import { type TokenRecorder, recordTokens } from '../../testkit/secrets/token-recorder.ts';
 
 /** Anything with the shape of a JSON Web Token. */
 const jwt = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/;

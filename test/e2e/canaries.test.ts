@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
-import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
-import type { Program } from '../../testkit/program.ts';
+import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
+import type { Program } from '../../testkit/processes/program.ts';
 import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long and how often something is waited for, in milliseconds. */

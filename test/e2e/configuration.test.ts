@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startChildProcess } from '../../testkit/child-process.ts';
-import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider.ts';
-import { freePort } from '../../testkit/free-port.ts';
-import { SESSION_SECRET, gatewayConfig } from '../../testkit/gateway-config.ts';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
-import { type ProgramResult, runProgram } from '../../testkit/program.ts';
-import { GATEWAY_NAME, startRedis } from '../../testkit/redis-server.ts';
+import { startChildProcess } from '../../testkit/processes/child-process.ts';
+import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
+import { freePort } from '../../testkit/network/free-port.ts';
+import { SESSION_SECRET, gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
+import { type ProgramResult, runProgram } from '../../testkit/processes/program.ts';
+import { GATEWAY_NAME, startRedis } from '../../testkit/redis/redis-server.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startChromium } from '../../testkit/browsers/chromium.ts';
-import type { Program } from '../../testkit/program.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import type { Program } from '../../testkit/processes/program.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';

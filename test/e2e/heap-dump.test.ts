@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Program } from '../../testkit/program.ts';
+import type { Program } from '../../testkit/processes/program.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 let fixture: Fixture;

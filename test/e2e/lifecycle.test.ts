@@ -3,12 +3,12 @@ import { createServer } from 'node:net';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
-import type { Program } from '../../testkit/program.ts';
-import { openRaw } from '../../testkit/raw-client.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
+import type { Program } from '../../testkit/processes/program.ts';
+import { openRaw } from '../../testkit/network/raw-client.ts';
 import { type Behaviour, echo } from '../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../testkit/upstream/streams.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long a poll may go on, in milliseconds; a check of a store that was never there takes two seconds. */

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startChildProcess } from '../../testkit/child-process.ts';
-import { startFakeProvider } from '../../testkit/fake-provider.ts';
-import { startUpstream } from '../../testkit/upstream.ts';
-import { createUserAgent } from '../../testkit/user-agent.ts';
+import { startChildProcess } from '../../testkit/processes/child-process.ts';
+import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
+import { startUpstream } from '../../testkit/upstream/upstream.ts';
+import { createUserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { ownServer, typedApp, typedExpressApp } from './support/consumers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

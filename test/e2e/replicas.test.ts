@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Program } from '../../testkit/program.ts';
+import type { Program } from '../../testkit/processes/program.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 let fixture: Fixture;

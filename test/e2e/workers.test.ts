@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Program, runProgram } from '../../testkit/program.ts';
+import { type Program, runProgram } from '../../testkit/processes/program.ts';
 import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 const WORKERS = 3;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { extent } from '../../testkit/fuzz.ts';
-import { authorize, beginLogin } from '../../testkit/login-steps.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
+import { authorize, beginLogin } from '../../testkit/gateway/login-steps.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, codeOf, namesOf, openFixture, sha256 } from '../integration/proxy/fixture.ts';
-import { valuesOf } from '../../testkit/header-list.ts';
-import { rawRequest } from '../../testkit/raw-client.ts';
-import { startRedis } from '../../testkit/redis-server.ts';
-import { openTestGateway } from '../../testkit/test-gateway.ts';
-import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { valuesOf } from '../../testkit/network/header-list.ts';
+import { rawRequest } from '../../testkit/network/raw-client.ts';
+import { startRedis } from '../../testkit/redis/redis-server.ts';
+import { openTestGateway } from '../../testkit/gateway/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
 
 let fixture: Fixture;
 let devServer: Upstream;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UPGRADE } from '../integration/proxy/websockets/handshake.ts';
 import { type Fixture, namesOf, openFixture } from '../integration/proxy/fixture.ts';
-import { valuesOf } from '../../testkit/header-list.ts';
-import { rawRequest } from '../../testkit/raw-client.ts';
-import { openTestGateway } from '../../testkit/test-gateway.ts';
-import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { valuesOf } from '../../testkit/network/header-list.ts';
+import { rawRequest } from '../../testkit/network/raw-client.ts';
+import { openTestGateway } from '../../testkit/gateway/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
 
 let fixture: Fixture;
 /** The API of another route, which no request to a first one may reach. */

@@ -2,14 +2,14 @@ import { createServer as createTlsServer } from 'node:tls';
 import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/provider/read-config.ts';
-import { selfSigned } from '../../testkit/self-signed.ts';
+import { selfSigned } from '../../testkit/network/self-signed.ts';
 import { type Fixture, answering, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
-import { gatewayConfig } from '../../testkit/gateway-config.ts';
-import { listenOnLoopback } from '../../testkit/loopback-server.ts';
-import type { RedisServer } from '../../testkit/redis-server.ts';
-import { openTestGatewayForEachTest } from '../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
-import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
+import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
+import type { RedisServer } from '../../testkit/redis/redis-server.ts';
+import { openTestGatewayForEachTest } from '../../testkit/gateway/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
 import { redirect } from '../../testkit/upstream/behaviours.ts';
 
 describe('a credential', () => {

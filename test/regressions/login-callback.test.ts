@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startFakeProvider } from '../../testkit/fake-provider.ts';
-import { startGateway } from '../../testkit/gateway.ts';
-import { authorize, beginLogin, login } from '../../testkit/login-steps.ts';
-import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
+import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
+import { startGateway } from '../../testkit/gateway/gateway.ts';
+import { authorize, beginLogin, login } from '../../testkit/gateway/login-steps.ts';
+import { rawRequest } from '../../testkit/network/raw-client.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 
 /*
  * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.

@@ -2,12 +2,12 @@ import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/provider/read-config.ts';
 import { type Fixture, answering, openFixture } from '../integration/proxy/fixture.ts';
-import { gatewayConfig } from '../../testkit/gateway-config.ts';
-import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
-import { type Upstream, startUpstream } from '../../testkit/upstream.ts';
+import { gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
+import { rawRequest } from '../../testkit/network/raw-client.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
 import { requireToken } from '../../testkit/upstream/behaviours.ts';
-import { type UserAgent, createUserAgent } from '../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../testkit/user-agent/user-agent.ts';
 
 describe('the access token of another user', () => {
   const PEOPLE = 30;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { login } from '../../testkit/login-steps.ts';
-import { rawRequest } from '../../testkit/raw-client.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
+import { login } from '../../testkit/gateway/login-steps.ts';
+import { rawRequest } from '../../testkit/network/raw-client.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 
 /*
  * Redirects that gateways of this kind were led astray by: each advisory with what was sent. Wherever a browser may be

@@ -4,12 +4,12 @@ import { createEnvelopes } from '../../src/crypto/envelope.ts';
 import { hashIdentifier } from '../../src/crypto/identifier.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
-import { SESSION_SECRET } from '../../testkit/gateway-config.ts';
-import { beginLogin, finishLogin } from '../../testkit/login-steps.ts';
-import type { RedisServer } from '../../testkit/redis-server.ts';
-import { openTestGatewayForEachTest } from '../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openTestGateway } from '../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../testkit/user-agent.ts';
+import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
+import { beginLogin, finishLogin } from '../../testkit/gateway/login-steps.ts';
+import type { RedisServer } from '../../testkit/redis/redis-server.ts';
+import { openTestGatewayForEachTest } from '../../testkit/gateway/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 
 let redis: RedisServer;
 let testGateway: TestGateway;

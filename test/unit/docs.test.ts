@@ -5,7 +5,7 @@ import { createAuthRouter } from '../../src/auth/router.ts';
 import { loadConfig } from '../../src/provider/read-config.ts';
 import { scrapeMetrics } from '../../src/admin/snapshot.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
-import { readPage, sectionOf, spansIn } from '../../testkit/markdown.ts';
+import { readPage, sectionOf, spansIn } from '../../testkit/project/markdown.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');

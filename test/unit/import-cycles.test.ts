@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { importCycles } from '../../testkit/import-cycles.ts';
+import { importCycles } from '../../testkit/project/import-cycles.ts';
 
 const root = join(import.meta.dirname, '../..');
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { orderViolations } from '../../testkit/module-order.ts';
+import { orderViolations } from '../../testkit/project/module-order.ts';
 
 describe('the source', () => {
   const sources = readSources(join(import.meta.dirname, '../../src'));

@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { securityRows } from '../../testkit/security-rows.ts';
+import { securityRows } from '../../testkit/project/security-rows.ts';
 import {
   isNamed,
   literally,
@@ -9,7 +9,7 @@ import {
   readRequirements,
   readSecurityPages,
   unproven,
-} from '../../testkit/security-table.ts';
+} from '../../testkit/project/security-table.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');

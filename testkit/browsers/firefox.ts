@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChildProcess } from '../child-process.ts';
+import { startChildProcess } from '../processes/child-process.ts';
 import { connectBidi } from './bidi.ts';
 import type { TestBrowser } from './browser.ts';
 import { createFirefoxContext } from './firefox-context.ts';

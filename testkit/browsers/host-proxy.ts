@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { type LoopbackServer, listenOnLoopback } from '../loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../network/loopback-server.ts';
 
 /** Starts a proxy for CONNECT requests that leads each host name to a port of 127.0.0.1, and refuses other hosts. */
 export async function startHostProxy(hosts: Readonly<Record<string, number>>): Promise<LoopbackServer> {

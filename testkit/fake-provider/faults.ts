@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderResponse } from './messages.ts';
-import type { Endpoint } from './metadata.ts';
+import type { Endpoint } from './endpoints/metadata.ts';
 
 /** Before a request is processed, or after it (only the response is missing). */
 export type Moment = 'before' | 'after';

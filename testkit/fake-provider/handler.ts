@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { text } from 'node:stream/consumers';
 import type { ProviderResponse, ProviderRequest } from './messages.ts';
 import type { FaultLine } from './faults.ts';
-import type { Endpoint, Paths } from './metadata.ts';
+import type { Endpoint, Paths } from './endpoints/metadata.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
 import type { Traffic } from './traffic.ts';

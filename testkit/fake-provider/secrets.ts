@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canaries } from '../canaries.ts';
+import { canaries } from '../secrets/canaries.ts';
 
 /** The kind of a secret; a browser must see some kinds and must never see others. */
 export type SecretKind =

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Endpoint } from './metadata.ts';
+import type { Endpoint } from './endpoints/metadata.ts';
 
 /** A request the fake provider received. */
 export type RecordedRequest = {

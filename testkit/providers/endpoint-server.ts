@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { listenOnLoopback } from '../loopback-server.ts';
+import { listenOnLoopback } from '../network/loopback-server.ts';
 
 /** A request to a fake endpoint. */
 export type EndpointRequest = {

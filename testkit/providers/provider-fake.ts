@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '../fake-provider/families.ts';
-import type { UserAgent } from '../user-agent.ts';
+import type { UserAgent } from '../user-agent/user-agent.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 
 /** A fake token server of any kind, for test gateways and the suite of all kinds. */

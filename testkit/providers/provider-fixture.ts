@@ -1,7 +1,7 @@
-import { type RunningGateway, startGateway } from '../gateway.ts';
-import { type Upstream, startUpstream } from '../upstream.ts';
+import { type RunningGateway, startGateway } from '../gateway/gateway.ts';
+import { type Upstream, startUpstream } from '../upstream/upstream.ts';
 import { requireToken } from '../upstream/behaviours.ts';
-import { type UserAgent, createUserAgent } from '../user-agent.ts';
+import { type UserAgent, createUserAgent } from '../user-agent/user-agent.ts';
 import type { ProviderFake, ProviderKind } from './provider-fake.ts';
 
 /** A gateway with one kind of token server, an API and a browser, all on one clock that the test advances. */

@@ -4,7 +4,7 @@ import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oi
 import { Provider } from './oidc-provider.ts';
 import { createOidcRecords } from './oidc-records.ts';
 import type { LedgerEntry } from '../fake-provider/families.ts';
-import { listenOnLoopback } from '../loopback-server.ts';
+import { listenOnLoopback } from '../network/loopback-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 
 /** oidc-provider itself, in this process, with one client and one person, who is always signed in. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { countOccurrences } from '../count-occurrences.ts';
+import { countOccurrences } from '../secrets/count-occurrences.ts';
 import type { ProviderKind } from './provider-fake.ts';
 import { type ProviderFixture, openProviderFixture } from './provider-fixture.ts';
 

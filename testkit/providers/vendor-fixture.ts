@@ -1,8 +1,8 @@
-import { type GatewayOptions, type RunningGateway, startGateway } from '../gateway.ts';
-import { type Upstream, startUpstream } from '../upstream.ts';
+import { type GatewayOptions, type RunningGateway, startGateway } from '../gateway/gateway.ts';
+import { type Upstream, startUpstream } from '../upstream/upstream.ts';
 import { requireToken } from '../upstream/behaviours.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
-import { type UserAgent, createUserAgent } from '../user-agent.ts';
+import { type UserAgent, createUserAgent } from '../user-agent/user-agent.ts';
 import { ACCOUNTS, type VendorApi, type VendorApiOptions, startVendorApi } from './vendor-api.ts';
 
 /** Gateways in front of a vendor's API, all on one clock that the test moves. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type HeaderList, headerListOf, valueOf } from '../header-list.ts';
+import { type HeaderList, headerListOf, valueOf } from '../network/header-list.ts';
 
 /** A request the upstream received. Its later parts are filled in as they come. */
 export type UpstreamRequest = {

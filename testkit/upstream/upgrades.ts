@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type HeaderList, headerListOf, valueOf } from '../header-list.ts';
+import { type HeaderList, headerListOf, valueOf } from '../network/header-list.ts';
 
 /** An upgrade the upstream was asked for. */
 export type UpgradeRequest = {

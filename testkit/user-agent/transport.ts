@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { canaries } from '../canaries.ts';
-import { type HeaderList, headerListOf, valueOf, valuesOf } from '../header-list.ts';
+import { canaries } from '../secrets/canaries.ts';
+import { type HeaderList, headerListOf, valueOf, valuesOf } from '../network/header-list.ts';
 
 /** Header fields to send; one that is undefined is not sent, even where it would be by itself. */
 export type SentHeaders = Record<string, string | string[] | undefined>;

@@ -1,4 +1,4 @@
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import type { Coatcheck } from '../../coatcheck.ts';
 import type { Fixture } from '../../fixture.ts';
 import { copyKeys, listKeys } from './redis.ts';

@@ -1,4 +1,4 @@
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 
 /** KEYS what is copied · ARGV first number, last number, time to live, then what each key holds */
 const copy = `

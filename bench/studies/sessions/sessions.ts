@@ -1,4 +1,4 @@
-import { startRedis } from '../../../testkit/redis-server.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { ACCESS_TOKEN } from '../../baselines/baseline.ts';
 import type { Fixture } from '../../fixture.ts';
 import { errorLines, figure, memory, number } from '../../report/report.ts';

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type Program, startProgram } from '../../../testkit/program.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type Program, startProgram } from '../../../testkit/processes/program.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
-import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** What the built program is deployed between: a provider, an API and a real Redis. */
 export type Fixture = {

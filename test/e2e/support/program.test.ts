@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
-import { runProgram, startProgram } from '../../../testkit/program.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
-import { createUserAgent } from '../../../testkit/user-agent.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
+import { runProgram, startProgram } from '../../../testkit/processes/program.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
+import { createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 let provider: FakeProvider;
 let upstream: Upstream;

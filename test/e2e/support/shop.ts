@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type RunningGateway, startGateway } from '../../../testkit/gateway.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import { type Site, type TlsFront, startSite, startTlsFront } from './sites.ts';
 

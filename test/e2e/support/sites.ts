@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { selfSigned } from '../../../testkit/self-signed.ts';
-import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { selfSigned } from '../../../testkit/network/self-signed.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 
 /** A TLS endpoint in front of a server that speaks plain HTTP, as a balancer is. */
 export type TlsFront = Pick<LoopbackServer, 'port'> & {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type RawConnection, openRaw } from '../../../testkit/raw-client.ts';
-import type { RawResponse } from '../../../testkit/raw-response.ts';
+import { type RawConnection, openRaw } from '../../../testkit/network/raw-client.ts';
+import type { RawResponse } from '../../../testkit/network/raw-response.ts';
 
 /** What came of some bytes that were sent as a request: an answer, or an end of the connection without one. */
 export type Outcome = RawResponse | 'ended';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 

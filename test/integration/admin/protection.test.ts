@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../../testkit/raw-client.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 /** As many wrong tokens as one address may send in a minute. */

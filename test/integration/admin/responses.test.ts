@@ -7,7 +7,7 @@ import { createProblems } from '../../../src/http/problem/problem.ts';
 import type { Logger } from '../../../src/observability/log.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
-import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 const lines: Record<string, unknown>[] = [];

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
-import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

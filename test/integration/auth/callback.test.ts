@@ -1,16 +1,22 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
 import { describe, expect, it, vi } from 'vitest';
-import { type BegunLogin, authorize, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
-import { rawRequest } from '../../../testkit/raw-client.ts';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import {
+  type BegunLogin,
+  authorize,
+  beginLogin,
+  finishLogin,
+  login,
+} from '../../../testkit/gateway/login-steps.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
-} from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+} from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { expectRefusal } from './refusal.ts';
 
 let redis: RedisServer;

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from '../../../testkit/gateway.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
 import type { Approvals } from '../../../testkit/providers/approvals.ts';
 import { startBank } from '../../../testkit/providers/bank.ts';
 import { startCibaProvider } from '../../../testkit/providers/ciba.ts';
 import type { EndpointServer } from '../../../testkit/providers/endpoint-server.ts';
 import type { ProviderFake } from '../../../testkit/providers/provider-fake.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { until } from '../../../testkit/until.ts';
-import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 type Decoupled = ProviderFake & {
   approvals: Approvals;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestGatewayForEachTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForEachTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 let redis: RedisServer;
 let testGateway: TestGateway;

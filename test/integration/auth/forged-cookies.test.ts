@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import request from 'supertest';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 /** As many forged cookies as one address may send in a minute. */
 const FORGED_COOKIES = 120;

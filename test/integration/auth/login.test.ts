@@ -1,10 +1,10 @@
 import request from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/login-steps.ts';
-import { rawRequest } from '../../../testkit/raw-client.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/gateway/login-steps.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 let testGateway: TestGateway;
 

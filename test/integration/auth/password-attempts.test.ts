@@ -1,12 +1,12 @@
 import { afterEach, beforeAll, afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { countOccurrences } from '../../../testkit/count-occurrences.ts';
+import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';
 import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
 import {
   type VendorFixture,
   openVendorFixture,
   postLogin,
 } from '../../../testkit/providers/vendor-fixture.ts';
-import { startRedis, type RedisServer } from '../../../testkit/redis-server.ts';
+import { startRedis, type RedisServer } from '../../../testkit/redis/redis-server.ts';
 
 const HOME = '198.51.100.7';
 const ATTACKER = '203.0.113.66';

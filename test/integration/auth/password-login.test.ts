@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
 import {
   type VendorFixture,
   openVendorFixture,
   postLogin,
 } from '../../../testkit/providers/vendor-fixture.ts';
-import { countOccurrences } from '../../../testkit/count-occurrences.ts';
+import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';
 
 const ALICE = { username: 'alice', password: ACCOUNTS['alice'] ?? '' };
 let fixture: VendorFixture;

@@ -1,14 +1,14 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { login } from '../../../testkit/login-steps.ts';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { login } from '../../../testkit/gateway/login-steps.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
-} from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+} from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { expectRefusal } from './refusal.ts';
 

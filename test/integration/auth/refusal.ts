@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** Expects a refused login, with a reason for the developer, that left nothing behind: no session and no cookie. */
 export async function expectRefusal(

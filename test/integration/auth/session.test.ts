@@ -1,12 +1,12 @@
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { openRaw, rawRequest } from '../../../testkit/network/raw-client.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
-} from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+} from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoadShape } from '../../../bench/workers/load.ts';
 import { type Worker, startWorker } from '../../../bench/worker.ts';
-import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
+import { startRawUpstream } from '../../../testkit/network/raw-upstream.ts';
 
 const EXPECTED = 'as expected';
 const response = (body: string, status = '200 OK') =>

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { afterEach, expect, it } from 'vitest';
-import { listenOnLoopback } from '../../../testkit/loopback-server.ts';
-import { rawRequest } from '../../../testkit/raw-client.ts';
-import { startUpstream } from '../../../testkit/upstream.ts';
+import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import { startUpstream } from '../../../testkit/upstream/upstream.ts';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../../src/observability/log.ts';
-import { startRedis, type RedisServer } from '../../../testkit/redis-server.ts';
+import { startRedis, type RedisServer } from '../../../testkit/redis/redis-server.ts';
 
 let server: RedisServer;
 let redis: Redis;

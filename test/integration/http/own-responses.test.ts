@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../../testkit/header-list.ts';
-import { beginLogin } from '../../../testkit/login-steps.ts';
-import { rawRequest } from '../../../testkit/raw-client.ts';
-import type { RawResponse } from '../../../testkit/raw-response.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { valuesOf } from '../../../testkit/network/header-list.ts';
+import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import type { RawResponse } from '../../../testkit/network/raw-response.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const HOST = 'app.example.test';
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: none'];

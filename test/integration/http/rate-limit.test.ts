@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway, TestGatewayOptions } from '../../../testkit/test-gateway.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 20_000, interval: 50 };

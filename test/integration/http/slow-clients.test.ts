@@ -3,10 +3,10 @@ import { parseConfig } from '../../../src/provider/read-config.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { type RunningServer, startServer } from '../../../src/server.ts';
 import { isLong } from '../../../testkit/seeded-random.ts';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { gatewayConfig } from '../../../testkit/gateway-config.ts';
-import { type RawConnection, openRaw, rawRequest } from '../../../testkit/raw-client.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
+import { type RawConnection, openRaw, rawRequest } from '../../../testkit/network/raw-client.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 
 /** The address that clients ask for; the listener is on another port, which does not matter to the gateway. */
 const HOST = '127.0.0.1:3000';

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
-import type { RunningGateway } from '../../../testkit/gateway.ts';
-import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import type { RunningGateway } from '../../../testkit/gateway/gateway.ts';
+import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { slowHeaders } from '../../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../../testkit/upstream/streams.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';

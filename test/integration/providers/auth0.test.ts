@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { OVERLAP_MS, startAuth0 } from '../../../testkit/providers/auth0.ts';
+import { OVERLAP_MS, startAuth0 } from '../../../testkit/providers/named/auth0.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 

@@ -5,7 +5,7 @@ import { type CibaProvider, startCibaProvider } from '../../../testkit/providers
 import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { type ProviderFixture, openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 const CIBA = 'urn:openid:params:grant-type:ciba';
 

@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { startCognito } from '../../../testkit/providers/cognito.ts';
+import { startCognito } from '../../../testkit/providers/named/cognito.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
 import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
-import { OTHER_SCOPE, SCOPE, startEntra } from '../../../testkit/providers/entra.ts';
+import { OTHER_SCOPE, SCOPE, startEntra } from '../../../testkit/providers/named/entra.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 

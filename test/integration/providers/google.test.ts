@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { beginLogin } from '../../../testkit/login-steps.ts';
-import { startGoogle } from '../../../testkit/providers/google.ts';
+import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { startGoogle } from '../../../testkit/providers/named/google.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 

@@ -1,6 +1,6 @@
 import { UnsecuredJWT } from 'jose';
 import { expect, it, onTestFinished } from 'vitest';
-import { SSO_IDLE, startKeycloak } from '../../../testkit/providers/keycloak.ts';
+import { SSO_IDLE, startKeycloak } from '../../../testkit/providers/named/keycloak.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 

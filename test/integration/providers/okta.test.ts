@@ -1,4 +1,4 @@
-import { startOkta } from '../../../testkit/providers/okta.ts';
+import { startOkta } from '../../../testkit/providers/named/okta.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({

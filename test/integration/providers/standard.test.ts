@@ -1,4 +1,4 @@
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
 
 describeProvider({

@@ -5,7 +5,7 @@ import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createProvider } from '../../../src/provider/kinds.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import type { Provider } from '../../../src/provider/provider.ts';
-import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { collectLog } from '../../unit/log-lines.ts';
 import { createSigningKey } from '../../unit/provider/signing-key.ts';
 

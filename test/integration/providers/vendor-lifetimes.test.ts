@@ -7,7 +7,7 @@ import {
   openVendorFixture,
   postLogin,
 } from '../../../testkit/providers/vendor-fixture.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 
 const DAY_MS = 86_400_000;
 let fixture: VendorFixture;

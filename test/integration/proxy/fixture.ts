@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type RunningGateway, startGateway } from '../../../testkit/gateway.ts';
-import type { HeaderList } from '../../../testkit/header-list.ts';
-import { type RawConnection, type RawOptions, openRaw, rawRequest } from '../../../testkit/raw-client.ts';
-import type { RawResponse } from '../../../testkit/raw-response.ts';
-import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
+import type { HeaderList } from '../../../testkit/network/header-list.ts';
+import {
+  type RawConnection,
+  type RawOptions,
+  openRaw,
+  rawRequest,
+} from '../../../testkit/network/raw-client.ts';
+import type { RawResponse } from '../../../testkit/network/raw-response.ts';
+import { type RawUpstream, startRawUpstream } from '../../../testkit/network/raw-upstream.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { type Behaviour, echo } from '../../../testkit/upstream/behaviours.ts';
 import type { UpstreamRequest } from '../../../testkit/upstream/request.ts';
-import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** A gateway between a provider and an upstream, with a person signed in, for tests that speak HTTP byte by byte. */
 export type Fixture = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type RedisCluster, startRedisCluster } from '../../../testkit/redis-cluster.ts';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
+import { type RedisCluster, startRedisCluster } from '../../../testkit/redis/redis-cluster.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import { until } from '../../../testkit/until.ts';
 import { describeDeploymentContract } from './deployment-contract.ts';
 import { type ContinuousLoad, startContinuousLoad } from './continuous-load.ts';

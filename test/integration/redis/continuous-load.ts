@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/families.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
-import { countOccurrences } from '../../../testkit/count-occurrences.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';
 import { until } from '../../../testkit/until.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** Signed-in users who call the API continuously, at two gateways in turn, while a fast clock makes their tokens expire. */
 export type ContinuousLoad = {

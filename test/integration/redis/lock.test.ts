@@ -5,7 +5,7 @@ import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
 import { createRedisLocks } from '../../../src/redis/lock/redis-locks.ts';
-import { GATEWAY_USER, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { GATEWAY_USER, type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 
 let redis: RedisServer;
 const closers: (() => unknown)[] = [];

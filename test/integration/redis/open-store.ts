@@ -8,7 +8,7 @@ import { createRedisConnection } from '../../../src/redis/connection.ts';
 import { createRecordCodec } from '../../../src/sessions/store/record.ts';
 import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
 
 /** Opens the store at a `session.store` address. */
 export function openStoreAt(url: string): SessionStore {

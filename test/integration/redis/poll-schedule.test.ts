@@ -8,7 +8,7 @@ import {
   createRedisPollSchedule,
   type PollSchedule,
 } from '../../../src/redis/poll-schedule.ts';
-import { startRedis } from '../../../testkit/redis-server.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

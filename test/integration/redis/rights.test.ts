@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
 const POLLING = { timeout: 10_000, interval: 20 };

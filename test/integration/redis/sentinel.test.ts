@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { RedisServer } from '../../../testkit/redis-server.ts';
-import { type RedisSentinel, startRedisSentinel } from '../../../testkit/redis-sentinel.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
+import { type RedisSentinel, startRedisSentinel } from '../../../testkit/redis/redis-sentinel.ts';
 import { until } from '../../../testkit/until.ts';
 import { describeDeploymentContract } from './deployment-contract.ts';
 import { type ContinuousLoad, startContinuousLoad } from './continuous-load.ts';

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { countOccurrences } from '../../../testkit/count-occurrences.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 import {
   API,

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { echo, status } from '../../../testkit/upstream/behaviours.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How many sessions in a row may get a refreshed token rejected. */
 const REFUSALS_UNTIL_OPEN = 10;

@@ -4,8 +4,8 @@ import {
   postLogin,
   type VendorFixture,
 } from '../../../testkit/providers/vendor-fixture.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 
 /** The lifetime of the access tokens here, in milliseconds. */

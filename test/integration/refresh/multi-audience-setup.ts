@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { type Behaviour, requireToken } from '../../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */

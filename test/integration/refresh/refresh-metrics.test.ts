@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { RunningGateway } from '../../../testkit/gateway.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway, TestGatewayOptions } from '../../../testkit/test-gateway.ts';
+import type { RunningGateway } from '../../../testkit/gateway/gateway.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens, in milliseconds. */

@@ -1,10 +1,10 @@
 import { decodeJwt } from 'jose';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Rotation } from '../../../testkit/fake-provider/settings.ts';
-import type { RunningGateway } from '../../../testkit/gateway.ts';
-import { startRedis } from '../../../testkit/redis-server.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway, TestGatewayOptions } from '../../../testkit/test-gateway.ts';
+import type { RunningGateway } from '../../../testkit/gateway/gateway.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 
 /** The life of the access tokens here, in milliseconds. */

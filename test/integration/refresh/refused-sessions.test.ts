@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { openTestGatewayForTest } from '../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** The life of the access tokens here, in milliseconds. */
 const LIFE = 300_000;

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isLong } from '../../../testkit/seeded-random.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import {
   API,
   BILLING,

@@ -2,11 +2,11 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { type Client, settingsWith } from '../../../testkit/fake-provider/settings.ts';
-import { startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { jwk, pem, publicJwk, signingKinds } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;

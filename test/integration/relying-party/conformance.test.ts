@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
+import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { createKey, signByHmac, unsignedJwt } from './signing.ts';
 import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './stage.ts';
 

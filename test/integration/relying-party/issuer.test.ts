@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { startGateway } from '../../../testkit/gateway.ts';
-import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { startGateway } from '../../../testkit/gateway/gateway.ts';
+import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
 
 let fixture: Fixture;

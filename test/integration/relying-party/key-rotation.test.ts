@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { JWTPayload } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type LoopbackServer, listenOnLoopback } from '../../../testkit/loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { createKey, signByHmac, type SigningKey, unsignedJwt } from './signing.ts';
 import { type Fixture, openFixture } from './stage.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { logoutClaims } from '../../../testkit/logout-token.ts';
+import { logoutClaims } from '../../../testkit/secrets/logout-token.ts';
 import { createKey } from './signing.ts';
 import { type Fixture, openFixture } from './stage.ts';
 

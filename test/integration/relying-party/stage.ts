@@ -1,8 +1,12 @@
 import type { JWTPayload } from 'jose';
 import { expect } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { login } from '../../../testkit/login-steps.ts';
-import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { login } from '../../../testkit/gateway/login-steps.ts';
+import {
+  type TestGateway,
+  type TestGatewayOptions,
+  openTestGateway,
+} from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { authorize, beginLogin } from '../../../testkit/login-steps.ts';
-import { openTestGateway } from '../../../testkit/test-gateway.ts';
-import { selfSigned } from '../../../testkit/self-signed.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { selfSigned } from '../../../testkit/network/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
 
 const usual = getCACertificates('default');

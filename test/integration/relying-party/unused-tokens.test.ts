@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { createKey, unsignedJwt } from './signing.ts';
 import { PATIENCE, type Fixture, expectNobody, openFixture } from './stage.ts';
 

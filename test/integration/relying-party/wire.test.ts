@@ -1,7 +1,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isLong } from '../../../testkit/seeded-random.ts';
-import { beginLogin } from '../../../testkit/login-steps.ts';
+import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { PATIENCE, type Fixture, openFixture } from './stage.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, openTestGateway } from '../../../testkit/test-gateway.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

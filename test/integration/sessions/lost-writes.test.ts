@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { openStoreAt } from '../redis/open-store.ts';
 import { renewed, sampleData } from './sample.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { countOccurrences } from '../../../testkit/count-occurrences.ts';
-import { startRedis, type RedisServer } from '../../../testkit/redis-server.ts';
-import { openTestGateway, type TestGateway } from '../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';
+import { startRedis, type RedisServer } from '../../../testkit/redis/redis-server.ts';
+import { openTestGateway, type TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { openStoreAt } from '../redis/open-store.ts';
 import { sampleData } from './sample.ts';
 

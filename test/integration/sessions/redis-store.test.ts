@@ -10,11 +10,15 @@ import { createRedisConnection, type RedisConnection } from '../../../src/redis/
 import { createRecordCodec } from '../../../src/sessions/store/record.ts';
 import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
-import { beginLogin, finishLogin } from '../../../testkit/login-steps.ts';
-import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type TestGateway, type TestGatewayOptions, openTestGateway } from '../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../testkit/user-agent.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
+import { beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import {
+  type TestGateway,
+  type TestGatewayOptions,
+  openTestGateway,
+} from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { allOf } from './all-of.ts';
 import { renewed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';

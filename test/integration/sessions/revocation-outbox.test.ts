@@ -12,8 +12,8 @@ import {
   type PendingRevocation,
   type RevocationOutbox,
 } from '../../../src/sessions/revocation/outbox.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway-config.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 
 const KEY = 'coatcheck:revocations';
 const LEASE_MS = 200;

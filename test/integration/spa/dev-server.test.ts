@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RawUpstream, startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type RawUpstream, startRawUpstream } from '../../../testkit/network/raw-upstream.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../../testkit/upstream/streams.ts';
 import { UPGRADE } from '../proxy/websockets/handshake.ts';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../../testkit/raw-client.ts';
+import { rawRequest } from '../../../testkit/network/raw-client.ts';
 import { type Fixture, codeOf, namesOf, openFixture } from '../proxy/fixture.ts';
 
 const INDEX = '<!doctype html><title>app</title><div id="app"></div>';

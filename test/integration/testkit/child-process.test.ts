@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { startChildProcess } from '../../../testkit/child-process.ts';
+import { startChildProcess } from '../../../testkit/processes/child-process.ts';
 
-const MODULE = new URL('../../../testkit/child-process.ts', import.meta.url).href;
+const MODULE = new URL('../../../testkit/processes/child-process.ts', import.meta.url).href;
 
 describe('the child process helper', () => {
   it('returns the exit code and all output', async () => {

@@ -1,7 +1,7 @@
 import { type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { settingsWith } from '../../../testkit/fake-provider/settings.ts';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { privateKeys, publicJwk } from '../../unit/config/keys.ts';
 
 let provider: FakeProvider;

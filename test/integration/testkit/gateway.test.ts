@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type RunningGateway, startGateway } from '../../../testkit/gateway.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
-import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 let provider: FakeProvider;
 let upstream: Upstream;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../../testkit/redis-server.ts';
+import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 
 describe('the test Redis server', () => {
   let redis: RedisServer | undefined;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openRaw, rawRequest } from '../../../testkit/raw-client.ts';
-import { startRawUpstream } from '../../../testkit/raw-upstream.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { openRaw, rawRequest } from '../../../testkit/network/raw-client.ts';
+import { startRawUpstream } from '../../../testkit/network/raw-upstream.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import {
   respondEarly,
   earlyHints,

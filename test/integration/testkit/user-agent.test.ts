@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { inSequence, redirect, setCookie, status, trailers } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream } from '../../../testkit/upstream/streams.ts';
-import { type UserAgent, createUserAgent } from '../../../testkit/user-agent.ts';
+import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 let app: Upstream;
 let agent: UserAgent;

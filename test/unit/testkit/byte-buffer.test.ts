@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createByteBuffer } from '../../../testkit/byte-buffer.ts';
+import { createByteBuffer } from '../../../testkit/network/byte-buffer.ts';
 
 it('gives back all bytes in order, however they are added and taken', () => {
   const bytes = Buffer.from(Array.from({ length: 500_000 }, (_, at) => at % 251));

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
-import { type Canaries, createCanaries } from '../../../testkit/canaries.ts';
+import { type Canaries, createCanaries } from '../../../testkit/secrets/canaries.ts';
 
 const TOKEN = 'a-secret-that-bears-no-mark-0123456789';
 const SESSION_SECRET = 'a-session-secret-of-32-characters';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { parseConfig } from '../../../src/provider/read-config.ts';
-import { gatewayConfig } from '../../../testkit/gateway-config.ts';
+import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
 
 const BASE_URL = 'http://127.0.0.1:3000';
 const section = { type: 'oidc', issuer: 'http://127.0.0.1:4000', clientId: 'web', clientSecret: 'secret' };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseResponse } from '../../../testkit/raw-response.ts';
+import { parseResponse } from '../../../testkit/network/raw-response.ts';
 
 const OPEN = { method: 'GET', ended: false };
 

@@ -1,21 +1,21 @@
 import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { beginLogin, finishLogin } from '../../../../testkit/login-steps.ts';
+import { beginLogin, finishLogin } from '../../../../testkit/gateway/login-steps.ts';
 import {
   LOGOUT_EVENT,
   logoutClaims,
   logoutToken,
   postLogoutToken,
-} from '../../../../testkit/logout-token.ts';
-import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../../testkit/redis-server.ts';
-import { openTestGatewayForTest } from '../../../../testkit/test-gateway-lifetime.ts';
+} from '../../../../testkit/secrets/logout-token.ts';
+import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../../testkit/redis/redis-server.ts';
+import { openTestGatewayForTest } from '../../../../testkit/gateway/test-gateway-lifetime.ts';
 import {
   type TestGateway,
   type TestGatewayOptions,
   openTestGateway,
-} from '../../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../../testkit/user-agent.ts';
+} from '../../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { createKey } from '../../relying-party/signing.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */

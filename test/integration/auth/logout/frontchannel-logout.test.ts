@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startFakeProvider } from '../../../../testkit/fake-provider.ts';
-import { type RedisServer, startRedis } from '../../../../testkit/redis-server.ts';
-import { type TestGateway, openTestGateway } from '../../../../testkit/test-gateway.ts';
-import type { UserAgent } from '../../../../testkit/user-agent.ts';
+import { startFakeProvider } from '../../../../testkit/fake-provider/fake-provider.ts';
+import { type RedisServer, startRedis } from '../../../../testkit/redis/redis-server.ts';
+import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

@@ -1,12 +1,12 @@
 import request from 'supertest';
 import { describe, expect, it, vi } from 'vitest';
-import { startFakeProvider } from '../../../../testkit/fake-provider.ts';
-import type { RedisServer } from '../../../../testkit/redis-server.ts';
+import { startFakeProvider } from '../../../../testkit/fake-provider/fake-provider.ts';
+import type { RedisServer } from '../../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
-} from '../../../../testkit/test-gateway-lifetime.ts';
-import type { TestGateway } from '../../../../testkit/test-gateway.ts';
+} from '../../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 

@@ -2,7 +2,7 @@ import type { Configuration } from 'oidc-provider';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { startRealProvider } from '../../../../testkit/providers/real-provider.ts';
 import { openProviderFixture } from '../../../../testkit/providers/provider-fixture.ts';
-import { createUserAgent } from '../../../../testkit/user-agent.ts';
+import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
 /** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
 const PATIENCE = { timeout: 10_000, interval: 20 };

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../../../testkit/header-list.ts';
-import { rawRequest } from '../../../../testkit/raw-client.ts';
-import { startRawUpstream } from '../../../../testkit/raw-upstream.ts';
+import { valuesOf } from '../../../../testkit/network/header-list.ts';
+import { rawRequest } from '../../../../testkit/network/raw-client.ts';
+import { startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { earlyHints, status, trailers, withHeaders } from '../../../../testkit/upstream/behaviours.ts';
 import { type Fixture, answering, codeOf, namesOf, openFixture, sha256 } from '../fixture.ts';
 

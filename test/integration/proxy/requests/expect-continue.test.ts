@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { valuesOf } from '../../../../testkit/header-list.ts';
+import { valuesOf } from '../../../../testkit/network/header-list.ts';
 import { respondEarly } from '../../../../testkit/upstream/behaviours.ts';
 import { type Fixture, codeOf, namesOf, openFixture } from '../fixture.ts';
 

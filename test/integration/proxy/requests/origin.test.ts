@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../../../testkit/raw-client.ts';
+import { rawRequest } from '../../../../testkit/network/raw-client.ts';
 import { type Fixture, answering, codeOf, namesOf, openFixture } from '../fixture.ts';
 
 let fixture: Fixture;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../../../testkit/header-list.ts';
-import { rawRequest } from '../../../../testkit/raw-client.ts';
+import { valuesOf } from '../../../../testkit/network/header-list.ts';
+import { rawRequest } from '../../../../testkit/network/raw-client.ts';
 import { ambiguousFields, forbiddenFields } from '../hostile.ts';
 import { type Fixture, namesOf, openFixture } from '../fixture.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../../../testkit/raw-client.ts';
-import { type Upstream, startUpstream } from '../../../../testkit/upstream.ts';
+import { rawRequest } from '../../../../testkit/network/raw-client.ts';
+import { type Upstream, startUpstream } from '../../../../testkit/upstream/upstream.ts';
 import { type Fixture, anonymousHead, codeOf, namesOf, openFixture } from '../fixture.ts';
 
 let fixture: Fixture;

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type RawUpstream, startRawUpstream } from '../../../../testkit/raw-upstream.ts';
-import { type TestGateway, openTestGateway } from '../../../../testkit/test-gateway.ts';
+import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
+import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 
 /** A 401 that asks for another token, with what else stands in its head, and the body. */
 const refusal = (fields: readonly string[], body = '') =>

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { RawConnection } from '../../../../testkit/raw-client.ts';
+import type { RawConnection } from '../../../../testkit/network/raw-client.ts';
 import { echo } from '../../../../testkit/upstream/behaviours.ts';
 import { largeBody } from '../../../../testkit/upstream/streams.ts';
 import { type Fixture, openFixture } from '../fixture.ts';

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startGateway } from '../../../../testkit/gateway.ts';
-import { SESSION_SECRET } from '../../../../testkit/gateway-config.ts';
-import { type RawConnection, openRaw } from '../../../../testkit/raw-client.ts';
-import { type RedisServer, startRedis } from '../../../../testkit/redis-server.ts';
+import { startGateway } from '../../../../testkit/gateway/gateway.ts';
+import { SESSION_SECRET } from '../../../../testkit/gateway/gateway-config.ts';
+import { type RawConnection, openRaw } from '../../../../testkit/network/raw-client.ts';
+import { type RedisServer, startRedis } from '../../../../testkit/redis/redis-server.ts';
 import { echo } from '../../../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../../../testkit/upstream/streams.ts';
-import { createUserAgent } from '../../../../testkit/user-agent.ts';
+import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, type FixtureOptions, openFixture } from '../fixture.ts';
 
 /** Longer than an answer may be open without being followed, in milliseconds. */

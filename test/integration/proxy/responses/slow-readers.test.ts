@@ -6,8 +6,8 @@ import { createConnections } from '../../../../src/http/server/connections.ts';
 import { createWriteBatch } from '../../../../src/performance/write-batch.ts';
 import { createResponseWriter } from '../../../../src/proxy/response/writer.ts';
 import { createEventStreams } from '../../../../src/proxy/response/event-streams.ts';
-import { type LoopbackServer, listenOnLoopback } from '../../../../testkit/loopback-server.ts';
-import { type RawConnection, openRaw } from '../../../../testkit/raw-client.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../../testkit/network/loopback-server.ts';
+import { type RawConnection, openRaw } from '../../../../testkit/network/raw-client.ts';
 
 const MEGABYTE = 1024 * 1024;
 /** More than the buffers of the two sockets hold together. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../../../testkit/free-port.ts';
+import { freePort } from '../../../../testkit/network/free-port.ts';
 import { controlledStream, cutMidBody, largeBody } from '../../../../testkit/upstream/streams.ts';
 import { type Fixture, answering, codeOf, openFixture } from '../fixture.ts';
 import { standsStill } from '../standstill.ts';

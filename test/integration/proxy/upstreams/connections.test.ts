@@ -7,11 +7,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { createRoutes } from '../../../../src/proxy/routes.ts';
 import { createUpstreams } from '../../../../src/proxy/upstream/pools.ts';
-import { listenOnLoopback } from '../../../../testkit/loopback-server.ts';
+import { listenOnLoopback } from '../../../../testkit/network/loopback-server.ts';
 import { inSequence, status } from '../../../../testkit/upstream/behaviours.ts';
 import { controlledStream, slowBody } from '../../../../testkit/upstream/streams.ts';
 import { minimal } from '../../../unit/config/sample.ts';
-import { selfSigned } from '../../../../testkit/self-signed.ts';
+import { selfSigned } from '../../../../testkit/network/self-signed.ts';
 import { type Fixture, answering, codeOf, openFixture } from '../fixture.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';

@@ -2,9 +2,9 @@ import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import { type TLSSocket, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LoopbackServer, listenOnLoopback } from '../../../../testkit/loopback-server.ts';
+import { type LoopbackServer, listenOnLoopback } from '../../../../testkit/network/loopback-server.ts';
 import { UPGRADE } from '../websockets/handshake.ts';
-import { selfSignedForLocalhost } from '../../../../testkit/self-signed.ts';
+import { selfSignedForLocalhost } from '../../../../testkit/network/self-signed.ts';
 import { type Fixture, codeOf, openFixture } from '../fixture.ts';
 
 const usual = getCACertificates('default');

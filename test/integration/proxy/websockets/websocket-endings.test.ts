@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from '../../../../testkit/gateway.ts';
-import { SESSION_SECRET as SECRET } from '../../../../testkit/gateway-config.ts';
-import type { RawConnection } from '../../../../testkit/raw-client.ts';
-import { type RawUpstream, startRawUpstream } from '../../../../testkit/raw-upstream.ts';
-import { type RedisServer, startRedis } from '../../../../testkit/redis-server.ts';
+import { type RunningGateway, startGateway } from '../../../../testkit/gateway/gateway.ts';
+import { SESSION_SECRET as SECRET } from '../../../../testkit/gateway/gateway-config.ts';
+import type { RawConnection } from '../../../../testkit/network/raw-client.ts';
+import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
+import { type RedisServer, startRedis } from '../../../../testkit/redis/redis-server.ts';
 import { type AgentWebSocket } from '../../../../testkit/user-agent/web-socket.ts';
-import { createUserAgent } from '../../../../testkit/user-agent.ts';
+import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { SWITCHING, UPGRADE } from './handshake.ts';
 import { type Fixture, openFixture } from '../fixture.ts';
 

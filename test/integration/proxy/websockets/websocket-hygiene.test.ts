@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valuesOf } from '../../../../testkit/header-list.ts';
+import { valuesOf } from '../../../../testkit/network/header-list.ts';
 import { KEY_FIELD, UPGRADE } from './handshake.ts';
 import {
   ambiguousFields,

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listenOnLoopback } from '../../../../testkit/loopback-server.ts';
-import { type RawConnection, openRaw } from '../../../../testkit/raw-client.ts';
-import { type RawUpstream, startRawUpstream } from '../../../../testkit/raw-upstream.ts';
+import { listenOnLoopback } from '../../../../testkit/network/loopback-server.ts';
+import { type RawConnection, openRaw } from '../../../../testkit/network/raw-client.ts';
+import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { type Fixture, openFixture } from '../fixture.ts';
 
 const UPGRADE = [

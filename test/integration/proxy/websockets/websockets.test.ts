@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valueOf, valuesOf } from '../../../../testkit/header-list.ts';
+import { valueOf, valuesOf } from '../../../../testkit/network/header-list.ts';
 import { ACCEPT, KEY, SWITCHING, UPGRADE } from './handshake.ts';
 import { type Fixture, codeOf, namesOf, openFixture } from '../fixture.ts';
 

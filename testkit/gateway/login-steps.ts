@@ -1,0 +1,37 @@
+import type { AgentResponse } from '../user-agent/transport.ts';
+import type { UserAgent } from '../user-agent/user-agent.ts';
+
+/** A started login: the gateway's response and the redirect to the provider. */
+export type BegunLogin = { response: AgentResponse; authorizationUrl: URL };
+
+/** Starts a login without following the redirect. */
+export async function beginLogin(agent: UserAgent, query = ''): Promise<BegunLogin> {
+  const response = await agent.get(`/auth/login${query}`);
+  const location = response.header('location');
+  if (response.status !== 302 || location === undefined) {
+    throw new Error(`the login did not begin: ${response.status} ${response.text()}`);
+  }
+  return { response, authorizationUrl: new URL(location) };
+}
+
+/** Continues a login at the provider and returns the callback URL of its redirect. */
+export async function authorize(agent: UserAgent, { authorizationUrl }: BegunLogin): Promise<URL> {
+  const response = await agent.get(authorizationUrl.href);
+  return new URL(response.header('location') ?? '');
+}
+
+/** Completes a started login through the provider and returns the callback's response. */
+export async function finishLogin(
+  agent: UserAgent,
+  { authorizationUrl }: BegunLogin,
+): Promise<AgentResponse> {
+  const { chain } = await agent.navigate(authorizationUrl.href);
+  const callback = chain.find(({ url }) => new URL(url).pathname.endsWith('/callback'));
+  if (callback === undefined) throw new Error('the provider did not send the browser back');
+  return callback;
+}
+
+/** Runs a whole login and returns the callback's response. */
+export async function login(agent: UserAgent, query?: string): Promise<AgentResponse> {
+  return finishLogin(agent, await beginLogin(agent, query));
+}

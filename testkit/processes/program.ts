@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { canaries } from '../secrets/canaries.ts';
+import { type ChildExit, type ChildProcess, startChildProcess } from './child-process.ts';
+import { freePort } from '../network/free-port.ts';
+import { SESSION_SECRET, type GatewayParts, gatewayConfig } from '../gateway/gateway-config.ts';
+
+/** The built program, running in a process of its own. */
+export type Program = Pick<
+  ChildProcess,
+  'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'killAlone' | 'exit'
+> & {
+  /** The public listener, as bound. */
+  readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  /** Stops the process by SIGTERM, and by SIGKILL if it does not end in time. */
+  close(): Promise<void>;
+};
+
+/** The text of a configuration file, in which `${PORT}` is a free port, or the parts to build one from. */
+export type ProgramOptions = ({ yaml: string } | (GatewayParts & { baseUrl?: string })) & {
+  /** Added to an environment that has little more than `PATH`. */
+  env?: Record<string, string>;
+};
+
+/** The output and exit of a finished program. */
+export type ProgramResult = ChildExit & { stdout: string; stderr: string };
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const ATTEMPTS = 2;
+
+/**
+ * Starts the built program with a configuration file of its own, and waits until it listens.
+ *
+ * @throws Error, with its output, when it ends before that.
+ */
+export async function startProgram(options: ProgramOptions): Promise<Program> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const child = await launch(configText(options, port), ['--config'], { ...options.env, PORT: `${port}` });
+    try {
+      const url = await child.waitForOutput((text) => urlIn(text, 'gateway listening'));
+      canaries.followPort(Number(new URL(url).port));
+      canaries.keepSessionSecrets([SESSION_SECRET]);
+      const adminUrl = await child.waitForOutput((text) => urlIn(text, 'admin listening'));
+      return {
+        ...child,
+        url,
+        port: Number(new URL(url).port),
+        adminUrl,
+        close: async () => {
+          child.signal('SIGCONT');
+          await child.terminate(3000);
+        },
+      };
+    } catch (error) {
+      await child.terminate(0);
+      const isTaken = `${child.stdout()}${child.stderr()}`.includes('EADDRINUSE');
+      if (!isTaken || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Runs the built program to its end, as with `--check` or an invalid configuration file. */
+export async function runProgram(
+  yaml: string,
+  { args = [], env = {} }: { args?: string[]; env?: Record<string, string> } = {},
+): Promise<ProgramResult> {
+  const child = await launch(yaml, [...args, '--config'], env);
+  const exit = await child.exit;
+  return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
+}
+
+/** Starts the program with the path of a new file as its last argument. The file goes with the process. */
+async function launch(text: string, args: string[], env: Record<string, string>): Promise<ChildProcess> {
+  if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run npm run build first');
+  const directory = await mkdtemp(join(tmpdir(), 'coatcheck-program-'));
+  const file = join(directory, 'coatcheck.yaml');
+  await writeFile(file, text);
+  const { PATH = '', HOME = '', TMPDIR = tmpdir() } = process.env;
+  const child = startChildProcess(process.execPath, [MAIN, ...args, file], {
+    env: { PATH, HOME, TMPDIR, ...env },
+  });
+  void child.exit.then(async () => {
+    canaries.see('the output of the program', child.stdout() + child.stderr());
+    await rm(directory, { recursive: true, force: true });
+  });
+  return child;
+}
+
+function configText(options: ProgramOptions, port: number): string {
+  if ('yaml' in options) return options.yaml;
+  const listen = `127.0.0.1:${port}`;
+  return JSON.stringify(gatewayConfig(options, options.baseUrl ?? `http://${listen}`, listen));
+}
+
+/** The `url` of the first whole JSON line with this message. */
+function urlIn(stdout: string, message: string): string | undefined {
+  for (const line of stdout.split('\n').slice(0, -1)) {
+    if (!line.includes(`"${message}"`)) continue;
+    const { msg, url } = JSON.parse(line) as { msg?: string; url?: string };
+    if (msg === message) return url;
+  }
+  return undefined;
+}

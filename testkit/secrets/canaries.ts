@@ -1,0 +1,135 @@
+import type { Socket } from 'node:net';
+import { createKeyRing } from '../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
+
+/** A place that is searched for secrets. */
+export type Place = 'the browser' | 'the log' | 'the metrics' | 'Redis' | 'the output of the program';
+
+/** Searches for the secrets of a test file wherever they must not appear. */
+export type Canaries = {
+  /** Registers a secret, also searches everything seen so far for it, and returns it. */
+  keep(kind: string, secret: string): string;
+  /** Registers the secrets that seal cookies, so that their contents can be searched for as well. */
+  keepSessionSecrets(secrets: readonly string[]): void;
+  /** Searches text that reached a place. A cookie sent to the browser is a secret everywhere else. */
+  see(place: Place, text: string): void;
+  /** Searches everything that a socket receives from now on, as text that reached the browser. */
+  follow(socket: Socket): void;
+  /** Treats what clients in this process receive from a port as text that reached the browser. */
+  followPort(port: number): void;
+  /** Looks at what a client has received from a port, if that one is followed. */
+  seeFrom(port: number, text: string): void;
+  /** The findings so far, each once: the place, the kind of secret and the surrounding text. */
+  leaks(): Promise<string[]>;
+};
+
+/** What the fakes of the tests put into every secret that they make themselves, plain and in Base64 at any offset. */
+const MARKER = /canary-|Y2FuYXJ5L|jYW5hcnkt|NhbmFyeS/;
+/** What a secret is made of that is long enough to be told from anything else. */
+const WORD = /[\w~-]{32,}/g;
+/** A cookie of the gateway's as it is set: the name, and a value. */
+const SET_COOKIE = /^set-cookie: ((?:__Host-Http-)?coatcheck[\w.-]*)=([^;\s]+)/gim;
+/** The ID token on its way back to the provider, in the redirect of a form: the one secret that a browser carries. */
+const ID_TOKEN_HINT = /\bid_token_hint=[\w.-]+/g;
+/** How much of one piece of text is looked at: what is larger is the body of somebody else. */
+const LOOKED_AT = 32_768;
+/** How much of the piece before is looked at again: a secret may be cut in two. */
+const OVERLAP = 2_048;
+
+/** Creates the secret search of a test file. */
+export function createCanaries(): Canaries {
+  const kinds = new Map<string, string>();
+  const seen = new Map<string, Set<Place>>();
+  const found = new Set<string>();
+  const sealing = new Set<string>();
+  const ports = new Set<number>();
+  const cookies = new Set<string>();
+
+  const report = (place: Place, kind: string, text: string, at: number) => {
+    found.add(`${kind} in ${place}: ${JSON.stringify(text.slice(Math.max(0, at - 120), at + 60))}`);
+  };
+  const isAllowed = (place: Place, kind: string) => place === 'the browser' && kind === 'cookie';
+
+  const keep: Canaries['keep'] = (kind, secret) => {
+    for (const [word] of secret.matchAll(WORD)) {
+      if (kinds.has(word)) continue;
+      kinds.set(word, kind);
+      for (const place of seen.get(word) ?? []) if (!isAllowed(place, kind)) report(place, kind, word, 0);
+    }
+    return secret;
+  };
+
+  const see: Canaries['see'] = (place, given) => {
+    const text = given.replace(ID_TOKEN_HINT, '');
+    const at = text.search(MARKER);
+    if (at !== -1) report(place, 'a marked secret', text, at);
+    for (const { 0: word, index } of text.matchAll(WORD)) {
+      const kind = kinds.get(word);
+      if (kind !== undefined && !isAllowed(place, kind)) report(place, kind, text, index);
+      const places = seen.get(word);
+      if (places === undefined) seen.set(word, new Set([place]));
+      else places.add(place);
+    }
+    if (place !== 'the browser') return;
+    for (const [, name = '', value = ''] of text.matchAll(SET_COOKIE)) {
+      keep('cookie', value);
+      if (name.endsWith('coatcheck')) cookies.add(value);
+    }
+  };
+
+  /** Opens the session cookies that were set since the last time: the identifier inside is shown to nobody. */
+  const keepIdentifiers = async () => {
+    if (sealing.size === 0) return;
+    const fresh = [...cookies];
+    cookies.clear();
+    const seals = createSealedCookies(createKeyRing([...sealing]), 'session-cookie');
+    for (const content of await Promise.all(fresh.map((value) => seals.unseal(value)))) {
+      const id = content?.['id'];
+      if (typeof id === 'string') keep('session identifier', id);
+    }
+  };
+
+  return {
+    keep,
+    see,
+    keepSessionSecrets: (secrets) => secrets.forEach((secret) => sealing.add(keep('session secret', secret))),
+    follow: (socket) => {
+      const stream = createOverlap((text) => see('the browser', text));
+      const { write, end } = socket;
+      const look = (data: unknown) => {
+        if (typeof data === 'string') stream(data);
+        else if (Buffer.isBuffer(data)) stream(data.toString('latin1', 0, LOOKED_AT));
+      };
+      socket.write = (...given: unknown[]) => {
+        look(given[0]);
+        return Reflect.apply(write, socket, given) as boolean;
+      };
+      socket.end = (...given: unknown[]) => {
+        look(given[0]);
+        return Reflect.apply(end, socket, given) as Socket;
+      };
+    },
+    followPort: (port) => void ports.add(port),
+    seeFrom: (port, text) => {
+      if (ports.has(port)) see('the browser', text);
+    },
+    leaks: async () => {
+      await keepIdentifiers();
+      return [...found];
+    },
+  };
+}
+
+/** Passes pieces of a stream on, each with the end of the one before. */
+export function createOverlap(see: (text: string) => void): (piece: string) => void {
+  let before = '';
+  return (piece) => {
+    const text = before + piece.slice(0, LOOKED_AT);
+    // A hint is taken out before the cut, which would part it from its name.
+    before = text.replace(ID_TOKEN_HINT, '').slice(-OVERLAP);
+    see(text);
+  };
+}
+
+/** The secret search of this test file. `canary-check.ts` fails a test after which it has found something. */
+export const canaries = createCanaries();
