@@ -2,6 +2,7 @@ import { readBoundedFile } from './bounded-file.ts';
 import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
+import { effectiveYaml } from './effective-config.ts';
 import { formatPath, isWithin } from './diagnostics/key-path.ts';
 import {
   interpolate,
@@ -29,6 +30,8 @@ export type ConfigReader = {
    * @throws {ConfigError} with every problem at once, each with its line.
    */
   loadConfig(file: string, sources?: Sources): Config;
+  /** Does the same, and gives the configuration as YAML with its defaults, without secrets. */
+  describeConfig(file: string, sources?: Sources): string;
   /**
    * Checks a configuration given as plain data, with the keys of the file, and fills in the defaults.
    *
@@ -46,7 +49,9 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
   const validate = createValidator(schema);
   return {
     loadConfig: (file, sources = processSources()) =>
-      withDepthError(() => loadWith(validate, schema, file, sources)),
+      withDepthError(() => loadWith(validate, schema, file, sources).config),
+    describeConfig: (file, sources = processSources()) =>
+      withDepthError(() => effectiveYaml(schema, loadWith(validate, schema, file, sources).input)),
     parseConfig(input) {
       const validation = withDepthError(() => validate(input));
       if (validation.ok) return validation.config;
@@ -72,7 +77,10 @@ function withDepthError<Result>(read: () => Result): Result {
   }
 }
 
-function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: string, sources: Sources): Config {
+/** A valid configuration, and the data of its file, interpolated, before it was parsed. */
+type Loaded = { readonly config: Config; readonly input: unknown };
+
+function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: string, sources: Sources): Loaded {
   const yaml = readYaml(readText(file, sources));
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
@@ -81,12 +89,13 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
   if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
   const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);
-  const validation = validate(plainData(yaml), hidden);
+  const input = plainData(yaml);
+  const validation = validate(input, hidden);
   const issues = validation.ok ? [] : validation.issues;
   // The text of a failed interpolation says nothing about the value that was meant.
   const relevant = issues.filter(({ path }) => !unresolved.some((other) => isWithin(path, other.path)));
   const problems = [...syntaxProblems, ...[...unresolved, ...relevant].map((issue) => located(issue, yaml))];
-  if (validation.ok && problems.length === 0) return validation.config;
+  if (validation.ok && problems.length === 0) return { config: validation.config, input };
   throw new ConfigError(inOrder(problems));
 }
 

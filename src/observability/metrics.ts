@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { VERSION } from '../version.ts';
 
 export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
@@ -105,6 +106,14 @@ export function createMetrics(): Metrics {
     help: '1 while the session store works, else 0: from its first failure until it has worked for a while.',
     registers,
   });
+
+  new Gauge({
+    name: 'coatcheck_build_info',
+    aggregator: 'first',
+    help: 'Always 1; the labels are the versions of the gateway and of Node.js.',
+    labelNames: ['version', 'node_version'],
+    registers,
+  }).set({ version: VERSION, node_version: process.version }, 1);
 
   const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
   const timeRequest = cachedByLabels((route) => durations.labels(route));

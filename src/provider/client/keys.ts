@@ -73,7 +73,6 @@ export const clientKeys = {
     .meta({
       description:
         'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.',
-      reloadable: true,
     }),
   clientSecret: text('expected the client secret').exactOptional().meta({
     description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
@@ -81,19 +80,16 @@ export const clientKeys = {
     example: '${CLIENT_SECRET}',
     setInReference: true,
     secret: true,
-    reloadable: true,
   }),
   privateKey: privateKey().exactOptional().meta({
     description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it.',
     see: '[Client keys](#client-keys)',
     example: '${file:/run/secrets/client-key}',
     secret: true,
-    reloadable: true,
   }),
   keyId: text('expected the key identifier registered at the provider').exactOptional().meta({
     description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
     example: 'key-1',
-    reloadable: true,
   }),
   rejectionErrors: z
     .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
@@ -106,7 +102,6 @@ export const clientKeys = {
     description:
       'The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`, which some providers still require.',
     example: 'issuer',
-    reloadable: true,
   }),
 };
 
