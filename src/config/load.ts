@@ -1,17 +1,9 @@
-import { readBoundedFile } from './bounded-file.ts';
 import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
 import { effectiveYaml } from './effective-config.ts';
 import { formatPath, isWithin } from './diagnostics/key-path.ts';
-import {
-  interpolate,
-  isInterpolation,
-  MALFORMED,
-  MAX_FILE_BYTES,
-  UNNAMED_PROBLEM,
-  unreadable,
-} from './interpolation.ts';
+import { interpolate, isInterpolation, MALFORMED, UNNAMED_PROBLEM, unreadable } from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
 import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
@@ -19,6 +11,7 @@ import type { YamlFile } from './diagnostics/yaml-file.ts';
 import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
+import { processSources } from './sources.ts';
 import { createValidator, type Validate } from './validate.ts';
 
 /** Reads configurations whose provider is one of a list of kinds. */
@@ -61,11 +54,6 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
     schema,
   };
 }
-
-const processSources = (): Sources => ({
-  env: process.env,
-  readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES),
-});
 
 /** Nesting without end exhausts the stack of whatever walks the values. */
 function withDepthError<Result>(read: () => Result): Result {

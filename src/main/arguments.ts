@@ -7,13 +7,13 @@ const DEFAULT_CONFIG = fileURLToPath(new URL('../../config/default.yaml', import
 
 export const usage = `coatcheck: a token gateway for single-page apps
 
-  coatcheck [--config FILE]                 run the gateway
+  coatcheck [--config FILE] [--watch]       run the gateway; with --watch, reload when the file or a file it names changes
   coatcheck [--config FILE] --check         validate the file, test what it names, print a report, and exit
   coatcheck [--config FILE] --print-config  print the file with every default, without secrets, and exit
   coatcheck --version                       print the versions of the gateway and of Node.js, and exit
 
 Without --config, the environment configures the gateway: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
-Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reloads session.secrets and the client credentials.
+Signals: SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reloads the configuration.
 Exit codes: 0 clean stop, ${EXIT_CONFIG} configuration invalid, ${EXIT_FAILURE} anything else.`;
 
 /** The command line. */
@@ -21,6 +21,7 @@ export type Arguments = {
   readonly config: string;
   readonly check: boolean;
   readonly 'print-config': boolean;
+  readonly watch: boolean;
   readonly version: boolean;
   readonly help: boolean;
 };
@@ -33,6 +34,7 @@ export function readArguments(): Arguments | undefined {
         config: { type: 'string', default: DEFAULT_CONFIG },
         check: { type: 'boolean', default: false },
         'print-config': { type: 'boolean', default: false },
+        watch: { type: 'boolean', default: false },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -18,6 +18,8 @@ export type Metrics = {
   sessionEnded(reason: string): void;
   storeError(operation: string): void;
   wrongAdminToken(): void;
+  /** Counts a reload of the configuration; a successful one sets the time since which it is in force. */
+  configReloaded(result: 'success' | 'failure'): void;
   providerUp(up: 0 | 1): void;
   storeUp(up: 0 | 1): void;
 };
@@ -107,6 +109,20 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const configReloads = new Counter({
+    name: 'coatcheck_config_reloads_total',
+    help: 'Reloads of the configuration, by result: success, failure. Each worker process counts its own.',
+    labelNames: ['result'],
+    registers,
+  });
+  const configLoaded = new Gauge({
+    name: 'coatcheck_config_loaded_timestamp_seconds',
+    aggregator: 'min',
+    help: 'When the configuration in force was loaded, in seconds since the epoch; of several workers, the earliest.',
+    registers,
+  });
+  for (const result of ['success', 'failure']) configReloads.inc({ result }, 0);
+  configLoaded.setToCurrentTime();
   new Gauge({
     name: 'coatcheck_build_info',
     aggregator: 'first',
@@ -133,6 +149,10 @@ export function createMetrics(): Metrics {
     sessionEnded: (reason) => ended.inc({ reason }),
     storeError: (op) => storeErrors.inc({ op }),
     wrongAdminToken: () => wrongAdminTokens.inc(),
+    configReloaded(result) {
+      configReloads.inc({ result });
+      if (result === 'success') configLoaded.setToCurrentTime();
+    },
     providerUp: (up) => providerUp.set(up),
     storeUp: (up) => storeUp.set(up),
   };

@@ -1,7 +1,6 @@
 import type { BindingMessageSource } from '../config/values/binding-message.ts';
 import { GatewayError } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { ProviderSection } from '../config/schema/provider-section.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
@@ -174,14 +173,14 @@ export type Provider = {
    * has no such endpoint or was never reached.
    */
   endSessionUrl(options: { postLogoutRedirectUri: string; idTokenHint: string | undefined }): URL | undefined;
-  /** Uses the client credentials of another section from now on; absent when the kind has none. */
-  readonly replaceCredentials?: (section: ProviderSection) => void;
   state(): ProviderState;
   /** Why discovery has not succeeded yet, once an attempt has failed; for operators, without secrets. */
   notReadyReason(): string | undefined;
   /** Checks the provider against its configuration. Throws `provider_unavailable`. */
   diagnose(): Promise<readonly CheckResult[]>;
-  /** Starts discovery, which retries until the provider is found. */
-  start(): void;
+  /** Starts discovery, which retries until the provider is found. Settles after the first attempt; never rejects. */
+  start(): Promise<void>;
+  /** Stops what runs by itself. Calls are still possible, and unused connections end by themselves. */
+  retire(): void;
   close(): void;
 };

@@ -1,3 +1,5 @@
+import type { Config } from '../config/schema/schema.ts';
+import type { FileTexts } from '../config/sources.ts';
 import { createConfigReader } from '../config/load.ts';
 import { providerKinds } from './kinds.ts';
 
@@ -8,3 +10,6 @@ export const {
   parseConfig,
   schema: configSchema,
 } = createConfigReader(providerKinds);
+
+/** A configuration, and the files it was read from. */
+export type LoadedConfig = { readonly config: Config; readonly file: string; readonly texts: FileTexts };

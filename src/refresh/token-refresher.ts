@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
-import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import type { Run, SingleFlight } from '../concurrency/single-flight.ts';
 import type { SlidingWindow } from '../concurrency/sliding-window.ts';
-import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
@@ -81,6 +81,9 @@ export function createTokenRefresher(deps: {
   /** `refresh.maxPerMinute` */
   sessionLimit: SlidingWindow;
   suppression: RefreshSuppression;
+  /** The refreshes in progress: after a reload, those of the former configuration are among them. */
+  refreshes: SingleFlight<RefreshResult>;
+  backgroundTasks: TaskTracker;
   ahead: Ahead;
   /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
@@ -93,9 +96,8 @@ export function createTokenRefresher(deps: {
   metrics: Metrics;
 }): TokenRefresher {
   const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
+  const { refreshes, backgroundTasks } = deps;
   const settleFailure = createFailureSettlement(deps);
-  const refreshes = createSingleFlight<RefreshResult>();
-  const backgroundTasks = createTaskTracker();
 
   /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
   const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {

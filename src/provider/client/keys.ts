@@ -3,7 +3,6 @@ import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
 import { privateKey } from '../../config/values/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
-import type { ProviderSection } from '../../config/schema/provider-section.ts';
 
 /** Parameters of the authorization request that only the gateway may write. */
 const reservedParameters = [
@@ -107,11 +106,6 @@ export const clientKeys = {
 
 /** How the gateway proves to a token server that it is the client. */
 export type ClientConfig = z.output<z.ZodObject<typeof clientKeys>>;
-
-/** True for a section whose kind has {@link clientKeys}. */
-export function hasClientKeys(section: ProviderSection): section is ProviderSection & ClientConfig {
-  return 'clientAuthentication' in section;
-}
 
 const secretKeys = {
   required: ['clientSecret'],

@@ -2,7 +2,6 @@ import * as oauth from 'openid-client';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
-import { hasClientKeys } from '../client/keys.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createProviderClient } from '../http/http-client.ts';
@@ -29,9 +28,9 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const { config, log, metrics } = deps;
   const health = createProviderHealth(metrics);
   const http = createProviderClient({ onCall: health.record });
-  const clientAuthentication = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
-    discover: () => discover(deps, http, clientAuthentication.authenticate),
+    discover: () => discover(deps, http, authenticate),
     onFound: () => health.established(),
     issuer: config.issuer,
     log,
@@ -139,10 +138,6 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       });
     },
 
-    replaceCredentials(section) {
-      if (hasClientKeys(section)) clientAuthentication.replace(section);
-    },
-
     state: health.state,
     notReadyReason: discovery.failure,
 
@@ -150,7 +145,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       return diagnoseOidc((await client()).serverMetadata(), config, deps.redirectUri);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire: discovery.close,
     close() {
       discovery.close();
       http.close();

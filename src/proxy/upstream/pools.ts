@@ -4,7 +4,15 @@ import type { Route } from '../routes.ts';
 import { refuseOtherVersions } from './http-version.ts';
 
 /** Keep-alive connection pools to the upstreams, one per route, so that a slow API does not delay the others. */
-export type Upstreams = { of(route: Route): Pool; close(): Promise<void> };
+export type Upstreams = {
+  of(route: Route): Pool;
+  /**
+   * Closes the connections once their requests are done. A request that comes later, because it was in progress during a
+   * reload, opens another one, which ends by itself when it is idle.
+   */
+  retire(): void;
+  close(): Promise<void>;
+};
 
 /**
  * Opens a route's pool on first use. `lookup` resolves the host name for each new connection. A pool is replaced after
@@ -52,6 +60,10 @@ export function createUpstreams(lookup?: LookupFunction): Upstreams {
       if (performance.now() < existing.endsAtMs) return existing.pool;
       retire(existing.pool);
       return open(route);
+    },
+    retire() {
+      for (const { pool } of current.values()) retire(pool);
+      current.clear();
     },
     async close() {
       const pools = [...retired, ...Array.from(current.values(), ({ pool }) => pool)];
