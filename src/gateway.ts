@@ -130,8 +130,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     snapshot,
     admin: (request, response) => current.admin(request, response),
 
-    async reload(next) {
-      const applied = lastReload.then(() => apply(next));
+    async reload(reloaded) {
+      const applied = lastReload.then(() => apply(reloaded));
       lastReload = applied.catch(() => undefined);
       try {
         await applied;

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
-import { createGateway, type Gateway } from './gateway.ts';
+import { createGateway } from './gateway.ts';
 import { createConnections } from './http/server/connections.ts';
 import type { Logger } from './observability/log.ts';
 
@@ -13,7 +13,7 @@ export type Listeners = { readonly url: string; readonly adminUrl: string };
 export type RunningServer = Listeners & {
   /** Returns the checks and metrics of this process. */
   snapshot(): Promise<Snapshot>;
-  /** Applies another configuration; see {@link Gateway.reload}. */
+  /** Applies another configuration, as `Gateway.reload` does. */
   reload(config: Config): Promise<void>;
   /** Counts a reload whose configuration was invalid. */
   reloadFailed(): void;
