@@ -67,8 +67,8 @@ async function refreshWithoutWrites() {
 }
 const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 
-describe('refreshes under way', () => {
-  it('are spent once when Redis refuses writes for longer than a lock lives', async () => {
+describe('refreshes in progress', () => {
+  it('spend each refresh token once when Redis rejects writes for longer than the lifetime of a lock', async () => {
     const visitors = await refreshWithoutWrites();
     // The other process notices nothing of all this: nobody asks it for anything.
     await sleep(OUTAGE_GRACE_MS);
@@ -78,7 +78,7 @@ describe('refreshes under way', () => {
     expectBalancedBooks();
   });
 
-  it('are spent once when another process starts while Redis refuses writes', async () => {
+  it('spend each refresh token once when another process starts while Redis rejects writes', async () => {
     const visitors = await refreshWithoutWrites();
     const late = await cluster.add();
 
@@ -89,7 +89,7 @@ describe('refreshes under way', () => {
     await cluster.stop(late);
   });
 
-  it('are spent once when another process starts while Redis is down', async () => {
+  it('spend each refresh token once when another process starts while Redis is down', async () => {
     await open(['--appendonly', 'yes', '--appendfsync', 'always']);
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
     const refreshes = await holdRefreshes(visitors);
@@ -108,8 +108,8 @@ describe('refreshes under way', () => {
   });
 });
 
-describe('Redis that restarts from an older snapshot', () => {
-  it('gets the newest tokens again from the process that wrote them', async () => {
+describe('a Redis that restarts from an older snapshot', () => {
+  it('receives the newest tokens again from the process that wrote them', async () => {
     await open();
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
     await cluster.redis.command('SAVE');

@@ -191,7 +191,7 @@ describe.each([
     });
   });
 
-  describe('with a service worker of the app that passes requests on', () => {
+  describe('with a service worker of the app that repeats requests', () => {
     let served: BrowserContext;
     let page: BrowserPage;
 

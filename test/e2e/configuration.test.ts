@@ -214,7 +214,7 @@ describe('--check', () => {
     );
   });
 
-  it('reports a Redis that evicts sessions, or takes no writes, and fails', async () => {
+  it('reports a Redis that evicts sessions or rejects writes, and fails', async () => {
     const args = ['--maxmemory-policy', 'volatile-lru', '--min-replicas-to-write', '1'];
     const redis = await startRedis({ args });
     const result = await check({}, redis.url);

@@ -88,7 +88,7 @@ describe('a gateway with several workers', () => {
     expect(fixture.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
+  it('lets its workers finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
     fixture.provider.accessTokenLifetime = 1;
     const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
     const people = await Promise.all(names.map((name) => fixture.signedIn(program, name)));
@@ -183,7 +183,7 @@ describe('a gateway with several workers', () => {
     ['is killed', 'SIGKILL', 'a worker exited; starting a replacement'],
     ['hangs', 'SIGSTOP', 'a worker does not respond; killing it'],
   ] as const)(
-    'reports no smaller counters when a worker %s, says what is missing, and replaces it',
+    'reports no smaller counters when a worker %s, names the missing worker, and replaces it',
     async (_what, signal, message) => {
       const alice = await fixture.signedIn(program);
       const calls = 10 * WORKERS;

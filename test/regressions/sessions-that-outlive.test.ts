@@ -47,8 +47,8 @@ describe('a session cookie that an attacker knows', () => {
   );
 });
 
-describe('a session of the person who used the browser before (oauth2-proxy, GHSA-f24x-5g9q-753f)', () => {
-  it('ends when the next person signs in, and not before (standards: E2, E16)', async () => {
+describe('the session of the previous user of a browser (oauth2-proxy, GHSA-f24x-5g9q-753f)', () => {
+  it('ends when the next user signs in, and not before (standards: E2, E16)', async () => {
     await testGateway.agent.signIn('/', { loginHint: 'alice' });
     const copied = testGateway.browser({ like: testGateway.agent });
     const begun = await beginLogin(testGateway.agent, '?login_hint=bob');
@@ -60,7 +60,7 @@ describe('a session of the person who used the browser before (oauth2-proxy, GHS
     expect((await copied.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('loses its cookie at the first response once it has ended, so that no sign-in page is shown beside it (standards: D3)', async () => {
+  it('loses its cookie at the first response after its end, so that no sign-in page appears beside it (standards: D3)', async () => {
     await testGateway.agent.signIn('/', { loginHint: 'alice' });
     const copied = testGateway.browser({ like: testGateway.agent });
     await signOut();

@@ -112,7 +112,7 @@ describe('while Redis is down', () => {
     expect(await readiness()).toMatchObject({ store: { ok: true, detail: 'reachable' } });
   });
 
-  it('a Redis that serves reads and refuses writes is one outage in the log and in /metrics, not hundreds', async () => {
+  it('a Redis that serves reads and rejects writes is one outage in the log and in /metrics, not hundreds', async () => {
     await testGateway.agent.signIn();
     testGateway.advance(300_000);
     await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
@@ -245,7 +245,7 @@ describe('while discovery fails although something responds at the issuer', () =
       ({ metadata }) => (metadata['issuer'] = 'https://typo.example.test'),
     ],
     ['the metadata name no token endpoint', ({ metadata }) => delete metadata['token_endpoint']],
-  ])('the gateway is not ready and says why: %s', async (_what, spoil) => {
+  ])('the gateway is not ready and reports the reason: %s', async (_what, spoil) => {
     const provider = await startFakeProvider();
     spoil(provider);
     testGateway = await openTestGatewayForTest({ provider });

@@ -54,7 +54,7 @@ describeProvider({
   },
 });
 
-it('a bank whose token responses have nothing but type, access token and refresh token is enough', async () => {
+it('a bank works with token responses that contain only the type, the access token and the refresh token', async () => {
   const fixture = await openProviderFixture({
     open: async (clock) => {
       const server = await startBank(clock);

@@ -39,8 +39,8 @@ async function expectOthersServed(): Promise<void> {
   expect(responses.map(({ status }) => status)).toEqual(others.map(() => 200));
 }
 
-describe('a session whose refresh token the provider refuses with a 400 of no known meaning, as Dex does', () => {
-  it('gets a 503, is not tried again for a minute, and takes no refresh from others', async () => {
+describe('a session whose refresh token the provider rejects with a 400 of no known meaning, as Dex does', () => {
+  it('gets a 503, is not retried for a minute, and delays no refresh of others', async () => {
     gateway.advance(LIFE);
     refuse('invalid_request');
     expect((await call(alice)).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
@@ -52,7 +52,7 @@ describe('a session whose refresh token the provider refuses with a 400 of no kn
     expect((await call(alice)).status).toBe(200);
   });
 
-  it('ends with 401 session_expired after three refusals while others are served', async () => {
+  it('ends with 401 session_expired after three rejections while others are served', async () => {
     gateway.advance(LIFE);
     for (const refusal of [1, 2]) {
       refuse('invalid_request');
@@ -78,9 +78,9 @@ describe('a session whose refresh token the provider refuses with a 400 of no kn
   });
 });
 
-describe('a session for which the provider wants to see the person', () => {
+describe('a session for which the provider requires the user to sign in again', () => {
   it.each(['interaction_required', 'login_required', 'consent_required'])(
-    'gets 401 with a loginUrl for %s, keeps its cookie, and takes no refresh from others',
+    'gets 401 with a loginUrl for %s, keeps its cookie, and delays no refresh of others',
     async (error) => {
       gateway.advance(LIFE);
       refuse(error);
@@ -96,7 +96,7 @@ describe('a session for which the provider wants to see the person', () => {
 });
 
 describe('a route whose resource the provider does not know', () => {
-  it('gets step_up_required for its own calls, and takes no refresh from others', async () => {
+  it('gets step_up_required for its own calls, and delays no refresh of others', async () => {
     const market = await openTestGatewayForTest({
       routes: [{ path: '/api' }, { path: '/wrong', resource: ['https://wrong.example.test'] }],
     });

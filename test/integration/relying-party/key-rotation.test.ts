@@ -73,7 +73,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
     expect(warnings()[0]).toMatch(reason);
   });
 
-  it('still ends the session when it is about another person', async () => {
+  it('still ends the session when it is about another user', async () => {
     await fixture.expectLogin();
     signWith(unpublished, { sub: 'mallory' });
     fixture.advance(LIFE);
@@ -89,7 +89,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
     expect(await refresh('/api/three')).toBe('Alice Renamed');
   });
 
-  it('is logged again after another one was verified', async () => {
+  it('is logged again after another one has been verified', async () => {
     await fixture.expectLogin();
     for (const key of [unpublished, published, unpublished]) {
       signWith(key);
@@ -102,7 +102,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
 describe('the metadata of the provider (standards: C17)', () => {
   const es256 = createKey('ES256', 'es256');
 
-  it('is read again when the provider moves to another algorithm: sign-ins and claims follow', async () => {
+  it('is fetched again when the provider changes its algorithm, so that sign-ins and claims work again', async () => {
     await fixture.expectLogin();
     fixture.provider.metadata['id_token_signing_alg_values_supported'] = ['ES256'];
     fixture.publish(es256.jwk);
@@ -125,7 +125,7 @@ describe('the metadata of the provider (standards: C17)', () => {
     expect(metadataReads()).toBe(2);
   });
 
-  it('is read again at a limited rate, whatever tokens arrive', async () => {
+  it('is fetched again at a limited rate, whatever tokens arrive', async () => {
     fixture.stopClock();
     signWith(es256);
     for (let login = 0; login < 20; login += 1) expect((await fixture.login()).status).toBe(400);
@@ -136,7 +136,7 @@ describe('the metadata of the provider (standards: C17)', () => {
     await fixture.expectLogin();
   });
 
-  it('is not read again for a token without a signature', async () => {
+  it('is not fetched again for a token without a signature', async () => {
     fixture.mint((claims) => `${unsignedJwt(claims, { alg: 'none' })}.`);
     await fixture.expectRefusal(/alg/);
     expect(metadataReads()).toBe(1);
@@ -156,7 +156,7 @@ describe('the metadata of the provider (standards: C17)', () => {
 
     afterEach(() => keys.stop());
 
-    it('is read again when no key of the old one fits', async () => {
+    it('is fetched again when no key of the old one fits', async () => {
       await fixture.expectLogin();
       fixture.provider.metadata['jwks_uri'] = `http://127.0.0.1:${keys.port}/keys`;
       signWith(unpublished, { name: 'Alice Renamed' });

@@ -22,7 +22,7 @@ const calls = () => fixture.provider.requests.filter(({ endpoint }) => endpoint 
 const session = async () => (await fixture.agent.fetch('/auth/session')).json();
 
 describe('provider.userinfo (standards: C19)', () => {
-  it('fills the claims that the ID token lacks, and keeps them over refreshes', async () => {
+  it('adds the claims that the ID token lacks, and keeps them over refreshes', async () => {
     await open();
     await fixture.expectLogin();
     const claims = { sub: 'alice', name: 'Alice Example', nickname: 'Al' };
@@ -52,7 +52,7 @@ describe('provider.userinfo (standards: C19)', () => {
   });
 
   it.each(['auto', 'login'] as const)(
-    'rejects a response about another person, and revokes the tokens, with %s',
+    'rejects a response about another user, and revokes the tokens, with %s',
     async (userinfo) => {
       await open(userinfo);
       fixture.provider.patchUserinfo = (given) => ({ ...given, sub: 'mallory' });

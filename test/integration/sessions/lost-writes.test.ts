@@ -49,8 +49,8 @@ const isOutdated = async (store: SessionStore) => {
 };
 const reconnect = () => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 
-describe('a record that Redis has lost the newest version of', () => {
-  it('is written again by the process that wrote it, as soon as that has reconnected', async () => {
+describe('a record whose newest version Redis has lost', () => {
+  it('is written again by the process that wrote it as soon as that process has reconnected', async () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
@@ -71,7 +71,7 @@ describe('a record that Redis has lost the newest version of', () => {
     expect(await client.hget(await recordKey(), 'v')).toBe('2');
   });
 
-  it('is not given for a refresh by another process that has heard of the newer version, until it is back', async () => {
+  it('is not used for a refresh by another process that knows of the newer version, until that version is back', async () => {
     const writer = await openStore();
     const reader = await openStore();
     await create(writer, 'one');
@@ -86,7 +86,7 @@ describe('a record that Redis has lost the newest version of', () => {
     await expect.poll(() => tokenOf(reader, 'one').catch(() => undefined), POLLING).toBe('access-2');
   });
 
-  it('does not come back after the session has ended', async () => {
+  it('is not restored after the session has ended', async () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
@@ -96,7 +96,7 @@ describe('a record that Redis has lost the newest version of', () => {
     await expect.poll(() => client.keys('coatcheck:session:*'), POLLING).toEqual([]);
   });
 
-  it('is not written again once it is gone', async () => {
+  it('is not written again once it has been removed', async () => {
     const writer = await openStore();
     await create(writer, 'one');
     await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
@@ -110,7 +110,7 @@ describe('a record that Redis has lost the newest version of', () => {
 describe('a spend mark', () => {
   const mark = { key: 'one', version: 1, lifetimeMs: 10_000 };
 
-  it('is written for one of many owners', async () => {
+  it('is written for exactly one of many owners', async () => {
     const store = await openStore();
     await create(store, 'one');
     const owners = ['a', 'b', 'c', 'd', 'e'];
@@ -125,7 +125,7 @@ describe('a spend mark', () => {
     expect(results[1]).toMatchObject({ owner: 'a' });
   });
 
-  it('is extended by its owner, and replaced once it is over by an owner that has waited for it', async () => {
+  it('is extended by its owner, and replaced after its expiry by an owner that has waited for it', async () => {
     const store = await openStore();
     await create(store, 'one');
     expect(await store.markSpend({ ...mark, owner: 'a' })).toEqual({ kind: 'marked' });
@@ -141,7 +141,7 @@ describe('a spend mark', () => {
     });
   });
 
-  it('says how long it lasts, also when it is over', async () => {
+  it('states how long it lasts, also after its expiry', async () => {
     const store = await openStore();
     await create(store, 'one');
     await store.markSpend({ ...mark, lifetimeMs: 1, owner: 'a' });

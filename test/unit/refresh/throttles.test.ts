@@ -26,7 +26,7 @@ describe('the error of a request that a throttle rejects', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it('names the limit of a session', async () => {
+  it('names the rate limit of a session', async () => {
     const { begin, refresher, outcomes } = openRefresher({ maxPerMinute: 1 });
     const record = await begin(EXPIRED_MS);
     outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 1 } }));

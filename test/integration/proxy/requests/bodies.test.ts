@@ -119,7 +119,7 @@ describe('a request body', () => {
     connection.close();
   });
 
-  it('is forwarded without its trailers: their announcement goes too, and it is pooled and replayed as any other (standards: F1)', async () => {
+  it('is forwarded without its trailers and their announcement, and is pooled and replayed like any other (standards: F1)', async () => {
     const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum, Authorization'];
     const tail = ['X-Sum: 4', 'Authorization: Bearer attacker', 'X-Forwarded-For: 6.6.6.6', '', ''].join(
       '\r\n',
