@@ -27,7 +27,7 @@ export type SignIn = {
   readonly claims: Readonly<Record<string, unknown>>;
   /** Claims of the userinfo endpoint that `claims` lack. */
   readonly userinfo?: Readonly<Record<string, unknown>> | undefined;
-  readonly answer: TokenResponse;
+  readonly tokenResponse: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;
   /** Set when the provider refreshes the tokens of this flow at another endpoint than usual. */
@@ -72,7 +72,7 @@ export type RefreshRequest = {
 export type RefreshOutcome =
   | {
       kind: 'refreshed';
-      answer: RefreshResponse;
+      tokenResponse: RefreshResponse;
       claims: Readonly<Record<string, unknown>> | undefined;
       sentAtMs: number;
     }

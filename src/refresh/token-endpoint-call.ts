@@ -74,7 +74,7 @@ export function createTokenEndpointCall(deps: {
   const tellBreaker = (outcome: RefreshOutcome, attempt: Attempt) => {
     switch (outcome.kind) {
       case 'refreshed':
-        if (outcome.answer.accessToken !== undefined) return attempt.succeeded();
+        if (outcome.tokenResponse.accessToken !== undefined) return attempt.succeeded();
         log.error('the provider returned no usable access token; keeping the session and its refresh token');
         return attempt.failed(undefined);
       case 'rejected':

@@ -248,9 +248,9 @@ export function createTokenRefresher(deps: {
       return { result, saved: unmark(), ...(hasFailed && { lockOutcome: 'failed' }) };
     }
 
-    const isUsable = outcome.answer.accessToken !== undefined;
+    const isUsable = outcome.tokenResponse.accessToken !== undefined;
     if (isUsable) suppression.providerServed();
-    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.tokenResponse, outcome.sentAtMs);
     const written = await sessions.replace(record, {
       ...data,
       tokens,

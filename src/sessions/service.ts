@@ -293,7 +293,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
         userinfo: signIn.userinfo,
-        tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
         flow: signIn.flow,
         ticketKeyId: keyId,
         createdAtMs: now,

@@ -43,10 +43,10 @@ describe('four processes with a provider that allows each refresh token one use'
     expect(await callAtOnce([visitor], 200)).toEqual({ 200: 200 });
     expect(refreshes()).toBe(1);
 
-    const [, renewed] = cluster.provider.families[0]?.accessTokens ?? [];
+    const [, refreshed] = cluster.provider.families[0]?.accessTokens ?? [];
     const bearers = cluster.upstream.requests.map(({ bearer }) => bearer);
     expect(countOccurrences(bearers.map((bearer) => bearer ?? 'none'))).toEqual({
-      [renewed?.token ?? '']: 200,
+      [refreshed?.token ?? '']: 200,
     });
   });
 

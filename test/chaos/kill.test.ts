@@ -28,7 +28,7 @@ beforeAll(async () => {
   cluster = await openGatewayCluster({ size: PROCESSES, provider: { accessTokenLifetime: 2 } });
   visitors = await cluster.signIn(visitorNames(VISITORS));
   versions = await followVersions(cluster, visitors);
-  // The provider rotates at once and answers later, so that kills do fall in between.
+  // The provider rotates at once and responds later, so that some kills happen in between.
   cluster.provider.faults.delayMs('token', 30);
 });
 afterAll(async () => {
@@ -74,7 +74,7 @@ async function callAll(): Promise<LoadResponse['status'][]> {
 
 function report(what: string, load: Load): void {
   const statuses = countOccurrences(load.responses.map(({ status }) => status));
-  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; answers`, statuses);
+  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; responses`, statuses);
 }
 
 it(

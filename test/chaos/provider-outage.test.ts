@@ -132,7 +132,7 @@ it(
     for (const guest of guests) await expectServed(guest);
     await load.stop();
     const statuses = countOccurrences(load.responses.map(({ status }) => status));
-    console.log(`${OUTAGE_MS} ms without a token endpoint: asked at`, asked, 'ms; answers', statuses);
+    console.log(`${OUTAGE_MS} ms without a token endpoint: called at`, asked, 'ms; responses', statuses);
 
     const unserved = load.responses.filter(({ status }) => status !== 200);
     for (const response of unserved) expectKept(response);

@@ -110,7 +110,7 @@ it('tokens that arrive while their process is suspended are stored when it resum
 });
 
 it('suspending a process during a hundred refreshes spends only the tokens of calls already in progress twice', async () => {
-  // The provider rotates at once and answers later: what is under way at the stop has been spent.
+  // The provider rotates at once and responds later: the refresh tokens of calls in progress have been spent at the stop.
   cluster.provider.faults.delayMs('token', 25);
   const first = visitors.map((visitor) => visitor.call(holder));
   await vi.waitFor(() => expect(refreshes()).toBeGreaterThan(30), PATIENCE);

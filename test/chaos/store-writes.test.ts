@@ -16,12 +16,12 @@ const PEOPLE = 8;
 
 let cluster: GatewayCluster;
 /** The process that refreshes when the store fails, and another one. */
-let renewer: Member;
+let refreshing: Member;
 let other: Member;
 
 const open = async (redis: readonly string[] = []) => {
   cluster = await openGatewayCluster({ size: 2, redis });
-  [renewer, other] = [cluster.member(0), cluster.member(1)];
+  [refreshing, other] = [cluster.member(0), cluster.member(1)];
 };
 afterEach(async () => {
   console.log('writes refused or lost:', summaryOf(cluster));
@@ -36,7 +36,7 @@ const allServed = (visitors: readonly Visitor[], at: Member) =>
   vi.waitFor(async () => expect(await statuses(visitors, at)).toEqual({ 200: visitors.length }), PATIENCE);
 
 /** Expects that no refresh token was presented twice and that nobody has lost the session. */
-function expectBalancedBooks() {
+function expectBalancedLedger() {
   const { repeated, lost, mixUps } = balance(cluster);
   expect(repeated.map(({ token }) => token)).toEqual([]);
   expect(lost).toEqual([]);
@@ -47,7 +47,7 @@ function expectBalancedBooks() {
 async function holdRefreshes(visitors: readonly Visitor[]) {
   const gate = cluster.provider.faults.hold('token', 'after');
   const before = cluster.provider.tokenCalls({ grant: 'refresh_token' });
-  const waiting = visitors.map((visitor) => visitor.call(renewer));
+  const waiting = visitors.map((visitor) => visitor.call(refreshing));
   await vi.waitFor(
     () => expect(cluster.provider.tokenCalls({ grant: 'refresh_token' }) - before).toBe(visitors.length),
     PATIENCE,
@@ -75,7 +75,7 @@ describe('refreshes in progress', () => {
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(other)));
     await allServed(visitors, other);
-    expectBalancedBooks();
+    expectBalancedLedger();
   });
 
   it('spend each refresh token once when another process starts while Redis rejects writes', async () => {
@@ -85,7 +85,7 @@ describe('refreshes in progress', () => {
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedBooks();
+    expectBalancedLedger();
     await cluster.stop(late);
   });
 
@@ -103,7 +103,7 @@ describe('refreshes in progress', () => {
 
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedBooks();
+    expectBalancedLedger();
     await cluster.stop(late);
   });
 });
@@ -113,12 +113,12 @@ describe('a Redis that restarts from an older snapshot', () => {
     await open();
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
     await cluster.redis.command('SAVE');
-    await allServed(visitors, renewer);
+    await allServed(visitors, refreshing);
     await cluster.redis.crash();
     await cluster.redis.start();
 
     await allServed(visitors, other);
-    await allServed(visitors, renewer);
-    expectBalancedBooks();
+    await allServed(visitors, refreshing);
+    expectBalancedLedger();
   });
 });

@@ -52,7 +52,7 @@ const failures: Record<string, Failure> = {
 let cluster: GatewayCluster;
 let visitors: Map<string, Visitor>;
 /** The process that refreshes when the store fails, and another one. */
-let renewer: Member;
+let refreshing: Member;
 let other: Member;
 
 beforeAll(async () => {
@@ -65,7 +65,7 @@ beforeAll(async () => {
     // Redis that comes back has all that it had acknowledged.
     redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
   });
-  [renewer, other] = [cluster.member(0), cluster.member(1)];
+  [refreshing, other] = [cluster.member(0), cluster.member(1)];
   const names = Object.keys(failures);
   const signedIn = await cluster.signInWithTokensOver(visitorNames(names.length));
   visitors = new Map(signedIn.map((visitor, at) => [names[at] ?? '', visitor]));
@@ -87,12 +87,12 @@ describe('a refresh during a failure of the session store', () => {
       const visitor = visitors.get(what);
       if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
       const gate = cluster.provider.faults.hold('token', 'after');
-      const waiter = visitor.call(renewer);
+      const waiter = visitor.call(refreshing);
       await gate.waiting();
       await failure.begin(cluster.redis);
       gate.release();
       expect(await waiter).toMatchObject({ status: 200 });
-      expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
+      expect(await statuses(visitor, refreshing)).toEqual({ 200: 5 });
       await sleep(failure.lastsMs);
       await failure.end(cluster.redis);
 

@@ -21,7 +21,7 @@ beforeAll(async () => {
   fixture = await openFixture();
   program = await fixture.start();
   agent = fixture.browser(program);
-  await signInAndRenew();
+  await signInAndRefresh();
   await refuseAndFail();
   await loseTheStore();
   dumps.push(await fixture.redis.dump());
@@ -37,7 +37,7 @@ const currentToken = () => fixture.provider.families[0]?.accessTokens.at(-1)?.to
 const blabbing = (error: string) => ({ error, error_description: fixture.provider.secrets().join(' ') });
 
 /** Sign-in, calls, a WebSocket, an access token that expires and one that is refused before its time. */
-async function signInAndRenew(): Promise<void> {
+async function signInAndRefresh(): Promise<void> {
   const { provider, upstream } = fixture;
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
   provider.accessTokenLifetime = 1;
@@ -79,7 +79,7 @@ async function refuseAndFail(): Promise<void> {
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
 }
 
-/** A Redis that stops answering while a token is renewed, and one that refuses to write. */
+/** A Redis that stops responding during a refresh, and one that rejects writes. */
 async function loseTheStore(): Promise<void> {
   const { provider, redis } = fixture;
   provider.revokeAccessToken(currentToken());

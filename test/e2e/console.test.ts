@@ -140,7 +140,7 @@ describe('the admin console in a browser', () => {
   });
 
   it('violates no rule of its own Content-Security-Policy in any of these tests', () => {
-    // A browser notes every answer of 4xx and 5xx.
+    // A browser logs every 4xx and 5xx response.
     expect(complaints.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
   });
 });

@@ -59,14 +59,14 @@ function holdSlowRequests() {
   return { arrived: arrived.promise, release: released.resolve };
 }
 
-/** Requests as a page does, and gives the answer when its head is there. */
+/** Requests as a page does, and returns the response once its head has arrived. */
 const open = (agent: UserAgent, path: string, method = 'GET') =>
   agent.open(path, { method, headers: { 'x-csrf': '1' } });
 
 /** What came of a request that may be cut off before anybody waits for it. */
-function fateOf(response: Promise<unknown>): Promise<'answered' | 'cut off'> {
+function fateOf(response: Promise<unknown>): Promise<'completed' | 'cut off'> {
   return response.then(
-    () => 'answered',
+    () => 'completed',
     () => 'cut off',
   );
 }
@@ -100,7 +100,7 @@ describe('stopping', () => {
     async (signal) => {
       const { provider, upstream } = fixture;
       const slow = holdSlowRequests();
-      // Near its end after 0.3 s: the next request is served with it, and renews it behind itself.
+      // Close to expiry after 0.3 s: the next request uses it and refreshes it in the background.
       provider.accessTokenLifetime = 30;
       const program = await fixture.start({ config: { refresh: { ahead: '99%' } } });
       const agent = await fixture.signedIn(program);
@@ -257,7 +257,7 @@ describe('stopping', () => {
     expect(logOf(program)).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        answers: 3,
+        responses: 3,
         msg: 'shutdownTimeout is almost over; closed the responses still in progress',
       }),
     );

@@ -222,13 +222,13 @@ describe('a fuzzed body posted to the back-channel logout endpoint', () => {
         `POST /auth/backchannel-logout HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n${body}`,
         true,
       );
-      if (outcome === 'ended') throw new Error('there was no answer');
+      if (outcome === 'ended') throw new Error('there was no response');
       return outcome.status;
     };
     const send = async (at: number, notice: Notice) => {
       if (notice.kind === 'body') {
         const status = await post(at, notice.type, notice.body);
-        return assert.ok([400, 413, 415].includes(status), `answered by ${status}`);
+        return assert.ok([400, 413, 415].includes(status), `the status is ${status}`);
       }
       // What is sent is what JSON makes of the claims.
       const edited = { ...rightClaims(), ...Object.fromEntries(notice.edits) };

@@ -33,7 +33,7 @@ afterAll(async () => {
   await admin.close();
 });
 
-/** The status of the answer to somebody without a session. */
+/** The status of the response to a request without a session. */
 async function anonymously(target: string, fields: readonly string[] = []): Promise<number> {
   const head = [`GET ${target} HTTP/1.1`, `Host: ${fixture.host}`, 'Sec-Fetch-Site: same-origin', ...fields];
   return (await rawRequest(fixture.gateway.port, [...head, '', ''].join('\r\n'))).status;

@@ -94,7 +94,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const settings = settingsWith(given);
   const nowMs = () => clock() + settings.clockOffsetMs;
   const secrets = createSecrets(issuer);
-  secrets.note('client_secret', settings.client.secret);
+  secrets.record('client_secret', settings.client.secret);
   const signer = await createSigner();
   const families = createFamilies(settings, nowMs);
   const codes = createCodes(nowMs, (family) => families.end(family, 'code reused'));

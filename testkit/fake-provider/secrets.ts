@@ -10,7 +10,7 @@ export type Secrets = {
   /** A new string, different from all others of this issuer: `canary-` and the prefix, then 43 characters. */
   mint(prefix: string): string;
   /** Registers a secret and returns it. */
-  note(kind: SecretKind, secret: string): string;
+  record(kind: SecretKind, secret: string): string;
   /** All registered secrets, or those of some kinds. */
   list(kinds?: readonly SecretKind[]): string[];
 };
@@ -26,7 +26,7 @@ export function createSecrets(issuer: string): Secrets {
       const unique = createHash('sha256').update(`${issuer} ${prefix} ${minted}`).digest('base64url');
       return `canary-${prefix}-${unique}`;
     },
-    note: (kind, secret) => {
+    record: (kind, secret) => {
       noted.push({ kind, secret });
       return canaries.keep(kind, secret);
     },

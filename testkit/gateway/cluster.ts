@@ -134,9 +134,9 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
     };
     try {
       const outgoing = request({ host: '127.0.0.1', port: at.program.port, agent, method, path, headers });
-      const answered = once(outgoing, 'response');
+      const responded = once(outgoing, 'response');
       outgoing.end();
-      const [incoming] = await answered;
+      const [incoming] = await responded;
       const body = await text(incoming);
       const isProblem = incoming.headers['content-type'] === 'application/problem+json';
       const { code } = (isProblem ? JSON.parse(body) : {}) as { code?: string };

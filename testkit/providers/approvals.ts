@@ -6,7 +6,7 @@ export type Approval = {
   state: 'pending' | 'approved' | 'denied' | 'expired' | 'used';
   /** The least time between two questions, in milliseconds; longer by five seconds after each `slow_down`. */
   intervalMs: number;
-  /** Whether the next question is answered with `slow_down`, although it is not too early. */
+  /** Whether the next poll gets `slow_down`, although it is not too early. */
   wantsSlower: boolean;
   /** When it was asked about. */
   readonly askedAtMs: number[];
@@ -19,7 +19,7 @@ export type Approvals = {
   /** The interval of those that begin, in seconds. */
   intervalSeconds: number | undefined;
   begin(hints: { loginHint: string | undefined; bindingMessage: string | undefined }): Approval;
-  /** Answers a question about one: the approval, used up, or the error code of OpenID CIBA Core 1.0, section 11. */
+  /** Polls a sign-in: returns the approval and uses it up, or returns the error code of OpenID CIBA Core 1.0, section 11. */
   ask(id: string): Approval | string;
   /** How many questions came before their interval was over. */
   tooEarly(): number;

@@ -28,7 +28,7 @@ export type Bank = ProviderFake & {
   /** The sign-ins on another device. */
   readonly approvals: Approvals;
   /** Changes a successful token response before it is sent. */
-  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
 /** How a bank differs from that of the tests. */

@@ -44,7 +44,7 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
     if (credentials !== `${CLIENT.id}:${CLIENT.secret}`) throw new Refusal(401, { error: 'invalid_client' });
     return Object.fromEntries(new URLSearchParams(body));
   };
-  const answerWith = async ({ accessToken, refreshToken, subject }: TokenPair, issuer: string) => {
+  const respondWith = async ({ accessToken, refreshToken, subject }: TokenPair, issuer: string) => {
     const iat = Math.floor(clock() / 1000);
     const claims = { iss: issuer, aud: CLIENT.id, sub: subject, iat, exp: iat + 300, auth_time: iat };
     const idToken = await new SignJWT(ciba.patchIdToken?.(claims) ?? claims)
@@ -93,11 +93,11 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
       if (form['grant_type'] === GRANT) {
         const approval = approvals.ask(form['auth_req_id'] ?? '');
         if (typeof approval === 'string') throw new Refusal(400, { error: approval });
-        return answerWith(tokenIssuer.open(approval.loginHint ?? ''), issuer);
+        return respondWith(tokenIssuer.open(approval.loginHint ?? ''), issuer);
       }
       const pair = tokenIssuer.spend(form['refresh_token'] ?? '');
       if (pair === undefined) throw new Refusal(400, { error: 'invalid_grant' });
-      return answerWith(pair, issuer);
+      return respondWith(pair, issuer);
     },
   }));
 

@@ -23,11 +23,11 @@ export type EndpointResponse = {
 /** An error response, thrown by an endpoint. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  readonly answer: EndpointResponse;
+  readonly response: EndpointResponse;
 
   constructor(status: number, body: object, headers: Record<string, string> = {}) {
     super(`${status} ${JSON.stringify(body)}`);
-    this.answer = { status, body, headers };
+    this.response = { status, body, headers };
   }
 }
 
@@ -60,16 +60,16 @@ export async function startEndpointServer(
   const url = `http://127.0.0.1:${loopback.port}`;
   const table = endpoints(url);
 
-  const answerTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
+  const respondTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
     const endpoint = table[`${request.method} ${request.path}`];
     if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
     try {
-      const answer = own.fault?.(request) ?? (await endpoint(request));
+      const response = own.fault?.(request) ?? (await endpoint(request));
       await own.hold?.(request);
-      return answer;
+      return response;
     } catch (error) {
-      if (error instanceof Refusal) return error.answer;
+      if (error instanceof Refusal) return error.response;
       throw error;
     }
   };
@@ -82,7 +82,7 @@ export async function startEndpointServer(
       status,
       headers = {},
       body: sent = '',
-    } = await answerTo({
+    } = await respondTo({
       method: incoming.method ?? 'GET',
       path: pathname,
       query: searchParams,

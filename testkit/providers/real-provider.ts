@@ -87,7 +87,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
   const tokenLedger = new Map<string, LedgerEntry>();
   const asked: string[] = [];
 
-  const keepBooks = (provider: OidcProvider) => {
+  const recordTokens = (provider: OidcProvider) => {
     provider.on('access_token.saved', ({ jti, grantId }) => {
       access.set(jti, { expiresAtMs: clock() + LIFE * 1000, grantId });
     });
@@ -109,7 +109,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
   };
 
   let instance = build();
-  keepBooks(instance);
+  recordTokens(instance);
   server.on('request', (request, response) => {
     if (request.url?.startsWith('/interaction/') === true) {
       void instance.interactionFinished(request, response, { login: { accountId: PERSON } });
@@ -131,7 +131,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
         registered.backchannel_logout_session_required = true;
       }
       instance = build();
-      keepBooks(instance);
+      recordTokens(instance);
       return { type: 'oidc', issuer, clientId: registered.client_id, ...section };
     },
     isAccessTokenActive: (token) => (access.get(token)?.expiresAtMs ?? 0) > clock(),

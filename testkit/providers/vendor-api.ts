@@ -17,10 +17,10 @@ export type VendorApi = ProviderFake & {
   lifeSeconds: number;
   /** Seconds that a refresh token lives. */
   refreshLifeSeconds: number;
-  /** How far its clock, by which it dates tokens and answers, is ahead, in milliseconds. */
+  /** How far its clock is ahead, in milliseconds; it dates tokens and responses by this clock. */
   clockOffsetMs: number;
-  /** Changes a successful answer on its way out. */
-  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  /** Changes a successful response before it is sent. */
+  patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
 /** How a vendor's API differs from that of the tests. */
@@ -58,7 +58,7 @@ export async function startVendorApi(
   });
   const refreshEndsAtMs = new Map<string, number>();
 
-  const answerWith = ({ accessToken, refreshToken }: TokenPair) => {
+  const respondWith = ({ accessToken, refreshToken }: TokenPair) => {
     const datedAt = clock() + vendor.clockOffsetMs;
     refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
     const response = {
@@ -84,7 +84,7 @@ export async function startVendorApi(
         ) {
           throw new Refusal(401, { message: 'wrong user name or password', username, password });
         }
-        return answerWith(tokenIssuer.open(username));
+        return respondWith(tokenIssuer.open(username));
       },
       'POST /auth/refresh': (request) => {
         const { refreshToken, ...rest } = jsonOf(request);
@@ -94,7 +94,7 @@ export async function startVendorApi(
         const isOver = (refreshEndsAtMs.get(refreshToken) ?? Infinity) <= clock();
         const pair = isOver ? undefined : tokenIssuer.spend(refreshToken);
         if (pair === undefined) throw new Refusal(401, { message: 'the refresh token is not valid' });
-        return answerWith(pair);
+        return respondWith(pair);
       },
       ...options.endpoints,
     }),

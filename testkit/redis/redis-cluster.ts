@@ -118,10 +118,10 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
   };
 }
 
-/** Fails when an answer does not come in a second. */
+/** Fails without a reply within a second. */
 async function inTime<Reply>(reply: Promise<Reply>): Promise<Reply> {
   const late = sleep(1_000, undefined, { ref: false }).then(() =>
-    Promise.reject(new Error('no answer came')),
+    Promise.reject(new Error('no reply arrived')),
   );
   return Promise.race([reply, late]);
 }

@@ -15,7 +15,7 @@ export type RedisSentinel = {
   readonly servers: readonly RedisServer[];
   /** The Sentinels, in the order of the URL. */
   readonly sentinels: readonly Sentinel[];
-  /** The server that all Sentinels that answer take for the primary, and do not doubt. */
+  /** The primary that all responding Sentinels agree on, and that none considers down. */
   primary(): Promise<RedisServer>;
   /** Resolves with the primary when a replica has all that it was told before. */
   replicated(): Promise<RedisServer>;
@@ -35,7 +35,7 @@ export type Sentinel = {
   look(): Promise<Record<string, string | undefined>>;
   /** Sends `SENTINEL FAILOVER`. */
   failOver(): Promise<void>;
-  /** Freezes the process (SIGSTOP): connections are taken, nothing is answered. */
+  /** Freezes the process (SIGSTOP): it accepts connections and replies to nothing. */
   pause(): void;
   /** Thaws the process (SIGCONT). */
   resume(): void;

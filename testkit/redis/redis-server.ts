@@ -25,7 +25,7 @@ export type RedisServer = {
   crash(): Promise<void>;
   /** Starts a process again, on the same port. */
   start(): Promise<void>;
-  /** Freezes the process (SIGSTOP): connections stay open, nothing is answered. */
+  /** Freezes the process (SIGSTOP): connections stay open and get no reply. */
   pause(): void;
   /** Thaws the process (SIGCONT). */
   resume(): void;
@@ -111,7 +111,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     client = undefined;
   };
 
-  /** Looks for secrets in all that is there. A server that does not answer, or a node that has another's keys, shows nothing. */
+  /** Searches the whole content for secrets. A server that does not reply, or a node with the keys of another, reveals nothing. */
   const inspect = async () => {
     if (child === undefined || isFrozen) return;
     const late = sleep(INSPECTION_MS, '', { ref: false });

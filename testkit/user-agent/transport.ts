@@ -36,8 +36,8 @@ export type AgentResponse = ResponseHead & { body: Buffer; text(): string; json(
 export type Transport = {
   /** Sends a request, and gives the response as soon as its header section is there. */
   send(url: URL, sent: Sent): Promise<OpenResponse>;
-  /** Notes text that came from an origin by another way. */
-  note(origin: string, text: string): void;
+  /** Records text that came from an origin by another way. */
+  record(origin: string, text: string): void;
   /** Everything that came from an origin, or from all: status lines, header fields and bodies, as latin1. */
   received(origin?: string): string;
   /** Where connections for a URL go. */
@@ -51,15 +51,15 @@ export type Address = { host: string; port: number };
 /** Makes a transport. Connections for `base` go to `connect`, if given; all others where their URL says. */
 export function createTransport(base: URL, connect: Address | undefined): Transport {
   const agent = new Agent({ keepAlive: true });
-  const noted: { origin: string; text: string }[] = [];
+  const records: { origin: string; text: string }[] = [];
 
-  const note = (origin: string, text: string) => {
-    noted.push({ origin, text });
+  const record = (origin: string, text: string) => {
+    records.push({ origin, text });
     if (origin === base.origin) canaries.seeFrom(addressOf(base).port, text);
   };
-  const noteHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
+  const recordHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
     const fields = headerListOf(rawHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
-    note(origin, `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n${fields.join('')}\r\n`);
+    record(origin, `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n${fields.join('')}\r\n`);
   };
   const addressOf = (url: URL): Address => {
     if (connect !== undefined && url.origin === base.origin) return connect;
@@ -69,10 +69,10 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
   };
 
   return {
-    note,
+    record,
     addressOf,
     received: (origin) =>
-      noted
+      records
         .filter((entry) => origin === undefined || entry.origin === origin)
         .map(({ text }) => text)
         .join(''),
@@ -87,18 +87,18 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
         headers: { host: url.host, ...definedHeaders(headers) },
         ...(signal && { signal }),
       });
-      outgoing.on('information', (head) => noteHead(url.origin, head));
-      const answered = once(outgoing, 'response');
+      outgoing.on('information', (head) => recordHead(url.origin, head));
+      const responded = once(outgoing, 'response');
       // After a response, an error while sending the rest of the body does not matter.
       outgoing.on('error', () => {});
       if (body instanceof Readable) body.pipe(outgoing);
       else outgoing.end(body);
 
-      const [incoming] = (await answered) as [IncomingMessage];
-      noteHead(url.origin, incoming);
-      incoming.on('data', (chunk: Buffer) => note(url.origin, chunk.toString('latin1')));
+      const [incoming] = (await responded) as [IncomingMessage];
+      recordHead(url.origin, incoming);
+      incoming.on('data', (chunk: Buffer) => record(url.origin, chunk.toString('latin1')));
       incoming.pause();
-      incoming.once('end', () => note(url.origin, trailersOf(incoming)));
+      incoming.once('end', () => record(url.origin, trailersOf(incoming)));
       const list = headerListOf(incoming.rawHeaders);
       return {
         url: url.href,

@@ -28,18 +28,18 @@ export function createIdentities(deps: {
 
   return {
     async readSignIn(json, sentAtMs) {
-      const answer = readTokenResponse(json);
-      const { refreshToken } = answer;
+      const tokenResponse = readTokenResponse(json);
+      const { refreshToken } = tokenResponse;
       const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
-      if (answer.accessToken === '') throw refuse('the token response has no usable "access_token"');
+      if (tokenResponse.accessToken === '') throw refuse('the token response has no usable "access_token"');
 
       if (userinfoEndpoint === undefined) {
         const subject = subjectAt(json, pointer);
         if (subject === undefined) throw refuse('the token response has no subject at provider.subject');
-        return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
+        return { issuer, subject, claims: { sub: subject }, tokenResponse, sentAtMs };
       }
 
-      const { accessToken } = answer;
+      const { accessToken } = tokenResponse;
       const response = await requestUserinfo(userinfoEndpoint, { accessToken, fetch, timeoutMs }).catch(
         (cause: unknown) => {
           throw unavailable(refreshToken, cause);
@@ -51,7 +51,7 @@ export function createIdentities(deps: {
         throw refuse(`the userinfo endpoint returned ${response.status} without a JSON object`);
       const subject = subjectAt(userinfo, pointer);
       if (subject === undefined) throw refuse('the userinfo response has no subject at provider.subject');
-      return { issuer, subject, claims: { ...userinfo, sub: subject }, answer, sentAtMs };
+      return { issuer, subject, claims: { ...userinfo, sub: subject }, tokenResponse, sentAtMs };
     },
   };
 }

@@ -115,7 +115,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
       const sentAtMs = clock();
       try {
         const json = await oauth.refreshTokenGrant(client, refreshToken, forAudience(audience));
-        return { kind: 'refreshed', answer: readRefreshResponse(json), claims: undefined, sentAtMs };
+        return { kind: 'refreshed', tokenResponse: readRefreshResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause, config.rejectionErrors);
       }

@@ -13,7 +13,7 @@ export type UpstreamRequestMetadata = {
 /** Makes the header fields of an upstream request, as a flat list of names and values, from those of the client's. */
 export type RequestHeaderPolicy = (
   rawHeaders: readonly string[],
-  provenance: UpstreamRequestMetadata,
+  metadata: UpstreamRequestMetadata,
 ) => string[];
 
 /**

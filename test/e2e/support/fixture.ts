@@ -14,7 +14,7 @@ export type Fixture = {
   /** Accepts the access tokens that the provider holds active, and echoes. */
   readonly upstream: Upstream;
   readonly redis: RedisServer;
-  /** A directory for what a program reads or writes. It goes with the stage. */
+  /** A directory for the files that a program reads or writes. It is removed with the fixture. */
   readonly folder: string;
   /** Starts a program on the Redis; a second one serves the base URL of the first by `replicaOf`. */
   start(options?: StartOptions): Promise<Program>;
@@ -33,7 +33,7 @@ export type StartOptions = {
   replicaOf?: Program;
 };
 
-/** Sets the stage; no program runs yet. */
+/** Opens the fixture; no program runs yet. */
 export async function openFixture(): Promise<Fixture> {
   const [provider, upstream, redis] = await Promise.all([startFakeProvider(), startUpstream(), startRedis()]);
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-e2e-'));

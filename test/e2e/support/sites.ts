@@ -34,7 +34,7 @@ export async function startTlsFront(targetPort: number): Promise<TlsFront> {
 
 /** Pages of somebody else, on https under any host; by itself it serves an empty page at every path. */
 export type Site = Pick<LoopbackServer, 'port'> & {
-  /** Fields that its answers have from now on. */
+  /** Header fields of its responses from now on. */
   send(headers: Record<string, string | string[]>): void;
   close(): Promise<void>;
 };

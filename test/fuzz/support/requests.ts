@@ -4,7 +4,7 @@ import { gadgets, mutated, wordOf } from './mutation.ts';
 /** What is sent as a request, byte for byte as latin1. */
 export type Probe = {
   text: string;
-  /** Whether it is sure to be one whole request, so that it must be answered. */
+  /** Whether it is certainly one whole request, so that it must get a response. */
   isWhole: boolean;
 };
 

@@ -27,7 +27,7 @@ function send(requestLine: string, fields: readonly string[] = [], host = HOST):
   return rawRequest(testGateway.gateway.port, head.join('\r\n'));
 }
 
-/** An answer of every kind that the gateway gives by itself. */
+/** One response of every kind that the gateway makes itself. */
 const responses: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
   ['a login by navigation', 302, () => send('GET /auth/login', NAVIGATION)],
   ['a login by fetch', 400, () => send('GET /auth/login', ['Sec-Fetch-Mode: cors'])],

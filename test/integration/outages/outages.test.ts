@@ -303,7 +303,7 @@ describe('while the provider is down', () => {
 
     it('sessions with a valid token are served and the gateway stays ready', async () => {
       expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
-      // Near its end the token is renewed behind the request: that fails, and nobody notices.
+      // Close to expiry the token is refreshed in the background: that fails, and no request notices.
       testGateway.advance(270_000);
       expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
       await vi.waitFor(

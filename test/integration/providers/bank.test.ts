@@ -34,7 +34,7 @@ describeProvider({
 
 describeProvider({
   ...habits,
-  name: 'a plain OAuth 2.0 server that wants forms and names the subject in its token answer',
+  name: 'a plain OAuth 2.0 server that requires forms and names the subject in its token response',
   open: async (clock) => {
     const server = await startBank(clock);
     server.format = 'form';

@@ -30,7 +30,7 @@ export type Fixture = {
   readonly ticket: string;
   /** The head of a request: the request line, what a page of the gateway's origin sends with it, and further fields. */
   head(requestLine: string, ...fields: string[]): string;
-  /** Sends one such request over a connection of its own, and gives the answer. */
+  /** Sends one such request over a connection of its own, and returns the response. */
   send(
     requestLine: string,
     fields?: readonly string[],
@@ -150,14 +150,14 @@ export function anonymousHead(host: string, requestLine: string, ...fields: stri
   return [requestLine, `Host: ${host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join('\r\n');
 }
 
-/** Answers 200 with `ok` and these fields. */
-export function answering(headers: Record<string, string | string[]>, code = 200): Behaviour {
+/** Responds with `ok` and these fields. */
+export function respondingWith(headers: Record<string, string | string[]>, code = 200): Behaviour {
   return (_request, response) => {
     response.writeHead(code, headers).end('ok');
   };
 }
 
-/** The stable code of a problem answer. */
+/** The code of a problem response. */
 export function codeOf(response: { body: Buffer }): unknown {
   return JSON.parse(response.body.toString()).code;
 }

@@ -97,24 +97,24 @@ describe('a session for which the provider requires the user to sign in again', 
 
 describe('a route whose resource the provider does not know', () => {
   it('gets step_up_required for its own calls, and delays no refresh of others', async () => {
-    const market = await openTestGatewayForTest({
+    const testGateway = await openTestGatewayForTest({
       routes: [{ path: '/api' }, { path: '/wrong', resource: ['https://wrong.example.test'] }],
     });
-    await market.agent.signIn();
+    await testGateway.agent.signIn();
     for (let at = 0; at < 6; at += 1) {
-      market.provider.faults.token = {
+      testGateway.provider.faults.token = {
         status: 400,
         body: { error: 'invalid_resource' },
         headers: { 'content-type': 'application/json' },
         times: 1,
       };
-      const response = await market.agent.fetch('/wrong/one');
+      const response = await testGateway.agent.fetch('/wrong/one');
       expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required' });
-      market.advance(MINUTE);
+      testGateway.advance(MINUTE);
     }
-    market.provider.faults.clear();
-    market.advance(LIFE);
-    expect((await market.agent.fetch('/api/one')).status).toBe(200);
+    testGateway.provider.faults.clear();
+    testGateway.advance(LIFE);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 });
 

@@ -27,7 +27,7 @@ let setup: MultiAudienceSetup;
 let ports: readonly number[];
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 const people: Person[] = [];
-/** Answers that were not those of the person who had asked. */
+/** Responses for another user than the caller. */
 const mixUps: string[] = [];
 
 beforeAll(async () => {
@@ -53,7 +53,7 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** Calls the API of a route at one of the gateways, and notes whatever is not the answer to just this call. */
+/** Calls the API of a route at one of the gateways, and records a response that does not belong to this call. */
 async function call({ name, cookie }: Person, path: string, at: number, by = agent): Promise<void> {
   const headers = {
     host: new URL(setup.testGateway.gateway.url).host,
@@ -62,9 +62,9 @@ async function call({ name, cookie }: Person, path: string, at: number, by = age
   };
   const target = `${path}/${name}`;
   const outgoing = request({ port: ports[at % ports.length], agent: by, path: target, headers });
-  const answered = once(outgoing, 'response');
+  const responded = once(outgoing, 'response');
   outgoing.end();
-  const [incoming] = await answered;
+  const [incoming] = await responded;
   const body = await text(incoming);
   if (body !== JSON.stringify({ target, subject: name })) {
     mixUps.push(`${target}: ${incoming.statusCode} ${body}`);

@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { createKey, signByHmac, unsignedJwt } from './signing.ts';
-import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './fixture.ts';
 
 /*
  * The modules of the OpenID conformance suite for relying parties that are about the code flow, by their names

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
-import { PATIENCE, type Fixture, type FixtureOptions, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 

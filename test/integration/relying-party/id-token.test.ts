@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createKey, unsignedJwt } from './signing.ts';
-import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 

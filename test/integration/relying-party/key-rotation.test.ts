@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { createKey, signByHmac, type SigningKey, unsignedJwt } from './signing.ts';
-import { type Fixture, openFixture } from './stage.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 const LIFE = 301_000;
 const published = createKey('RS256', 'published');

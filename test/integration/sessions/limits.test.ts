@@ -219,10 +219,10 @@ describe.each([
       refresh_expires_in: 60,
     });
     await testGateway.agent.signIn();
-    for (let renewal = 1; renewal <= 5; renewal += 1) {
+    for (let refresh = 1; refresh <= 5; refresh += 1) {
       testGateway.advance(50_000);
       await use();
-      await expect.poll(refreshes).toBe(renewal);
+      await expect.poll(refreshes).toBe(refresh);
       // The new tokens are written.
       await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(50);
     }

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { openStoreAt } from '../redis/open-store.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 
 /** What the store does about writes that Redis had acknowledged and has lost. */
 
@@ -54,7 +54,7 @@ describe('a record whose newest version Redis has lost', () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await old.restore();
     await reconnect();
     await expect.poll(async () => client.hget(await recordKey(), 'v'), POLLING).toBe('2');
@@ -65,7 +65,7 @@ describe('a record whose newest version Redis has lost', () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await old.restore();
     expect(await tokenOf(writer, 'one')).toBe('access-2');
     expect(await client.hget(await recordKey(), 'v')).toBe('2');
@@ -78,7 +78,7 @@ describe('a record whose newest version Redis has lost', () => {
     const old = await snapshot();
     const heard = Promise.withResolvers<void>();
     reader.onChange(() => heard.resolve());
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await heard.promise;
     await old.restore();
     await expect(reader.loadForRefresh('one')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -99,7 +99,7 @@ describe('a record whose newest version Redis has lost', () => {
   it('is not written again once it has been removed', async () => {
     const writer = await openStore();
     await create(writer, 'one');
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await client.del(await recordKey());
     await reconnect();
     await expect.poll(() => writer.loadRecord('one').catch(() => 'away'), POLLING).toBeUndefined();

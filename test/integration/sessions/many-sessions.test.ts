@@ -127,10 +127,10 @@ describe('the sessions of a user with very many sessions', () => {
     });
     for (let n = 0; n < 5; n += 1) {
       expect((await other.fetch('/auth/session')).status).toBe(200);
-      order.push('answered');
+      order.push('responded');
     }
     expect(await ending).toBe(204);
-    expect(order).toEqual([...Array(5).fill('answered'), 'all ended']);
+    expect(order).toEqual([...Array(5).fill('responded'), 'all ended']);
     expect((await listAsUser(agent)).body.sessions).toHaveLength(1);
   });
 

@@ -20,7 +20,7 @@ import {
 } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { allOf } from './all-of.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 
 const PREFIX = 'coatcheck:';
@@ -162,8 +162,8 @@ describe('the Redis store', () => {
 
     it('is present after every write', async () => {
       const data = await create(HOUR, 12 * HOUR);
-      await store.replace('one', renewed(data, 'access-2'), 1);
-      await store.replace('one', renewed(data, 'access-3'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-3'), 1);
       await store.touch('one', Date.now() + 2 * HOUR);
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
@@ -664,12 +664,12 @@ describe('two gateways with one Redis', () => {
     const [token] = bearers();
     testGateway.provider.revokeAccessToken(token ?? '');
     expect((await testGateway.agent.fetch('/api/refreshed')).status).toBe(200);
-    const renewedToken = bearers().at(-1);
-    expect(renewedToken).not.toBe(token);
+    const refreshedToken = bearers().at(-1);
+    expect(refreshedToken).not.toBe(token);
     await vi.waitFor(async () => {
       await elsewhere.fetch('/auth/session');
       expect(await loadsOf(elsewhere)).toBe(0);
-      expect(bearers().at(-1)).toBe(renewedToken);
+      expect(bearers().at(-1)).toBe(refreshedToken);
     }, POLLING);
     expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });

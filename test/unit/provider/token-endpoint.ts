@@ -7,7 +7,7 @@ const server = {
   jwks_uri: 'https://login.example.com/jwks',
 };
 
-/** What a token endpoint does with a request: answers, or fails as `fetch` does. */
+/** The behaviour of a token endpoint: it responds, or fails as `fetch` does. */
 export type Behaviour = () => Response | Promise<Response>;
 
 /** Spends a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
@@ -33,8 +33,8 @@ export function loginFailure(callback: string, behaviour: Behaviour = unreachabl
   );
 }
 
-/** An answer in JSON. */
-export function answer(status: number, body: unknown, headers: Record<string, string> = {}): Response {
+/** A JSON response, or a text as it is. */
+export function jsonResponse(status: number, body: unknown, headers: Record<string, string> = {}): Response {
   return new Response(typeof body === 'string' ? body : JSON.stringify(body), {
     status,
     headers: { 'Content-Type': 'application/json', ...headers },

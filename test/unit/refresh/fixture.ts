@@ -33,7 +33,7 @@ export function refreshed(
 ): RefreshOutcome {
   return {
     kind: 'refreshed',
-    answer: { accessToken: `at-${n}`, expiresInSeconds: 300, refreshToken: `rt-${n}` },
+    tokenResponse: { accessToken: `at-${n}`, expiresInSeconds: 300, refreshToken: `rt-${n}` },
     claims: undefined,
     sentAtMs: Date.now(),
     ...given,

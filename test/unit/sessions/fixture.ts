@@ -77,7 +77,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
         issuer: 'https://login.example.com',
         subject: 'ada',
         claims: { sub: 'ada', name: 'Ada' },
-        answer: { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1', idToken: 'id-1' },
+        tokenResponse: { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1', idToken: 'id-1' },
         sentAtMs: clock(),
         ...given,
       });

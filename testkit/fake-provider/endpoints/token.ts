@@ -43,7 +43,7 @@ export function createToken(parts: TokenParts): Token {
     if (required(form, 'redirect_uri') !== redirectUri) {
       throw new ProtocolError('invalid_grant', 'redirect_uri is not that of the authorization request');
     }
-    const verifier = secrets.note('code_verifier', required(form, 'code_verifier'));
+    const verifier = secrets.record('code_verifier', required(form, 'code_verifier'));
     if (!isVerifierOf(codeChallenge, verifier)) {
       throw new ProtocolError('invalid_grant', 'code_verifier does not match the challenge');
     }

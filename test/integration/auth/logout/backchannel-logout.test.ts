@@ -65,7 +65,7 @@ async function signedIn(name = alice, from = testGateway): Promise<UserAgent> {
   return agent;
 }
 
-/** What the provider has in its books of a person, by sign-in. */
+/** The token families of a user at the provider, by sign-in. */
 const familiesOf = (name: string, { provider } = testGateway) =>
   provider.families.filter(({ grant }) => grant.subject === name);
 const sidOf = (name: string, from = testGateway) => familiesOf(name, from).at(-1)?.grant.sid ?? '';

@@ -53,8 +53,8 @@ describe('POST /auth/logout by a fetch', () => {
 
   it('returns the logout URL of the provider without the ID token (standards: D4)', async () => {
     await testGateway.agent.signIn();
-    const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-    const body = answer.json() as { logoutUrl: string };
+    const logout = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const body = logout.json() as { logoutUrl: string };
     expect(Object.keys(body)).toEqual(['logoutUrl']);
     const url = new URL(body.logoutUrl);
     expect(url.origin + url.pathname).toBe(`${testGateway.provider.issuer}/end_session`);
@@ -63,7 +63,7 @@ describe('POST /auth/logout by a fetch', () => {
       post_logout_redirect_uri: `${testGateway.gateway.url}/`,
     });
     for (const token of testGateway.provider.secrets(['id_token']))
-      expect(answer.text()).not.toContain(token);
+      expect(logout.text()).not.toContain(token);
     const { response } = await testGateway.agent.navigate(url.href);
     expect(response.url).toBe(`${testGateway.gateway.url}/`);
   });

@@ -23,7 +23,7 @@ const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 2
 
 type Stand = { testGateway: TestGateway; raw: RawUpstream };
 
-/** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
+/** An upstream that responds to the first request with these bytes and ends the connection, and accepts all later requests. */
 async function openStand(bytes: string, end: End): Promise<Stand> {
   const raw = await startRawUpstream(async (socket, head) => {
     const isRefused = raw.received.length === 1;
@@ -40,7 +40,7 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
   return { testGateway, raw };
 }
 
-/** Makes a call, and holds the renewal of its token until its refusal and what followed that must have come. */
+/** Makes a call, and holds the refresh of its token until the 401 and the end of its connection must have arrived. */
 async function callWhileHeld({ testGateway }: Stand, method: string, body?: string) {
   const gate = testGateway.provider.faults.hold('token');
   const response = testGateway.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });

@@ -11,7 +11,7 @@ import { controlledStream, largeBody } from '../../../../testkit/upstream/stream
 import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, type FixtureOptions, openFixture } from '../fixture.ts';
 
-/** Longer than an answer may be open without being followed, in milliseconds. */
+/** Longer than a response stays open before it is bound to its session, in milliseconds. */
 const LASTING_MS = 2_500;
 const GIGABYTE = 1024 * 1024 * 1024;
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../../../testkit/network/free-port.ts';
 import { controlledStream, cutMidBody, largeBody } from '../../../../testkit/upstream/streams.ts';
-import { type Fixture, answering, codeOf, openFixture } from '../fixture.ts';
+import { type Fixture, respondingWith, codeOf, openFixture } from '../fixture.ts';
 import { standsStill } from '../standstill.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -276,7 +276,7 @@ describe('an early response', () => {
     connection.write(`GET /api/one HTTP/1.1\r\nHost: ${fixture.host}\r\nSec-Fetch-Site: cross-site\r\n\r\n`);
     const refused = await connection.readResponse();
     expect([refused.status, refused.header('connection')]).toEqual([403, 'keep-alive']);
-    fixture.upstream.respond(answering({}));
+    fixture.upstream.respond(respondingWith({}));
     connection.write(fixture.head('GET /api/two HTTP/1.1'));
     expect((await connection.readResponse()).body.toString()).toBe('ok');
     connection.close();

@@ -35,7 +35,7 @@ afterAll(async () => {
   await raw.close();
 });
 
-/** Clients that stay, each in its way, once they have their answer. */
+/** Clients that keep their connection open after the response, each in another way. */
 const habits: [string, (connection: RawConnection) => void][] = [
   ['never closes its side', () => undefined],
   [

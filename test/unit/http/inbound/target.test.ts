@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseTarget } from '../../../../src/http/inbound/target.ts';
 
-/** How a target is answered: the path and query it has, or the code of its refusal. */
+/** The result of the target check: the path and query, or the error code. */
 function read(url: string | undefined): { path: string; query: string } | string {
   try {
     return parseTarget(url);

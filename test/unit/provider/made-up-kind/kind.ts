@@ -33,7 +33,7 @@ export const guestbookKind = defineProviderKind({
         issuer: config.book,
         subject: username,
         claims: { sub: username, isGuest: config.guests.includes(username) },
-        answer: { accessToken: `token-of-${username}` },
+        tokenResponse: { accessToken: `token-of-${username}` },
         sentAtMs: clock(),
       }),
     },

@@ -5,7 +5,7 @@ import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
 import { createTestClock } from '../../clock.ts';
 import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
-import { answer } from '../token-endpoint.ts';
+import { jsonResponse } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const accessToken = 'canary-access-token';
@@ -32,7 +32,7 @@ function open({
       ...signing,
       timeoutMs: 1_000,
       clock,
-      fetch: async () => answer(status, { keys: [key.jwk] }),
+      fetch: async () => jsonResponse(status, { keys: [key.jwk] }),
     }),
     issuer,
     clientId: 'web',

@@ -15,7 +15,7 @@ export const PATIENCE = { timeout: 15_000 };
 
 /** A gateway and its provider, seen from a browser that signs in. */
 export type Fixture = TestGateway & {
-  /** Signs in by a navigation through the provider; gives the answer to the callback. */
+  /** Signs in by a navigation through the provider; returns the response to the callback. */
   login(query?: string): Promise<AgentResponse>;
   /** Expects that a login is refused for this reason, and that nobody is signed in by it. */
   expectRefusal(reason: RegExp): Promise<void>;
