@@ -12,7 +12,7 @@ export const providerKinds = [
   credentialsKind, // a vendor's API with login and refresh endpoints of its own
 ] as const satisfies readonly ProviderKind[];
 
-/** Makes the provider that is configured. */
+/** Creates the configured provider. */
 export function createProvider(
   deps: ProviderDeps<ProviderSection>,
   kinds: readonly ProviderKind[] = providerKinds,
@@ -20,7 +20,7 @@ export function createProvider(
   return kindOf(deps.config, kinds).create(deps);
 }
 
-/** The configured provider as people know it: its issuer, or the origin of its endpoints. */
+/** The name of the configured provider: its issuer, or the origin of its endpoints. */
 export function nameOf(config: ProviderSection, kinds: readonly ProviderKind[] = providerKinds): string {
   return kindOf(config, kinds).nameOf(config);
 }

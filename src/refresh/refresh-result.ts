@@ -10,7 +10,7 @@ import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
 import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
 
 /**
- * What a refresh means for every request that waited for it. `outcome` is its label in the metrics, where it counts.
+ * The result of a refresh for every request that waited for it. `outcome` is its label in the metrics, where it counts.
  * - `refreshed`: the session has a token to send, from the provider or written by another process;
  * - `expired`: the session has ended;
  * - `unavailable`: the session is unchanged, and requests that need the token fail with `error`.
@@ -61,7 +61,7 @@ export function notGranted(cause?: unknown): GatewayError {
   return new GatewayError('step_up_required', { detail, cause });
 }
 
-/** Errors that mean that the provider wants to see the person (OpenID Connect Core 1.0, section 3.1.2.6). */
+/** Errors with which the provider requires the user to sign in again (OpenID Connect Core 1.0, section 3.1.2.6). */
 const needsInteraction: ReadonlySet<string> = new Set([
   'interaction_required',
   'login_required',

@@ -39,7 +39,7 @@ const NOT_GRANTED_MS = 60_000;
 export const REFUSED_MS = 60_000;
 /** After how many such refusals, with refreshes of others between them, a session is taken for over. */
 const REFUSALS_UNTIL_ENDED = 3;
-/** The number of refreshes per minute and session after which an upstream may still respond with 401. */
+/** The number of refreshes per minute and session that may be followed by another 401. */
 const REJECTIONS_PER_MINUTE = 3;
 /** How many rejections, and how many refusals of the provider, a process remembers. */
 const MAX_ENTRIES = 10_000;

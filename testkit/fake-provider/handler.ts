@@ -29,7 +29,7 @@ export function createHandler(parts: HandlerParts): RequestListener {
     if (endpoint === undefined) return write(response, { status: 404, body: 'not found' });
 
     const body = await text(incoming).catch(() => undefined);
-    if (body === undefined) return; // The client went away while sending.
+    if (body === undefined) return; // The client disconnected while it was sending.
     const request: ProviderRequest = {
       method: incoming.method ?? 'GET',
       query: searchParams,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { canaries } from '../secrets/canaries.ts';
 
-/** The kind of a secret; a browser must see some kinds and must never see others. */
+/** The kind of a secret. A browser needs some kinds and must never receive the others. */
 export type SecretKind =
   'access_token' | 'refresh_token' | 'id_token' | 'code' | 'code_verifier' | 'client_secret';
 
-/** Every secret that the fake provider issued or was shown. */
+/** Every secret that the fake provider issued or received. */
 export type Secrets = {
   /** A new string, different from all others of this issuer: `canary-` and the prefix, then 43 characters. */
   mint(prefix: string): string;

@@ -9,14 +9,14 @@ import {
 import type { ProviderFake } from './provider-fake.ts';
 import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
-/** An OpenID provider at which people sign in on another device only (OpenID CIBA Core 1.0, poll mode). */
+/** An OpenID provider at which users sign in on another device only (OpenID CIBA Core 1.0, poll mode). */
 export type CibaProvider = ProviderFake & {
   readonly issuer: string;
   readonly server: EndpointServer;
   readonly approvals: Approvals;
-  /** Whether people can sign in by redirect as well. */
+  /** Whether users can also sign in by redirect. */
   hasAuthorizationEndpoint: boolean;
-  /** Seconds that a sign-in may take. */
+  /** The lifetime of a sign-in, in seconds. */
   approvalSeconds: number;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload) => JWTPayload) | undefined;
@@ -26,7 +26,7 @@ const CLIENT = { id: 'web', secret: 'canary-client-secret-of-ciba' };
 const GRANT = 'urn:openid:params:grant-type:ciba';
 const LIFE_SECONDS = 300;
 
-/** Starts it on a free port of 127.0.0.1. It is strict about the interval, and a refresh token is good once. */
+/** Starts it on a free port of 127.0.0.1. It enforces the interval, and a refresh token is valid once. */
 export async function startCibaProvider(clock: () => number = Date.now): Promise<CibaProvider> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'ES256', use: 'sig' };

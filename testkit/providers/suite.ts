@@ -3,7 +3,7 @@ import { countOccurrences } from '../secrets/count-occurrences.ts';
 import type { ProviderKind } from './provider-fake.ts';
 import { type ProviderFixture, openProviderFixture } from './provider-fixture.ts';
 
-/** What must hold in front of every kind of token server, whatever its habits are. */
+/** The behaviour in front of every kind of token server, whatever its quirks are. */
 export function describeProvider(kind: ProviderKind): void {
   const { lifeMs, rotation } = kind;
 

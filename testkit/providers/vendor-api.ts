@@ -9,13 +9,13 @@ import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
 import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } from './fake-token-issuer.ts';
 
-/** A vendor's API with its own login and refresh endpoints, as one describes it to its customers. */
+/** A vendor's API with its own login and refresh endpoints, as documented by a real vendor. */
 export type VendorApi = ProviderFake & {
   readonly url: string;
   readonly server: EndpointServer;
-  /** Seconds that a bearer token lives; `tokenLifetime` says so. */
+  /** The lifetime of a bearer token in seconds, which `tokenLifetime` states. */
   lifeSeconds: number;
-  /** Seconds that a refresh token lives. */
+  /** The lifetime of a refresh token, in seconds. */
   refreshLifeSeconds: number;
   /** How far its clock is ahead, in milliseconds; it dates tokens and responses by this clock. */
   clockOffsetMs: number;
@@ -23,7 +23,7 @@ export type VendorApi = ProviderFake & {
   patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
-/** How a vendor's API differs from that of the tests. */
+/** The changes to the default vendor API. */
 export type VendorApiOptions = {
   /** Passwords by user name. */
   accounts?: Readonly<Record<string, string>>;
@@ -33,15 +33,15 @@ export type VendorApiOptions = {
   endpoints?: Endpoints;
 };
 
-/** The people who have an account, and their passwords. */
+/** The users with an account, and their passwords. */
 export const ACCOUNTS: Readonly<Record<string, string>> = {
   alice: 'canary-password of alice {password} "quoted"',
   bob: 'canary-password-of-bob',
 };
 
 /**
- * Starts it on a free port of 127.0.0.1. It is strict where its documentation is: JSON only, a refresh token is good once,
- * and a used one fails. Both the end of a token and its life are told.
+ * Starts it on a free port of 127.0.0.1. It is as strict as its documentation: JSON only, a refresh token is valid once,
+ * and a used one fails. A response states both the expiry and the lifetime of a token.
  */
 export async function startVendorApi(
   clock: () => number = Date.now,

@@ -5,10 +5,10 @@ import { buffer } from 'node:stream/consumers';
 import { canaries } from '../secrets/canaries.ts';
 import { type HeaderList, headerListOf, valueOf, valuesOf } from '../network/header-list.ts';
 
-/** Header fields to send; one that is undefined is not sent, even where it would be by itself. */
+/** Header fields to send; undefined omits a field, even one that is sent by default. */
 export type SentHeaders = Record<string, string | string[] | undefined>;
 
-/** A request about to be sent. */
+/** A request to send. */
 export type Sent = {
   method: string;
   headers: SentHeaders;
@@ -16,39 +16,39 @@ export type Sent = {
   signal?: AbortSignal | undefined;
 };
 
-/** A response whose header section came. */
+/** A response whose header section has arrived. */
 export type ResponseHead = {
   url: string;
   status: number;
   headers: HeaderList;
-  /** The value of a field, several being joined by a comma. */
+  /** The value of a field; several are joined by a comma. */
   header(name: string): string | undefined;
   setCookies: string[];
 };
 
-/** A response whose body is still coming; destroying `body` cancels it. */
+/** A response whose body is still arriving; destroying `body` cancels it. */
 export type OpenResponse = ResponseHead & { body: IncomingMessage };
 
-/** A whole response. */
+/** A complete response. */
 export type AgentResponse = ResponseHead & { body: Buffer; text(): string; json(): unknown };
 
-/** HTTP over plain TCP, with a record of all bytes that came. */
+/** HTTP over plain TCP, with a record of all received bytes. */
 export type Transport = {
-  /** Sends a request, and gives the response as soon as its header section is there. */
+  /** Sends a request and returns the response as soon as its header section has arrived. */
   send(url: URL, sent: Sent): Promise<OpenResponse>;
-  /** Records text that came from an origin by another way. */
+  /** Records text that an origin sent on another connection. */
   record(origin: string, text: string): void;
-  /** Everything that came from an origin, or from all: status lines, header fields and bodies, as latin1. */
+  /** Everything received from one or all origins: status lines, header fields and bodies, as latin1. */
   received(origin?: string): string;
-  /** Where connections for a URL go. */
+  /** The address that connections for a URL use. */
   addressOf(url: URL): Address;
   close(): void;
 };
 
-/** Where to connect. */
+/** A host and port to connect to. */
 export type Address = { host: string; port: number };
 
-/** Makes a transport. Connections for `base` go to `connect`, if given; all others where their URL says. */
+/** Creates a transport. Connections for `base` go to `connect`, if given; all others follow their URL. */
 export function createTransport(base: URL, connect: Address | undefined): Transport {
   const agent = new Agent({ keepAlive: true });
   const records: { origin: string; text: string }[] = [];

@@ -3,14 +3,14 @@ import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
 import { type SentHeaders, type Transport, definedHeaders } from './transport.ts';
 
-/** A WebSocket as a page has it. */
+/** A WebSocket of a page. */
 export type AgentWebSocket = {
   readonly protocol: string;
   send(data: string | Buffer): void;
-  /** The next message that was not yet taken; text as a string. */
+  /** Returns the next unread message; text as a string. */
   next(): Promise<string | Buffer>;
   close(code?: number, reason?: string): void;
-  /** Resolves when the socket is closed, by whomever. */
+  /** Resolves when either side has closed the socket. */
   readonly closed: Promise<{ code: number; reason: string }>;
 };
 
@@ -30,7 +30,7 @@ export class UpgradeRefused extends Error {
 /**
  * Opens a WebSocket.
  *
- * @throws UpgradeRefused when the response is not 101, and whatever the connection fails with.
+ * @throws UpgradeRefused when the response is not 101, or the error of the connection.
  */
 export async function openWebSocket(
   transport: Transport,

@@ -102,7 +102,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       const { status } = response;
       const cause = new Error(`the refresh endpoint returned ${status}`);
       if (isBusy(status)) return busyOutcome(response, cause);
-      // A page comes from something in front of the API, which knows nothing of the token.
+      // An HTML page comes from a proxy in front of the API, which does not know the token.
       if (config.rejectionStatuses.includes(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
       const tokenResponse = readCredentialsResponse(config.response, document, respondedAtMs);

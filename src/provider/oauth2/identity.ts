@@ -8,13 +8,13 @@ import { isBusy } from '../refusal.ts';
 import { readTokenResponse } from '../token-response.ts';
 import type { OAuth2ProviderConfig } from './schema.ts';
 
-/** Finds out who has signed in with a server that has no ID tokens. */
+/** Identifies the signed-in user at a server without ID tokens. */
 export type Identities = {
-  /** Reads a token response. Throws {@link UnusedTokensError} when it cannot tell who signed in. */
+  /** Reads a token response. Throws {@link UnusedTokensError} when it cannot identify the user. */
   readSignIn(json: Readonly<Record<string, unknown>>, sentAtMs: number): Promise<SignIn>;
 };
 
-/** Where a userinfo response has the subject by default. */
+/** The default pointer to the subject in a userinfo response. */
 const DEFAULT_SUBJECT = ['sub'];
 
 export function createIdentities(deps: {

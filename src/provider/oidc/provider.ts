@@ -43,7 +43,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
-    // Only the first refresh is a warning: after a rotation of keys, every session may meet the same.
+    // Only the first failure is a warning: after a key rotation it may occur for every session.
     const level = reason === lastUnverifiable ? 'debug' : 'warn';
     lastUnverifiable = reason;
     log[level](
@@ -163,7 +163,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   };
 }
 
-/** Reads the signed-in person from the ID token of a token response. Throws {@link UnusedTokensError}. */
+/** Reads the signed-in user from the ID token of a token response. Throws {@link UnusedTokensError}. */
 async function readSignIn(
   { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
   given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },

@@ -68,7 +68,7 @@ export function createUserinfo(deps: {
       return undefined;
     });
     if (claims === undefined) return undefined;
-    // SECURITY: an access token of somebody else must not bring their claims into this session (section 5.3.2).
+    // SECURITY: the access token of another user must not bring their claims into this session (section 5.3.2).
     if (claims['sub'] !== idToken.sub) throw loginRefused('the userinfo response names a different person');
     return Object.fromEntries(
       lacking.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
