@@ -16,7 +16,7 @@ export type Load = {
 
 /** The result of a load. Every sent request counts as succeeded or as an error. */
 export type LoadReport = {
-  /** How many requests were succeeded with 2xx and the right body. */
+  /** How many requests got a 2xx and the right body. */
   succeeded: number;
   /** How often each error happened. */
   errors: Record<string, number>;

@@ -27,6 +27,6 @@ export function nameOf(config: ProviderSection, kinds: readonly ProviderKind[] =
 
 function kindOf({ type }: ProviderSection, kinds: readonly ProviderKind[]): ProviderKind {
   const kind = kinds.find((each) => each.type === type);
-  if (kind === undefined) throw new TypeError(`there is no kind of provider ${type}`);
+  if (kind === undefined) throw new TypeError(`unknown provider type: ${type}`);
   return kind;
 }

@@ -136,7 +136,7 @@ export function createFailureSettlement(deps: {
       case 'rejected':
         return settleRejection(record, audience, cause);
       case 'identity_changed':
-        log.error({ err: cause }, 'the refresh response names a different person; ending the session');
+        log.error({ err: cause }, 'the refresh response names a different user; ending the session');
         sessions.revoke(failure.refreshToken);
         await sessions.end(record.key, 'identity_changed');
         return expired('rejected');

@@ -35,7 +35,7 @@ const statuses = async (visitors: readonly Visitor[], at: Member) =>
 const allServed = (visitors: readonly Visitor[], at: Member) =>
   vi.waitFor(async () => expect(await statuses(visitors, at)).toEqual({ 200: visitors.length }), PATIENCE);
 
-/** Expects that no refresh token was presented twice and that nobody has lost the session. */
+/** Expects that no refresh token was presented twice and that no session was lost. */
 function expectBalancedLedger() {
   const { repeated, lost, mixUps } = balance(cluster);
   expect(repeated.map(({ token }) => token)).toEqual([]);
@@ -54,7 +54,7 @@ async function holdRefreshes(visitors: readonly Visitor[]) {
   );
   return { waiting, release: () => gate.release() };
 }
-/** Lets refreshes get their tokens while Redis refuses writes, until their locks are over. */
+/** Lets refreshes get their tokens while Redis rejects writes, until their locks have expired. */
 async function refreshWithoutWrites() {
   await open();
   const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
@@ -70,7 +70,7 @@ const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual
 describe('refreshes in progress', () => {
   it('spend each refresh token once when Redis rejects writes for longer than the lifetime of a lock', async () => {
     const visitors = await refreshWithoutWrites();
-    // The other process notices nothing of all this: nobody asks it for anything.
+    // The other process gets no request and notices nothing.
     await sleep(OUTAGE_GRACE_MS);
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(other)));

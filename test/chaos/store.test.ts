@@ -13,7 +13,7 @@ import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-/** A way for the store to fail, and to be well again; with how long that lasts when it has been noticed. */
+/** A way for the store to fail and to recover, with the duration of the failure once it is noticed. */
 type Failure = {
   lastsMs: number;
   begin(redis: GatewayCluster['redis']): Promise<unknown>;
@@ -62,7 +62,7 @@ beforeAll(async () => {
     // An operation of the store may take two seconds before it counts as failed, and after a restart of Redis a refresh waits
     // for the outage grace.
     refresh: { timeout: '4s' },
-    // Redis that comes back has all that it had acknowledged.
+    // After its recovery Redis has all acknowledged writes.
     redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
   });
   [refreshing, other] = [cluster.member(0), cluster.member(1)];

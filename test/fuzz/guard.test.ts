@@ -9,7 +9,7 @@ import { status } from '../../testkit/upstream/behaviours.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { type Known, type Probe, probes } from './support/requests.ts';
 
-/** How many clients ask at once; each case is one request of each. */
+/** The number of concurrent clients; each case has one request per client. */
 const LINES = 16;
 
 let testGateway: TestGateway;

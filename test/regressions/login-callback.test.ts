@@ -24,7 +24,7 @@ async function providerCallback(agent = testGateway.agent, query?: string): Prom
   return authorize(agent, await beginLogin(agent, query));
 }
 
-/** Expects that a callback signed nobody in, and that no code was redeemed for it. */
+/** Expects that a callback started no session and redeemed no code. */
 async function expectRefused(response: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
   expect(response.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
   expect(response.header('location')).toBeUndefined();
@@ -172,7 +172,7 @@ describe.each([
         callback.searchParams.set('error', 'server_error');
       const response = await testGateway.agent.get(callback.href);
       expect(response.text()).not.toMatch(/[<>]/);
-      // What is of no meaning here is passed over, and the login ends without a body.
+      // Unknown parameters are ignored, and the login ends without a body.
       expect(response.header('content-type') ?? 'no body').toMatch(
         /^(?:no body|application\/problem\+json)$/,
       );

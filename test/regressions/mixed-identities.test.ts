@@ -133,7 +133,7 @@ describe('the identity of a user', () => {
     });
     await testGateway.agent.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'mallory' });
-    // There is no rule by addresses that could be passed: a configuration that asks for one is refused.
+    // No rule by e-mail address exists: a configuration with one is rejected.
     const config = { login: { emailDomains: ['corp.example'] } };
     const asked = gatewayConfig(
       { provider: testGateway.provider, upstream: testGateway.upstream, config },
@@ -155,7 +155,7 @@ describe('the identity of a user', () => {
 describe('the response to another user', () => {
   let fixture: Fixture;
   let other: Upstream;
-  /** A shared cache as RFC 9111 has it, with a memory of its own. */
+  /** A shared cache according to RFC 9111. */
   let cache: ReturnType<Agent['compose']>;
   const agents: Agent[] = [];
 
@@ -182,7 +182,7 @@ describe('the response to another user', () => {
     await other.close();
   });
 
-  /** Asks the gateway through the shared cache, as whoever has this ticket. */
+  /** Sends a request through the shared cache with this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
     const response = await request(fixture.gateway.url + path, {
       dispatcher: cache,
@@ -212,7 +212,7 @@ describe('the response to another user', () => {
 
   it('is not served by a shared cache in front of the gateway (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
     generous();
-    // The cache works: without the gateway it mixes people up.
+    // The cache works: without the gateway it mixes users up.
     const direct = async (token: string) =>
       (
         await request(`${fixture.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })

@@ -52,7 +52,7 @@ describe('the session of the previous user of a browser (oauth2-proxy, GHSA-f24x
     await testGateway.agent.signIn('/', { loginHint: 'alice' });
     const copied = testGateway.browser({ like: testGateway.agent });
     const begun = await beginLogin(testGateway.agent, '?login_hint=bob');
-    // Any site can begin a sign-in: until it completes, nobody is signed out.
+    // Any site can start a sign-in: until it completes, no session ends.
     expect(await call(copied)).toBe(200);
     expect((await finishLogin(testGateway.agent, begun)).status).toBe(303);
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'bob' });
@@ -117,7 +117,7 @@ describe('a session that has ended', () => {
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
     expect(other.agent.cookies.all()).toEqual([]);
-    // And the end does not depend on it.
+    // The end does not depend on the cookie.
     expect(await call(copy)).toBe(401);
     await other.close();
   });
@@ -195,7 +195,7 @@ it('an unsigned logout token ends no session (CVE-2026-18569; standards: D10)', 
 });
 
 it('hashing and sealing keep their inputs separate so that no value is accepted with another purpose or key (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
-  // What is hashed: the purpose and the identifier do not run into each other.
+  // Hashing separates the purpose and the identifier.
   const spellings = [
     ['session', '1abc'],
     ['session1', 'abc'],
@@ -203,7 +203,7 @@ it('hashing and sealing keep their inputs separate so that no value is accepted 
     ['', 'session1abc'],
   ] as const;
   expect(new Set(spellings.map(([purpose, id]) => hashIdentifier(purpose, id))).size).toBe(4);
-  // What is sealed: neither do the key of a record and what is in it.
+  // Sealing separates the key of a record and its content.
   const envelopes = createEnvelopes(createKeyRing([SESSION_SECRET]));
   const envelope = envelopes.seal('23', 'coatcheck:session:1');
   for (const context of ['coatcheck:session:12', 'coatcheck:session:', 'oatcheck:session:1', '']) {

@@ -57,7 +57,7 @@ export function createIdentities(deps: {
 }
 
 function unavailable(refreshToken: string | undefined, cause?: unknown): UnusedTokensError {
-  const detail = 'The identity provider did not return the signed-in person. Sign in again.';
+  const detail = 'The identity provider did not return the signed-in user. Sign in again.';
   const error = new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
   return new UnusedTokensError(error, refreshToken);
 }

@@ -115,7 +115,7 @@ export function createIdTokens(deps: {
   /** True for the same user, from the same issuer, with this client among the audiences. */
   function checkIdentity(claims: JWTPayload, subject: string): void {
     if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
-    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different person');
+    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different user');
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 

@@ -8,11 +8,11 @@ export type Outcome = RawResponse | 'ended';
 /** A client that sends requests one after the other, on one connection as long as that is left open. */
 export type Line = {
   /**
-   * Sends bytes, given as latin1, and gives what came of them.
+   * Sends latin1 bytes and returns the outcome.
    *
    * @param isWhole - whether they are sure to be a whole request. If not, they may leave the server waiting for more; it
    *   must then end the connection when this side does.
-   * @throws Error when there is no outcome in ten seconds, or when it is no HTTP.
+   * @throws Error when there is no outcome within ten seconds, or when it is not HTTP.
    */
   ask(request: string, isWhole: boolean): Promise<Outcome>;
   close(): void;
@@ -45,7 +45,7 @@ export function openLine(port: number): Line {
     const outcome = await responded;
     const isOver =
       outcome === 'ended' || outcome.status === 101 || /\bclose\b/i.test(outcome.header('connection') ?? '');
-    // What more there is belongs to bytes that were no single request.
+    // Further bytes belong to input that was more than one request.
     if (isOver || !isWhole || pending().length > 0) hangUp();
     return outcome;
   };

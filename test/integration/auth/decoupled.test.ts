@@ -18,7 +18,7 @@ type Decoupled = ProviderFake & {
   server: EndpointServer;
 };
 
-// The clock of all moves by `advance` alone, so that no machine is too slow for a test.
+// Only `advance` moves the common clock, so that a slow machine cannot fail a test.
 let nowMs = Date.now();
 const clock = () => nowMs;
 const advance = (seconds: number) => (nowMs += seconds * 1000);

@@ -31,7 +31,7 @@ afterAll(async () => {
 const head = (requestLine: string, ...fields: string[]) =>
   [requestLine, `Host: ${HOST}`, ...fields, '', ''].join('\r\n');
 
-/** Expects a client in good order to be served. */
+/** Expects that a correct client is served. */
 const expectService = async () => {
   expect((await rawRequest(port, head('GET /public/one HTTP/1.1'))).status).toBe(200);
 };

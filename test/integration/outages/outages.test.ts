@@ -27,7 +27,7 @@ async function readiness(gateway?: RunningGateway) {
   return { status, ...Object.fromEntries(checks.map(({ name, ok, detail }) => [name, { ok, detail }])) };
 }
 
-/** Expects an outage to be told as one: try again, and keep the cookie. */
+/** Expects a 503 with Retry-After that keeps the cookie. */
 function expectUnavailable(response: AgentResponse, code: string): void {
   expect(response.status).toBe(503);
   expect(response.header('content-type')).toBe('application/problem+json');
@@ -180,7 +180,7 @@ describe('while Redis is down', () => {
     redis.resume();
     expectUnavailable(call, 'store_unavailable');
     expectUnavailable(question, 'store_unavailable');
-    expect(free.status).toBe(401); // What the upstream says to a call without a token.
+    expect(free.status).toBe(401); // The response of the upstream to a call without a token.
     await expectRecovery();
   });
 
@@ -274,7 +274,7 @@ describe('while the provider is down', () => {
     expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
     expect((await admin('/livez')).status).toBe(200);
     expectUnavailable(await testGateway.agent.get('/auth/login'), 'provider_unavailable');
-    expect((await testGateway.agent.fetch('/public/one')).status).toBe(401); // Served, by an upstream that wants a token.
+    expect((await testGateway.agent.fetch('/public/one')).status).toBe(401); // Served by an upstream that requires a token.
 
     await provider.start();
     await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
@@ -386,7 +386,7 @@ describe('while an upstream fails', () => {
     testGateway.upstream.respond(hangUp);
     const response = await testGateway.agent.fetch('/api/one', { method: 'POST', body: 'x' });
     expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
-    // What may have been done is not done a second time.
+    // A request that may have been processed is not repeated.
     expect(testGateway.upstream.requests).toHaveLength(1);
   });
 

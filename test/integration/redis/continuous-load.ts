@@ -55,7 +55,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
     return { ...claims, iat, exp: iat + TOKEN_LIFETIME };
   };
   const gateways = [testGateway.gateway, await testGateway.replica()];
-  /** Signs a user in at the first of two gateways; gives a browser at each. */
+  /** Signs a user in at the first of two gateways; returns a browser at each. */
   const signIn = async (name: string, [first = testGateway.gateway, second = first] = gateways) => {
     const browser = testGateway.browser({ at: first });
     await browser.signIn('/', { loginHint: name });

@@ -4,7 +4,7 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** The life of the access tokens here, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
 const MINUTE = 60_000;
 

@@ -16,7 +16,7 @@ import {
 const PEOPLE = isLong ? 500 : 100;
 const CALLS = isLong ? 100_000 : 5_000;
 const PATIENCE_MS = isLong ? 900_000 : 60_000;
-/** Connections to each gateway: fewer than people, so that each connection carries the requests of many. */
+/** The connections to each gateway: fewer than users, so that each connection carries the requests of many. */
 const CONNECTIONS = 50;
 const PATHS = [API.path, ORDERS.path, BILLING.path] as const;
 
@@ -71,14 +71,14 @@ async function call({ name, cookie }: Person, path: string, at: number, by = age
   }
 }
 
-/** Everybody calls these routes at both gateways in the same moment. */
+/** All users call these routes at both gateways at once. */
 async function callAtOnce(...paths: readonly string[]): Promise<void> {
   await Promise.all(
     people.flatMap((person) => paths.flatMap((path) => ports.map((_port, at) => call(person, path, at)))),
   );
 }
 
-/** Ends the access tokens of every so many people early, of all audiences. */
+/** Ends the access tokens of every nth user early, for all audiences. */
 function revokeTokensOf(every: number, offset = 0): void {
   for (const { grant, accessTokens } of setup.provider.families) {
     const isChosen = (Number(grant.subject.split('-')[1]) + offset) % every === 0;

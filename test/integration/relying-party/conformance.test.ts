@@ -17,11 +17,11 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Changes claims; one that is undefined goes. */
+/** Changes claims; undefined removes a claim. */
 const changed = (change: Record<string, unknown>) => (claims: JWTPayload) =>
   ({ ...claims, ...change }) as JWTPayload;
 
-/** A signature like any other, of something else. */
+/** A valid signature of another token. */
 function withSignatureOfAnother(token: string): string {
   const signature = Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url');
   signature[0] = (signature[0] ?? 0) ^ 1;

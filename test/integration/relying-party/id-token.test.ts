@@ -11,7 +11,7 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Has the provider sign a text for claims, into which it may write what no claims object can hold. */
+/** Makes the provider sign a text as claims, which may contain values that no object can hold. */
 function mintText(change: (claims: JWTPayload) => string): void {
   const key = createKey('RS256', 'k');
   fixture.publish(key.jwk);

@@ -18,12 +18,12 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Has the provider sign its ID tokens with a key. */
+/** Makes the provider sign its ID tokens with a key. */
 function signWith(key: SigningKey, change: Partial<JWTPayload> = {}): void {
   fixture.mint((claims) => key.sign({ ...claims, ...change }));
 }
 
-/** Lets the access token expire, calls the API, and says who the page sees afterwards. */
+/** Lets the access token expire, calls the API, and returns the session that the page then gets. */
 async function refresh(path = '/api/two'): Promise<unknown> {
   fixture.advance(LIFE);
   expect((await fixture.agent.fetch(path)).status).toBe(200);

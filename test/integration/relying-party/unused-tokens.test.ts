@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 afterAll(() => redis.close());
 
-/** Expects that the tokens of the login before were given back, and that nothing is left of it anywhere. */
+/** Expects that the tokens of the previous login were revoked, and that no trace of it remains. */
 async function expectGivenBack(): Promise<void> {
   const [entry] = fixture.provider.tokenLedger();
   await vi.waitFor(() => {

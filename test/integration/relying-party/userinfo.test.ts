@@ -60,7 +60,7 @@ describe('provider.userinfo (standards: C19)', () => {
       expect(response.json()).toMatchObject({
         status: 400,
         code: 'login_failed',
-        reason: expect.stringContaining('different person'),
+        reason: expect.stringContaining('different user'),
       });
       expect(await session()).toMatchObject({ authenticated: false });
       await expect

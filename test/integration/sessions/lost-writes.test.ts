@@ -5,7 +5,7 @@ import { type RedisServer, startRedis } from '../../../testkit/redis/redis-serve
 import { openStoreAt } from '../redis/open-store.ts';
 import { refreshed, sampleData } from './sample.ts';
 
-/** What the store does about writes that Redis had acknowledged and has lost. */
+/** The behaviour of the store after Redis has lost acknowledged writes. */
 
 const GENERATION = 'coatcheck:generation';
 const HOUR = 3_600_000;
@@ -82,7 +82,7 @@ describe('a record whose newest version Redis has lost', () => {
     await heard.promise;
     await old.restore();
     await expect(reader.loadForRefresh('one')).rejects.toMatchObject({ code: 'store_unavailable' });
-    // Its question makes the writer write it again.
+    // Its request makes the writer write it again.
     await expect.poll(() => tokenOf(reader, 'one').catch(() => undefined), POLLING).toBe('access-2');
   });
 

@@ -8,9 +8,9 @@ import { UPGRADE } from '../proxy/websockets/handshake.ts';
 import { type Fixture, respondingWith, codeOf, namesOf, openFixture, sha256 } from '../proxy/fixture.ts';
 
 let fixture: Fixture;
-/** In the place of the development server. */
+/** The fake development server. */
 let devServer: Upstream;
-/** One whose development server is away. */
+/** A gateway whose development server is down. */
 let away: Fixture;
 
 beforeAll(async () => {

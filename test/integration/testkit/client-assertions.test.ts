@@ -16,7 +16,7 @@ afterEach(() => provider.close());
 
 type Assertion = { claims?: JWTPayload; header?: Partial<JWTHeaderParameters>; kind?: string };
 
-/** A good assertion, but for what is given. */
+/** A valid assertion with the given changes. */
 async function assertion({ claims, header, kind = 'P-256' }: Assertion = {}): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const good = { iss: 'web', sub: 'web', aud: provider.issuer, jti: 'one', iat: now, exp: now + 60 };

@@ -4,7 +4,7 @@ import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import { describeRedacted } from '../../../src/config/diagnostics/redacted-value.ts';
 import { load, minimal, problemsOf, route } from './sample.ts';
 
-/** Stands for a secret; no text that people read may hold it. */
+/** A secret that no readable text may contain. */
 const canary = 'canary-7f3a';
 
 /** Everything a failed configuration can show: the problems, their printed form and the error itself. */

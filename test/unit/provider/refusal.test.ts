@@ -18,7 +18,7 @@ import {
 
 const html = { 'Content-Type': 'text/html' };
 
-/** The outcome that a refresh has at a token endpoint that behaves so, without its cause. */
+/** The outcome of a refresh at a token endpoint with this behaviour, without its cause. */
 async function outcomeOf(behaviour: Behaviour): Promise<Record<string, unknown>> {
   const failure = await refreshFailure(behaviour);
   const { cause, ...outcome } = classifyRefreshFailure(failure);

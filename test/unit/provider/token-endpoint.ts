@@ -10,17 +10,17 @@ const server = {
 /** The behaviour of a token endpoint: it responds, or fails as `fetch` does. */
 export type Behaviour = () => Response | Promise<Response>;
 
-/** Spends a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
+/** Spends a refresh token by openid-client at an endpoint with this behaviour; returns the thrown error. */
 export function refreshFailure(behaviour: Behaviour): Promise<unknown> {
   return failureOf(client.refreshTokenGrant(configuration(behaviour), 'canary-refresh-token'));
 }
 
-/** Revokes a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
+/** Revokes a refresh token by openid-client at an endpoint with this behaviour; returns the thrown error. */
 export function revocationFailure(behaviour: Behaviour): Promise<unknown> {
   return failureOf(client.tokenRevocation(configuration(behaviour), 'canary-refresh-token'));
 }
 
-/** Finishes a login by openid-client with a callback and a token endpoint that behaves so; gives what was thrown. */
+/** Finishes a login by openid-client with a callback and a token endpoint with this behaviour; returns the thrown error. */
 export function loginFailure(callback: string, behaviour: Behaviour = unreachable): Promise<unknown> {
   const url = new URL(callback, 'https://app.example.com/auth/callback');
   return failureOf(
@@ -41,7 +41,7 @@ export function jsonResponse(status: number, body: unknown, headers: Record<stri
   });
 }
 
-/** What `fetch` throws when connecting or reading failed. */
+/** The rejection of `fetch` for a failed connection. */
 export function fetchFailed(code: string): Promise<never> {
   return Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) }));
 }

@@ -21,7 +21,7 @@ export type SessionsFixture = {
   readonly lines: LogLines['lines'];
   /** The revoked refresh tokens, in order. */
   readonly revoked: string[];
-  /** Signs a person in; gives the Cookie header of the browser. */
+  /** Signs a user in; returns the Cookie header of the browser. */
   signIn(given?: Partial<SignIn>): Promise<string>;
   /** The record of the session that a Cookie header names; throws if there is none. */
   recordOf(cookie: string): Promise<SessionRecord>;

@@ -15,7 +15,7 @@ let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
-/** What the provider was asked to revoke, in order. */
+/** The tokens of the revocation requests, in order. */
 function revocations({ provider } = testGateway) {
   return provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
 }
@@ -241,7 +241,7 @@ describe('POST /auth/logout by a form', () => {
 });
 
 describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
-  /** The header of a form in Firefox behind a service worker that passes requests on, whichever site it is on. */
+  /** The header fields of a form in Firefox behind a service worker that repeats requests, on any site. */
   const passedOn = {
     'sec-fetch-site': 'same-origin',
     'sec-fetch-mode': 'same-origin',

@@ -6,7 +6,7 @@ import { startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { earlyHints, status, trailers, withHeaders } from '../../../../testkit/upstream/behaviours.ts';
 import { type Fixture, respondingWith, codeOf, namesOf, openFixture, sha256 } from '../fixture.ts';
 
-/** Every octet, some of them like the end of something. */
+/** Every octet, including some that look like delimiters. */
 const octets = Buffer.concat([
   Buffer.from(Array.from({ length: 256 }, (_, octet) => octet)),
   Buffer.from('\r\n0\r\n\r\n--boundary\r\n{"a":'),

@@ -21,7 +21,7 @@ beforeEach(() => {
 
 afterAll(() => Promise.all([fixture.close(), strict.close()]));
 
-/** Sends a request with the session cookie and nothing else but these fields. */
+/** Sends a request with the session cookie and only these fields. */
 function send({ gateway, host, ticket }: Fixture, requestLine: string, fields: readonly string[]) {
   const head = [requestLine, `Host: ${host}`, `Cookie: ${ticket}`, ...fields, '', ''];
   return rawRequest(gateway.port, head.join('\r\n'));

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 
-/** A 401 that asks for another token, with what else stands in its head, and the body. */
+/** A 401 that requires another token, with further header fields and a body. */
 const refusal = (fields: readonly string[], body = '') =>
   ['HTTP/1.1 401 Unauthorized', 'WWW-Authenticate: Bearer error="invalid_token"', ...fields, '', body].join(
     '\r\n',

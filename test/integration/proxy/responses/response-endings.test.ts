@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-/** What a test ends with, whether it succeeds or not. The tests here wait much, and so they wait together. */
+/** The cleanup of a test. The tests in this file wait for long, so they run concurrently. */
 type Cleanup = (close: () => void | Promise<void>) => void;
 
 async function openOwnFixture(cleanup: Cleanup, options: FixtureOptions = {}): Promise<Fixture> {
@@ -76,7 +76,7 @@ describe.concurrent('an event stream', () => {
     await signOut(fixture);
     for (const { connection } of streams) {
       await connection.ended;
-      // In the middle of its body: nobody takes it for whole.
+      // In the middle of its body, so that the response is recognizably incomplete.
       expect(connection.pending().toString()).not.toContain('0\r\n\r\n');
     }
     await Promise.all(upstreamEnds);

@@ -46,7 +46,7 @@ const respondToAll = (socket: Socket) => {
   socket.on('data', () => socket.write(OK));
 };
 
-/** Takes the one connection that `/single` has, with a stream. */
+/** Occupies the only connection of `/single` with a stream. */
 async function takeTheOnly() {
   const stream = controlledStream();
   fixture.upstream.respond(stream.behaviour);
@@ -374,7 +374,7 @@ describe('the timeouts of a route', () => {
     const before = fixture.upstream.requests.length;
     const connection = await fixture.open();
     connection.write(fixture.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
-    // Never still for as long as it may be, and far from what it must bring in that time.
+    // Never idle for the idle timeout, and far below the minimum rate.
     const drip = setInterval(() => connection.write('x'), 50);
     await connection.ended;
     clearInterval(drip);

@@ -6,7 +6,7 @@ export const ACCEPT = createHash('sha1')
   .update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
   .digest('base64');
 
-/** The fields that ask for a WebSocket. */
+/** The fields of a WebSocket upgrade. */
 export const KEY_FIELD = `Sec-WebSocket-Key: ${KEY}`;
 export const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY_FIELD, 'Sec-WebSocket-Version: 13'];
 

@@ -54,7 +54,7 @@ const habits: [string, (connection: RawConnection) => void][] = [
   ],
 ];
 
-/** Asks for an upgrade at a server that can tell how many connections are open to it, and waits until there are none. */
+/** Requests an upgrade at a server that counts its open connections, and waits until there are none. */
 async function leaveNothing(path: string, status: number) {
   const { app, upgrade } = fixture.gateway.gateway;
   const server = createServer(app).on('upgrade', (request, socket: Socket, head) =>

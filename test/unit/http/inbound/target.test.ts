@@ -195,7 +195,7 @@ describe('a request target', () => {
   });
 });
 
-/** The path as it is, decoded once and decoded twice, as far as it can be. */
+/** The path unchanged, decoded once and decoded twice, as far as possible. */
 function readings(path: string): string[] {
   const decoded = (text: string) => text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%25/g, '%');
   return [path, decoded(path), decoded(decoded(path))];

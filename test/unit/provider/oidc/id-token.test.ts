@@ -19,7 +19,7 @@ beforeAll(async () => {
   [key, stranger] = await Promise.all([createSigningKey('k1'), createSigningKey('k1')]);
 });
 
-/** The checks of a client that asks for so much in its authorization requests. */
+/** The checks of a client with these parameters in its authorization requests. */
 function open({
   maxAge,
   acrValues = [],

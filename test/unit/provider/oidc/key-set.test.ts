@@ -15,7 +15,7 @@ beforeAll(async () => {
   [own, next] = await Promise.all([createSigningKey('k1'), createSigningKey('k2')]);
 });
 
-/** A key set that is published so, and what was asked for. */
+/** A key set with this JWKS response, and the requested URLs. */
 function openKeySet(
   publish: Behaviour = () => jsonResponse(200, { keys: [own.jwk] }),
   algorithms = ['ES256'],
@@ -167,10 +167,10 @@ describe('the keys of a provider', () => {
       const forged = await next.sign(claims, { kid: `forged-${index}` });
       outcomes.push(await verify(forged).catch((error: unknown) => error));
     }
-    // A minute of it: ten at once, and one every six seconds.
+    // In a minute: ten at once, and one every six seconds.
     expect(asked.length).toBeLessThanOrEqual(21);
     expect(outcomes.at(0)).toBeInstanceOf(errors.JWKSNoMatchingKey);
-    // What was not looked up is not judged.
+    // Tokens whose keys were not looked up are not rejected as invalid.
     expect(outcomes.filter((outcome) => outcome instanceof KeySetError).length).toBeGreaterThan(900);
     expect(await verify(await own.sign(claims))).toMatchObject({ claims });
     clock.advance(6_000);

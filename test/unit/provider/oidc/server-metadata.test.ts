@@ -83,7 +83,7 @@ describe('the metadata of a provider', () => {
       const local = 'http://127.0.0.1:4000';
       expect(() => check({ [name]: 'http://login.example.com/x' }, local)).toThrow('is not https');
       expect(() => check({ [name]: 'http://localhost:4001/x' }, local)).not.toThrow();
-      // A provider that may be reached in plain text, by allowInsecureHttp, has nothing to lose.
+      // A provider with plain http, by allowInsecureHttp, is not protected anyway.
       expect(() => check({ [name]: 'http://login.internal/x' }, 'http://login.internal')).not.toThrow();
     },
   );

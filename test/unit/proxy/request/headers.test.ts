@@ -6,7 +6,7 @@ import { namesOf, valuesOf } from '../header-list.ts';
 const requestId = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
 const metadata = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
 
-/** What the upstream is sent of these fields of a client, on a route with these keys. */
+/** The fields for the upstream from these client fields, on a route with these keys. */
 function sent(
   fields: readonly (readonly [string, string])[],
   keys: Record<string, unknown> = {},

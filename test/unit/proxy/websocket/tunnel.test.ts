@@ -6,7 +6,7 @@ import { closeFrame } from '../../../../src/proxy/websocket/frames.ts';
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
 
-/** A tunnel whose upstream speaks when the test says so, and what its browser received. */
+/** A tunnel whose upstream the test controls, with the bytes that its browser received. */
 function openTunnel(first: number[] = []) {
   const upstream = new Socket();
   const received: Buffer[] = [];
