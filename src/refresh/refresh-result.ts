@@ -44,7 +44,7 @@ export function unavailable(
   return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, ...why }));
 }
 
-/** A refresh that was not tried, or is not waited for any longer. */
+/** A refresh that was not tried, or that the request no longer waits for. */
 export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfterMs: number): RefreshResult {
   return unavailable(detail, retryAfterMs, { throttle });
 }
@@ -74,7 +74,7 @@ export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' | 
 
 /**
  * Decides what a failed refresh means for its session, under the session's lock: the table in docs/refresh.md. Undefined
- * when it says nothing about the session as it is by now: the session must be read again.
+ * when it says nothing about the current session: the session must be read again.
  */
 export function createFailureSettlement(deps: {
   sessions: Sessions;
@@ -89,7 +89,7 @@ export function createFailureSettlement(deps: {
 
   const settleRejection = async (record: SessionRecord, audience: Audience, cause: unknown) => {
     const current = await sessions.loadByKey(record.key);
-    // Signed out meanwhile: that is why.
+    // The cause is a sign-out meanwhile.
     if (current === undefined) return expired('failed');
     if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
       return refreshed(current, 'reused');
@@ -154,7 +154,7 @@ export function createFailureSettlement(deps: {
   };
 }
 
-/** The access token that a session has for an audience, however fresh. */
+/** Returns the access token of a session for an audience, whatever its freshness. */
 export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
   return data.tokens.access[audience.id]?.value;
 }

@@ -40,7 +40,7 @@ export type ProviderKind = {
    */
   rotation: 'kept' | 'added' | 'spent';
   /** What the provider does when an old refresh token is reused after any grace period. */
-  reuse: 'ends the session' | 'is borne' | 'is refused';
+  reuse: 'ends the session' | 'is allowed' | 'is rejected';
   /** The way of the browser at a sign-out: through the provider and back, or directly back. */
   signOut: 'there' | 'here';
   /** Whether a sign-out ends the refresh token at the provider. */

@@ -90,7 +90,7 @@ export function describeProvider(kind: ProviderKind): void {
           expect(await session()).toMatchObject({ authenticated: false });
         });
         break;
-      case 'is refused':
+      case 'is rejected':
         it('continues when a thief presents an old refresh token, which is rejected', async () => {
           const stolen = current();
           expire();
@@ -100,7 +100,7 @@ export function describeProvider(kind: ProviderKind): void {
           expect(await statusOf()).toBe(200);
         });
         break;
-      case 'is borne':
+      case 'is allowed':
         it('continues when somebody else uses the refresh token, which the provider allows', async () => {
           const stolen = current();
           expire();

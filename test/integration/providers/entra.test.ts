@@ -10,7 +10,7 @@ describeProvider({
   open: startEntra,
   lifeMs: 4_811_000,
   rotation: 'added',
-  reuse: 'is borne',
+  reuse: 'is allowed',
   signOut: 'there',
   revokes: false,
 });
