@@ -67,7 +67,7 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** Two renames, so that there is never half a folder under the name; the former content goes last. */
+/** Two renames, so that the folder is never incomplete; the previous content is deleted last. */
 function replace(folder, next) {
   const former = `${next}-former`;
   const hasFormer = existsSync(folder);

@@ -97,7 +97,7 @@ describe('the npm package', () => {
   });
 });
 
-/** The line in which the server of somebody's own tells where it listens; the others are the gateway's log. */
+/** The line in which the custom server prints its address; the others are the gateway's log. */
 function addressesIn(stdout: string): { url: string; adminUrl: string } | undefined {
   const line = stdout.split('\n').find((each) => each.includes('"adminUrl"'));
   return line === undefined ? undefined : JSON.parse(line);

@@ -34,7 +34,7 @@ export type Shop = {
   close(): Promise<void>;
 };
 
-/** A service worker that passes every request on, navigations included. */
+/** A service worker that repeats every request, including navigations. */
 const PASSING_WORKER = `
   self.addEventListener('install', () => self.skipWaiting());
   self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
