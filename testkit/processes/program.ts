@@ -9,12 +9,12 @@ import { type ChildExit, type ChildProcess, startChildProcess } from './child-pr
 import { freePort } from '../network/free-port.ts';
 import { SESSION_SECRET, type GatewayParts, gatewayConfig, merged } from '../gateway/gateway-config.ts';
 
-/** The built program, running in a process of its own. */
+/** The built program in its own process. */
 export type Program = Pick<
   ChildProcess,
   'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'killAlone' | 'exit'
 > & {
-  /** The public listener, as bound. */
+  /** The URL of the public listener. */
   readonly url: string;
   readonly port: number;
   readonly adminUrl: string;
@@ -88,7 +88,7 @@ export async function runProgram(
   return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
 }
 
-/** Starts the program with the path of a new file as its last argument. The file goes with the process. */
+/** Starts the program with the path of a new file as its last argument. The file is removed when the process ends. */
 async function launch(
   text: string,
   args: string[],
