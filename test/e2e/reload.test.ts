@@ -61,7 +61,8 @@ describe('ten reloads under load', () => {
         agents.push(await fixture.signedIn(program, name));
       const [alice = fixture.browser(program)] = agents;
       const socket = await alice.websocket('/socket/live');
-      const open = await alice.open('/api/stream');
+      const open = await alice.open('/api/stream', { headers: { 'X-CSRF': '1' } });
+      expect(open.status).toBe(200);
       const received: string[] = [];
       open.body.on('data', (chunk: Buffer) => received.push(chunk.toString()));
 
