@@ -79,6 +79,7 @@ export function createIssuance({
         iat,
         exp: iat + settings.idTokenLifetime,
         auth_time: Math.floor(grant.authTimeMs / 1000),
+        ...(grant.acr !== undefined && { acr: grant.acr }),
         ...(grantType === 'authorization_code' && { nonce: grant.nonce }),
       };
       const patched = settings.patchIdToken?.(claims, grantType) ?? claims;
