@@ -9,10 +9,26 @@ describe('login.parameters', () => {
   });
 
   it.each([
-    ...['client_id', 'redirect_uri', 'response_type', 'response_mode', 'scope', 'state', 'nonce'],
-    ...['code_challenge', 'code_challenge_method', 'request', 'request_uri', 'claims', 'resource'],
-    ...['id_token_hint', 'registration', 'authorization_details', 'dpop_jkt', 'client_secret'],
-    ...['Client_ID', 'redirect.uri'],
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'response_mode',
+    'scope',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+    'request',
+    'request_uri',
+    'claims',
+    'resource',
+    'id_token_hint',
+    'registration',
+    'authorization_details',
+    'dpop_jkt',
+    'client_secret',
+    'Client_ID',
+    'redirect.uri',
   ])('refuses %s, a parameter of the protocol', (name) => {
     expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
       `login.parameters${name.includes('.') ? `["${name}"]` : `.${name}`}: the gateway sets this parameter itself; a page cannot choose it`,
