@@ -52,6 +52,7 @@ const pendingLogin = z.object({
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
+  maxAge: z.number().optional(),
   returnTo: z.string().optional(),
   startedAtMs: z.number(),
   replaces: z.string().optional(),

@@ -3,9 +3,10 @@ import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
+import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
+import type { LoginParameters } from './login-parameters.ts';
 import type { ReturnTo } from './return-to.ts';
 
 /**
@@ -16,11 +17,12 @@ export function createLogin(deps: {
   redirectLogin: RedirectLogin;
   sessions: Sessions;
   loginCookies: LoginCookies;
+  parameters: LoginParameters;
   returnTo: ReturnTo;
   defaultReturnTo: string;
   clock: () => number;
 }): RequestHandler {
-  const { redirectLogin, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
+  const { redirectLogin, sessions, loginCookies, parameters, returnTo, defaultReturnTo, clock } = deps;
 
   return async function login(request, response) {
     if (isPrefetch(request) || isFramed(request)) {
@@ -35,7 +37,7 @@ export function createLogin(deps: {
     }
     const { target, clientAddress } = requestContextOf(response);
     const query = new URLSearchParams(target.query);
-    const { url, attempt } = await redirectLogin.begin(readHints(query));
+    const { url, attempt } = await redirectLogin.begin({ parameters: parameters(query) });
     const before = await sessions.peek(request.headers.cookie, clientAddress).catch(() => undefined);
     const pending = {
       ...attempt,
@@ -46,14 +48,5 @@ export function createLogin(deps: {
     response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
     response.status(302).setHeader('Location', url.href);
     response.end();
-  };
-}
-
-/** SECURITY: no other query parameter reaches the provider (CVE-2025-67716). */
-function readHints(query: URLSearchParams): LoginHints {
-  const loginHint = onlyValue(query, 'login_hint');
-  return {
-    ...(onlyValue(query, 'prompt') === 'none' ? { prompt: 'none' } : {}),
-    ...(loginHint === undefined || loginHint.length > 256 ? {} : { loginHint }),
   };
 }

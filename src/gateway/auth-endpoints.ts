@@ -7,6 +7,7 @@ import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
+import { createLoginParameters } from '../auth/login-parameters.ts';
 import { createLogin } from '../auth/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
 import { createMySessions } from '../auth/my-sessions.ts';
@@ -86,6 +87,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
           redirectLogin,
           sessions,
           loginCookies,
+          parameters: createLoginParameters(login.parameters),
           returnTo: createReturnTo(baseUrl, login.prefix),
           defaultReturnTo: login.defaultReturnTo,
           clock,

@@ -13,10 +13,15 @@ export type LoginAttempt = {
   readonly state: string;
   readonly nonce: string;
   readonly codeVerifier: string;
+  /** The `max_age` that the page asked for, in seconds: the ID token must meet it. */
+  readonly maxAge?: number | undefined;
 };
 
-/** The parameters that `GET /auth/login` may pass on to the provider. */
-export type LoginHints = { readonly prompt?: 'none'; readonly loginHint?: string };
+/** What the page asks of the provider for one sign-in. */
+export type LoginHints = {
+  /** Parameters of the authorization request. They replace configured ones, and never those of the protocol. */
+  readonly parameters: Readonly<Record<string, string>>;
+};
 
 /** A completed sign-in: who the person is, according to the issuer, and their first tokens. */
 export type SignIn = {

@@ -16,7 +16,7 @@ export function createRedirectLogin(deps: {
   /** Reads the signed-in person from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
-    sent: { nonce: string; sentAtMs: number },
+    sent: { nonce: string; maxAge: number | undefined; sentAtMs: number },
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
@@ -24,25 +24,26 @@ export function createRedirectLogin(deps: {
   const isOpenId = deps.protocol === 'openid';
 
   return {
-    async begin(hints) {
+    async begin({ parameters: requested }) {
       const config = await deps.client();
       if (config.serverMetadata().authorization_endpoint === undefined)
         throw loginRefused('the provider has no authorization endpoint; sign in on another device');
+      const maxAge = requested['max_age'];
       const attempt: LoginAttempt = {
         issuer,
         state: oauth.randomState(),
         nonce: oauth.randomNonce(),
         codeVerifier: oauth.randomPKCECodeVerifier(),
+        ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
       };
       const url = oauth.buildAuthorizationUrl(config, {
         ...parameters,
+        ...requested,
         redirect_uri: redirectUri,
         state: attempt.state,
         ...(isOpenId ? { nonce: attempt.nonce } : {}),
         code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
-        ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
-        ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
       });
       return { url, attempt };
     },
@@ -59,7 +60,8 @@ export function createRedirectLogin(deps: {
           expectedState: attempt.state,
           pkceCodeVerifier: attempt.codeVerifier,
         });
-        return await readSignIn(json, { nonce: attempt.nonce, sentAtMs });
+        const { nonce, maxAge } = attempt;
+        return await readSignIn(json, { nonce, maxAge, sentAtMs });
       } catch (cause) {
         throw loginFailure(cause);
       }

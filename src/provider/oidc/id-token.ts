@@ -16,6 +16,8 @@ export type IdTokenVerdict =
 export type ExpectedLogin = {
   /** The nonce of the authorization request; undefined where there was none. */
   readonly nonce: string | undefined;
+  /** The `max_age` of this authorization request besides that of every one, in seconds. */
+  readonly maxAge?: number | undefined;
   /** The access token that came with it. */
   readonly accessToken: string;
 };
@@ -74,7 +76,7 @@ export function createIdTokens(deps: {
   return {
     issuer,
 
-    ofLogin(idToken, { nonce, accessToken }) {
+    ofLogin(idToken, { nonce, maxAge: maxAgeOfLogin, accessToken }) {
       const now = clock();
       const checks = {
         ...base,
@@ -89,7 +91,7 @@ export function createIdTokens(deps: {
         if (nonce !== undefined && claims['nonce'] !== nonce)
           throw invalidClaim('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
-        checkAuthentication(claims, now / 1000);
+        checkAuthentication(claims, { nowSeconds: now / 1000, maxAges: [maxAge, maxAgeOfLogin] });
       });
     },
 
@@ -119,14 +121,18 @@ export function createIdTokens(deps: {
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 
-  /** The authentication must meet what every authorization request asks for (section 3.1.3.7, items 12 and 13). */
-  function checkAuthentication({ auth_time: authTime, acr }: JWTPayload, nowSeconds: number): void {
+  /** The authentication must meet what the authorization request asked for (section 3.1.3.7, items 12 and 13). */
+  function checkAuthentication(
+    { auth_time: authTime, acr }: JWTPayload,
+    { nowSeconds, maxAges }: { nowSeconds: number; maxAges: ReadonlyArray<number | undefined> },
+  ): void {
     if (authTime !== undefined && !Number.isFinite(authTime))
       throw invalidClaim('auth_time', 'is not a time');
-    if (maxAge !== undefined) {
+    for (const oldest of maxAges) {
+      if (oldest === undefined) continue;
       if (typeof authTime !== 'number')
         throw invalidClaim('auth_time', 'is missing, although max_age was requested');
-      if (nowSeconds - authTime > maxAge + CLOCK_TOLERANCE_SECONDS)
+      if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
     if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
