@@ -35,17 +35,22 @@ export type StepUpRequirement = {
   /** The acceptable authentication contexts, the preferred one first. */
   readonly acrValues: readonly string[];
   /** How old the authentication may be, in seconds. */
-  readonly maxAge: number | undefined;
+  readonly maxAge?: number | undefined;
   readonly scopes: readonly string[];
   /** Resource indicators (RFC 8707). */
   readonly resources: readonly string[];
 };
+
+/** Why a sign-in failed, as `auth_error` in the query of the page to which it leads. */
+export type AuthError = 'state_expired' | 'step_up_unmet';
 
 export type GatewayErrorOptions = {
   /** One sentence for the developer who reads the response. Never a secret, never text from an upstream. */
   detail?: string;
   /** Why the login failed (`login_failed` only). */
   reason?: string;
+  /** What the page learns of a failed sign-in, in place of what follows from the code. */
+  authError?: AuthError;
   /** When to try again, in whole seconds; becomes `Retry-After` (RFC 9110, section 10.2.3). */
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
@@ -81,7 +86,7 @@ export function stepUpRequired(
   required: Partial<StepUpRequirement>,
   cause?: unknown,
 ): GatewayError {
-  const stepUp = { acrValues: [], maxAge: undefined, scopes: [], resources: [], ...required };
+  const stepUp = { acrValues: [], scopes: [], resources: [], ...required };
   return new GatewayError('step_up_required', { detail, stepUp, cause });
 }
 

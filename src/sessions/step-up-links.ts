@@ -3,6 +3,7 @@ import type { SealedCookies } from '../crypto/sealed-cookie.ts';
 import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import { STEP_UP_LINK_LIFETIME_MS } from '../timing.ts';
 import type { SessionView } from './session.ts';
+import { stepUpRequirement } from './step-up-requirement.ts';
 
 /** The login URLs of `step_up_required`: what the sign-in must bring is sealed into them, for one session. */
 export type StepUpLinks = {
@@ -18,14 +19,7 @@ export const STEP_UP_PARAMETER = 'stepUp';
 /** SECURITY: a longer text is no seal of this gateway, and is not worth a key derivation. */
 const MAX_LENGTH = 8_192;
 
-const sealed = z.object({
-  session: z.string(),
-  expiresAtMs: z.number(),
-  acrValues: z.array(z.string()).readonly(),
-  maxAge: z.number().optional(),
-  scopes: z.array(z.string()).readonly(),
-  resources: z.array(z.string()).readonly(),
-});
+const sealed = z.object({ session: z.string(), expiresAtMs: z.number(), stepUp: stepUpRequirement });
 
 /** SECURITY: bound to the session, so that a link cannot make another person ask the provider for anything. */
 export function createStepUpLinks(deps: {
@@ -43,7 +37,7 @@ export function createStepUpLinks(deps: {
       const content: z.infer<typeof sealed> = {
         session: key,
         expiresAtMs: clock() + STEP_UP_LINK_LIFETIME_MS,
-        ...stepUp,
+        stepUp,
       };
       const query = new URLSearchParams({ [STEP_UP_PARAMETER]: await seals.seal(content, 0) });
       return new GatewayError(error.code, { ...error.options, loginUrl: `${redirectLoginUrl}?${query}` });
@@ -54,8 +48,7 @@ export function createStepUpLinks(deps: {
       const content = sealed.safeParse(await seals.unseal(text)).data;
       if (content === undefined || content.session !== key || clock() >= content.expiresAtMs)
         return undefined;
-      const { acrValues, maxAge, scopes, resources } = content;
-      return { acrValues, maxAge, scopes, resources };
+      return content.stepUp;
     },
   };
 }

@@ -53,6 +53,9 @@ export function createIssuance({
         jti: secrets.note('access_token', secrets.mint('at')),
         iat,
         exp: iat + lifetime,
+        // RFC 9470, section 6.2.
+        ...(family.grant.acr !== undefined && { acr: family.grant.acr }),
+        auth_time: Math.floor(family.grant.authTimeMs / 1000),
       };
       const token = secrets.note('access_token', await signer.sign(claims, 'at+jwt'));
       families.addAccessToken(family, token, issuedAtMs + lifetime * 1000);
