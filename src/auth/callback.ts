@@ -4,7 +4,7 @@ import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
-import { returnWithError } from './return-with-error.ts';
+import { returnWithError } from './step-up/return-with-error.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = [

@@ -3,7 +3,7 @@ import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionData } from '../sessions/session.ts';
-import { findUnmet, type StepUp } from './step-up.ts';
+import { findUnmet, type StepUp } from './step-up/check.ts';
 
 /** The browser that signs in. */
 type SignInBrowser = {

@@ -8,8 +8,8 @@ import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
 import type { LoginParameters } from './login-parameters.ts';
 import type { ReturnTo } from './return-to.ts';
-import { returnWithError } from './return-with-error.ts';
-import type { StepUpQuery } from './step-up-query.ts';
+import { returnWithError } from './step-up/return-with-error.ts';
+import type { StepUpQuery } from './step-up/query.ts';
 
 /**
  * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a

@@ -15,7 +15,7 @@ import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
 import { createSessionInfo } from '../auth/session-info.ts';
-import { createStepUpQuery } from '../auth/step-up-query.ts';
+import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';

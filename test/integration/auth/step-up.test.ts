@@ -163,7 +163,7 @@ describe('a step-up that the provider does not honour', () => {
     [
       'no auth_time',
       weak('max_age="60"'),
-      () => (testGateway.provider.patchIdToken = ({ auth_time: _, ...claims }) => claims),
+      () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, auth_time: undefined })),
     ],
     [
       'scope',
@@ -195,8 +195,9 @@ describe('a step-up that the provider does not honour', () => {
     const before = await sessionId();
     testGateway.upstream.respond(demandGold());
     const { loginUrl } = await required();
-    testGateway.provider.patchAuthorizationResponse = ({ code: _, ...parameters }) => ({
-      ...parameters,
+    testGateway.provider.patchAuthorizationResponse = ({ state = '', iss = '' }) => ({
+      state,
+      iss,
       error: 'unmet_authentication_requirements',
     });
     const { error, back } = await stepUp(loginUrl);
@@ -208,7 +209,7 @@ describe('a step-up that the provider does not honour', () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(demandGold());
     const { loginUrl } = await required();
-    testGateway.provider.patchIdToken = ({ acr: _, ...claims }) => ({ ...claims, sid: firstSid() });
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: undefined, sid: firstSid() });
     expect((await stepUp(loginUrl)).error).toBe('step_up_unmet');
     expect(ended()).toEqual([undefined, undefined]);
   });
@@ -219,7 +220,7 @@ const firstSid = () => testGateway.provider.families[0]?.grant.sid;
 describe('a step-up that is met within the same grant', () => {
   it.each<[string, () => void]>([
     ['same sid', () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() }))],
-    ['no sid', () => (testGateway.provider.patchIdToken = ({ sid: _, ...claims }) => claims)],
+    ['no sid', () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: undefined }))],
     [
       'same refresh token',
       () =>
@@ -379,7 +380,7 @@ describe('a step-up under way', () => {
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
     testGateway.advance(290_000);
     await required();
-    testGateway.provider.patchIdToken = ({ acr: _, ...claims }) => claims;
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: undefined });
     const { response } = await testGateway.agent.navigate(callback.href);
     expect(response.url).toMatch(/auth_error=step_up_unmet/);
     testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));

@@ -1,6 +1,6 @@
-import type { StepUpRequirement } from '../errors.ts';
-import type { SignIn } from '../provider/provider.ts';
-import type { SessionData } from '../sessions/session.ts';
+import type { StepUpRequirement } from '../../errors.ts';
+import type { SignIn } from '../../provider/provider.ts';
+import type { SessionData } from '../../sessions/session.ts';
 
 /** A step-up: a sign-in for a session that is valid, and not enough for a request (RFC 9470). */
 export type StepUp = {

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
-import { GatewayError } from '../errors.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
+import { GatewayError } from '../../errors.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
 
 /** Returns to the app, which learns in its query why the sign-in failed. Throws an error that is not for the app. */
 export function returnWithError(response: Response, returnTo: string, error: unknown): void {

@@ -1,9 +1,9 @@
-import { onlyValue } from '../http/inbound/query.ts';
-import { stepUpExpired } from '../provider/login-failure.ts';
-import type { Sessions } from '../sessions/service.ts';
-import { STEP_UP_PARAMETER, type StepUpLinks } from '../sessions/step-up-links.ts';
-import { withEarlier } from '../sessions/step-up-requirement.ts';
-import type { StepUp } from './step-up.ts';
+import { onlyValue } from '../../http/inbound/query.ts';
+import { stepUpExpired } from '../../provider/login-failure.ts';
+import type { Sessions } from '../../sessions/service.ts';
+import { STEP_UP_PARAMETER, type StepUpLinks } from '../../sessions/step-up-links.ts';
+import { withEarlier } from '../../sessions/step-up-requirement.ts';
+import type { StepUp } from './check.ts';
 
 /**
  * Reads `stepUp` of `GET /login`. Undefined without it, and without a session: whoever has none just signs in. Throws
