@@ -48,7 +48,7 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
     } catch (error) {
       // The session stays, and so must a grant that both share.
       if (session === undefined || !usesSameGrant(session, grantOf(signIn, stepUp)))
-        sessions.revoke(signIn.answer.refreshToken);
+        sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;
     }
   };
@@ -60,13 +60,13 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
     });
     if (browser.stepUp !== undefined) return completeStepUp(signIn, browser, browser.stepUp);
     return start(signIn, browser).catch((error: unknown) => {
-      sessions.revoke(signIn.answer.refreshToken);
+      sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;
     });
   };
 }
 
-function grantOf({ issuer, subject, providerSessionId, answer }: SignIn, { required }: StepUp) {
-  const { refreshToken } = answer;
+function grantOf({ issuer, subject, providerSessionId, tokenResponse }: SignIn, { required }: StepUp) {
+  const { refreshToken } = tokenResponse;
   return { issuer, subject, providerSessionId, tokens: { refreshToken }, steppedUp: required };
 }

@@ -26,7 +26,7 @@ export function findUnmet(required: StepUpRequirement, candidate: Candidate): st
   if (required.maxAge !== undefined && !isRecent(required.maxAge, candidate))
     return '"auth_time" is missing, or older than the required max_age';
   // Without a scope in it, the response grants what was asked for (RFC 6749, section 5.1).
-  const granted = signIn.answer.scope?.split(' ');
+  const granted = signIn.tokenResponse.scope?.split(' ');
   if (granted !== undefined && required.scopes.some((scope) => !granted.includes(scope)))
     return 'the provider did not grant every required scope';
   return undefined;

@@ -3,7 +3,7 @@ import type { ResponseHead } from './response-head.ts';
 import { parseChallenges, type Challenge, type WwwAuthenticate } from './www-authenticate.ts';
 
 /**
- * What an upstream's 401 or 403 asks for: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that
+ * What an upstream's 401 or 403 requires: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that
  * the gateway could give (`pass`).
  */
 export type ChallengeAction =

@@ -11,7 +11,7 @@ export type Challenge = { readonly scheme: string } & { [name in Name]?: string 
 /** A token is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
 const tokens = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
 
-/** Takes a WWW-Authenticate value apart. Of a repeated parameter, the first one counts. */
+/** Parses a WWW-Authenticate value. Of a repeated parameter, the first one counts. */
 export function parseChallenges(wwwAuthenticate: WwwAuthenticate): Challenge[] {
   const text = typeof wwwAuthenticate === 'object' ? wwwAuthenticate.join(', ') : (wwwAuthenticate ?? '');
   const challenges: Challenge[] = [];

@@ -19,8 +19,8 @@ type AuthorizeParts = {
 };
 
 /**
- * The authorization endpoint. It shows no page: it sends the browser back at once, with a code for whoever is
- * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a redirect URI to trust it answers 400.
+ * The authorization endpoint. It shows no page: it redirects the browser back at once, with a code for the user who is
+ * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a trusted redirect URI it responds with 400.
  */
 export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: AuthorizeParts) {
   /** When each person signed in first. */
@@ -35,7 +35,7 @@ export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: Aut
     const isHonoured = settings.stepUp === 'honoured';
     const firstAtMs = authenticatedAtMs.get(subject) ?? nowMs();
     authenticatedAtMs.set(subject, firstAtMs);
-    const code = secrets.note('code', secrets.mint('code'));
+    const code = secrets.record('code', secrets.mint('code'));
     const grant = {
       subject,
       sid: secrets.mint('sid'),
@@ -101,7 +101,7 @@ function checkParameters(parameters: Parameters): void {
   }
 }
 
-/** Adds parameters to a registered URI, which may have a query of its own. */
+/** Adds parameters to a registered URI, which may already have a query. */
 export function withQuery(uri: string, parameters: Parameters): string {
   const url = new URL(uri);
   for (const [name, value] of Object.entries(parameters)) url.searchParams.append(name, value);

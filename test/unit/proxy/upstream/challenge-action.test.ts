@@ -26,7 +26,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['Negotiate YIIabc==, Bearer realm="api"'],
     [['Basic realm="api"', 'Bearer error="invalid_token"']],
     ['Bearer error="invalid_request", DPoP error="invalid_token"'],
-  ])('with the challenge %o asks for another token', (challenge) => {
+  ])('with the challenge %o requires another token', (challenge) => {
     expect(actionOn401(challenge)).toEqual({ kind: 'refresh' });
   });
 
@@ -36,7 +36,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['DPoP error="insufficient_user_authentication"'],
     ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
     [['Basic realm="api"', 'Bearer error="insufficient_user_authentication"']],
-  ])('with the challenge %o asks for another sign-in (H8)', (challenge) => {
+  ])('with the challenge %o requires another sign-in (H8)', (challenge) => {
     expect(actionOn401(challenge)).toMatchObject({ kind: 'step_up' });
   });
 
@@ -56,7 +56,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['Basic realm="Bearer error=\\"invalid_token\\""'],
     ['Basic realm="a, Bearer error=invalid_token"'],
     ['Bearerish error="invalid_token"'],
-  ])('with the challenge %o asks for nothing that the gateway could give', (challenge) => {
+  ])('with the challenge %o requires nothing that the gateway can provide', (challenge) => {
     expect(actionOn401(challenge)).toEqual({ kind: 'pass' });
   });
 
@@ -115,11 +115,11 @@ describe('a 401 of an upstream (G9)', () => {
     'Bearer error="insufficient_scope"',
     'Bearer error="insufficient_user_authentication", acr_values="gold"',
     'Basic error="insufficient_scope", scope="admin"',
-  ])('asks for nothing as a 403 with the challenge %o', (challenge) => {
+  ])('requires nothing as a 403 with the challenge %o', (challenge) => {
     expect(actionOn403(challenge)).toEqual({ kind: 'pass' });
   });
 
-  it('is read in a moment, however long and broken its challenge is', () => {
+  it('is parsed in linear time, however long and malformed its challenge is', () => {
     for (const piece of ['a="', 'a=', 'a ', '"', '\\"', 'Bearer error="', ',', '= ']) {
       actionOn401(piece.repeat(64_000 / piece.length));
     }
