@@ -40,7 +40,7 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher } = sessionServices;
+  const { sessions, refresher, stepUpLinks } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
@@ -48,6 +48,7 @@ export function createRequestHandlers(
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });
   const upgradeRelay = createUpgradeRelay({
@@ -75,6 +76,8 @@ export function createRequestHandlers(
     endWatcher,
     slots,
     relay: upgradeRelay,
+    stepUpLinks,
+    metrics,
     baseUrl,
   });
   const devServer =
@@ -92,6 +95,7 @@ export function createRequestHandlers(
       concurrencyLimit,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
+      stepUpLinks,
       log,
     }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),

@@ -7,6 +7,7 @@ import { createTokenRefresher, type TokenRefresher } from '../refresh/token-refr
 import { createRefreshSuppression } from '../refresh/refresh-suppression.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
+import { createStepUpLinks, type StepUpLinks } from '../sessions/step-up-links.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { refreshWaits, spendMarkMs } from '../timing.ts';
 import type { Core } from './core.ts';
@@ -18,6 +19,7 @@ export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
+  readonly stepUpLinks: StepUpLinks;
 };
 
 export function createSessionServices(
@@ -78,5 +80,10 @@ export function createSessionServices(
     log,
     metrics,
   });
-  return { tickets, sessions, refresher };
+  const stepUpLinks = createStepUpLinks({
+    seals: createSealedCookies(keyRing, 'step-up'),
+    redirectLoginUrl: provider.redirectLogin && `${config.login.prefix}/login`,
+    clock,
+  });
+  return { tickets, sessions, refresher, stepUpLinks };
 }

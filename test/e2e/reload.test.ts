@@ -64,7 +64,7 @@ describe('ten reloads under load', () => {
       const open = await alice.open('/api/stream', { headers: { 'X-CSRF': '1' } });
       expect(open.status).toBe(200);
       const received: string[] = [];
-      open.body.on('data', (chunk: Buffer) => received.push(chunk.toString()));
+      open.body.on('data', (chunk: Buffer) => received.push(chunk.toString())).resume();
 
       const statuses = new Map<string, number>();
       let isOver = false;
