@@ -2,13 +2,13 @@ import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
-import type { Program } from '../../testkit/processes/program.ts';
-import { startUpstream } from '../../testkit/upstream/upstream.ts';
-import { echo, requireToken } from '../../testkit/upstream/behaviours.ts';
-import { controlledStream } from '../../testkit/upstream/streams.ts';
-import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
-import { type Fixture, openFixture } from './support/fixture.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
+import type { Program } from '../../../testkit/processes/program.ts';
+import { startUpstream } from '../../../testkit/upstream/upstream.ts';
+import { echo, requireToken } from '../../../testkit/upstream/behaviours.ts';
+import { controlledStream } from '../../../testkit/upstream/streams.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
+import { type Fixture, openFixture } from '../support/fixture.ts';
 
 const PATIENCE = { timeout: 15_000 };
 const TOKEN = 'canary-admin-token-of-32-characters-';
@@ -80,11 +80,18 @@ describe('ten reloads under load', () => {
         }),
       );
 
-      /** Each reload rotates the secrets; the former ones still open what they have sealed. */
-      const secretsOf = (index: number) => [
-        ...Array.from({ length: index + 1 }, (_, at) => `canary-session-secret-number-${index - at}-of-ten`),
-        SESSION_SECRET,
-      ];
+      /**
+       * Each reload adds a secret, and the former ones still open what they have sealed. Several workers, like replicas, get a
+       * new one behind the others first: one of them reloads before the other.
+       */
+      const secretsOf = (index: number) => {
+        const added = Array.from(
+          { length: index + 1 },
+          (_, at) => `canary-session-secret-number-${at}-of-ten`,
+        );
+        const oldestFirst = [SESSION_SECRET, ...added];
+        return workers === 1 ? oldestFirst.toReversed() : oldestFirst;
+      };
       for (let index = 0; index < 10; index += 1) {
         const said = await reload(
           program,
