@@ -42,7 +42,12 @@ function open() {
 
 describe('a provider kind that is one folder and one line in the list of kinds', () => {
   it('is configured with its own keys and the keys of every provider', () => {
-    expect(configured().provider).toEqual({ ...section, timeout: 10_000 });
+    expect(configured().provider).toEqual({
+      ...section,
+      timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
+    });
   });
 
   it('signs people in', async () => {

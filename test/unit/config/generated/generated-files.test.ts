@@ -54,6 +54,8 @@ describe('the declaration of a key', () => {
         'admin.token',
         'provider.clientSecret',
         'provider.privateKey',
+        'provider.proxy',
+        'provider.tls.key',
         'provider.authorizationParams',
         'provider.login.body',
         'provider.refresh.body',
