@@ -258,10 +258,32 @@ export type ConfigInput = {
          */
         path: string;
         /**
-         * The http(s) URL of the API. A path in it is prepended to the path of the request. With
-         * `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
+         * path of the request. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
-        upstream: string;
+        upstream: string | Array<string>;
+        /** TLS to the upstream: a private CA, a client certificate, another server name. */
+        tls?:
+          | {
+              /**
+               * The CA certificates, in PEM, that the upstream is verified with, instead of those that Node.js
+               * trusts.
+               */
+              ca?: string;
+              /**
+               * The client certificate, in PEM, that the gateway shows to the upstream, with its intermediate ones
+               * after it.
+               */
+              certificate?: string;
+              /** The private key of the client certificate, in PEM, not encrypted. */
+              key?: string;
+              /**
+               * The name that the certificate of the upstream must have, also sent as SNI. By default the host of
+               * `upstream`.
+               */
+              serverName?: string;
+            }
+          | undefined;
         /**
          * Whether the path of the route is removed before forwarding: with `true`, `/api/x` goes upstream as
          * `/x`.

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { certificateKey, certificates, isOtherKey } from '../values/pem.ts';
+import { shaped } from '../values/scalar.ts';
 import { section } from './section.ts';
 
 /** How the gateway connects by TLS: whom it trusts, and the certificate that it shows. All in PEM. */
@@ -38,6 +39,35 @@ export function clientTlsKeys(peer: string) {
 /** A `tls` section of a connection that the gateway opens. */
 export function clientTls(peer: string) {
   return section(clientTlsKeys(peer)).superRefine(checkKeyPair);
+}
+
+/** The `tls` section of a route. */
+export function upstreamTls() {
+  const serverName = shaped(
+    /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/,
+    'expected a host name, without port',
+  );
+  return section({
+    ...clientTlsKeys('the upstream'),
+    serverName: serverName.exactOptional().meta({
+      description:
+        'The name that the certificate of the upstream must have, also sent as SNI. By default the host of `upstream`.',
+      example: 'api.internal',
+    }),
+  }).superRefine(checkKeyPair);
+}
+
+/** Options of `tls.connect`. */
+export function tlsOptions({ ca, certificate, key }: ClientTls): {
+  ca?: string;
+  cert?: string;
+  key?: string;
+} {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key }),
+  };
 }
 
 /** The certificate and the key are a pair, or both absent. */

@@ -1,5 +1,6 @@
 import { buildConnector } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
+import { tlsOptions } from '../../config/schema/tls.ts';
 import { createProxyFor } from './proxy.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -12,9 +13,7 @@ export function createConnector({ proxy, tls }: Pick<ProviderSection, 'proxy' | 
   const connect = buildConnector({
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
-    ...(tls.ca !== undefined && { ca: tls.ca }),
-    ...(tls.certificate !== undefined && { cert: tls.certificate }),
-    ...(tls.key !== undefined && { key: tls.key }),
+    ...tlsOptions(tls),
   });
 
   const connector: buildConnector.connector = (options, callback) => {

@@ -11,13 +11,14 @@ import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
-import { forEachRoute, type Route, type Routes } from '../routes.ts';
+import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
-import { isStaleConnection } from './errors.ts';
+import { isConnectionFailure, isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { ResponseHead } from './response-head.ts';
+import type { RouteServers } from './server-selection.ts';
 import { challengeAction } from './www-authenticate.ts';
 
 /** A request that has passed every check. */
@@ -38,6 +39,7 @@ export type Forwarder = {
 type ForwarderDeps = {
   routes: Routes;
   upstreams: Upstreams;
+  servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
   metrics: Metrics;
@@ -47,6 +49,14 @@ type ForwarderDeps = {
   clock: () => number;
   log: Logger;
 };
+
+/** What is sent in one attempt, and who looks at its response. */
+type Attempt = [
+  admitted: AdmittedRequest,
+  credential: Credential | undefined,
+  body: UpstreamCall['body'],
+  inspect: Inspect,
+];
 
 /** A token to send a request again with, and the attempt at the route's breaker to which its outcome is reported. */
 type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
@@ -67,7 +77,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, provided that all of it can be sent again.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -162,17 +172,43 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     );
   }
 
-  function call(
-    admitted: AdmittedRequest,
-    credential: Credential | undefined,
-    body: UpstreamCall['body'],
-    inspect: Inspect,
+  function call(...attempt: Attempt): Promise<ForwardResult> {
+    const [{ route }] = attempt;
+    const [first, ...others] = route.servers;
+    return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set());
+  }
+
+  /** Calls one server, and another one when it cannot be connected to: nothing of the request has reached it then. */
+  async function callAnyServer(attempt: Attempt, tried: Set<UpstreamServer>): Promise<ForwardResult> {
+    const [{ route, response }] = attempt;
+    const selection = servers(route);
+    const server = selection.next(tried) ?? route.servers[0];
+    let isConnected = false;
+    try {
+      return await callServer(server, attempt, () => {
+        isConnected = true;
+        selection.reached(server);
+      });
+    } catch (error) {
+      if (isConnected || !isConnectionFailure(error)) throw error;
+      selection.failed(server);
+      tried.add(server);
+      if (tried.size === route.servers.length || response.destroyed) throw error;
+      return callAnyServer(attempt, tried);
+    }
+  }
+
+  function callServer(
+    server: UpstreamServer,
+    [admitted, credential, body, inspect]: Attempt,
+    onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
-      dispatcher: () => upstreams.of(route),
-      call: routeContext.callOf(admitted, credential, body),
+      dispatcher: () => upstreams.of(route, server),
+      call: routeContext.callOf(admitted, server, credential, body),
+      ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
       inspect,
@@ -200,7 +236,9 @@ function createReplay(): Replay {
 
 /** The parts of a call that are the same for all requests of a route. */
 function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDeps) {
-  const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
+  const requestHeadersFor = forEachServer(route, ({ host }) =>
+    createRequestHeaderPolicy(route.config, { host, baseUrl }),
+  );
   const { connections, timeout } = route.config;
   const writerPolicy: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
@@ -212,16 +250,17 @@ function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDe
     writerPolicy,
     callOf(
       { request, context }: AdmittedRequest,
+      server: UpstreamServer,
       credential: Credential | undefined,
       body: UpstreamCall['body'],
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
       const accessToken = credential?.accessToken;
       return {
-        origin: route.origin,
+        origin: server.origin,
         path: route.upstreamPath(target.path) + target.query,
         method: request.method ?? 'GET',
-        headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, { accessToken, clientAddress, requestId }),
         body,
         // SECURITY: an upstream that leaves a body unread takes the rest of it for the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

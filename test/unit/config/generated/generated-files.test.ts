@@ -62,6 +62,7 @@ describe('the declaration of the keys', () => {
         'provider.logout.body',
         'session.store',
         'session.secrets',
+        'routes[].tls.key',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
       ]),
