@@ -18,7 +18,7 @@ const browserEndpoints: readonly string[] = ['authorization_endpoint', 'end_sess
 const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: CheckedConfig) => {
   const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
   return [
-    // People may only be able to sign in on another device.
+    // Absent when users can only sign in on another device.
     ['authorization_endpoint', isDecoupledOnly ? 'optional' : 'required'],
     ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
     ['token_endpoint', 'required'],

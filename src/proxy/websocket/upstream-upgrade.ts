@@ -14,7 +14,7 @@ export type UpgradeTarget = {
 
 /** An upgrade that was requested from an upstream. */
 export type UpgradeCall = {
-  /** Settles with the head of the response, whatever it is. Rejects when none comes. */
+  /** Settles with the head of any response. Rejects when none arrives. */
   readonly response: Promise<UpgradeResponse>;
   /** True once there was a connection, so that the upstream may have the request. */
   wasConnected(): boolean;
@@ -27,7 +27,7 @@ export type UpgradeResponse = {
   readonly head: ResponseHead;
   /** Of any response but a 101. */
   readonly body: IncomingMessage;
-  /** Of a 101: the socket, and the bytes that came together with the head. */
+  /** Of a 101: the socket, and the bytes that arrived together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
 };
 
