@@ -43,7 +43,7 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher } = sessionServices;
+  const { sessions, refresher, stepUpLinks } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
 
@@ -53,6 +53,7 @@ export function createRequestHandlers(
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });
   const concurrencyLimit = createConcurrencyLimit();
@@ -86,6 +87,8 @@ export function createRequestHandlers(
     servers,
     slots,
     relay: upgradeRelay,
+    stepUpLinks,
+    metrics,
     baseUrl,
   });
   const devServer =
@@ -103,6 +106,7 @@ export function createRequestHandlers(
       concurrencyLimit,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
+      stepUpLinks,
       log,
     }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),

@@ -3,8 +3,10 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
+import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
@@ -16,6 +18,7 @@ import { callReachableServer } from './reachable-server.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
+import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
@@ -35,6 +38,8 @@ type UpgradeDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   relay: UpgradeRelay;
+  stepUpLinks: StepUpLinks;
+  metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
 
@@ -60,12 +65,14 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     servers,
     slots,
     relay,
+    stepUpLinks,
+    metrics,
     baseUrl,
   } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, baseUrl)]),
+      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
@@ -106,9 +113,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       });
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
-        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context))
-        .catch((error: unknown) => {
-          throw explainUpstreamFailure(error);
+        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
+        .catch(async (error: unknown) => {
+          const failure = explainUpstreamFailure(error);
+          throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
         });
       sessionEnd.act = tunnel === undefined ? cutting(socket) : closing(tunnel);
       // SECURITY: the session may have ended after the upstream responded, when there was no call left to cancel.
@@ -140,7 +148,7 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, baseUrl: string) {
+function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
   const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
@@ -148,7 +156,11 @@ function createRouteContext(route: Route, baseUrl: string) {
       target: createUpgradeTarget(origin, { timeout, tls }),
       requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl }),
     })),
-    policyOf(request: IncomingMessage, { requestId }: RequestContext): ResponsePolicy {
+    policyOf(
+      request: IncomingMessage,
+      { requestId }: RequestContext,
+      credential: Credential | undefined,
+    ): ResponsePolicy {
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
       return {
         switched({ headers }) {
@@ -158,7 +170,12 @@ function createRouteContext(route: Route, baseUrl: string) {
             detail: 'The API did not complete the WebSocket handshake.',
           });
         },
-        refused: ({ headers }) => responseHeaders(headers, requestId),
+        refused(head) {
+          const action = credential && actionOn(head);
+          if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
+          metrics.upstream401('step_up');
+          throw upstreamRequiresStepUp(action.requirement);
+        },
         idleMs: timeout.idle,
       };
     },
