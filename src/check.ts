@@ -3,7 +3,7 @@ import { checkStore } from './check/store.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
-import type { ProxySetting } from './config/values/proxy.ts';
+import type { ProxySetting } from './config/outgoing-proxy.ts';
 import { checkResult, type CheckResult } from './provider/check-result.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 

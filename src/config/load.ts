@@ -16,7 +16,7 @@ import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
 import type { YamlFile } from './diagnostics/yaml-file.ts';
 import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
-import { readProxyEnvironment } from './values/proxy.ts';
+import { readProxyEnvironment } from './outgoing-proxy.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
 import { createValidator, type Validate } from './validate.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import { duration } from '../values/duration.ts';
-import { proxySetting, type ProxySetting } from '../values/proxy.ts';
+import { proxySetting, type ProxySetting } from '../outgoing-proxy.ts';
 import { clientTls, type ClientTls } from './tls.ts';
 
 /** The keys of every `provider` section. Each provider kind adds its own keys. */

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { ProxyEnvironment, ProxySetting } from '../../config/values/proxy.ts';
+import type { ProxyEnvironment, ProxySetting } from '../../config/outgoing-proxy.ts';
 
 /** Where a connection leads. An IPv6 host has no brackets. */
 export type Target = { readonly protocol: string; readonly host: string; readonly port: number };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readProxyEnvironment } from '../../../../src/config/values/proxy.ts';
+import { readProxyEnvironment } from '../../../../src/config/outgoing-proxy.ts';
 import { createProxyFor } from '../../../../src/provider/http/proxy.ts';
 
 /** The proxy for a URL in an environment; undefined when the connection is direct. */

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { startSecureProvider } from '../../testkit/fake-provider/secure-provider.ts';
-import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
-import { createCertificateAuthority } from '../../testkit/network/certificate-authority.ts';
-import { startConnectProxy } from '../../testkit/network/connect-proxy.ts';
-import { runProgram } from '../../testkit/processes/program.ts';
+import { startSecureProvider } from '../../../testkit/fake-provider/secure-provider.ts';
+import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
+import { createCertificateAuthority } from '../../../testkit/network/certificate-authority.ts';
+import { startConnectProxy } from '../../../testkit/network/connect-proxy.ts';
+import { runProgram } from '../../../testkit/processes/program.ts';
 
 const HOST = 'login.example.test';
 const CREDENTIALS = 'gateway:canary-proxy-password';

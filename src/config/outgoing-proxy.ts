@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { shaped } from './scalar.ts';
+import { shaped } from './values/scalar.ts';
 
 /** Which HTTP proxy outgoing calls go through. URLs may have credentials. */
 export type ProxySetting =
