@@ -9,6 +9,7 @@ import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
 import type { YamlFile } from './diagnostics/yaml-file.ts';
 import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
+import { readProxyEnvironment } from './outgoing-proxy.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
 import { processSources } from './sources.ts';
@@ -28,7 +29,7 @@ export type ConfigReader = {
   /**
    * Checks a configuration given as plain data, with the keys of the file, and fills in the defaults.
    *
-   * Nothing is interpolated, and nothing is read from the environment.
+   * Nothing is interpolated. Of the environment, only the variables of `provider.proxy: env` are read.
    *
    * @throws {ConfigError} with every problem at once.
    */
@@ -42,17 +43,34 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
   const validate = createValidator(schema);
   return {
     loadConfig: (file, sources = processSources()) =>
-      withDepthError(() => loadWith(validate, schema, file, sources).config),
+      withProxies(
+        withDepthError(() => loadWith(validate, schema, file, sources).config),
+        sources.env,
+      ),
     describeConfig: (file, sources = processSources()) =>
       withDepthError(() => effectiveYaml(schema, loadWith(validate, schema, file, sources).input)),
     parseConfig(input) {
       const validation = withDepthError(() => validate(input));
-      if (validation.ok) return validation.config;
+      if (validation.ok) return withProxies(validation.config, process.env);
       const problems = validation.issues.map(({ path, message }) => ({ path: formatPath(path), message }));
       throw new ConfigError(inOrder(problems));
     },
     schema,
   };
+}
+
+/** Adds the proxies of the environment to `provider.proxy: env`. */
+function withProxies(config: Config, env: Sources['env']): Config {
+  if (config.provider.proxy.kind !== 'environment') return config;
+  const { proxies, invalid } = readProxyEnvironment(env);
+  if (invalid.length === 0)
+    return { ...config, provider: { ...config.provider, proxy: { kind: 'environment', ...proxies } } };
+  throw new ConfigError(
+    invalid.map((name) => ({
+      path: 'provider.proxy',
+      message: `the environment variable ${name} is not the URL of an HTTP proxy; correct it, or set provider.proxy to none or to a URL`,
+    })),
+  );
 }
 
 /** Endless nesting exhausts the stack of the functions that traverse the values. */

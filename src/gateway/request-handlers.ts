@@ -7,6 +7,7 @@ import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
+import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
 import { createDevServer } from '../spa/dev-server.ts';
@@ -56,9 +57,11 @@ export function createRequestHandlers(
     onResponse: (status, context) => accessLog('GET', status, context),
   });
   const slots = shared.routeSlots(routes.all);
+  const servers = createRouteServers(routes.all, { clock, log });
   const forwarder = createForwarder({
     routes,
     upstreams,
+    servers,
     slots,
     refresher,
     metrics,
@@ -74,6 +77,7 @@ export function createRequestHandlers(
     tokenResolver,
     concurrencyLimit,
     endWatcher,
+    servers,
     slots,
     relay: upgradeRelay,
     stepUpLinks,

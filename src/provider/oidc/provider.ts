@@ -27,7 +27,7 @@ import type { OidcProviderConfig } from './schema.ts';
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const authenticate = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, authenticate),
