@@ -16,13 +16,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const patiently = { timeout: 20_000 };
 const json = { 'content-type': 'application/json' };
 
-/** The problem of a call that needs another sign-in. */
-const STEP_UP = JSON.stringify({
-  status: 401,
-  code: 'step_up_required',
-  loginUrl: '/auth/login?stepUp=sealed',
-  stepUp: { maxAge: 60 },
-});
+/** What the API requires for `/api/transfer` (RFC 9470). */
+const CHALLENGE = { 'www-authenticate': 'Bearer error="insufficient_user_authentication", max_age="60"' };
 
 /** The API of the examples. */
 const api: Behaviour = (request, response, record) => {
@@ -32,7 +27,7 @@ const api: Behaviour = (request, response, record) => {
     case '/api/events':
       return eventStream(['tick'], 10)(request, response, record);
     case '/api/transfer':
-      return status(401, { 'content-type': 'application/problem+json' }, STEP_UP)(request, response, record);
+      return status(401, CHALLENGE)(request, response, record);
     case '/api/files':
       return status(201)(request, response, record);
     default:
@@ -116,11 +111,15 @@ describe.each(['react', 'typescript'])('the example %s', (example) => {
     expect(sent).toMatchObject({ method: 'POST', bodyBytes: buffer.length });
   });
 
-  it('offers the sign-in that a call needs, and stays signed in', async () => {
+  it('offers the sign-in that a call needs, which asks the provider for it and comes back', async () => {
     await page.click('text=Transfer');
     await expect.poll(() => text(page, '#notice'), patiently).toContain('This call needs a fresh sign-in.');
-    expect(await page.locator('button:has-text("Sign in again")').count()).toBe(1);
     expect(await text(page, '#name')).toBe('Alice Example');
+    await page.click('text=Sign in again');
+    await page.waitForURL(`${gateway.url}/`);
+    await expect.poll(() => text(page, '#name'), patiently).toBe('Alice Example');
+    const asked = provider.requests.findLast(({ endpoint }) => endpoint === 'authorize');
+    expect(asked?.query).toMatchObject({ max_age: '60' });
   });
 
   it('takes the user off the screen when another tab signs out', async () => {
