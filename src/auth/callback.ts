@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
+import type { Logger } from '../observability/log.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -29,8 +30,9 @@ export function createCallback(deps: {
   completeSignIn: CompleteSignIn;
   loginCookies: LoginCookies;
   redirectUri: string;
+  log: Logger;
 }): RequestHandler {
-  const { redirectLogin, completeSignIn, loginCookies, redirectUri } = deps;
+  const { redirectLogin, completeSignIn, loginCookies, redirectUri, log } = deps;
 
   return async function callback(request, response) {
     const { query } = requestContextOf(response).target;
@@ -67,7 +69,7 @@ export function createCallback(deps: {
       stepUp: required && { required, from, beganAtMs },
     }).catch((error: unknown) => {
       if (required === undefined) throw error;
-      return returnWithError(response, pending.returnTo, error);
+      return returnWithError(log, response, pending.returnTo, error);
     });
     if (completion === undefined) return;
     const { key, setCookie } = completion;

@@ -62,7 +62,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn(sessions);
+  const completeSignIn = createCompleteSignIn(sessionServices);
   const decoupled =
     decoupledLogin &&
     createDecoupled({
@@ -93,11 +93,12 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
           returnTo: createReturnTo(baseUrl, login.prefix),
           defaultReturnTo: login.defaultReturnTo,
           clock,
+          log,
         }),
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri }),
+        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri, log }),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
