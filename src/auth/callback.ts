@@ -1,7 +1,6 @@
 import type { RequestHandler } from 'express';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
-import type { Logger } from '../observability/log.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -30,9 +29,8 @@ export function createCallback(deps: {
   completeSignIn: CompleteSignIn;
   loginCookies: LoginCookies;
   redirectUri: string;
-  log: Logger;
 }): RequestHandler {
-  const { redirectLogin, completeSignIn, loginCookies, redirectUri, log } = deps;
+  const { redirectLogin, completeSignIn, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
     const { query } = requestContextOf(response).target;
@@ -69,7 +67,7 @@ export function createCallback(deps: {
       stepUp: required && { required, from, beganAtMs },
     }).catch((error: unknown) => {
       if (required === undefined) throw error;
-      return returnWithError(log, response, pending.returnTo, error);
+      return returnWithError(response, pending.returnTo, error);
     });
     if (completion === undefined) return;
     const { key, setCookie } = completion;

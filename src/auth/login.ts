@@ -3,7 +3,6 @@ import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import type { Logger } from '../observability/log.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -25,19 +24,9 @@ export function createLogin(deps: {
   returnTo: ReturnTo;
   defaultReturnTo: string;
   clock: () => number;
-  log: Logger;
 }): RequestHandler {
-  const {
-    redirectLogin,
-    sessions,
-    loginCookies,
-    parameters,
-    stepUpQuery,
-    returnTo,
-    defaultReturnTo,
-    clock,
-    log,
-  } = deps;
+  const { redirectLogin, sessions, loginCookies, parameters, stepUpQuery, returnTo, defaultReturnTo, clock } =
+    deps;
 
   return async function login(request, response) {
     if (isPrefetch(request) || isFramed(request)) {
@@ -58,7 +47,7 @@ export function createLogin(deps: {
     try {
       stepUp = await stepUpQuery(query, cookie, clientAddress);
     } catch (error) {
-      return returnWithError(log, response, destination, error);
+      return returnWithError(response, destination, error);
     }
     const { url, attempt } = await redirectLogin.begin({
       parameters: parameters(query),

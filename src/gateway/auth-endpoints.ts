@@ -93,12 +93,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
           returnTo: createReturnTo(baseUrl, login.prefix),
           defaultReturnTo: login.defaultReturnTo,
           clock,
-          log,
         }),
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri, log }),
+        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri }),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
