@@ -10,6 +10,7 @@ import { createRoutes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createRouteSlots } from '../proxy/upstream/connection-slots.ts';
+import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpstreams } from '../proxy/upstream/pools.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createTunnels } from '../proxy/websocket/tunnel.ts';
@@ -63,9 +64,11 @@ export function createRequestHandlers(
     onResponse: (status, context) => accessLog('GET', status, context),
   });
   const slots = createRouteSlots(routes.all);
+  const servers = createRouteServers(routes.all, { clock, log });
   const forwarder = createForwarder({
     routes,
     upstreams,
+    servers,
     slots,
     refresher,
     metrics,
@@ -81,6 +84,7 @@ export function createRequestHandlers(
     tokenResolver,
     concurrencyLimit,
     endWatcher,
+    servers,
     slots,
     relay: upgradeRelay,
     stepUpLinks,

@@ -28,7 +28,7 @@ import type { OidcProviderConfig } from './schema.ts';
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, clientAuthentication.authenticate),

@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startChromium } from '../../testkit/browsers/chromium.ts';
-import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
-import { type RunningGateway, startGateway } from '../../testkit/gateway/gateway.ts';
-import { type Behaviour, status } from '../../testkit/upstream/behaviours.ts';
-import { eventStream } from '../../testkit/upstream/streams.ts';
-import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
+import { startChromium } from '../../../testkit/browsers/chromium.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
+import { type Behaviour, status } from '../../../testkit/upstream/behaviours.ts';
+import { eventStream } from '../../../testkit/upstream/streams.ts';
+import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 const patiently = { timeout: 20_000 };
 const json = { 'content-type': 'application/json' };
 

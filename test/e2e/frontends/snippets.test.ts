@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../testkit/browsers/browser.ts';
-import { startChromiumBrowser } from '../../testkit/browsers/chromium.ts';
-import { startChildProcess } from '../../testkit/processes/child-process.ts';
-import { readPage } from '../../testkit/project/markdown.ts';
-import { status } from '../../testkit/upstream/behaviours.ts';
-import { APP, openShop, type Shop } from './support/shop.ts';
+import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
+import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
+import { startChildProcess } from '../../../testkit/processes/child-process.ts';
+import { readPage } from '../../../testkit/project/markdown.ts';
+import { status } from '../../../testkit/upstream/behaviours.ts';
+import { APP, openShop, type Shop } from '../support/shop.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = ['README.md', 'docs/client.md', 'docs/frontends.md', 'packages/client/README.md'];
 const languages = ['js', 'ts', 'tsx'];
 
