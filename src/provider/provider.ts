@@ -64,6 +64,8 @@ export type RefreshRequest = {
   readonly flow?: LoginFlow | undefined;
   /** The audience of the requested access token. */
   readonly audience: Audience;
+  /** True when the grant covers more resources than the sign-in's: where the audience has none, the latter must be named. */
+  readonly namesResource?: boolean;
   /** Called right before the request is written; when it returns false, nothing is sent. */
   readonly maySend: () => boolean;
 };

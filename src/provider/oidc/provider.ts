@@ -86,13 +86,21 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
-    async refresh({ refreshToken, subject, audience, maySend }): Promise<RefreshOutcome> {
+    async refresh({
+      refreshToken,
+      subject,
+      audience,
+      namesResource = false,
+      maySend,
+    }): Promise<RefreshOutcome> {
       const found = await discovery.get().catch((cause: unknown) => ({ cause }));
       if ('cause' in found) return { kind: 'transient', retryAfterSeconds: undefined, cause: found.cause };
       const sentAtMs = deps.clock();
       try {
         const refreshClient = found.createRefreshClient(maySend);
-        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, forAudience(audience));
+        const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
+        const parameters = forAudience(audience, usualResource);
+        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, parameters);
         const tokenResponse = readRefreshResponse(json);
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
