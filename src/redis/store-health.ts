@@ -10,6 +10,7 @@ export type StoreHealth = {
   succeeded(): void;
   /** Counts a failure; `operation` is `connect` for a connection that is lost or refused. */
   failed(operation: string, error: unknown): void;
+  isUp(): boolean;
   close(): void;
 };
 
@@ -92,6 +93,7 @@ export function createStoreHealth(deps: { log: Logger; metrics: Metrics }): Stor
       recovery = setTimeout(endIfOver, STORE_RECOVERY_MS);
       recovery.unref();
     },
+    isUp: () => isUp,
     close,
   };
 }
