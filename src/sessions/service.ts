@@ -27,10 +27,10 @@ import type { PendingWrites } from './pending-writes.ts';
 
 /**
  * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
- * are two different cookies, of which one is planted.
+ * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent'; because?: 'conflict' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
+  { kind: 'absent'; because?: 'conflict' | 'unknown_key' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
 
 /** The circumstances of a sign-in. */
 export type SignInOrigin = {
@@ -159,7 +159,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           { keyId: ticket.keyId },
           'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
         );
-        return { kind: 'absent' };
+        return { kind: 'absent', because: 'unknown_key' };
       case 'invalid':
         return { kind: 'ended' };
       case 'ticket':

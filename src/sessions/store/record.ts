@@ -8,6 +8,8 @@ export type RecordCodec = {
   encode(data: SessionData, context: string): Buffer;
   /** Gives undefined for bytes that `encode` did not produce with this context. Throws `UnknownKeyError`. */
   decode(record: Buffer, context: string): SessionData | undefined;
+  /** True if the record holds exactly this data. Throws `UnknownKeyError`. */
+  holds(record: Buffer, data: SessionData, context: string): boolean;
 };
 
 const packed = z.union([z.string(), z.array(z.number())]);
@@ -53,22 +55,8 @@ const LINE_FEED = '\n'.charCodeAt(0);
  */
 export function createRecordCodec(envelopes: Envelopes): RecordCodec {
   return {
-    encode(value, context) {
-      const packer = createPacker();
-      const packOptional = (text: string | undefined) => (text === undefined ? undefined : packer.pack(text));
-      const { access, refreshToken, idToken, ...rest } = value.tokens;
-      const tokens = {
-        ...rest,
-        access: mapValues(access, (token) => ({ ...token, value: packer.pack(token.value) })),
-        refreshToken: packOptional(refreshToken),
-        idToken: packOptional(idToken),
-      };
-      const bytes = packer.bytes();
-      const isInIdToken = payloadOf(tokens.idToken ?? '', bytes) === JSON.stringify(value.claims);
-      const claims = isInIdToken ? undefined : value.claims;
-      const json = `${JSON.stringify({ ...value, claims, tokens })}\n`;
-      return envelopes.seal(Buffer.concat([Buffer.from(json), bytes]), context);
-    },
+    encode: (data, context) => envelopes.seal(write(data), context),
+    holds: (record, data, context) => envelopes.openBytes(record, context)?.equals(write(data)) ?? false,
 
     decode(record, context) {
       const plaintext = envelopes.openBytes(record, context);
@@ -93,6 +81,23 @@ export function createRecordCodec(envelopes: Envelopes): RecordCodec {
       };
     },
   };
+}
+
+/** The plaintext of a record. */
+function write(data: SessionData): Buffer {
+  const packer = createPacker();
+  const packOptional = (text: string | undefined) => (text === undefined ? undefined : packer.pack(text));
+  const { access, refreshToken, idToken, ...rest } = data.tokens;
+  const tokens = {
+    ...rest,
+    access: mapValues(access, (token) => ({ ...token, value: packer.pack(token.value) })),
+    refreshToken: packOptional(refreshToken),
+    idToken: packOptional(idToken),
+  };
+  const bytes = packer.bytes();
+  const isInIdToken = payloadOf(tokens.idToken ?? '', bytes) === JSON.stringify(data.claims);
+  const claims = isInIdToken ? undefined : data.claims;
+  return Buffer.concat([Buffer.from(`${JSON.stringify({ ...data, claims, tokens })}\n`), bytes]);
 }
 
 /** Needs no check: the claims are absent only if they equal the payload exactly. */

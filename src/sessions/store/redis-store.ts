@@ -258,6 +258,19 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     announce({ kind: 'ended', key, version });
   };
 
+  /** True for a write whose reply was lost: what looks like the write of another process is this one's own. */
+  const isWritten = async (key: string, data: SessionData, version: number): Promise<boolean> => {
+    const name = recordKey(key);
+    const [stored, envelope] = await redis.run('load', (client) => client.hmgetBuffer(name, 'v', 'e'));
+    if (Number(stored) !== version || !Buffer.isBuffer(envelope)) return false;
+    try {
+      return codec.holds(envelope, data, name);
+    } catch (error) {
+      if (error instanceof UnknownKeyError) return false;
+      throw error;
+    }
+  };
+
   return {
     loadRecord: async (key) => openRecord(key, await readFields(key)),
     async loadForRefresh(key) {
@@ -289,8 +302,9 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       const endsAtMs = sessionEndsAtMs(data);
       const args = [clock(), envelope, endsAtMs, expectedVersion, changeChannel, key, condition ?? ''];
       const result = readReplaceResult(await redis.evaluate('replace', replaceScript, [name], args));
-      if (result === 'replaced') memory.wrote(key, { version: expectedVersion + 1, envelope, endsAtMs });
-      return result;
+      const version = expectedVersion + 1;
+      if (result === 'replaced') memory.wrote(key, { version, envelope, endsAtMs });
+      return result === 'conflict' && (await isWritten(key, data, version)) ? 'replaced' : result;
     },
 
     markSpend: (mark) => spendMarks.write(recordKey(mark.key), mark),
