@@ -26,8 +26,8 @@ const rejectedLogins = new Set([400, 401, 403, 404, 422]);
 export function createCredentialsProvider(deps: ProviderDeps<CredentialsProviderConfig>): Provider {
   const { config, refreshTimeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ health });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
     onFound: () => health.established(),
@@ -140,6 +140,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { CustomFetch } from 'openid-client';
 import { Agent, fetch, type Dispatcher } from 'undici';
+import type { ProviderHealth } from '../provider-health.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
 export type ProviderClient = {
@@ -29,8 +30,12 @@ const MAX_RESPONSE_BYTES = 1_048_576;
  */
 const TIMEOUT_GRACE_MS = 250;
 
-/** Opens connections to a provider. `onCall` is told after each call whether the provider responded. */
-export function createProviderClient(deps: { onCall: (responded: boolean) => void }): ProviderClient {
+/** Opens connections to a provider, and reports after each call whether the provider responded. */
+export function createProviderClient({
+  health,
+}: {
+  health: Pick<ProviderHealth, 'responded' | 'failed'>;
+}): ProviderClient {
   // HTTP/1.1 only: over HTTP/2, undici 8 calls `onRequestStart` at another moment, and `maySend` relies on it.
   const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 }, allowH2: false });
 
@@ -50,7 +55,8 @@ export function createProviderClient(deps: { onCall: (responded: boolean) => voi
           const dispatcher = agent.compose(checkingBeforeSend(beforeSend));
           const response = await fetch(url, { signal, method, headers, redirect, body, dispatcher });
           const text = await readText(response.body);
-          deps.onCall(response.status < 500);
+          if (response.status < 500) health.responded();
+          else health.failed(new Error(`the provider responded with status ${response.status}`));
           const decodedHeaders = new Headers([...response.headers]);
           decodedHeaders.delete('content-encoding');
           decodedHeaders.delete('content-length');
@@ -64,7 +70,7 @@ export function createProviderClient(deps: { onCall: (responded: boolean) => voi
             headers: decodedHeaders,
           });
         } catch (error) {
-          if (!isNotSent(error)) deps.onCall(false);
+          if (!isNotSent(error)) health.failed(error);
           throw maySend !== undefined && !isSent
             ? new NotSentError('the request was not sent', { cause: error })
             : error;

@@ -33,8 +33,8 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const { authorizationEndpoint, decoupledEndpoint, decoupledTokenEndpoint, timeout: timeoutMs } = config;
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ health });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),
@@ -148,6 +148,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

@@ -27,8 +27,8 @@ import type { OidcProviderConfig } from './schema.ts';
 /** Any OpenID provider with discovery, with openid-client 6: authorization code with PKCE S256, state and nonce. */
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ health });
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, clientAuthentication.authenticate),
@@ -154,6 +154,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }
