@@ -1,5 +1,6 @@
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
+import { createSealedTimes } from '../crypto/sealed-time.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRightsCheck } from '../redis/rights.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
@@ -55,6 +56,7 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
     store: createRedisStore({
       redis,
       codec,
+      idleLimits: createSealedTimes(keyRing),
       blindIndex: createBlindIndex(keyRing),
       keyPrefix,
       clock,

@@ -2,6 +2,7 @@ import { storeAddress } from '../../../src/config/values/store-address.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedTimes } from '../../../src/crypto/sealed-time.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
@@ -23,6 +24,7 @@ export function openStoreAt(url: string): SessionStore {
   return createRedisStore({
     redis,
     codec,
+    idleLimits: createSealedTimes(keyRing),
     blindIndex,
     keyPrefix: 'coatcheck:',
     clock: Date.now,

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedTimes } from '../../../src/crypto/sealed-time.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
@@ -64,6 +65,7 @@ function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): Ses
   return createRedisStore({
     redis: redisConnection,
     codec,
+    idleLimits: createSealedTimes(keyRing),
     blindIndex,
     keyPrefix: PREFIX,
     clock: Date.now,
