@@ -25,13 +25,12 @@ type Outage = {
 };
 
 export function createOutageLog(deps: {
-  /** The dependency, as the log lines name it. */
-  subject: string;
+  messages: { readonly began: string; readonly goesOn: string; readonly ended: string };
   log: Logger;
   /** Called with the new state when it changes, and with the first one. */
   onChange?: (state: 'up' | 'down') => void;
 }): OutageLog {
-  const { subject, log, onChange = () => undefined } = deps;
+  const { messages, log, onChange = () => undefined } = deps;
   let isUp = false;
   let outage: Outage | undefined;
   let recovery: NodeJS.Timeout | undefined;
@@ -39,7 +38,7 @@ export function createOutageLog(deps: {
   const begin = (error: unknown): Outage => {
     isUp = false;
     onChange('down');
-    log.error({ err: error }, `${subject} unavailable`);
+    log.error({ err: error }, messages.began);
     const begun: Outage = {
       beganAtMs: performance.now(),
       total: 0,
@@ -56,7 +55,7 @@ export function createOutageLog(deps: {
     if (outage === undefined || Object.keys(outage.recent).length === 0) return;
     const { recent: failures, lastError: err } = outage;
     outage.recent = {};
-    log.error({ failures, err }, `${subject} still unavailable`);
+    log.error({ failures, err }, messages.goesOn);
   };
   /** Ends the outage, if calls succeed and none has failed for a while. */
   const endIfOver = () => {
@@ -67,7 +66,7 @@ export function createOutageLog(deps: {
     close();
     outage = undefined;
     setUp();
-    log.info({ durationMs: Math.round(now - beganAtMs), failures: total }, `${subject} available again`);
+    log.info({ durationMs: Math.round(now - beganAtMs), failures: total }, messages.ended);
   };
   const setUp = () => {
     isUp = true;

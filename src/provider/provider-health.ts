@@ -17,7 +17,14 @@ export type ProviderHealth = {
 
 /** The state is `unknown` until discovery has succeeded once. */
 export function createProviderHealth({ log, metrics }: { log: Logger; metrics: Metrics }): ProviderHealth {
-  const outages = createOutageLog({ subject: 'identity provider', log });
+  const outages = createOutageLog({
+    messages: {
+      began: 'identity provider unavailable',
+      goesOn: 'identity provider still unavailable',
+      ended: 'identity provider available again',
+    },
+    log,
+  });
   let state: ProviderState = 'unknown';
   const setUp = () => {
     state = 'up';

@@ -9,7 +9,11 @@ import { createOutageLog, type OutageLog } from '../observability/outage-log.ts'
 export function createStoreHealth(deps: { log: Logger; metrics: Metrics }): OutageLog {
   const { log, metrics } = deps;
   return createOutageLog({
-    subject: 'session store',
+    messages: {
+      began: 'session store unavailable',
+      goesOn: 'session store still unavailable',
+      ended: 'session store available again',
+    },
     log,
     onChange: (state) => metrics.storeUp(state === 'up' ? 1 : 0),
   });

@@ -30,7 +30,9 @@ import type { PendingWrites } from './pending-writes.ts';
  * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent'; because?: 'conflict' | 'unknown_key' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
+  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'ended' }
+  | { kind: 'live'; session: Kind };
 
 /** The circumstances of a sign-in. */
 export type SignInOrigin = {
