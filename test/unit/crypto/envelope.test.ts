@@ -24,31 +24,31 @@ function openWith(key: KeyObject, envelope: Buffer, associated: string): string 
 }
 
 describe('an envelope', () => {
-  it.each(['', text, 'ünï · 💶', 'x'.repeat(100_000)])('opens to the text that was sealed', (plain) => {
+  it.each(['', text, 'ünï · 💶', 'x'.repeat(100_000)])('an envelope opens to the sealed text', (plain) => {
     expect(envelopes.open(envelopes.seal(plain, context), context)).toBe(plain);
   });
 
-  it('shows nothing of what is in it, and is another one each time (E5)', () => {
+  it('an envelope reveals nothing of its content and differs each time (E5)', () => {
     const [one, two] = [envelopes.seal(text, context), envelopes.seal(text, context)];
     expect(one.toString('latin1')).not.toContain('canary');
     expect(one.subarray(5, 17)).not.toEqual(two.subarray(5, 17));
     expect(one.subarray(17)).not.toEqual(two.subarray(17));
   });
 
-  it('does not open in another place than the one it was sealed for (E5)', () => {
+  it('an envelope does not open in another context (E5)', () => {
     const envelope = envelopes.seal(text, context);
     expect(envelopes.open(envelope, 'coatcheck:session:b')).toBeUndefined();
     expect(envelopes.open(envelope, '')).toBeUndefined();
   });
 
-  it('does not open with other associated values, or the same ones divided in another way (E5)', () => {
+  it('an envelope does not open with other associated values, or the same ones divided in another way (E5)', () => {
     const envelope = envelopes.seal(text, context, [1, 20]);
     expect(envelopes.open(envelope, context, [1, 20])).toBe(text);
     for (const associated of [[], [1], [1, 21], [2, 20], [20, 1], [1, 20, 0], ['1', 20], [12, 0], ['1,20']])
       expect(envelopes.open(envelope, context, associated)).toBeUndefined();
   });
 
-  it('has a key of its own: with the key of the ring, nothing opens (E5)', () => {
+  it('an envelope has a key of its own: with the key of the ring, nothing opens (E5)', () => {
     const envelope = envelopes.seal(text, context);
     const key = createKeyRing([newer]).current('envelope').secret;
     for (const [associated, secret] of [
@@ -59,7 +59,7 @@ describe('an envelope', () => {
     expect(openWith(deriveContextKey(key, context), envelope, JSON.stringify([context]))).toBe(text);
   });
 
-  it('of the previous format opens, whatever stands beside it, and is not written any more', () => {
+  it('an envelope of the previous format opens, whatever stands beside it, and is not written any more', () => {
     const previous = sealPreviousFormat(createKeyRing([older]), text, context);
     expect(envelopes.open(previous, context, [1, 20])).toBe(text);
     expect(envelopes.open(previous, 'coatcheck:session:b')).toBeUndefined();
@@ -68,14 +68,14 @@ describe('an envelope', () => {
     expect(envelopes.isPreviousFormat(envelopes.seal(text, context))).toBe(false);
   });
 
-  it('names an unknown secret to a process that knows only the previous format, which keeps the session', () => {
+  it('an envelope names an unknown secret to a process that knows only the previous format, which keeps the session', () => {
     const keyRing = createKeyRing([newer, older]);
     const envelope = envelopes.seal(text, context);
     expect(envelope.readUInt8(0)).toBe(1);
     expect(keyRing.find('session-record', envelope.readUInt32BE(1))).toBeUndefined();
   });
 
-  it('does not open with any one bit changed (E5)', () => {
+  it('an envelope does not open with any single bit changed (E5)', () => {
     const envelope = envelopes.seal(text, context);
     const opened = Array.from({ length: envelope.length * 8 }, (_, bit) => {
       const changed = Buffer.from(envelope);
@@ -89,20 +89,20 @@ describe('an envelope', () => {
     expect(opened.filter((plain) => plain !== undefined)).toEqual([]);
   });
 
-  it('does not open cut short or with something after it', () => {
+  it('an envelope does not open when truncated or extended', () => {
     const envelope = envelopes.seal(text, context);
     for (let length = 0; length < envelope.length; length += 1)
       expect(envelopes.open(envelope.subarray(0, length), context)).toBeUndefined();
     expect(envelopes.open(Buffer.concat([envelope, Buffer.of(0)]), context)).toBeUndefined();
   });
 
-  it('does not take its associated data from where header and context meet', () => {
+  it('an envelope distinguishes header and context in its associated data', () => {
     const envelope = envelopes.seal(text, `b${context}`);
     expect(envelopes.open(Buffer.concat([envelope, Buffer.from('b')]), context)).toBeUndefined();
     expect(envelopes.open(envelope, context)).toBeUndefined();
   });
 
-  it('opens with an older secret as long as that is configured (E6)', () => {
+  it('an envelope opens with an older secret while it is configured (E6)', () => {
     const keyRing = createKeyRing([older]);
     const rotating = createEnvelopes(keyRing);
     const envelope = rotating.seal(text, context);
@@ -115,7 +115,7 @@ describe('an envelope', () => {
     expect(rotating.open(rewritten, context)).toBe(text);
   });
 
-  it('does not open by another known key than the one it names', () => {
+  it('an envelope does not open with a known key other than the one it names', () => {
     const keyRing = createKeyRing([newer, older]);
     const envelope = envelopes.seal(text, context);
     const [, other] = keyRing.all('envelope');
