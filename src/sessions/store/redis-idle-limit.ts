@@ -24,7 +24,7 @@ export const setMissingIdle = `
 export type IdleSealing = {
   /**
    * Runs a script that uses {@link setMissingIdle} and takes the idle limit and the sealed one as its last arguments. Gives
-   * undefined, and nothing is changed, if the record lacks a sealed limit and is not one of the previous format.
+   * `gone`, and nothing is changed, if the record lacks a sealed limit and is not one of the previous format: nobody can open it.
    */
   evaluate(
     operation: string,
@@ -58,7 +58,7 @@ export function createIdleSealing(deps: {
       const fields = Array.isArray(reply) ? readRecordFields(reply) : undefined;
       if (fields === undefined) return reply;
       const sealed = sealedIdleOf(name, fields);
-      if (sealed === undefined) return undefined;
+      if (sealed === undefined) return 'gone';
       return redis.evaluate(operation, script, [name], [...args, fields.idleExpiresAtMs, sealed]);
     },
     sealedIdleOf,

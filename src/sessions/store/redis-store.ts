@@ -293,8 +293,6 @@ function parseChange(message: string): SessionChange | undefined {
 }
 
 function readReplaceResult(value: unknown): ReplaceResult {
-  // The record was changed by somebody else than a gateway while it was in use: nobody can open it any more.
-  if (value === undefined) return 'gone';
   const reply = String(value);
   if (reply === 'replaced' || reply === 'conflict' || reply === 'gone') return reply;
   throw new Error('the replace script returned an unknown result');

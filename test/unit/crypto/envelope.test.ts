@@ -55,7 +55,7 @@ describe('an envelope', () => {
       [JSON.stringify([context]), key],
       [JSON.stringify([context]), deriveContextKey(key, 'coatcheck:session:b')],
     ] as const)
-      expect(() => openWith(secret, envelope, associated)).toThrow();
+      expect(() => openWith(secret, envelope, associated)).toThrow('unable to authenticate');
     expect(openWith(deriveContextKey(key, context), envelope, JSON.stringify([context]))).toBe(text);
   });
 
