@@ -7,7 +7,7 @@ export type Envelopes = {
   /** Encrypts a text or bytes. The envelope opens only with the same `context` and the same associated values. */
   seal(plaintext: string | Buffer, context: string, associated?: Associated): Buffer;
   /**
-   * Decrypts a text; gives undefined if the envelope is not authentic for this context. Throws {@link UnknownKeyError} if
+   * Decrypts a text; returns undefined if the envelope is not authentic for this context. Throws {@link UnknownKeyError} if
    * the envelope names a key that this process does not have.
    */
   open(envelope: Buffer, context: string, associated?: Associated): string | undefined;

@@ -9,7 +9,7 @@ describeProvider({
   open: startDex,
   lifeMs: DEX_LIFETIME * 1000,
   rotation: 'spent',
-  reuse: 'is refused',
+  reuse: 'is rejected',
   signOut: 'here',
   revokes: false,
 });

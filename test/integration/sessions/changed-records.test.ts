@@ -9,7 +9,7 @@ import { type RedisServer, startRedis } from '../../../testkit/redis/redis-serve
 import { sealPreviousFormat } from '../../../testkit/secrets/previous-envelope.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { openStoreAt } from '../redis/open-store.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 
 /** What somebody can do who writes to Redis and knows no secret, and records of the previous format. */
 
@@ -107,7 +107,7 @@ describe('a record whose clear fields were changed (standards: E5)', () => {
     await store.loadForRefresh('one');
     await client.hdel(await recordKey(), 't');
     await setFields({ i: Date.now() + 20 * HOUR });
-    expect(await store.replace('one', renewed(sampleData(), 'access-2'), 1)).toBe('gone');
+    expect(await store.replace('one', refreshed(sampleData(), 'access-2'), 1)).toBe('gone');
     expect(await client.hexists(await recordKey(), 't')).toBe(0);
   });
 });
@@ -121,7 +121,7 @@ describe('a whole older record that is put back', () => {
     await writer.create('one', sampleData(), Date.now() + HOUR);
     const key = await recordKey();
     const older = await client.hgetallBuffer(key);
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
 
     await put(key, older);
     expect(await writer.loadRecord('one')).toMatchObject({ version: 2 });
@@ -155,7 +155,7 @@ describe('a record of the previous format', () => {
     expect(await client.hexists(await recordKey(), 't')).toBe(0);
     expect(await idleIn(store)).toBe(idle + 1_000);
 
-    expect(await store.replace('one', renewed(sampleData(), 'access-2'), 1)).toBe('replaced');
+    expect(await store.replace('one', refreshed(sampleData(), 'access-2'), 1)).toBe('replaced');
     expect(createEnvelopes(ring).isPreviousFormat(await field('e'))).toBe(false);
     expect(await store.loadRecord('one')).toMatchObject({ version: 2, idleExpiresAtMs: idle + 1_000 });
     expect(await openStore().loadView('one')).toMatchObject({ version: 2, idleExpiresAtMs: idle + 1_000 });
@@ -168,7 +168,7 @@ describe('a record of the previous format', () => {
     await makePrevious(idle);
     const key = await recordKey();
     const older = await client.dumpBuffer(key);
-    await store.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await store.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await client.restore(key, HOUR, older ?? '', 'REPLACE');
     expect(await store.loadRecord('one')).toMatchObject({ version: 2, idleExpiresAtMs: idle });
     expect(await openStore().loadRecord('one')).toMatchObject({ version: 2, idleExpiresAtMs: idle });
