@@ -23,7 +23,8 @@ function typeText(schema: KeySchema): string {
   if (anyOf !== undefined) {
     const types = anyOf.map((each) => (each.type === 'integer' ? 'number' : typeText(each)));
     // As a value of its own, a number may be written as digits in a text.
-    return [...types, ...(types.includes('string') ? [] : ['`${number}`'])].join(' | ');
+    const isNumber = types.includes('number') && !types.includes('string');
+    return [...types, ...(isNumber ? ['`${number}`'] : [])].join(' | ');
   }
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');

@@ -149,6 +149,14 @@ export type ConfigInput = {
          * @defaultValue `/`
          */
         postLogoutReturnTo?: string | undefined;
+        /**
+         * Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values,
+         * or `any`. `login_hint` and `prompt=none` always pass. Any site can link to `GET /auth/login`, so
+         * list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot
+         * pass.
+         * @defaultValue `{}`
+         */
+        parameters?: Record<string, 'any' | Array<string>> | undefined;
       }
     | undefined;
   /** Protection against cross-site request forgery. */

@@ -11,6 +11,7 @@ export type KeyPurpose =
   | 'session-cookie'
   | 'login-cookie'
   | 'decoupled-cookie'
+  | 'step-up'
   | 'blind-index';
 
 /**
@@ -43,6 +44,7 @@ export function createKeyRing(secrets: readonly string[]): KeyRing {
     'session-cookie': from.map((secret) => deriveKey(secret, 'session-cookie')),
     'login-cookie': from.map((secret) => deriveKey(secret, 'login-cookie')),
     'decoupled-cookie': from.map((secret) => deriveKey(secret, 'decoupled-cookie')),
+    'step-up': from.map((secret) => deriveKey(secret, 'step-up')),
     'blind-index': from.map((secret) => deriveKey(secret, 'blind-index')),
   });
   let keys = derive(secrets);

@@ -50,6 +50,7 @@ const rules: readonly Rule[] = [
   separateListeners,
   distinctPaths,
   routesBesideLogin,
+  checkedParameters,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -139,6 +140,18 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
       const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
     }
+  }
+}
+
+/** Every sign-in must meet a fixed `max_age` or `acr_values`, so a page must not ask for less. */
+function* checkedParameters({ login, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('login', 'parameters') || !isValid('provider', 'authorizationParams')) return;
+  const fixed: unknown = 'authorizationParams' in provider ? provider.authorizationParams : undefined;
+  if (typeof fixed !== 'object' || fixed === null) return;
+  for (const name of ['acr_values', 'max_age']) {
+    if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
+    const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
+    yield { path: ['login', 'parameters', name], message };
   }
 }
 

@@ -1,24 +1,10 @@
 import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import { protocolParameters } from '../../config/values/authorization-parameter.ts';
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
 import { privateKey } from '../../config/values/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
-
-/** Parameters of the authorization request that only the gateway may write. */
-const reservedParameters = [
-  'client_id',
-  'code_challenge',
-  'code_challenge_method',
-  'nonce',
-  'redirect_uri',
-  'request',
-  'request_uri',
-  'response_mode',
-  'response_type',
-  'scope',
-  'state',
-];
 
 /** One scope. */
 export const scopeToken = () =>
@@ -26,7 +12,7 @@ export const scopeToken = () =>
 
 const parameterName = () =>
   text('expected a parameter name').refine(
-    (name) => !reservedParameters.includes(name),
+    (name) => !protocolParameters.some((reserved) => reserved === name),
     'the gateway sets this parameter itself; it cannot be overridden',
   );
 

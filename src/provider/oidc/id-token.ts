@@ -16,6 +16,10 @@ export type IdTokenVerdict =
 export type ExpectedLogin = {
   /** The nonce of the authorization request; undefined where there was none. */
   readonly nonce: string | undefined;
+  /** The `max_age` of this authorization request besides that of every one, in seconds. */
+  readonly maxAge?: number | undefined;
+  /** Authentication contexts that this authorization request asked for in place of those of every one. */
+  readonly acrValues?: readonly string[] | undefined;
   /** The access token that came with it. */
   readonly accessToken: string;
 };
@@ -74,7 +78,7 @@ export function createIdTokens(deps: {
   return {
     issuer,
 
-    ofLogin(idToken, { nonce, accessToken }) {
+    ofLogin(idToken, { nonce, maxAge: maxAgeOfLogin, acrValues: acrValuesOfLogin = [], accessToken }) {
       const now = clock();
       const checks = {
         ...base,
@@ -89,7 +93,11 @@ export function createIdTokens(deps: {
         if (nonce !== undefined && claims['nonce'] !== nonce)
           throw invalidClaim('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
-        checkAuthentication(claims, now / 1000);
+        checkAuthentication(claims, {
+          nowSeconds: now / 1000,
+          maxAges: [maxAge, maxAgeOfLogin],
+          acceptable: [...acrValues, ...acrValuesOfLogin],
+        });
       });
     },
 
@@ -119,17 +127,29 @@ export function createIdTokens(deps: {
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 
-  /** The authentication must meet the parameters of every authorization request (section 3.1.3.7, items 12 and 13). */
-  function checkAuthentication({ auth_time: authTime, acr }: JWTPayload, nowSeconds: number): void {
+  /** The authentication must meet the parameters of the authorization request (section 3.1.3.7, items 12 and 13). */
+  function checkAuthentication(
+    { auth_time: authTime, acr }: JWTPayload,
+    {
+      nowSeconds,
+      maxAges,
+      acceptable,
+    }: {
+      nowSeconds: number;
+      maxAges: ReadonlyArray<number | undefined>;
+      acceptable: readonly string[];
+    },
+  ): void {
     if (authTime !== undefined && !Number.isFinite(authTime))
       throw invalidClaim('auth_time', 'is not a time');
-    if (maxAge !== undefined) {
+    for (const oldest of maxAges) {
+      if (oldest === undefined) continue;
       if (typeof authTime !== 'number')
         throw invalidClaim('auth_time', 'is missing, although max_age was requested');
-      if (nowSeconds - authTime > maxAge + CLOCK_TOLERANCE_SECONDS)
+      if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
-    if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
+    if (acrValues.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))
       throw invalidClaim('acr', 'is not one of the requested values');
   }
 }

@@ -72,7 +72,13 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             parameters,
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
-              readSignIn(await discovery.get(), { json, nonce: undefined, sentAtMs }),
+              readSignIn(await discovery.get(), {
+                json,
+                nonce: undefined,
+                maxAge: undefined,
+                acrValues: [],
+                sentAtMs,
+              }),
             timeoutMs: config.timeout,
             bindingMessage: config.bindingMessage,
             clock: deps.clock,
@@ -167,7 +173,13 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 /** Reads the signed-in user from the ID token of a token response. Throws {@link UnusedTokensError}. */
 async function readSignIn(
   { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
-  given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
+  given: {
+    json: Readonly<Record<string, unknown>>;
+    nonce: string | undefined;
+    maxAge: number | undefined;
+    acrValues: readonly string[];
+    sentAtMs: number;
+  },
 ): Promise<SignIn> {
   const tokenResponse = readTokenResponse(reattachIdToken(given.json));
   const { idToken, accessToken, refreshToken } = tokenResponse;
@@ -176,7 +188,8 @@ async function readSignIn(
   if (accessToken === '') throw refuse('the token response has no usable "access_token"');
   if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
-  const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
+  const { nonce, maxAge, acrValues } = given;
+  const verdict = await idTokens.ofLogin(idToken, { nonce, maxAge, acrValues, accessToken });
   switch (verdict.kind) {
     case 'valid': {
       const { sub: subject, sid } = verdict.claims;
