@@ -13,7 +13,7 @@ import {
   type PollSchedule,
 } from '../redis/poll-schedule.ts';
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
-import { createRecordCodec } from '../sessions/store/record.ts';
+import { createRecordCodec } from '../sessions/store/record/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';

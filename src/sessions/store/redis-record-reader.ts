@@ -6,8 +6,8 @@ import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../session.ts';
-import { placeOf, type RecordFields } from './record-fields.ts';
-import type { RecordCodec } from './record.ts';
+import { placeOf, type RecordFields } from './record/record-fields.ts';
+import type { RecordCodec } from './record/record.ts';
 
 /** Decrypts records. Reports those that cannot be opened, once for each session, because a record stays until it expires. */
 export type RedisRecordReader = {

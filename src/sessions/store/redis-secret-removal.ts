@@ -5,8 +5,8 @@ import { createKeyRing } from '../../crypto/key-ring.ts';
 import { createSealedTimes } from '../../crypto/sealed-time.ts';
 import type { RedisConnection } from '../../redis/connection.ts';
 import { ownersOf, type SessionData } from '../session.ts';
-import { createRecordCodec, type RecordCodec } from './record.ts';
-import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from './record-fields.ts';
+import { createRecordCodec, type RecordCodec } from './record/record.ts';
+import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from './record/record-fields.ts';
 import { createRedisIndex } from './redis-index.ts';
 import type { RemovedSecrets, SessionStore } from './store.ts';
 

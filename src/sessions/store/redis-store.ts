@@ -7,8 +7,15 @@ import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { openChannel } from '../../redis/channel.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import type { RecordCodec } from './record.ts';
-import { luaList, placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from './record-fields.ts';
+import type { RecordCodec } from './record/record.ts';
+import {
+  luaList,
+  placeOf,
+  readRecordFields,
+  RECORD_FIELDS,
+  setTtl,
+  type RecordFields,
+} from './record/record-fields.ts';
 import { createRedisGeneration } from './redis-generation.ts';
 import { createRedisRecordReader } from './redis-record-reader.ts';
 import { createRedisSecretRemoval } from './redis-secret-removal.ts';
@@ -17,7 +24,6 @@ import { createRedisIndex } from './redis-index.ts';
 import { createRedisOwnerSessions } from './redis-owner-sessions.ts';
 import { createRedisSpendMarks } from './redis-spend-marks.ts';
 import { createRedisWriteBack } from './redis-write-back.ts';
-import { setTtl } from './record-ttl.ts';
 import { createWriteMemory } from './write-memory.ts';
 import { sessionEndsAtMs, type SessionData } from '../session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from './store.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { setTtl } from './record-ttl.ts';
+import { setTtl } from './record/record-fields.ts';
 import { setMissingIdle, type IdleSealing } from './redis-idle-limit.ts';
 import type { WriteMemory, WrittenRecord } from './write-memory.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createEnvelopes } from '../../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
-import { createRecordCodec } from '../../../../src/sessions/store/record.ts';
+import { createRecordCodec } from '../../../../src/sessions/store/record/record.ts';
 import { sessionEndsAtMs, type SessionData } from '../../../../src/sessions/session.ts';
 import { sampleData } from '../sample.ts';
 

@@ -37,3 +37,13 @@ export function readRecordFields([v, e, a, t, i]: readonly unknown[]): RecordFie
 export function placeOf(name: string, { version, endsAtMs }: RecordFields): RecordPlace {
   return { name, version, endsAtMs };
 }
+
+/**
+ * The Lua function `expire`, which scripts on a record begin with: the record expires at the earlier of its idle limit `i`
+ * and its end `a`.
+ */
+export const setTtl = `
+  local function expire(key, now)
+    local i, a = tonumber(redis.call('HGET', key, 'i')), tonumber(redis.call('HGET', key, 'a'))
+    redis.call('PEXPIRE', key, string.format('%.0f', math.max(1, math.min(i, a) - now)))
+  end`;
