@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Envelopes } from '../../../crypto/envelope.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
 import type { SessionData } from '../../session.ts';
-import { stepUpRequirement } from '../step-up-requirement.ts';
+import { stepUpRequirement } from '../../step-up-requirement.ts';
 
 /** What a record is bound to: its key in the store, and the fields that stand beside it in the clear. */
 export type RecordPlace = {
