@@ -38,19 +38,19 @@ function openPage(answers: Response[], options: ClientOptions = {}) {
 }
 
 describe('session', () => {
-  test('gives what the gateway says of the session', async () => {
+  test('session() returns the session that the gateway reports', async () => {
     const { client, sent } = openPage([Response.json(signedIn)]);
     expect(await client.session()).toEqual(signedIn);
     expect(sent[0]).toMatchObject({ method: 'GET', url: 'https://app.test/auth/session', cache: 'no-store' });
   });
 
-  test('asks under the configured prefix', async () => {
+  test('session() calls the configured prefix', async () => {
     const { client, sent } = openPage([Response.json(signedIn)], { prefix: '/bff' });
     await client.session();
     expect(sent[0]?.url).toBe('https://app.test/bff/session');
   });
 
-  test('throws with the status and the code when the gateway fails', async () => {
+  test('session() throws the status and the code when the gateway fails', async () => {
     const { client } = openPage([problem(503, 'store_unavailable')]);
     const error = await client.session().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CoatcheckError);
@@ -61,7 +61,7 @@ describe('session', () => {
     });
   });
 
-  test('throws when something other than the gateway answers with a page', async () => {
+  test('session() throws when something other than the gateway returns a page', async () => {
     const page = new Response('<!doctype html>', { headers: { 'Content-Type': 'text/html' } });
     const { client } = openPage([page]);
     await expect(client.session()).rejects.toMatchObject({ status: 200, code: undefined });
@@ -69,13 +69,13 @@ describe('session', () => {
 });
 
 describe('login', () => {
-  test('comes back to the page as it is, query and fragment included', () => {
+  test('login() returns to the current page, including query and fragment', () => {
     const { client, assigned } = openPage([]);
     client.login();
     expect(assigned).toHaveBeenCalledExactlyOnceWith('/auth/login?returnTo=%2Freports%3Fyear%3D2026%23july');
   });
 
-  test('comes back to a chosen path and hands on a login hint', () => {
+  test('login() returns to a given path and passes on a login hint', () => {
     const { client, assigned } = openPage([]);
     client.login({ returnTo: '/a&b', loginHint: 'ada@example.com' });
     expect(assigned).toHaveBeenCalledExactlyOnceWith(
@@ -85,7 +85,7 @@ describe('login', () => {
 });
 
 describe('logout', () => {
-  test('ends the session with the CSRF header, then goes where the gateway says', async () => {
+  test('logout() ends the session with the CSRF header and then navigates to the address from the gateway', async () => {
     const { client, sent, assigned } = openPage([Response.json({ logoutUrl: 'https://login.test/end' })]);
     await client.logout();
     expect(sent[0]).toMatchObject({ method: 'POST', url: 'https://app.test/auth/logout' });
@@ -93,7 +93,7 @@ describe('logout', () => {
     expect(assigned).toHaveBeenCalledExactlyOnceWith('https://login.test/end');
   });
 
-  test('stays on the page when the gateway could not end the session', async () => {
+  test('logout() stays on the page when the gateway cannot end the session', async () => {
     const { client, assigned } = openPage([problem(503, 'store_unavailable')]);
     await expect(client.logout()).rejects.toBeInstanceOf(CoatcheckError);
     expect(assigned).not.toHaveBeenCalled();
@@ -102,7 +102,7 @@ describe('logout', () => {
 
 describe('fetch', () => {
   test.each(['/api/items', 'items', 'https://app.test/api', new URL('https://app.test/api')])(
-    'adds the CSRF header to a request for this origin: %s',
+    'fetch() adds the CSRF header to a request to its own origin: %s',
     async (target) => {
       const { client, sent } = openPage([new Response()]);
       await client.fetch(target);
@@ -111,7 +111,7 @@ describe('fetch', () => {
   );
 
   test.each(['https://api.test/', '//api.test/', 'http://app.test/', 'https://app.test:8443/'])(
-    'keeps the CSRF header from another origin: %s',
+    'fetch() sends no CSRF header to another origin: %s',
     async (target) => {
       const { client, sent } = openPage([new Response()]);
       await client.fetch(target);
@@ -119,7 +119,7 @@ describe('fetch', () => {
     },
   );
 
-  test('keeps the headers, the method and the body it was given', async () => {
+  test('fetch() keeps the given headers, method and body', async () => {
     const { client, sent } = openPage([new Response()]);
     await client.fetch('/api/items', { method: 'PUT', headers: { 'X-Trace': 'a' }, body: 'note' });
     expect(sent[0]?.method).toBe('PUT');
@@ -127,7 +127,7 @@ describe('fetch', () => {
     expect(await sent[0]?.text()).toBe('note');
   });
 
-  test('keeps what a Request object carries', async () => {
+  test('fetch() keeps the properties of a Request object', async () => {
     const { client, sent } = openPage([new Response()]);
     const request = { method: 'POST', headers: { 'X-Trace': 'a' }, body: 'note' };
     await client.fetch(new Request('https://app.test/api', request));
@@ -140,7 +140,7 @@ describe('fetch', () => {
 
 describe('the end of a session', () => {
   test.each(['session_required', 'session_expired'])(
-    'is told to the listeners, and the answer %s stays readable',
+    'onSessionEnded calls its listeners on %s and leaves the response readable',
     async (code) => {
       const { client, ends } = openPage([problem(401, code)]);
       const response = await client.fetch('/api/items');
@@ -149,14 +149,14 @@ describe('the end of a session', () => {
     },
   );
 
-  test('is told once, however many calls find it ended', async () => {
+  test('onSessionEnded calls a listener once, however many requests find the session ended', async () => {
     const answers = [problem(401, 'session_expired'), problem(401, 'session_required')];
     const { client, ends } = openPage(answers);
     await Promise.all([client.fetch('/api/a'), client.fetch('/api/b')]);
     expect(ends).toEqual(['session_expired']);
   });
 
-  test('is told again for the next session', async () => {
+  test('onSessionEnded calls a listener again for the next session', async () => {
     const { client, ends } = openPage([
       problem(401, 'session_expired'),
       Response.json(signedIn),
@@ -168,7 +168,7 @@ describe('the end of a session', () => {
     expect(ends).toHaveLength(2);
   });
 
-  test('is not told for the next session by a call sent in the one before', async () => {
+  test('onSessionEnded ignores a response to a request that was sent during the previous session', async () => {
     const late = Promise.withResolvers<Response>();
     const { client, ends } = openPage([], {
       fetch: async (input) => {
@@ -192,19 +192,19 @@ describe('the end of a session', () => {
       'a body that does not parse',
       new Response('{', { status: 401, headers: { 'Content-Type': 'application/problem+json' } }),
     ],
-  ])('is not read into %s', async (_name, answer) => {
+  ])('onSessionEnded ignores %s', async (_name, answer) => {
     const { client, ends } = openPage([answer]);
     expect(await client.fetch('/api/items')).toBe(answer);
     expect(ends).toEqual([]);
   });
 
-  test('is not believed from another origin', async () => {
+  test('onSessionEnded ignores responses from another origin', async () => {
     const { client, ends } = openPage([problem(401, 'session_expired')]);
     await client.fetch('https://api.test/');
     expect(ends).toEqual([]);
   });
 
-  test('is not told to a listener that has unsubscribed', async () => {
+  test('onSessionEnded does not call a listener that has unsubscribed', async () => {
     const { client, ends, unsubscribe } = openPage([problem(401, 'session_expired')]);
     unsubscribe();
     await client.fetch('/api/items');

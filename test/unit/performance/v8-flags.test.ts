@@ -55,7 +55,7 @@ async function figureOf(script: string, way: Way): Promise<number> {
 
 // Each test starts processes, which takes its time on a busy machine.
 describe('the heap of a gateway', { timeout: 60_000 }, () => {
-  it('is set up by flags that this V8 knows: it passes over others in silence', async () => {
+  it('the heap is set up with flags that this V8 knows, because V8 ignores unknown flags silently', async () => {
     const { stdout } = await run(process.execPath, ['--v8-options']);
     for (const setting of [...v8Flags, '--semi-space-growth-factor']) {
       const [flag = ''] = setting.replace('--no-', '--').split('=');
@@ -63,13 +63,13 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
     }
   });
 
-  it('has a young generation that stays small', async () => {
+  it('the young generation of the heap stays small', async () => {
     const [tuned, untuned] = [await figureOf(greedy, 'at run time'), await figureOf(greedy, 'not at all')];
     expect(tuned / untuned).toBeLessThan(0.75);
   });
 
   it.each(['at run time', 'at start'] as const)(
-    'collects the chunks of a large body early with flags set %s',
+    'the heap collects the chunks of a large body early with flags set %s',
     async (way) => {
       // When a collection comes depends on the machine's other work: the better of three runs says what the flags allow.
       const runs = [await figureOf(passing, way), await figureOf(passing, way), await figureOf(passing, way)];
@@ -79,7 +79,7 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
     },
   );
 
-  it('is set up when the container image starts', async () => {
+  it('the container image sets up the heap at start', async () => {
     const dockerfile = await readFile(new URL('../../../Dockerfile', import.meta.url), 'utf8');
     const entrypoint = /^ENTRYPOINT (\[[^\]]*\])$/m.exec(dockerfile.replaceAll('\\\n', ''))?.[1] ?? '[]';
     expect(JSON.parse(entrypoint)).toEqual(['node', ...v8Flags, 'dist/main.js']);

@@ -3,8 +3,8 @@ import { createWriteBatch } from '../../../src/performance/write-batch.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('the end of a turn of the event loop', () => {
-  it('runs what was put off to it, once, in the order in which that came', async () => {
+describe('a write batch', () => {
+  it('a write batch runs its tasks once, in order, at the end of the turn', async () => {
     const turn = createWriteBatch();
     const done: string[] = [];
     turn.add(() => done.push('first'));
@@ -17,7 +17,7 @@ describe('the end of a turn of the event loop', () => {
     expect(done).toHaveLength(2);
   });
 
-  it('leaves what a task puts off to the end of the next turn', async () => {
+  it('a write batch runs a task added by another task at the end of the next turn', async () => {
     const turn = createWriteBatch();
     const done: string[] = [];
     turn.add(() => {

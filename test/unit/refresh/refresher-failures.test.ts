@@ -54,7 +54,7 @@ describe('a refresh that fails for now', () => {
     ['transient', failure.transient],
     ['ambiguous', failure.ambiguous],
     ['misconfigured', failure.misconfigured],
-  ])('because it is %s keeps the session, and says when to come again (G12, G13)', async (_kind, outcome) => {
+  ])('keeps the session and sets Retry-After when it is %s (G12, G13)', async (_kind, outcome) => {
     const { begin, refresher, outcomes, store, counted } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRED_MS);
     outcomes.push(outcome);

@@ -15,7 +15,7 @@ const throttleOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error instanceof GatewayError ? error.options.throttle : error),
   );
 
-describe('the error of a request that a throttle turns away', () => {
+describe('the error of a request that a throttle rejects', () => {
   it('names the circuit breaker after three failed calls, and no throttle before', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRED_MS);
@@ -76,7 +76,7 @@ describe('the error of a request that a throttle turns away', () => {
 });
 
 describe('a process whose circuit breaker is open', () => {
-  it('hands the lock on to a process that may reach the provider, and does not let it fail too', async () => {
+  it('passes the lock on to a process that may reach the provider, and does not make its requests fail', async () => {
     const locks = createLocalLocks();
     const outcomes: unknown[] = [];
     const recording: Locks = {

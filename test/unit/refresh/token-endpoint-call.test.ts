@@ -55,7 +55,7 @@ describe('spending a refresh token', () => {
     ['rejected', failure.rejected],
     ['misconfigured', failure.misconfigured],
     ['identity_changed', { kind: 'identity_changed', refreshToken: 'rt-2', cause: undefined } as const],
-  ])('is done once when it is %s', async (_kind, outcome) => {
+  ])('happens once when the call is %s', async (_kind, outcome) => {
     const { spend, calls } = openTokenEndpointCall();
     expect(await spend(outcome)).toBe(outcome);
     expect(calls).toHaveLength(1);

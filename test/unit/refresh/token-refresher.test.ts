@@ -5,7 +5,7 @@ import { failure, openRefresher, refreshed, WAIT_MS } from './fixture.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('a token that is fresh', () => {
+describe('a fresh token', () => {
   it('is used unchanged, without a call to the provider', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin(EXPIRING_MS - 1);
@@ -18,7 +18,7 @@ describe('a token that is fresh', () => {
   });
 });
 
-describe('a token near its end', () => {
+describe('a token close to expiry', () => {
   it('is used unchanged and refreshed in the background, while no request waits', async () => {
     const { begin, refresher, calls, hold, store, counted } = openRefresher();
     const record = await begin(EXPIRING_MS);
@@ -34,7 +34,7 @@ describe('a token near its end', () => {
     expect(await counted('joined')).toBe(0);
   });
 
-  it.each(Object.values(failure))('is used as it is when its renewal ends as %o', async (outcome) => {
+  it.each(Object.values(failure))('is used unchanged when its refresh ends as %o', async (outcome) => {
     const { begin, refresher, outcomes } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRING_MS);
     outcomes.push(outcome);
@@ -56,7 +56,7 @@ describe('a token near its end', () => {
   });
 });
 
-describe('a token that is over', () => {
+describe('an expired token', () => {
   it('makes all requests wait for one refresh (G6)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
     const record = await begin(EXPIRED_MS);
@@ -81,7 +81,7 @@ describe('a token that is over', () => {
     });
   });
 
-  it('leaves the refresh token in use when the answer has none (G2)', async () => {
+  it('keeps its refresh token when the response has none (G2)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
     outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
@@ -91,7 +91,7 @@ describe('a token that is over', () => {
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
   });
 
-  it('takes the claims of a new ID token, and keeps the old claims without one (C21)', async () => {
+  it('updates the claims from a new ID token and keeps the old claims without one (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const claims = async () => (await store.loadRecord(record.key))?.data.claims;
@@ -148,7 +148,7 @@ describe('a token for another audience', () => {
   });
 });
 
-describe('settling', () => {
+describe('settle', () => {
   it('waits for the refreshes in progress and releases every lock (G18)', async () => {
     const { beginRefresh, refresher, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();

@@ -11,7 +11,7 @@ type Declared = Omit<Sections, 'provider'> & {
   provider: z.input<(typeof providerKinds)[number]['schema']>;
 };
 
-it('accepts what the declaration of the configuration accepts, and nothing else', () => {
+it('ConfigInput accepts exactly what the declaration of the configuration accepts', () => {
   expectTypeOf<ConfigInput>().toExtend<Declared>();
   expectTypeOf<Declared>().toExtend<ConfigInput>();
   expectTypeOf<keyof ConfigInput>().toEqualTypeOf<keyof Declared>();

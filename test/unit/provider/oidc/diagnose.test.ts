@@ -37,8 +37,8 @@ const key = (kind: string) => ({
   privateKey: pem(kind),
 });
 
-describe('what is found at an OpenID provider', () => {
-  it('is all well when it has everything that this configuration uses', () => {
+describe('the diagnosis of an OpenID provider', () => {
+  it('reports ok for everything when the provider supports the configuration', () => {
     expect(findings()).toEqual({
       provider: `ok: ${ISSUER}, from OpenID discovery`,
       endpoints: `ok: authorization ${ISSUER}/authorize, token ${ISSUER}/token, keys ${ISSUER}/jwks, revocation ${ISSUER}/revoke, logout ${ISSUER}/logout`,
@@ -73,7 +73,7 @@ describe('what is found at an OpenID provider', () => {
       { token_endpoint_auth_methods_supported: ['client_secret_post', 'none'] },
       'failed: provider.clientAuthentication is client_secret_basic, but the provider accepts client_secret_post, none',
     ],
-  ])('of its %s, with %o: %s', (name, server, expected) => {
+  ])('reports on %s, with %o: %s', (name, server, expected) => {
     expect(findings(server)[name]).toContain(expected);
     const others = Object.entries(findings(server)).filter(
       ([other]) => other !== name && other !== 'endpoints',
@@ -88,18 +88,18 @@ describe('what is found at an OpenID provider', () => {
       'ed25519',
       'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
     ],
-  ])('of private_key_jwt with %s', (_what, kind, expected) => {
+  ])('reports on private_key_jwt with %s', (_what, kind, expected) => {
     expect(findings({}, key(kind))['client']).toBe(expected);
   });
 
-  it('of the logout page that is configured, whatever the provider announces', () => {
+  it('reports the configured logout page, whatever the provider announces', () => {
     const logoutUrl = 'https://pages.example.com/logout?client_id={clientId}&to={returnTo}';
     expect(findings({}, { logoutUrl })['logout']).toBe(
       'ok: leads to https://pages.example.com, from provider.logoutUrl',
     );
   });
 
-  it('of the algorithm that the client is registered for', () => {
+  it('reports the algorithm that the client is registered for', () => {
     const announced = { id_token_signing_alg_values_supported: ['RS256', 'ES256', 'HS256'] };
     expect(findings(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
     const es256 = { idTokenSignedResponseAlg: 'ES256' };
@@ -109,7 +109,7 @@ describe('what is found at an OpenID provider', () => {
     );
   });
 
-  it('without an authorization endpoint, of what sign-in on another device requires', () => {
+  it('reports the requirements of sign-in on another device without an authorization endpoint', () => {
     const found = findings(
       {
         authorization_endpoint: undefined,
@@ -126,7 +126,7 @@ describe('what is found at an OpenID provider', () => {
     expect(found).not.toHaveProperty('callback');
   });
 
-  it('of offline_access that is announced and not asked for', () => {
+  it('reports that offline_access is announced but not requested', () => {
     expect(findings({}, { scopes: ['openid'] })['refresh']).toMatch(
       /^note: offline_access is announced but not requested/,
     );

@@ -31,8 +31,8 @@ function openKeySet(publish: Behaviour = () => answer(200, { keys: [own.jwk] }),
   return { verify: (token: string) => keySet.verify(token, { issuer }), asked, clock };
 }
 
-describe('a token', () => {
-  it('is verified by a key of the provider, and gives its claims (C7)', async () => {
+describe('the verification of a token', () => {
+  it('returns the claims of a token signed with a key of the provider (C7)', async () => {
     const { verify, asked } = openKeySet();
     expect(await verify(await own.sign(claims))).toMatchObject({ claims, header: { alg: 'ES256' } });
     expect(asked).toEqual([`${issuer}/jwks`]);
@@ -41,12 +41,12 @@ describe('a token', () => {
   it.each([
     ['is signed by another key under the same name (C7)', () => createSigningKey('k1')],
     ['is signed by a key that is not published (C7)', () => createSigningKey('k9')],
-  ])('is at fault when it %s', async (_what, forge) => {
+  ])('rejects a token that %s', async (_what, forge) => {
     const { verify } = openKeySet();
     await expect(verify(await (await forge()).sign(claims))).rejects.toBeInstanceOf(errors.JOSEError);
   });
 
-  it('is at fault when it has no signature, whatever it calls that (C8)', async () => {
+  it('rejects a token without a signature, whatever its alg (C8)', async () => {
     const { verify } = openKeySet(undefined, ['ES256', 'none']);
     const [, payload] = new UnsecuredJWT(claims).encode().split('.');
     for (const alg of ['none', 'None', 'nOnE', '']) {
@@ -55,19 +55,19 @@ describe('a token', () => {
     }
   });
 
-  it('is at fault when it is signed by HMAC with the public key (C8)', async () => {
+  it('rejects a token signed by HMAC with the public key (C8)', async () => {
     const { verify } = openKeySet(undefined, ['ES256', 'HS256']);
     const secret = new TextEncoder().encode(JSON.stringify(own.jwk));
     const forged = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: 'k1' }).sign(secret);
     await expect(verify(forged)).rejects.toBeInstanceOf(errors.JOSEError);
   });
 
-  it('is at fault when its algorithm is none of those allowed (C8)', async () => {
+  it('rejects a token whose algorithm is not allowed (C8)', async () => {
     const { verify } = openKeySet(undefined, ['RS256']);
     await expect(verify(await own.sign(claims))).rejects.toBeInstanceOf(errors.JOSEAlgNotAllowed);
   });
 
-  it('brings no key of its own (C8)', async () => {
+  it('rejects a token that supplies its own key (C8)', async () => {
     const { verify, asked } = openKeySet();
     const stranger = await createSigningKey('k1');
     const forged = await stranger.sign(claims, { jku: 'https://evil.test/jwks', jwk: stranger.jwk });
@@ -75,10 +75,13 @@ describe('a token', () => {
     expect(new Set(asked)).toEqual(new Set([`${issuer}/jwks`]));
   });
 
-  it.each(['', 'x', 'a.b.c', '..', 'eyJhbGciOiJFUzI1NiJ9..'])('is at fault when it is %o', async (text) => {
-    const { verify } = openKeySet();
-    await expect(verify(text)).rejects.toBeInstanceOf(errors.JOSEError);
-  });
+  it.each(['', 'x', 'a.b.c', '..', 'eyJhbGciOiJFUzI1NiJ9..'])(
+    'rejects the malformed token %o',
+    async (text) => {
+      const { verify } = openKeySet();
+      await expect(verify(text)).rejects.toBeInstanceOf(errors.JOSEError);
+    },
+  );
 });
 
 describe('the key that verifies a token', () => {
@@ -179,7 +182,7 @@ describe('the keys of a provider', () => {
     ['it is a page', () => answer(200, '<html>')],
     ['it is no key set', () => answer(200, { error: 'maintenance' })],
     ['it is empty JSON', () => answer(200, 'null')],
-  ])('that cannot be had because %s say nothing of a token', async (_what, publish) => {
+  ])('are a key error, not an invalid token, when %s', async (_what, publish) => {
     const { verify } = openKeySet(publish);
     await expect(verify(await own.sign(claims))).rejects.toBeInstanceOf(KeySetError);
   });
@@ -192,7 +195,7 @@ describe('the keys of a provider', () => {
     expect(await verify(await own.sign(claims))).toMatchObject({ claims });
   });
 
-  it('cause a key error, not an invalid token, if they do not fit their algorithm', async () => {
+  it('are a key error, not an invalid token, when they do not fit their algorithm', async () => {
     const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'k1', alg: 'ES256' };
     const { verify } = openKeySet(() =>
       answer(200, { keys: [{ ...secret, kty: 'EC', crv: 'P-256' }, secret] }),

@@ -29,7 +29,7 @@ function openLongAnswers() {
   return { begin, watched };
 }
 
-it('an answer that is over soon is never watched, and leaves nothing behind', async () => {
+it('a short response is never watched and leaves nothing behind', async () => {
   const { begin, watched } = openLongAnswers();
   for (let at = 0; at < 50; at += 1) {
     const answer = begin(`k${at}`);
@@ -42,7 +42,7 @@ it('an answer that is over soon is never watched, and leaves nothing behind', as
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it('an answer that lasts is watched within two seconds, once, until it is over', async () => {
+it('a long response is watched once, within two seconds, until it ends', async () => {
   const { begin, watched } = openLongAnswers();
   const answer = begin('k1');
   await vi.advanceTimersByTimeAsync(2_000);
@@ -56,7 +56,7 @@ it('an answer that lasts is watched within two seconds, once, until it is over',
   expect(answer.destroy).not.toHaveBeenCalled();
 });
 
-it('an answer is cut off when its session ends, and no other is (standards: D19)', async () => {
+it('only the responses of an ended session are cut off (standards: D19)', async () => {
   const { begin, watched } = openLongAnswers();
   const answers = ['k1', 'k2', 'k3'].map(begin);
   await vi.advanceTimersByTimeAsync(2_000);
@@ -64,7 +64,7 @@ it('an answer is cut off when its session ends, and no other is (standards: D19)
   expect(answers.map(({ destroy }) => destroy.mock.calls.length)).toEqual([0, 1, 0]);
 });
 
-it('answers come and go in any order', async () => {
+it('responses may start and end in any order', async () => {
   const { begin, watched } = openLongAnswers();
   const answers = ['k1', 'k2', 'k3', 'k4', 'k5'].map(begin);
   for (const at of [1, 4, 0]) answers[at]?.end();
@@ -75,7 +75,7 @@ it('answers come and go in any order', async () => {
   expect(watched.size).toBe(0);
 });
 
-it('what goes wrong with an answer is passed on, and it is watched no more', async () => {
+it('the failure of a response is passed on and the response is no longer watched', async () => {
   const { begin, watched } = openLongAnswers();
   const answer = begin('k1');
   await vi.advanceTimersByTimeAsync(2_000);

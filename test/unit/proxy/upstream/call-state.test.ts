@@ -7,18 +7,18 @@ function movedThrough(...states: CallState[]): boolean[] {
   return states.map((state) => call.move(state));
 }
 
-describe('the states of a call', () => {
+describe('the states of an upstream call', () => {
   it.each([
     [['sent', 'started', 'passing', 'over']],
     [['sent', 'started', 'held', 'passing', 'over']],
     [['sent', 'started', 'held', 'discarding', 'over']],
     [['over']],
     [['sent', 'over']],
-  ] as const)('lead through %j', (states) => {
+  ] as const)('accept the sequence %j', (states) => {
     expect(movedThrough(...states)).toEqual(states.map(() => true));
   });
 
-  it('end once: a call that is over fails and passes no more', () => {
+  it('are final once the call is over: it fails and passes nothing on', () => {
     const call = createCallStates();
     expect(call.move('over')).toBe(true);
     for (const state of ['sent', 'held', 'passing', 'discarding', 'over'] as const)
@@ -26,7 +26,7 @@ describe('the states of a call', () => {
     expect(call.current()).toBe('over');
   });
 
-  it('never lead back, nor from a discarded response to the browser', () => {
+  it('never go back, and a discarded response is never passed to the browser', () => {
     expect(movedThrough('sent', 'started', 'held', 'discarding', 'passing')).toEqual([
       true,
       true,

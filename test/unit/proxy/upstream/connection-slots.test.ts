@@ -18,8 +18,8 @@ function openPlaces(requests: number) {
   return { places, came, all };
 }
 
-describe('a place on a connection', () => {
-  it('is had at once while there are some, and then in the order of coming', () => {
+describe('a connection slot', () => {
+  it('is granted at once while slots are free, and then in order of arrival', () => {
     const { places, came, all } = openPlaces(4);
     expect(all.map(({ isIn }) => isIn)).toEqual([true, true, false, false]);
     places.release();
@@ -31,7 +31,7 @@ describe('a place on a connection', () => {
     expect(places.take(vi.fn(), vi.fn())).toBe(false);
   });
 
-  it('is waited for so long and no longer, and goes to who still waits', () => {
+  it('is awaited only for the time-out, and goes to the next waiter', () => {
     const { places, came } = openPlaces(3);
     vi.advanceTimersByTime(WAIT_MS - 1);
     places.take(
@@ -46,7 +46,7 @@ describe('a place on a connection', () => {
     expect(came).toEqual(['2 upstream_timeout', 'late']);
   });
 
-  it('is not kept for who waits no longer, of whom nothing is left', () => {
+  it('is not reserved for a waiter that gave up', () => {
     const { places, came, all } = openPlaces(4);
     places.forgo(all[2]?.go ?? vi.fn());
     expect(vi.getTimerCount()).toBe(1);

@@ -24,7 +24,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['Negotiate YIIabc==, Bearer realm="api"'],
     [['Basic realm="api"', 'Bearer error="invalid_token"']],
     ['Bearer error="invalid_request", DPoP error="invalid_token"'],
-  ])('with the challenge %o asks for another token', (challenge) => {
+  ])('with the challenge %o requires another token', (challenge) => {
     expect(challengeAction(challenge)).toBe('refresh');
   });
 
@@ -34,7 +34,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['DPoP error="insufficient_user_authentication"'],
     ['Bearer error="invalid_token", Bearer error="insufficient_user_authentication"'],
     [['Basic realm="api"', 'Bearer error="insufficient_user_authentication"']],
-  ])('with the challenge %o asks for another sign-in (H8)', (challenge) => {
+  ])('with the challenge %o requires another sign-in (H8)', (challenge) => {
     expect(challengeAction(challenge)).toBe('step_up');
   });
 
@@ -52,11 +52,11 @@ describe('a 401 of an upstream (G9)', () => {
     ['Basic realm="Bearer error=\\"invalid_token\\""'],
     ['Basic realm="a, Bearer error=invalid_token"'],
     ['Bearerish error="invalid_token"'],
-  ])('with the challenge %o asks for nothing that the gateway could give', (challenge) => {
+  ])('with the challenge %o requires nothing that the gateway can provide', (challenge) => {
     expect(challengeAction(challenge)).toBe('pass');
   });
 
-  it('is read in a moment, however long and broken its challenge is', () => {
+  it('is parsed in linear time, however long and malformed its challenge is', () => {
     for (const piece of ['a="', 'a=', 'a ', '"', '\\"', 'Bearer error="', ',', '= ']) {
       challengeAction(piece.repeat(64_000 / piece.length));
     }
