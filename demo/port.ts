@@ -16,7 +16,7 @@ export async function choosePort(wanted: number | undefined): Promise<number> {
 }
 
 async function findObstacle(port: number): Promise<string | undefined> {
-  // `localhost` may mean either address: whoever answers on one of them would answer in the gateway's place.
+  // `localhost` may mean either address: whoever listens on one of them would get the gateway's requests.
   const responses = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
   if (responses.includes(true)) return 'is in use';
   const server = createServer().listen(port, '127.0.0.1');

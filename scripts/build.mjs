@@ -15,7 +15,7 @@ import { captureNode, tool } from './runtime.mjs';
 
 const stamp = 'dist/.stamp';
 
-/** Compiles src to dist when dist is out of date. A failed build leaves the former dist in place. */
+/** Compiles src to dist when dist is out of date. A failed build keeps the previous dist. */
 export async function ensureBuilt(progress) {
   const wanted = fingerprint();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
@@ -49,7 +49,7 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** Two renames, so that there is never half a folder under the name; the former content goes last. */
+/** Two renames, so that the folder is never incomplete; the previous content is deleted last. */
 function replace(folder, next) {
   const former = `${next}-former`;
   const hasFormer = existsSync(folder);

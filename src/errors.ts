@@ -28,7 +28,7 @@ const statuses = {
 export type ErrorCode = keyof typeof statuses;
 
 export type GatewayErrorOptions = {
-  /** One sentence for the developer who reads the response. Never a secret, never text from an upstream. */
+  /** One sentence for developers who read the response. It contains no secret and no text from an upstream. */
   detail?: string;
   /** Why the login failed (`login_failed` only). */
   reason?: string;

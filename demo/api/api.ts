@@ -80,11 +80,11 @@ function createApp(bearer: Bearer): express.Express {
   });
 
   app.use((_req, res) => void res.status(404).json({ error: 'not found' }));
-  app.use(answerError);
+  app.use(respondToError);
   return app;
 }
 
-const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
+const respondToError: express.ErrorRequestHandler = (error, _req, res, _next) => {
   if (error instanceof Unauthorized) {
     res.status(401).set('WWW-Authenticate', error.challenge).json({ error: 'unauthorized' });
     return;

@@ -32,7 +32,7 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
       return sessions.start(signIn, { beganAtMs, replaces: earlier });
     };
     return start().catch((error: unknown) => {
-      sessions.revoke(signIn.answer.refreshToken);
+      sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;
     });
   };

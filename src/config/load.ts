@@ -62,7 +62,7 @@ const processSources = (): Sources => ({
   readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES),
 });
 
-/** Nesting without end exhausts the stack of whatever walks the values. */
+/** Endless nesting exhausts the stack of the functions that traverse the values. */
 function withDepthError<Result>(read: () => Result): Result {
   try {
     return read();
@@ -77,7 +77,7 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
   const syntaxProblems = yaml.problems.map(({ line, message }): Problem => ({ path: '', line, message }));
-  // After a syntax error the parser only guesses, and problems of its guess would mislead.
+  // After a syntax error the parser guesses, and problems that result from its guess would mislead.
   if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
   const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);

@@ -8,7 +8,7 @@ export type Metrics = {
   registry: Registry;
   request(route: string, method: string, status: number, seconds: number): void;
   refresh(outcome: RefreshOutcomeLabel): void;
-  /** New tokens were dropped, because another write of the session came first. */
+  /** Counts new tokens that were dropped because another write of the session came first. */
   refreshConflict(): void;
   refreshDuration(seconds: number): void;
   lockWait(seconds: number): void;

@@ -2,7 +2,7 @@ import { ResponseBodyError } from 'openid-client';
 import { GatewayError } from '../errors.ts';
 import { explainLoginFailure } from './refusal.ts';
 
-/** The error for a login that failed for `cause` at an endpoint, by default the token endpoint: refused with a reason, denied, or the provider is unavailable. */
+/** The error for a login that failed with `cause` at an endpoint: rejected with a reason, denied, or the provider is unavailable. */
 export function loginFailure(cause: unknown, endpoint?: string): GatewayError {
   if (cause instanceof GatewayError) return cause;
   const reason = explainLoginFailure(cause, endpoint);
@@ -16,7 +16,7 @@ export function loginRefused(reason: string, cause?: unknown): GatewayError {
   return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, cause });
 }
 
-/** The error for a login that the person, or the provider for them, has denied. */
+/** The error for a login that the user, or the provider for them, denied. */
 export function loginDenied(cause?: unknown): GatewayError {
   return new GatewayError('login_denied', { detail: 'The sign-in was denied.', cause });
 }

@@ -9,11 +9,11 @@ export function createRedirectLogin(deps: {
   redirectUri: string;
   /** Sends the browser to its `authorization_endpoint` and calls its `token_endpoint`. */
   client: () => Promise<oauth.Configuration>;
-  /** Parameters of every authorization request besides those of the page. */
+  /** Parameters of every authorization request in addition to those from the page. */
   parameters: Readonly<Record<string, string>>;
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
-  /** Reads the signed-in person from a token response. */
+  /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
     sent: { nonce: string; maxAge: number | undefined; sentAtMs: number },
@@ -49,7 +49,7 @@ export function createRedirectLogin(deps: {
     },
 
     async finish(callback, attempt) {
-      // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
+      // SECURITY: the code of another provider is not sent to this one (RFC 9700, section 4.4.2).
       if (attempt.issuer !== issuer)
         throw loginRefused('this login was started with another provider; sign in again');
       const config = await deps.client();

@@ -184,7 +184,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     await end(session.key, lapseReason(session, store.generation()));
     return { kind: 'ended' };
   };
-  /** Redis drops a record when its limit passes, and tells nobody: what was last seen of the session may say which it was. */
+  /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
   const logMissing = (key: string, lastSeen: SessionView | undefined) => {
     if (cache.hasEnded(key)) return;
     if (lastSeen !== undefined && isEnded(lastSeen))
@@ -293,7 +293,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
         userinfo: signIn.userinfo,
-        tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
         flow: signIn.flow,
         ticketKeyId: keyId,
         createdAtMs: now,

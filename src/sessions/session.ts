@@ -97,7 +97,7 @@ export function isOver(session: SessionView, nowMs: number, generation: number):
   return nowMs >= livesUntilMs(session) || isOutdated(session.data, generation);
 }
 
-/** When the session ends if nobody uses it from now on. */
+/** When the session ends if it is not used again. */
 export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: SessionView): number {
   return Math.min(idleExpiresAtMs, endsAtMs);
 }

@@ -11,7 +11,7 @@ import { ownServer, typedApp, typedExpressApp } from './support/consumers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A folder in which somebody has installed the package, with what it declares to need and the types of Node.js. */
+/** A folder with the installed package, its declared dependencies and the types of Node.js. */
 let folder: string;
 
 beforeAll(async () => {
@@ -28,14 +28,14 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Puts a package of ours into the folder, as if it were installed there. */
+/** Links an installed package of the project into the folder. */
 async function provide(name: string): Promise<void> {
   const place = join(folder, 'node_modules', name);
   await mkdir(dirname(place), { recursive: true });
   await symlink(join(root, 'node_modules', name), place);
 }
 
-/** Runs a program in the folder to its end; what it printed is in the error when it fails. */
+/** Runs a program in the folder to its end; a failure contains its output. */
 async function run(command: string, args: string[]): Promise<string> {
   const { PATH = '' } = process.env;
   const env = { PATH, HOME: folder, npm_config_update_notifier: 'false' };
@@ -136,7 +136,7 @@ describe('the npm package', () => {
   });
 });
 
-/** The line in which the server of somebody's own tells where it listens; the others are the gateway's log. */
+/** The line in which the custom server prints its address; the others are the gateway's log. */
 function addressesIn(stdout: string): { url: string; adminUrl: string } | undefined {
   const line = stdout.split('\n').find((each) => each.includes('"adminUrl"'));
   return line === undefined ? undefined : JSON.parse(line);

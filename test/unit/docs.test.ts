@@ -181,7 +181,7 @@ function leadsSomewhere(from: string, link: string): boolean {
   return anchor === undefined || pageOf(target).anchors.has(anchor);
 }
 
-/** The error codes of the gateway with their statuses, from the one place where they are declared. */
+/** The error codes of the gateway with their statuses, from their declaration. */
 function errorCodes(): Map<string, number> {
   const [, table = ''] = /^const statuses = \{$(.*?)^\}/ms.exec(read('src/errors.ts')) ?? [];
   return new Map(

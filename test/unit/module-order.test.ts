@@ -57,7 +57,7 @@ describe('the module order check', () => {
     ['a neighbour that logs', 'crypto/seal.ts', `import { log } from '../observability/log.ts';`],
     ['config in a type import of errors', 'errors.ts', `import type { Config } from './config/schema.ts';`],
     ['a binding called type', 'crypto/seal.ts', `import type from '../observability/log.ts';`],
-    ['a neighbour that answers requests', 'auth/login.ts', `import { x } from '../proxy/route.ts';`],
+    ['a neighbour that handles requests', 'auth/login.ts', `import { x } from '../proxy/route.ts';`],
     ['main in the package entry', 'index.ts', `export * from './main.ts';`],
     ['the package entry', 'gateway.ts', `import { x } from './index.ts';`],
     ['a server module in client', 'client/index.ts', `import type { Code } from '../errors.ts';`],

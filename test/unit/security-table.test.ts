@@ -114,7 +114,7 @@ function isTitleIn(source: string, title: string): boolean {
   return new RegExp(`(['"\`])${literally(title)}(?: \\([^()]*\\))?\\1`).test(source);
 }
 
-/** The lines that a name such as `A5–A7` stands for, or that of a name such as `A5`. */
+/** The rows that a name such as `A5–A7` or `A5` covers. */
 function expand(name: string): string[] {
   const [, letter = '', first, last] = /^([A-Z])(\d+)–\1(\d+)$/.exec(name) ?? [];
   if (first === undefined) return [name];

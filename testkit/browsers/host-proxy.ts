@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { type LoopbackServer, listenOnLoopback } from '../network/loopback-server.ts';
 
-/** Starts a proxy for CONNECT requests that leads each host name to a port of 127.0.0.1, and refuses other hosts. */
+/** Starts a proxy for CONNECT requests that maps each host name to a port of 127.0.0.1 and rejects other hosts. */
 export async function startHostProxy(hosts: Readonly<Record<string, number>>): Promise<LoopbackServer> {
   const server = createServer((_request, response) => response.writeHead(502).end());
   server.on('connect', (request, client: Socket, head: Buffer) => {

@@ -1,6 +1,6 @@
 import type { Parameters } from './messages.ts';
 
-/** What a person granted at one sign-in. */
+/** The grant of a user at one sign-in. */
 export type Grant = {
   subject: string;
   /** The provider's session, as in the `sid` claim. */

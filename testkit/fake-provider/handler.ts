@@ -29,7 +29,7 @@ export function createHandler(parts: HandlerParts): RequestListener {
     if (endpoint === undefined) return write(response, { status: 404, body: 'not found' });
 
     const body = await text(incoming).catch(() => undefined);
-    if (body === undefined) return; // The client went away while sending.
+    if (body === undefined) return; // The client disconnected while it was sending.
     const request: ProviderRequest = {
       method: incoming.method ?? 'GET',
       query: searchParams,
@@ -48,7 +48,7 @@ export function createHandler(parts: HandlerParts): RequestListener {
       status: undefined as number | undefined,
     };
     const depart = traffic.arrive(record);
-    const outcome = await faultLine.pass(endpoint, () => answer(endpoints[endpoint], request, settings));
+    const outcome = await faultLine.pass(endpoint, () => respond(endpoints[endpoint], request, settings));
     depart();
     if (outcome === 'dropped') {
       incoming.socket.destroy();
@@ -64,7 +64,7 @@ function isForm(incoming: IncomingMessage): boolean {
   return incoming.method === 'POST' && type.trim().toLowerCase() === 'application/x-www-form-urlencoded';
 }
 
-async function answer(
+async function respond(
   endpoint: (request: ProviderRequest) => Promise<ProviderResponse>,
   request: ProviderRequest,
   { patchRefusal = (refusal) => refusal }: ProviderSettings,

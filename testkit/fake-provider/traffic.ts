@@ -11,9 +11,9 @@ export type RecordedRequest = {
   authorization: string | undefined;
   /** The connection it came over. */
   socket: Socket;
-  /** On the machine's clock, whatever the provider's clock says. */
+  /** By the machine's clock, not the provider's. */
   atMs: number;
-  /** The status of the response; stays undefined when the connection was cut. */
+  /** The status of the response; undefined when the connection was cut. */
   status: number | undefined;
 };
 
@@ -25,7 +25,7 @@ export type Traffic = {
   arrive(request: RecordedRequest): () => void;
   /** The largest number of concurrent requests to one endpoint. */
   maxConcurrent(endpoint: Endpoint): number;
-  /** How many token requests came, of one `grant_type` or of all. */
+  /** The number of token requests, for one `grant_type` or all. */
   tokenCalls(filter?: { grant?: string }): number;
 };
 

@@ -39,7 +39,7 @@ export async function listenOnLoopback(server: Server): Promise<LoopbackServer> 
       server.close();
       for (const socket of sockets) socket.destroy();
       await closed;
-      // One turn of the event loop, in which clients in this process see their pooled connections end.
+      // Clients in this process notice the end of their pooled connections during one event loop iteration.
       await nextTurn();
     },
     start: async () => {

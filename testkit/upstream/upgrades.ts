@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type HeaderList, headerListOf, valueOf } from '../network/header-list.ts';
 
-/** An upgrade the upstream was asked for. */
+/** An upgrade request to the upstream. */
 export type UpgradeRequest = {
   readonly target: string;
   readonly headers: HeaderList;
@@ -14,9 +14,9 @@ export type UpgradeRequest = {
 export type Upgrades = {
   readonly requests: UpgradeRequest[];
   readonly webSockets: WebSocket[];
-  /** What is done with each accepted socket; at first it echoes. */
+  /** Handles each accepted socket; by default it echoes. */
   onWebSocket(handler: (socket: WebSocket) => void): void;
-  /** Refuses with this status from now on, or accepts when undefined. */
+  /** Rejects with this status from now on, or accepts when undefined. */
   reject(status: number | undefined): void;
   readonly handle: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import { duration } from '../values/duration.ts';
 
-/** What the `provider` section has whatever its type. Each provider kind adds keys of its own. */
+/** The keys of every `provider` section. Each provider kind adds its own keys. */
 export type ProviderSection = { readonly type: string; readonly timeout: number };
 
 /** The keys of {@link ProviderSection} besides `type`; every provider kind includes them in its schema. */
@@ -19,7 +19,7 @@ export type ProviderSchema = z.ZodType<
   z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
 >;
 
-/** What the configuration must know of a provider kind. The kinds live in a higher layer, so they are passed in. */
+/** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */
 export type ProviderSectionKind = {
   /** The value of `provider.type`. */
   readonly type: string;

@@ -7,7 +7,7 @@ import type { DeclaredKey } from './declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import type { Config } from './sections.ts';
 
-/** What the rules need to know besides the configuration. */
+/** The inputs of the rules besides the configuration. */
 type RuleContext = {
   isValid: IsValid;
   /** Every key that the configuration declares. */
@@ -19,7 +19,7 @@ type RuleContext = {
 type Rule = (config: Config, context: RuleContext) => Iterable<ConfigIssue>;
 
 /**
- * The rules between keys that a configuration breaks.
+ * Returns an issue for each rule between keys that a configuration violates.
  *
  * @param config - may be incomplete where `issues` says so; a rule only uses values that are valid.
  * @param issues - what is wrong with single keys.

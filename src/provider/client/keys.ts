@@ -16,7 +16,7 @@ const parameterName = () =>
     'the gateway sets this parameter itself; it cannot be overridden',
   );
 
-/** How people sign in at a provider that lets them approve on another device as well. */
+/** How users sign in at a provider that also supports approval on another device. */
 export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').meta({
   description:
     'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
@@ -116,7 +116,7 @@ const credentialKeys = {
   none: { required: [], unused: ['clientSecret', ...secretKeys.unused] },
 } as const;
 
-/** Each client authentication method has the keys it needs, and none that it does not use. */
+/** Each client authentication method requires its keys and rejects keys that it does not use. */
 export function* clientCredentialRules(section: ClientConfig, isValid: IsValid): Iterable<ConfigIssue> {
   if (!isValid('clientAuthentication')) return;
   const method = section.clientAuthentication;

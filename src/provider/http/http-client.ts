@@ -4,7 +4,7 @@ import { Agent, fetch, type Dispatcher } from 'undici';
 /** The connections to one provider, and the fetch that goes over them. */
 export type ProviderClient = {
   /**
-   * Makes a fetch for openid-client. It follows no redirect, reads at most 1 MiB of a response, and passes the text of
+   * Creates a fetch for openid-client. It follows no redirect, reads at most 1 MiB of a response, and passes the text of
    * each response through `transformText`, whose result is JSON when it differs. With `maySend`, a request of which nothing was sent fails with
    * {@link NotSentError}: either there was no connection, or `maySend` returned false right before the request was written.
    */

@@ -12,7 +12,7 @@ export type IdTokenVerdict =
   | { kind: 'invalid'; cause: Error }
   | { kind: 'unverifiable'; cause: unknown };
 
-/** What the ID token of a login must match. */
+/** The expected values for the ID token of a login. */
 export type ExpectedLogin = {
   /** The nonce of the authorization request; undefined where there was none. */
   readonly nonce: string | undefined;
@@ -38,7 +38,7 @@ export type IdTokens = {
 const CLOCK_TOLERANCE_SECONDS = 60;
 /** The oldest ID token that a login accepts, in seconds: some providers date theirs minutes back. */
 const MAX_AGE_SECONDS = 600;
-/** Accepts any age: the ID token of a refresh says who, not when, and clocks may be hours apart. */
+/** Accepts any age: the ID token of a refresh identifies the user, and clocks may differ by hours. */
 const ANY_AGE_SECONDS = 10 * 365 * 24 * 3600;
 
 /**
@@ -102,7 +102,7 @@ export function createIdTokens(deps: {
       } catch (cause) {
         return { kind: 'unverifiable', cause };
       }
-      // SECURITY: it came from the token endpoint itself, so who it is about counts even without a verified signature.
+      // SECURITY: it came from the token endpoint itself, so its subject counts even without a verified signature.
       try {
         checkIdentity(claims, subject);
       } catch (cause) {
@@ -114,10 +114,10 @@ export function createIdTokens(deps: {
     },
   };
 
-  /** The same person, from the same issuer, for this client, among others or not. */
+  /** True for the same user, from the same issuer, with this client among the audiences. */
   function checkIdentity(claims: JWTPayload, subject: string): void {
     if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
-    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different person');
+    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different user');
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 
@@ -152,7 +152,7 @@ function checkAudience(claims: JWTPayload, trusted: TrustedAudiences): void {
   if (azp !== undefined && azp !== trusted.clientId) throw invalidClaim('azp', 'names a different client');
 }
 
-/** A person's identifier has 1 to 255 characters (section 2). */
+/** The identifier of a user has 1 to 255 characters (section 2). */
 function subjectOf({ sub }: JWTPayload): string {
   if (typeof sub !== 'string' || sub === '' || sub.length > 255)
     throw invalidClaim('sub', 'is not an identifier');

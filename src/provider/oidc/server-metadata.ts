@@ -12,7 +12,7 @@ type CheckedConfig = Pick<OidcProviderConfig, 'issuer' | 'login' | 'userinfo' | 
 const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: CheckedConfig) => {
   const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
   return [
-    // People may only be able to sign in on another device.
+    // Absent when users can only sign in on another device.
     ['authorization_endpoint', isDecoupledOnly ? 'optional' : 'required'],
     ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
     ['token_endpoint', 'required'],

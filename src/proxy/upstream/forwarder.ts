@@ -31,7 +31,7 @@ export type AdmittedRequest = {
 
 /** Sends requests to their upstream and the responses back. */
 export type Forwarder = {
-  /** Settles when the browser has its response, or has disconnected. Rejects when the upstream gives none. */
+  /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, credential: Credential | undefined): Promise<void>;
 };
 
@@ -48,23 +48,23 @@ type ForwarderDeps = {
   log: Logger;
 };
 
-/** A token to send a request again with, and the attempt at the route's breaker to which its outcome is reported. */
+/** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
 type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
 
-/** The second chance of one request. */
+/** The replay of one request. */
 type Replay = {
   current(): RefreshedCredential | undefined;
   set(refreshed: RefreshedCredential): void;
-  /** The request is over. Ends the attempt, also one that is set later, because its client has left during the refresh. */
+  /** Ends the attempt of a finished request, also one that starts later because the client left during the refresh. */
   close(): void;
 };
 
-/** Methods that may be sent again on a fresh connection when the first one turned out dead (RFC 9110, section 9.2.2). */
+/** Methods that may be repeated on a new connection when the first one was stale (RFC 9110, section 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
- * Forwards each request once, with one second chance: on a 401 that asks for another token it is sent again with a refreshed
- * one, provided that all of it can be sent again.
+ * Forwards each request once, with at most one replay: after a 401 that requires another token it is sent again with a refreshed
+ * one, if the whole request can be repeated.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
   const { upstreams, slots, refresher, metrics, writeBatch } = deps;
@@ -110,7 +110,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     },
   };
 
-  /** Decides on a 401: it passes, or is discarded because there is another token to try. */
+  /** Decides on a 401: it is passed on, or discarded because another token is available. */
   function decideOn401(
     admitted: AdmittedRequest,
     credential: Credential,
@@ -134,7 +134,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     });
   }
 
-  /** Gets another token than the rejected one. Undefined when there is none, or when the request cannot be sent again. */
+  /** Returns another token than the rejected one; undefined when there is none, or when the request cannot be repeated. */
   async function refreshAfter401(
     { response, route, body }: AdmittedRequest,
     credential: Credential,
@@ -150,7 +150,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           return undefined;
         });
     if (refreshed !== undefined && isRepeatable) return { credential: refreshed, attempt };
-    // Too large to be sent again: the browser gets this 401, once the next call is sure to have the new token.
+    // Too large for a replay: the browser gets this 401 once the new token is available for the next call.
     attempt.cancel();
     return undefined;
   }
@@ -223,7 +223,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDe
         method: request.method ?? 'GET',
         headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
         body,
-        // SECURITY: an upstream that leaves a body unread takes the rest of it for the next request on its connection.
+        // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',
         headersTimeout: timeout.headers,
         bodyTimeout: timeout.idle,

@@ -1,6 +1,6 @@
 /**
- * What an upstream's 401 asks for: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that the
- * gateway could give (`pass`).
+ * What an upstream's 401 requires: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that the
+ * gateway can provide (`pass`).
  */
 export type ChallengeAction = 'refresh' | 'step_up' | 'pass';
 
@@ -27,7 +27,7 @@ export type Challenge = { scheme: string; error: string | undefined };
 /** A token is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
 const tokens = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
 
-/** Takes a WWW-Authenticate value apart. */
+/** Parses a WWW-Authenticate value. */
 export function parseChallenges(value: string): Challenge[] {
   const challenges: Challenge[] = [];
   for (const [, name = '', parameter] of value.matchAll(tokens)) {

@@ -20,7 +20,7 @@ import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
-  /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
+  /** Forwards an upgrade that belongs to a route; returns false for any other. Throws the error for the browser. */
   open(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<boolean>;
 };
 
@@ -38,7 +38,7 @@ type UpgradeDeps = {
 /** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
 const SESSION_ENDED = 1008;
 
-/** How an upgrade ends with its session: first by giving up its call, then by closing its tunnel. */
+/** Ends an upgrade with its session: at first by cancelling its call, later by closing its tunnel. */
 type SessionEnd = { hasCome: boolean; act: () => void };
 
 // Made out here, since a closure keeps everything that its neighbours refer to: a tunnel that is open for days would keep
@@ -55,7 +55,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       .map((route) => [route, createRouteContext(route, baseUrl)]),
   );
 
-  /** Ends the upgrade with its session, wherever it has got to, and counts it out when it is over. */
+  /** Ends the upgrade with its session in any phase, and releases its count at the end. */
   function watch(socket: Socket, credential: Credential | undefined, leave: () => void): SessionEnd {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
     const unwatch =

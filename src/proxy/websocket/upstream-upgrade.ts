@@ -12,7 +12,7 @@ export type UpgradeTarget = {
 
 /** An upgrade that was requested from an upstream. */
 export type UpgradeCall = {
-  /** Settles with the head of the response, whatever it is. Rejects when none comes. */
+  /** Settles with the head of any response. Rejects when none arrives. */
   readonly response: Promise<UpgradeResponse>;
   /** Gives up, if there is no response yet. */
   cancel(error?: Error): void;
@@ -23,7 +23,7 @@ export type UpgradeResponse = {
   readonly head: ResponseHead;
   /** Of any response but a 101. */
   readonly body: IncomingMessage;
-  /** Of a 101: the socket, and the bytes that came together with the head. */
+  /** Of a 101: the socket, and the bytes that arrived together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
 };
 

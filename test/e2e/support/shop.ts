@@ -29,14 +29,14 @@ export type Shop = {
   close(): Promise<void>;
 };
 
-/** A service worker that passes every request on, navigations included. */
+/** A service worker that repeats every request, including navigations. */
 const PASSING_WORKER = `
   self.addEventListener('install', () => self.skipWaiting());
   self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
   self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));
 `;
 
-/** Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that passes requests on. */
+/** Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that repeats requests. */
 export async function openShop(): Promise<Shop> {
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-app-'));
   const index = '<!doctype html><title>app</title><a href="/auth/login">in</a>';

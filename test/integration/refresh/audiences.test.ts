@@ -83,7 +83,7 @@ describe('routes with their own scopes or resource', () => {
         ),
       );
       expect(responses).toEqual(Array(12).fill(200));
-      // At first the token of the sign-in is good for one of them.
+      // At first the token of the sign-in is valid for one of them.
       expect(refreshes() - before).toBe(round === 0 ? 2 : 3);
       expect(new Set(lastTokens()).size).toBe(3);
       setup.testGateway.advance(LIFE);
@@ -138,7 +138,7 @@ describe('routes with their own scopes or resource', () => {
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
     limited.testGateway.advance(LIFE);
     expect((await limited.testGateway.agent.fetch('/orders/one')).status).toBe(200);
-    // What was not granted may be by now: it is asked for again after a while.
+    // A rejected scope may be granted by now, so it is requested again after a while.
     expect((await limited.testGateway.agent.fetch('/admin/one')).status).toBe(401);
     expect(limited.provider.tokenCalls({ grant: 'refresh_token' })).toBe(3);
     await limited.close();

@@ -13,7 +13,7 @@ import {
 } from '../../../testkit/upstream/behaviours.ts';
 
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let testGateway: TestGateway;
@@ -30,7 +30,7 @@ const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 /** Bytes of every value, none of which is text. */
 const bytes = (length: number) => Buffer.from(Array.from({ length }, (_, at) => (at * 31) % 256));
 
-/** Takes the newest access token out of use before its time. */
+/** Ends the newest access token before its expiry. */
 function revokeToken(): void {
   testGateway.provider.revokeAccessToken(issued().at(-1) ?? '');
 }
@@ -296,7 +296,7 @@ describe('the response of an upstream (standards: G9)', () => {
     expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required', loginUrl: '/auth/login' });
     expect(bearers()).toEqual(issued());
     expect(await metric('upstream_401_total{action="step_up"}')).toBe(1);
-    // The token was good: the next call that is refused may have another.
+    // The token was valid: the next rejected call may get another one.
     testGateway.upstream.respond(inSequence(status(401, INVALID_TOKEN), echo));
     expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
   });

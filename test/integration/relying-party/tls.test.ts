@@ -16,7 +16,7 @@ type Identity = { key: string; cert: string; ALPNProtocols?: string[] };
 
 const good = { key: serverKey, cert: certificates.good };
 
-/** A provider that is reached by https at localhost, behind a certificate that may be changed. */
+/** A provider on https at localhost, with a certificate that tests change. */
 async function openSecureProvider(identity: Identity) {
   const provider = await startFakeProvider();
   const sockets = new Set<Socket>();

@@ -6,7 +6,7 @@ import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 import { createTestClock } from '../clock.ts';
 
-/** The login cookies of a gateway, and a browser that keeps them. */
+/** The login cookies of a gateway, and a browser that stores them. */
 function openBrowser({ secure = true } = {}) {
   const clock = createTestClock();
   const keyRing = createKeyRing(['a-session-secret-of-32-characters']);

@@ -4,7 +4,7 @@ import { createReturnTo } from '../../../src/auth/return-to.ts';
 const baseUrl = 'https://app.example.com';
 const returnTo = createReturnTo(baseUrl, '/auth');
 
-/** Where a browser on our origin would go, given this Location. */
+/** The URL that a browser on this origin opens for this Location. */
 const landingOf = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
 
 describe('returnTo', () => {

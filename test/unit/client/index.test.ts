@@ -17,8 +17,8 @@ function problem(status: number, code: string) {
   return new Response(JSON.stringify({ status, code }), { status, headers });
 }
 
-/** A page at one address, whose fetch gives the prepared answers in turn and records what was sent. */
-function openPage(answers: Response[], options: ClientOptions = {}) {
+/** A page at one address, whose fetch gives the prepared responses in turn and records what was sent. */
+function openPage(responses: Response[], options: ClientOptions = {}) {
   const sent: Request[] = [];
   const { origin, href, pathname, search, hash } = new URL('https://app.test/reports?year=2026#july');
   const location = { origin, href, pathname, search, hash, assign: vi.fn() };
@@ -26,9 +26,9 @@ function openPage(answers: Response[], options: ClientOptions = {}) {
     location,
     async fetch(input, init) {
       sent.push(new Request(input instanceof Request ? input : new URL(input, href), init));
-      const answer = answers.shift();
-      if (!answer) throw new TypeError('fetch failed');
-      return answer;
+      const response = responses.shift();
+      if (!response) throw new TypeError('fetch failed');
+      return response;
     },
     ...options,
   });
@@ -150,8 +150,8 @@ describe('the end of a session', () => {
   );
 
   test('onSessionEnded calls a listener once, however many requests find the session ended', async () => {
-    const answers = [problem(401, 'session_expired'), problem(401, 'session_required')];
-    const { client, ends } = openPage(answers);
+    const responses = [problem(401, 'session_expired'), problem(401, 'session_required')];
+    const { client, ends } = openPage(responses);
     await Promise.all([client.fetch('/api/a'), client.fetch('/api/b')]);
     expect(ends).toEqual(['session_expired']);
   });
@@ -192,9 +192,9 @@ describe('the end of a session', () => {
       'a body that does not parse',
       new Response('{', { status: 401, headers: { 'Content-Type': 'application/problem+json' } }),
     ],
-  ])('onSessionEnded ignores %s', async (_name, answer) => {
-    const { client, ends } = openPage([answer]);
-    expect(await client.fetch('/api/items')).toBe(answer);
+  ])('onSessionEnded ignores %s', async (_name, response) => {
+    const { client, ends } = openPage([response]);
+    expect(await client.fetch('/api/items')).toBe(response);
     expect(ends).toEqual([]);
   });
 

@@ -10,7 +10,7 @@ function openBreaker() {
   const clock = createTestClock();
   const breaker = createCircuitBreaker(clock.now);
   const fail = (retryAfterMs?: number) => breaker.begin().failed(retryAfterMs);
-  /** Fails as often as it takes for the endpoint to be left alone. */
+  /** Fails often enough to open the breaker. */
   const open = () => {
     for (let failure = 0; failure < 3; failure += 1) fail();
   };

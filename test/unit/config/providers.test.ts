@@ -12,7 +12,7 @@ const directory = `${root}config/providers/`;
 const files = readdirSync(directory);
 const docs = readFileSync(`${root}docs/providers.md`, 'utf8');
 
-/** What the ready configurations take from the environment. */
+/** The environment variables of the ready configurations. */
 const env = {
   BASE_URL: 'https://app.example.com',
   SESSION_SECRET: secret,

@@ -4,7 +4,7 @@ import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import { describeRedacted } from '../../../src/config/diagnostics/redacted-value.ts';
 import { load, minimal, problemsOf, route } from './sample.ts';
 
-/** Stands for a secret; no text that people read may hold it. */
+/** A secret that no readable text may contain. */
 const canary = 'canary-7f3a';
 
 /** Everything a failed configuration can show: the problems, their printed form and the error itself. */
@@ -101,24 +101,24 @@ routes:
 });
 
 describe('an invalid value in an error message', () => {
-  const seen = (value: unknown, ...path: (string | number)[]) =>
+  const redacted = (value: unknown, ...path: (string | number)[]) =>
     describeRedacted(path, value, { secretPaths: [['session', 'secrets']], hidden: new Set(['hidden']) });
 
   it('error messages show a value where no secret can be', () => {
-    expect(seen('ftp://x', 'baseUrl')).toBe('"ftp://x"');
-    expect(seen(7, 'listen')).toBe('7');
-    expect(seen(true, 'listen')).toBe('true');
-    expect(seen('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
+    expect(redacted('ftp://x', 'baseUrl')).toBe('"ftp://x"');
+    expect(redacted(7, 'listen')).toBe('7');
+    expect(redacted(true, 'listen')).toBe('true');
+    expect(redacted('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
   });
 
   it('error messages describe a value that is long, structured or possibly secret', () => {
-    expect(seen(null, 'baseUrl')).toBe('nothing');
-    expect(seen(['a'], 'baseUrl')).toBe('a list');
-    expect(seen({ a: 1 }, 'baseUrl')).toBe('a mapping');
-    expect(seen('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
-    expect(seen('hidden', 'baseUrl')).toBe('a string of 6 characters');
-    expect(seen(7, 'session', 'secrets', 0)).toBe('a number');
-    expect(seen(7n, 'baseUrl')).toBe('a bigint');
+    expect(redacted(null, 'baseUrl')).toBe('nothing');
+    expect(redacted(['a'], 'baseUrl')).toBe('a list');
+    expect(redacted({ a: 1 }, 'baseUrl')).toBe('a mapping');
+    expect(redacted('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
+    expect(redacted('hidden', 'baseUrl')).toBe('a string of 6 characters');
+    expect(redacted(7, 'session', 'secrets', 0)).toBe('a number');
+    expect(redacted(7n, 'baseUrl')).toBe('a bigint');
   });
 
   it('a parser warning does not reveal a secret that braces turn into a key', () => {

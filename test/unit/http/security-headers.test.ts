@@ -8,7 +8,7 @@ import {
 } from '../../../src/http/security-headers.ts';
 import { requestOf } from './request.ts';
 
-/** The header fields that are set on an answer. */
+/** The header fields set on a response. */
 function headersBy(set: SecurityHeaders): Record<string, unknown> {
   const response = new ServerResponse(requestOf({}));
   set(response);

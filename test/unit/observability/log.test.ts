@@ -29,7 +29,9 @@ describe('a log line', () => {
 
   it('a log line contains only the kind, text, code and stack of an error, and the same of its causes (E23)', () => {
     const { log, lines } = collectLog();
-    const response = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
+    const response = Object.assign(new Error('an unexpected response'), {
+      body: { access_token: 'canary-1' },
+    });
     const failed = Object.assign(new TypeError('it failed', { cause: response }), {
       code: 'E_FAILED',
       command: { name: 'set', args: ['key', 'canary-2'] },
@@ -44,7 +46,7 @@ describe('a log line', () => {
       message: 'it failed',
       code: 'E_FAILED',
       stack: expect.stringContaining('log.test.ts'),
-      cause: { type: 'Error', message: 'no answer of ours' },
+      cause: { type: 'Error', message: 'an unexpected response' },
     });
     expect(JSON.parse(lines[1] ?? '').err).toEqual(err);
   });

@@ -6,7 +6,7 @@ import { v8Flags } from '../../../src/performance/v8-flags.ts';
 
 const run = promisify(execFile);
 
-/** Keeps what it makes for a while, so that V8 finds the young generation too small, and says how large it is on average. */
+/** Keeps its objects for a while, so that V8 finds the young generation too small, and prints its average size. */
 const greedy = `
 import { setImmediate as turn } from 'node:timers/promises';
 import { applyV8Flags, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
@@ -23,7 +23,7 @@ for (let at = 0; at < turns; at += 1) {
 console.log(sum / turns);
 `;
 
-/** Makes pieces of a body and drops them, as a large one passes, and says what memory they had at most. */
+/** Creates and drops chunks like those of a large body, and prints their maximum memory. */
 const passing = `
 import { setImmediate as turn } from 'node:timers/promises';
 import { applyV8Flags } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
@@ -71,7 +71,7 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
   it.each(['at run time', 'at start'] as const)(
     'the heap collects the chunks of a large body early with flags set %s',
     async (way) => {
-      // When a collection comes depends on the machine's other work: the better of three runs says what the flags allow.
+      // The time of a collection depends on the load of the machine: the best of three runs shows what the flags achieve.
       const runs = [await figureOf(passing, way), await figureOf(passing, way), await figureOf(passing, way)];
       const [tuned, untuned] = [Math.min(...runs), await figureOf(passing, 'not at all')];
       expect(tuned).toBeLessThan(32 * 2 ** 20);

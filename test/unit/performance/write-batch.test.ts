@@ -5,10 +5,10 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a write batch', () => {
   it('a write batch runs its tasks once, in order, at the end of the turn', async () => {
-    const turn = createWriteBatch();
+    const batch = createWriteBatch();
     const done: string[] = [];
-    turn.add(() => done.push('first'));
-    turn.add(() => done.push('second'));
+    batch.add(() => done.push('first'));
+    batch.add(() => done.push('second'));
     await Promise.resolve();
     expect(done).toEqual([]);
     await nextTurn();
@@ -18,11 +18,11 @@ describe('a write batch', () => {
   });
 
   it('a write batch runs a task added by another task at the end of the next turn', async () => {
-    const turn = createWriteBatch();
+    const batch = createWriteBatch();
     const done: string[] = [];
-    turn.add(() => {
+    batch.add(() => {
       done.push('first');
-      turn.add(() => done.push('second'));
+      batch.add(() => done.push('second'));
     });
     await nextTurn();
     expect(done).toEqual(['first']);

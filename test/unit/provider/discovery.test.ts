@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDiscovery } from '../../../src/provider/discovery.ts';
 import { collectLog } from '../log-lines.ts';
 
-/** A discovery whose looks are ended by the test, one by one. */
+/** A discovery whose attempts the test ends one by one. */
 function openDiscovery() {
   const looks: PromiseWithResolvers<string>[] = [];
   const { log, lines } = collectLog();

@@ -102,6 +102,6 @@ describe('the list of provider kinds', () => {
   });
 
   it('creates only kinds in the list', () => {
-    expect(() => nameOf(configured().provider)).toThrow('there is no kind of provider guestbook');
+    expect(() => nameOf(configured().provider)).toThrow('unknown provider type: guestbook');
   });
 });

@@ -8,7 +8,7 @@ import {
   retryAfterOf,
 } from '../../../src/provider/refusal.ts';
 import {
-  answer,
+  jsonResponse,
   fetchFailed,
   loginFailure,
   refreshFailure,
@@ -18,7 +18,7 @@ import {
 
 const html = { 'Content-Type': 'text/html' };
 
-/** The outcome that a refresh has at a token endpoint that behaves so, without its cause. */
+/** The outcome of a refresh at a token endpoint with this behaviour, without its cause. */
 async function outcomeOf(behaviour: Behaviour): Promise<Record<string, unknown>> {
   const failure = await refreshFailure(behaviour);
   const { cause, ...outcome } = classifyRefreshFailure(failure);
@@ -28,7 +28,9 @@ async function outcomeOf(behaviour: Behaviour): Promise<Record<string, unknown>>
 
 describe('a response to a refresh', () => {
   it.each([400, 401])('rejects the refresh when it is invalid_grant with status %i (G11)', async (status) => {
-    expect(await outcomeOf(() => answer(status, { error: 'invalid_grant' }))).toEqual({ kind: 'rejected' });
+    expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_grant' }))).toEqual({
+      kind: 'rejected',
+    });
   });
 
   it.each([
@@ -41,12 +43,12 @@ describe('a response to a refresh', () => {
     [400, 'invalid_target'],
     [403, 'access_denied'],
   ])('says nothing about the session when it is %i %s (G12)', async (status, error) => {
-    expect(await outcomeOf(() => answer(status, { error }))).toEqual({ kind: 'misconfigured', error });
+    expect(await outcomeOf(() => jsonResponse(status, { error }))).toEqual({ kind: 'misconfigured', error });
   });
 
   it('says nothing about the session when it is a challenge (G12)', async () => {
     const challenge = { 'WWW-Authenticate': 'Basic realm="token"' };
-    expect(await outcomeOf(() => answer(401, { error: 'invalid_client' }, challenge))).toEqual({
+    expect(await outcomeOf(() => jsonResponse(401, { error: 'invalid_client' }, challenge))).toEqual({
       kind: 'misconfigured',
       error: 'invalid_client',
     });
@@ -55,7 +57,7 @@ describe('a response to a refresh', () => {
   it.each([302, 403, 404])(
     'says nothing about the session when it is %i from another server',
     async (status) => {
-      expect(await outcomeOf(() => answer(status, '<html>', html))).toEqual({
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', html))).toEqual({
         kind: 'misconfigured',
         error: `unexpected status ${status}`,
       });
@@ -67,8 +69,10 @@ describe('a response to a refresh', () => {
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'transient', retryAfterSeconds: 7 };
-      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(putOff);
-      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(putOff);
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(putOff);
+      expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_request' }, later))).toEqual(
+        putOff,
+      );
     },
   );
 
@@ -77,13 +81,15 @@ describe('a response to a refresh', () => {
     async (status) => {
       const later = { 'Retry-After': '7' };
       const ambiguous = { kind: 'ambiguous', retryAfterSeconds: 7 };
-      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
-      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(ambiguous);
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
+      expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_request' }, later))).toEqual(
+        ambiguous,
+      );
     },
   );
 
   it('rejects the refresh when it has an error code from the configuration (G11)', async () => {
-    const dead = await refreshFailure(() => answer(400, { error: 'invalid_request' }));
+    const dead = await refreshFailure(() => jsonResponse(400, { error: 'invalid_request' }));
     const codes = ['invalid_grant', 'invalid_request'];
     expect(classifyRefreshFailure(dead, codes)).toEqual({ kind: 'rejected', cause: dead });
   });
@@ -113,15 +119,15 @@ describe('a response to a refresh', () => {
   it.each<[string, Behaviour]>([
     ['the connection is reset', () => fetchFailed('ECONNRESET')],
     ['the socket is closed', () => fetchFailed('UND_ERR_SOCKET')],
-    ['no answer comes in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
-    ['the answer is a page', () => answer(200, '<html>', html)],
-    ['the answer is cut short', () => answer(200, '{"access_token":"a","refresh')],
-    ['the answer is a list', () => answer(200, [])],
-    ['the answer has no access token', () => answer(200, { token_type: 'bearer' })],
-    ['the answer has no token type', () => answer(200, { access_token: 'a' })],
+    ['no response arrives in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+    ['the response is a page', () => jsonResponse(200, '<html>', html)],
+    ['the response is truncated', () => jsonResponse(200, '{"access_token":"a","refresh')],
+    ['the response is a list', () => jsonResponse(200, [])],
+    ['the response has no access token', () => jsonResponse(200, { token_type: 'bearer' })],
+    ['the response has no token type', () => jsonResponse(200, { access_token: 'a' })],
     [
-      'the answer has a token type nobody knows (C15)',
-      () => answer(200, { access_token: 'a', token_type: 'mac' }),
+      'the response has an unknown token type (C15)',
+      () => jsonResponse(200, { access_token: 'a', token_type: 'mac' }),
     ],
   ])('is ambiguous when %s: the refresh token may have been used (G15)', async (_what, behaviour) => {
     expect(await outcomeOf(behaviour)).toEqual({ kind: 'ambiguous' });
@@ -146,7 +152,7 @@ describe('a response to a revocation', () => {
     [400, 'invalid_request'],
     [403, 'access_denied'],
   ])('rejects the revocation for good when it is %i %s (standards: D8)', async (status, error) => {
-    expect(await outcomeOfRevocation(() => answer(status, { error }))).toEqual({ kind: 'refused' });
+    expect(await outcomeOfRevocation(() => jsonResponse(status, { error }))).toEqual({ kind: 'refused' });
   });
 
   it.each([408, 425, 429, 500, 502, 503])(
@@ -154,22 +160,22 @@ describe('a response to a revocation', () => {
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'failed', retryAfterSeconds: 7 };
-      expect(await outcomeOfRevocation(() => answer(status, '<html>', { ...html, ...later }))).toEqual(
+      expect(await outcomeOfRevocation(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(
         putOff,
       );
-      expect(await outcomeOfRevocation(() => answer(status, { error: 'invalid_request' }, later))).toEqual(
-        putOff,
-      );
+      expect(
+        await outcomeOfRevocation(() => jsonResponse(status, { error: 'invalid_request' }, later)),
+      ).toEqual(putOff);
     },
   );
 
   it.each<[string, Behaviour]>([
-    ['the client is refused', () => answer(400, { error: 'invalid_client' })],
-    ['the client is challenged', () => answer(401, {}, { 'WWW-Authenticate': 'Basic realm="revoke"' })],
-    ['somebody else answers', () => answer(404, '<html>', html)],
+    ['the client is refused', () => jsonResponse(400, { error: 'invalid_client' })],
+    ['the client is challenged', () => jsonResponse(401, {}, { 'WWW-Authenticate': 'Basic realm="revoke"' })],
+    ['another server responds', () => jsonResponse(404, '<html>', html)],
     ['there is no connection', () => fetchFailed('ECONNREFUSED')],
     ['the connection is reset', () => fetchFailed('ECONNRESET')],
-    ['no answer comes in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+    ['no response arrives in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
   ])(
     'fails the revocation for now when %s: a later attempt may succeed (standards: D8)',
     async (_what, behaviour) => {
@@ -179,7 +185,7 @@ describe('a response to a revocation', () => {
 });
 
 describe('the explanation of a rejected login', () => {
-  const bearer = () => answer(200, { access_token: 'canary', token_type: 'bearer' });
+  const bearer = () => jsonResponse(200, { access_token: 'canary', token_type: 'bearer' });
 
   it.each<[string, string, Behaviour, string]>([
     ['the provider', '?error=access_denied&state=st', bearer, 'the provider returned access_denied'],
@@ -189,21 +195,26 @@ describe('the explanation of a rejected login', () => {
     [
       'the token endpoint',
       '?code=c&state=st',
-      () => answer(400, { error: 'invalid_grant', error_description: 'used' }),
+      () => jsonResponse(400, { error: 'invalid_grant', error_description: 'used' }),
       'the token endpoint returned invalid_grant',
     ],
     [
       'a wrong secret',
       '?code=c&state=st',
-      () => answer(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic' }),
+      () => jsonResponse(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic' }),
       'check clientId, clientSecret and clientAuthentication',
     ],
     ['a missing ID token', '?code=c&state=st', bearer, 'invalid response encountered'],
-    ['a page', '?code=c&state=st', () => answer(200, '<html>', html), 'unexpected response content-type'],
     [
-      'an answer that is no JSON',
+      'a page',
       '?code=c&state=st',
-      () => answer(200, '{"access_token": canary}'),
+      () => jsonResponse(200, '<html>', html),
+      'unexpected response content-type',
+    ],
+    [
+      'a response that is not JSON',
+      '?code=c&state=st',
+      () => jsonResponse(200, '{"access_token": canary}'),
       'failed to parse "response" body as JSON',
     ],
   ])('names %s as the reason and reveals no value', async (_who, callback, behaviour, reason) => {
@@ -215,9 +226,9 @@ describe('the explanation of a rejected login', () => {
   it.each<[string, Behaviour]>([
     ['cannot be reached', () => fetchFailed('ECONNREFUSED')],
     ['hangs up', () => fetchFailed('ECONNRESET')],
-    ['does not answer in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
-    ['is down', () => answer(503, '<html>', html)],
-    ['is busy', () => answer(429, { error: 'slow_down' })],
+    ['does not respond in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+    ['is down', () => jsonResponse(503, '<html>', html)],
+    ['is busy', () => jsonResponse(429, { error: 'slow_down' })],
   ])('is undefined when the provider %s', async (_what, behaviour) => {
     expect(explainLoginFailure(await loginFailure('?code=c&state=st', behaviour))).toBeUndefined();
   });

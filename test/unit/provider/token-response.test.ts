@@ -8,7 +8,7 @@ import {
 
 const bearer = { access_token: 'at', token_type: 'Bearer' };
 
-/** What becomes of an answer with these members besides the least. */
+/** The normalized form of a minimal token response with these members. */
 function normalized(members: Record<string, unknown>): unknown {
   return JSON.parse(normalizeTokenResponse(JSON.stringify({ ...bearer, ...members })));
 }

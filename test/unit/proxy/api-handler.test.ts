@@ -11,7 +11,7 @@ import { collectLog } from '../log-lines.ts';
 
 const config = parseConfig({ ...minimal, routes: [{ ...route, auth: 'none' }] });
 
-/** Asks the API handler when these parts of it fail; gives what it throws. */
+/** Calls the API handler with these failing parts; returns the thrown error. */
 async function failureOf(parts: { tokenResolver?: unknown; forwarder?: unknown }): Promise<unknown> {
   const deps = {
     routes: createRoutes(config.routes),

@@ -6,7 +6,7 @@ import { parseRoute } from '../config/sample.ts';
 /** The routes of a configuration with these paths. */
 const routesAt = (...paths: string[]) => createRoutes(paths.map((path) => parseRoute({ path })));
 
-/** What is asked of the upstream for a path below a route with these keys. */
+/** The upstream request target for a path below a route with these keys. */
 function askedFor(path: string, keys: Record<string, unknown>): string | undefined {
   return createRoutes([parseRoute(keys)])
     .match(path)

@@ -24,7 +24,7 @@ export async function run<Result>(promise: Promise<Result>): Promise<Result> {
   return (await outcome)();
 }
 
-/** The code that a request is refused with. */
+/** The error code of a rejected request. */
 export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   run(promise).then(
     () => undefined,

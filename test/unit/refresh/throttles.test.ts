@@ -26,10 +26,10 @@ describe('the error of a request that a throttle rejects', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it('names the limit of a session', async () => {
+  it('names the rate limit of a session', async () => {
     const { begin, refresher, outcomes } = openRefresher({ maxPerMinute: 1 });
     const record = await begin(EXPIRED_MS);
-    outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 1 } }));
+    outcomes.push(refreshed(2, { tokenResponse: { accessToken: 'at-2', expiresInSeconds: 1 } }));
     const { session } = await run(refresher.fresh(record, signIn));
     expect(await throttleOf(refresher.fresh(session, signIn))).toBe('session_limit');
   });

@@ -72,9 +72,9 @@ describe('an expired token', () => {
   it('replaces both tokens in the record of its own session (G2)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    const { session: renewed } = await run(refresher.fresh(record, signIn));
+    const { session } = await run(refresher.fresh(record, signIn));
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
-    expect(await store.loadView(record.key)).toEqual(renewed);
+    expect(await store.loadView(record.key)).toEqual(session);
     expect(await store.loadRecord(record.key)).toMatchObject({
       version: 2,
       data: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
@@ -84,10 +84,10 @@ describe('an expired token', () => {
   it('keeps its refresh token when the response has none (G2)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
-    const { session: renewed } = await run(refresher.fresh(record, signIn));
+    outcomes.push(refreshed(2, { tokenResponse: { accessToken: 'at-2', expiresInSeconds: 300 } }));
+    const { session } = await run(refresher.fresh(record, signIn));
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
-    await run(refresher.fresh(renewed, signIn));
+    await run(refresher.fresh(session, signIn));
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
   });
 
@@ -118,7 +118,9 @@ describe('an expired token', () => {
 
   it('ends a session that has no refresh token', async () => {
     const { signIn: start, recordOf: readSession, refresher, calls, store } = openRefresher();
-    const record = await readSession(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
+    const record = await readSession(
+      await start({ tokenResponse: { accessToken: 'at-1', expiresInSeconds: 300 } }),
+    );
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     expect(await codeOf(refresher.fresh(record, signIn))).toBe('session_expired');
     expect(calls).toEqual([]);
@@ -131,7 +133,9 @@ describe('a token for another audience', () => {
     const { begin, refresher, calls, outcomes } = openRefresher();
     const record = await begin();
     outcomes.push(
-      refreshed(2, { answer: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' } }),
+      refreshed(2, {
+        tokenResponse: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' },
+      }),
     );
     const credential = await run(refresher.fresh(record, orders));
     expect(credential).toMatchObject({ accessToken: 'at-orders', audience: orders });

@@ -15,7 +15,7 @@ async function openPendingWrites() {
   await store.create(before.key, before.data, before.idleExpiresAtMs);
   store.isUnavailable = true;
   store.operations.length = 0;
-  const data = sampleData(Date.now(), { subject: 'renewed' });
+  const data = sampleData(Date.now(), { subject: 'refreshed' });
   const record = { ...before, data, version: 2 };
   return { pendingWrites, store, record, lines };
 }
@@ -31,7 +31,7 @@ describe('a pending write', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await write).toBe('replaced');
     expect(pendingWrites.get('k1')).toBeUndefined();
-    expect((await store.loadRecord('k1'))?.data.subject).toBe('renewed');
+    expect((await store.loadRecord('k1'))?.data.subject).toBe('refreshed');
   });
 
   it('is retried after 50 ms, then after pauses that double up to a second (G16)', async () => {

@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 const open = (options = {}) => openSessions(Date.now, options);
 
 /** The data with new tokens, as after a refresh. */
-function renewed({ data }: SessionRecord, name: string): SessionData {
+function refreshed({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
   return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
@@ -173,7 +173,7 @@ describe('replacing a session', () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
-    const replacement = await sessions.replace(old, renewed(old, '2'));
+    const replacement = await sessions.replace(old, refreshed(old, '2'));
     expect(replacement).toMatchObject({ result: 'replaced', record: { version: 2 } });
     store.operations.length = 0;
     expect(await sessions.peek(cookie)).toEqual({ kind: 'live', session: sessionView(replacement.record) });
@@ -188,16 +188,16 @@ describe('replacing a session', () => {
     const { sessions, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
-    await sessions.replace(old, renewed(old, '2'));
-    expect(await sessions.replace(old, renewed(old, '3'))).toMatchObject({ result: 'conflict' });
+    await sessions.replace(old, refreshed(old, '2'));
+    expect(await sessions.replace(old, refreshed(old, '3'))).toMatchObject({ result: 'conflict' });
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
   });
 
   it('logs and counts the new tokens that a conflict drops', async () => {
     const { sessions, store, signIn, recordOf, metrics, lines } = open();
     const old = await recordOf(await signIn());
-    await sessions.replace(old, renewed(old, '2'));
-    await sessions.replace(old, renewed(old, '3'));
+    await sessions.replace(old, refreshed(old, '2'));
+    await sessions.replace(old, refreshed(old, '3'));
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
       level: 'error',
       session: old.key,
@@ -207,7 +207,7 @@ describe('replacing a session', () => {
 
     // The same for tokens that were kept in memory.
     store.isUnavailable = true;
-    const { saved } = await sessions.replace(old, renewed(old, '4'));
+    const { saved } = await sessions.replace(old, refreshed(old, '4'));
     store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
@@ -220,7 +220,7 @@ describe('replacing a session', () => {
     const cookie = await signIn();
     const old = await recordOf(cookie);
     await sessions.end(old.key, 'logout');
-    expect(await sessions.replace(old, renewed(old, '2'))).toMatchObject({ result: 'gone' });
+    expect(await sessions.replace(old, refreshed(old, '2'))).toMatchObject({ result: 'gone' });
     expect(await store.loadRecord(old.key)).toBeUndefined();
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
@@ -230,7 +230,7 @@ describe('replacing a session', () => {
     const cookie = await signIn();
     const old = await recordOf(cookie);
     store.isUnavailable = true;
-    const { result, saved } = await sessions.replace(old, renewed(old, '2'));
+    const { result, saved } = await sessions.replace(old, refreshed(old, '2'));
     expect(result).toBe('replaced');
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
     expect((await sessions.loadByKey(old.key))?.data.tokens.refreshToken).toBe('rt-2');
@@ -247,7 +247,7 @@ describe('replacing a session', () => {
     const { sessions, store, signIn, recordOf, revoked } = open();
     const old = await recordOf(await signIn());
     store.isUnavailable = true;
-    const { saved } = await sessions.replace(old, renewed(old, '2'));
+    const { saved } = await sessions.replace(old, refreshed(old, '2'));
     store.isUnavailable = false;
     await store.remove(old.key);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -263,7 +263,7 @@ describe('settling the session service', () => {
     const { sessions, store, signIn, recordOf } = open();
     const old = await recordOf(await signIn());
     store.isUnavailable = true;
-    await sessions.replace(old, renewed(old, '2'));
+    await sessions.replace(old, refreshed(old, '2'));
     let settled = false;
     const settling = sessions.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(10_000);
@@ -277,10 +277,14 @@ describe('settling the session service', () => {
 
 describe('a session that ends by itself', () => {
   const lastLine = (lines: readonly string[]): unknown => JSON.parse(lines.at(-1) ?? '');
-  const answer = { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1' };
+  const tokenResponse = { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1' };
 
   it.each([
-    ['the expiry of its refresh token', { answer: { ...answer, refreshExpiresInSeconds: 60 } }, 60_000],
+    [
+      'the expiry of its refresh token',
+      { tokenResponse: { ...tokenResponse, refreshExpiresInSeconds: 60 } },
+      60_000,
+    ],
     ['session_expiry', { claims: { sub: 'ada', session_expiry: 0 } }, 60_000],
   ])('is logged and counted as ended by the provider after %s', async (_what, signInWith, lifeMs) => {
     const { sessions, signIn, metrics, lines } = open();
@@ -304,7 +308,7 @@ describe('a session that ends by itself', () => {
 
   it('is logged and counted as expired after the absolute limit', async () => {
     const { sessions, signIn, metrics, lines } = open();
-    const cookie = await signIn({ answer: { ...answer, refreshExpiresInSeconds: 999_999 } });
+    const cookie = await signIn({ tokenResponse: { ...tokenResponse, refreshExpiresInSeconds: 999_999 } });
     for (let elapsedMs = 0; elapsedMs < ABSOLUTE_MS; elapsedMs += ABSOLUTE_MS / 1_440) {
       expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
       await vi.advanceTimersByTimeAsync(ABSOLUTE_MS / 1_440);

@@ -4,7 +4,7 @@ import { freshnessOf, type Ahead } from '../../../src/tokens/freshness.ts';
 const obtainedAtMs = Date.UTC(2026, 0, 15);
 const fifth: Ahead = { kind: 'share', share: 0.2 };
 
-/** A token that lives so long, `ageMs` after it was asked for. */
+/** A token with this lifetime, `ageMs` after its request. */
 function after(ageMs: number, lifeMs: number, ahead: Ahead) {
   const token = { value: 't', obtainedAtMs, expiresAtMs: obtainedAtMs + lifeMs };
   return freshnessOf(token, obtainedAtMs + ageMs, ahead);

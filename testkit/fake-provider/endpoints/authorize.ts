@@ -19,8 +19,8 @@ type AuthorizeParts = {
 };
 
 /**
- * The authorization endpoint. It shows no page: it sends the browser back at once, with a code for whoever is
- * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a redirect URI to trust it answers 400.
+ * The authorization endpoint. It shows no page: it redirects the browser back at once, with a code for the user who is
+ * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a trusted redirect URI it responds with 400.
  */
 export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: AuthorizeParts) {
   const grantCode = (parameters: Parameters, redirectUri: string): Parameters => {
@@ -29,7 +29,7 @@ export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: Aut
       if (parameters['prompt'] === 'none') throw new ProtocolError('login_required', 'nobody is signed in');
       throw new ProtocolError('access_denied', 'the person went away');
     }
-    const code = secrets.note('code', secrets.mint('code'));
+    const code = secrets.record('code', secrets.mint('code'));
     const grant = {
       subject,
       sid: secrets.mint('sid'),
@@ -92,7 +92,7 @@ function checkParameters(parameters: Parameters): void {
   }
 }
 
-/** Adds parameters to a registered URI, which may have a query of its own. */
+/** Adds parameters to a registered URI, which may already have a query. */
 export function withQuery(uri: string, parameters: Parameters): string {
   const url = new URL(uri);
   for (const [name, value] of Object.entries(parameters)) url.searchParams.append(name, value);

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 
-/** A 401 that asks for another token, with what else stands in its head, and the body. */
+/** A 401 that requires another token, with further header fields and a body. */
 const refusal = (fields: readonly string[], body = '') =>
   ['HTTP/1.1 401 Unauthorized', 'WWW-Authenticate: Bearer error="invalid_token"', ...fields, '', body].join(
     '\r\n',
@@ -23,7 +23,7 @@ const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 2
 
 type Stand = { testGateway: TestGateway; raw: RawUpstream };
 
-/** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
+/** An upstream that responds to the first request with these bytes and ends the connection, and accepts all later requests. */
 async function openStand(bytes: string, end: End): Promise<Stand> {
   const raw = await startRawUpstream(async (socket, head) => {
     const isRefused = raw.received.length === 1;
@@ -40,7 +40,7 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
   return { testGateway, raw };
 }
 
-/** Makes a call, and holds the renewal of its token until its refusal and what followed that must have come. */
+/** Makes a call, and holds the refresh of its token until the 401 and the end of its connection must have arrived. */
 async function callWhileHeld({ testGateway }: Stand, method: string, body?: string) {
   const gate = testGateway.provider.faults.hold('token');
   const response = testGateway.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });

@@ -6,7 +6,7 @@ import type { providerKinds } from '../../../../src/provider/kinds.ts';
 
 type Sections = z.input<ReturnType<typeof configSections>>;
 
-/** What the declaration of the configuration accepts. */
+/** The input type of the configuration schema. */
 type Declared = Omit<Sections, 'provider'> & {
   provider: z.input<(typeof providerKinds)[number]['schema']>;
 };

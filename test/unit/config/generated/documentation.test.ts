@@ -21,11 +21,11 @@ function nameOf({ path, kind }: Pick<SchemaKey, 'path' | 'kind'>): string {
   return kind === undefined ? path : `${path} of ${kind}`;
 }
 
-/** What the column of defaults should hold: a word, or the default itself. */
+/** The expected text of the default column: a word, or the default itself. */
 const presetOf = ({ schema, isRequired }: SchemaKey): unknown =>
   schema.default ?? (isRequired ? 'required' : 'none');
 
-/** What the column does hold: YAML in backticks, or a word. */
+/** The actual text of the column: YAML in backticks, or a word. */
 const told = (preset: string | undefined): unknown => {
   const [, yaml] = /^`(.*)`$/.exec(preset ?? '') ?? [];
   return yaml === undefined ? preset : parse(yaml);

@@ -9,7 +9,7 @@ const methods = [...safeMethods, ...unsafeMethods];
 
 type Headers = readonly (readonly [string, string])[];
 
-/** The code a request is refused with, or undefined when it passes. */
+/** The error code of a rejected request, or undefined when it is accepted. */
 function ask(policy: OriginPolicy, kind: keyof OriginPolicy, method: string, headers: Headers): unknown {
   try {
     policy[kind](requestOf({ method, headers }));

@@ -14,7 +14,7 @@ const guard = createGuard({
 });
 const host = ['Host', 'app.example.com'] as const;
 
-/** The context of a request that passes, or the error that it is refused with. */
+/** The context of an accepted request, or the error of a rejected one. */
 function pass(given: Parameters<typeof requestOf>[0]) {
   const request = requestOf({ headers: [host], ...given });
   const context = guard.open(request);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createHostCheck } from '../../../../src/http/inbound/host.ts';
 import { requestOf } from '../request.ts';
 
-/** How a request for a host is answered: undefined, or the code of its refusal. */
+/** The result of the host check: undefined, or the error code. */
 function askFor(
   host: string | undefined,
   baseUrl = 'https://app.example.com',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseTarget } from '../../../../src/http/inbound/target.ts';
 
-/** How a target is answered: the path and query it has, or the code of its refusal. */
+/** The result of the target check: the path and query, or the error code. */
 function read(url: string | undefined): { path: string; query: string } | string {
   try {
     return parseTarget(url);
@@ -195,7 +195,7 @@ describe('a request target', () => {
   });
 });
 
-/** The path as it is, decoded once and decoded twice, as far as it can be. */
+/** The path unchanged, decoded once and decoded twice, as far as possible. */
 function readings(path: string): string[] {
   const decoded = (text: string) => text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%25/g, '%');
   return [path, decoded(path), decoded(decoded(path))];

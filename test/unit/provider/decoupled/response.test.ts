@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readDecoupledResponse } from '../../../../src/provider/decoupled/response.ts';
 
-const read = (answer: unknown): unknown => JSON.parse(readDecoupledResponse(JSON.stringify(answer)));
+const read = (response: unknown): unknown => JSON.parse(readDecoupledResponse(JSON.stringify(response)));
 
 it.each([
   [
@@ -20,14 +20,14 @@ it.each([
     { code: 'a', expires_in: -1, interval: 'often' },
     { auth_req_id: 'a', expires_in: 300 },
   ],
-])('converts the start of a decoupled sign-in %j', (answer, words) => {
-  expect(read(answer)).toEqual(words);
+])('converts the start of a decoupled sign-in %j', (response, words) => {
+  expect(read(response)).toEqual(words);
 });
 
 it.each([{ error: 'authorization_pending', code: '17' }, { error: 'slow_down' }, { code: 400 }, []])(
   'leaves the decoupled response %j unchanged',
-  (answer) => {
-    expect(read(answer)).toEqual(answer);
+  (response) => {
+    expect(read(response)).toEqual(response);
   },
 );
 

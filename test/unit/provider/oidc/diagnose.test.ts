@@ -8,7 +8,7 @@ import { minimal } from '../../config/sample.ts';
 const ISSUER = 'https://login.example.com';
 const CALLBACK = 'https://app.example.com/auth/callback';
 
-/** What a provider that has everything says of itself. */
+/** The metadata of a provider that supports everything. */
 const complete = {
   issuer: ISSUER,
   authorization_endpoint: `${ISSUER}/authorize`,
@@ -23,7 +23,7 @@ const complete = {
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
 };
 
-/** What is said of a provider that differs in this from the complete one, by name, each as `verdict: detail`. */
+/** The check results for a complete provider with these changes, by name, each as `verdict: detail`. */
 function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
   const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
   if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');

@@ -5,7 +5,7 @@ import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
 import { createTestClock } from '../../clock.ts';
 import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
-import { answer } from '../token-endpoint.ts';
+import { jsonResponse } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const accessToken = 'canary-access-token';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   [key, stranger] = await Promise.all([createSigningKey('k1'), createSigningKey('k1')]);
 });
 
-/** The checks of a client that asks for so much in its authorization requests. */
+/** The checks of a client with these parameters in its authorization requests. */
 function open({
   maxAge,
   acrValues = [],
@@ -32,7 +32,7 @@ function open({
       ...signing,
       timeoutMs: 1_000,
       clock,
-      fetch: async () => answer(status, { keys: [key.jwk] }),
+      fetch: async () => jsonResponse(status, { keys: [key.jwk] }),
     }),
     issuer,
     clientId: 'web',

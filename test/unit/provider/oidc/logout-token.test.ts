@@ -5,7 +5,7 @@ import { createLogoutTokens } from '../../../../src/provider/oidc/logout-token.t
 import { createTestClock } from '../../clock.ts';
 import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
-import { answer } from '../token-endpoint.ts';
+import { jsonResponse } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -26,7 +26,7 @@ function openLogoutTokens(
     ...fixedSigning({ jwksUri: `${issuer}/jwks`, algorithms: ['ES256'] }),
     timeoutMs: 1_000,
     clock: clock.now,
-    fetch: async () => answer(200, { keys: [key.jwk] }),
+    fetch: async () => jsonResponse(200, { keys: [key.jwk] }),
   });
   const check = createLogoutTokens({ keySet, issuer, clientId: 'web', audiences, checks, clock: clock.now });
   const good: JWTPayload = {

@@ -106,20 +106,20 @@ describe('the configuration of an OpenID provider', () => {
     'https://me:secret@login.example.com/logout',
     'https://login.example.com/logout?to={returnUrl}',
     'https://login.example.com/logout#there',
-  ])('refuses %s as the place where logout leads', (logoutUrl) => {
+  ])('rejects the logout URL %s', (logoutUrl) => {
     expect(problems({ logoutUrl })).toEqual([
       expect.stringMatching(/^logoutUrl: expected the http\(s\) URL of a logout page/),
     ]);
   });
 
-  it('leads to no logout page by http, except on this machine', () => {
+  it('rejects a logout URL with http, except on this machine', () => {
     expect(problems({ logoutUrl: 'http://login.example.com/logout' })).toEqual([
       expect.stringMatching(/^logoutUrl: expected https/),
     ]);
     expect(parse({ logoutUrl: 'http://127.0.0.1/logout' }).logoutUrl).toBe('http://127.0.0.1/logout');
   });
 
-  it('refuses a type it does not know', () => {
+  it('rejects an unknown provider type', () => {
     expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
   });
 });

@@ -4,19 +4,19 @@ import { parseRoute } from '../../config/sample.ts';
 import { namesOf, valuesOf } from '../header-list.ts';
 
 const requestId = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
-const provenance = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
+const metadata = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
 
-/** What the upstream is sent of these fields of a client, on a route with these keys. */
+/** The fields for the upstream from these client fields, on a route with these keys. */
 function sent(
   fields: readonly (readonly [string, string])[],
   keys: Record<string, unknown> = {},
-  given: Partial<typeof provenance> | { accessToken: undefined } = {},
+  given: Partial<typeof metadata> | { accessToken: undefined } = {},
 ): string[] {
   const policy = createRequestHeaderPolicy(parseRoute(keys), {
     host: 'api.example.com:8443',
     baseUrl: 'https://app.example.com',
   });
-  return policy(fields.flat(), { ...provenance, ...given });
+  return policy(fields.flat(), { ...metadata, ...given });
 }
 
 describe('the request headers for the upstream', () => {

@@ -4,7 +4,7 @@ import { createResponseHeaderPolicy } from '../../../../src/proxy/response/heade
 import { parseRoute } from '../../config/sample.ts';
 import { namesOf, valuesOf } from '../header-list.ts';
 
-/** What the browser is sent of these fields of an upstream, on a route with these keys. */
+/** The fields for the browser from these upstream fields, on a route with these keys. */
 function passed(headers: IncomingHttpHeaders, keys: Record<string, unknown> = {}): string[] {
   return createResponseHeaderPolicy(parseRoute(keys))(headers, 'r1');
 }

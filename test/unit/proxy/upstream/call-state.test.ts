@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createCallStates, type CallState } from '../../../../src/proxy/upstream/call-state.ts';
 
-/** The states of a call after it was moved through these; false entries are moves that were refused. */
+/** The states of a call after these transitions; false stands for a rejected one. */
 function movedThrough(...states: CallState[]): boolean[] {
   const call = createCallStates();
   return states.map((state) => call.move(state));

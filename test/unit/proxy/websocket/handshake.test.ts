@@ -38,7 +38,7 @@ describe('a WebSocket handshake response', () => {
     const flat = readHandshake(headers, acceptance) ?? [];
     return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : [])));
   };
-  const answer = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': acceptance };
+  const response = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': acceptance };
 
   it('matches the key of the client', () => {
     expect(acceptance).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
@@ -47,13 +47,13 @@ describe('a WebSocket handshake response', () => {
   it('is forwarded with the handshake fields and no others (F10, F11)', () => {
     const chosen = { 'sec-websocket-protocol': 'chat', 'sec-websocket-extensions': 'permessage-deflate' };
     const others = { 'set-cookie': ['a=b'], server: 'x', 'access-control-allow-origin': '*' };
-    expect(fieldsOf({ ...answer, ...chosen, ...others })).toEqual({ ...answer, ...chosen });
-    expect(fieldsOf(answer)).toEqual(answer);
+    expect(fieldsOf({ ...response, ...chosen, ...others })).toEqual({ ...response, ...chosen });
+    expect(fieldsOf(response)).toEqual(response);
   });
 
   it.each([
-    [{ ...answer, upgrade: 'h2c' }],
-    [{ ...answer, 'sec-websocket-accept': acceptanceOf('another key') }],
+    [{ ...response, upgrade: 'h2c' }],
+    [{ ...response, 'sec-websocket-accept': acceptanceOf('another key') }],
     [{ upgrade: 'websocket' }],
     [{ 'sec-websocket-accept': acceptance }],
     [{}],

@@ -6,7 +6,7 @@ import { closeFrame } from '../../../../src/proxy/websocket/frames.ts';
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
 
-/** A tunnel whose upstream speaks when the test says so, and what its browser received. */
+/** A tunnel whose upstream the test controls, with the bytes that its browser received. */
 function openTunnel(first: number[] = []) {
   const upstream = new Socket();
   const received: Buffer[] = [];
@@ -25,7 +25,7 @@ function openTunnel(first: number[] = []) {
 }
 
 const hello = [0x81, 0x02, 0x68, 0x69];
-const goodbye = Array.from(closeFrame(1_001));
+const closeBytes = Array.from(closeFrame(1_001));
 
 describe('an open tunnel', () => {
   it('passes everything through', () => {
@@ -42,7 +42,7 @@ describe('a tunnel that is closed', () => {
     const { tunnel, browser, upstream, say, received } = openTunnel();
     say(...hello);
     tunnel.close(1_001);
-    expect(received()).toEqual([...hello, ...goodbye]);
+    expect(received()).toEqual([...hello, ...closeBytes]);
     expect(browser.writableEnded).toBe(true);
     expect(upstream.destroyed).toBe(true);
   });
@@ -63,7 +63,7 @@ describe('a tunnel that is closed', () => {
     say(...hello.slice(0, 3));
     tunnel.close(1_001);
     say(...hello.slice(3), ...hello.slice(0, 2));
-    expect(received()).toEqual([...hello, ...goodbye]);
+    expect(received()).toEqual([...hello, ...closeBytes]);
   });
 
   it('is cut off when the frame does not end within a second', () => {
@@ -91,6 +91,6 @@ describe('a tunnel that is closed', () => {
     const { tunnel, received } = openTunnel();
     tunnel.close(1_001);
     tunnel.close(1_008);
-    expect(received()).toEqual(goodbye);
+    expect(received()).toEqual(closeBytes);
   });
 });

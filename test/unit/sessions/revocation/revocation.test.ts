@@ -139,12 +139,12 @@ describe('the durable outbox', () => {
   it('contains a token from before the provider is called until the revocation has ended (standards: D8)', async () => {
     const { durable, left } = openDurable();
     const { revocations, asked, state } = openRevocations(durable);
-    const answer = Promise.withResolvers<RevocationOutcome>();
-    state.outcome = answer.promise;
+    const outcome = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = outcome.promise;
     const revoking = revocations.revoke('rt');
     await vi.waitFor(() => expect(asked).toHaveLength(1));
     expect(left()).toEqual(['rt']);
-    answer.resolve({ kind: 'revoked' });
+    outcome.resolve({ kind: 'revoked' });
     await revoking;
     expect(left()).toEqual([]);
   });
@@ -189,14 +189,14 @@ describe('the durable outbox', () => {
 describe('settling the revocations', () => {
   it('waits for calls in progress (standards: G18)', async () => {
     const { revocations, state } = openRevocations();
-    const answer = Promise.withResolvers<RevocationOutcome>();
-    state.outcome = answer.promise;
+    const outcome = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = outcome.promise;
     void revocations.revoke('rt');
     let settled = false;
     const settling = revocations.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(settled).toBe(false);
-    answer.resolve({ kind: 'revoked' });
+    outcome.resolve({ kind: 'revoked' });
     await settling;
     expect(settled).toBe(true);
   });
