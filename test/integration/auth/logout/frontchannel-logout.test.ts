@@ -53,6 +53,17 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
     );
   });
 
+  it('ends a session whose sid must be percent-encoded (standards: D22)', async () => {
+    const odd = `a#^ ,("&+%=))'_/?;${sid}`;
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: odd });
+    onTestFinished(() => void (testGateway.provider.patchIdToken = undefined));
+    const other = testGateway.browser();
+    await other.signIn();
+    expect((await frame({ iss: testGateway.provider.issuer, sid: odd })).status).toBe(200);
+    expect(await statusOf(other)).toBe(401);
+    expect(await statusOf(agent)).toBe(200);
+  });
+
   it('ends the session on every replica (standards: D22)', async () => {
     const elsewhere = testGateway.browser({ like: agent, at: await testGateway.replica() });
     expect(await statusOf(elsewhere)).toBe(200);
