@@ -33,6 +33,9 @@ export const OUTAGE_GRACE_MS =
 /** How long a login attempt lasts: the user may take this long at the provider. */
 export const LOGIN_LIFETIME_MS = 600_000;
 
+/** How long the login URL of a `step_up_required` may be used: the user may take this long to click. */
+export const STEP_UP_LINK_LIFETIME_MS = 600_000;
+
 /**
  * How long a back-channel logout or an administrator's request refuses the owner's sign-ins that started before it. Longer
  * than an attempt lasts, with a margin for its token request and for the clocks of the replicas.

@@ -15,6 +15,7 @@ import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
 import { createSessionInfo } from '../auth/session-info.ts';
+import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
@@ -41,7 +42,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
   const { config, keyRing, forgedSeals, secure, clock, log } = core;
   const { baseUrl, login, session } = config;
-  const { sessions } = sessionServices;
+  const { sessions, stepUpLinks } = sessionServices;
   const { originPolicy, rateLimits } = policies;
   const { redirectLogin, passwordLogin, decoupledLogin, logoutTokens } = provider;
 
@@ -88,6 +89,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
           sessions,
           loginCookies,
           parameters: createLoginParameters(login.parameters),
+          stepUpQuery: createStepUpQuery({ sessions, stepUpLinks }),
           returnTo: createReturnTo(baseUrl, login.prefix),
           defaultReturnTo: login.defaultReturnTo,
           clock,

@@ -42,7 +42,7 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher } = sessionServices;
+  const { sessions, refresher, stepUpLinks } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
 
@@ -52,6 +52,7 @@ export function createRequestHandlers(
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });
   const concurrencyLimit = createConcurrencyLimit();
@@ -82,6 +83,8 @@ export function createRequestHandlers(
     endWatcher,
     slots,
     relay: upgradeRelay,
+    stepUpLinks,
+    metrics,
     baseUrl,
   });
   const devServer =
@@ -99,6 +102,7 @@ export function createRequestHandlers(
       concurrencyLimit,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
+      stepUpLinks,
       log,
     }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),

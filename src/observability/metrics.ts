@@ -67,7 +67,7 @@ export function createMetrics(): Metrics {
   });
   const upstream401s = new Counter({
     name: 'coatcheck_upstream_401_total',
-    help: '401 responses from upstreams, by action: replayed, passed, step_up.',
+    help: '401 responses from upstreams, by action: replayed, passed, step_up (403 responses that require a scope, too).',
     labelNames: ['action'],
     registers,
   });

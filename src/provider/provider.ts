@@ -1,5 +1,5 @@
 import type { BindingMessageSource } from '../config/values/binding-message.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
@@ -15,12 +15,16 @@ export type LoginAttempt = {
   readonly codeVerifier: string;
   /** The `max_age` that the page asked for, in seconds: the ID token must meet it. */
   readonly maxAge?: number | undefined;
+  /** Of a step-up: what the sign-in must bring. Whoever finishes the login checks it. */
+  readonly stepUp?: StepUpRequirement | undefined;
 };
 
 /** What the page asks of the provider for one sign-in. */
 export type LoginHints = {
   /** Parameters of the authorization request. They replace configured ones, and never those of the protocol. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Of a step-up: what the sign-in must bring. */
+  readonly stepUp?: StepUpRequirement | undefined;
 };
 
 /** A completed sign-in: the user, according to the issuer, and their first tokens. */

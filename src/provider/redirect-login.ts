@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
-import { loginFailure, loginRefused } from './login-failure.ts';
+import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
+import { withStepUp } from './step-up-parameters.ts';
 
 /** Sign-in by authorization code (RFC 6749, section 4.1), with PKCE S256 (RFC 7636) and state. */
 export function createRedirectLogin(deps: {
@@ -16,7 +17,7 @@ export function createRedirectLogin(deps: {
   /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
-    sent: { nonce: string; maxAge: number | undefined; sentAtMs: number },
+    sent: { nonce: string; maxAge: number | undefined; acrValues: readonly string[]; sentAtMs: number },
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
@@ -24,28 +25,30 @@ export function createRedirectLogin(deps: {
   const isOpenId = deps.protocol === 'openid';
 
   return {
-    async begin({ parameters: requested }) {
+    async begin({ parameters: requested, stepUp }) {
       const config = await deps.client();
       if (config.serverMetadata().authorization_endpoint === undefined)
         throw loginRefused('the provider has no authorization endpoint; sign in on another device');
-      const maxAge = requested['max_age'];
+      // A step-up checks its own.
+      const maxAge = stepUp?.maxAge === undefined ? requested['max_age'] : undefined;
       const attempt: LoginAttempt = {
         issuer,
         state: oauth.randomState(),
         nonce: oauth.randomNonce(),
         codeVerifier: oauth.randomPKCECodeVerifier(),
         ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
+        ...(stepUp === undefined ? {} : { stepUp }),
       };
-      const url = oauth.buildAuthorizationUrl(config, {
-        ...parameters,
-        ...requested,
+      const request = withStepUp({ ...parameters, ...requested }, stepUp);
+      const own = {
         redirect_uri: redirectUri,
         state: attempt.state,
         ...(isOpenId ? { nonce: attempt.nonce } : {}),
         code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
-      });
-      return { url, attempt };
+      };
+      for (const [name, value] of Object.entries(own)) request.set(name, value);
+      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
     },
 
     async finish(callback, attempt) {
@@ -60,10 +63,10 @@ export function createRedirectLogin(deps: {
           expectedState: attempt.state,
           pkceCodeVerifier: attempt.codeVerifier,
         });
-        const { nonce, maxAge } = attempt;
-        return await readSignIn(json, { nonce, maxAge, sentAtMs });
+        const { nonce, maxAge, stepUp } = attempt;
+        return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
       } catch (cause) {
-        throw loginFailure(cause);
+        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
       }
     },
   };

@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts';
+import { GatewayError, stepUpRequired } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
@@ -56,9 +56,9 @@ export function unusableToken(): RefreshResult {
 }
 
 /** The error of a request whose audience the provider does not grant. */
-export function notGranted(cause?: unknown): GatewayError {
+export function notGranted({ scopes, resources }: Audience, cause?: unknown): GatewayError {
   const detail = 'This request requires another sign-in: the provider does not grant it without one.';
-  return new GatewayError('step_up_required', { detail, cause });
+  return stepUpRequired(detail, { scopes, resources }, cause);
 }
 
 /** Errors with which the provider requires the user to sign in again (OpenID Connect Core 1.0, section 3.1.2.6). */
@@ -113,7 +113,7 @@ export function createFailureSettlement(deps: {
   ) => {
     if (audience.id !== '' || needsInteraction.has(error)) {
       suppression.notGranted(record.key, audience);
-      return unavailableFor(notGranted(cause));
+      return unavailableFor(notGranted(audience, cause));
     }
     if (suppression.refusedByProvider(record.key) === 'ended') {
       log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');

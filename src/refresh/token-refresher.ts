@@ -286,7 +286,7 @@ export function createTokenRefresher(deps: {
           if (mayRefreshAhead(session, audience)) void refresh(session, audience, 'age');
           return credentialOf(session, audience);
         case 'expired': {
-          if (suppression.wasNotGranted(session.key, audience)) throw notGranted();
+          if (suppression.wasNotGranted(session.key, audience)) throw notGranted(audience);
           const result = await waitFor(refresh(session, audience, 'age'));
           return credentialOf(sessionOrThrow(result), audience);
         }

@@ -12,4 +12,6 @@ export type Grant = {
   parameters: Parameters;
   nonce: string;
   authTimeMs: number;
+  /** The authentication context, where the authorization request asked for one. */
+  acr: string | undefined;
 };

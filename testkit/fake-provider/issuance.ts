@@ -53,6 +53,9 @@ export function createIssuance({
         jti: secrets.record('access_token', secrets.mint('at')),
         iat,
         exp: iat + lifetime,
+        // RFC 9470, section 6.2.
+        ...(family.grant.acr !== undefined && { acr: family.grant.acr }),
+        auth_time: Math.floor(family.grant.authTimeMs / 1000),
       };
       const token = secrets.record('access_token', await signer.sign(claims, 'at+jwt'));
       families.addAccessToken(family, token, issuedAtMs + lifetime * 1000);
@@ -79,6 +82,7 @@ export function createIssuance({
         iat,
         exp: iat + settings.idTokenLifetime,
         auth_time: Math.floor(grant.authTimeMs / 1000),
+        ...(grant.acr !== undefined && { acr: grant.acr }),
         ...(grantType === 'authorization_code' && { nonce: grant.nonce }),
       };
       const patched = settings.patchIdToken?.(claims, grantType) ?? claims;

@@ -54,6 +54,10 @@ export type ProviderSettings = ProviderBehavior & {
   /** The user who is signed in at the provider, for requests without a `login_hint`. */
   user: string | undefined;
   rotate: Rotation;
+  /** Whether `acr_values`, `max_age` and `prompt=login` authenticate the person anew, or count for nothing. */
+  stepUp: 'honoured' | 'ignored';
+  /** Scopes that are left out of every grant (RFC 6749, section 3.3). */
+  refusedScopes: readonly string[];
   /** The reuse period of `grace`, in milliseconds. */
   graceMs: number;
   /** Seconds. */
@@ -91,6 +95,8 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     },
     user: 'alice',
     rotate: 'strict',
+    stepUp: 'honoured',
+    refusedScopes: [],
     graceMs: 0,
     accessTokenLifetime: 300,
     idTokenLifetime: 300,

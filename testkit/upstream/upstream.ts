@@ -19,8 +19,8 @@ export type Upstream = {
   /** The WebSockets accepted so far. Each echoes its messages, unless `onWebSocket` says otherwise. */
   readonly webSockets: WebSocket[];
   onWebSocket(handler: (socket: WebSocket) => void): void;
-  /** Rejects upgrades with this status from now on; accepts them again when undefined. */
-  rejectUpgrades(status: number | undefined): void;
+  /** Rejects upgrades with this status from now on, and this `WWW-Authenticate`; accepts them again when undefined. */
+  rejectUpgrades(status: number | undefined, challenge?: string): void;
 
   /** Cuts every connection and closes the port. */
   stop(): Promise<void>;
@@ -57,7 +57,7 @@ export async function startUpstream(): Promise<Upstream> {
     upgrades: upgrades.requests,
     webSockets: upgrades.webSockets,
     onWebSocket: (handler) => upgrades.onWebSocket(handler),
-    rejectUpgrades: (status) => upgrades.reject(status),
+    rejectUpgrades: (status, challenge) => upgrades.reject(status, challenge),
     stop: () => loopback.stop(),
     start: () => loopback.start(),
     close: () => loopback.stop(),

@@ -18,6 +18,8 @@ export type ExpectedLogin = {
   readonly nonce: string | undefined;
   /** The `max_age` of this authorization request besides that of every one, in seconds. */
   readonly maxAge?: number | undefined;
+  /** Authentication contexts that this authorization request asked for in place of those of every one. */
+  readonly acrValues?: readonly string[] | undefined;
   /** The access token that came with it. */
   readonly accessToken: string;
 };
@@ -76,7 +78,7 @@ export function createIdTokens(deps: {
   return {
     issuer,
 
-    ofLogin(idToken, { nonce, maxAge: maxAgeOfLogin, accessToken }) {
+    ofLogin(idToken, { nonce, maxAge: maxAgeOfLogin, acrValues: acrValuesOfLogin = [], accessToken }) {
       const now = clock();
       const checks = {
         ...base,
@@ -91,7 +93,11 @@ export function createIdTokens(deps: {
         if (nonce !== undefined && claims['nonce'] !== nonce)
           throw invalidClaim('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
-        checkAuthentication(claims, { nowSeconds: now / 1000, maxAges: [maxAge, maxAgeOfLogin] });
+        checkAuthentication(claims, {
+          nowSeconds: now / 1000,
+          maxAges: [maxAge, maxAgeOfLogin],
+          acceptable: [...acrValues, ...acrValuesOfLogin],
+        });
       });
     },
 
@@ -121,10 +127,18 @@ export function createIdTokens(deps: {
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 
-  /** The authentication must meet what the authorization request asked for (section 3.1.3.7, items 12 and 13). */
+  /** The authentication must meet the parameters of the authorization request (section 3.1.3.7, items 12 and 13). */
   function checkAuthentication(
     { auth_time: authTime, acr }: JWTPayload,
-    { nowSeconds, maxAges }: { nowSeconds: number; maxAges: ReadonlyArray<number | undefined> },
+    {
+      nowSeconds,
+      maxAges,
+      acceptable,
+    }: {
+      nowSeconds: number;
+      maxAges: ReadonlyArray<number | undefined>;
+      acceptable: readonly string[];
+    },
   ): void {
     if (authTime !== undefined && !Number.isFinite(authTime))
       throw invalidClaim('auth_time', 'is not a time');
@@ -135,7 +149,7 @@ export function createIdTokens(deps: {
       if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
-    if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
+    if (acrValues.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))
       throw invalidClaim('acr', 'is not one of the requested values');
   }
 }

@@ -72,7 +72,13 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             parameters,
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
-              readSignIn(await discovery.get(), { json, nonce: undefined, maxAge: undefined, sentAtMs }),
+              readSignIn(await discovery.get(), {
+                json,
+                nonce: undefined,
+                maxAge: undefined,
+                acrValues: [],
+                sentAtMs,
+              }),
             timeoutMs: config.timeout,
             bindingMessage: config.bindingMessage,
             clock: deps.clock,
@@ -170,6 +176,7 @@ async function readSignIn(
     json: Readonly<Record<string, unknown>>;
     nonce: string | undefined;
     maxAge: number | undefined;
+    acrValues: readonly string[];
     sentAtMs: number;
   },
 ): Promise<SignIn> {
@@ -180,8 +187,8 @@ async function readSignIn(
   if (accessToken === '') throw refuse('the token response has no usable "access_token"');
   if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
-  const { nonce, maxAge } = given;
-  const verdict = await idTokens.ofLogin(idToken, { nonce, maxAge, accessToken });
+  const { nonce, maxAge, acrValues } = given;
+  const verdict = await idTokens.ofLogin(idToken, { nonce, maxAge, acrValues, accessToken });
   switch (verdict.kind) {
     case 'valid': {
       const { sub: subject, sid } = verdict.claims;

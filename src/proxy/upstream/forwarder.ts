@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { GatewayError } from '../../errors.ts';
+import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
@@ -17,8 +17,7 @@ import type { RouteSlots } from './connection-slots.ts';
 import { isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
-import type { ResponseHead } from './response-head.ts';
-import { challengeAction } from './www-authenticate.ts';
+import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
 export type AdmittedRequest = {
@@ -78,8 +77,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
       const inspect: Inspect = (head) => {
-        if (head.status !== 401 || credential === undefined) return undefined;
-        return decideOn401(admitted, credential, head, replay);
+        if (credential === undefined) return undefined;
+        const action = actionOn(head);
+        return action && decide(admitted, credential, action, replay);
       };
       try {
         const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
@@ -93,12 +93,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         if (result !== 'discarded' || refreshed === undefined) return;
 
         metrics.upstream401('replayed');
-        await call(admitted, refreshed.credential, body.again() ?? null, ({ status, headers }) => {
-          if (status !== 401) {
-            refreshed.attempt.accepted();
-            return undefined;
-          }
-          if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
+        await call(admitted, refreshed.credential, body.again() ?? null, (head) => {
+          const action = actionOn(head);
+          if (head.status !== 401) refreshed.attempt.accepted();
+          if (action?.kind === 'step_up') return askForStepUp(action.requirement);
+          if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
           refresher.refusedAgain(refreshed.credential, route.config.path);
@@ -110,16 +109,15 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     },
   };
 
-  /** Decides on a 401: it is passed on, or discarded because another token is available. */
-  function decideOn401(
+  /** Decides on a challenge: it is passed on, or discarded because another token is available. */
+  function decide(
     admitted: AdmittedRequest,
     credential: Credential,
-    { headers }: ResponseHead,
+    action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    const action = challengeAction(headers['www-authenticate']);
-    if (action === 'step_up') return askForStepUp();
-    const refreshing = action === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
+    if (action.kind === 'step_up') return askForStepUp(action.requirement);
+    const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
     if (refreshing === undefined) {
       metrics.upstream401('passed');
       return undefined;
@@ -155,11 +153,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return undefined;
   }
 
-  function askForStepUp(): Promise<never> {
+  function askForStepUp(requirement: StepUpRequirement): Promise<never> {
     metrics.upstream401('step_up');
-    return Promise.reject(
-      new GatewayError('step_up_required', { detail: 'This request requires a stronger sign-in.' }),
-    );
+    return Promise.reject(upstreamRequiresStepUp(requirement));
   }
 
   function call(

@@ -20,7 +20,7 @@ export type UpgradeRequest = {
 export type ResponsePolicy = {
   /** Of a 101. Throws when it does not accept the handshake. */
   switched(head: ResponseHead): string[];
-  /** Of any other response. */
+  /** Of any other response. Throws when the browser gets an error in its place. */
   refused(head: ResponseHead): string[];
   /** How long the body of such a response may stall, in milliseconds; 0 means no limit. */
   readonly idleMs: number;

@@ -3,8 +3,10 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
+import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
@@ -15,6 +17,7 @@ import type { Tunnel } from './tunnel.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
+import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
@@ -32,6 +35,8 @@ type UpgradeDeps = {
   endWatcher: EndWatcher;
   slots: RouteSlots;
   relay: UpgradeRelay;
+  stepUpLinks: StepUpLinks;
+  metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
 
@@ -48,11 +53,22 @@ const closing = (tunnel: Tunnel) => () => tunnel.close(SESSION_ENDED);
 const cutting = (socket: Socket) => () => void socket.destroy();
 
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
-  const { routes, originPolicy, tokenResolver, concurrencyLimit, endWatcher, slots, relay, baseUrl } = deps;
+  const {
+    routes,
+    originPolicy,
+    tokenResolver,
+    concurrencyLimit,
+    endWatcher,
+    slots,
+    relay,
+    stepUpLinks,
+    metrics,
+    baseUrl,
+  } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, baseUrl)]),
+      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
@@ -93,9 +109,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const call = routeContext.target.request(path, headers);
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
-        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context))
-        .catch((error: unknown) => {
-          throw explainUpstreamFailure(error);
+        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
+        .catch(async (error: unknown) => {
+          const failure = explainUpstreamFailure(error);
+          throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
         });
       sessionEnd.act = tunnel === undefined ? cutting(socket) : closing(tunnel);
       // SECURITY: the session may have ended after the upstream responded, when there was no call left to cancel.
@@ -127,13 +144,17 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, baseUrl: string) {
+function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
   const { timeout } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
     target: createUpgradeTarget(route.origin, timeout),
     requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }),
-    policyOf(request: IncomingMessage, { requestId }: RequestContext): ResponsePolicy {
+    policyOf(
+      request: IncomingMessage,
+      { requestId }: RequestContext,
+      credential: Credential | undefined,
+    ): ResponsePolicy {
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
       return {
         switched({ headers }) {
@@ -143,7 +164,12 @@ function createRouteContext(route: Route, baseUrl: string) {
             detail: 'The API did not complete the WebSocket handshake.',
           });
         },
-        refused: ({ headers }) => responseHeaders(headers, requestId),
+        refused(head) {
+          const action = credential && actionOn(head);
+          if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
+          metrics.upstream401('step_up');
+          throw upstreamRequiresStepUp(action.requirement);
+        },
         idleMs: timeout.idle,
       };
     },

@@ -58,7 +58,8 @@ it('Entra ID rejects scopes without consent with invalid_grant and the session i
   expect((await fixture.agent.fetch('/salaries/one')).json()).toMatchObject({
     status: 401,
     code: 'step_up_required',
-    loginUrl: '/auth/login',
+    stepUp: { scopes: [expect.any(String)] },
+    loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
   });
   expect(fixture.refreshes()).toBe(1);
   expect((await call('/api/one')).response.status).toBe(200);

@@ -85,7 +85,10 @@ describe('a session for which the provider requires the user to sign in again', 
       gateway.advance(LIFE);
       refuse(error);
       const response = await call(alice);
-      expect(response.json()).toMatchObject({ status: 401, loginUrl: '/auth/login' });
+      expect(response.json()).toMatchObject({
+        status: 401,
+        loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
+      });
       expect(response.setCookies).toEqual([]);
       const before = refreshes();
       for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(401);

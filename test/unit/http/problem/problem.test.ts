@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GatewayError } from '../../../../src/errors.ts';
+import { GatewayError, type StepUpRequirement } from '../../../../src/errors.ts';
 import { createProblems } from '../../../../src/http/problem/problem.ts';
 import { inertHeaders } from '../../../../src/http/security-headers.ts';
 
@@ -35,6 +35,19 @@ describe('a problem response', () => {
       expect(Object.keys(headers)).not.toContain('www-authenticate');
     },
   );
+
+  it('of a step-up says what the sign-in must bring, and where to sign in for that (H8)', () => {
+    const none = { acrValues: [], maxAge: undefined, scopes: [], resources: [] };
+    const bodyOf = (stepUp: StepUpRequirement) =>
+      JSON.parse(
+        problems(new GatewayError('step_up_required', { stepUp, loginUrl: '/auth/login?stepUp=x' }), 'r1')
+          .body,
+      );
+    const required = { acrValues: ['gold'], maxAge: 0, scopes: ['admin'], resources: ['https://api.test'] };
+    expect(bodyOf(required)).toMatchObject({ loginUrl: '/auth/login?stepUp=x' });
+    expect(bodyOf(required).stepUp).toEqual({ acrValues: ['gold'], maxAge: 0, scopes: ['admin'] });
+    expect(bodyOf(none).stepUp).toEqual({});
+  });
 
   it('a problem states when to retry and which methods are allowed', () => {
     expect(
