@@ -77,8 +77,11 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const loginUrl = `${prefix}/${hasLoginEndpoint(provider) ? 'login' : 'decoupled'}`;
   const sessionServices = createSessionServices(core, backends, provider);
   const { sessions, refresher, tickets } = sessionServices;
-  const policies = createInboundPolicies(core, backends, loginUrl);
-  const { guard, accessLog, problems } = policies;
+  const policies = createInboundPolicies(core, backends, {
+    loginUrl,
+    redirectLogin: provider.redirectLogin,
+  });
+  const { guard, accessLog, problems, navigationErrors } = policies;
   const handlers = createRequestHandlers(core, backends, sessionServices, policies);
 
   const app = createApp({
@@ -88,7 +91,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     auth: createAuthEndpoints({ core, backends, provider, sessionServices, policies, loginUrl, redirectUri }),
     api: handlers.api,
     spa: handlers.spa,
-    problem: createProblemMiddleware({ problems, log }),
+    problem: createProblemMiddleware({ problems, navigationErrors, log }),
   });
   const upgrade = createUpgradePipeline({
     guard,

@@ -18,6 +18,7 @@ export type AuthHandlers = {
   beginDecoupled?: Handlers | undefined;
   pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
+  extendSession: RequestHandler;
   logout: RequestHandler;
   /** The logout notifications of an OpenID provider, sent directly or through the browser. */
   backchannelLogout?: Handlers | undefined;
@@ -54,6 +55,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/callback', { get: handlers.callback });
   serve('/decoupled', { get: handlers.pollDecoupled, post: handlers.beginDecoupled });
   serve('/session', { get: handlers.session });
+  serve('/session/extend', { post: handlers.extendSession });
   serve('/logout', { post: handlers.logout });
   serve('/backchannel-logout', { post: handlers.backchannelLogout });
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });

@@ -5,6 +5,7 @@ import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
 import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
+import { createExtendSession } from '../auth/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLoginParameters } from '../auth/login-parameters.ts';
@@ -97,7 +98,15 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri }),
+        createCallback({
+          redirectLogin,
+          completeSignIn,
+          sessions,
+          loginCookies,
+          redirectUri,
+          defaultReturnTo: login.defaultReturnTo,
+          failureReturnTo: login.failureReturnTo,
+        }),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
@@ -112,6 +121,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         logoutUrl: `${login.prefix}/logout`,
         clock,
       }),
+      extendSession: createExtendSession({ sessions, originPolicy }),
       logout: createLogout({
         provider,
         sessions,

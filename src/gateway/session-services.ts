@@ -32,7 +32,7 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
   const tickets = createTickets({
     seals: createSealedCookies(keyRing, 'session-cookie', forgedSeals),
     secure,
-    sameSite: session.cookie.sameSite,
+    ...session.cookie,
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({

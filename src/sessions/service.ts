@@ -301,7 +301,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
       const now = clock();
-      const { key, keyId, setCookie } = await tickets.issue();
+      const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
+      const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
       const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
@@ -314,7 +315,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         ticketKeyId: keyId,
         steppedUp: stepUp?.brought,
         createdAtMs: now,
-        absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
+        absoluteExpiresAtMs,
       };
       if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
