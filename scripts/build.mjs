@@ -18,6 +18,7 @@ const stamp = 'dist/.stamp';
 
 /** The output of the package `coatcheck-client`: src/client as the root has compiled it, and the package's own sources. */
 const clientPackage = 'packages/client';
+const clientSettings = join(clientPackage, 'tsconfig.build.json');
 const clientOutput = join(clientPackage, 'dist');
 
 /**
@@ -47,7 +48,7 @@ async function compile(next) {
   if (compiled.code !== 0) return compiled;
   rmSync(clientOutput, { recursive: true, force: true });
   cpSync(join(next, 'client'), clientOutput, { recursive: true });
-  return captureNode(tool('tsc', '-p', clientPackage));
+  return captureNode(tool('tsc', '-p', clientSettings));
 }
 
 /** A digest of everything that the compiler's output depends on. */
@@ -58,7 +59,8 @@ function fingerprint() {
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort((one, other) => one.localeCompare(other));
   const settings = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'package-lock.json'].concat(
-    ['tsconfig.json', 'package.json'].map((file) => join(clientPackage, file)),
+    clientSettings,
+    join(clientPackage, 'package.json'),
   );
   const hash = createHash('sha256');
   for (const file of [...sources, ...settings]) {
