@@ -2,7 +2,7 @@ import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
-import type { MySessions } from './my-sessions.ts';
+import type { MySessions } from './session/my-sessions.ts';
 
 /** A handler, or a rate limit followed by a handler. */
 type Handlers = RequestHandler | RequestHandler[];

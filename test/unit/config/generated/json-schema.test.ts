@@ -53,6 +53,8 @@ describe('the JSON Schema of the configuration', () => {
       'provider.response.refreshExpiresAt',
       'provider.response.subject',
       'provider.logout',
+      'login.failureReturnTo',
+      'login.errorPage',
       'spa',
       'spa.directory',
       'spa.devServer',

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
-import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
-import type { Sessions } from '../sessions/service.ts';
+import type { OriginPolicy } from '../../http/inbound/csrf.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { sessionExpired, sessionRequired } from '../../sessions/no-session.ts';
+import type { Sessions } from '../../sessions/service.ts';
 
 /** `POST /session/extend`: counts as use of the session, like an API request. Responds 204, or 401 without a session. */
 export function createExtendSession(deps: {
