@@ -5,10 +5,10 @@ import { createGuard, type Guard } from '../http/inbound/guard.ts';
 import { createHostCheck } from '../http/inbound/host.ts';
 import { createNavigationErrors, type NavigationErrors } from '../http/problem/navigation-errors.ts';
 import { createProblems, type Problems } from '../http/problem/problem.ts';
-import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { RateLimits } from '../http/rate-limit/rate-limit.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Core } from './core.ts';
-import type { Backends } from './backends.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
@@ -22,7 +22,7 @@ export type InboundPolicies = {
 
 export function createInboundPolicies(
   core: Core,
-  { rateCounters }: Backends,
+  { connectionStates, rateLimits }: SharedState,
   { loginUrl, redirectLogin }: { loginUrl: string; redirectLogin: Provider['redirectLogin'] },
 ): InboundPolicies {
   const { config, secure, log, metrics, clock } = core;
@@ -32,6 +32,7 @@ export function createInboundPolicies(
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
       clientAddress: createClientAddress(config.trustProxy),
+      connectionStates,
       clock,
     }),
     accessLog: createAccessLog({ log, metrics, clock }),
@@ -48,6 +49,6 @@ export function createInboundPolicies(
         callbackPath: `${login.prefix}/callback`,
       },
     }),
-    rateLimits: createRateLimits({ rateCounters, clock }),
+    rateLimits,
   };
 }
