@@ -60,11 +60,20 @@ function cannotEnd(because: 'conflict' | 'unknown_key'): GatewayError {
       return new GatewayError('bad_request', {
         detail:
           'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
+        pageText: {
+          title: 'You are still signed in',
+          detail:
+            'This browser has two different session cookies, of which one is planted. Delete the cookies of this site, then sign out again.',
+        },
       });
     case 'unknown_key':
       return new GatewayError('store_unavailable', {
         detail:
           'The session cookie is sealed with a secret that this process does not have. No session was ended. Try again.',
+        pageText: {
+          title: 'You are still signed in',
+          detail: 'The server cannot read this session at the moment. Try to sign out again in a minute.',
+        },
         retryAfterSeconds: UNKNOWN_KEY_RETRY_SECONDS,
       });
   }

@@ -1,5 +1,7 @@
 import type { CustomFetch } from 'openid-client';
 import { Agent, fetch, type Dispatcher } from 'undici';
+import type { ProviderSection } from '../../config/schema/provider-section.ts';
+import { createConnector } from './connector.ts';
 import type { ProviderHealth } from '../provider-health.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
@@ -31,13 +33,13 @@ const MAX_RESPONSE_BYTES = 1_048_576;
 const TIMEOUT_GRACE_MS = 250;
 
 /** Opens connections to a provider, and reports after each call whether the provider responded. */
-export function createProviderClient({
-  health,
-}: {
+export function createProviderClient(deps: {
+  config: Pick<ProviderSection, 'proxy' | 'tls'>;
   health: Pick<ProviderHealth, 'responded' | 'failed'>;
 }): ProviderClient {
   // HTTP/1.1 only: over HTTP/2, undici 8 calls `onRequestStart` at another moment, and `maySend` relies on it.
-  const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 }, allowH2: false });
+  const agent = new Agent({ keepAliveTimeout: 4_000, connect: createConnector(deps.config), allowH2: false });
+  const { health } = deps;
 
   return {
     fetchWith({ transformText = (text) => text, maySend }) {

@@ -33,7 +33,7 @@ const MAX_ENTRIES = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }): LocalOutbox {
-  const { leaseMs, clock } = deps;
+  const { clock } = deps;
   const entries = createBoundedMap<PendingRevocation, { dueAtMs: number; readonly bytes: number }>({
     maxEntries: MAX_ENTRIES,
     maxSize: MAX_BYTES,
@@ -47,7 +47,7 @@ export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }
     if (entry === undefined) entries.set(pending, { dueAtMs, bytes: pending.refreshToken.length });
     else entry.dueAtMs = dueAtMs;
   };
-  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + leaseMs);
+  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + deps.leaseMs);
 
   return {
     async add(refreshToken) {
