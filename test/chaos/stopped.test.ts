@@ -46,7 +46,7 @@ const calls = (visitor: Visitor, at: Member) => Array.from({ length: 10 }, () =>
 const statuses = async (responses: Promise<{ status: number | 'cut' }>[]) =>
   countOccurrences((await Promise.all(responses)).map(({ status }) => status));
 const records = async () => (await cluster.redis.dump()).split('\n').filter((line) => !line.includes('ttl='));
-const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+const locksExpire = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);
 
 /** Lets the holder take the lock of a session while the provider is down, so that it sends no token. */
@@ -66,7 +66,7 @@ it('a lock holder suspended beyond its lock TTL spends and writes nothing when i
   const waiters = await tryInVain(alice);
   holder.program.signal('SIGSTOP');
   await cluster.provider.start();
-  await lapse();
+  await locksExpire();
   expect(await alice.call(other)).toMatchObject({ status: 200 });
   const written = await records();
 
@@ -81,7 +81,7 @@ it('a lock holder that resumes while another process holds the lock sends no ref
   const waiters = await tryInVain(dora);
   holder.program.signal('SIGSTOP');
   await cluster.provider.start();
-  await lapse();
+  await locksExpire();
   const gate = cluster.provider.faults.hold('token', 'after');
   const elsewhere = calls(dora, other);
   await gate.waiting();
@@ -101,7 +101,7 @@ it('tokens that arrive while their process is suspended are stored when it resum
   await gate.waiting();
   holder.program.signal('SIGSTOP');
   gate.release();
-  await lapse();
+  await locksExpire();
 
   holder.program.signal('SIGCONT');
   expect(await statuses(waiters)).toEqual({ 200: 10 });
@@ -118,7 +118,7 @@ it('suspending a process during a hundred refreshes spends only the tokens of ca
   // The request of the stopped process arrives.
   await sleep(200);
   const sentBefore = new Set(cluster.provider.requests.map(({ form }) => form?.['refresh_token']));
-  await lapse();
+  await locksExpire();
   const second = await statuses(visitors.map((visitor) => visitor.call(other)));
   holder.program.signal('SIGCONT');
   cluster.provider.faults.delayMs('token', 0);
@@ -154,7 +154,7 @@ it('a killed lock holder delays other processes no longer than its lock TTL', as
   const { 200: served = 0, 503: toRetry = 0, ...others } = await statuses(elsewhere);
   expect(others).toEqual({});
   expect(served + toRetry).toBe(10);
-  await lapse();
+  await locksExpire();
   expect(await statuses(calls(carol, other))).toEqual({ 200: 10 });
   expect(await cluster.locks()).toEqual([]);
   expect(familyOf(carol)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);

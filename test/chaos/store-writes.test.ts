@@ -62,10 +62,10 @@ async function refreshWithoutWrites() {
   await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
   refreshes.release();
   await Promise.all(refreshes.waiting);
-  await lapse();
+  await locksExpire();
   return visitors;
 }
-const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+const locksExpire = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 
 describe('refreshes in progress', () => {
   it('spend each refresh token once when Redis rejects writes for longer than the lifetime of a lock', async () => {

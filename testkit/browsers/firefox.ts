@@ -6,7 +6,7 @@ import { startChildProcess } from '../processes/child-process.ts';
 import { connectBidi } from './bidi.ts';
 import type { TestBrowser } from './browser.ts';
 import { createFirefoxContext } from './firefox-context.ts';
-import { startHostProxy } from './host-proxy.ts';
+import { startConnectProxy } from '../network/connect-proxy.ts';
 
 /** Without these preferences the browser connects to hosts of its vendor, which a test machine may not reach. */
 const PREFERENCES = {
@@ -39,7 +39,7 @@ export async function startFirefox(hosts: Readonly<Record<string, number>> = {})
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
   );
   await writeFile(join(profile, 'user.js'), lines.join(''));
-  const proxy = await startHostProxy(hosts);
+  const proxy = await startConnectProxy({ hosts });
   const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'];
   // Disables the crash reporter and ignores the profile of the user.
   const env = { PATH: process.env['PATH'], HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1', MOZ_HEADLESS: '1' };

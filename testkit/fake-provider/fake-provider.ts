@@ -15,7 +15,7 @@ import { type SecretKind, createSecrets } from './secrets.ts';
 import { type ProviderSettings, settingsWith } from './settings.ts';
 import { type IdTokenSignature, createSigner } from './signer.ts';
 import { createToken } from './endpoints/token.ts';
-import { type RecordedRequest, createTraffic } from './traffic.ts';
+import { type RecordedRequest, createRequestLog } from './request-log.ts';
 import { createUserinfo } from './endpoints/userinfo.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 
@@ -100,7 +100,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const codes = createCodes(nowMs, (family) => families.end(family, 'code reused'));
   const issuance = createIssuance({ issuer, settings, families, signer, secrets, nowMs });
   const metadata = { ...metadataOf(issuer, paths, settings.client), ...announced };
-  const traffic = createTraffic();
+  const requestLog = createRequestLog();
   const faultLine = createFaults();
 
   const endSessions = (matches: (family: Family) => boolean) => {
@@ -123,16 +123,16 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     revoke: createRevoke({ families, authenticate }),
     end_session: createEndSession({ settings, signer, endSession }),
   };
-  server.on('request', createHandler({ endpoints, traffic, faultLine, paths, settings }));
+  server.on('request', createHandler({ endpoints, requestLog, faultLine, paths, settings }));
 
   const own: Omit<FakeProvider, keyof ProviderSettings> = {
     issuer,
     port: loopback.port,
     metadata,
-    requests: traffic.requests,
-    tokenCalls: (filter) => traffic.tokenCalls(filter),
+    requests: requestLog.requests,
+    tokenCalls: (filter) => requestLog.tokenCalls(filter),
     get maxConcurrentTokenCalls() {
-      return traffic.maxConcurrent('token');
+      return requestLog.maxConcurrent('token');
     },
     families: families.all,
     tokenLedger: () => families.tokenLedger(),

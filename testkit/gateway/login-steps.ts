@@ -1,3 +1,4 @@
+import type { FakeProvider } from '../fake-provider/fake-provider.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 import type { UserAgent } from '../user-agent/user-agent.ts';
 
@@ -20,12 +21,18 @@ export async function authorize(agent: UserAgent, { authorizationUrl }: BegunLog
   return new URL(response.header('location') ?? '');
 }
 
-/** Completes a started login through the provider and returns the callback's response. */
+/** Makes a callback no navigation, so that a failed one gets a problem document. */
+const noNavigation = { accept: '*/*', 'sec-fetch-mode': undefined, 'sec-fetch-dest': undefined };
+
+/**
+ * Completes a started login through the provider and returns the callback's response; a failed one is a problem document, as
+ * for a client that is not a browser.
+ */
 export async function finishLogin(
   agent: UserAgent,
   { authorizationUrl }: BegunLogin,
 ): Promise<AgentResponse> {
-  const { chain } = await agent.navigate(authorizationUrl.href);
+  const { chain } = await agent.navigate(authorizationUrl.href, { headers: noNavigation });
   const callback = chain.find(({ url }) => new URL(url).pathname.endsWith('/callback'));
   if (callback === undefined) throw new Error('the provider did not send the browser back');
   return callback;
@@ -34,4 +41,18 @@ export async function finishLogin(
 /** Runs a whole login and returns the callback's response. */
 export async function login(agent: UserAgent, query?: string): Promise<AgentResponse> {
   return finishLogin(agent, await beginLogin(agent, query));
+}
+
+/** Signs in at a provider that the browser of the test reaches under another name than its issuer. */
+export async function loginDirectly({
+  agent,
+  provider,
+}: {
+  agent: UserAgent;
+  provider: Pick<FakeProvider, 'port'>;
+}): Promise<AgentResponse> {
+  const begun = await beginLogin(agent);
+  const { pathname, search } = begun.authorizationUrl;
+  const authorizationUrl = new URL(pathname + search, `http://127.0.0.1:${provider.port}`);
+  return agent.get((await authorize(agent, { ...begun, authorizationUrl })).href);
 }

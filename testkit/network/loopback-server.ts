@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextIteration } from 'node:timers/promises';
 
 /** A server on a port of 127.0.0.1 that can stop and start again on the same port. */
 export type LoopbackServer = {
@@ -40,7 +40,7 @@ export async function listenOnLoopback(server: Server): Promise<LoopbackServer> 
       for (const socket of sockets) socket.destroy();
       await closed;
       // Clients in this process notice the end of their pooled connections during one event loop iteration.
-      await nextTurn();
+      await nextIteration();
     },
     start: async () => {
       if (!server.listening) await listen(port);

@@ -32,6 +32,11 @@ export function createLogout(deps: {
       throw new GatewayError('bad_request', {
         detail:
           'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
+        pageText: {
+          title: 'You are still signed in',
+          detail:
+            'This browser has two different session cookies, of which one is planted. Delete the cookies of this site, then sign out again.',
+        },
       });
     const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
     // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.

@@ -60,7 +60,9 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
   for (const { path: place, providerType, schema } of keys) {
     if (schema['url'] !== true || (providerType !== undefined && providerType !== kind?.type)) continue;
     for (const { path, value } of valuesAt(config, place)) {
-      if (isValid(...path) && typeof value === 'string' && isInsecure(value)) yield { path, message };
+      if (!isValid(...path)) continue;
+      const urls: readonly unknown[] = Array.isArray(value) ? value : [value];
+      if (urls.some((url) => typeof url === 'string' && isInsecure(url))) yield { path, message };
     }
   }
 }
@@ -122,7 +124,7 @@ function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext)
 }
 
 function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
-  const paths = [...validInRoutes(config, isValid, 'path')];
+  const paths = [...validPaths(config, isValid)];
   for (const { index, first } of repeats(paths.map(({ value }) => foldPath(value)))) {
     const isSame = paths[index]?.value === paths[first]?.value;
     const message = `expected a unique path; routes[${paths[first]?.index}] has ${
@@ -135,7 +137,7 @@ function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<Conf
 function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('login', 'prefix')) return;
   const { prefix } = config.login;
-  for (const { index, value } of validInRoutes(config, isValid, 'path')) {
+  for (const { index, value } of validPaths(config, isValid)) {
     if (isUnder(value, prefix)) {
       const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
@@ -155,12 +157,12 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
   }
 }
 
-/** One key of every route in which it is valid. */
-function* validInRoutes(config: Config, isValid: IsValid, key: 'path' | 'upstream') {
+/** The path of every route in which it is valid. */
+function* validPaths(config: Config, isValid: IsValid) {
   // For an index that no route has, `isValid` tells whether the list itself is valid.
   if (!isValid('routes', -1)) return;
   for (const [index, route] of config.routes.entries()) {
-    if (isValid('routes', index, key)) yield { index, value: route[key] };
+    if (isValid('routes', index, 'path')) yield { index, value: route.path };
   }
 }
 

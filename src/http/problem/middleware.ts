@@ -1,18 +1,30 @@
 import type { ErrorRequestHandler } from 'express';
 import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
+import { isNavigation } from '../inbound/navigation.ts';
 import { createRequestId } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
+import type { NavigationErrors } from './navigation-errors.ts';
 import type { Problems } from './problem.ts';
 
-/** Turns an error of the pipeline into a problem response. Logs the error's cause and never sends it. */
-export function createProblemMiddleware(deps: { problems: Problems; log: Logger }): ErrorRequestHandler {
-  const { problems, log } = deps;
+/**
+ * Turns an error of the pipeline into a response: a page or a redirect for a navigation, otherwise a problem document. Logs the
+ * error's cause and never sends it.
+ */
+export function createProblemMiddleware(deps: {
+  problems: Problems;
+  navigationErrors: NavigationErrors;
+  log: Logger;
+}): ErrorRequestHandler {
+  const { problems, navigationErrors, log } = deps;
   return function respondWithProblem(error, request, response, _next) {
-    const requestId = response.locals.context?.requestId ?? createRequestId();
+    const { context } = response.locals;
+    const requestId = context?.requestId ?? createRequestId();
     logProblem(log, error, requestId);
     if (response.headersSent) return void response.destroy();
-    const problem = problems(error, requestId);
+    const problem = isNavigation(request)
+      ? navigationErrors(error, { method: request.method, requestId, context })
+      : problems(error, requestId);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.status(problem.status);
     // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).

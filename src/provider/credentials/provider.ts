@@ -27,7 +27,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
   const { config, refreshTimeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
     onFound: () => health.established(),
@@ -142,7 +142,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       return diagnoseCredentials(config, issuer);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire: discovery.close,
     close() {
       discovery.close();
       http.close();

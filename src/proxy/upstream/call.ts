@@ -40,6 +40,8 @@ export type ForwardOptions = {
   readonly response: ServerResponse;
   readonly writer: ResponseWriter;
   readonly inspect: Inspect;
+  /** Called once there is a connection, before anything is written to it. */
+  readonly onConnected?: () => void;
   readonly slots: ConnectionSlots;
   readonly writeBatch: WriteBatch;
 };
@@ -56,7 +58,7 @@ type HeldEnd = { readonly trailers: IncomingHttpHeaders } | { readonly error: Er
  * also cuts the browser's response off, so that it is not taken for whole.
  */
 export function forward(options: ForwardOptions): Promise<ForwardResult> {
-  const { dispatcher, call, response, writer, inspect, slots, writeBatch } = options;
+  const { dispatcher, call, response, writer, inspect, onConnected, slots, writeBatch } = options;
   return new Promise((resolve, reject) => {
     const states = createCallStates();
     let controller: Dispatcher.DispatchController | undefined;
@@ -116,6 +118,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started;
+        onConnected?.();
         if (response.destroyed) started.abort(new Error('the client has disconnected'));
       },
       onResponseStarted() {

@@ -11,12 +11,13 @@ import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
-import { forEachRoute, type Route, type Routes } from '../routes.ts';
+import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
-import { isStaleConnection } from './errors.ts';
+import { isConnectionFailure, isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
+import type { RouteServers } from './server-selection.ts';
 import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
@@ -37,6 +38,7 @@ export type Forwarder = {
 type ForwarderDeps = {
   routes: Routes;
   upstreams: Upstreams;
+  servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
   metrics: Metrics;
@@ -46,6 +48,14 @@ type ForwarderDeps = {
   clock: () => number;
   log: Logger;
 };
+
+/** What is sent in one attempt, and who looks at its response. */
+type Attempt = [
+  admitted: AdmittedRequest,
+  credential: Credential | undefined,
+  body: UpstreamCall['body'],
+  inspect: Inspect,
+];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
 type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
@@ -66,7 +76,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, if the whole request can be repeated.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -96,7 +106,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         await call(admitted, refreshed.credential, body.again() ?? null, (head) => {
           const action = actionOn(head);
           if (head.status !== 401) refreshed.attempt.accepted();
-          if (action?.kind === 'step_up') return askForStepUp(action.requirement);
+          if (action?.kind === 'step_up') return askForStepUp(action.requirement, route);
           if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
@@ -116,7 +126,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    if (action.kind === 'step_up') return askForStepUp(action.requirement);
+    if (action.kind === 'step_up') return askForStepUp(action.requirement, admitted.route);
     const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
     if (refreshing === undefined) {
       metrics.upstream401('passed');
@@ -153,22 +163,48 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return undefined;
   }
 
-  function askForStepUp(requirement: StepUpRequirement): Promise<never> {
+  function askForStepUp(requirement: StepUpRequirement, { audience }: Route): Promise<never> {
     metrics.upstream401('step_up');
-    return Promise.reject(upstreamRequiresStepUp(requirement));
+    return Promise.reject(upstreamRequiresStepUp(requirement, audience));
   }
 
-  function call(
-    admitted: AdmittedRequest,
-    credential: Credential | undefined,
-    body: UpstreamCall['body'],
-    inspect: Inspect,
+  function call(...attempt: Attempt): Promise<ForwardResult> {
+    const [{ route }] = attempt;
+    const [first, ...others] = route.servers;
+    return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set());
+  }
+
+  /** Calls one server, and another one when it cannot be connected to: nothing of the request has reached it then. */
+  async function callAnyServer(attempt: Attempt, tried: Set<UpstreamServer>): Promise<ForwardResult> {
+    const [{ route, response }] = attempt;
+    const selection = servers(route);
+    const server = selection.next(tried) ?? route.servers[0];
+    let isConnected = false;
+    try {
+      return await callServer(server, attempt, () => {
+        isConnected = true;
+        selection.reached(server);
+      });
+    } catch (error) {
+      if (isConnected || !isConnectionFailure(error)) throw error;
+      selection.failed(server);
+      tried.add(server);
+      if (tried.size === route.servers.length || response.destroyed) throw error;
+      return callAnyServer(attempt, tried);
+    }
+  }
+
+  function callServer(
+    server: UpstreamServer,
+    [admitted, credential, body, inspect]: Attempt,
+    onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
-      dispatcher: () => upstreams.of(route),
-      call: routeContext.callOf(admitted, credential, body),
+      dispatcher: () => upstreams.of(route, server),
+      call: routeContext.callOf(admitted, server, credential, body),
+      ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
       inspect,
@@ -196,7 +232,9 @@ function createReplay(): Replay {
 
 /** The parts of a call that are the same for all requests of a route. */
 function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDeps) {
-  const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
+  const requestHeadersFor = forEachServer(route, ({ host }) =>
+    createRequestHeaderPolicy(route.config, { host, baseUrl }),
+  );
   const { connections, timeout } = route.config;
   const writerPolicy: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
@@ -208,16 +246,17 @@ function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDe
     writerPolicy,
     callOf(
       { request, context }: AdmittedRequest,
+      server: UpstreamServer,
       credential: Credential | undefined,
       body: UpstreamCall['body'],
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
       const accessToken = credential?.accessToken;
       return {
-        origin: route.origin,
+        origin: server.origin,
         path: route.upstreamPath(target.path) + target.query,
         method: request.method ?? 'GET',
-        headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, { accessToken, clientAddress, requestId }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

@@ -12,13 +12,15 @@ import type { TokenResolver } from '../token-resolver.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
-import type { Route, Routes } from '../routes.ts';
+import { forEachServer, type Route, type Routes } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
+import { callReachableServer } from './reachable-server.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
 import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
+import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
@@ -33,6 +35,7 @@ type UpgradeDeps = {
   tokenResolver: TokenResolver;
   concurrencyLimit: ConcurrencyLimit;
   endWatcher: EndWatcher;
+  servers: RouteServers;
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
@@ -59,6 +62,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     tokenResolver,
     concurrencyLimit,
     endWatcher,
+    servers,
     slots,
     relay,
     stepUpLinks,
@@ -100,13 +104,13 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
 
       if (!(await takeSlot(slots(route), socket))) return true;
       const sessionEnd = watch(socket, credential, concurrencyLimit.enter(route, credential, context));
-      const headers = routeContext.requestHeaders(request.rawHeaders, {
-        accessToken: credential?.accessToken,
-        clientAddress: context.clientAddress,
-        requestId: context.requestId,
-      });
+      const { clientAddress, requestId } = context;
+      const metadata = { accessToken: credential?.accessToken, clientAddress, requestId };
       const path = route.upstreamPath(context.target.path) + context.target.query;
-      const call = routeContext.target.request(path, headers);
+      const call = callReachableServer(route, servers(route), (server) => {
+        const { target, requestHeaders } = routeContext.of(server);
+        return target.request(path, requestHeaders(request.rawHeaders, metadata));
+      });
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
         .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
@@ -145,11 +149,13 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 
 /** The parts that are the same for all upgrades of a route. */
 function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
-  const { timeout } = route.config;
+  const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
-    target: createUpgradeTarget(route.origin, timeout),
-    requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }),
+    of: forEachServer(route, ({ origin, host }) => ({
+      target: createUpgradeTarget(origin, { timeout, tls }),
+      requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl }),
+    })),
     policyOf(
       request: IncomingMessage,
       { requestId }: RequestContext,
@@ -168,7 +174,7 @@ function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps
           const action = credential && actionOn(head);
           if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
           metrics.upstream401('step_up');
-          throw upstreamRequiresStepUp(action.requirement);
+          throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
       };

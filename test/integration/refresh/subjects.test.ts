@@ -115,14 +115,14 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
 
   it('belongs to the caller on a connection that carried tokens of other users (CVE-2024-51987)', async () => {
     const single = new Agent({ keepAlive: true, maxSockets: 1 });
-    const takeTurns = async () => {
+    const callInSequence = async () => {
       for (const [at, person] of people.entries()) await call(person, BILLING.path, at, single);
     };
-    await takeTurns();
+    await callInSequence();
     setup.testGateway.advance(LIFE);
-    await takeTurns();
+    await callInSequence();
     revokeTokensOf(3);
-    await takeTurns();
+    await callInSequence();
     single.destroy();
     expect(mixUps).toEqual([]);
     expect(setup.strays).toEqual([]);

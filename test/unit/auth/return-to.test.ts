@@ -5,7 +5,7 @@ const baseUrl = 'https://app.example.com';
 const returnTo = createReturnTo(baseUrl, '/auth');
 
 /** The URL that a browser on this origin opens for this Location. */
-const landingOf = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
+const openedUrl = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
 
 describe('returnTo', () => {
   it.each([
@@ -33,7 +33,7 @@ describe('returnTo', () => {
     "/!$&'()*+,;=:@~[]",
   ])('accepts %o unchanged (B1)', (path) => {
     expect(returnTo(path)).toBe(path);
-    expect(landingOf(path).origin).toBe(baseUrl);
+    expect(openedUrl(path).origin).toBe(baseUrl);
   });
 
   it.each([
@@ -45,7 +45,7 @@ describe('returnTo', () => {
     ['/a?', '/a'],
   ])('normalizes %o to %o as a browser does (B1)', (path, read) => {
     expect(returnTo(path)).toBe(read);
-    expect(landingOf(read).href).toBe(landingOf(path).href.replace(/\?$/, ''));
+    expect(openedUrl(read).href).toBe(openedUrl(path).href.replace(/\?$/, ''));
   });
 
   it.each([
@@ -131,7 +131,7 @@ describe('returnTo', () => {
     const astray = together.filter((value) => {
       const accepted = returnTo(`/${value}`);
       if (accepted === undefined) return false;
-      const { origin, pathname } = landingOf(accepted);
+      const { origin, pathname } = openedUrl(accepted);
       return origin !== baseUrl || pathname.startsWith('//') || !/^\/(?![/\\])[\x21-\x7e]*$/.test(accepted);
     });
     expect(together).toHaveLength(pieces.length ** 4);

@@ -22,7 +22,7 @@ describe('config/default.yaml', () => {
   it('config/default.yaml takes its values from the environment and requires only those without a sensible default', () => {
     expect(loadFile('default.yaml', least)).toEqual({
       ...parseConfig({ ...minimal, baseUrl: 'http://localhost:3000', listen: '127.0.0.1:3000' }),
-      routes: [{ ...parseRoute({}), upstream: 'http://127.0.0.1:8080' }],
+      routes: [{ ...parseRoute({}), upstream: ['http://127.0.0.1:8080'] }],
     });
   });
 
@@ -63,7 +63,7 @@ describe('config/default.yaml', () => {
       trustProxy: ['10.0.0.0/8'],
       allowInsecureHttp: true,
       session: { store: { kind: 'redis', url: 'redis://redis:6379/1' }, secrets: [secret, `${secret}-old`] },
-      routes: [{ path: '/api', upstream: 'http://api:8080' }],
+      routes: [{ path: '/api', upstream: ['http://api:8080'] }],
       spa: { directory: '/srv/spa' },
       log: { level: 'debug', format: 'pretty' },
     });

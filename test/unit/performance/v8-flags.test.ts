@@ -8,31 +8,31 @@ const run = promisify(execFile);
 
 /** Keeps its objects for a while, so that V8 finds the young generation too small, and prints its average size. */
 const greedy = `
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as iteration } from 'node:timers/promises';
 import { applyV8Flags, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
 if (process.argv[1] === 'tuned') applyV8Flags();
-const turns = 600;
+const iterations = 600;
 let kept = [];
 let sum = 0;
-for (let at = 0; at < turns; at += 1) {
+for (let at = 0; at < iterations; at += 1) {
   for (let each = 0; each < 20_000; each += 1) kept.push({ at, each });
   if (kept.length > 600_000) kept = [];
   sum += youngBytes();
-  await turn();
+  await iteration();
 }
-console.log(sum / turns);
+console.log(sum / iterations);
 `;
 
 /** Creates and drops chunks like those of a large body, and prints their maximum memory. */
 const passing = `
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as iteration } from 'node:timers/promises';
 import { applyV8Flags } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
 if (process.argv[1] === 'tuned') applyV8Flags();
 let most = 0;
 for (let at = 0; at < 8_192; at += 1) {
   new Uint8Array(65_536);
   most = Math.max(most, process.memoryUsage().arrayBuffers);
-  await turn();
+  await iteration();
 }
 console.log(most);
 `;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createWriteBatch } from '../../../src/performance/write-batch.ts';
 
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+const nextIteration = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a write batch', () => {
   it('a write batch runs its tasks once, in order, at the end of the turn', async () => {
@@ -11,9 +11,9 @@ describe('a write batch', () => {
     batch.add(() => done.push('second'));
     await Promise.resolve();
     expect(done).toEqual([]);
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first', 'second']);
-    await nextTurn();
+    await nextIteration();
     expect(done).toHaveLength(2);
   });
 
@@ -24,9 +24,9 @@ describe('a write batch', () => {
       done.push('first');
       batch.add(() => done.push('second'));
     });
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first']);
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first', 'second']);
   });
 });

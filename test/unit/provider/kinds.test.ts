@@ -42,7 +42,12 @@ function open() {
 
 describe('a provider kind of one folder and one line in the list of kinds', () => {
   it('accepts its own configuration keys and those of every provider', () => {
-    expect(configured().provider).toEqual({ ...section, timeout: 10_000 });
+    expect(configured().provider).toEqual({
+      ...section,
+      timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
+    });
   });
 
   it('signs users in', async () => {

@@ -56,6 +56,8 @@ describe('the configuration of a plain OAuth 2.0 server', () => {
       scopes: [],
       authorizationParams: {},
       timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
     });
   });
 
@@ -123,6 +125,8 @@ describe('the configuration of a vendor API', () => {
       usernameSubject: 'folded',
       rejectionStatuses: [400, 401, 410, 422],
       timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
     });
     expect(problems({ type: 'credentials' }).map((text) => text.split(':')[0])).toEqual([
       'login',

@@ -37,7 +37,7 @@ export function withTokens({ data }: SessionRecord, name: string): SessionData {
   return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
-/** Locks of which the first lapses at once, as in a process that is stopped. */
+/** Locks of which the first expires at once, as in a suspended process. */
 export function lapsingOnce(): Locks {
   let taken = 0;
   return {

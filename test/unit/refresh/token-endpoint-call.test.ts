@@ -97,7 +97,7 @@ describe('spending a refresh token', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is not retried once the lock has lapsed, since another process may have refreshed (G7)', async () => {
+  it('is not retried once the lock has expired, since another process may have refreshed (G7)', async () => {
     const { spend, calls, state } = openTokenEndpointCall();
     state.isHeld = false;
     expect(await spend(failure.transient)).toBe(failure.transient);

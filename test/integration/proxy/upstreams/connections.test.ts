@@ -143,7 +143,7 @@ describe('the connections to an upstream', () => {
       found(null, [{ address: home, family: 4 }]),
     );
     const ask = async () => {
-      const { body } = await upstreams.of(route).request({ path: '/', method: 'GET' });
+      const { body } = await upstreams.of(route, route.servers[0]).request({ path: '/', method: 'GET' });
       return body.text();
     };
     expect(await ask()).toBe('first');

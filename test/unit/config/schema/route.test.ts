@@ -6,7 +6,8 @@ describe('a route', () => {
   it('a route requires a path and an upstream, and has defaults for the rest', () => {
     expect(parseRoute({})).toEqual({
       path: '/api',
-      upstream: 'https://api.example.com',
+      upstream: ['https://api.example.com'],
+      tls: {},
       stripPrefix: false,
       auth: 'required',
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -102,7 +103,7 @@ describe('a route', () => {
     ['https://api.internal/', 'https://api.internal'],
     ['https://API.internal:443/v2/', 'https://api.internal/v2'],
   ])('a route reads the upstream %s as %s', (written, upstream) => {
-    expect(parseRoute({ upstream: written }).upstream).toBe(upstream);
+    expect(parseRoute({ upstream: written }).upstream).toEqual([upstream]);
   });
 
   it.each([
@@ -118,6 +119,21 @@ describe('a route', () => {
       expect.stringMatching(
         /^upstream: expected an http\(s\) URL, without query, fragment or credentials, got /,
       ),
+    ]);
+  });
+
+  it('takes a list of the URLs of its servers, with one path', () => {
+    const upstream = ['https://one.internal/v2', 'https://two.internal/v2/'];
+    expect(parseRoute({ upstream }).upstream).toEqual(['https://one.internal/v2', 'https://two.internal/v2']);
+    expect(routeProblems({ upstream: [] })).toEqual([expect.stringMatching(/^upstream: expected an http/)]);
+    expect(routeProblems({ upstream: ['https://a', 'https://a/'] })).toEqual([
+      expect.stringMatching(/^upstream: expected URLs that differ/),
+    ]);
+    expect(routeProblems({ upstream: ['https://a', 'https://b/v2'] })).toEqual([
+      expect.stringMatching(/^upstream: expected URLs with the same path/),
+    ]);
+    expect(routeProblems({ upstream: ['https://a', 'http://b'] })).toEqual([
+      expect.stringMatching(/^upstream: expected https/),
     ]);
   });
 

@@ -24,7 +24,7 @@ const complete = {
 };
 
 /** The check results for a complete provider with these changes, by name, each as `verdict: detail`. */
-function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
+function results(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
   const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
   if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');
   const found = diagnoseOidc({ ...complete, ...server }, provider, CALLBACK);
@@ -39,7 +39,7 @@ const key = (kind: string) => ({
 
 describe('the diagnosis of an OpenID provider', () => {
   it('reports ok for everything when the provider supports the configuration', () => {
-    expect(findings()).toEqual({
+    expect(results()).toEqual({
       provider: `ok: ${ISSUER}, from OpenID discovery`,
       endpoints: `ok: authorization ${ISSUER}/authorize, token ${ISSUER}/token, keys ${ISSUER}/jwks, revocation ${ISSUER}/revoke, logout ${ISSUER}/logout`,
       grants: 'ok: authorization_code, refresh_token',
@@ -74,8 +74,8 @@ describe('the diagnosis of an OpenID provider', () => {
       'failed: provider.clientAuthentication is client_secret_basic, but the provider accepts client_secret_post, none',
     ],
   ])('reports on %s, with %o: %s', (name, server, expected) => {
-    expect(findings(server)[name]).toContain(expected);
-    const others = Object.entries(findings(server)).filter(
+    expect(results(server)[name]).toContain(expected);
+    const others = Object.entries(results(server)).filter(
       ([other]) => other !== name && other !== 'endpoints',
     );
     for (const [, said] of others) expect(said).toMatch(/^ok: /);
@@ -89,28 +89,28 @@ describe('the diagnosis of an OpenID provider', () => {
       'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
     ],
   ])('reports on private_key_jwt with %s', (_what, kind, expected) => {
-    expect(findings({}, key(kind))['client']).toBe(expected);
+    expect(results({}, key(kind))['client']).toBe(expected);
   });
 
   it('reports the configured logout page, whatever the provider announces', () => {
     const logoutUrl = 'https://pages.example.com/logout?client_id={clientId}&to={returnTo}';
-    expect(findings({}, { logoutUrl })['logout']).toBe(
+    expect(results({}, { logoutUrl })['logout']).toBe(
       'ok: leads to https://pages.example.com, from provider.logoutUrl',
     );
   });
 
   it('reports the algorithm that the client is registered for', () => {
     const announced = { id_token_signing_alg_values_supported: ['RS256', 'ES256', 'HS256'] };
-    expect(findings(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
+    expect(results(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
     const es256 = { idTokenSignedResponseAlg: 'ES256' };
-    expect(findings(announced, es256)['signing']).toBe('ok: ES256, for ID and logout tokens');
-    expect(findings({}, es256)['signing']).toBe(
+    expect(results(announced, es256)['signing']).toBe('ok: ES256, for ID and logout tokens');
+    expect(results({}, es256)['signing']).toBe(
       'failed: provider.idTokenSignedResponseAlg is ES256, but the provider announces RS256',
     );
   });
 
   it('reports the requirements of sign-in on another device without an authorization endpoint', () => {
-    const found = findings(
+    const found = results(
       {
         authorization_endpoint: undefined,
         backchannel_authentication_endpoint: `${ISSUER}/backchannel`,
@@ -127,7 +127,7 @@ describe('the diagnosis of an OpenID provider', () => {
   });
 
   it('reports that offline_access is announced but not requested', () => {
-    expect(findings({}, { scopes: ['openid'] })['refresh']).toMatch(
+    expect(results({}, { scopes: ['openid'] })['refresh']).toMatch(
       /^note: offline_access is announced but not requested/,
     );
   });

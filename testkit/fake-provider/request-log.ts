@@ -18,11 +18,11 @@ export type RecordedRequest = {
 };
 
 /** The requests that the fake provider received. */
-export type Traffic = {
+export type RequestLog = {
   /** In order of arrival. */
   readonly requests: RecordedRequest[];
-  /** Records a request; call the returned function when it is complete. */
-  arrive(request: RecordedRequest): () => void;
+  /** Records a request; call the returned function when the request is complete. */
+  add(request: RecordedRequest): () => void;
   /** The largest number of concurrent requests to one endpoint. */
   maxConcurrent(endpoint: Endpoint): number;
   /** The number of token requests, for one `grant_type` or all. */
@@ -30,14 +30,14 @@ export type Traffic = {
 };
 
 /** Starts an empty record. */
-export function createTraffic(): Traffic {
+export function createRequestLog(): RequestLog {
   const requests: RecordedRequest[] = [];
   const underWay = new Map<Endpoint, number>();
   const highest = new Map<Endpoint, number>();
 
   return {
     requests,
-    arrive: (request) => {
+    add: (request) => {
       const { endpoint } = request;
       requests.push(request);
       const now = (underWay.get(endpoint) ?? 0) + 1;
