@@ -9,13 +9,14 @@ import type { Config } from './config/schema/schema.ts';
 import { openBackends } from './gateway/backends.ts';
 import { createCore, withConfig, type CoreOverrides } from './gateway/core.ts';
 import { createGenerations, type Generation } from './gateway/generation.ts';
+import type { HostSessions } from './gateway/host-sessions.ts';
 import { createSharedState } from './gateway/shared-state.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A complete gateway without listeners. */
-export type Gateway = {
+export type Gateway = HostSessions & {
   /** Handles the browser's requests; give it the server's `request` and `checkContinue` events. */
   app: RequestListener;
   /**
@@ -127,6 +128,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     upgrade: (...upgrade) => current.upgrade(...upgrade),
     snapshot,
     admin: (request, response) => current.admin(request, response),
+    session: (request) => current.hostSessions.session(request),
+    accessToken: (...wanted) => current.hostSessions.accessToken(...wanted),
 
     async reload(reloaded) {
       const applied = lastReload.then(() => apply(reloaded));
@@ -150,6 +153,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       current.provider.close();
       backends.locks.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
+      metrics.close();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
+import type { HostRegistry } from '../observability/host-registry.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */
@@ -23,17 +24,22 @@ export type Core = {
 const FORGED_SEALS_PER_MINUTE = 120;
 
 /** The dependencies that a caller may replace. */
-export type CoreOverrides = { log?: Logger; clock?: () => number };
+export type CoreOverrides = {
+  log?: Logger;
+  clock?: () => number;
+  /** Another registry that gets the gateway's metrics. */
+  registry?: HostRegistry;
+};
 
 export function createCore(
   config: Config,
-  { log = createLogger(config.log), clock = Date.now }: CoreOverrides,
+  { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
   return {
     ...configured(config),
     log,
     clock,
-    metrics: createMetrics(),
+    metrics: createMetrics(registry),
     keyRing: createKeyRing(config.session.secrets),
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };

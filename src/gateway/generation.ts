@@ -11,6 +11,7 @@ import { createAdminListener } from './admin-listener.ts';
 import { createAuthEndpoints } from './auth-endpoints.ts';
 import type { Backends } from './backends.ts';
 import type { Core } from './core.ts';
+import { createHostSessions, type HostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
 import { createReusedPart } from './reused-part.ts';
@@ -26,6 +27,7 @@ export type Generation = {
   readonly app: RequestListener;
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
+  readonly hostSessions: HostSessions;
 };
 
 /** Creates generations. The next one has the provider, the sessions and the routes of the last one, if their settings are the same. */
@@ -101,7 +103,8 @@ export function createGenerations(deps: {
       sessions: sessionServices.sessions,
       snapshots,
     });
-    return { core, provider, sessionServices, routing, app, upgrade, admin };
+    const hostSessions = createHostSessions(core, sessionServices);
+    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions };
   };
 }
 

@@ -37,6 +37,15 @@ export function createLogger(
   );
 }
 
+/**
+ * A logger of the gateway in the log of its host, which decides about level, format and destination.
+ *
+ * SECURITY: the host's serializer of errors may write every field of an error; see {@link createLogger}.
+ */
+export function createHostedLogger(host: Logger): Logger {
+  return host.child({}, { serializers: { err: describeError } });
+}
+
 /** Standard output, in a format that can change. */
 export type LogDestination = Sink & { setFormat(format: LogFormat): void };
 

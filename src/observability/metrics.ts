@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { VERSION } from '../version.ts';
+import { shareMetrics, type HostRegistry } from './host-registry.ts';
 
 export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
@@ -22,15 +23,22 @@ export type Metrics = {
   configReloaded(result: 'success' | 'failure'): void;
   providerUp(up: 0 | 1): void;
   storeUp(up: 0 | 1): void;
+  /** Removes the metrics from the host's registry. */
+  close(): void;
 };
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Creates the metrics in their own registry, so that two gateways in one process do not share counts. */
-export function createMetrics(): Metrics {
+/**
+ * Creates the metrics in their own registry, so that two gateways in one process do not share counts. The registry of a host
+ * gets them as well, but for those of the process, which are the host's.
+ */
+export function createMetrics(host?: HostRegistry): Metrics {
   const registry = new Registry();
   const registers = [registry];
+  const names = () => registry.getMetricsAsArray().map(({ name }) => name);
   collectDefaultMetrics({ register: registry, prefix: 'coatcheck_' });
+  const ofProcess = new Set(names());
 
   const requests = new Counter({
     name: 'coatcheck_http_requests_total',
@@ -131,6 +139,14 @@ export function createMetrics(): Metrics {
     registers,
   }).set({ version: VERSION, node_version: process.version }, 1);
 
+  const close =
+    host &&
+    shareMetrics(
+      registry,
+      names().filter((name) => !ofProcess.has(name)),
+      host,
+    );
+
   const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
   const timeRequest = cachedByLabels((route) => durations.labels(route));
 
@@ -155,6 +171,7 @@ export function createMetrics(): Metrics {
     },
     providerUp: (up) => providerUp.set(up),
     storeUp: (up) => storeUp.set(up),
+    close: () => close?.(),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { requestContextOf } from '../../http/inbound/request-context.ts';
-import { livesUntilMs } from '../../sessions/session.ts';
+import { livesUntilMs, type SessionData } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
 
 /** `GET /session`: returns who is signed in and for how long. Never extends the session and never returns a token. */
@@ -26,7 +26,7 @@ export function createSessionInfo(deps: {
     response.json({
       authenticated: true,
       subject: data.subject,
-      claims: pickClaims({ ...data.userinfo, ...data.claims }, claims),
+      claims: claimsOf(data, claims),
       sessionId: key,
       expiresIn: secondsUntil(endsAtMs, now),
       idleExpiresIn: secondsUntil(livesUntilMs(session), now),
@@ -36,10 +36,12 @@ export function createSessionInfo(deps: {
   };
 }
 
-function pickClaims(
-  claims: Readonly<Record<string, unknown>>,
+/** The claims of a session that `session.claims` names. */
+export function claimsOf(
+  data: Pick<SessionData, 'claims' | 'userinfo'>,
   names: readonly string[],
 ): Record<string, unknown> {
+  const claims = { ...data.userinfo, ...data.claims };
   return Object.fromEntries(
     names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
   );

@@ -105,6 +105,17 @@ function malformed(detail: string): GatewayError {
   return new GatewayError('bad_request', { detail });
 }
 
+/** A body that a parser before the gateway has read never arrives: whoever reads it here would wait for ever. */
+function checkBodyUnread({ headers, readableDidRead }: IncomingMessage): void {
+  const length = headers['content-length'];
+  const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  if (!hasBody || !readableDidRead) return;
+  throw new GatewayError('internal_error', {
+    detail:
+      'The request body was read before the gateway got the request. Mount the gateway before body parsers.',
+  });
+}
+
 /** Creates the first middleware. It stores the request context in `response.locals` for all later ones. */
 export function createGuardMiddleware(guard: Guard): RequestHandler {
   return function checkRequest(request, response, next) {
@@ -118,6 +129,7 @@ export function createGuardMiddleware(guard: Guard): RequestHandler {
     // same chunk and parses later ones as a request.
     if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
     guard.check(request, context);
+    checkBodyUnread(request);
     next();
   };
 }

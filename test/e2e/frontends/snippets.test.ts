@@ -12,7 +12,13 @@ import { status } from '../../../testkit/upstream/behaviours.ts';
 import { APP, openShop, type Shop } from '../support/shop.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const pages = ['README.md', 'docs/client.md', 'docs/frontends.md', 'packages/client/README.md'];
+const pages = [
+  'README.md',
+  'docs/client.md',
+  'docs/frontends.md',
+  'docs/library.md',
+  'packages/client/README.md',
+];
 const languages = ['js', 'ts', 'tsx'];
 
 /** How the snippet of a service worker starts: it has other globals than a page, and one test runs it. */

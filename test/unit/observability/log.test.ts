@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { describeError } from '../../../src/observability/log.ts';
+import { pino } from 'pino';
+import { createHostedLogger, describeError } from '../../../src/observability/log.ts';
 import { collectLog } from '../log-lines.ts';
 
 describe('a log line', () => {
@@ -49,6 +50,27 @@ describe('a log line', () => {
       cause: { type: 'Error', message: 'an unexpected response' },
     });
     expect(JSON.parse(lines[1] ?? '').err).toEqual(err);
+  });
+});
+
+describe('the log of a host', () => {
+  it('contains no secrets of errors, whatever serializer the host has for them (E23)', () => {
+    const lines: string[] = [];
+    const host = pino(
+      { serializers: pino.stdSerializers, base: { app: 'shop' } },
+      { write: (line) => void lines.push(line) },
+    );
+    const failed = Object.assign(new Error('it failed'), { command: { args: ['canary-1'] } });
+    host.error({ err: failed }, 'oops');
+    expect(lines.join('')).toContain('canary');
+    lines.length = 0;
+    createHostedLogger(host).error({ err: failed }, 'oops');
+    expect(lines.join('')).not.toContain('canary');
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      app: 'shop',
+      msg: 'oops',
+      err: { message: 'it failed' },
+    });
   });
 });
 
