@@ -47,7 +47,7 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
       missingRights: async () => [],
     };
   }
-  const redis = createRedisConnection({ address, log, metrics });
+  const redis = createRedisConnection({ address, access: config.session, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
   const leaseMs = revocationLeaseMs(config.provider);
