@@ -37,6 +37,8 @@ export type StepUpRequirement = {
   /** How old the authentication may be, in seconds. */
   readonly maxAge?: number | undefined;
   readonly scopes: readonly string[];
+  /** Those of them that the token of another audience than the sign-in's must have, by the id of that audience. */
+  readonly audienceScopes?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Resource indicators (RFC 8707). */
   readonly resources: readonly string[];
 };

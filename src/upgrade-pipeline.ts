@@ -33,7 +33,7 @@ export type UpgradePipeline = {
 };
 
 /** Handles the `upgrade` events of a server. */
-type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+export type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** A socket error is followed by `close`; a closure here would keep the request in memory as long as the socket. */
 const ignore = () => undefined;

@@ -62,7 +62,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn(sessions);
+  const completeSignIn = createCompleteSignIn(sessionServices);
   const decoupled =
     decoupledLogin &&
     createDecoupled({

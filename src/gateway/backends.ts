@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
 import { createRedisConnection } from '../redis/connection.ts';
@@ -31,7 +32,11 @@ export type Backends = {
   missingRights(): Promise<readonly string[]>;
 };
 
-export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
+/** `current` gives the configuration in force, for the few settings of a backend that a reload changes. */
+export function openBackends(
+  { config, keyRing, clock, log, metrics }: Core,
+  current: () => Config,
+): Backends {
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
     log.warn(
@@ -50,7 +55,6 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const redis = createRedisConnection({ address, access: config.session, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config.provider);
   return {
     store: createRedisStore({
       redis,
@@ -61,10 +65,26 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
       log,
       metrics,
     }),
-    locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
+    locks: createRedisLocks({
+      redis,
+      keyPrefix,
+      get ttlMs() {
+        return current().refresh.lockTtl;
+      },
+      log,
+    }),
     rateCounters: createRedisRateCounters({ redis, keyPrefix }),
     pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),
-    outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
+    outbox: createRedisOutbox({
+      redis,
+      envelopes,
+      keyPrefix,
+      get leaseMs() {
+        return revocationLeaseMs(current().provider);
+      },
+      clock,
+      log,
+    }),
     missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

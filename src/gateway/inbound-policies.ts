@@ -4,9 +4,9 @@ import { createOriginPolicy, type OriginPolicy } from '../http/inbound/csrf.ts';
 import { createGuard, type Guard } from '../http/inbound/guard.ts';
 import { createHostCheck } from '../http/inbound/host.ts';
 import { createProblems, type Problems } from '../http/problem/problem.ts';
-import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { RateLimits } from '../http/rate-limit/rate-limit.ts';
 import type { Core } from './core.ts';
-import type { Backends } from './backends.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
@@ -19,7 +19,7 @@ export type InboundPolicies = {
 
 export function createInboundPolicies(
   core: Core,
-  { rateCounters }: Backends,
+  { connectionStates, rateLimits }: SharedState,
   loginUrl: string,
 ): InboundPolicies {
   const { config, log, metrics, clock } = core;
@@ -27,11 +27,12 @@ export function createInboundPolicies(
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
       clientAddress: createClientAddress(config.trustProxy),
+      connectionStates,
       clock,
     }),
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
     problems: createProblems({ secure: core.secure, loginUrl }),
-    rateLimits: createRateLimits({ rateCounters, clock }),
+    rateLimits,
   };
 }

@@ -1,4 +1,4 @@
-import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { createLimitedWarning } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -108,6 +108,7 @@ type SessionsDeps = {
   tickets: Tickets;
   revocations: Revocations;
   pendingWrites: PendingWrites;
+  backgroundTasks: TaskTracker;
   idleTimeout: number;
   absoluteTimeout: number;
   /** The maximum number of sessions per person; 0 means no limit. */
@@ -134,7 +135,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
 
-  const pendingTasks = createTaskTracker();
   const revoke = (refreshToken: string | undefined) => {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
@@ -352,7 +352,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           if (result === 'gone') revoke(data.tokens.refreshToken);
           if (result === 'conflict') logDroppedTokens(old.key);
         });
-        return { result: 'replaced', record, saved: pendingTasks.track(saved) };
+        return { result: 'replaced', record, saved: deps.backgroundTasks.track(saved) };
       }
     },
 
@@ -366,7 +366,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     revoke,
     async settle() {
-      await pendingTasks.settle();
+      await deps.backgroundTasks.settle();
       await revocations.settle();
     },
 

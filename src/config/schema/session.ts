@@ -16,12 +16,15 @@ export const sessionSchema = section({
       'Where sessions are kept: `memory:`, `redis://[user:password@]host[:port][/database]`, `redis+sentinel://…` or `redis+cluster://…`.',
     see: '[Store addresses](#store-addresses)',
     secret: true,
+    secretUrl: true,
+    needsRestart: true,
   }),
   ...redisAccessKeys,
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
     .meta({
       description: 'The prefix of every key in Redis. Gateways that share a database need different ones.',
+      needsRestart: true,
     }),
   secrets: z
     .array(secretText(), 'expected a list of secrets of at least 32 characters each')
@@ -32,7 +35,6 @@ export const sessionSchema = section({
       see: '[Secrets](#secrets)',
       example: ['${SESSION_SECRET}'],
       secret: true,
-      reloadable: true,
     }),
   idleTimeout: sessionDuration().prefault('30m').meta({
     description:

@@ -142,7 +142,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       return diagnoseCredentials(config, issuer);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire: discovery.close,
     close() {
       discovery.close();
       http.close();

@@ -1,7 +1,6 @@
 import * as oauth from 'openid-client';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
-import { hasClientKeys } from '../client/keys.ts';
 import { createDecoupledLogin } from '../decoupled/login.ts';
 import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
 import { createDiscovery } from '../discovery.ts';
@@ -41,7 +40,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     issuer,
     log,
   });
-  const { authenticate, replace } = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config);
   const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
   /** A client of the server. Its token endpoint depends on how the user signed in. */
@@ -135,16 +134,13 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     state: health.state,
     notReadyReason: discovery.failure,
 
-    replaceCredentials(section) {
-      if (hasClientKeys(section)) replace(section);
-    },
-
     async diagnose() {
       await discovery.get();
       return diagnoseOAuth2(config, issuer, redirectUri);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire: discovery.close,
     close() {
       discovery.close();
       http.close();

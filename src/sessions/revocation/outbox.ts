@@ -32,7 +32,7 @@ export type LocalOutbox = RevocationOutbox & {
 const MAX_ENTRIES = 10_000;
 
 export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }): LocalOutbox {
-  const { leaseMs, clock } = deps;
+  const { clock } = deps;
   const entries = createBoundedMap<PendingRevocation, { dueAtMs: number }>({ maxEntries: MAX_ENTRIES });
 
   const isDue = (pending: PendingRevocation) => (entries.get(pending)?.dueAtMs ?? Infinity) <= clock();
@@ -42,7 +42,7 @@ export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }
     if (entry === undefined) entries.set(pending, { dueAtMs });
     else entry.dueAtMs = dueAtMs;
   };
-  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + leaseMs);
+  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + deps.leaseMs);
 
   return {
     async add(refreshToken) {

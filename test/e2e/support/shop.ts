@@ -41,8 +41,8 @@ const PASSING_WORKER = `
   self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));
 `;
 
-/** The page of the app, where it is not the usual one, and the settings of the provider. */
-export type ShopOptions = { index?: string; provider?: FakeProviderOptions };
+/** The page and the service worker of the app, where they are not the usual ones, and the settings of the provider. */
+export type ShopOptions = { index?: string; worker?: string; provider?: FakeProviderOptions };
 
 /**
  * Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that passes requests on. The
@@ -50,11 +50,12 @@ export type ShopOptions = { index?: string; provider?: FakeProviderOptions };
  */
 export async function openShop({
   index = '<!doctype html><title>app</title><a href="/auth/login">in</a>',
+  worker = PASSING_WORKER,
   provider: settings = {},
 }: ShopOptions = {}): Promise<Shop> {
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-app-'));
   await writeFile(join(folder, 'index.html'), index);
-  await writeFile(join(folder, 'worker.js'), PASSING_WORKER);
+  await writeFile(join(folder, 'worker.js'), worker);
   await cp(join(import.meta.dirname, '../../../dist/client'), join(folder, 'coatcheck'), { recursive: true });
   const [provider, upstream, elsewhere]: [FakeProvider, Upstream, Site] = await Promise.all([
     startFakeProvider(settings),

@@ -31,6 +31,8 @@ let redis: RedisServer;
 /** A Redis connection of the test itself. */
 let client: Redis;
 
+const withSecrets = (...secrets: string[]) => ({ session: { secrets } });
+
 beforeAll(async () => {
   redis = await startRedis();
   client = new Redis(redis.rootUrl);
@@ -487,7 +489,7 @@ describe('the rotation of session secrets (standards: E6)', () => {
     const before = await keyIdOf(key);
     const login = await beginLogin(testGateway.browser({ like: agent }));
 
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(await keyIdOf(key)).toBe(before);
     testGateway.advance(300_000);
@@ -503,12 +505,12 @@ describe('the rotation of session secrets (standards: E6)', () => {
     const { agent, browser, gateway } = await openGateway();
     await agent.signIn();
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     const younger = browser();
     await younger.signIn();
     expect((await younger.fetch('/api/one')).status).toBe(200);
 
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     const refused = await agent.fetch('/api/one');
     expect(refused.json()).toMatchObject({ status: 401, code: 'session_required' });
     expect(refused.setCookies).toEqual([]);
@@ -527,11 +529,11 @@ describe('the removal of a session secret that may have leaked', () => {
     const { agent, gateway } = testGateway;
     await agent.signIn('/', { loginHint: 'alice' });
     const socket = await agent.websocket('/socket/live');
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     const younger = testGateway.browser();
     await younger.signIn('/', { loginHint: 'bob' });
 
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(['revoked', undefined]);
     expect(await sessionKeys()).toHaveLength(1);
@@ -546,10 +548,10 @@ describe('the removal of a session secret that may have leaked', () => {
     const testGateway = await openGateway();
     const { agent, gateway } = testGateway;
     await agent.signIn();
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     testGateway.advance(300_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(['revoked']);
     expect(await sessionKeys()).toEqual([]);
@@ -560,7 +562,7 @@ describe('the removal of a session secret that may have leaked', () => {
     const replica = await testGateway.replica();
     const gateways = [testGateway.gateway, replica];
     for (let count = 0; count < 20; count += 1) await testGateway.browser().signIn();
-    for (const { gateway } of gateways) gateway.replaceSecrets([second]);
+    for (const gateway of gateways) await gateway.reload(withSecrets(second));
     for (const gateway of gateways) await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(Array(20).fill('revoked'));
     const ended = gateways.map(({ logs }) => Number(/"ended":(\d+)/.exec(logs())?.[1]));
@@ -572,14 +574,14 @@ describe('the removal of a session secret that may have leaked', () => {
     const { agent, gateway, provider } = testGateway;
     await agent.signIn();
     provider.faults.revoke = { status: 503 };
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(await sessionKeys()).toEqual([]);
     delete provider.faults.revoke;
     await vi.waitFor(() => expect(families(testGateway)).toEqual(['revoked']), POLLING);
 
     await client.acl('SETUSER', GATEWAY_NAME, '-scan');
-    gateway.gateway.replaceSecrets([first]);
+    await gateway.reload(withSecrets(first));
     await vi.waitFor(
       () => expect(gateway.logs()).toContain('could not find all sessions of removed secrets'),
       POLLING,
@@ -591,10 +593,10 @@ describe('the removal of a session secret that may have leaked', () => {
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
   it('neither reports a session of the other replica as missing nor clears its cookie (standards: E6)', async () => {
     const newest = await openGateway();
-    newest.gateway.gateway.replaceSecrets([second, first]);
+    await newest.gateway.reload(withSecrets(second, first));
     await newest.agent.signIn();
     const late = await newest.replica();
-    late.gateway.replaceSecrets([first]);
+    await late.reload(withSecrets(first));
     const elsewhere = newest.browser({ like: newest.agent, at: late });
 
     const call = await elsewhere.fetch('/api/one');
@@ -605,7 +607,7 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     expect(late.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
 
     expect((await newest.agent.fetch('/api/one')).status).toBe(200);
-    late.gateway.replaceSecrets([second, first]);
+    await late.reload(withSecrets(second, first));
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
   });
 
@@ -613,7 +615,7 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     const testGateway = await openGateway({ config: uncached });
     await testGateway.agent.signIn();
     const ahead = await testGateway.replica();
-    ahead.gateway.replaceSecrets([second, first]);
+    await ahead.reload(withSecrets(second, first));
     testGateway.advance(300_000);
     expect((await testGateway.browser({ like: testGateway.agent, at: ahead }).fetch('/api/one')).status).toBe(
       200,
@@ -625,7 +627,7 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     expect(testGateway.gateway.logs()).toMatch(
       /"keyId":\d+.*sealed with a secret that this process does not have/,
     );
-    testGateway.gateway.gateway.replaceSecrets([second, first]);
+    await testGateway.gateway.reload(withSecrets(second, first));
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 });

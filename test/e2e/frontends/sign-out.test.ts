@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../testkit/browsers/browser.ts';
-import { startChromiumBrowser } from '../../testkit/browsers/chromium.ts';
-import { startFirefox } from '../../testkit/browsers/firefox.ts';
-import { APP, openShop, type Shop } from './support/shop.ts';
-import { callHelper, shownOn, WATCHING_APP } from './support/watching-app.ts';
+import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
+import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
+import { startFirefox } from '../../../testkit/browsers/firefox.ts';
+import { APP, openShop, type Shop } from '../support/shop.ts';
+import { callHelper, shownOn, WATCHING_APP } from '../support/watching-app.ts';
 
 const patiently = { timeout: 20_000 };
 
