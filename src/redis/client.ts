@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import { backoffMs } from '../concurrency/backoff.ts';
 import type { RedisAccess } from '../config/schema/redis-access.ts';
-import { tlsOptions } from '../config/schema/tls.ts';
+import { tlsOptions, type ClientTls } from '../config/schema/tls.ts';
 import type { StoreAddress } from '../config/values/store-address.ts';
 import { REDIS_COMMAND_TIMEOUT_MS, REDIS_RECONNECT } from '../timing.ts';
 
@@ -104,7 +104,7 @@ function openServer(
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     enableTLSForSentinelMode: address.access.tls,
-    ...(address.access.tls && { sentinelTLS: tlsOptions(tls) }),
+    ...(address.access.tls && { sentinelTLS: socketTls(tls) }),
     sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
@@ -119,8 +119,19 @@ function accessOf(address: RedisAddress, { username, password, tls }: RedisAcces
     ...credentials,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(isSecure && { tls: tlsOptions(tls) }),
+    ...(isSecure && { tls: socketTls(tls) }),
   };
+}
+
+/**
+ * ioredis listens for one error of a socket. A TLS socket can emit two: the server's certificate is rejected, and the server's
+ * alert about the connection closed meanwhile arrives before the socket is closed. Without a listener, the second one ends
+ * the process. Node.js listens to the errors of a socket that has a signal as long as the socket exists.
+ */
+const { signal } = new AbortController();
+
+function socketTls(tls: ClientTls) {
+  return { ...tlsOptions(tls), signal };
 }
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */

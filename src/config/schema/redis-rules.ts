@@ -4,12 +4,11 @@ import type { RedisAccess } from './redis-access.ts';
 
 const keys = ['username', 'password', 'sentinelUsername', 'sentinelPassword'] as const;
 
-/** Each credential is in one place, and of use to the configured store. Paths are relative to `session`. */
+/** Each credential is in one place, and of use to the configured store. Paths are relative to `session`, whose store is valid. */
 export function* redisAccessRules(
   { store, ...access }: RedisAccess & { readonly store: StoreAddress },
   isValid: IsValid,
 ): Iterable<ConfigIssue> {
-  if (!isValid('store')) return;
   const inAddress = credentialsIn(store);
   for (const key of keys) {
     if (!isValid(key) || access[key] === undefined) continue;

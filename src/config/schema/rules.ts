@@ -105,6 +105,7 @@ function* distinctSecrets({ session }: Config, { isValid }: RuleContext): Iterab
 }
 
 function* redisAccess({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('session', 'store')) return;
   const issues = redisAccessRules(session, (...path) => isValid('session', ...path));
   for (const { path, message } of issues) yield { path: ['session', ...path], message };
 }
