@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
+import { createSealedTimes } from '../crypto/sealed-time.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRightsCheck } from '../redis/rights.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
@@ -13,7 +14,7 @@ import {
   type PollSchedule,
 } from '../redis/poll-schedule.ts';
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
-import { createRecordCodec } from '../sessions/store/record.ts';
+import { createRecordCodec } from '../sessions/store/record/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
@@ -59,6 +60,7 @@ export function openBackends(
     store: createRedisStore({
       redis,
       codec,
+      idleLimits: createSealedTimes(keyRing),
       blindIndex: createBlindIndex(keyRing),
       keyPrefix,
       clock,

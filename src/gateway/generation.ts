@@ -63,8 +63,11 @@ export function createGenerations(deps: {
     const routing = reuseRouting(config.routes, () => createRouting(core));
 
     const loginUrl = `${prefix}/${hasLoginEndpoint(provider) ? 'login' : 'decoupled'}`;
-    const policies = createInboundPolicies(core, shared, loginUrl);
-    const { guard, accessLog, problems } = policies;
+    const policies = createInboundPolicies(core, shared, {
+      loginUrl,
+      redirectLogin: provider.redirectLogin,
+    });
+    const { guard, accessLog, problems, navigationErrors } = policies;
     const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
     const app = apps.create({
       accessLog: createAccessLogMiddleware(accessLog),
@@ -81,7 +84,7 @@ export function createGenerations(deps: {
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, log }),
+      problem: createProblemMiddleware({ problems, navigationErrors, log }),
     });
     const upgrade = createUpgradePipeline({
       guard,

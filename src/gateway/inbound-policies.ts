@@ -3,8 +3,10 @@ import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createOriginPolicy, type OriginPolicy } from '../http/inbound/csrf.ts';
 import { createGuard, type Guard } from '../http/inbound/guard.ts';
 import { createHostCheck } from '../http/inbound/host.ts';
+import { createNavigationErrors, type NavigationErrors } from '../http/problem/navigation-errors.ts';
 import { createProblems, type Problems } from '../http/problem/problem.ts';
 import type { RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { Provider } from '../provider/provider.ts';
 import type { Core } from './core.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -14,15 +16,18 @@ export type InboundPolicies = {
   readonly accessLog: AccessLog;
   readonly originPolicy: OriginPolicy;
   readonly problems: Problems;
+  readonly navigationErrors: NavigationErrors;
   readonly rateLimits: RateLimits;
 };
 
 export function createInboundPolicies(
   core: Core,
   { connectionStates, rateLimits }: SharedState,
-  loginUrl: string,
+  { loginUrl, redirectLogin }: { loginUrl: string; redirectLogin: Provider['redirectLogin'] },
 ): InboundPolicies {
-  const { config, log, metrics, clock } = core;
+  const { config, secure, log, metrics, clock } = core;
+  const { baseUrl, login } = config;
+  const problems = createProblems({ secure, loginUrl });
   return {
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
@@ -32,7 +37,18 @@ export function createInboundPolicies(
     }),
     accessLog: createAccessLog({ log, metrics, clock }),
     originPolicy: createOriginPolicy(config.baseUrl, config.csrf.mode),
-    problems: createProblems({ secure: core.secure, loginUrl }),
+    problems,
+    navigationErrors: createNavigationErrors({
+      problems,
+      secure,
+      template: login.errorPage?.html,
+      links: {
+        baseUrl,
+        home: login.defaultReturnTo,
+        loginUrl: redirectLogin && loginUrl,
+        callbackPath: `${login.prefix}/callback`,
+      },
+    }),
     rateLimits,
   };
 }

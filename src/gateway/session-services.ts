@@ -36,7 +36,7 @@ export function createSessionServices(
   const tickets = createTickets({
     seals: createSealedCookies(keyRing, 'session-cookie', forgedSeals),
     secure,
-    sameSite: session.cookie.sameSite,
+    ...session.cookie,
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({

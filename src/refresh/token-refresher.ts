@@ -23,6 +23,7 @@ import {
   credentialOf,
   expired,
   notGranted,
+  pausedByBreaker,
   refreshed,
   sessionOrThrow,
   throttledBy,
@@ -178,6 +179,9 @@ export function createTokenRefresher(deps: {
     const refusedForMs = suppression.refusedForMs(record.key);
     if (refusedForMs > 0 && audience.id === '')
       return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
+    // Before the limit of the session, which counts only refreshes that may reach the provider.
+    const pauseMs = breaker.pauseMs();
+    if (pauseMs > 0) return pausedByBreaker(pauseMs);
     // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
     const retryInMs = isFirstToken(record, audience)
       ? 0

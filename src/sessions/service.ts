@@ -29,10 +29,12 @@ import type { SteppedUp } from './step-up-requirement.ts';
 
 /**
  * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
- * are two different cookies, of which one is planted.
+ * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent'; because?: 'conflict' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
+  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'ended' }
+  | { kind: 'live'; session: Kind };
 
 /** The circumstances of a sign-in. */
 export type SignInOrigin = {
@@ -163,7 +165,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           { keyId: ticket.keyId },
           'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
         );
-        return { kind: 'absent' };
+        return { kind: 'absent', because: 'unknown_key' };
       case 'invalid':
         return { kind: 'ended' };
       case 'ticket':
@@ -301,7 +303,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
       const now = clock();
-      const { key, keyId, setCookie } = await tickets.issue();
+      const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
+      const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
       const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
@@ -314,7 +317,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         ticketKeyId: keyId,
         steppedUp: stepUp?.brought,
         createdAtMs: now,
-        absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
+        absoluteExpiresAtMs,
       };
       if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');

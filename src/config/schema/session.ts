@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
-import { integer, oneOf, shaped, text } from '../values/scalar.ts';
+import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { secretText } from '../values/secret.ts';
 import { storeAddress } from '../values/store-address.ts';
 import { redisAccessKeys } from './redis-access.ts';
@@ -49,6 +49,11 @@ export const sessionSchema = section({
   cookie: section({
     sameSite: oneOf(['strict', 'lax']).prefault('strict').meta({
       description: 'The `SameSite` attribute of the session cookie: `strict` or `lax`.',
+    }),
+    persistent: flag().prefault(false).meta({
+      description:
+        'Keeps people signed in when they close the browser: the cookie then lasts until the absolute limit of its session.',
+      details: 'The limits of the session stay as they are. Leave it off where people share a computer.',
     }),
   })
     .prefault({})

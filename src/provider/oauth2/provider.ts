@@ -32,8 +32,8 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const { authorizationEndpoint, decoupledEndpoint, decoupledTokenEndpoint, timeout: timeoutMs } = config;
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ config, onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ config, health });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),
@@ -140,10 +140,14 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     },
 
     start: discovery.start,
-    retire: discovery.close,
+    retire() {
+      discovery.close();
+      health.close();
+    },
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

@@ -26,8 +26,8 @@ import type { OidcProviderConfig } from './schema.ts';
 /** Any OpenID provider with discovery, with openid-client 6: authorization code with PKCE S256, state and nonce. */
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ config, onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ config, health });
   const authenticate = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, authenticate),
@@ -165,10 +165,14 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     },
 
     start: discovery.start,
-    retire: discovery.close,
+    retire() {
+      discovery.close();
+      health.close();
+    },
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

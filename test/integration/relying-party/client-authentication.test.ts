@@ -5,6 +5,7 @@ import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { login } from '../../../testkit/gateway/login-steps.ts';
 import { jwk, pem, publicJwk, signingKinds } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
@@ -108,7 +109,7 @@ describe('a provider that expects its token endpoint as the assertion audience',
 
   it('rejects another audience and the error names the configuration keys', async () => {
     const testGateway = await withKey('P-256', { assertionAudience: 'token_endpoint' });
-    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
+    const response = await login(testGateway.agent);
     expect(response.json()).toMatchObject({
       status: 400,
       code: 'login_failed',

@@ -4,10 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedTimes } from '../../../src/crypto/sealed-time.ts';
+import { GatewayError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection, type RedisConnection } from '../../../src/redis/connection.ts';
-import { createRecordCodec } from '../../../src/sessions/store/record.ts';
+import { createRecordCodec } from '../../../src/sessions/store/record/record.ts';
 import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
@@ -65,6 +67,7 @@ function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): Ses
   return createRedisStore({
     redis: redisConnection,
     codec,
+    idleLimits: createSealedTimes(keyRing),
     blindIndex,
     keyPrefix: PREFIX,
     clock: Date.now,
@@ -170,6 +173,29 @@ describe('the Redis store', () => {
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
     });
+  });
+
+  it('knows its own write again whose reply was lost, and no other one', async () => {
+    let losesReply = true;
+    const store = openStoreHere({
+      wrap: (connection) => ({
+        ...connection,
+        async evaluate(operation, ...rest) {
+          const reply = await connection.evaluate(operation, ...rest);
+          if (operation !== 'replace' || !losesReply) return reply;
+          losesReply = false;
+          throw new GatewayError('store_unavailable');
+        },
+      }),
+    });
+    const data = refreshed(sampleData(), 'access-2');
+    await store.create('one', sampleData(), Date.now() + 60_000);
+    await expect(store.replace('one', data, 1)).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await store.replace('one', refreshed(sampleData(), 'access-3'), 1)).toBe('conflict');
+    expect(await store.replace('one', data, 1)).toBe('replaced');
+    expect(await store.loadRecord('one')).toMatchObject({ version: 2, data });
+    await store.replace('one', refreshed(sampleData(), 'access-3'), 2);
+    expect(await store.replace('one', data, 1)).toBe('conflict');
   });
 
   it('works after Redis has lost its scripts', async () => {
@@ -609,6 +635,24 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     expect((await newest.agent.fetch('/api/one')).status).toBe(200);
     await late.reload(withSecrets(second, first));
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('does not say "signed out" under a cookie of the newest secret, and the other replica ends the session', async () => {
+    const newest = await openGateway();
+    await newest.gateway.reload(withSecrets(second, first));
+    await newest.agent.signIn();
+    const late = await newest.replica();
+    await late.reload(withSecrets(first));
+    const elsewhere = newest.browser({ like: newest.agent, at: late });
+
+    const refused = await elsewhere.fetch('/auth/logout', { method: 'POST' });
+    expect(refused.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(refused.header('retry-after')).toBe('5');
+    expect(refused.setCookies).toEqual([]);
+    expect((await newest.agent.fetch('/api/one')).status).toBe(200);
+
+    expect((await newest.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect(await client.keys(`${PREFIX}session:*`)).toEqual([]);
   });
 
   it('responds 503 while a record is sealed with a secret that only the other replica has (standards: E6)', async () => {

@@ -49,6 +49,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     seals: createSealedCookies(keyRing, 'session-cookie'),
     secure: true,
     sameSite: 'strict',
+    persistent: false,
     remembered: 100,
   });
   const sessions = createSessions({

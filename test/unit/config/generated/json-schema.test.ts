@@ -70,6 +70,8 @@ describe('the JSON Schema of the configuration', () => {
       'session.tls.ca',
       'session.tls.certificate',
       'session.tls.key',
+      'login.failureReturnTo',
+      'login.errorPage',
       'routes[].tls.ca',
       'routes[].tls.certificate',
       'routes[].tls.key',
