@@ -4,6 +4,8 @@ import { isLong } from './testkit/seeded-random.ts';
 /** One project per kind of test. They run one after the other, so that slow tests do not starve quick ones. */
 export default defineConfig({
   test: {
+    // `provider.proxy: env` would otherwise see the proxies of the machine.
+    env: { HTTPS_PROXY: '', https_proxy: '', HTTP_PROXY: '', http_proxy: '', NO_PROXY: '', no_proxy: '' },
     projects: [
       project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2 }),
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),

@@ -32,13 +32,13 @@ export async function takeSample(
   const before = readUsage(pid);
   const report = await load.ask('run', { port, connections, requests, seconds });
   const after = readUsage(pid);
-  const { answered, errors } = report;
-  const missing = answered - ((await upstream.ask('callsWithToken')) - callsBefore);
+  const { succeeded, errors } = report;
+  const missing = succeeded - ((await upstream.ask('callsWithToken')) - callsBefore);
   return {
     ...report,
     errors: { ...errors, ...(forwards && missing > 0 && { 'responded without calling the API': missing }) },
-    cpuMicros: (after.cpuMicros - before.cpuMicros) / answered,
-    perSecond: answered / report.seconds,
+    cpuMicros: (after.cpuMicros - before.cpuMicros) / succeeded,
+    perSecond: succeeded / report.seconds,
     residentPeakBytes: after.residentPeakBytes,
   };
 }

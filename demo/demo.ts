@@ -38,7 +38,7 @@ export interface Demo {
  * Starts the provider, the API and the gateway. Throws {@link DemoError} when one of them cannot run.
  *
  * The page is on `localhost` and the provider on `127.0.0.1`: two sites to a browser, as in production, and with
- * cookies of their own, which ports alone would not separate.
+ * separate cookies, which different ports alone would share.
  */
 export async function startDemo({
   root,

@@ -10,7 +10,7 @@ export interface PageFiles {
 }
 
 /**
- * Puts the page, the built browser helper, which it imports, and how it has people sign in into a directory that goes with
+ * Puts the page, the built browser helper that it imports, and its way to sign in into a directory that is removed with
  * this process.
  */
 export function gatherPageFiles(root: string, signIn: SignIn): PageFiles {

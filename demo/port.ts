@@ -16,8 +16,8 @@ export async function choosePort(wanted: number | undefined): Promise<number> {
 }
 
 async function findObstacle(port: number): Promise<string | undefined> {
-  // `localhost` may mean either address: whoever answers on one of them would answer in the gateway's place.
-  const responses = await Promise.all(['127.0.0.1', '::1'].map((host) => isAnswered(host, port)));
+  // `localhost` may mean either address: whoever listens on one of them would get the gateway's requests.
+  const responses = await Promise.all(['127.0.0.1', '::1'].map((host) => isListening(host, port)));
   if (responses.includes(true)) return 'is in use';
   const server = createServer().listen(port, '127.0.0.1');
   try {
@@ -31,7 +31,7 @@ async function findObstacle(port: number): Promise<string | undefined> {
   }
 }
 
-async function isAnswered(host: string, port: number): Promise<boolean> {
+async function isListening(host: string, port: number): Promise<boolean> {
   const socket = connect({ host, port });
   try {
     await once(socket, 'connect');

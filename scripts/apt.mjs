@@ -1,8 +1,8 @@
 import { capture } from './children.mjs';
 
 /**
- * Installs packages with apt-get, where it exists and the user may: as root, or by a sudo that asks no password.
- * Returns what apt-get printed if it failed; empty where it succeeded or was not tried. Look for the result.
+ * Installs packages with apt-get, if it exists and the user may: as root, or with sudo without a password.
+ * Returns the output of apt-get if it failed, else an empty text. Check the result yourself.
  */
 export async function installWithApt(progress, packages) {
   const apt = await permittedApt();
@@ -12,7 +12,7 @@ export async function installWithApt(progress, packages) {
   const title = `installing ${packages.join(' and ')} (apt-get)`;
   progress.say(`› this machine does not have ${packages.join(' and ')}: installing with apt-get`);
   const { code, output } = await progress.step(title, async () => {
-    // A source that cannot be refreshed need not be the one that has these packages, so its failure only adds output.
+    // A source that cannot be updated may be irrelevant for these packages, so its failure only adds output.
     const update = await capture(command, [...args, 'update', '-qq']);
     const result = await capture(command, [...args, ...install, ...packages]);
     return { code: result.code, output: update.output + result.output };
@@ -20,7 +20,7 @@ export async function installWithApt(progress, packages) {
   return code === 0 ? '' : output;
 }
 
-/** The words that start an apt-get which may install, or undefined. */
+/** The command that runs apt-get with the right to install, or undefined. */
 async function permittedApt() {
   const { code } = await capture('apt-get', ['--version']);
   if (code !== 0) return undefined;

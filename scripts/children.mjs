@@ -8,7 +8,7 @@ const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** The same signal twice within this time counts as one: npm forwards signals that the child already received. */
 const echoMs = 500;
 
-/** Runs a program to its end and keeps what it prints. Resolves to `{ code, output }`; never reads the terminal. */
+/** Runs a program to its end and records its output. Resolves to `{ code, output }`; never reads the terminal. */
 export function capture(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -46,8 +46,8 @@ export function attach(command, args, options = {}) {
 }
 
 /**
- * Hands this process's signals to the child, each once: to the gateway a second SIGINT or SIGTERM means "now".
- * Returns `stop`, which gives the first signal seen.
+ * Forwards the signals of this process to the child, each once: a second SIGINT or SIGTERM stops the gateway at once.
+ * Returns `stop`, which returns the first received signal.
  */
 function relaySignals(child) {
   const terminal = hasTerminal();
@@ -59,9 +59,9 @@ function relaySignals(child) {
     const now = Date.now();
     const echo = now - (last.get(signal) ?? -Infinity) < echoMs;
     last.set(signal, now);
-    // Ctrl-C goes to every process in the terminal's foreground, so the child has had this one.
+    // Ctrl-C reaches every process in the terminal's foreground, so the child has already received it.
     if (echo || (signal === 'SIGINT' && terminal)) return;
-    // A window that closes means the end of what runs in it, not the reload that SIGHUP asks of a service.
+    // A closed terminal window must end the program, whereas SIGHUP reloads a service.
     child.kill(signal === 'SIGHUP' && terminal && !hasTerminal() ? 'SIGTERM' : signal);
   };
 

@@ -1,5 +1,5 @@
 /**
- * A failed command, explained to the person who typed it: what failed, what to do, and the output of the
+ * A failed command, explained to the user: what failed, what to do, and the output of the
  * program that failed, if there was one.
  */
 export class Failure extends Error {

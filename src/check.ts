@@ -3,7 +3,8 @@ import { checkStore } from './check/store.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
-import type { CheckResult } from './provider/check-result.ts';
+import type { ProxySetting } from './config/outgoing-proxy.ts';
+import { checkResult, type CheckResult } from './provider/check-result.ts';
 import { createProvider, nameOf } from './provider/kinds.ts';
 
 /** Tests the configured store and provider. */
@@ -23,11 +24,25 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
     metrics: createMetrics(),
   });
   try {
-    return await provider.diagnose();
+    return [...describeProxy(config.provider.proxy), ...(await provider.diagnose())];
   } catch (error) {
     const detail = `${nameOf(config.provider)} cannot be used: ${reasonOf(error)}`;
-    return [{ name: 'provider', verdict: 'failed', detail }];
+    return [...describeProxy(config.provider.proxy), checkResult('provider', 'failed', detail)];
   } finally {
     provider.close();
   }
+}
+
+/** Names the proxies without their credentials. */
+function describeProxy(setting: ProxySetting): CheckResult[] {
+  if (setting.kind === 'none') return [];
+  if (setting.kind === 'url')
+    return [checkResult('proxy', 'ok', `${new URL(setting.url).host}, from provider.proxy`)];
+  const { httpsProxy, httpProxy, noProxy } = setting;
+  const used = [
+    ...(httpsProxy === undefined ? [] : [`HTTPS_PROXY ${new URL(httpsProxy).host}`]),
+    ...(httpProxy === undefined ? [] : [`HTTP_PROXY ${new URL(httpProxy).host}`]),
+  ];
+  if (used.length === 0) return [];
+  return [checkResult('proxy', 'ok', [...used, ...(noProxy ? [`except ${noProxy}`] : [])].join(', '))];
 }

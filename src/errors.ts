@@ -27,15 +27,38 @@ const statuses = {
 
 export type ErrorCode = keyof typeof statuses;
 
+/**
+ * What another sign-in must bring so that a request succeeds (RFC 9470). One that names nothing asks for a new
+ * authentication.
+ */
+export type StepUpRequirement = {
+  /** The acceptable authentication contexts, the preferred one first. */
+  readonly acrValues: readonly string[];
+  /** How old the authentication may be, in seconds. */
+  readonly maxAge?: number | undefined;
+  readonly scopes: readonly string[];
+  /** Resource indicators (RFC 8707). */
+  readonly resources: readonly string[];
+};
+
+/** Why a sign-in failed, as `auth_error` in the query of the page to which it leads. */
+export type AuthError = 'state_expired' | 'step_up_unmet';
+
 export type GatewayErrorOptions = {
-  /** One sentence for the developer who reads the response. Never a secret, never text from an upstream. */
+  /** One sentence for developers who read the response. It contains no secret and no text from an upstream. */
   detail?: string;
   /** Why the login failed (`login_failed` only). */
   reason?: string;
+  /** What the page learns of a failed sign-in, in place of what follows from the code. */
+  authError?: AuthError;
   /** When to try again, in whole seconds; becomes `Retry-After` (RFC 9110, section 10.2.3). */
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
   allow?: readonly string[];
+  /** What the sign-in at `loginUrl` must bring (`step_up_required` only). */
+  stepUp?: StepUpRequirement;
+  /** Where to sign in instead of the usual login URL. */
+  loginUrl?: string;
   /** Which of the gateway's own limits rejected the request (`provider_unavailable` only). Logged, never sent. */
   throttle?: string | undefined;
   /** The underlying error. Logged, never sent. */
@@ -55,6 +78,16 @@ export class GatewayError extends Error {
     this.status = statuses[code];
     this.options = options;
   }
+}
+
+/** The error for a request that needs another sign-in, although its session is valid. */
+export function stepUpRequired(
+  detail: string,
+  required: Partial<StepUpRequirement>,
+  cause?: unknown,
+): GatewayError {
+  const stepUp = { acrValues: [], scopes: [], resources: [], ...required };
+  return new GatewayError('step_up_required', { detail, stepUp, cause });
 }
 
 /** True when the provider or the store is unreachable: the same request may succeed later. */

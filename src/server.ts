@@ -75,7 +75,7 @@ export async function startServer(
         const aborted = connections.abortResponses();
         if (aborted > 0)
           log.warn(
-            { answers: aborted },
+            { responses: aborted },
             'shutdownTimeout is almost over; closed the responses still in progress',
           );
         // Requests without a response may still run until the end; refreshes and revocations do not wait for them.

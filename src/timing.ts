@@ -8,7 +8,7 @@ export const REDIS_COMMAND_TIMEOUT_MS = 2_000;
 /** How long an operation waits for a lost connection to come back; most reconnect at once. */
 export const RECONNECT_GRACE_MS = 250;
 
-/** How long no store operation may fail until the store counts as available again, after an outage. */
+/** How long all store operations must succeed after an outage before the store counts as available again. */
 export const STORE_RECOVERY_MS = 5_000;
 
 /** How often the log counts the failures of an outage of the store. */
@@ -20,12 +20,12 @@ export const REDIS_RECONNECT = { firstMs: 50, longestMs: 1_000 } as const;
 /** The back-off between attempts to write new tokens after a failed write to the store. */
 export const PENDING_WRITE_RETRY = { firstMs: 50, longestMs: 1_000 } as const;
 
-/** The longest time to connect and write once Redis is back and the back-offs are over. */
+/** The longest time to connect and write once Redis is back and the back-offs have ended. */
 const CONNECT_AND_WRITE_MS = 500;
 
 /**
  * How long after a lost connection to Redis no process reads a session under a new lock, and how long a process that finds
- * the spend mark of another one lets it write: who holds new tokens may need this long to reconnect and write them.
+ * the spend mark of another one waits for it: a process with new tokens may need this long to reconnect and write them.
  */
 export const OUTAGE_GRACE_MS =
   REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs + CONNECT_AND_WRITE_MS;
@@ -33,13 +33,16 @@ export const OUTAGE_GRACE_MS =
 /** How long a login attempt lasts: the user may take this long at the provider. */
 export const LOGIN_LIFETIME_MS = 600_000;
 
+/** How long the login URL of a `step_up_required` may be used: the user may take this long to click. */
+export const STEP_UP_LINK_LIFETIME_MS = 600_000;
+
 /**
  * How long a back-channel logout or an administrator's request refuses the owner's sign-ins that started before it. Longer
  * than an attempt lasts, with a margin for its token request and for the clocks of the replicas.
  */
 export const SIGN_IN_REFUSAL_MS = LOGIN_LIFETIME_MS * 1.5;
 
-/** How long a readiness check waits for the store. Probes usually wait one second in all. */
+/** How long a readiness check waits for the store. Probes usually wait one second in total. */
 export const READINESS_CHECK_TIMEOUT_MS = 500;
 
 /** How long the supervisor waits for the snapshot of one worker, which includes its readiness check. */
@@ -48,7 +51,7 @@ export const WORKER_SNAPSHOT_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.2;
 /** How long a worker waits for the supervisor to collect the snapshots of its peers. */
 export const PEER_SNAPSHOTS_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.6;
 
-/** How often the supervisor pings a worker, and how many pings in a row may stay unanswered before it counts as hanging. */
+/** How often the supervisor pings a worker, and after how many missed responses in a row the worker counts as hanging. */
 export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5 } as const;
 
 /** How often the holder of a lock renews it. */

@@ -10,8 +10,8 @@ import type { Logger } from './observability/log.ts';
 import { respondOnSocket } from './proxy/websocket/refusal.ts';
 
 /**
- * Handles the upgrades it is responsible for: gives false for any other. Throws the error that the browser reads in place of
- * a 101. It logs what the upstream responds; the pipeline logs what the gateway refuses.
+ * Handles the upgrades it is responsible for; returns false for any other. Throws the error that the browser gets instead of
+ * a 101. It logs the responses of the upstream; the pipeline logs the rejections of the gateway.
  */
 export type UpgradeStep = (
   request: IncomingMessage,
@@ -20,7 +20,7 @@ export type UpgradeStep = (
   context: RequestContext,
 ) => Promise<boolean>;
 
-/** The pieces of the pipeline, in the order in which an upgrade meets them. */
+/** The steps of the pipeline, in their order. */
 export type UpgradePipeline = {
   guard: Guard;
   /** Route, origin, session and token, limits, the handshake with the upstream, and the relay. */
@@ -32,7 +32,7 @@ export type UpgradePipeline = {
   log: Logger;
 };
 
-/** Takes the `upgrade` events of a server. */
+/** Handles the `upgrade` events of a server. */
 type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** A socket error is followed by `close`; a closure here would keep the request in memory as long as the socket. */
@@ -50,7 +50,7 @@ export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListene
   };
 
   const refuse = (request: IncomingMessage, socket: Socket, context: RequestContext, error: unknown) => {
-    // The browser has left: there is nobody to tell, and nothing is wrong.
+    // The browser has disconnected, so there is no error and no response.
     if (socket.destroyed) return;
     logProblem(log, error, context.requestId);
     const problem = problems(error, context.requestId);

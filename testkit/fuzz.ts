@@ -2,8 +2,8 @@ import type { Parameters } from 'fast-check';
 import { isLong } from './seeded-random.ts';
 
 /**
- * How often a property is tried, for `fc.assert`: shortly in `npm test`, with the same cases each time, and for long with
- * COATCHECK_LONG=1, with others each time.
+ * The number of cases of a property, for `fc.assert`: few and always the same in `npm test`; many and new ones each time with
+ * COATCHECK_LONG=1.
  *
  * A failure prints its seed and path; FUZZ_SEED and FUZZ_PATH, with `-t` and the title, run that counterexample again.
  */

@@ -30,5 +30,5 @@ export function createSeededRandom(): SeededRandom {
   };
 }
 
-/** Whether the long form of a run is wanted: COATCHECK_LONG=1. */
+/** True for a long run: COATCHECK_LONG=1. */
 export const isLong = process.env['COATCHECK_LONG'] === '1';

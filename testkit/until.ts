@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Repeats `ask` until it returns a value, and returns that; errors count as no value.
+ * Repeats `ask` until it returns a value, and returns that value; an error counts as none.
  *
  * @throws Error, with the last failure as its cause, when there is none after twenty seconds.
  */

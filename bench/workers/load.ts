@@ -14,10 +14,10 @@ export type Load = {
   expected?: string;
 } & ({ seconds: number } | { count: number });
 
-/** The result of a load. Every sent request counts as answered or as an error. */
+/** The result of a load. Every sent request counts as succeeded or as an error. */
 export type LoadReport = {
-  /** How many requests were answered with 2xx and the right body. */
-  answered: number;
+  /** How many requests got a 2xx and the right body. */
+  succeeded: number;
   /** How often each error happened. */
   errors: Record<string, number>;
   seconds: number;
@@ -31,7 +31,7 @@ export type LoadReport = {
 
 export type LoadShape = { ready: null; commands: { run(load: Load): Promise<LoadReport> } };
 
-type Note = (outcome: Outcome, latencyMs: number) => void;
+type RecordOutcome = (outcome: Outcome, latencyMs: number) => void;
 
 /** After this time without a response, a request counts as an error. */
 const RESPONSE_TIMEOUT_MS = 15_000;
@@ -43,12 +43,12 @@ async function run(load: Load): Promise<LoadReport> {
   const expected = Buffer.from(load.expected ?? RESPONSE_BODY);
   const latencies: number[] = [];
   const errors: Record<string, number> = {};
-  const note: Note = (outcome, latencyMs) => {
+  const record: RecordOutcome = (outcome, latencyMs) => {
     if (outcome === 'ok') latencies.push(latencyMs);
     else errors[outcome] = (errors[outcome] ?? 0) + 1;
   };
   const connections = await Promise.all(
-    Array.from({ length: load.connections }, () => openLoadConnection(load.port, expected, note)),
+    Array.from({ length: load.connections }, () => openLoadConnection(load.port, expected, record)),
   );
 
   const before = process.cpuUsage();
@@ -65,7 +65,7 @@ async function run(load: Load): Promise<LoadReport> {
 
   const sorted = Float64Array.from(latencies).sort();
   return {
-    answered: latencies.length,
+    succeeded: latencies.length,
     errors,
     seconds: elapsedMs / 1000,
     p50: quantile(sorted, 0.5),
@@ -76,7 +76,7 @@ async function run(load: Load): Promise<LoadReport> {
 }
 
 /** Sends one request at a time and reopens its connection when that ends. */
-async function openLoadConnection(port: number, expected: Buffer, note: Note) {
+async function openLoadConnection(port: number, expected: Buffer, record: RecordOutcome) {
   let connection: Connection | undefined;
   let settle: (outcome: Outcome) => void = () => undefined;
   const open = async () => {
@@ -116,13 +116,13 @@ async function openLoadConnection(port: number, expected: Buffer, note: Note) {
           try {
             send(await open(), request);
           } catch (error) {
-            note(error instanceof Error ? error.message : 'no connection', 0);
+            record(error instanceof Error ? error.message : 'no connection', 0);
             await sleep(PAUSE_MS);
             take();
           }
         };
         settle = (outcome) => {
-          note(outcome, performance.now() - sentMs);
+          record(outcome, performance.now() - sentMs);
           sentMs = Infinity;
           // `onEnd` comes after the outcome.
           if (outcome === 'ok') take();

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import express from 'express';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
-import { type Bearer, type Caller, createBearer, Unauthorized } from './bearer.ts';
+import { type Caller, createTokenValidator, type TokenValidator, Unauthorized } from './token-validator.ts';
 import { createNotes } from './notes.ts';
 
 /** The API, running. */
@@ -31,22 +31,22 @@ export interface ApiOptions {
  * - `/api/live`: a WebSocket that ticks every second
  */
 export async function startApi({ issuer, audience }: ApiOptions): Promise<Api> {
-  const bearer = createBearer(issuer, audience);
-  const server = createServer(createApp(bearer));
+  const tokens = createTokenValidator(issuer, audience);
+  const server = createServer(createApp(tokens));
   const live = new WebSocketServer({ noServer: true, path: '/api/live' });
-  server.on('upgrade', (req, socket, head) => void openSocket(live, bearer, req, socket, head));
+  server.on('upgrade', (req, socket, head) => void openSocket(live, tokens, req, socket, head));
   const { port, stop } = await listenOnLoopback(server);
   return { url: `http://127.0.0.1:${port}`, close: () => void stop() };
 }
 
-function createApp(bearer: Bearer): express.Express {
+function createApp(tokens: TokenValidator): express.Express {
   const app = express().disable('x-powered-by').disable('etag');
   const notes = createNotes();
 
   /** A handler for callers with a valid token; the response names that token. */
   function serve(createBody: (caller: Caller, req: express.Request) => object): express.RequestHandler {
     return async (req, res) => {
-      const caller = await bearer.verify(req.headers.authorization);
+      const caller = await tokens.verify(req.headers.authorization);
       res.json({ ...createBody(caller, req), token: caller.token });
     };
   }
@@ -65,7 +65,7 @@ function createApp(bearer: Bearer): express.Express {
   );
 
   app.post('/api/items', express.json({ limit: '4kb' }), async (req, res) => {
-    const { subject, token } = await bearer.verify(req.headers.authorization);
+    const { subject, token } = await tokens.verify(req.headers.authorization);
     const text: unknown = req.body?.text;
     if (typeof text !== 'string' || text.trim() === '' || text.length > 200) {
       res.status(400).json({ error: 'text must have 1 to 200 characters' });
@@ -75,16 +75,16 @@ function createApp(bearer: Bearer): express.Express {
   });
 
   app.post('/api/reject-current-token', async (req, res) => {
-    const { token } = await bearer.reject(req.headers.authorization);
+    const { token } = await tokens.reject(req.headers.authorization);
     res.json({ rejected: token.fingerprint, token });
   });
 
   app.use((_req, res) => void res.status(404).json({ error: 'not found' }));
-  app.use(answerError);
+  app.use(respondToError);
   return app;
 }
 
-const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
+const respondToError: express.ErrorRequestHandler = (error, _req, res, _next) => {
   if (error instanceof Unauthorized) {
     res.status(401).set('WWW-Authenticate', error.challenge).json({ error: 'unauthorized' });
     return;
@@ -95,14 +95,14 @@ const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
 
 async function openSocket(
   live: WebSocketServer,
-  bearer: Bearer,
+  tokens: TokenValidator,
   req: IncomingMessage,
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
   socket.on('error', () => socket.destroy());
   try {
-    const caller = await bearer.verify(req.headers.authorization);
+    const caller = await tokens.verify(req.headers.authorization);
     live.handleUpgrade(req, socket, head, (client) => tick(client, caller));
   } catch (error) {
     const [status, header] =

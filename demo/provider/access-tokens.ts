@@ -4,7 +4,7 @@ import type { Mint } from '../../testkit/providers/fake-token-issuer.ts';
 
 /** Access tokens that the demo's API can verify, for a fake token server. */
 export interface AccessTokens {
-  /** Mints JWTs (RFC 9068) as access tokens, and random strings as anything else. */
+  /** Creates JWTs (RFC 9068) as access tokens, and random strings for other secrets. */
   mint(issuer: string): Mint;
   /** Serves the public key, at `/jwks`. */
   endpoints: Endpoints;

@@ -10,7 +10,7 @@ export interface DemoProviderOptions {
   accessTokenTtl: number;
 }
 
-/** How people sign in: by a redirect to the provider, by a form, or on another device at `url`. */
+/** How users sign in: by a redirect to the provider, by a form, or on another device at `url`. */
 export type SignIn =
   { by: 'redirect' } | { by: 'password'; username: string; password: string } | { by: 'device'; url: string };
 

@@ -1,7 +1,7 @@
 import express from 'express';
 import { devicePage, type Question } from './pages.ts';
 
-/** The other device of all people: a page that asks for approval. */
+/** The other device of all users: a page that asks for approval. */
 export interface Device {
   routes: express.Router;
   ask(question: Question): void;

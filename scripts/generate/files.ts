@@ -6,7 +6,7 @@ import { configJsonSchema } from './json-schema.ts';
 import { referenceYaml } from './reference.ts';
 import { fillTables } from './tables.ts';
 
-/** The files that are derived from the declaration of the configuration, and how to write each anew. */
+/** The files that are derived from the declaration of the configuration, and how to generate each. */
 const generators: Readonly<Record<string, (committed: string) => string>> = {
   'config/coatcheck.schema.json': () => JSON.stringify(configJsonSchema()),
   'config/reference.yaml': referenceYaml,
@@ -16,7 +16,7 @@ const generators: Readonly<Record<string, (committed: string) => string>> = {
 
 export type GeneratedFile = { readonly path: string; readonly committed: string; readonly generated: string };
 
-/** Every generated file, by its path from the root, as it is and as it should be. */
+/** Every generated file, by its path from the root, with its current and its expected content. */
 export function generatedFiles(): Promise<GeneratedFile[]> {
   return Promise.all(
     Object.entries(generators).map(async ([path, generate]) => {
@@ -28,7 +28,7 @@ export function generatedFiles(): Promise<GeneratedFile[]> {
   );
 }
 
-/** Where a file of the repository is on this machine. */
+/** The absolute path of a file of the repository. */
 export function placeOf(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }

@@ -3,7 +3,7 @@ import { configSchema } from '../../src/provider/read-config.ts';
 import { describe, inlineYaml, wrap } from './metadata.ts';
 
 /**
- * The type of the configuration as people write it, with the description of each key as its TSDoc. It is written out because
+ * The type of the configuration before parsing, with the description of each key as its TSDoc. It is written out because
  * TypeScript takes TSDoc from declarations only: a type inferred from a zod schema has none.
  */
 export function inputType(): string {
@@ -23,7 +23,8 @@ function typeText(schema: KeySchema): string {
   if (anyOf !== undefined) {
     const types = anyOf.map((each) => (each.type === 'integer' ? 'number' : typeText(each)));
     // As a value of its own, a number may be written as digits in a text.
-    return [...types, ...(types.includes('string') ? [] : ['`${number}`'])].join(' | ');
+    const isNumber = types.includes('number') && !types.includes('string');
+    return [...types, ...(isNumber ? ['`${number}`'] : [])].join(' | ');
   }
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
@@ -44,7 +45,7 @@ function objectText({ properties = {}, required = [] }: KeySchema): string {
   const members = Object.entries(properties).flatMap(([key, schema]) => {
     if (typeof schema === 'boolean') return [];
     const isRequired = required.includes(key);
-    // A default also stands in for an explicit undefined.
+    // A default also replaces an explicit undefined.
     const type = `${typeText(schema)}${schema.default === undefined ? '' : ' | undefined'}`;
     return [`${tsdoc(schema)}\n${key}${isRequired ? '' : '?'}: ${type};`];
   });

@@ -41,7 +41,12 @@ function linesOf(key: string, schema: KeySchema, isRequired: boolean): string[] 
   const text = `${isRequired ? 'Required. ' : ''}${describe(schema)}`.replaceAll('`', '');
   const comment = wrap(text, 108).map((line) => `# ${line}`);
   const item = itemOf(schema);
-  if (schema.properties !== undefined) return [...comment, `${key}:`, ...indent(linesInside(schema))];
+  if (schema.properties !== undefined) {
+    const inside = indent(linesInside(schema));
+    // A mapping of comments alone would be null.
+    const isEmpty = inside.every((line) => line.startsWith('  #'));
+    return [...comment, isEmpty ? `${key}: {}` : `${key}:`, ...inside];
+  }
   if (item?.properties !== undefined) return [...comment, `${key}:`, ...listItem(linesInside(item))];
   const isSet = isRequired || schema.default !== undefined || schema['setInReference'] === true;
   const line = `${key}: ${inlineYaml(schema.default ?? schema['example'] ?? schema.const)}`;

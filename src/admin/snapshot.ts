@@ -21,7 +21,7 @@ export type Snapshots = { readonly own: Snapshot; readonly peers: PeerSnapshots 
 /** The other workers on the same listeners. */
 export type PeerWorkers = {
   /**
-   * Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. Gives undefined
+   * Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. Returns undefined
    * if the supervisor does not respond.
    */
   exchangeSnapshots(own: Snapshot['metrics']): Promise<PeerSnapshots | undefined>;
@@ -58,7 +58,7 @@ export function mergeMetrics(snapshots: readonly Snapshot[]): Promise<string> {
   return AggregatorRegistry.aggregate(all).metrics();
 }
 
-/** Says of how many workers a scrape has current metrics. The counters of the others are those of an earlier scrape. */
+/** States how many workers have current metrics in a scrape. The counters of the others are those of an earlier scrape. */
 export async function scrapeMetrics(workers: { responding: number; missing: number }): Promise<string> {
   const registry = new Registry();
   const gauge = new Gauge({

@@ -4,6 +4,7 @@ import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
+import { returnWithError } from './step-up/return-with-error.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = [
@@ -58,11 +59,18 @@ export function createCallback(deps: {
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, request.headers.cookie);
-    const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
+    const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
+    const completion = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
       cookieHeader: request.headers.cookie,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
-      beganAtMs: pending.startedAtMs,
+      beganAtMs,
+      stepUp: required && { required, from, beganAtMs },
+    }).catch((error: unknown) => {
+      if (required === undefined) throw error;
+      return returnWithError(response, pending.returnTo, error);
     });
+    if (completion === undefined) return;
+    const { key, setCookie } = completion;
 
     response.appendHeader('Set-Cookie', setCookie);
     // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.

@@ -1,5 +1,9 @@
+import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
+import { usesSameGrant } from '../sessions/same-grant.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { SessionData } from '../sessions/session.ts';
+import { findUnmet, type StepUp } from './step-up/check.ts';
 
 /** The browser that signs in. */
 type SignInBrowser = {
@@ -8,6 +12,8 @@ type SignInBrowser = {
   readonly replaces?: readonly string[];
   /** When the sign-in started, if before its token request; milliseconds since the epoch. */
   readonly beganAtMs?: number;
+  /** Of a step-up: the sign-in must bring what it requires, or its session stays. */
+  readonly stepUp?: StepUp | undefined;
 };
 
 /**
@@ -20,20 +26,47 @@ export type CompleteSignIn = (
 ) => Promise<{ key: string; setCookie: string }>;
 
 export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
-  return async (signInPromise, { cookieHeader, replaces = [], beganAtMs }) => {
+  const start = async (signIn: SignIn, { cookieHeader, replaces = [], beganAtMs, stepUp }: SignInBrowser) => {
+    // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
+    const current = await sessions.peek(cookieHeader);
+    const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);
+    return sessions.start(signIn, {
+      beganAtMs,
+      replaces: earlier,
+      stepUp: stepUp && { from: stepUp.from, brought: stepUp.required },
+    });
+  };
+
+  const completeStepUp = async (signIn: SignIn, browser: SignInBrowser, stepUp: StepUp) => {
+    let session: SessionData | undefined;
+    try {
+      session = (await sessions.loadByKey(stepUp.from))?.data;
+      if (session === undefined) throw stepUpExpired('the session that this step-up began in has ended');
+      const unmet = findUnmet(stepUp.required, { signIn, session, beganAtMs: stepUp.beganAtMs });
+      if (unmet !== undefined) throw stepUpUnmet(unmet);
+      return await start(signIn, browser);
+    } catch (error) {
+      // The session stays, and so must a grant that both share.
+      if (session === undefined || !usesSameGrant(session, grantOf(signIn, stepUp)))
+        sessions.revoke(signIn.tokenResponse.refreshToken);
+      throw error;
+    }
+  };
+
+  return async (signInPromise, browser) => {
     const signIn = await signInPromise.catch((error: unknown) => {
       if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
       throw error;
     });
-    const start = async () => {
-      // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
-      const current = await sessions.peek(cookieHeader);
-      const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);
-      return sessions.start(signIn, { beganAtMs, replaces: earlier });
-    };
-    return start().catch((error: unknown) => {
-      sessions.revoke(signIn.answer.refreshToken);
+    if (browser.stepUp !== undefined) return completeStepUp(signIn, browser, browser.stepUp);
+    return start(signIn, browser).catch((error: unknown) => {
+      sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;
     });
   };
+}
+
+function grantOf({ issuer, subject, providerSessionId, tokenResponse }: SignIn, { required }: StepUp) {
+  const { refreshToken } = tokenResponse;
+  return { issuer, subject, providerSessionId, tokens: { refreshToken }, steppedUp: required };
 }

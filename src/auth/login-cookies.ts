@@ -10,6 +10,7 @@ import {
   writeCookie,
   type CookieAttributes,
 } from '../sessions/cookie.ts';
+import { stepUpRequirement } from '../sessions/step-up-requirement.ts';
 import type { MarkerSubject, SessionStore } from '../sessions/store/store.ts';
 import { LOGIN_LIFETIME_MS } from '../timing.ts';
 
@@ -22,8 +23,8 @@ export type PendingLogin = LoginAttempt & {
   readonly replaces?: string | undefined;
 };
 
-/** A pending login in another tab. A `returnTo` unsealed in the store is not loaded. */
-export type OtherLogin = Omit<PendingLogin, 'returnTo'> & { readonly returnTo?: string | undefined };
+/** A pending login in another tab. What the store has of it is not loaded. */
+export type OtherLogin = SealedLogin;
 
 /** Binds each login attempt to the browser that started it, by a sealed cookie per attempt. */
 export type LoginCookies = {
@@ -52,12 +53,17 @@ const pendingLogin = z.object({
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
+  maxAge: z.number().optional(),
+  stepUp: z.union([stepUpRequirement, z.literal('stored')]).optional(),
   returnTo: z.string().optional(),
   startedAtMs: z.number(),
   replaces: z.string().optional(),
 });
 
-/** The content of an attempt's cookie. Without `returnTo`, the store has it. */
+/** The part of an attempt that the store may have. */
+const storedPart = z.object({ returnTo: z.string().optional(), stepUp: stepUpRequirement.optional() });
+
+/** The content of an attempt's cookie. Without `returnTo`, the store has it; it never stores `stepUp` alone. */
 type SealedLogin = z.infer<typeof pendingLogin>;
 
 /**
@@ -80,20 +86,24 @@ export function createLoginCookies(deps: {
     cookieNamesStartingWith(header, prefix).filter((name) => name.endsWith(`.${stateHash(state)}`));
 
   const markerOf = (state: string): MarkerSubject => ['login-return-to', state];
-  /** Moves a long `returnTo` to the store. During an outage it stays in the cookie and may push out older attempts. */
-  const shorten = async ({ returnTo, ...login }: PendingLogin): Promise<SealedLogin> => {
-    if (returnTo.length <= MAX_RETURN_TO_IN_COOKIE) return { ...login, returnTo };
-    const sealed = await seals.seal({ returnTo }, LIFETIME_SECONDS);
+  /** Moves what may be long to the store. During an outage it stays in the cookie and may push out older attempts. */
+  const shorten = async (whole: PendingLogin): Promise<SealedLogin> => {
+    const { returnTo, stepUp, ...login } = whole;
+    if (returnTo.length <= MAX_RETURN_TO_IN_COOKIE && stepUp === undefined) return whole;
+    const sealed = await seals.seal({ returnTo, stepUp }, LIFETIME_SECONDS);
     return store.putMarker(markerOf(login.state), sealed, LOGIN_LIFETIME_MS).then(
-      () => login,
-      () => ({ ...login, returnTo }),
+      () => (stepUp === undefined ? login : { ...login, stepUp: 'stored' }),
+      () => whole,
     );
   };
-  const returnToOf = async ({ state, returnTo }: SealedLogin): Promise<string> => {
-    if (returnTo !== undefined) return returnTo;
-    const sealed = await store.getMarker(markerOf(state)).catch(() => undefined);
-    const unsealed = sealed === undefined ? undefined : (await seals.unseal(sealed))?.['returnTo'];
-    return typeof unsealed === 'string' ? unsealed : defaultReturnTo;
+  const lengthen = async ({ returnTo, stepUp, ...login }: SealedLogin): Promise<PendingLogin | undefined> => {
+    const isStored = returnTo === undefined || stepUp === 'stored';
+    const sealed = isStored ? await store.getMarker(markerOf(login.state)).catch(() => undefined) : undefined;
+    const stored = storedPart.safeParse(sealed === undefined ? {} : await seals.unseal(sealed)).data;
+    const required = stepUp === 'stored' ? stored?.stepUp : stepUp;
+    // SECURITY: without its requirement, a step-up would pass for any sign-in.
+    if (stepUp === 'stored' && required === undefined) return undefined;
+    return { ...login, returnTo: returnTo ?? stored?.returnTo ?? defaultReturnTo, stepUp: required };
   };
 
   const unsealLogin = async (name: string, header: string | undefined): Promise<SealedLogin | undefined> => {
@@ -132,7 +142,7 @@ export function createLoginCookies(deps: {
       for (const name of cookieNamesOf(state, header)) {
         const login = await unsealLogin(name, header);
         // SECURITY: the cookie name only selects a cookie; the sealed `state` decides.
-        if (login?.state === state) return { ...login, returnTo: await returnToOf(login) };
+        if (login?.state === state) return lengthen(login);
       }
       return undefined;
     },

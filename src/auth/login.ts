@@ -3,10 +3,13 @@ import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import type { LoginHints, RedirectLogin } from '../provider/provider.ts';
+import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
+import type { LoginParameters } from './login-parameters.ts';
 import type { ReturnTo } from './return-to.ts';
+import { returnWithError } from './step-up/return-with-error.ts';
+import type { StepUpQuery } from './step-up/query.ts';
 
 /**
  * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a
@@ -16,11 +19,14 @@ export function createLogin(deps: {
   redirectLogin: RedirectLogin;
   sessions: Sessions;
   loginCookies: LoginCookies;
+  parameters: LoginParameters;
+  stepUpQuery: StepUpQuery;
   returnTo: ReturnTo;
   defaultReturnTo: string;
   clock: () => number;
 }): RequestHandler {
-  const { redirectLogin, sessions, loginCookies, returnTo, defaultReturnTo, clock } = deps;
+  const { redirectLogin, sessions, loginCookies, parameters, stepUpQuery, returnTo, defaultReturnTo, clock } =
+    deps;
 
   return async function login(request, response) {
     if (isPrefetch(request) || isFramed(request)) {
@@ -35,25 +41,27 @@ export function createLogin(deps: {
     }
     const { target, clientAddress } = requestContextOf(response);
     const query = new URLSearchParams(target.query);
-    const { url, attempt } = await redirectLogin.begin(readHints(query));
-    const before = await sessions.peek(request.headers.cookie, clientAddress).catch(() => undefined);
+    const destination = returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo;
+    const { cookie } = request.headers;
+    let stepUp: Awaited<ReturnType<StepUpQuery>>;
+    try {
+      stepUp = await stepUpQuery(query, cookie, clientAddress);
+    } catch (error) {
+      return returnWithError(response, destination, error);
+    }
+    const { url, attempt } = await redirectLogin.begin({
+      parameters: parameters(query),
+      stepUp: stepUp?.required,
+    });
+    const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);
     const pending = {
       ...attempt,
-      returnTo: returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo,
+      returnTo: destination,
       startedAtMs: clock(),
-      replaces: before?.kind === 'live' ? before.session.key : undefined,
+      replaces: stepUp?.from ?? (before?.kind === 'live' ? before.session.key : undefined),
     };
-    response.setHeader('Set-Cookie', await loginCookies.set(pending, request.headers.cookie));
+    response.setHeader('Set-Cookie', await loginCookies.set(pending, cookie));
     response.status(302).setHeader('Location', url.href);
     response.end();
-  };
-}
-
-/** SECURITY: no other query parameter reaches the provider (CVE-2025-67716). */
-function readHints(query: URLSearchParams): LoginHints {
-  const loginHint = onlyValue(query, 'login_hint');
-  return {
-    ...(onlyValue(query, 'prompt') === 'none' ? { prompt: 'none' } : {}),
-    ...(loginHint === undefined || loginHint.length > 256 ? {} : { loginHint }),
   };
 }

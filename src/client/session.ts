@@ -6,12 +6,12 @@ export interface SignedOut {
 }
 
 /** The response of `GET /auth/session` with a session. It never contains a token. */
-export interface SignedIn {
+export interface SignedIn<Claims = Record<string, unknown>> {
   authenticated: true;
   /** The user's identifier at the provider (the ID token's `sub`). */
   subject: string;
   /** The ID token claims listed in the gateway's configuration. */
-  claims: Record<string, unknown>;
+  claims: Claims;
   /** The session's public identifier, as in the session list. It grants no access. */
   sessionId: string;
   /** Seconds until the session ends, however much it is used; a refresh of its tokens may move that end. */
@@ -24,4 +24,4 @@ export interface SignedIn {
 }
 
 /** The state of the session, discriminated by `authenticated`. */
-export type Session = SignedOut | SignedIn;
+export type Session<Claims = Record<string, unknown>> = SignedOut | SignedIn<Claims>;

@@ -1,4 +1,4 @@
-/** The pauses of a back-off, in milliseconds. */
+/** The range of the pauses of a back-off, in milliseconds. */
 export type BackoffRange = { readonly firstMs: number; readonly longestMs: number };
 
 /** How many times a pause doubles at most: an exponent without a bound would overflow. */
@@ -9,7 +9,7 @@ export function backoffMs(failures: number, range: BackoffRange): number {
   return jittered(unjitteredBackoffMs(failures, range));
 }
 
-/** The same without jitter, for what no other process does at the same time, or must happen within a known time. */
+/** The same without jitter, for actions of one process only, or those that must happen within a known time. */
 export function unjitteredBackoffMs(failures: number, { firstMs, longestMs }: BackoffRange): number {
   const doublings = Math.min(Math.max(failures - 1, 0), MAX_DOUBLINGS);
   return Math.min(longestMs, firstMs * 2 ** doublings);

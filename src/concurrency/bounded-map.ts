@@ -1,4 +1,4 @@
-/** A map of at most so many entries, or of so much; the oldest are dropped first. An entry is as old as its last `set`. */
+/** A map with a maximum number or total size of entries; the oldest are dropped first. An entry is as old as its last `set`. */
 export type BoundedMap<Key, Value> = {
   /** Undefined also for an entry that has expired. */
   get(key: Key): Value | undefined;

@@ -2,33 +2,33 @@ import { backoffMs, type BackoffRange } from './backoff.ts';
 
 /** Keeps callers away from an endpoint that keeps failing. */
 export type CircuitBreaker = {
-  /** How long no call should be made yet, in milliseconds; 0 when one may be made now. */
+  /** How long to wait before the next call, in milliseconds; 0 when one may be made now. */
   pauseMs(): number;
   /** Begins a call. While the endpoint is failing it is a trial, and no other call should be made until it has ended. */
   begin(): Attempt;
 };
 
-/** One call; report how it ended. */
+/** One call. The caller must report how it ended. */
 export type Attempt = {
   succeeded(): void;
-  /** With the pause that the endpoint asked for, if it did (`Retry-After`); at most 30 s of it count. */
+  /** Takes the pause from `Retry-After`, if there is one; at most 30 s of it count. */
   failed(retryAfterMs: number | undefined): void;
   /** Nothing was sent: the call says nothing about the endpoint. */
   cancel(): void;
 };
 
-/** How many failures in a row do not open the breaker yet. */
+/** How many failures in a row leave the breaker closed. */
 const TOLERATED_FAILURES = 2;
 const PAUSES: BackoffRange = { firstMs: 500, longestMs: 10_000 };
 
-/** The longest pause that an endpoint can ask for, in milliseconds: one caller's limit must not stop everybody for an hour. */
+/** The longest pause that an endpoint can ask for, in milliseconds: a limit on one caller must not stop all callers for an hour. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
 /** The longest pause during a trial, in milliseconds: its outcome is known soon. */
 const TRIAL_MS = 1_000;
 
 /**
- * Opens after three failures in a row, for pauses that double up to ten seconds, with jitter. After a pause one call is let
+ * Opens after three failures in a row, for pauses that double up to ten seconds, with jitter. After a pause one call goes
  * through as a trial.
  */
 export function createCircuitBreaker(clock: () => number): CircuitBreaker {
@@ -50,7 +50,7 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
 
     begin() {
       isOnTrial = isFailing();
-      // A trial that is never reported does not keep the others out for ever.
+      // A trial that never reports its outcome must not block the others for ever.
       if (isOnTrial) pause(PAUSES.longestMs);
       const pausesAtStart = pauses;
       return {

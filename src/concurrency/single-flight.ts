@@ -2,7 +2,7 @@ import { withTimeout } from './with-timeout.ts';
 
 /** One run of a function, shared by all callers that wait for its result. */
 export type Run<Result> = {
-  /** The result, or undefined after `timeoutMs`. A caller that gives up does not end the run: the others go on waiting. */
+  /** Returns the result, or undefined after `timeoutMs`. A caller that gives up does not end the run: the others keep waiting. */
   waitFor(timeoutMs: number): Promise<Result | undefined>;
 };
 

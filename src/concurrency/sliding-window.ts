@@ -7,7 +7,7 @@ export type SlidingWindow = {
    * `shared` are times that all processes have recorded for the key; the limit applies to them, too.
    */
   take(key: string, shared?: readonly number[]): number;
-  /** Those times that are less than a minute ago. */
+  /** Returns the times less than a minute ago. */
   recent(times: readonly number[] | undefined): readonly number[];
 };
 
@@ -21,7 +21,7 @@ export function createSlidingWindow(deps: { perMinute: number; clock: () => numb
     isExpired: (taken) => (taken.at(-1) ?? 0) <= clock() - MINUTE_MS,
   });
   const recent = (all: readonly number[] = []) => all.filter((time) => time > clock() - MINUTE_MS);
-  /** How long until the oldest of too many recent times is a minute ago. */
+  /** How long until the number of recent times is below the limit. */
   const waitMs = (taken: readonly number[], now: number): number => {
     const first = taken.at(-perMinute);
     return taken.length < perMinute || first === undefined ? 0 : first + MINUTE_MS - now;

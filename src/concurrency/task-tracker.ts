@@ -1,6 +1,6 @@
-/** Knows the tasks that nobody awaits, so that a shutdown can. */
+/** Tracks tasks that run in the background, so that a shutdown can await them. */
 export type TaskTracker = {
-  /** Tracks a task until it settles, and returns it. A rejection is its caller's: the tracker ignores it. */
+  /** Tracks a task until it settles, and returns it. The tracker ignores a rejection, which the caller must handle. */
   track<Result>(task: Promise<Result>): Promise<Result>;
   /** Settles when every task that is tracked now has settled; never rejects. */
   settle(): Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * The value of `promise`, or undefined when it has not settled after `timeoutMs`. The promise is not cancelled; the timer
+ * The value of `promise`, or undefined when it has not settled after `timeoutMs`. The promise is not cancelled. The timer
  * is, as soon as the promise settles.
  */
 export async function withTimeout<Result>(

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Reads a file as UTF-8 text. Throws an error with the code `EFBIG` if it has more than `maxBytes`, or no end. */
+/** Reads a file as UTF-8 text. Throws an error with the code `EFBIG` if it has more than `maxBytes` or is endless. */
 export function readBoundedFile(path: string, maxBytes: number): string {
   const file = openSync(path, 'r');
   try {

@@ -149,6 +149,14 @@ export type ConfigInput = {
          * @defaultValue `/`
          */
         postLogoutReturnTo?: string | undefined;
+        /**
+         * Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values,
+         * or `any`. `login_hint` and `prompt=none` always pass. Any site can link to `GET /auth/login`, so
+         * list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot
+         * pass.
+         * @defaultValue `{}`
+         */
+        parameters?: Record<string, 'any' | Array<string>> | undefined;
       }
     | undefined;
   /** Protection against cross-site request forgery. */
@@ -258,10 +266,32 @@ export type ConfigInput = {
          */
         path: string;
         /**
-         * The http(s) URL of the API. A path in it is prepended to the path of the request. With
-         * `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
+         * path of the request. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
-        upstream: string;
+        upstream: string | Array<string>;
+        /** TLS to the upstream: a private CA, a client certificate, another server name. */
+        tls?:
+          | {
+              /**
+               * The CA certificates, in PEM, that the upstream is verified with, instead of those that Node.js
+               * trusts.
+               */
+              ca?: string;
+              /**
+               * The client certificate, in PEM, that the gateway shows to the upstream, with its intermediate ones
+               * after it.
+               */
+              certificate?: string;
+              /** The private key of the client certificate, in PEM, not encrypted. */
+              key?: string;
+              /**
+               * The name that the certificate of the upstream must have, also sent as SNI. By default the host of
+               * `upstream`.
+               */
+              serverName?: string;
+            }
+          | undefined;
         /**
          * Whether the path of the route is removed before forwarding: with `true`, `/api/x` goes upstream as
          * `/x`.
@@ -453,6 +483,30 @@ export type OidcProviderInput = {
   /** The issuer identifier, exactly as the provider publishes it; a final slash counts. */
   issuer: string;
   /**
+   * Where the provider's metadata is read when that is not below `provider.issuer`. The issuer in it
+   * must still be `provider.issuer`. Use it when the gateway reaches the provider under another name
+   * than browsers do. With an `http` URL, the endpoints that only the gateway calls may be `http` as
+   * well.
+   */
+  discoveryUrl?: string;
+  /** Endpoints that take the place of those in the metadata. With all six, the metadata is not read. */
+  endpoints?:
+    | {
+        /** Where browsers sign in. */
+        authorization?: string;
+        /** Where the gateway exchanges codes and refresh tokens. */
+        token?: string;
+        /** Where the gateway reads the provider's keys. */
+        jwks?: string;
+        /** Where the gateway reads claims. */
+        userinfo?: string;
+        /** Where browsers sign out. */
+        endSession?: string;
+        /** Where the gateway revokes refresh tokens. */
+        revocation?: string;
+      }
+    | undefined;
+  /**
    * How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which
    * the client must be registered. On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.
    * @defaultValue `redirect`
@@ -554,6 +608,30 @@ export type OidcProviderInput = {
    * @defaultValue `10s`
    */
   timeout?: string | undefined;
+  /**
+   * The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY`
+   * unless `NO_PROXY` has the host; `none`; or its URL, such as
+   * `http://user:password@proxy.internal:3128`.
+   * @defaultValue `env`
+   */
+  proxy?: string | undefined;
+  /** TLS to the provider: a private CA, a client certificate. */
+  tls?:
+    | {
+        /**
+         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
+         * trusts.
+         */
+        ca?: string;
+        /**
+         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
+         * after it.
+         */
+        certificate?: string;
+        /** The private key of the client certificate, in PEM, not encrypted. */
+        key?: string;
+      }
+    | undefined;
 };
 
 /** An OAuth 2.0 server without discovery or ID tokens. */
@@ -659,6 +737,30 @@ export type Oauth2ProviderInput = {
    * @defaultValue `10s`
    */
   timeout?: string | undefined;
+  /**
+   * The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY`
+   * unless `NO_PROXY` has the host; `none`; or its URL, such as
+   * `http://user:password@proxy.internal:3128`.
+   * @defaultValue `env`
+   */
+  proxy?: string | undefined;
+  /** TLS to the provider: a private CA, a client certificate. */
+  tls?:
+    | {
+        /**
+         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
+         * trusts.
+         */
+        ca?: string;
+        /**
+         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
+         * after it.
+         */
+        certificate?: string;
+        /** The private key of the client certificate, in PEM, not encrypted. */
+        key?: string;
+      }
+    | undefined;
 };
 
 /** A vendor's API with login and refresh endpoints of its own, in JSON. */
@@ -762,4 +864,28 @@ export type CredentialsProviderInput = {
    * @defaultValue `10s`
    */
   timeout?: string | undefined;
+  /**
+   * The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY`
+   * unless `NO_PROXY` has the host; `none`; or its URL, such as
+   * `http://user:password@proxy.internal:3128`.
+   * @defaultValue `env`
+   */
+  proxy?: string | undefined;
+  /** TLS to the provider: a private CA, a client certificate. */
+  tls?:
+    | {
+        /**
+         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
+         * trusts.
+         */
+        ca?: string;
+        /**
+         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
+         * after it.
+         */
+        certificate?: string;
+        /** The private key of the client certificate, in PEM, not encrypted. */
+        key?: string;
+      }
+    | undefined;
 };

@@ -1,4 +1,4 @@
-/** Everything that the configuration reads from outside of its file. */
+/** The sources outside of the file from which the configuration reads values. */
 export type Sources = {
   /** The variables of the environment. */
   env: Readonly<Record<string, string | undefined>>;
@@ -10,9 +10,9 @@ export type Sources = {
 export type Interpolated = {
   /** The text with every interpolation replaced; undefined when the result is empty. */
   text: string | undefined;
-  /** Whether anything was replaced, so that the text may be a secret. */
+  /** True when something was replaced, so that the text may be a secret. */
   interpolated: boolean;
-  /** What could not be replaced; names variables and files. */
+  /** The references that could not be replaced, with the names of variables and files. */
   problems: string[];
 };
 
@@ -76,7 +76,7 @@ export function isInterpolation(text: string): boolean {
   return /^\$\{[^}]*\}$/.test(text);
 }
 
-/** Says that an interpolation failed without the name that stands in it, which may be part of a secret. */
+/** A problem that omits the name in a failed interpolation, because the name may be part of a secret. */
 export const UNNAMED_PROBLEM =
   'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';
 

@@ -16,6 +16,7 @@ import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
 import type { YamlFile } from './diagnostics/yaml-file.ts';
 import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
+import { readProxyEnvironment } from './outgoing-proxy.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
 import { createValidator, type Validate } from './validate.ts';
@@ -32,7 +33,7 @@ export type ConfigReader = {
   /**
    * Checks a configuration given as plain data, with the keys of the file, and fills in the defaults.
    *
-   * Nothing is interpolated, and nothing is read from the environment.
+   * Nothing is interpolated. Of the environment, only the variables of `provider.proxy: env` are read.
    *
    * @throws {ConfigError} with every problem at once.
    */
@@ -46,10 +47,13 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
   const validate = createValidator(schema);
   return {
     loadConfig: (file, sources = processSources()) =>
-      withDepthError(() => loadWith(validate, schema, file, sources)),
+      withProxies(
+        withDepthError(() => loadWith(validate, schema, file, sources)),
+        sources.env,
+      ),
     parseConfig(input) {
       const validation = withDepthError(() => validate(input));
-      if (validation.ok) return validation.config;
+      if (validation.ok) return withProxies(validation.config, process.env);
       const problems = validation.issues.map(({ path, message }) => ({ path: formatPath(path), message }));
       throw new ConfigError(inOrder(problems));
     },
@@ -62,7 +66,21 @@ const processSources = (): Sources => ({
   readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES),
 });
 
-/** Nesting without end exhausts the stack of whatever walks the values. */
+/** Adds the proxies of the environment to `provider.proxy: env`. */
+function withProxies(config: Config, env: Sources['env']): Config {
+  if (config.provider.proxy.kind !== 'environment') return config;
+  const { proxies, invalid } = readProxyEnvironment(env);
+  if (invalid.length === 0)
+    return { ...config, provider: { ...config.provider, proxy: { kind: 'environment', ...proxies } } };
+  throw new ConfigError(
+    invalid.map((name) => ({
+      path: 'provider.proxy',
+      message: `the environment variable ${name} is not the URL of an HTTP proxy; correct it, or set provider.proxy to none or to a URL`,
+    })),
+  );
+}
+
+/** Endless nesting exhausts the stack of the functions that traverse the values. */
 function withDepthError<Result>(read: () => Result): Result {
   try {
     return read();
@@ -77,7 +95,7 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
   const syntaxProblems = yaml.problems.map(({ line, message }): Problem => ({ path: '', line, message }));
-  // After a syntax error the parser only guesses, and problems of its guess would mislead.
+  // After a syntax error the parser guesses, and problems that result from its guess would mislead.
   if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
   const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);

@@ -4,7 +4,7 @@ import type { KeyPath } from './diagnostics/key-path.ts';
 import { describeRedacted, type Redaction } from './diagnostics/redacted-value.ts';
 import type { Config, ConfigSchema } from './schema/schema.ts';
 
-/** A configuration, or everything that is wrong with it. */
+/** A configuration, or all its issues. */
 export type Validation = { ok: true; config: Config } | { ok: false; issues: ConfigIssue[] };
 
 /**

@@ -6,7 +6,7 @@ export type Envelopes = {
   /** Encrypts a text or bytes. The envelope opens only with the same `context`. */
   seal(plaintext: string | Buffer, context: string): Buffer;
   /**
-   * Decrypts a text; gives undefined if the envelope is not authentic for this context. Throws {@link UnknownKeyError} if
+   * Decrypts a text; returns undefined if the envelope is not authentic for this context. Throws {@link UnknownKeyError} if
    * the envelope names a key that this process does not have.
    */
   open(envelope: Buffer, context: string): string | undefined;

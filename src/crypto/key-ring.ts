@@ -2,7 +2,7 @@ import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** The purpose of a key. Keys of different purposes are unrelated: one cannot open what another has sealed. */
 export type KeyPurpose =
-  'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'blind-index';
+  'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'step-up' | 'blind-index';
 
 /**
  * A derived key, and its id in sealed values. The key is a `KeyObject` because Node.js 24 needs 12 µs more at every use of
@@ -32,6 +32,7 @@ export function createKeyRing(secrets: readonly string[]): KeyRing {
     'session-cookie': from.map((secret) => deriveKey(secret, 'session-cookie')),
     'login-cookie': from.map((secret) => deriveKey(secret, 'login-cookie')),
     'decoupled-cookie': from.map((secret) => deriveKey(secret, 'decoupled-cookie')),
+    'step-up': from.map((secret) => deriveKey(secret, 'step-up')),
     'blind-index': from.map((secret) => deriveKey(secret, 'blind-index')),
   });
   let keys = derive(secrets);

@@ -6,7 +6,7 @@ export type SealedCookies = {
   /** Seals a value; with `ttlSeconds` 0 the seal does not expire. */
   seal(value: Record<string, unknown>, ttlSeconds: number): Promise<string>;
   /**
-   * Opens a seal of this purpose; gives undefined for any other text. Throws `rate_limited`, without deriving a key, once
+   * Opens a seal of this purpose; returns undefined for any other text. Throws `rate_limited`, without deriving a key, once
    * `clientAddress` has sent too many forged seals; without an address there is no limit.
    */
   unseal(text: string, clientAddress?: string): Promise<Record<string, unknown> | undefined>;
@@ -62,7 +62,7 @@ export function createSealedCookies(
     async unseal(text, clientAddress) {
       if (!CANONICAL.test(text) || unknownKeyId(text) !== undefined) return undefined;
       if (clientAddress === undefined) return open(text);
-      // SECURITY: before the key derivation, which anybody could make the gateway do over and over.
+      // SECURITY: before the key derivation, because any client could make the gateway repeat it.
       forgedSeals?.check(clientAddress);
       const value = await open(text);
       if (value === undefined) forgedSeals?.count(clientAddress);

@@ -7,6 +7,7 @@ import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
+import { createLoginParameters } from '../auth/login-parameters.ts';
 import { createLogin } from '../auth/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
 import { createMySessions } from '../auth/my-sessions.ts';
@@ -14,6 +15,7 @@ import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
 import { createSessionInfo } from '../auth/session-info.ts';
+import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
@@ -40,7 +42,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
   const { config, keyRing, forgedSeals, secure, clock, log } = core;
   const { baseUrl, login, session } = config;
-  const { sessions } = sessionServices;
+  const { sessions, stepUpLinks } = sessionServices;
   const { originPolicy, rateLimits } = policies;
   const { redirectLogin, passwordLogin, decoupledLogin, logoutTokens } = provider;
 
@@ -86,6 +88,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
           redirectLogin,
           sessions,
           loginCookies,
+          parameters: createLoginParameters(login.parameters),
+          stepUpQuery: createStepUpQuery({ sessions, stepUpLinks }),
           returnTo: createReturnTo(baseUrl, login.prefix),
           defaultReturnTo: login.defaultReturnTo,
           clock,

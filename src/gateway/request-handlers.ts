@@ -10,6 +10,7 @@ import { createRoutes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createRouteSlots } from '../proxy/upstream/connection-slots.ts';
+import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpstreams } from '../proxy/upstream/pools.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createTunnels } from '../proxy/websocket/tunnel.ts';
@@ -42,7 +43,7 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher } = sessionServices;
+  const { sessions, refresher, stepUpLinks } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
 
@@ -52,6 +53,7 @@ export function createRequestHandlers(
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });
   const concurrencyLimit = createConcurrencyLimit();
@@ -62,9 +64,11 @@ export function createRequestHandlers(
     onResponse: (status, context) => accessLog('GET', status, context),
   });
   const slots = createRouteSlots(routes.all);
+  const servers = createRouteServers(routes.all, { clock, log });
   const forwarder = createForwarder({
     routes,
     upstreams,
+    servers,
     slots,
     refresher,
     metrics,
@@ -80,8 +84,11 @@ export function createRequestHandlers(
     tokenResolver,
     concurrencyLimit,
     endWatcher,
+    servers,
     slots,
     relay: upgradeRelay,
+    stepUpLinks,
+    metrics,
     baseUrl,
   });
   const devServer =
@@ -99,6 +106,7 @@ export function createRequestHandlers(
       concurrencyLimit,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
+      stepUpLinks,
       log,
     }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),

@@ -9,6 +9,7 @@ import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createReadCache } from '../sessions/read-cache.ts';
 import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
+import { createStepUpLinks, type StepUpLinks } from '../sessions/step-up-links.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { createPendingWrites } from '../sessions/pending-writes.ts';
 import { refreshWaits, revocationLeaseMs, spendMarkMs } from '../timing.ts';
@@ -20,6 +21,7 @@ export type SessionServices = {
   readonly tickets: Tickets;
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
+  readonly stepUpLinks: StepUpLinks;
 };
 
 export function createSessionServices(core: Core, backends: Backends, provider: Provider): SessionServices {
@@ -77,5 +79,10 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     log,
     metrics,
   });
-  return { tickets, sessions, refresher };
+  const stepUpLinks = createStepUpLinks({
+    seals: createSealedCookies(keyRing, 'step-up'),
+    redirectLoginUrl: provider.redirectLogin && `${config.login.prefix}/login`,
+    clock,
+  });
+  return { tickets, sessions, refresher, stepUpLinks };
 }

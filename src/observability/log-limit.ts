@@ -1,6 +1,6 @@
 import type { Logger } from './log.ts';
 
-/** Logs a warning that anybody can cause: at most one line per interval, which counts the lines left out since the last. */
+/** Limits a warning that any client can cause to one line per interval, which states the number of omitted warnings. */
 export type LimitedWarning = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
 export function createLimitedWarning(deps: {

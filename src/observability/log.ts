@@ -6,16 +6,16 @@ export type Logger = PinoLogger;
 
 /** The longest time a line is buffered, in milliseconds. */
 const FLUSH_INTERVAL_MS = 50;
-/** The most length written at once: a write of 4 KiB costs almost as much as one of 64 KiB. */
+/** The maximum length written at once: a write of 4 KiB costs almost as much as one of 64 KiB. */
 const MAX_WRITE = 65_536;
-/** The same where several processes share a pipe: it keeps writes of this size atomic (pipe(7)). */
+/** The maximum where several processes share a pipe, which keeps writes of this size atomic (pipe(7)). */
 const MAX_SHARED_WRITE = 4_096;
 
 /** The loggable part of an error and of its causes. */
 type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError };
 
 /**
- * Lines are JSON, or text for people when `format` is `pretty`.
+ * Lines are JSON, or readable text when `format` is `pretty`.
  *
  * SECURITY: an allow-list selects the fields of an error. ioredis 6 attaches the arguments of the failed command to its
  * errors (`command.args`: sealed sessions and keys), and openid-client attaches the provider's response (`cause.body`:

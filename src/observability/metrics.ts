@@ -8,7 +8,7 @@ export type Metrics = {
   registry: Registry;
   request(route: string, method: string, status: number, seconds: number): void;
   refresh(outcome: RefreshOutcomeLabel): void;
-  /** New tokens were dropped, because another write of the session came first. */
+  /** Counts new tokens that were dropped because another write of the session came first. */
   refreshConflict(): void;
   refreshDuration(seconds: number): void;
   lockWait(seconds: number): void;
@@ -67,7 +67,7 @@ export function createMetrics(): Metrics {
   });
   const upstream401s = new Counter({
     name: 'coatcheck_upstream_401_total',
-    help: '401 responses from upstreams, by action: replayed, passed, step_up.',
+    help: '401 responses from upstreams, by action: replayed, passed, step_up (403 responses that require a scope, too).',
     labelNames: ['action'],
     registers,
   });

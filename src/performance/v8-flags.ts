@@ -2,7 +2,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /**
- * V8 flags for a gateway's heap: objects of a request die with it, and the long-lived objects are caches. They belong on the
+ * V8 flags for a gateway's heap: objects of a request live as long as it, and the long-lived objects are caches. They belong on the
  * command line of Node.js. Measurements: `docs/decisions/0016-a-heap-for-short-lives.md`.
  */
 export const v8Flags: readonly string[] = [

@@ -1,4 +1,4 @@
-/** SECURITY: nothing else may become part of a header: printable ASCII, without a space at either end. */
+/** SECURITY: only this may become part of a header: printable ASCII without a space at either end. */
 const sendable = /^[!-~](?:[ -~]*[!-~])?$/;
 
 /** Reads an access token; undefined when the value is not one that an `Authorization` header can hold. */

@@ -1,12 +1,12 @@
 /**
- * The result of one check: `ok`; `note` for something good to know that breaks nothing; `failed` when sign-in or refresh
- * will not work. The detail holds no secret.
+ * The result of one check: `ok`; `note` for information that needs no action; `failed` when sign-in or refresh
+ * will not work. The detail contains no secret.
  */
 export type CheckResult = {
   /** The name of the check, in a word. */
   readonly name: string;
   readonly verdict: 'ok' | 'note' | 'failed';
-  /** What the check found, and what that means for this configuration. */
+  /** The facts, and their consequence for this configuration. */
   readonly detail: string;
 };
 

@@ -4,11 +4,11 @@ import type { Logger } from '../observability/log.ts';
 
 /** Finds a provider before its first use, and keeps trying until it is found. */
 export type Discovery<Found> = {
-  /** The result; undefined until the provider is found. */
+  /** Returns the result; undefined until the provider is found. */
   current(): Found | undefined;
-  /** The result; tries once more, at once, when there is none. Throws `provider_unavailable`. */
+  /** Returns the result; without one, tries again at once. Throws `provider_unavailable`. */
   get(): Promise<Found>;
-  /** Tries now, and again with growing pauses until the provider is found. */
+  /** Tries now and retries with growing pauses until the provider is found. */
   start(): void;
   /** Why the last attempt failed, while nothing has been found; for operators, without secrets. */
   failure(): string | undefined;
@@ -87,7 +87,7 @@ export function createDiscovery<Found>(deps: {
   };
 }
 
-/** The message of an error and of what caused it: a library's own words ("fetch failed") often only wrap the reason. */
+/** The message of an error and of what caused it: the message of a library ("fetch failed") often only wraps the reason. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'no reason was given';
   const inner = error.cause instanceof Error ? reasonOf(error.cause) : '';

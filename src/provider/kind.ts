@@ -9,7 +9,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider } from './provider.ts';
 
-/** What a provider is made from. */
+/** The inputs of a provider. */
 export type ProviderDeps<Section> = {
   config: Section;
   /** Where the provider sends the browser back to. From the configuration, never from a request. */
@@ -23,14 +23,14 @@ export type ProviderDeps<Section> = {
   metrics: Metrics;
 };
 
-/** A kind of provider, whichever it is. Sections given to it must have its `type`. */
+/** A provider kind for sections of its `type` only. */
 export type ProviderKind = ProviderSectionKind & {
-  /** The provider as people know it, without a call to it: its issuer, or the origin of its endpoints. */
+  /** The name of the provider, without a call to it: its issuer, or the origin of its endpoints. */
   nameOf(section: ProviderSection): string;
   create(deps: ProviderDeps<ProviderSection>): Provider;
 };
 
-/** Everything there is to say of one kind of provider. */
+/** The complete declaration of one provider kind. */
 type Descriptor<Schema extends ProviderSchema> = {
   type: string;
   schema: Schema;
@@ -41,13 +41,13 @@ type Descriptor<Schema extends ProviderSchema> = {
   create(deps: ProviderDeps<z.output<Schema>>): Provider;
 };
 
-/** A kind of provider that can tell sections of its own from those of other kinds. */
+/** A provider kind that recognizes its own sections. */
 type DefinedKind<Schema extends ProviderSchema> = ProviderKind & {
   readonly schema: Schema;
   owns(section: ProviderSection): section is z.output<Schema>;
 };
 
-/** Makes a {@link ProviderKind} of a descriptor, whose functions get sections of their own type only. */
+/** Creates a {@link ProviderKind} from a descriptor, whose functions get only sections of their own type. */
 export function defineProviderKind<Schema extends ProviderSchema>(
   descriptor: Descriptor<Schema>,
 ): DefinedKind<Schema> {

@@ -12,7 +12,7 @@ export const providerKinds = [
   credentialsKind, // a vendor's API with login and refresh endpoints of its own
 ] as const satisfies readonly ProviderKind[];
 
-/** Makes the provider that is configured. */
+/** Creates the configured provider. */
 export function createProvider(
   deps: ProviderDeps<ProviderSection>,
   kinds: readonly ProviderKind[] = providerKinds,
@@ -20,13 +20,13 @@ export function createProvider(
   return kindOf(deps.config, kinds).create(deps);
 }
 
-/** The configured provider as people know it: its issuer, or the origin of its endpoints. */
+/** The name of the configured provider: its issuer, or the origin of its endpoints. */
 export function nameOf(config: ProviderSection, kinds: readonly ProviderKind[] = providerKinds): string {
   return kindOf(config, kinds).nameOf(config);
 }
 
 function kindOf({ type }: ProviderSection, kinds: readonly ProviderKind[]): ProviderKind {
   const kind = kinds.find((each) => each.type === type);
-  if (kind === undefined) throw new TypeError(`there is no kind of provider ${type}`);
+  if (kind === undefined) throw new TypeError(`unknown provider type: ${type}`);
   return kind;
 }

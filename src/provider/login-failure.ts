@@ -1,8 +1,8 @@
-import { ResponseBodyError } from 'openid-client';
+import { AuthorizationResponseError, ResponseBodyError } from 'openid-client';
 import { GatewayError } from '../errors.ts';
 import { explainLoginFailure } from './refusal.ts';
 
-/** The error for a login that failed for `cause` at an endpoint, by default the token endpoint: refused with a reason, denied, or the provider is unavailable. */
+/** The error for a login that failed with `cause` at an endpoint: rejected with a reason, denied, or the provider is unavailable. */
 export function loginFailure(cause: unknown, endpoint?: string): GatewayError {
   if (cause instanceof GatewayError) return cause;
   const reason = explainLoginFailure(cause, endpoint);
@@ -16,7 +16,7 @@ export function loginRefused(reason: string, cause?: unknown): GatewayError {
   return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, cause });
 }
 
-/** The error for a login that the person, or the provider for them, has denied. */
+/** The error for a login that the user, or the provider for them, denied. */
 export function loginDenied(cause?: unknown): GatewayError {
   return new GatewayError('login_denied', { detail: 'The sign-in was denied.', cause });
 }
@@ -25,4 +25,34 @@ export function loginDenied(cause?: unknown): GatewayError {
 export function providerUnavailable(cause?: unknown, retryAfterSeconds = 5): GatewayError {
   const detail = 'The identity provider did not respond. Sign in again.';
   return new GatewayError('provider_unavailable', { detail, retryAfterSeconds, cause });
+}
+
+/** The error for a step-up that did not bring what it had to. */
+export function stepUpUnmet(reason: string, cause?: unknown): GatewayError {
+  return new GatewayError('login_failed', {
+    detail: 'The sign-in does not meet what the request requires.',
+    reason,
+    authError: 'step_up_unmet',
+    cause,
+  });
+}
+
+/** The error for a step-up that is not possible any more: the request must be repeated, and says what it requires now. */
+export function stepUpExpired(reason: string): GatewayError {
+  const detail = 'This sign-in has expired. Go back and try again.';
+  return new GatewayError('login_failed', { detail, reason, authError: 'state_expired' });
+}
+
+/** How providers refuse a step-up (OpenID Connect Core Error Code unmet_authentication_requirements; RFC 6749; RFC 8707). */
+const stepUpRefusals: ReadonlySet<string> = new Set([
+  'unmet_authentication_requirements',
+  'invalid_scope',
+  'invalid_target',
+]);
+
+/** Like {@link loginFailure}, for a step-up. */
+export function stepUpFailure(cause: unknown): GatewayError {
+  const failure = loginFailure(cause);
+  const isRefused = cause instanceof AuthorizationResponseError && stepUpRefusals.has(cause.error);
+  return isRefused ? stepUpUnmet(failure.options.reason ?? cause.error, cause) : failure;
 }

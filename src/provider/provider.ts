@@ -1,24 +1,33 @@
 import type { BindingMessageSource } from '../config/values/binding-message.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
-/** What a login attempt keeps until its callback, in a sealed cookie; never sent to the provider. */
+/** The state of a login attempt until its callback, in a sealed cookie; never sent to the provider. */
 export type LoginAttempt = {
   /** Where the browser was sent; a response of another issuer is not accepted (RFC 9700, section 4.4.2). */
   readonly issuer: string;
   readonly state: string;
   readonly nonce: string;
   readonly codeVerifier: string;
+  /** The `max_age` that the page asked for, in seconds: the ID token must meet it. */
+  readonly maxAge?: number | undefined;
+  /** Of a step-up: what the sign-in must bring. Whoever finishes the login checks it. */
+  readonly stepUp?: StepUpRequirement | undefined;
 };
 
-/** The parameters that `GET /auth/login` may pass on to the provider. */
-export type LoginHints = { readonly prompt?: 'none'; readonly loginHint?: string };
+/** What the page asks of the provider for one sign-in. */
+export type LoginHints = {
+  /** Parameters of the authorization request. They replace configured ones, and never those of the protocol. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Of a step-up: what the sign-in must bring. */
+  readonly stepUp?: StepUpRequirement | undefined;
+};
 
-/** A completed sign-in: who the person is, according to the issuer, and their first tokens. */
+/** A completed sign-in: the user, according to the issuer, and their first tokens. */
 export type SignIn = {
   readonly issuer: string;
   readonly subject: string;
@@ -27,17 +36,17 @@ export type SignIn = {
   readonly claims: Readonly<Record<string, unknown>>;
   /** Claims of the userinfo endpoint that `claims` lack. */
   readonly userinfo?: Readonly<Record<string, unknown>> | undefined;
-  readonly answer: TokenResponse;
+  readonly tokenResponse: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;
   /** Set when the provider refreshes the tokens of this flow at another endpoint than usual. */
   readonly flow?: LoginFlow | undefined;
 };
 
-/** A sign-in flow that each refresh must name. */
+/** The sign-in flow, which each refresh must name. */
 export type LoginFlow = 'decoupled';
 
-/** A login that was refused after the provider had issued tokens for it. The catcher must revoke the refresh token. */
+/** A login that was rejected after the provider issued tokens for it. The catcher must revoke the refresh token. */
 export class UnusedTokensError extends GatewayError {
   readonly refreshToken: string | undefined;
 
@@ -50,7 +59,7 @@ export class UnusedTokensError extends GatewayError {
 /** One use of a refresh token. */
 export type RefreshRequest = {
   readonly refreshToken: string;
-  /** A refreshed ID token must name the same person (OpenID Connect Core, section 12.2). */
+  /** A refreshed ID token must name the same subject (OpenID Connect Core, section 12.2). */
   readonly subject: string;
   /** The {@link SignIn.flow} of the session. */
   readonly flow?: LoginFlow | undefined;
@@ -64,7 +73,7 @@ export type RefreshRequest = {
  * How a refresh ended.
  * - `refreshed`: new tokens, requested at `sentAtMs`; the access token is undefined when it cannot be sent to an API;
  * - `rejected`: the refresh token is no longer valid (`invalid_grant`);
- * - `identity_changed`: the ID token names another person, issuer or audience; the tokens must not be used;
+ * - `identity_changed`: the ID token names another subject, issuer or audience; the tokens must not be used;
  * - `misconfigured`: the provider rejects this client or this request; the session is not at fault;
  * - `transient`: the provider is unavailable for now, and the refresh token was not used;
  * - `ambiguous`: the request was sent without a usable response; the refresh token may have been used.
@@ -72,7 +81,7 @@ export type RefreshRequest = {
 export type RefreshOutcome =
   | {
       kind: 'refreshed';
-      answer: RefreshResponse;
+      tokenResponse: RefreshResponse;
       claims: Readonly<Record<string, unknown>> | undefined;
       sentAtMs: number;
     }
@@ -98,7 +107,7 @@ export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Sign-in by a redirect to the provider and back. */
 export type RedirectLogin = {
-  /** Starts a login: where to send the browser, and what to keep. Throws `provider_unavailable`. */
+  /** Starts a login: returns the redirect and the state to keep. Throws `provider_unavailable`. */
   begin(hints: LoginHints): Promise<{ url: URL; attempt: LoginAttempt }>;
   /**
    * Finishes a login with the URL the browser came back to. Throws `login_failed` with a reason, or
@@ -110,7 +119,7 @@ export type RedirectLogin = {
 /** Sign-in by a user name and password at the provider's own login endpoint. */
 export type PasswordLogin = {
   /**
-   * Sends them to the provider once and stores neither. Throws `credentials_rejected`, `login_failed` with a reason, or
+   * Sends both to the provider once and stores neither. Throws `credentials_rejected`, `login_failed` with a reason, or
    * `provider_unavailable`.
    */
   signIn(credentials: { readonly username: string; readonly password: string }): Promise<SignIn>;
@@ -118,7 +127,7 @@ export type PasswordLogin = {
 
 /** Sign-in on another device, while this one polls for the result (OpenID CIBA Core 1.0, poll mode). */
 export type DecoupledLogin = {
-  /** Makes the provider ask the person. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
+  /** Makes the provider ask the user for approval. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
   begin(hints: DecoupledHints): Promise<DecoupledAttempt>;
   /**
    * Polls once. Throws like {@link DecoupledLogin.begin}; the attempt may be polled again. Throws {@link UnusedTokensError}
@@ -127,19 +136,19 @@ export type DecoupledLogin = {
   poll(id: string): Promise<DecoupledOutcome>;
   /** The longest duration of a poll, in milliseconds. */
   readonly maxPollMs: number;
-  /** Who writes {@link DecoupledHints.bindingMessage}. */
+  /** The source of {@link DecoupledHints.bindingMessage}. */
   readonly bindingMessage: BindingMessageSource;
 };
 
 /** The parameters of a sign-in on another device. */
 export type DecoupledHints = {
-  /** The person to ask. */
+  /** The user whose approval is requested. */
   readonly loginHint?: string | undefined;
-  /** Both devices show it, so that the person can see that they belong together. */
+  /** Both devices show it, so that the user can see that they belong together. */
   readonly bindingMessage?: string | undefined;
 };
 
-/** A sign-in that waits for the person's approval on another device. */
+/** A sign-in that waits for the user's approval on another device. */
 export type DecoupledAttempt = {
   /** The provider's identifier of the sign-in. A secret: with the client credentials it yields the tokens. */
   readonly id: string;

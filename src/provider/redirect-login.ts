@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
-import { loginFailure, loginRefused } from './login-failure.ts';
+import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
+import { withStepUp } from './step-up-parameters.ts';
 
 /** Sign-in by authorization code (RFC 6749, section 4.1), with PKCE S256 (RFC 7636) and state. */
 export function createRedirectLogin(deps: {
@@ -9,14 +10,14 @@ export function createRedirectLogin(deps: {
   redirectUri: string;
   /** Sends the browser to its `authorization_endpoint` and calls its `token_endpoint`. */
   client: () => Promise<oauth.Configuration>;
-  /** Parameters of every authorization request besides those of the page. */
+  /** Parameters of every authorization request in addition to those from the page. */
   parameters: Readonly<Record<string, string>>;
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
-  /** Reads the signed-in person from a token response. */
+  /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
-    sent: { nonce: string; sentAtMs: number },
+    sent: { nonce: string; maxAge: number | undefined; acrValues: readonly string[]; sentAtMs: number },
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
@@ -24,31 +25,34 @@ export function createRedirectLogin(deps: {
   const isOpenId = deps.protocol === 'openid';
 
   return {
-    async begin(hints) {
+    async begin({ parameters: requested, stepUp }) {
       const config = await deps.client();
       if (config.serverMetadata().authorization_endpoint === undefined)
         throw loginRefused('the provider has no authorization endpoint; sign in on another device');
+      // A step-up checks its own.
+      const maxAge = stepUp?.maxAge === undefined ? requested['max_age'] : undefined;
       const attempt: LoginAttempt = {
         issuer,
         state: oauth.randomState(),
         nonce: oauth.randomNonce(),
         codeVerifier: oauth.randomPKCECodeVerifier(),
+        ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
+        ...(stepUp === undefined ? {} : { stepUp }),
       };
-      const url = oauth.buildAuthorizationUrl(config, {
-        ...parameters,
+      const request = withStepUp({ ...parameters, ...requested }, stepUp);
+      const own = {
         redirect_uri: redirectUri,
         state: attempt.state,
         ...(isOpenId ? { nonce: attempt.nonce } : {}),
         code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
-        ...(hints.prompt === undefined ? {} : { prompt: hints.prompt }),
-        ...(hints.loginHint === undefined ? {} : { login_hint: hints.loginHint }),
-      });
-      return { url, attempt };
+      };
+      for (const [name, value] of Object.entries(own)) request.set(name, value);
+      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
     },
 
     async finish(callback, attempt) {
-      // SECURITY: the code of another provider is not shown to this one (RFC 9700, section 4.4.2).
+      // SECURITY: the code of another provider is not sent to this one (RFC 9700, section 4.4.2).
       if (attempt.issuer !== issuer)
         throw loginRefused('this login was started with another provider; sign in again');
       const config = await deps.client();
@@ -59,9 +63,10 @@ export function createRedirectLogin(deps: {
           expectedState: attempt.state,
           pkceCodeVerifier: attempt.codeVerifier,
         });
-        return await readSignIn(json, { nonce: attempt.nonce, sentAtMs });
+        const { nonce, maxAge, stepUp } = attempt;
+        return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
       } catch (cause) {
-        throw loginFailure(cause);
+        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
       }
     },
   };

@@ -24,7 +24,7 @@ const notSentCodes = new Set([
 ]);
 
 /**
- * The outcome of a refresh for which openid-client 6 threw. Only the error codes of `rejectionErrors` say that the session
+ * The outcome of a refresh for which openid-client 6 threw. Only the error codes in `rejectionErrors` mean that the session
  * is over; everything else is about the client, the provider or the network.
  */
 export function classifyRefreshFailure(
@@ -52,7 +52,7 @@ export function classifyRefreshFailure(
 }
 
 /**
- * A server that limits its callers has not processed the request. Any other error of a server or of a proxy in front may
+ * A server that limits its callers has not processed the request. Any other error of a server or of a proxy in front of it may
  * have come after the refresh token was rotated.
  */
 export function busyOutcome(
@@ -109,7 +109,7 @@ export function retryAfterOf(response: Response): number | undefined {
 }
 
 /**
- * True when a refresh failed because nobody consented to its scope. Microsoft Entra ID then responds with `invalid_grant`,
+ * True when a refresh failed because of missing consent for its scope. Microsoft Entra ID then responds with `invalid_grant`,
  * as for an expired refresh token, and adds a `suberror`.
  */
 export function lacksConsent(cause: unknown): boolean {

@@ -3,6 +3,8 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Credential } from '../refresh/credential.ts';
+import type { StepUpLinks } from '../sessions/step-up-links.ts';
 import type { TokenResolver } from './token-resolver.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
@@ -22,9 +24,11 @@ export function createApi(deps: {
   concurrencyLimit: ConcurrencyLimit;
   forwarder: Forwarder;
   sessionBound: SessionBoundResponses;
+  stepUpLinks: StepUpLinks;
   log: Logger;
 }): RequestHandler {
-  const { routes, originPolicy, tokenResolver, concurrencyLimit, forwarder, sessionBound, log } = deps;
+  const { routes, originPolicy, tokenResolver, concurrencyLimit, forwarder, sessionBound, stepUpLinks, log } =
+    deps;
 
   return async function api(request, response, next) {
     const context = requestContextOf(response);
@@ -38,9 +42,10 @@ export function createApi(deps: {
       originPolicy.checkRequest(request);
 
     let leaveLimit: (() => void) | undefined;
+    let credential: Credential | undefined;
     let forwarding: Promise<void> | undefined;
     try {
-      const credential = await tokenResolver.resolve(request, route, context);
+      credential = await tokenResolver.resolve(request, route, context);
       leaveLimit = concurrencyLimit.enter(route, credential, context);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
@@ -64,7 +69,7 @@ export function createApi(deps: {
       if (hasGone(request, response)) return;
       if (failure instanceof GatewayError && failure.code === 'session_expired')
         tokenResolver.clearSessionCookie(response);
-      throw failure;
+      throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
     } finally {
       leaveLimit?.();
     }

@@ -3,13 +3,18 @@ import { foldPath } from '../config/values/path.ts';
 import { GatewayError } from '../errors.ts';
 import { createAudience, type Audience } from '../tokens/audience.ts';
 
+/** One server of a route's upstream. */
+export type UpstreamServer = {
+  /** Its scheme, host and port. */
+  readonly origin: string;
+  /** The `Host` to send to it. */
+  readonly host: string;
+};
+
 /** A configured route, prepared for matching and forwarding. */
 export type Route = {
   readonly config: RouteConfig;
-  /** The scheme, host and port of the upstream. */
-  readonly origin: string;
-  /** The `Host` to send to the upstream. */
-  readonly host: string;
+  readonly servers: readonly [UpstreamServer, ...UpstreamServer[]];
   readonly methods: ReadonlySet<string>;
   /** The scopes and resource that the access token must cover. */
   readonly audience: Audience;
@@ -53,6 +58,16 @@ export function forEachRoute<T>(routes: readonly Route[], create: (route: Route)
   };
 }
 
+/** Creates something for each server of a route, and gives the lookup. */
+export function forEachServer<T>(
+  { servers: [first, ...others] }: Route,
+  create: (server: UpstreamServer) => T,
+): (server: UpstreamServer) => T {
+  const ofFirst = create(first);
+  const created = new Map(others.map((server) => [server, create(server)]));
+  return (server) => created.get(server) ?? ofFirst;
+}
+
 /**
  * Characters that an upstream may normalize or ignore when it interprets a path: encodings, parameters, empty segments,
  * letter case, and trailing dots, blanks or stream names in a segment.
@@ -86,14 +101,14 @@ function ambiguousPath(): GatewayError {
 }
 
 function createRoute(config: RouteConfig): Route {
-  const { origin, host, pathname } = new URL(config.upstream);
-  const base = pathname.replace(/\/+$/, '');
+  const [first, ...others] = config.upstream.map((url) => new URL(url));
+  if (first === undefined) throw new TypeError(`route ${config.path} has no upstream`);
+  const base = first.pathname.replace(/\/+$/, '');
   const prefixLength = config.stripPrefix && config.path !== '/' ? config.path.length : 0;
 
   return {
     config,
-    origin,
-    host,
+    servers: [serverOf(first), ...others.map(serverOf)],
     methods: new Set(config.methods),
     audience: createAudience(config.scopes, config.resource),
     upstreamPath(path) {
@@ -102,6 +117,10 @@ function createRoute(config: RouteConfig): Route {
       return `${base}/${path.slice(prefixLength).replace(/^\/+/, '')}`;
     },
   };
+}
+
+function serverOf({ origin, host }: URL): UpstreamServer {
+  return { origin, host };
 }
 
 function isUnder(path: string, prefix: string): boolean {

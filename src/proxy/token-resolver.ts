@@ -5,6 +5,7 @@ import type { Credential } from '../refresh/credential.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { StepUpLinks } from '../sessions/step-up-links.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 
@@ -20,9 +21,10 @@ export type TokenResolver = {
 export function createTokenResolver(deps: {
   sessions: Sessions;
   refresher: TokenRefresher;
+  stepUpLinks: StepUpLinks;
   limits: RouteLimits;
 }): TokenResolver {
-  const { sessions, refresher, limits } = deps;
+  const { sessions, refresher, stepUpLinks, limits } = deps;
   return {
     async resolve(request, route, context) {
       const { config, audience } = route;
@@ -33,9 +35,12 @@ export function createTokenResolver(deps: {
       }
       const lookup = await sessions.touch(request.headers.cookie, context.clientAddress);
       if (lookup.kind === 'live') {
-        await limit?.session(lookup.session);
-        if (config.auth === 'required') return refresher.fresh(lookup.session, audience);
-        return refresher.fresh(lookup.session, audience).catch(anonymousWhenExpired);
+        const { session } = lookup;
+        await limit?.session(session);
+        const credential = refresher.fresh(session, audience).catch(async (error: unknown) => {
+          throw await stepUpLinks.complete(error, session);
+        });
+        return config.auth === 'required' ? credential : credential.catch(anonymousWhenExpired);
       }
       await limit?.client(context);
       if (config.auth === 'optional') return undefined;

@@ -54,7 +54,7 @@ const probes: Readonly<Record<string, (key: string) => readonly string[]>> = {
 /** The commands that the Redis user needs, `subscribe`, and `info`, by which the client waits for a server that loads. */
 export const REDIS_COMMANDS: readonly string[] = [...Object.keys(probes), 'publish', 'subscribe', 'info'];
 
-/** What the client of a cluster needs besides. */
+/** The further commands that the client of a cluster needs. */
 export const CLUSTER_COMMANDS: readonly string[] = ['asking', 'cluster|info', 'cluster|slots'];
 
 /** The smallest rights of a Redis user on any deployment, in the syntax of `ACL SETUSER`. */
@@ -63,7 +63,7 @@ export function minimalAcl(keyPrefix: string): string {
   return `~${keyPrefix}* &${keyPrefix}* -@all ${commands.join(' ')}`;
 }
 
-/** What a Redis user may not do, and what Redis does not do for anybody. */
+/** The missing rights of a Redis user, and the commands that Redis rejects for every user. */
 export type Rights = {
   /** Missing rights, in the syntax of `ACL SETUSER`. */
   readonly missing: readonly string[];
@@ -125,7 +125,7 @@ async function trySubscription(redis: RedisConnection, channel: string): Promise
 /** Replies to what the probes lack on purpose: a valid argument, a known script, a key of the right type. */
 const EXPECTED = /^(ERR (?!unknown command)|WRONGTYPE|NOSCRIPT)/;
 
-/** Gives why Redis refuses a command, or undefined if it does not. Rejects if there is no reply. */
+/** Returns the error with which Redis rejects a command, or undefined. Rejects if there is no reply. */
 async function refusalOf(
   reply: Promise<unknown>,
   command: string,

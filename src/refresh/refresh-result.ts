@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts';
+import { GatewayError, stepUpRequired } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
@@ -10,7 +10,7 @@ import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
 import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
 
 /**
- * What a refresh means for every request that waited for it. `outcome` is its label in the metrics, where it counts.
+ * The result of a refresh for every request that waited for it. `outcome` is its label in the metrics, where it counts.
  * - `refreshed`: the session has a token to send, from the provider or written by another process;
  * - `expired`: the session has ended;
  * - `unavailable`: the session is unchanged, and requests that need the token fail with `error`.
@@ -44,7 +44,7 @@ export function unavailable(
   return unavailableFor(new GatewayError('provider_unavailable', { detail, retryAfterSeconds, ...why }));
 }
 
-/** A refresh that was not tried, or is not waited for any longer. */
+/** A refresh that was not tried, or that the request no longer waits for. */
 export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfterMs: number): RefreshResult {
   return unavailable(detail, retryAfterMs, { throttle });
 }
@@ -56,12 +56,12 @@ export function unusableToken(): RefreshResult {
 }
 
 /** The error of a request whose audience the provider does not grant. */
-export function notGranted(cause?: unknown): GatewayError {
+export function notGranted({ scopes, resources }: Audience, cause?: unknown): GatewayError {
   const detail = 'This request requires another sign-in: the provider does not grant it without one.';
-  return new GatewayError('step_up_required', { detail, cause });
+  return stepUpRequired(detail, { scopes, resources }, cause);
 }
 
-/** Errors that mean that the provider wants to see the person (OpenID Connect Core 1.0, section 3.1.2.6). */
+/** Errors with which the provider requires the user to sign in again (OpenID Connect Core 1.0, section 3.1.2.6). */
 const needsInteraction: ReadonlySet<string> = new Set([
   'interaction_required',
   'login_required',
@@ -74,7 +74,7 @@ export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' | 
 
 /**
  * Decides what a failed refresh means for its session, under the session's lock: the table in docs/refresh.md. Undefined
- * when it says nothing about the session as it is by now: the session must be read again.
+ * when it says nothing about the current session: the session must be read again.
  */
 export function createFailureSettlement(deps: {
   sessions: Sessions;
@@ -89,7 +89,7 @@ export function createFailureSettlement(deps: {
 
   const settleRejection = async (record: SessionRecord, audience: Audience, cause: unknown) => {
     const current = await sessions.loadByKey(record.key);
-    // Signed out meanwhile: that is why.
+    // The cause is a sign-out meanwhile.
     if (current === undefined) return expired('failed');
     if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
       return refreshed(current, 'reused');
@@ -113,7 +113,7 @@ export function createFailureSettlement(deps: {
   ) => {
     if (audience.id !== '' || needsInteraction.has(error)) {
       suppression.notGranted(record.key, audience);
-      return unavailableFor(notGranted(cause));
+      return unavailableFor(notGranted(audience, cause));
     }
     if (suppression.refusedByProvider(record.key) === 'ended') {
       log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
@@ -136,7 +136,7 @@ export function createFailureSettlement(deps: {
       case 'rejected':
         return settleRejection(record, audience, cause);
       case 'identity_changed':
-        log.error({ err: cause }, 'the refresh response names a different person; ending the session');
+        log.error({ err: cause }, 'the refresh response names a different user; ending the session');
         sessions.revoke(failure.refreshToken);
         await sessions.end(record.key, 'identity_changed');
         return expired('rejected');
@@ -154,7 +154,7 @@ export function createFailureSettlement(deps: {
   };
 }
 
-/** The access token that a session has for an audience, however fresh. */
+/** Returns the access token of a session for an audience, whatever its freshness. */
 export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
   return data.tokens.access[audience.id]?.value;
 }

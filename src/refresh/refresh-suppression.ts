@@ -21,27 +21,27 @@ export type RefreshSuppression = {
   isExhausted(recentRejections: readonly number[]): boolean;
   /** Remembers that the provider grants a session no token for an audience. */
   notGranted(key: string, audience: Audience): void;
-  /** True for a minute after that: the person may grant it later. */
+  /** True for a minute after that, because the user may grant it later. */
   wasNotGranted(key: string, audience: Audience): boolean;
   /**
-   * Remembers that the provider refused the refresh token of one session with an error that names no reason. `ended` when it
-   * has done so several times, a minute apart, while it served others: the token is dead, whatever the provider calls it.
+   * Remembers that the provider rejected the refresh token of one session with an error that names no reason. `ended` when it
+   * has done so several times, a minute apart, while it served others: the token is invalid, whatever the error says.
    */
   refusedByProvider(key: string): 'suppressed' | 'ended';
-  /** How long no refresh of a session should be tried after such a refusal, in milliseconds; 0 when one may be. */
+  /** How long to wait before the next refresh of a session after such a rejection, in milliseconds; 0 if there was none. */
   refusedForMs(key: string): number;
-  /** The provider has served a refresh of some session. */
+  /** Records that the provider has served a refresh of some session. */
   providerServed(): void;
 };
 
 const NOT_GRANTED_MS = 60_000;
-/** How long a refresh that the provider refused is not repeated, in milliseconds. */
+/** The pause after a rejected refresh, in milliseconds. */
 export const REFUSED_MS = 60_000;
-/** After how many such refusals, with refreshes of others between them, a session is taken for over. */
+/** The number of such rejections, with refreshes of others between them, after which a session ends. */
 const REFUSALS_UNTIL_ENDED = 3;
-/** How many refreshes that an upstream answers with another 401 a session may cause in a minute. */
+/** The number of refreshes per minute and session that may be followed by another 401. */
 const REJECTIONS_PER_MINUTE = 3;
-/** How many rejections, and how many refusals of the provider, a process remembers. */
+/** How many rejections of upstreams, and of the provider, a process remembers. */
 const MAX_ENTRIES = 10_000;
 
 export function createRefreshSuppression(deps: {

@@ -7,7 +7,7 @@ import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provi
 import type { MarkResult } from '../sessions/store/spend-mark.ts';
 
 /**
- * What can keep a refresh from being tried, or a request from waiting for it any longer; the log line of a 503 names it.
+ * The reasons not to try a refresh, or not to wait for it any longer; the log line of a 503 names one.
  * - `circuit_breaker`: the token endpoint has been failing, or asked for a pause;
  * - `session_limit`: `refresh.maxPerMinute`;
  * - `suppression`: an upstream keeps rejecting refreshed tokens;
@@ -35,7 +35,7 @@ export type OwnMark = {
 /** Spends a refresh token: once, and again only where nothing was sent or the outcome is unknown. Each call is marked. */
 export type TokenEndpointCall = (request: RefreshRequest, mark: OwnMark) => Promise<TokenEndpointOutcome>;
 
-/** The pause before the first retry, in milliseconds; it grows by as much with each. */
+/** The pause before the first retry, in milliseconds; each further pause is longer by the same amount. */
 const RETRY_PAUSE_MS = 150;
 
 export function createTokenEndpointCall(deps: {
@@ -56,7 +56,7 @@ export function createTokenEndpointCall(deps: {
       return { kind: 'transient', retryAfterSeconds: pauseMs / 1000, cause, throttle: 'circuit_breaker' };
     }
     const mark = await ownMark.write().catch(async (error: unknown) => {
-      // Redis may have written the mark, and only the reply be lost.
+      // Redis may have written the mark and lost only the reply.
       await ownMark.remove();
       throw error;
     });
@@ -65,7 +65,7 @@ export function createTokenEndpointCall(deps: {
     const startedAtMs = clock();
     const outcome = await provider.refresh(request);
     metrics.refreshDuration((clock() - startedAtMs) / 1000);
-    // Nothing was sent, since the lock had lapsed: that says nothing about the provider.
+    // Nothing was sent, because the lock had expired: that says nothing about the provider.
     if (outcome.kind === 'transient' && !request.maySend()) attempt.cancel();
     else tellBreaker(outcome, attempt);
     return outcome;
@@ -74,14 +74,14 @@ export function createTokenEndpointCall(deps: {
   const tellBreaker = (outcome: RefreshOutcome, attempt: Attempt) => {
     switch (outcome.kind) {
       case 'refreshed':
-        if (outcome.answer.accessToken !== undefined) return attempt.succeeded();
+        if (outcome.tokenResponse.accessToken !== undefined) return attempt.succeeded();
         log.error('the provider returned no usable access token; keeping the session and its refresh token');
         return attempt.failed(undefined);
       case 'rejected':
       case 'identity_changed':
         return attempt.succeeded();
       case 'misconfigured':
-        // The provider works, and refuses what this one session or route asks for.
+        // The provider works and rejects only the request of this session or route.
         if (!isAboutClient(outcome.error)) return attempt.succeeded();
         log.error(
           { error: outcome.error, err: outcome.cause },
@@ -102,11 +102,11 @@ export function createTokenEndpointCall(deps: {
       const outcome = await semaphore.run(() => call(request, mark));
       const isFinal = outcome.kind !== 'transient' && outcome.kind !== 'ambiguous';
       if (isFinal || attempt >= retries || breaker.pauseMs() > 0 || !request.maySend()) return outcome;
-      // The provider may have rotated the token and its response be lost: in its grace period the same token works once.
+      // The provider may have rotated the token although the response was lost: in its grace period the same token works once.
       if (outcome.kind === 'ambiguous' && wasAmbiguous) return outcome;
       wasAmbiguous ||= outcome.kind === 'ambiguous';
       log.warn({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
-      // Nothing was sent: if this process is killed during the pause, nobody has to wait for its mark.
+      // Nothing was sent: if this process is killed during the pause, no other one has to wait for its mark.
       if (outcome.kind === 'transient') await mark.remove();
       const pauseMs = jittered(RETRY_PAUSE_MS * (attempt + 1), 0.75, 1.25);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -114,7 +114,7 @@ export function createTokenEndpointCall(deps: {
   };
 }
 
-/** Refusals that every session meets: of the client itself, or by something that does not speak OAuth. */
+/** Rejections that concern every session: of the client itself, or from a server that does not support OAuth. */
 export function isAboutClient(error: string): boolean {
   return error === 'invalid_client' || error.startsWith('unexpected status');
 }

@@ -55,7 +55,7 @@ export type TokenRefresher = {
 /** Why a token is refreshed: its age, or because an upstream rejected it. */
 type RefreshCause = 'age' | 'rejected';
 
-/** What came of spending a refresh token under the lock. */
+/** The outcome of spending a refresh token under the lock. */
 type Spending = {
   /** Undefined when the session must be read again: another process may have been first. */
   readonly result: RefreshResult | undefined;
@@ -67,12 +67,12 @@ type Spending = {
   readonly waitedFor?: string;
 };
 
-/** The pause before a record is read again that another writer has changed, in milliseconds. */
+/** The pause before a record that another writer changed is read again, in milliseconds. */
 const CONFLICT_PAUSE_MS = 50;
-/** How often a record with the mark of another refresh is looked at, in milliseconds. */
+/** How often to read a record with the mark of another refresh, in milliseconds. */
 const MARK_CHECK_MS = 500;
 
-/** The protocol of docs/refresh.md, in its order. */
+/** Implements the protocol of docs/refresh.md, in its order. */
 export function createTokenRefresher(deps: {
   sessions: Sessions;
   callTokenEndpoint: TokenEndpointCall;
@@ -86,7 +86,7 @@ export function createTokenRefresher(deps: {
   lockWaitMs: number;
   /** How long a spend mark lasts, in milliseconds: longer than a call of the token endpoint. */
   spendMarkMs: number;
-  /** The longest wait of a request, in milliseconds; a refresh that waits for a lock or for the provider goes on. */
+  /** The longest wait of a request, in milliseconds; a refresh that waits for a lock or for the provider continues. */
   waitMs: number;
   clock: () => number;
   log: Logger;
@@ -128,7 +128,7 @@ export function createTokenRefresher(deps: {
     (await run.waitFor(deps.waitMs)) ??
     throttledBy('wait_timeout', 'The token refresh takes too long. Try again.', 1_000);
 
-  /** Lock: one holder of a session's lock over all processes. What was read before is not spent: it is read again. */
+  /** Lock: one holder of a session's lock across all processes. The record is read again under the lock before its token is spent. */
   const refreshUnderLock = async (
     session: SessionView,
     audience: Audience,
@@ -158,7 +158,7 @@ export function createTokenRefresher(deps: {
     return refreshUnderLock(session, audience, cause, spending.waitedFor);
   };
 
-  /** Limits: why no refresh token may be spent now. Undefined when one may; a repetition is counted with that. */
+  /** Limits: the reason not to spend a refresh token now. Undefined allows it and counts a repetition. */
   const limitOf = (
     record: SessionRecord,
     audience: Audience,
@@ -180,8 +180,8 @@ export function createTokenRefresher(deps: {
   };
 
   /**
-   * Mark: what it means that a record could not be marked. Another refresh may have sent its token: who finds its mark waits
-   * until the mark is over, and until the store has taken writes for a while, since the other may have to write then.
+   * Mark: handles a record that could not be marked. Another refresh may have sent its token: a process that finds its mark waits
+   * until the mark has expired, and until the store has taken writes for a while, because the other may have to write then.
    */
   const settleMark = async (found: MarkResult, lease: Lease, mark: OwnMark): Promise<Spending> => {
     if (found.kind === 'gone') return { result: expired('failed') };
@@ -236,11 +236,11 @@ export function createTokenRefresher(deps: {
     );
     if (outcome.kind === 'not_marked')
       return settleMark(outcome.mark, lease, { write: () => markOver(), remove: unmark });
-    // The lock lapsed before anything was sent: this process had been stopped, or the store was away.
+    // The lock expired before anything was sent: this process was suspended, or the store was down.
     if (outcome.kind === 'transient' && !lease.isHeld()) return { result: undefined, saved: unmark() };
     if (outcome.kind !== 'refreshed') {
       const result = await settleFailure(record, audience, outcome);
-      // An open circuit breaker is this process's own: another one may reach the provider.
+      // The circuit breaker is local to this process: another one may reach the provider.
       const hasFailed =
         outcome.throttle === undefined &&
         result?.kind === 'unavailable' &&
@@ -248,9 +248,9 @@ export function createTokenRefresher(deps: {
       return { result, saved: unmark(), ...(hasFailed && { lockOutcome: 'failed' }) };
     }
 
-    const isUsable = outcome.answer.accessToken !== undefined;
+    const isUsable = outcome.tokenResponse.accessToken !== undefined;
     if (isUsable) suppression.providerServed();
-    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.answer, outcome.sentAtMs);
+    const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.tokenResponse, outcome.sentAtMs);
     const written = await sessions.replace(record, {
       ...data,
       tokens,
@@ -266,7 +266,7 @@ export function createTokenRefresher(deps: {
         if (!isUsable) return { result: unusableToken(), saved: written.saved, lockOutcome: 'failed' };
         return { result: refreshed(written.record, 'refreshed'), saved: written.saved };
       case 'gone':
-        // Signed out meanwhile: the session does not come back, and nobody needs its new tokens.
+        // Signed out meanwhile: the session stays ended, and its new tokens are revoked.
         sessions.revoke(tokens.refreshToken);
         return { result: expired('failed') };
       case 'conflict': {
@@ -286,7 +286,7 @@ export function createTokenRefresher(deps: {
           if (mayRefreshAhead(session, audience)) void refresh(session, audience, 'age');
           return credentialOf(session, audience);
         case 'expired': {
-          if (suppression.wasNotGranted(session.key, audience)) throw notGranted();
+          if (suppression.wasNotGranted(session.key, audience)) throw notGranted(audience);
           const result = await waitFor(refresh(session, audience, 'age'));
           return credentialOf(sessionOrThrow(result), audience);
         }
@@ -319,14 +319,14 @@ export function createTokenRefresher(deps: {
   };
 }
 
-/** Failures that are not the session's: a 401 would read as a sign-out. */
+/** Failures that the session did not cause: a 401 would look like a sign-out. */
 const outages: ReadonlySet<string> = new Set([
   'provider_unavailable',
   'provider_invalid_response',
   'store_unavailable',
 ]);
 
-/** Throttles that follow from what this session or its API does: the upstream's own 401 says more than a 503. */
+/** Throttles that this session or its API causes: the upstream's own 401 is more helpful than a 503. */
 const ownThrottles: ReadonlySet<string | undefined> = new Set(['suppression', 'session_limit']);
 
 function isOutage({ code, options }: GatewayError): boolean {

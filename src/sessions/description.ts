@@ -2,13 +2,13 @@ import { livesUntilMs, type SessionRecord } from './session.ts';
 import { writeCursor } from './store/position.ts';
 import type { SessionPage } from './store/store.ts';
 
-/** The public description of a session, for its person and for an operator. Times are ISO 8601. */
+/** The public description of a session, for its user and for an operator. Times are ISO 8601. */
 export type SessionDescription = {
   readonly id: string;
   readonly createdAt: string;
   /** The last recorded activity: up to a minute before the last request. */
   readonly lastSeenAt: string;
-  /** When the session ends if nobody uses it from now on. */
+  /** When the session ends if it is not used again. */
   readonly expiresAt: string;
 };
 

@@ -6,9 +6,9 @@ import type { SessionStore } from './store/store.ts';
 export type ReadCache = {
   /** A session that was loaded or written less than `maxAge` ago and has not changed since. */
   get(key: string): SessionView | undefined;
-  /** The session as it was last seen here, however old: for the log, not to serve. Undefined if it was not seen lately. */
+  /** The last known state of a session, however old: for the log, not to serve. Undefined if it is not remembered. */
   lastSeen(key: string): SessionView | undefined;
-  /** True if this process has heard of the end of the session lately. */
+  /** True if this process has recently learned of the end of the session. */
   hasEnded(key: string): boolean;
   /** Loads a session from the store. Concurrent calls for the same session share one read. */
   load(key: string): Promise<SessionView | undefined>;

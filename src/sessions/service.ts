@@ -2,7 +2,7 @@ import { createTaskTracker } from '../concurrency/task-tracker.ts';
 import { createLimitedWarning } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { loginRefused } from '../provider/login-failure.ts';
+import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
 import { lapseReason, type EndReason } from './end-reason.ts';
@@ -24,6 +24,8 @@ import type { MarkResult, SpendMark } from './store/spend-mark.ts';
 import type { RemovedSecrets, ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
+import { usesSameGrant } from './same-grant.ts';
+import type { SteppedUp } from './step-up-requirement.ts';
 
 /**
  * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
@@ -38,6 +40,8 @@ export type SignInOrigin = {
   readonly beganAtMs?: number | undefined;
   /** The keys of earlier sessions, which the new session ends. */
   readonly replaces?: Iterable<string>;
+  /** Of a step-up: what the sign-in has brought, and the key of the session it began in, which must not have ended since. */
+  readonly stepUp?: { readonly brought: SteppedUp; readonly from: string } | undefined;
 };
 
 /**
@@ -184,7 +188,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     await end(session.key, lapseReason(session, store.generation()));
     return { kind: 'ended' };
   };
-  /** Redis drops a record when its limit passes, and tells nobody: what was last seen of the session may say which it was. */
+  /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
   const logMissing = (key: string, lastSeen: SessionView | undefined) => {
     if (cache.hasEnded(key)) return;
     if (lastSeen !== undefined && isEnded(lastSeen))
@@ -218,10 +222,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     );
   };
 
-  const end: Sessions['end'] = async (key, reason) => {
+  const remove = async (key: string) => {
     const removed = await store.remove(key);
     cache.drop(key);
     pendingWrites.drop(key);
+    return removed;
+  };
+  const end: Sessions['end'] = async (key, reason) => {
+    const removed = await remove(key);
     return removed && handleRemoved(key, removed.data, reason);
   };
   const handleRemoved = (key: string | undefined, data: SessionData, reason: EndReason): EndedSession => {
@@ -230,6 +238,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
     return { data, revoked };
+  };
+  /** False if the session has ended before. */
+  const replaceWith = async (next: SessionData, key: string): Promise<boolean> => {
+    const removed = await remove(key);
+    if (removed === undefined) return false;
+    if (usesSameGrant(removed.data, next)) logEnd(key, 'replaced');
+    else handleRemoved(key, removed.data, 'replaced');
+    return true;
   };
 
   const endSealedBy: Sessions['endSealedBy'] = async (secrets) => {
@@ -283,7 +299,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return record === undefined || isOutdated(record.data, store.generation()) ? undefined : record;
     },
 
-    async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [] } = {}) {
+    async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
       const now = clock();
       const { key, keyId, setCookie } = await tickets.issue();
       const data: SessionData = {
@@ -293,9 +309,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
         signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
         userinfo: signIn.userinfo,
-        tokens: createTokenSet(signIn.answer, signIn.sentAtMs),
+        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
         flow: signIn.flow,
         ticketKeyId: keyId,
+        steppedUp: stepUp?.brought,
         createdAtMs: now,
         absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
       };
@@ -309,7 +326,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       metrics.sessionStarted();
       log.info({ session: key }, 'session started');
-      for (const earlierKey of replaces) await end(earlierKey, 'replaced');
+      const replaced = new Set<string>();
+      for (const earlierKey of replaces) if (await replaceWith(data, earlierKey)) replaced.add(earlierKey);
+      // SECURITY: a sign-out, or the step-up of another tab, came first.
+      if (stepUp !== undefined && !replaced.has(stepUp.from)) {
+        await remove(key);
+        throw stepUpExpired('the session that this step-up began in has ended');
+      }
       await bySubject.enforceLimit(data);
       return { key, setCookie };
     },

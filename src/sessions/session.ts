@@ -1,5 +1,6 @@
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
+import type { SteppedUp } from './step-up-requirement.ts';
 
 /** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */
 export type SessionData = {
@@ -24,6 +25,8 @@ export type SessionData = {
   readonly generation?: number | undefined;
   /** The id of the key that seals the session's cookie, which is never sealed again. */
   readonly ticketKeyId?: number | undefined;
+  /** What step-ups brought; the next one asks for it again. */
+  readonly steppedUp?: SteppedUp | undefined;
   /** The token refreshes of the last minute: `refresh.maxPerMinute` counts across all processes. */
   readonly renewedAtMs?: readonly number[] | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
@@ -97,7 +100,7 @@ export function isOver(session: SessionView, nowMs: number, generation: number):
   return nowMs >= livesUntilMs(session) || isOutdated(session.data, generation);
 }
 
-/** When the session ends if nobody uses it from now on. */
+/** When the session ends if it is not used again. */
 export function livesUntilMs({ idleExpiresAtMs, endsAtMs }: SessionView): number {
   return Math.min(idleExpiresAtMs, endsAtMs);
 }

@@ -74,7 +74,7 @@ export function createDevServer({
       },
     },
   });
-  const target = createUpgradeTarget(origin, TIMEOUT);
+  const target = createUpgradeTarget(origin, { timeout: TIMEOUT });
   const { host } = new URL(origin);
 
   return {

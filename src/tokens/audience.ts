@@ -1,6 +1,6 @@
-/** What an access token is for: the scopes and resources of a route beyond those of the sign-in. */
+/** The purpose of an access token: the scopes and resources of a route beyond those of the sign-in. */
 export type Audience = {
-  /** The same for the same scopes and resources, in whatever order; empty for the token of the sign-in. */
+  /** Depends on the scopes and resources, not on their order; empty for the token of the sign-in. */
   readonly id: string;
   readonly scopes: readonly string[];
   /** Resource indicators (RFC 8707). */

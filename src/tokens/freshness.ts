@@ -9,12 +9,12 @@ export type Freshness = 'fresh' | 'expiring' | 'expired';
 /** A token this close to its end counts as expired, in milliseconds: it would expire on its way to the upstream. */
 const IN_FLIGHT_MS = 1_000;
 
-/** The lifetime assumed where the response named none, in milliseconds: the token is then expiring, never expired. */
+/** The lifetime assumed when the response names none, in milliseconds: the token is then expiring, never expired. */
 const ASSUMED_LIFETIME_MS = 3_600_000;
 
 /**
- * The freshness of an access token at `nowMs`, by this machine's clock alone: its lifetime began when its request was sent,
- * and no date of the provider's counts. A token is also expiring when the refresh token is, which may end earlier: then a
+ * The freshness of an access token at `nowMs`, by this machine's clock alone: its lifetime starts when its request is sent,
+ * and dates of the provider do not count. A token is also expiring when the refresh token is, which may end earlier: then a
  * later refresh would come too late.
  */
 export function freshnessOf(

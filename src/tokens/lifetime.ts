@@ -1,5 +1,5 @@
 /**
- * Reads a lifetime in seconds as token endpoints write it: a number, or a string that holds one (RFC 6749, section 5.1).
+ * Reads a lifetime in seconds as token endpoints send it: a number, or a string with a number (RFC 6749, section 5.1).
  * Undefined for anything but a positive finite number: the token's end is then unknown, not now, so that a provider that
  * writes 0 cannot cause a refresh for every request.
  */

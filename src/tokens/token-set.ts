@@ -1,9 +1,9 @@
 /** An access token and its lifetime. Times are milliseconds since the epoch on this machine's clock. */
 export type AccessToken = {
   readonly value: string;
-  /** When its request was sent: its lifetime counts from there. */
+  /** When its request was sent; its lifetime starts there. */
   readonly obtainedAtMs: number;
-  /** Undefined when the provider did not say. */
+  /** Undefined when the provider names no lifetime. */
   readonly expiresAtMs?: number | undefined;
   readonly scope?: string | undefined;
 };
@@ -13,12 +13,12 @@ export type TokenSet = {
   /** By the id of their audience; the empty id is that of the sign-in. */
   readonly access: Readonly<Record<string, AccessToken>>;
   readonly refreshToken?: string | undefined;
-  /** Where the provider tells one. */
+  /** Undefined when the provider names none. */
   readonly refreshExpiresAtMs?: number | undefined;
   readonly idToken?: string | undefined;
 };
 
-/** What the gateway uses of a response of the token endpoint. Lifetimes are seconds from when the request was sent. */
+/** The members of a token response that the gateway uses. Lifetimes are seconds from when the request was sent. */
 export type TokenResponse = {
   readonly accessToken: string;
   readonly expiresInSeconds?: number | undefined;
@@ -28,7 +28,7 @@ export type TokenResponse = {
   readonly idToken?: string | undefined;
 };
 
-/** A response to a refresh, whose access token may be unusable: its refresh token counts all the same. */
+/** A response to a refresh. Its access token may be unusable; its refresh token counts even then. */
 export type RefreshResponse = Omit<TokenResponse, 'accessToken'> & {
   readonly accessToken: string | undefined;
 };

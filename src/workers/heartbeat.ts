@@ -5,7 +5,7 @@ import type { Peer } from './ipc.ts';
 export type Heartbeat = { stop(): void };
 
 /**
- * Pings a worker at intervals, and calls `onHang` once when it has left too many pings in a row without an answer. Counts
+ * Pings a worker at intervals, and calls `onHang` once when it has not responded to too many pings in a row. Counts
  * pings instead of time, so that a machine that was suspended does not look like a worker that hangs.
  */
 export function startHeartbeat(worker: Peer, onHang: () => void): Heartbeat {

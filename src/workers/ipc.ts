@@ -12,7 +12,7 @@ export type Peer = {
 /**
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
  * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
- * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs.
+ * (`peerSnapshots`). `id` pairs a response with its request. A worker responds to each `ping` at once, unless it hangs.
  */
 export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }

@@ -9,11 +9,11 @@ import {
 } from '../../testkit/gateway/cluster.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
-/** Calls of the token endpoint that one process may have under way at once. */
+/** The number of concurrent token endpoint calls per process. */
 const AT_ONCE = 8;
 const PROCESSES = 4;
 
-/** The usual times: here everybody waits, and nobody too long. */
+/** The default times: in this file requests wait, and none too long. */
 const DEPLOYED = { timeout: '10s', maxConcurrent: AT_ONCE, ahead: '90%' };
 
 let cluster: GatewayCluster;
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 
-/** Calls once for each visitor and round, all at once, going round the processes. */
+/** Calls once for each visitor and round, all at once, through the processes in turn. */
 async function callAtOnce(visitors: readonly Visitor[], rounds: number) {
   const calls = Array.from({ length: rounds }, (_, round) =>
     visitors.map((visitor, at) => visitor.call(cluster.member((at + round) % PROCESSES))),
@@ -43,17 +43,17 @@ describe('four processes with a provider that allows each refresh token one use'
     expect(await callAtOnce([visitor], 200)).toEqual({ 200: 200 });
     expect(refreshes()).toBe(1);
 
-    const [, renewed] = cluster.provider.families[0]?.accessTokens ?? [];
+    const [, refreshed] = cluster.provider.families[0]?.accessTokens ?? [];
     const bearers = cluster.upstream.requests.map(({ bearer }) => bearer);
     expect(countOccurrences(bearers.map((bearer) => bearer ?? 'none'))).toEqual({
-      [renewed?.token ?? '']: 200,
+      [refreshed?.token ?? '']: 200,
     });
   });
 
   it('refresh 500 tokens that expire in the same second within the limit on concurrent refreshes', async () => {
     const visitors = await cluster.signInWithTokensOver(visitorNames(500));
     const before = refreshes();
-    // Calls that take a while would all be under way at once if nobody held them back.
+    // Slow calls would all run at once without a limit.
     cluster.provider.faults.delayMs('token', 20);
     expect(await callAtOnce(visitors, 2)).toEqual({ 200: 1_000 });
     cluster.provider.faults.delayMs('token', 0);

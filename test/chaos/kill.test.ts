@@ -28,7 +28,7 @@ beforeAll(async () => {
   cluster = await openGatewayCluster({ size: PROCESSES, provider: { accessTokenLifetime: 2 } });
   visitors = await cluster.signIn(visitorNames(VISITORS));
   versions = await followVersions(cluster, visitors);
-  // The provider rotates at once and answers later, so that kills do fall in between.
+  // The provider rotates at once and responds later, so that some kills happen in between.
   cluster.provider.faults.delayMs('token', 30);
 });
 afterAll(async () => {
@@ -36,16 +36,16 @@ afterAll(async () => {
   await cluster.close();
 });
 
-/** How many refresh tokens somebody's session has spent. */
+/** The number of refresh tokens that a session has spent. */
 const spentBy = (name: string) =>
   cluster.provider.families
     .find(({ grant }) => grant.subject === name)
     ?.refreshTokens.filter(({ spent }) => spent > 0).length;
 
-/** How long it takes at most until what a killed process had sent has been read, in milliseconds. */
+/** The longest time until the data of a killed process has been read, in milliseconds. */
 const AFTERGLOW_MS = 100;
 
-/** Kills a process; gives the refresh tokens that it had sent over the connections that ended with it. */
+/** Kills a process; returns the refresh tokens that it had sent over its connections. */
 async function kill(victim: Member): Promise<string[]> {
   const { requests } = cluster.provider;
   const closedBefore = new Set(requests.map(({ socket }) => socket).filter(({ closed }) => closed));
@@ -56,7 +56,7 @@ async function kill(victim: Member): Promise<string[]> {
     .flatMap(({ form }) => form?.['refresh_token'] ?? []);
 }
 
-/** Puts another process in the place of one that goes, again and again. */
+/** Replaces ending processes by new ones, repeatedly. */
 async function replaceAtRandom(times: number, dismiss: (victim: Member) => Promise<void>): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     const next = cluster.add();
@@ -74,7 +74,7 @@ async function callAll(): Promise<LoadResponse['status'][]> {
 
 function report(what: string, load: Load): void {
   const statuses = countOccurrences(load.responses.map(({ status }) => status));
-  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; answers`, statuses);
+  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; responses`, statuses);
 }
 
 it(
@@ -90,13 +90,13 @@ it(
       }
     });
     await load.stop();
-    // Nothing is left behind for longer than a lock lives; and whoever has lost a session learns of it.
+    // Nothing remains for longer than the lifetime of a lock, and every user whose session is lost gets a 401.
     await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
     await callAll();
     await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
     report(`${KILLS} kills`, load);
 
-    // A token that was presented again had been sent by a process that was killed, each time anew.
+    // Each token that was presented again had been sent by a killed process before.
     const { repeated, lost, mixUps } = balance(cluster);
     expect(mixUps).toEqual([]);
     const interruptions = countOccurrences(interrupted);
@@ -104,13 +104,13 @@ it(
       [],
     );
     expect(repeated).toHaveLength(lost.length);
-    // What the provider gave for it was not written any more; everything else was. This is how sessions were lost.
+    // Only the response to it was not written. This is how sessions were lost.
     const written = visitors.map(
       (visitor) => versions.of(visitor) - 1 + (lost.includes(visitor.name) ? 1 : 0),
     );
     expect(written).toEqual(visitors.map(({ name }) => spentBy(name)));
 
-    // Who lost a session was told so, and the cookie taken back; everybody else was served.
+    // Users whose session was lost got a 401 and a cleared cookie; all others were served.
     const ended = load.responses.filter(({ status }) => status === 401);
     expect(ended.map(({ visitor }) => visitor.name).filter((name) => !lost.includes(name))).toEqual([]);
     for (const { code, headers } of ended) {
@@ -125,7 +125,7 @@ it(
       expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
     }
 
-    // No session is damaged, and none that is lost is tried for again.
+    // No session is damaged, and a lost one is not refreshed again.
     const losers = visitors.filter(({ name }) => lost.includes(name));
     visitors = visitors.filter(({ name }) => !lost.includes(name));
     expect(countOccurrences(await callAll())).toEqual({ 200: visitors.length * cluster.members.length });
@@ -150,12 +150,12 @@ it(
     report(`${STOPS} stops`, load);
 
     expect(balance(cluster)).toMatchObject({ repeated, lost, mixUps: [] });
-    // A connection that is kept open may be closed in the moment in which it is used again.
+    // A keep-alive connection may close at the moment of its reuse.
     const isInOrder = ({ status, member }: LoadResponse) =>
       status === 200 || (status === 'cut' && !member.isServing);
     expect(load.responses.filter((response) => !isInOrder(response))).toEqual([]);
     expect(countOccurrences(await callAll())).toEqual({ 200: visitors.length * cluster.members.length });
-    // What is still held is in use, and not left behind: it goes before it could lapse.
+    // The remaining locks are in use: they are released before they could expire.
     await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), {
       timeout: cluster.lockTtlMs / 2,
     });

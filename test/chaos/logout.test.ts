@@ -34,7 +34,7 @@ const revoked = () =>
 /** Signs out, as the page does. */
 const byPage = async (visitor: Visitor, at: Member) => (await visitor.post(at, '/auth/logout')).status;
 
-/** Has the provider say that it has ended the sign-ins of a person. */
+/** Makes the provider send a back-channel logout for a user. */
 const byProvider = async ({ name }: Visitor, { program }: Member) => {
   const caller = createUserAgent(BASE_URL, { connect: { host: '127.0.0.1', port: program.port } });
   const response = await postLogoutToken(caller, await logoutToken(cluster.provider, { sub: name }));
@@ -66,7 +66,7 @@ it.each([
     }
     const family = cluster.provider.families.find(({ grant }) => grant.subject === visitor.name);
     const issued = family?.refreshTokens.map(({ token }) => token) ?? [];
-    // A page's logout waits for the revocation, so that a refresh yet to be processed comes too late.
+    // A logout by a page waits for the revocation, so that a refresh processed later comes too late.
     expect(issued.length).toBeGreaterThanOrEqual(moment === 'after' ? 2 : 1);
     expect(issued.length).toBeLessThanOrEqual(moment === 'before' && signOut === byPage ? 1 : 2);
     await vi.waitFor(() => expect(revoked()).toEqual(expect.arrayContaining(issued)));

@@ -14,13 +14,13 @@ import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 const OUTAGE_MS = isLong ? 300_000 : 5_000;
 const PROCESSES = 2;
-/** Calls of the token endpoint that one process may have under way at once. */
+/** The number of concurrent token endpoint calls per process. */
 const AT_ONCE = 4;
-/** Longer than a failing token endpoint is left alone. */
+/** Longer than the longest pause for a failing token endpoint. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
 let cluster: GatewayCluster;
-/** People whose tokens are over. */
+/** Users whose tokens have expired. */
 let alice: Visitor;
 let bob: Visitor;
 let carol: Visitor;
@@ -53,10 +53,10 @@ function expectKept({ status, code, headers }: ClusterResponse): void {
   expect(headers['set-cookie']).toBeUndefined();
 }
 
-/** The most trials that a process may make in so much time: each pause is twice the one before, up to ten seconds. */
+/** The maximum number of trials per process in a time: each pause is twice the previous one, up to ten seconds. */
 function trialsIn(ms: number): number {
   let trials = 0;
-  // The shortest that jitter allows.
+  // The shortest pause that jitter allows.
   for (let pause = 375, at = 0; at < ms; pause = Math.min(7_500, pause * 2)) {
     at += pause;
     trials += 1;
@@ -88,7 +88,7 @@ it('all waiting requests in every process fail after one refresh and its retry w
   const gate = cluster.provider.faults.hold('token');
   const calls = cluster.members.flatMap((member) => Array.from({ length: 20 }, () => dave.call(member)));
   for (const response of await Promise.all(calls)) expectKept(response);
-  // One further call, since the response to the first may have been lost on its way; none by the other process. Requests do
+  // One retry, because the response to the first call may have been lost; none by the other process. Requests do
   // not wait for it longer than refresh.timeout.
   await vi.waitFor(() => expect(refreshes()).toHaveLength(2), PATIENCE);
   gate.release();
@@ -132,13 +132,13 @@ it(
     for (const guest of guests) await expectServed(guest);
     await load.stop();
     const statuses = countOccurrences(load.responses.map(({ status }) => status));
-    console.log(`${OUTAGE_MS} ms without a token endpoint: asked at`, asked, 'ms; answers', statuses);
+    console.log(`${OUTAGE_MS} ms without a token endpoint: called at`, asked, 'ms; responses', statuses);
 
     const unserved = load.responses.filter(({ status }) => status !== 200);
     for (const response of unserved) expectKept(response);
     expect(unserved.filter(({ visitor }) => residents.includes(visitor))).toEqual([]);
     expect(statuses['503']).toBeGreaterThan(0);
-    // Those that are borne and those under way with the last of them, and then one for each pause.
+    // The tolerated calls, those that run at the same time as the last one, and then one per pause.
     expect(asked.length).toBeLessThanOrEqual(PROCESSES * (2 + AT_ONCE + trialsIn(OUTAGE_MS)));
     const half = (OUTAGE_MS - 1_000) / 2;
     expect(asked.filter((ms) => ms > half).length).toBeLessThan(asked.filter((ms) => ms <= half).length);

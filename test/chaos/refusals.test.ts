@@ -51,7 +51,7 @@ it('an API that rejects every token causes a few refreshes a minute and its 401 
     expect(response).toMatchObject({ status: 401, code: undefined });
     expect(response.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   }
-  // One for each renewal in vain that is granted a minute, and one for each process that had begun before it knew.
+  // One for each useless refresh that is allowed per minute, and one for each process that had begun before it knew.
   expect(refreshes()).toBeGreaterThanOrEqual(1);
   expect(refreshes()).toBeLessThanOrEqual(3 + cluster.members.length);
   for (const member of cluster.members) expect(await bob.call(member)).toMatchObject({ status: 200 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
 import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
 let cluster: GatewayCluster;
@@ -42,7 +42,7 @@ it('another process takes over the revocation of a process that is killed during
   expect(await alice.call(cluster.member(0))).toMatchObject({ status: 401, code: 'session_expired' });
   expect(await waiting()).toBe(1);
   await isNowhereToRead();
-  // What the dead process had sent is not processed: its connection is gone before the gate opens.
+  // The request of the killed process is not processed: its connection closes before the gate opens.
   cluster.provider.faults.dropBefore('revoke');
   gate.release();
   await vi.waitFor(() => expect(familyOf(alice)).toMatchObject({ endedBecause: 'revoked' }), PATIENCE);

@@ -10,7 +10,7 @@ import {
 } from '../../testkit/gateway/cluster.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
-/** Calls of the token endpoint that one process may have under way at once. */
+/** The number of concurrent token endpoint calls per process. */
 const AT_ONCE = 8;
 const PATIENCE = { timeout: 10_000, interval: 5 };
 
@@ -18,7 +18,7 @@ let cluster: GatewayCluster;
 /** The process that is stopped or killed, and another one. */
 let holder: Member;
 let other: Member;
-/** People whose tokens are over. */
+/** Users whose tokens have expired. */
 let alice: Visitor;
 let bob: Visitor;
 let carol: Visitor;
@@ -46,13 +46,13 @@ const calls = (visitor: Visitor, at: Member) => Array.from({ length: 10 }, () =>
 const statuses = async (responses: Promise<{ status: number | 'cut' }>[]) =>
   countOccurrences((await Promise.all(responses)).map(({ status }) => status));
 const records = async () => (await cluster.redis.dump()).split('\n').filter((line) => !line.includes('ttl='));
-const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+const locksExpire = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);
 
-/** Lets the holder take the lock of a session and try in vain: the provider is away, nothing of the token goes out. */
+/** Lets the holder take the lock of a session while the provider is down, so that it sends no token. */
 async function tryInVain(visitor: Visitor) {
   const tries = () => cluster.count(holder, 'refresh_duration_seconds_count');
-  // Those of the test before are given back, or lapse.
+  // The locks of the previous test are released or expire.
   await vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
   const before = await tries();
   await cluster.provider.stop();
@@ -66,7 +66,7 @@ it('a lock holder suspended beyond its lock TTL spends and writes nothing when i
   const waiters = await tryInVain(alice);
   holder.program.signal('SIGSTOP');
   await cluster.provider.start();
-  await lapse();
+  await locksExpire();
   expect(await alice.call(other)).toMatchObject({ status: 200 });
   const written = await records();
 
@@ -81,7 +81,7 @@ it('a lock holder that resumes while another process holds the lock sends no ref
   const waiters = await tryInVain(dora);
   holder.program.signal('SIGSTOP');
   await cluster.provider.start();
-  await lapse();
+  await locksExpire();
   const gate = cluster.provider.faults.hold('token', 'after');
   const elsewhere = calls(dora, other);
   await gate.waiting();
@@ -101,7 +101,7 @@ it('tokens that arrive while their process is suspended are stored when it resum
   await gate.waiting();
   holder.program.signal('SIGSTOP');
   gate.release();
-  await lapse();
+  await locksExpire();
 
   holder.program.signal('SIGCONT');
   expect(await statuses(waiters)).toEqual({ 200: 10 });
@@ -110,15 +110,15 @@ it('tokens that arrive while their process is suspended are stored when it resum
 });
 
 it('suspending a process during a hundred refreshes spends only the tokens of calls already in progress twice', async () => {
-  // The provider rotates at once and answers later: what is under way at the stop has been spent.
+  // The provider rotates at once and responds later: the refresh tokens of calls in progress have been spent at the stop.
   cluster.provider.faults.delayMs('token', 25);
   const first = visitors.map((visitor) => visitor.call(holder));
   await vi.waitFor(() => expect(refreshes()).toBeGreaterThan(30), PATIENCE);
   holder.program.signal('SIGSTOP');
-  // What the stopped process had sent comes in.
+  // The request of the stopped process arrives.
   await sleep(200);
   const sentBefore = new Set(cluster.provider.requests.map(({ form }) => form?.['refresh_token']));
-  await lapse();
+  await locksExpire();
   const second = await statuses(visitors.map((visitor) => visitor.call(other)));
   holder.program.signal('SIGCONT');
   cluster.provider.faults.delayMs('token', 0);
@@ -127,14 +127,14 @@ it('suspending a process during a hundred refreshes spends only the tokens of ca
 
   const { repeated, lost } = balance(cluster);
   expect(repeated.length).toBeLessThanOrEqual(AT_ONCE);
-  // Between the last look at the lock and the write of the request a stop can fall too, a few microseconds long.
+  // A stop can also happen in the few microseconds between the last check of the lock and the write of the request.
   expect(repeated.filter(({ token }) => !sentBefore.has(token)).length).toBeLessThanOrEqual(1);
   expect(lost).toHaveLength(repeated.length);
   const expected = { 200: 100 - lost.length, ...(lost.length > 0 && { 401: lost.length }) };
   expect(third).toEqual(expected);
   expect(second[200] ?? 0).toBeGreaterThanOrEqual(expected[200]);
   expect(Object.keys(second).filter((status) => !['200', '401'].includes(status))).toEqual([]);
-  // A command to Redis that was under way at the stop is overdue when its process goes on: that request gets 503.
+  // A Redis command that was running at the stop has timed out when its process resumes: that request gets 503.
   const { 503: overdue, ...others } = firstStatuses;
   expect(Object.keys(others).filter((status) => !['200', '401'].includes(status))).toEqual([]);
   expect(overdue ?? 0).toBeLessThan(50);
@@ -150,11 +150,11 @@ it('a killed lock holder delays other processes no longer than its lock TTL', as
   await cluster.provider.start();
 
   expect(await statuses(waiters)).toEqual({ cut: 10 });
-  // A call waits no longer than refresh.timeout, which is shorter than the lock TTL here: it is told to come again.
+  // A call waits no longer than refresh.timeout, which is shorter than the lock TTL here: it gets a 503.
   const { 200: served = 0, 503: toRetry = 0, ...others } = await statuses(elsewhere);
   expect(others).toEqual({});
   expect(served + toRetry).toBe(10);
-  await lapse();
+  await locksExpire();
   expect(await statuses(calls(carol, other))).toEqual({ 200: 10 });
   expect(await cluster.locks()).toEqual([]);
   expect(familyOf(carol)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);

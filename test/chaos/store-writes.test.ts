@@ -16,12 +16,12 @@ const PEOPLE = 8;
 
 let cluster: GatewayCluster;
 /** The process that refreshes when the store fails, and another one. */
-let renewer: Member;
+let refreshing: Member;
 let other: Member;
 
 const open = async (redis: readonly string[] = []) => {
   cluster = await openGatewayCluster({ size: 2, redis });
-  [renewer, other] = [cluster.member(0), cluster.member(1)];
+  [refreshing, other] = [cluster.member(0), cluster.member(1)];
 };
 afterEach(async () => {
   console.log('writes refused or lost:', summaryOf(cluster));
@@ -35,8 +35,8 @@ const statuses = async (visitors: readonly Visitor[], at: Member) =>
 const allServed = (visitors: readonly Visitor[], at: Member) =>
   vi.waitFor(async () => expect(await statuses(visitors, at)).toEqual({ 200: visitors.length }), PATIENCE);
 
-/** Expects that no refresh token was presented twice and that nobody has lost the session. */
-function expectBalancedBooks() {
+/** Expects that no refresh token was presented twice and that no session was lost. */
+function expectBalancedLedger() {
   const { repeated, lost, mixUps } = balance(cluster);
   expect(repeated.map(({ token }) => token)).toEqual([]);
   expect(lost).toEqual([]);
@@ -47,14 +47,14 @@ function expectBalancedBooks() {
 async function holdRefreshes(visitors: readonly Visitor[]) {
   const gate = cluster.provider.faults.hold('token', 'after');
   const before = cluster.provider.tokenCalls({ grant: 'refresh_token' });
-  const waiting = visitors.map((visitor) => visitor.call(renewer));
+  const waiting = visitors.map((visitor) => visitor.call(refreshing));
   await vi.waitFor(
     () => expect(cluster.provider.tokenCalls({ grant: 'refresh_token' }) - before).toBe(visitors.length),
     PATIENCE,
   );
   return { waiting, release: () => gate.release() };
 }
-/** Lets refreshes get their tokens while Redis refuses writes, until their locks are over. */
+/** Lets refreshes get their tokens while Redis rejects writes, until their locks have expired. */
 async function refreshWithoutWrites() {
   await open();
   const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
@@ -62,34 +62,34 @@ async function refreshWithoutWrites() {
   await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
   refreshes.release();
   await Promise.all(refreshes.waiting);
-  await lapse();
+  await locksExpire();
   return visitors;
 }
-const lapse = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
+const locksExpire = () => vi.waitFor(async () => expect(await cluster.locks()).toEqual([]), PATIENCE);
 
-describe('refreshes under way', () => {
-  it('are spent once when Redis refuses writes for longer than a lock lives', async () => {
+describe('refreshes in progress', () => {
+  it('spend each refresh token once when Redis rejects writes for longer than the lifetime of a lock', async () => {
     const visitors = await refreshWithoutWrites();
-    // The other process notices nothing of all this: nobody asks it for anything.
+    // The other process gets no request and notices nothing.
     await sleep(OUTAGE_GRACE_MS);
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(other)));
     await allServed(visitors, other);
-    expectBalancedBooks();
+    expectBalancedLedger();
   });
 
-  it('are spent once when another process starts while Redis refuses writes', async () => {
+  it('spend each refresh token once when another process starts while Redis rejects writes', async () => {
     const visitors = await refreshWithoutWrites();
     const late = await cluster.add();
 
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedBooks();
+    expectBalancedLedger();
     await cluster.stop(late);
   });
 
-  it('are spent once when another process starts while Redis is down', async () => {
+  it('spend each refresh token once when another process starts while Redis is down', async () => {
     await open(['--appendonly', 'yes', '--appendfsync', 'always']);
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
     const refreshes = await holdRefreshes(visitors);
@@ -103,22 +103,22 @@ describe('refreshes under way', () => {
 
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedBooks();
+    expectBalancedLedger();
     await cluster.stop(late);
   });
 });
 
-describe('Redis that restarts from an older snapshot', () => {
-  it('gets the newest tokens again from the process that wrote them', async () => {
+describe('a Redis that restarts from an older snapshot', () => {
+  it('receives the newest tokens again from the process that wrote them', async () => {
     await open();
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
     await cluster.redis.command('SAVE');
-    await allServed(visitors, renewer);
+    await allServed(visitors, refreshing);
     await cluster.redis.crash();
     await cluster.redis.start();
 
     await allServed(visitors, other);
-    await allServed(visitors, renewer);
-    expectBalancedBooks();
+    await allServed(visitors, refreshing);
+    expectBalancedLedger();
   });
 });

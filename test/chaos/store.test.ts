@@ -13,7 +13,7 @@ import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-/** A way for the store to fail, and to be well again; with how long that lasts when it has been noticed. */
+/** A way for the store to fail and to recover, with the duration of the failure once it is noticed. */
 type Failure = {
   lastsMs: number;
   begin(redis: GatewayCluster['redis']): Promise<unknown>;
@@ -52,7 +52,7 @@ const failures: Record<string, Failure> = {
 let cluster: GatewayCluster;
 let visitors: Map<string, Visitor>;
 /** The process that refreshes when the store fails, and another one. */
-let renewer: Member;
+let refreshing: Member;
 let other: Member;
 
 beforeAll(async () => {
@@ -62,10 +62,10 @@ beforeAll(async () => {
     // An operation of the store may take two seconds before it counts as failed, and after a restart of Redis a refresh waits
     // for the outage grace.
     refresh: { timeout: '4s' },
-    // Redis that comes back has all that it had acknowledged.
+    // After its recovery Redis has all acknowledged writes.
     redis: ['--appendonly', 'yes', '--appendfsync', 'always'],
   });
-  [renewer, other] = [cluster.member(0), cluster.member(1)];
+  [refreshing, other] = [cluster.member(0), cluster.member(1)];
   const names = Object.keys(failures);
   const signedIn = await cluster.signInWithTokensOver(visitorNames(names.length));
   visitors = new Map(signedIn.map((visitor, at) => [names[at] ?? '', visitor]));
@@ -87,12 +87,12 @@ describe('a refresh during a failure of the session store', () => {
       const visitor = visitors.get(what);
       if (visitor === undefined) throw new Error(`nobody is signed in for "${what}"`);
       const gate = cluster.provider.faults.hold('token', 'after');
-      const waiter = visitor.call(renewer);
+      const waiter = visitor.call(refreshing);
       await gate.waiting();
       await failure.begin(cluster.redis);
       gate.release();
       expect(await waiter).toMatchObject({ status: 200 });
-      expect(await statuses(visitor, renewer)).toEqual({ 200: 5 });
+      expect(await statuses(visitor, refreshing)).toEqual({ 200: 5 });
       await sleep(failure.lastsMs);
       await failure.end(cluster.redis);
 

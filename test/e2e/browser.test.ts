@@ -126,7 +126,8 @@ describe('the complete flow in a browser with a provider that issues one-time re
     const everything = received.join('\n');
     expect(everything.length).toBeGreaterThan(10_000);
     expect(tokens.filter((token) => everything.includes(token))).toEqual([]);
-    expect(jwt.exec(everything)).toBeNull();
+    // The redirect of a sign-out carries the ID token to the provider; no script can read it.
+    expect(jwt.exec(everything.replace(/(\/session\/end\?\S*?\bid_token_hint=)[\w.-]+/g, '$1'))).toBeNull();
   });
 
   it('logs no warning during the whole flow', () => {

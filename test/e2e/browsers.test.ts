@@ -8,7 +8,7 @@ import { APP, EVIL, openShop, type Shop, SIBLING, TICKET } from './support/shop.
 /** How long requests may take to arrive, in milliseconds. */
 const patiently = { timeout: 20_000 };
 
-/** What other sites can be, for `describe.each`. */
+/** The kinds of other sites, for `describe.each`. */
 const otherSites = [
   ['another site', EVIL],
   ['a sibling host with the cookie', SIBLING],
@@ -16,7 +16,7 @@ const otherSites = [
 
 const formTypes = ['application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain'];
 
-/** What the app's own page is told of the session. */
+/** The session as the app's own page receives it. */
 const sessionOf = (page: BrowserPage) =>
   page.evaluate(async () => (await fetch('/auth/session')).json() as Promise<Record<string, unknown>>);
 
@@ -95,7 +95,7 @@ describe.each([
   });
 
   describe.each(otherSites)('a page of %s', (_what, origin) => {
-    /** How many of the requests have come to the gateway. */
+    /** The number of requests that reached the gateway. */
     const arrived = (urls: readonly string[]) =>
       urls.filter((url) => shop.front.sent().includes(` ${url.slice(APP.length)}`)).length;
 
@@ -123,7 +123,7 @@ describe.each([
   });
 
   describe('a sibling host', () => {
-    /** The ticket of somebody else, in every place and spelling that could pass for ours. */
+    /** The ticket of another user, in every place and spelling that the gateway could mistake for its cookie. */
     const tossed = [
       `${TICKET}=tossed; Domain=shop.test; Path=/; Secure; HttpOnly`,
       `${TICKET}=tossed; Domain=shop.test; Path=/api; Secure`,
@@ -150,7 +150,7 @@ describe.each([
       await toss(context);
       expect((await ticketsOf(context)).filter(({ name }) => name === TICKET)).toEqual(before);
       expect(await sessionOf(app)).toMatchObject({ authenticated: true });
-      // Some of them did arrive: they have another name.
+      // Some of them did arrive, under another name.
       expect(shop.front.sent()).toContain('coatcheck=tossed');
       expect(shop.front.sent()).not.toContain(`; ${TICKET}=tossed`);
     });
@@ -191,7 +191,7 @@ describe.each([
     });
   });
 
-  describe('with a service worker of the app that passes requests on', () => {
+  describe('with a service worker of the app that repeats requests', () => {
     let served: BrowserContext;
     let page: BrowserPage;
 

@@ -8,7 +8,7 @@ import { hangUp } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
-/** How long and how often something is waited for, in milliseconds. */
+/** How long and how often to poll, in milliseconds. */
 const patiently = { timeout: 20_000, interval: 50 };
 
 let fixture: Fixture;
@@ -21,7 +21,7 @@ beforeAll(async () => {
   fixture = await openFixture();
   program = await fixture.start();
   agent = fixture.browser(program);
-  await signInAndRenew();
+  await signInAndRefresh();
   await refuseAndFail();
   await loseTheStore();
   dumps.push(await fixture.redis.dump());
@@ -33,11 +33,11 @@ afterAll(() => fixture.close());
 const call = async (path: string) => (await agent.fetch(path)).status;
 const currentToken = () => fixture.provider.families[0]?.accessTokens.at(-1)?.token ?? '';
 
-/** An error as a careless provider would write it: with everything it knows. */
+/** An error from a careless provider, with everything it knows. */
 const blabbing = (error: string) => ({ error, error_description: fixture.provider.secrets().join(' ') });
 
-/** Sign-in, calls, a WebSocket, an access token that expires and one that is refused before its time. */
-async function signInAndRenew(): Promise<void> {
+/** Sign-in, calls, a WebSocket, an access token that expires and one that is rejected before its expiry. */
+async function signInAndRefresh(): Promise<void> {
   const { provider, upstream } = fixture;
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
   provider.accessTokenLifetime = 1;
@@ -54,7 +54,7 @@ async function signInAndRenew(): Promise<void> {
   dumps.push(await fixture.redis.dump());
 }
 
-/** A provider and an upstream that fail and refuse, in refreshes and in sign-ins. */
+/** A provider and an upstream that fail or reject, in refreshes and in sign-ins. */
 async function refuseAndFail(): Promise<void> {
   const { provider, upstream } = fixture;
   provider.revokeAccessToken(currentToken());
@@ -79,7 +79,7 @@ async function refuseAndFail(): Promise<void> {
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
 }
 
-/** A Redis that stops answering while a token is renewed, and one that refuses to write. */
+/** A Redis that stops responding during a refresh, and one that rejects writes. */
 async function loseTheStore(): Promise<void> {
   const { provider, redis } = fixture;
   provider.revokeAccessToken(currentToken());
@@ -98,7 +98,7 @@ async function loseTheStore(): Promise<void> {
   await redis.command('CONFIG', 'SET', 'maxmemory', '0');
 }
 
-/** A sign-out whose revocation fails at first and is kept meanwhile; then the end of the program. */
+/** A sign-out whose revocation fails at first and is queued; then the end of the program. */
 async function signOut(): Promise<void> {
   const { provider } = fixture;
   provider.faults.revoke = { status: 500, body: blabbing('server_error') };
@@ -131,7 +131,7 @@ async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
   return [...values, ...ids];
 }
 
-/** The secrets that stand in a text. */
+/** The secrets that a text contains. */
 const shownIn = (text: string, secrets: readonly string[]) =>
   secrets.filter((secret) => text.includes(secret));
 
@@ -155,7 +155,7 @@ describe('the complete flow with every failure at log level trace', () => {
       const text = read();
       expect(text).toContain(sign);
       expect(shownIn(text, [...fixture.provider.secrets(), ...(await ticketsOf(agent))])).toEqual([]);
-      // In whatever form: every secret of this test that is not signed or sealed has the marker in it.
+      // In any form: every secret of this test that is not signed or sealed contains the marker.
       expect(text).not.toContain('canary');
     },
   );

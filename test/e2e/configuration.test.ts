@@ -18,7 +18,7 @@ async function coatcheck(...args: string[]): Promise<ProgramResult> {
   return { ...(await child.exit), stdout: child.stdout(), stderr: child.stderr() };
 }
 
-/** What was printed, with the file's directory, which differs from run to run, left out. */
+/** The output without the directory of the file, which differs in each run. */
 function printed({ stdout, stderr }: ProgramResult): string[] {
   return `${stdout}${stderr}`
     .trimEnd()
@@ -142,7 +142,7 @@ describe('--check', () => {
 
   afterEach(() => provider.close());
 
-  /** Checks a configuration that is usual but for these keys. */
+  /** Checks the default configuration with these changes. */
   const check = (config: Record<string, unknown>, store = 'memory:') => {
     const upstream = { url: 'http://127.0.0.1:9' };
     const parts = { provider, upstream, store, config };
@@ -214,7 +214,7 @@ describe('--check', () => {
     );
   });
 
-  it('reports a Redis that evicts sessions, or takes no writes, and fails', async () => {
+  it('reports a Redis that evicts sessions or rejects writes, and fails', async () => {
     const args = ['--maxmemory-policy', 'volatile-lru', '--min-replicas-to-write', '1'];
     const redis = await startRedis({ args });
     const result = await check({}, redis.url);

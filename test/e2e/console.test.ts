@@ -6,7 +6,7 @@ import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
-/** How long a figure may take to show, in milliseconds: the page looks every five seconds. */
+/** How long a figure may take to appear, in milliseconds: the page reloads its data every five seconds. */
 const PATIENCE = { timeout: 20_000 };
 
 let fixture: Fixture;
@@ -32,7 +32,7 @@ afterAll(async () => {
   await fixture.close();
 });
 
-/** Opens the console of a program, in a browser that has seen nothing yet. */
+/** Opens the console of a program in a new browser context. */
 async function open({ adminUrl }: Program): Promise<Page> {
   const context = await browser.newContext();
   onTestFinished(() => context.close());
@@ -140,7 +140,7 @@ describe('the admin console in a browser', () => {
   });
 
   it('violates no rule of its own Content-Security-Policy in any of these tests', () => {
-    // A browser notes every answer of 4xx and 5xx.
+    // A browser logs every 4xx and 5xx response.
     expect(complaints.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
   });
 });

@@ -33,7 +33,7 @@ async function openPage(origin: string, at = context): Promise<Page> {
   return page;
 }
 
-/** What the app's own page is told of the session. */
+/** The session as the app's own page receives it. */
 const session = (page = app) =>
   page.evaluate(async () => (await fetch('/auth/session')).json() as Promise<Record<string, unknown>>);
 const ticketOf = async (of = context) =>
@@ -92,7 +92,7 @@ describe.each([
   });
 });
 
-/** Opens a WebSocket, and gives what it echoes, or `refused`. */
+/** Opens a WebSocket and returns its echo, or `refused`. */
 function openSocket(origin: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = new WebSocket(`${origin.replace('https', 'wss')}/socket/live`);

@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Everything alive in the heap of a process, as V8 writes it down; of long texts their first kilobyte. */
+/** All live objects in the heap of a process, as V8 dumps them, with the first kilobyte of long texts. */
 async function heapOf(program: Program): Promise<string> {
   program.signal('SIGUSR2');
   return vi.waitFor(

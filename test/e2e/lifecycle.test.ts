@@ -11,7 +11,7 @@ import { controlledStream, largeBody } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
-/** How long a poll may go on, in milliseconds; a check of a store that was never there takes two seconds. */
+/** How long to poll, in milliseconds; checking a store that never existed takes two seconds. */
 const patiently = { timeout: 20_000 };
 
 let fixture: Fixture;
@@ -22,14 +22,14 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** What `/readyz` says: its status, and the names of the checks that fail. */
+/** The result of `/readyz`: its status, and the names of the failed checks. */
 async function readiness({ adminUrl }: Program): Promise<{ status: number; failing: string[] }> {
   const response = await fetch(`${adminUrl}/readyz`);
   const { checks } = (await response.json()) as { checks: { name: string; ok: boolean }[] };
   return { status: response.status, failing: checks.filter(({ ok }) => !ok).map(({ name }) => name) };
 }
 
-/** The lines of the log, each of which must be an object of its own. */
+/** The log lines, each of which must be a JSON object. */
 function logOf(program: Program): Record<string, unknown>[] {
   return program
     .stdout()
@@ -38,7 +38,7 @@ function logOf(program: Program): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** Without the probes of the admin listener, which come at any time. */
+/** Without the probes of the admin listener, which arrive at any time. */
 const messages = (program: Program) =>
   logOf(program)
     .map(({ msg }) => msg)
@@ -59,14 +59,14 @@ function holdSlowRequests() {
   return { arrived: arrived.promise, release: released.resolve };
 }
 
-/** Requests as a page does, and gives the answer when its head is there. */
+/** Requests as a page does, and returns the response once its head has arrived. */
 const open = (agent: UserAgent, path: string, method = 'GET') =>
   agent.open(path, { method, headers: { 'x-csrf': '1' } });
 
-/** What came of a request that may be cut off before anybody waits for it. */
-function fateOf(response: Promise<unknown>): Promise<'answered' | 'cut off'> {
+/** The outcome of a request that may be cut off before the test awaits it. */
+function fateOf(response: Promise<unknown>): Promise<'completed' | 'cut off'> {
   return response.then(
-    () => 'answered',
+    () => 'completed',
     () => 'cut off',
   );
 }
@@ -100,7 +100,7 @@ describe('stopping', () => {
     async (signal) => {
       const { provider, upstream } = fixture;
       const slow = holdSlowRequests();
-      // Near its end after 0.3 s: the next request is served with it, and renews it behind itself.
+      // Close to expiry after 0.3 s: the next request uses it and refreshes it in the background.
       provider.accessTokenLifetime = 30;
       const program = await fixture.start({ config: { refresh: { ahead: '99%' } } });
       const agent = await fixture.signedIn(program);
@@ -180,7 +180,7 @@ describe('stopping', () => {
     const fate = fateOf(agent.fetch('/api/slow'));
     await slow.arrived;
 
-    // Two of the same kind could be merged on their way, and so prove nothing.
+    // Two signals of the same kind could be merged and would prove nothing.
     program.signal('SIGINT');
     program.signal('SIGTERM');
     await program.waitForOutput((text) => text.includes('"stopping"') || undefined);
@@ -241,7 +241,7 @@ describe('stopping', () => {
     const [endless, posted] = [controlledStream('application/x-ndjson'), controlledStream()];
     fixture.upstream.respond(endless.behaviour);
     const lines = await open(agent, '/api/lines');
-    // No browser asks for it again by itself: it may be the words of a model, which have an end.
+    // No browser repeats this request by itself: the response may be the output of a language model, which ends.
     fixture.upstream.respond(posted.behaviour);
     const words = await open(agent, '/api/words', 'POST');
     fixture.upstream.respond(largeBody(1024 ** 3).behaviour);
@@ -257,7 +257,7 @@ describe('stopping', () => {
     expect(logOf(program)).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        answers: 3,
+        responses: 3,
         msg: 'shutdownTimeout is almost over; closed the responses still in progress',
       }),
     );

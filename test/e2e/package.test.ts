@@ -1,54 +1,30 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startChildProcess } from '../../testkit/processes/child-process.ts';
 import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
 import { startUpstream } from '../../testkit/upstream/upstream.ts';
 import { createUserAgent } from '../../testkit/user-agent/user-agent.ts';
+import { type InstalledPackage, installPackage } from './support/installed-package.ts';
 import { ownServer, typedApp, typedExpressApp } from './support/consumers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A folder in which somebody has installed the package, with what it declares to need and the types of Node.js. */
-let folder: string;
+/** The package as somebody has installed it, with what it declares to need and the types of Node.js. */
+let ours: InstalledPackage;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'coatcheck-package-'));
-  await run('npm', ['pack', root, '--ignore-scripts', '--offline', '--pack-destination', folder]);
-  const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
-  const installed = join(folder, 'node_modules/coatcheck');
-  await mkdir(installed, { recursive: true });
-  await run('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components', '1']);
-  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
-  for (const name of [...Object.keys(dependencies), '@types/node']) await provide(name);
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+  ours = await installPackage('coatcheck', root);
+  const { dependencies } = JSON.parse(await readFile(join(ours.installed, 'package.json'), 'utf8'));
+  for (const name of [...Object.keys(dependencies), '@types/node']) await ours.provide(name);
 });
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Puts a package of ours into the folder, as if it were installed there. */
-async function provide(name: string): Promise<void> {
-  const place = join(folder, 'node_modules', name);
-  await mkdir(dirname(place), { recursive: true });
-  await symlink(join(root, 'node_modules', name), place);
-}
-
-/** Runs a program in the folder to its end; what it printed is in the error when it fails. */
-async function run(command: string, args: string[]): Promise<string> {
-  const { PATH = '' } = process.env;
-  const env = { PATH, HOME: folder, npm_config_update_notifier: 'false' };
-  const child = startChildProcess(command, args, { cwd: folder, env });
-  const { code } = await child.exit;
-  const output = child.stdout() + child.stderr();
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}\n${output}`);
-  return output;
-}
+afterAll(() => ours.remove());
 
 describe('the npm package', () => {
   it('contains only the runtime files, types, configuration files, README and licence', async () => {
-    const installed = join(folder, 'node_modules/coatcheck');
+    const { installed } = ours;
     const top = (await readdir(installed)).toSorted();
     expect(top).toEqual(['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
     const files = await readdir(installed, { recursive: true });
@@ -68,48 +44,33 @@ describe('the npm package', () => {
   });
 
   it('provides the coatcheck command', async () => {
-    const manifest = JSON.parse(await readFile(join(folder, 'node_modules/coatcheck/package.json'), 'utf8'));
-    const command = join(folder, 'node_modules/coatcheck', manifest.bin.coatcheck);
+    const manifest = JSON.parse(await readFile(join(ours.installed, 'package.json'), 'utf8'));
+    const command = join(ours.installed, manifest.bin.coatcheck);
     expect(await readFile(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
-    expect(await run(process.execPath, [command, '--help'])).toContain(
+    expect(await ours.run(process.execPath, [command, '--help'])).toContain(
       'a token gateway for single-page apps',
     );
   });
 
   describe('compiles with TypeScript and full types', () => {
-    const compile = async (source: string) => {
-      const config = {
-        compilerOptions: {
-          target: 'es2024',
-          module: 'nodenext',
-          lib: ['es2024', 'dom', 'dom.iterable'],
-          types: ['node'],
-          strict: true,
-          exactOptionalPropertyTypes: true,
-          noEmit: true,
-        },
-        files: ['app.ts'],
-      };
-      await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
-      await writeFile(join(folder, 'app.ts'), source);
-      return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]);
-    };
+    const compile = (source: string) =>
+      ours.compile('app.ts', source, { module: 'nodenext', types: ['node'] });
 
     it('with @types/node as the only other types', async () => {
       expect(await compile(typedApp)).toBe('');
     });
 
     it('as part of an Express app', async () => {
-      await provide('@types/express');
+      await ours.provide('@types/express');
       expect(await compile(typedExpressApp)).toBe('');
     });
   });
 
   it('runs as a gateway behind a custom server and leaves nothing open that keeps the process alive', async () => {
     const [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
-    await writeFile(join(folder, 'server.js'), ownServer);
+    await writeFile(join(ours.folder, 'server.js'), ownServer);
     const { id, secret } = provider.client;
-    const server = startChildProcess(process.execPath, [join(folder, 'server.js')], {
+    const server = startChildProcess(process.execPath, [join(ours.folder, 'server.js')], {
       env: { ISSUER: provider.issuer, CLIENT_ID: id, CLIENT_SECRET: secret, UPSTREAM: upstream.url },
     });
     const { url, adminUrl } = await server.waitForOutput(addressesIn);
@@ -136,7 +97,7 @@ describe('the npm package', () => {
   });
 });
 
-/** The line in which the server of somebody's own tells where it listens; the others are the gateway's log. */
+/** The line in which the custom server prints its address; the others are the gateway's log. */
 function addressesIn(stdout: string): { url: string; adminUrl: string } | undefined {
   const line = stdout.split('\n').find((each) => each.includes('"adminUrl"'));
   return line === undefined ? undefined : JSON.parse(line);

@@ -21,7 +21,7 @@ it('two processes share a sign-in and end its session on both at once', async ()
   const socket = await elsewhere.websocket('/socket/live');
 
   expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
-  // The message that closes the socket is the one that empties the cache: no lifetime has to pass.
+  // The message that closes the socket also clears the cache, so no lifetime has to pass.
   expect(await socket.closed).toMatchObject({ code: 1008 });
   const response = await elsewhere.fetch('/api/two');
   expect(response.status).toBe(401);

@@ -15,13 +15,13 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Puts secrets in place as an orchestrator does, into the files that the configuration names. */
+/** Writes secrets into the files that the configuration names, as an orchestrator does. */
 async function write(current: string, previous = ''): Promise<void> {
   await writeFile(join(fixture.folder, 'current'), `${current}\n`);
   await writeFile(join(fixture.folder, 'previous'), `${previous}\n`);
 }
 
-/** Asks for the secrets to be read anew, and waits for the next line that says what came of it. */
+/** Reloads the secrets, and waits for the log line with the result. */
 async function reload(program: Program): Promise<string | undefined> {
   const outcomes = (text: string) =>
     text.split('\n').filter((line) => /"session secrets reloaded"|config reload failed/.test(line));

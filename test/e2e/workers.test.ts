@@ -19,12 +19,12 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Browsers of one person on connections of their own: one after the other they come to each worker in turn. */
+/** Browsers of one user on separate connections, which reach the workers in turn. */
 function browsersOf(person: UserAgent, count: number): UserAgent[] {
   return Array.from({ length: count }, () => fixture.browser(program, { like: person }));
 }
 
-/** The children that run the program too; another one watches over it for the tests. */
+/** The children that run the program; the guard process of the tests is not one of them. */
 async function workersOf({ pid }: Program): Promise<number[]> {
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
     .trim()
@@ -88,7 +88,7 @@ describe('a gateway with several workers', () => {
     expect(fixture.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
+  it('lets its workers finish their refreshes and stop when their supervisor is killed, so that no session is lost', async () => {
     fixture.provider.accessTokenLifetime = 1;
     const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
     const people = await Promise.all(names.map((name) => fixture.signedIn(program, name)));
@@ -151,7 +151,7 @@ describe('a gateway with several workers', () => {
     gate.resolve();
     const outcomes = await Promise.all(calls);
     expect(new Set(outcomes)).toEqual(new Set([200, 'cut']));
-    // A connection that the dead worker held is lost; the others are served to the end.
+    // The connections of the dead worker are lost; all others complete.
     expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(WORKERS);
 
     fixture.upstream.respond(async (_request, response) => void response.end('done'));
@@ -183,7 +183,7 @@ describe('a gateway with several workers', () => {
     ['is killed', 'SIGKILL', 'a worker exited; starting a replacement'],
     ['hangs', 'SIGSTOP', 'a worker does not respond; killing it'],
   ] as const)(
-    'reports no smaller counters when a worker %s, says what is missing, and replaces it',
+    'reports no smaller counters when a worker %s, names the missing worker, and replaces it',
     async (_what, signal, message) => {
       const alice = await fixture.signedIn(program);
       const calls = 10 * WORKERS;

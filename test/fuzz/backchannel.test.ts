@@ -7,16 +7,16 @@ import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-ga
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated } from './support/mutation.ts';
 
-/** How many notices come at once; each case is one of each. */
+/** The number of concurrent logout requests; each case has one per client. */
 const LINES = 8;
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const FORM = 'application/x-www-form-urlencoded';
 
 let testGateway: TestGateway;
 let lines: Line[];
-/** Logout tokens about Alice, which end her session if they are taken; they are only ever sent changed. */
+/** Logout tokens about Alice, which would end her session; they are only sent modified. */
 let aboutAlice: string[];
-/** Tokens that are signed as they should be, and are no logout tokens. */
+/** Correctly signed tokens that are not logout tokens. */
 let others: string[];
 
 type Claims = Record<string, unknown>;
@@ -110,7 +110,7 @@ const claimEdits = () =>
     { maxLength: 2 },
   );
 
-/** Whether a token is one of Alice's, if need be in another spelling: some bits of a Base64 text mean nothing. */
+/** Whether a token is one of Alice's, also in another spelling: some bits of a Base64 text have no meaning. */
 function isAboutAlice(token: string): boolean {
   const spelledOut = (text: string) => {
     const [header, claims, signature = ''] = text.split('.');
@@ -119,7 +119,7 @@ function isAboutAlice(token: string): boolean {
   return aboutAlice.some((one) => spelledOut(one) === spelledOut(token));
 }
 
-/** A token put together from the parts of two, or with one of its parts written anew. */
+/** A token combined from the parts of two, or with one new part. */
 const spliced = () =>
   fc
     .tuple(fc.constantFrom(...aboutAlice), fc.constantFrom(...aboutAlice, ...others), fc.nat(2), fc.nat(6))
@@ -139,7 +139,7 @@ const spliced = () =>
     })
     .filter((token) => !isAboutAlice(token));
 
-/** What is sent: claims to be signed, or a body around a token that must not be taken. */
+/** The sent data: claims to sign, or a body with a token that must be rejected. */
 type Notice = { kind: 'claims'; edits: [name: string, value: unknown][] } | Body;
 type Body = { kind: 'body'; type: string; body: string };
 
@@ -181,7 +181,7 @@ const notices = (): fc.Arbitrary<Notice> =>
       ),
   );
 
-/** Whether claims are those of a logout token for us, as one reads section 2.6 of the standard. */
+/** Whether claims are those of a logout token for this client, according to section 2.6 of the standard. */
 function isRight(claims: Claims): boolean {
   const { iss, aud, iat, exp, jti, events, sub, sid, nbf } = claims;
   const client = testGateway.provider.client.id;
@@ -222,15 +222,15 @@ describe('a fuzzed body posted to the back-channel logout endpoint', () => {
         `POST /auth/backchannel-logout HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n${body}`,
         true,
       );
-      if (outcome === 'ended') throw new Error('there was no answer');
+      if (outcome === 'ended') throw new Error('there was no response');
       return outcome.status;
     };
     const send = async (at: number, notice: Notice) => {
       if (notice.kind === 'body') {
         const status = await post(at, notice.type, notice.body);
-        return assert.ok([400, 413, 415].includes(status), `answered by ${status}`);
+        return assert.ok([400, 413, 415].includes(status), `the status is ${status}`);
       }
-      // What is sent is what JSON makes of the claims.
+      // The sent claims are those that JSON can represent.
       const edited = { ...rightClaims(), ...Object.fromEntries(notice.edits) };
       const claims = JSON.parse(JSON.stringify(edited)) as Claims;
       const token = await testGateway.provider.sign(claims, 'logout+jwt');

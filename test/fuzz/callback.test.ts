@@ -7,11 +7,11 @@ import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-ga
 import { type Line, allOf, openLine } from './support/line.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 
-/** How many browsers come back at once; each case is one callback of each. */
+/** The number of concurrent browsers; each case has one callback per browser. */
 const LINES = 8;
 const LOGINS = 20;
 
-/** A login that waits for its callback: what the provider sent along, and the cookie that binds it to the browser. */
+/** A pending login: the parameters from the provider, and the cookie that binds it to the browser. */
 type Waiting = { cookie: string; parameters: [name: string, value: string][]; redeemed: boolean };
 
 let testGateway: TestGateway;
@@ -36,7 +36,7 @@ afterAll(async () => {
   await testGateway.close();
 });
 
-/** A callback that somebody may send: a query as it stands in the target, and the login cookies sent along. */
+/** A possible callback: the raw query, and the login cookies. */
 type Callback = { query: string; cookies: string };
 
 const login = () => fc.constantFrom(...waiting);
@@ -97,14 +97,14 @@ const callbacks = (): fc.Arbitrary<Callback> =>
     });
   });
 
-/** What comes as an error is repeated to who sent it, for developers to read: a code in its place would be found there. */
+/** The response repeats the error parameter for developers, so a code in its place would appear there. */
 function withoutCodeInError(query: string): string {
   const given = new URLSearchParams(query);
   const said = [...given.getAll('error'), ...given.getAll('error_description')].join();
   return said.includes('canary-') ? query.replaceAll('canary-', '') : query;
 }
 
-/** The login that a callback may finish, as one who knows all secrets sees it. */
+/** The login that a callback may complete, determined with knowledge of all secrets. */
 function rightful({ query, cookies }: Callback): Waiting | undefined {
   const given = new URLSearchParams(query);
   return waiting.find(
@@ -129,7 +129,7 @@ describe('a fuzzed request to the callback', () => {
       if (outcome === 'ended') return;
       const setsSession = /^set-cookie: coatcheck=[^;]/im.test(outcome.raw.toString('latin1'));
       assert.equal(setsSession, outcome.status === 303);
-      // 431 for a query or a cookie that is larger than a head may be.
+      // 431 for a query or a cookie that exceeds the header limit.
       if (outcome.status !== 303) return assert.ok([400, 431].includes(outcome.status), `${outcome.status}`);
       finished += 1;
       const own = rightful(callback);

@@ -16,7 +16,7 @@ const start = plain.slice(0, plain.indexOf('\nlisten:') + 1);
 const parts = plain.split(/^(?=\w)/m).map((section) => `${start}${section}`);
 const texts = fc.constantFrom(plain, ...parts);
 
-/** What YAML is made of besides text. */
+/** The syntax elements of YAML. */
 const syntax = fc.oneof(
   wordOf(
     '{ } [ ] # @ ` ~ &a *a .inf .nan 0x10 0o7 1_000 2026-01-01 yes "\\ud800" $${ ${ ${X} ${X:-${X}} ${SECRET} ${EMPTY}',
@@ -49,7 +49,7 @@ const syntax = fc.oneof(
   ),
 );
 
-/** The reference with lines of it left out, doubled, moved in or out, or with another value. */
+/** The reference with lines removed, repeated, indented differently, or with another value. */
 const rewritten = fc
   .tuple(
     texts,
@@ -83,7 +83,7 @@ function value(): fc.Arbitrary<string> {
   );
 }
 
-/** Reads a file that is nothing but a text; all that is outside it is one secret. */
+/** Reads a file from a text; the only outside value is one secret. */
 function load(text: string): unknown {
   const env = {
     SECRET,
@@ -102,7 +102,7 @@ function load(text: string): unknown {
   });
 }
 
-/** Expects a configuration, or every problem of it: each one with a sentence and a line that is there, none with a secret. */
+/** Expects a configuration or its problems: each with a sentence and an existing line, none with a secret. */
 function expectConfigOrProblems(read: () => unknown, lines: number): void {
   try {
     read();
@@ -168,7 +168,7 @@ describe('a fuzzed configuration', () => {
   });
 });
 
-/** Puts a value at a path of the schema, making what is missing on the way; `[]` is the first item of a list. */
+/** Sets a value at a path of the schema and creates missing parents; `[]` is the first item of a list. */
 function place(into: unknown, path: readonly string[], value: unknown): void {
   let node = into;
   const steps = path.flatMap((key) => (key.endsWith('[]') ? [key.slice(0, -2), '0'] : [key]));

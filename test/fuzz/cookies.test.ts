@@ -63,7 +63,7 @@ const values = () =>
     fc.string({ maxLength: 40 }),
   );
 
-/** Seals put together from the parts of two. */
+/** Seals combined from the parts of two. */
 const swapped = (texts: fc.Arbitrary<string>) =>
   fc.tuple(texts, texts, fc.nat(9)).map(([one, two, at]) => {
     const parts = one.split('*');
@@ -101,7 +101,7 @@ const headers = () =>
 /** What browsers strip around a name and a value (RFC 6265bis, section 5.6), and nothing else of white space. */
 const strip = (text: string) => text.replace(/^[ \t]+|[ \t]+$/g, '');
 
-/** The values of one name, as a reader has them who knows nothing of this program. */
+/** The values of one name, according to an independent reference parser. */
 const valuesIn = (header: string, name: string) =>
   header
     .split(';')

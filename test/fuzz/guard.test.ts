@@ -9,7 +9,7 @@ import { status } from '../../testkit/upstream/behaviours.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { type Known, type Probe, probes } from './support/requests.ts';
 
-/** How many clients ask at once; each case is one request of each. */
+/** The number of concurrent clients; each case has one request per client. */
 const LINES = 16;
 
 let testGateway: TestGateway;
@@ -59,18 +59,18 @@ async function ask(at: number, { text, isWhole }: Probe): Promise<Outcome> {
   return line.ask(text, isWhole);
 }
 
-/** What an answer may not be, whatever was asked. */
+/** Fails for a response that no request may cause. */
 function assertHarmless(response: RawResponse): void {
-  assert.ok(response.status < 500, `answered by ${response.status}`);
+  assert.ok(response.status < 500, `the status is ${response.status}`);
   if (response.header('content-type') !== 'application/problem+json' || response.body.length === 0) return;
   const problem = JSON.parse(response.body.toString()) as { status: number; code: string };
   assert.equal(problem.status, response.status);
   assert.match(problem.code, /^[a-z_]+$/);
 }
 
-/** What the API may not be shown: another path than was asked for, what belongs to the gateway, two answers to who asks. */
+/** Fails when the API receives another path, fields that belong to the gateway, or a request whose client got two responses. */
 function assertCleanAtUpstream(asked: readonly Probe[]): void {
-  // A request whose sender did not wait for the answer may come late.
+  // A request whose client did not wait for the response may arrive late.
   sent.push(...asked.map(({ text }) => text));
   sent.splice(0, sent.length - 50 * LINES);
 

@@ -8,11 +8,11 @@ import { type Fixture, openFixture } from '../integration/proxy/fixture.ts';
 import { type Line, type Outcome, allOf, openLine } from './support/line.ts';
 import { mutated, wordOf } from './support/mutation.ts';
 
-/** How many clients ask at once; each case is one response for each. */
+/** The number of concurrent clients; each case has one response per client. */
 const LINES = 16;
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
-/** What an upstream sends, as latin1, and whether it then closes its side or falls silent. */
+/** The bytes of an upstream as latin1, and whether it then closes the connection or stalls. */
 type UpstreamResponse = { bytes: string; isUpgrade: boolean; ends: boolean };
 
 let fixture: Fixture;
@@ -131,7 +131,7 @@ function ask(at: number, { isUpgrade }: UpstreamResponse): Promise<Outcome> {
   return line.ask(head, true);
 }
 
-/** What the browser may not get, whatever the upstream sent. */
+/** Fails for a response that the browser must never get. */
 function assertHarmless(outcome: Outcome, { isUpgrade }: UpstreamResponse): void {
   if (outcome === 'ended') return;
   assert.ok(outcome.status === 101 ? isUpgrade : outcome.status >= 200, `the status is ${outcome.status}`);
@@ -144,7 +144,7 @@ function assertHarmless(outcome: Outcome, { isUpgrade }: UpstreamResponse): void
 }
 
 describe('a fuzzed response of an upstream', () => {
-  it('leaves no browser without an outcome and no upstream connection open', async () => {
+  it('always leads to an outcome in the browser and leaves no upstream connection open', async () => {
     await fc.assert(
       fc.asyncProperty(fc.tuple(...lines.map(() => responses)), async (sent) => {
         current = sent;

@@ -90,7 +90,7 @@ describe('a smuggled request inside another request', () => {
     expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
   });
 
-  it('is not read from the bytes after an upgrade request that the upstream refuses (CVE-2026-2833; standards: F26)', async () => {
+  it('is not read from the bytes after an upgrade request that the upstream rejects (CVE-2026-2833; standards: F26)', async () => {
     for (const status of ['200 OK', '403 Forbidden', '426 Upgrade Required']) {
       fixture.raw.attend = async (socket, head) => {
         await head;

@@ -7,7 +7,7 @@ import { openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 import { type Upstream, startUpstream } from '../../testkit/upstream/upstream.ts';
 
 let fixture: Fixture;
-/** The API of another route, which no request to a first one may reach. */
+/** The API of another route, which requests to the first one must not reach. */
 let admin: Upstream;
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ afterAll(async () => {
   await admin.close();
 });
 
-/** The status of the answer to somebody without a session. */
+/** The status of the response to a request without a session. */
 async function anonymously(target: string, fields: readonly string[] = []): Promise<number> {
   const head = [`GET ${target} HTTP/1.1`, `Host: ${fixture.host}`, 'Sec-Fetch-Site: same-origin', ...fields];
   return (await rawRequest(fixture.gateway.port, [...head, '', ''].join('\r\n'))).status;
@@ -271,7 +271,7 @@ describe('the path of a request to one route', () => {
     'cannot reach another route after prefix stripping: %s (CVE-2026-48020 / GHSA-xf64-8mw2-4gr2; standards: F13)',
     async (path, status) => {
       expect((await fixture.send(`GET ${path} HTTP/1.1`)).status).toBe(status);
-      // What is left is a path of the same API.
+      // The rest is a path of the same API.
       expect(fixture.upstream.requests.map(({ target }) => target)).toEqual(status === 200 ? ['/admin'] : []);
       expect(admin.requests).toEqual([]);
     },

@@ -3,7 +3,7 @@ import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/provider/read-config.ts';
 import { selfSigned } from '../../testkit/network/self-signed.ts';
-import { type Fixture, answering, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
+import { type Fixture, respondingWith, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
 import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import type { RedisServer } from '../../testkit/redis/redis-server.ts';
@@ -65,7 +65,7 @@ describe('a credential', () => {
   it('is not sent to the development server when an API fails (CVE-2026-41181; standards: F29)', async () => {
     fixture.upstream.respond((request) => void request.socket.destroy());
     expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(502);
-    fixture.upstream.respond(answering({}, 500));
+    fixture.upstream.respond(respondingWith({}, 500));
     expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(500);
     expect(devServer.requests).toEqual([]);
     await fixture.send('GET /page HTTP/1.1', ['Authorization: Bearer mine']);

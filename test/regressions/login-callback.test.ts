@@ -8,7 +8,7 @@ import type { AgentResponse } from '../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 
 /*
- * Logins of other products that took an answer they should have refused, or fell over one: each advisory by its name.
+ * Logins of other products that accepted a response that they should have rejected, or failed on one; each advisory by its name.
  */
 
 let testGateway: TestGateway;
@@ -19,12 +19,12 @@ beforeEach(async () => {
 
 afterEach(() => testGateway.close());
 
-/** Begins a login and gives the callback that the provider answers with. */
-async function answerOfProvider(agent = testGateway.agent, query?: string): Promise<URL> {
+/** Begins a login and returns the callback to which the provider redirects. */
+async function providerCallback(agent = testGateway.agent, query?: string): Promise<URL> {
   return authorize(agent, await beginLogin(agent, query));
 }
 
-/** Expects that a callback signed nobody in, and that no code was redeemed for it. */
+/** Expects that a callback started no session and redeemed no code. */
 async function expectRefused(response: AgentResponse, agent: UserAgent = testGateway.agent): Promise<void> {
   expect(response.json()).toMatchObject({ status: 400, code: 'login_failed', reason: expect.any(String) });
   expect(response.header('location')).toBeUndefined();
@@ -34,7 +34,7 @@ async function expectRefused(response: AgentResponse, agent: UserAgent = testGat
 
 describe('CVE-2023-27490 (GHSA-7r7x-4c4q-c4qf), next-auth: an altered authorization request that disables checks', () => {
   it('a login whose authorization request lost its state starts no session (standards: B2)', async () => {
-    const callback = await answerOfProvider();
+    const callback = await providerCallback();
     callback.searchParams.delete('state');
     await expectRefused(await testGateway.agent.get(callback.href));
   });
@@ -70,7 +70,7 @@ describe('CVE-2026-73419, Auth.js: a login that begins with one provider and fin
       baseUrl: testGateway.gateway.url,
     });
     onTestFinished(() => gateway.close());
-    const callback = await answerOfProvider();
+    const callback = await providerCallback();
     callback.searchParams.delete('iss');
     const victim = testGateway.browser({ like: testGateway.agent, at: gateway });
     await expectRefused(await victim.get(callback.href), victim);
@@ -103,14 +103,14 @@ describe.each([
   ])(
     'rejects a callback whose state %s although the browser has begun a login (standards: B2)',
     async (_what, change) => {
-      const callback = await answerOfProvider();
-      change(callback, await answerOfProvider(testGateway.browser(), '?login_hint=mallory'));
+      const callback = await providerCallback();
+      change(callback, await providerCallback(testGateway.browser(), '?login_hint=mallory'));
       await expectRefused(await testGateway.agent.get(callback.href));
     },
   );
 
   it('rejects a complete authorization response of an attacker and signs nobody in (standards: B2, E16)', async () => {
-    const attackers = await answerOfProvider(testGateway.browser(), '?login_hint=mallory');
+    const attackers = await providerCallback(testGateway.browser(), '?login_hint=mallory');
     await beginLogin(testGateway.agent);
     await expectRefused(await testGateway.agent.get(attackers.href));
   });
@@ -124,7 +124,7 @@ describe('CVE-2026-82462, pac4j: a callback with an access token alone', () => {
       const stolen = testGateway.provider.secrets(['access_token']).at(-1) ?? '';
       const before = testGateway.provider.tokenCalls();
       for (const keepsCode of [false, true]) {
-        const callback = await answerOfProvider();
+        const callback = await providerCallback();
         if (!keepsCode) callback.searchParams.delete('code');
         callback.searchParams.set(name, stolen);
         expect((await testGateway.agent.get(callback.href)).json()).toMatchObject({
@@ -166,13 +166,13 @@ describe.each([
   it('no response contains markup from any request parameter (standards: C23)', async () => {
     const names = ['error', 'error_description', 'error_uri', 'code', 'iss', 'session_state', 'x'];
     for (const name of names) {
-      const callback = await answerOfProvider();
+      const callback = await providerCallback();
       callback.searchParams.set(name, markup);
       if (name === 'error_description' || name === 'error_uri')
         callback.searchParams.set('error', 'server_error');
       const response = await testGateway.agent.get(callback.href);
       expect(response.text()).not.toMatch(/[<>]/);
-      // What is of no meaning here is passed over, and the login ends without a body.
+      // Unknown parameters are ignored, and the login ends without a body.
       expect(response.header('content-type') ?? 'no body').toMatch(
         /^(?:no body|application\/problem\+json)$/,
       );
@@ -236,10 +236,14 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected cont
     'the 401 for a request in mode %s contains nothing from the API (standards: A21, F33)',
     async (mode) => {
       testGateway.upstream.respond((_request, response) => void response.end('canary of the API'));
-      const answer = await testGateway.agent.get('/api/one', {
+      const response = await testGateway.agent.get('/api/one', {
         headers: { 'sec-fetch-mode': mode, 'sec-fetch-site': 'same-origin' },
       });
-      expect(answer.json()).toMatchObject({ status: 401, code: 'session_required', loginUrl: '/auth/login' });
+      expect(response.json()).toMatchObject({
+        status: 401,
+        code: 'session_required',
+        loginUrl: '/auth/login',
+      });
       expect(testGateway.agent.received()).not.toContain('canary of the API');
       expect(testGateway.upstream.requests).toEqual([]);
     },
@@ -248,7 +252,7 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected cont
 
 describe('GHSA-fv82-r8qv-ch4v, Pomerium: signed login parameters that are not verified', () => {
   it('rejects a login cookie in which any character was changed (standards: B7)', async () => {
-    const callback = await answerOfProvider();
+    const callback = await providerCallback();
     const [cookie] = testGateway.agent.cookies.all();
     const seal = cookie?.value ?? '';
     // Every 16th character: all parts of a seal are longer than that.
@@ -289,7 +293,7 @@ describe('GHSA-hhqp-vx7f-5c6m, oauth2-proxy: the credentials of a failed callbac
       (callback) => callback.searchParams.set('code', 'other-code-of-the-test'),
     ],
   ])('logs the reason and none of them when it %s (standards: H1)', async (_what, change) => {
-    const callback = await answerOfProvider();
+    const callback = await providerCallback();
     change(callback);
     const secrets = [...secretsOf(callback), ...callback.searchParams.values()].filter(
       (text) => text.length > 8 && !text.startsWith('http'),

@@ -1,7 +1,7 @@
 import { Agent, interceptors, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/provider/read-config.ts';
-import { type Fixture, answering, openFixture } from '../integration/proxy/fixture.ts';
+import { type Fixture, respondingWith, openFixture } from '../integration/proxy/fixture.ts';
 import { gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
 import { rawRequest } from '../../testkit/network/raw-client.ts';
 import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
@@ -40,7 +40,7 @@ describe('the access token of another user', () => {
     await orders.close();
   });
 
-  /** Whose an access token is, in the provider's books. */
+  /** The user of an access token, in the token ledger of the provider. */
   const subjectOf = (bearer: string | undefined) =>
     testGateway.provider.families.find(({ accessTokens }) =>
       accessTokens.some(({ token }) => token === bearer),
@@ -133,7 +133,7 @@ describe('the identity of a user', () => {
     });
     await testGateway.agent.signIn('/', { loginHint: 'mallory' });
     expect(await session()).toMatchObject({ subject: 'mallory' });
-    // There is no rule by addresses that could be passed: a configuration that asks for one is refused.
+    // No rule by e-mail address exists: a configuration with one is rejected.
     const config = { login: { emailDomains: ['corp.example'] } };
     const asked = gatewayConfig(
       { provider: testGateway.provider, upstream: testGateway.upstream, config },
@@ -155,7 +155,7 @@ describe('the identity of a user', () => {
 describe('the response to another user', () => {
   let fixture: Fixture;
   let other: Upstream;
-  /** A shared cache as RFC 9111 has it, with a memory of its own. */
+  /** A shared cache according to RFC 9111. */
   let cache: ReturnType<Agent['compose']>;
   const agents: Agent[] = [];
 
@@ -182,7 +182,7 @@ describe('the response to another user', () => {
     await other.close();
   });
 
-  /** Asks the gateway through the shared cache, as whoever has this ticket. */
+  /** Sends a request through the shared cache with this ticket. */
   const askThroughCache = async (path: string, cookie: string, headers: Record<string, string> = {}) => {
     const response = await request(fixture.gateway.url + path, {
       dispatcher: cache,
@@ -198,7 +198,7 @@ describe('the response to another user', () => {
     return `coatcheck=${agent.cookies.get('coatcheck')?.value}`;
   };
 
-  /** Answers with the bearer's end, and lets everybody keep it. */
+  /** Responds with the end of the bearer token, and allows every cache to store it. */
   const generous = (others: Record<string, string> = {}) =>
     fixture.upstream.respond((_request, response, { bearer = 'nobody' }) => {
       response.writeHead(200, {
@@ -212,7 +212,7 @@ describe('the response to another user', () => {
 
   it('is not served by a shared cache in front of the gateway (CVE-2025-48947 / GHSA-f3fg-mf2q-fj3f, CVE-2025-64762 / GHSA-p8pf-44ff-93gf; standards: F20, E21)', async () => {
     generous();
-    // The cache works: without the gateway it mixes people up.
+    // The cache works: without the gateway it mixes users up.
     const direct = async (token: string) =>
       (
         await request(`${fixture.upstream.url}/me`, { dispatcher: cache, headers: { 'x-user': token } })
@@ -246,14 +246,14 @@ describe('the response to another user', () => {
   });
 
   it('is not cached in the gateway (CVE-2026-116592, CVE-2026-120474, CVE-2026-116630, CVE-2026-109829)', async () => {
-    fixture.upstream.respond(answering({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
+    fixture.upstream.respond(respondingWith({ 'cache-control': 'public, max-age=600', etag: '"1"' }));
     for (const path of ['/api/kept', '/public/kept', '/public/kept']) {
       await fixture.send(`GET ${path} HTTP/1.1`);
       expect(fixture.received().target).toBe(path);
     }
     // A redirect is neither followed nor remembered.
     fixture.upstream.respond(
-      answering({ location: `${other.url}/elsewhere`, 'cache-control': 'max-age=600' }, 301),
+      respondingWith({ location: `${other.url}/elsewhere`, 'cache-control': 'max-age=600' }, 301),
     );
     for (let call = 0; call < 2; call += 1) {
       expect((await fixture.send('GET /api/moved HTTP/1.1')).status).toBe(301);
@@ -282,7 +282,7 @@ describe('the response to another user', () => {
         smuggled,
       );
       expect(refused.status).toBe(400);
-      fixture.upstream.respond(answering({}));
+      fixture.upstream.respond(respondingWith({}));
       expect((await fixture.send('GET /socket/two HTTP/1.1')).body.toString()).toBe('ok');
       expect(fixture.received().target).toBe('/socket/two');
     }

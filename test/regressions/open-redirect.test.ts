@@ -4,8 +4,8 @@ import { rawRequest } from '../../testkit/network/raw-client.ts';
 import { type TestGateway, openTestGateway } from '../../testkit/gateway/test-gateway.ts';
 
 /*
- * Redirects that gateways of this kind were led astray by: each advisory with what was sent. Wherever a browser may be
- * told to go after a login or a logout, it stays on this origin.
+ * Open redirects of similar gateways: each advisory with its input. Wherever a browser may be
+ * redirected after a login or a logout, it stays on this origin.
  */
 
 let testGateway: TestGateway;
@@ -16,16 +16,16 @@ beforeAll(async () => {
 
 afterAll(() => testGateway.close());
 
-/** Expects what a `Location` must be: a path here, to the most lenient of browsers too. */
+/** Expects that a `Location` is a path on this origin, even for the most lenient browser. */
 function expectHere(location: string | undefined): void {
   expect(location).toMatch(/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/);
   expect(new URL(location ?? '', testGateway.gateway.url).origin).toBe(testGateway.gateway.url);
-  // As a browser reads it that drops white space and takes "\" for "/".
+  // As read by a browser that drops white space and treats "\" as "/".
   const lenient = decodeURIComponent((location ?? '').replace(/%(?![0-9a-f]{2})/gi, '%25'));
   expect(lenient.replace(/[\t\r\n\v\f ]/g, '').replaceAll('\\', '/')).not.toMatch(/^\/\//);
 }
 
-/** Where a login ends that was asked to end there; the query is sent as it is. */
+/** The final location of a login with this query, which is sent unchanged. */
 async function endOfLogin(query: string): Promise<string | undefined> {
   const agent = testGateway.browser();
   const callback = await login(agent, `?${query}`);
@@ -34,7 +34,7 @@ async function endOfLogin(query: string): Promise<string | undefined> {
   return callback.header('location');
 }
 
-/** A target as a query would carry it: encoded once, and encoded by somebody before that. */
+/** A target in a query: encoded once, and encoded twice. */
 const spellings = (target: string) => [
   encodeURIComponent(target),
   encodeURIComponent(encodeURIComponent(target)),

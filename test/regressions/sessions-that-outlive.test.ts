@@ -47,12 +47,12 @@ describe('a session cookie that an attacker knows', () => {
   );
 });
 
-describe('a session of the person who used the browser before (oauth2-proxy, GHSA-f24x-5g9q-753f)', () => {
-  it('ends when the next person signs in, and not before (standards: E2, E16)', async () => {
+describe('the session of the previous user of a browser (oauth2-proxy, GHSA-f24x-5g9q-753f)', () => {
+  it('ends when the next user signs in, and not before (standards: E2, E16)', async () => {
     await testGateway.agent.signIn('/', { loginHint: 'alice' });
     const copied = testGateway.browser({ like: testGateway.agent });
     const begun = await beginLogin(testGateway.agent, '?login_hint=bob');
-    // Any site can begin a sign-in: until it completes, nobody is signed out.
+    // Any site can start a sign-in: until it completes, no session ends.
     expect(await call(copied)).toBe(200);
     expect((await finishLogin(testGateway.agent, begun)).status).toBe(303);
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'bob' });
@@ -60,7 +60,7 @@ describe('a session of the person who used the browser before (oauth2-proxy, GHS
     expect((await copied.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('loses its cookie at the first response once it has ended, so that no sign-in page is shown beside it (standards: D3)', async () => {
+  it('loses its cookie at the first response after its end, so that no sign-in page appears beside it (standards: D3)', async () => {
     await testGateway.agent.signIn('/', { loginHint: 'alice' });
     const copied = testGateway.browser({ like: testGateway.agent });
     await signOut();
@@ -117,7 +117,7 @@ describe('a session that has ended', () => {
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     ]);
     expect(other.agent.cookies.all()).toEqual([]);
-    // And the end does not depend on it.
+    // The end does not depend on the cookie.
     expect(await call(copy)).toBe(401);
     await other.close();
   });
@@ -195,7 +195,7 @@ it('an unsigned logout token ends no session (CVE-2026-18569; standards: D10)', 
 });
 
 it('hashing and sealing keep their inputs separate so that no value is accepted with another purpose or key (CVE-2023-35941 / GHSA-7mhv-gr67-hq55)', () => {
-  // What is hashed: the purpose and the identifier do not run into each other.
+  // Hashing separates the purpose and the identifier.
   const spellings = [
     ['session', '1abc'],
     ['session1', 'abc'],
@@ -203,7 +203,7 @@ it('hashing and sealing keep their inputs separate so that no value is accepted 
     ['', 'session1abc'],
   ] as const;
   expect(new Set(spellings.map(([purpose, id]) => hashIdentifier(purpose, id))).size).toBe(4);
-  // What is sealed: neither do the key of a record and what is in it.
+  // Sealing separates the key of a record and its content.
   const envelopes = createEnvelopes(createKeyRing([SESSION_SECRET]));
   const envelope = envelopes.seal('23', 'coatcheck:session:1');
   for (const context of ['coatcheck:session:12', 'coatcheck:session:', 'oatcheck:session:1', '']) {

@@ -1,11 +1,11 @@
-/** A clock that stands still until a test moves it. */
+/** A clock that only the test advances. */
 export type TestClock = {
-  /** Milliseconds since the epoch; give it where a clock is asked for. */
+  /** Milliseconds since the epoch; pass it as a clock. */
   readonly now: () => number;
   advance(ms: number): void;
 };
 
-/** Makes a clock that shows one moment of 2026. */
+/** Creates a clock that shows a moment in 2026. */
 export function createTestClock(): TestClock {
   let nowMs = Date.UTC(2026, 0, 15, 12);
   return {

@@ -13,19 +13,19 @@ const documents = ['*.md', 'docs/**/*.md'].flatMap((pattern) => globSync(pattern
 const pageOf = (path: string) => readPage(read(path));
 const sources = globSync('src/**/*.ts', { cwd: root }).map(read).join('\n');
 
-it('finds the pages', () => {
+it('finds the documentation pages', () => {
   expect(documents).toEqual(expect.arrayContaining(['README.md', 'docs/endpoints.md', 'docs/operations.md']));
 });
 
 describe.each(documents)('%s', (path) => {
   const page = pageOf(path);
 
-  it('links to files and headings that are there', () => {
+  it('contains only links to existing files and headings', () => {
     const relative = page.links.filter((link) => !/^https?:/.test(link));
     expect(relative.filter((link) => !leadsSomewhere(path, link))).toEqual([]);
   });
 
-  it('names files that are there', () => {
+  it('names only existing files', () => {
     const files = page.spans.filter((span) => /^\w[\w./-]*\.ts$|^\w[\w.-]*\/[\w./-]*\.\w+$/.test(span));
     const missing = files.filter(
       (file) => ![file, `src/${file}`].some((place) => existsSync(join(root, place))),
@@ -33,7 +33,7 @@ describe.each(documents)('%s', (path) => {
     expect(missing).toEqual([]);
   });
 
-  it('names npm scripts that are there', () => {
+  it('names only existing npm scripts', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const code = [...page.spans, ...page.blocks.map(({ text }) => text)].join('\n');
     const named = Array.from(
@@ -43,7 +43,7 @@ describe.each(documents)('%s', (path) => {
     expect(named.filter((name) => !Object.hasOwn(scripts, name ?? ''))).toEqual([]);
   });
 
-  it('shows problems with codes that exist', () => {
+  it('shows only problems with existing codes', () => {
     const shown = page.blocks.flatMap(({ text }) =>
       Array.from(text.matchAll(/"code": ?"(\w+)"/g), ([, code]) => code),
     );
@@ -52,7 +52,7 @@ describe.each(documents)('%s', (path) => {
 
   test.each(
     page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
-  )('has an example that is a valid configuration: %#', (yaml) => {
+  )('contains an example that is a valid configuration: %#', (yaml) => {
     const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [
       name,
       'a stub for the variables of an example',
@@ -67,12 +67,12 @@ describe.each(documents)('%s', (path) => {
 describe('README.md', () => {
   const missing = sectionOf(read('README.md'), 'Status');
 
-  it('has whole configurations as examples', () => {
+  it('README.md has complete configurations as examples', () => {
     const { blocks } = pageOf('README.md');
     expect(blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n'))).toHaveLength(2);
   });
 
-  it('says of no endpoint that it is missing when it is there', () => {
+  it('README.md calls no existing endpoint missing', () => {
     const named = spansIn(missing).flatMap((span) => /\/auth\/[\w-]+/.exec(span) ?? []);
     expect(browserEndpoints().filter((endpoint) => named.some((path) => endpoint.endsWith(path)))).toEqual(
       [],
@@ -81,7 +81,7 @@ describe('README.md', () => {
 });
 
 describe('docs/architecture.md', () => {
-  it('names every module', () => {
+  it('docs/architecture.md names every module', () => {
     const { spans } = pageOf('docs/architecture.md');
     const modules = readdirSync(join(root, 'src'), { withFileTypes: true }).map((entry) =>
       entry.isDirectory() ? `${entry.name}/` : entry.name,
@@ -89,7 +89,7 @@ describe('docs/architecture.md', () => {
     expect(modules.filter((module) => !spans.includes(module))).toEqual([]);
   });
 
-  it('lists every decision', () => {
+  it('docs/architecture.md lists every decision', () => {
     const { links } = pageOf('docs/architecture.md');
     const decisions = readdirSync(join(root, 'docs/decisions')).map((file) => `decisions/${file}`);
     expect(decisions.filter((file) => !links.includes(file))).toEqual([]);
@@ -102,11 +102,11 @@ describe('docs/endpoints.md', () => {
     ([, name]) => name,
   );
 
-  it('describes every endpoint for the browser, and no other', () => {
+  it('docs/endpoints.md describes exactly the endpoints for browsers', () => {
     expect(new Set(headings.filter((name) => name?.includes('/auth/')))).toEqual(new Set(browserEndpoints()));
   });
 
-  it('describes every endpoint of the admin listener, and no other', () => {
+  it('docs/endpoints.md describes exactly the endpoints of the admin listener', () => {
     const pages = ['src/admin/admin.ts', 'src/admin/session-endpoints.ts'].flatMap((file) =>
       Array.from(read(file).matchAll(/^ {4}'(\/[^']*)': \{$(.*?)^ {4}\},$/gms), ([, path, methods = '']) =>
         Array.from(methods.matchAll(/^ {6}(?:async )?([A-Z]+)\b/gm), ([, method]) => `${method} ${path}`),
@@ -116,7 +116,7 @@ describe('docs/endpoints.md', () => {
     expect(new Set(headings.filter((name) => !name?.includes('/auth/')))).toEqual(new Set(pages));
   });
 
-  it('lists every error code with its status, and no other', () => {
+  it('docs/endpoints.md lists exactly the error codes, with their status', () => {
     const listed = pageOf('docs/endpoints.md').rows.flatMap(([status = '', code = '']) =>
       /^\d{3}$/.test(status) ? [[code.replaceAll('`', ''), Number(status)] as const] : [],
     );
@@ -127,7 +127,7 @@ describe('docs/endpoints.md', () => {
 describe('docs/operations.md', () => {
   const text = read('docs/operations.md');
 
-  it('lists every metric with its type and its labels', async () => {
+  it('docs/operations.md lists every metric with its type and labels', async () => {
     const listed = readPage(text).rows.filter(([name]) => /^`coatcheck_\w+`$/.test(name ?? ''));
     const told = listed.map(([name = '', type, labels = '']) => [
       name.replaceAll('`', ''),
@@ -137,7 +137,7 @@ describe('docs/operations.md', () => {
     expect(new Set(told)).toEqual(new Set(await ownMetrics()));
   });
 
-  it('names no metric that does not exist', async () => {
+  it('docs/operations.md names only existing metrics', async () => {
     const named = Array.from(text.matchAll(/\bcoatcheck_\w+/g), ([name]) => name.replace(/_bucket$/, ''));
     const known = (await ownMetrics()).map(([name]) => name);
     expect(
@@ -145,14 +145,14 @@ describe('docs/operations.md', () => {
     ).toEqual([]);
   });
 
-  it('quotes lines of the log that are written', () => {
+  it('docs/operations.md quotes only log messages that exist', () => {
     const { rows } = readPage(sectionOf(text, 'Log lines to alert on'));
     const quoted = rows.slice(1).flatMap(([first = '']) => spansIn(first));
     expect(quoted).not.toEqual([]);
     expect(quoted.filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
   });
 
-  it('quotes reasons of a refused sign-in that are given, by the gateway or by its OpenID libraries', () => {
+  it('docs/operations.md quotes only reasons of a rejected sign-in that the gateway or its OpenID libraries give', () => {
     const { rows } = readPage(sectionOf(text, 'Sign-in fails'));
     const jose = ['util/errors.js', 'lib/jws_verify.js'].map((path) => `jose/dist/webapi/${path}`);
     const libraries = ['oauth4webapi/build/index.js', ...jose];
@@ -164,7 +164,7 @@ describe('docs/operations.md', () => {
     expect(quoted.filter((reason) => !reason.split('…').every((part) => said.includes(part)))).toEqual([]);
   });
 
-  it('explains every code of 500 and above', () => {
+  it('docs/operations.md explains every code of 500 and above', () => {
     const explained = readPage(sectionOf(text, '5xx responses')).rows.flatMap(([first = '']) =>
       spansIn(first),
     );
@@ -181,7 +181,7 @@ function leadsSomewhere(from: string, link: string): boolean {
   return anchor === undefined || pageOf(target).anchors.has(anchor);
 }
 
-/** The error codes of the gateway with their statuses, from the one place where they are declared. */
+/** The error codes of the gateway with their statuses, from their declaration. */
 function errorCodes(): Map<string, number> {
   const [, table = ''] = /^const statuses = \{$(.*?)^\}/ms.exec(read('src/errors.ts')) ?? [];
   return new Map(

@@ -22,11 +22,11 @@ describe('a gateway error', () => {
     ['store_unavailable', 503],
     ['provider_unavailable', 503],
     ['upstream_timeout', 504],
-  ])('%s is answered with %i', (code, status) => {
+  ])('the error %s has status %i', (code, status) => {
     expect(new GatewayError(code)).toMatchObject({ name: 'GatewayError', code, status, message: code });
   });
 
-  it('keeps what is for the client apart from what went wrong underneath', () => {
+  it('a gateway error separates the detail for the client from the cause', () => {
     const cause = new Error('canary');
     const error = new GatewayError('store_unavailable', {
       detail: 'Try again.',

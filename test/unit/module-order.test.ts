@@ -3,21 +3,21 @@ import { join, relative, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { orderViolations } from '../../testkit/project/module-order.ts';
 
-describe('the source', () => {
+describe('the modules of src', () => {
   const sources = readSources(join(import.meta.dirname, '../../src'));
 
-  test('is there to be read', () => {
+  test('the module order test finds the source files', () => {
     expect(Object.keys(sources)).toContain('main.ts');
   });
 
-  test('keeps the one-way order of its modules', () => {
+  test('the modules of src import only from lower layers', () => {
     expect(orderViolations(sources)).toEqual([]);
   });
 });
 
-describe('imports', () => {
+describe('the module order check', () => {
   test.each([
-    ['a lower layer', 'refresh/flight.ts', `import { read } from '../sessions/store.ts';`],
+    ['a lower layer', 'refresh/refresher.ts', `import { read } from '../sessions/store.ts';`],
     ['the same module', 'auth/login.ts', `import { x } from './callback.ts';`],
     ['a package', 'redis/lock.ts', `import { Redis } from 'ioredis';`],
     [
@@ -33,7 +33,7 @@ describe('imports', () => {
       `// import { x } from '../main.ts';\n/* import('../main.ts') */`,
     ],
     ['nothing, in an export with a string', 'crypto/seal.ts', `export const from = '../main.ts';`],
-  ])('may name %s', (_what, file, text) => {
+  ])('accepts an import from %s', (_what, file, text) => {
     expect(orderViolations({ [file]: text })).toEqual([]);
   });
 
@@ -57,18 +57,18 @@ describe('imports', () => {
     ['a neighbour that logs', 'crypto/seal.ts', `import { log } from '../observability/log.ts';`],
     ['config in a type import of errors', 'errors.ts', `import type { Config } from './config/schema.ts';`],
     ['a binding called type', 'crypto/seal.ts', `import type from '../observability/log.ts';`],
-    ['a neighbour that answers requests', 'auth/login.ts', `import { x } from '../proxy/route.ts';`],
+    ['a neighbour that handles requests', 'auth/login.ts', `import { x } from '../proxy/route.ts';`],
     ['main in the package entry', 'index.ts', `export * from './main.ts';`],
     ['the package entry', 'gateway.ts', `import { x } from './index.ts';`],
     ['a server module in client', 'client/index.ts', `import type { Code } from '../errors.ts';`],
     ['a package in client', 'client/index.ts', `import { z } from 'zod';`],
     ['a server module by way of client', 'http/page.ts', `import { x } from '../client/index.ts';`],
     ['a file outside src', 'main.ts', `import pkg from '../package.json' with { type: 'json' };`],
-  ])('may not name %s', (_what, file, text) => {
+  ])('reports an import from %s', (_what, file, text) => {
     expect(orderViolations({ [file]: text })).toEqual([expect.stringContaining(`${file} imports `)]);
   });
 
-  test('are all reported, each with its file and its specifier', () => {
+  test('reports every forbidden import with its file and its specifier', () => {
     const violations = orderViolations({
       'crypto/seal.ts': `import '../app.ts';\nimport '../redis/lock.ts';`,
       'tokens/merge.ts': `import '../main.ts';`,
@@ -81,14 +81,14 @@ describe('imports', () => {
   });
 });
 
-describe('a file', () => {
-  test('in no known module is reported', () => {
+describe('a file in no module', () => {
+  test('reports a file that belongs to no known module', () => {
     expect(orderViolations({ 'utils/date.ts': '' })).toEqual(['utils/date.ts is in no known module']);
     expect(orderViolations({ 'serve.ts': '' })).toEqual(['serve.ts is in no known module']);
   });
 });
 
-describe('the edge of the process', () => {
+describe('access to process, signals and exit', () => {
   test.each([
     ['config reads the environment', 'config/load.ts', `const { env } = process;\nprocess.env.HOME;`],
     ['main exits', 'main.ts', `process.exit(78);`],
@@ -96,7 +96,7 @@ describe('the edge of the process', () => {
     ['a name is trimmed outside of headers', 'auth/username.ts', `username.trim();`],
     ['a module listens for warnings', 'gateway.ts', `process.on('warning', log.warn);`],
     ['a message names the environment', 'errors.ts', `const hint = 'set process.env.PORT';`],
-  ])('is kept when %s', (_what, file, text) => {
+  ])('accepts that %s', (_what, file, text) => {
     expect(orderViolations({ [file]: text })).toEqual([]);
   });
 
@@ -125,7 +125,7 @@ describe('the edge of the process', () => {
     ['exit is imported', 'gateway.ts', `import { exit } from 'node:process';`, 'calls process.exit'],
     ['a module listens for a signal', 'gateway.ts', `process.on('SIGHUP', reload);`, 'listens for signals'],
     ['a signal is held in a variable', 'app.ts', `process.once(signal, stop);`, 'listens for signals'],
-  ])('is broken when %s', (_what, file, text, complaint) => {
+  ])('reports that %s', (_what, file, text, complaint) => {
     expect(orderViolations({ [file]: text })).toEqual([expect.stringContaining(`${file} ${complaint}`)]);
   });
 });

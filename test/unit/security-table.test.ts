@@ -20,11 +20,11 @@ const evidence = new Map(
 const files = [...new Set([...evidence.values()].map(({ file }) => file))];
 
 describe('docs/security/', () => {
-  it('has a line for every duty, and each once', () => {
+  it('docs/security/ has exactly one row for every requirement', () => {
     expect(requirements.flatMap(({ ids }) => ids).toSorted()).toEqual(securityRows.toSorted());
   });
 
-  it('shows what it says is met, and says why anything is not', () => {
+  it('docs/security/ names evidence for every met requirement and a reason for every other one', () => {
     const claimed = requirements.filter(({ state }) => state === 'met' || state === 'in part');
     const isShown = ({ evidence, isDocumented }: (typeof requirements)[number]) =>
       evidence.length > 0 || isDocumented;
@@ -33,7 +33,7 @@ describe('docs/security/', () => {
     expect(unexplained.map(({ ids }) => ids)).toEqual([]);
   });
 
-  it('names tests that are there', () => {
+  it('docs/security/ names only existing tests', () => {
     expect(files.length).toBeGreaterThan(50);
     expect(files.filter((file) => !file.endsWith('.test.ts') || !existsSync(join(root, file)))).toEqual([]);
     const missing = [...evidence.values()].filter(({ file, titles }) => {
@@ -43,12 +43,12 @@ describe('docs/security/', () => {
     expect(missing.map(nameOf)).toEqual([]);
   });
 
-  it('names tests of files in which nothing is left out', () => {
+  it('docs/security/ names only test files that skip nothing', () => {
     const leavesOut = /\b(?:it|test|describe)\b[\w.]*\.(?:skip|todo|only|fails|skipIf|runIf)\b/;
     expect(files.filter((file) => leavesOut.test(sourceOf(file)))).toEqual([]);
   });
 
-  it('shows that an advisory does not hold here by tests that name it', () => {
+  it('docs/security/ names a test with the advisory id for every advisory', () => {
     const advisories = requirements.filter(({ ids }) => /^(?:CVE|GHSA|GO)-|[# ]/.test(ids[0] ?? ''));
     expect(advisories.length).toBeGreaterThan(90);
     const unnamed = advisories.flatMap(({ ids, evidence }) => {
@@ -58,7 +58,7 @@ describe('docs/security/', () => {
     expect(unnamed).toEqual([]);
   });
 
-  it('has the lines that tests say they show', () => {
+  it('docs/security/ has the rows that test titles name', () => {
     const named = globSync('test/**/*.ts', { cwd: root }).flatMap((file) =>
       Array.from(read(file).matchAll(/\bstandards: ([A-Z][^)']*)/g), ([, names = '']) =>
         names.split(', ').flatMap(expand),
@@ -69,14 +69,14 @@ describe('docs/security/', () => {
   });
 });
 
-describe('a test that is named on the page', () => {
+describe('matching a test named in docs/security/', () => {
   const test = { file: 'a.test.ts', titles: ['a group', 'takes 5 of "x" (standards: A1)'], passed: true };
 
   it.each([
     ['its title', ['takes %i of "%s"']],
     ['its group', ['a group']],
     ['the way to it', ['a group', 'takes ${COUNT} of "x"']],
-  ])('is found by %s', (_what, titles) => {
+  ])('matches a test by %s', (_what, titles) => {
     expect(isNamed(test, { file: 'a.test.ts', titles })).toBe(true);
   });
 
@@ -86,11 +86,11 @@ describe('a test that is named on the page', () => {
     ['another title', 'a.test.ts', ['takes %i of "y"']],
     ['another way', 'a.test.ts', ['another group', 'takes %i of "%s"']],
     ['a longer way', 'a.test.ts', ['takes %i of "%s"', '%s']],
-  ])('is not found by %s', (_what, file, titles) => {
+  ])('does not match a test by %s', (_what, file, titles) => {
     expect(isNamed(test, { file, titles })).toBe(false);
   });
 
-  it('is shown when all of that name have passed, and at least one has run', () => {
+  it('a requirement is proven when all tests of its names have run and passed', () => {
     const page = readRequirements('| A1 | x | met | | `a.test.ts` › a group<br>› takes %i of "%s" |');
     expect(page).toMatchObject([{ ids: ['A1'], state: 'met' }]);
     expect(unproven(page, [test])).toEqual([]);
@@ -114,7 +114,7 @@ function isTitleIn(source: string, title: string): boolean {
   return new RegExp(`(['"\`])${literally(title)}(?: \\([^()]*\\))?\\1`).test(source);
 }
 
-/** The lines that a name such as `A5–A7` stands for, or that of a name such as `A5`. */
+/** The rows that a name such as `A5–A7` or `A5` covers. */
 function expand(name: string): string[] {
   const [, letter = '', first, last] = /^([A-Z])(\d+)–\1(\d+)$/.exec(name) ?? [];
   if (first === undefined) return [name];

@@ -21,83 +21,89 @@ const defaults = refreshSchema.parse({});
 const settings = [defaults, { lockTtl: 2_000, timeout: 1_000 }, { lockTtl: 120_000, timeout: 119_999 }];
 
 describe('the grace after an outage of Redis', () => {
-  it('is longer than reconnecting and writing new tokens takes together', () => {
+  it('the outage grace is longer than reconnecting and writing new tokens together', () => {
     expect(OUTAGE_GRACE_MS).toBeGreaterThan(REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs);
     expect(OUTAGE_GRACE_MS).toBe(2_500);
   });
 
-  it('is longer than a command that hangs in the outage', () => {
+  it('the outage grace is longer than a command that hangs in the outage', () => {
     expect(OUTAGE_GRACE_MS).toBeGreaterThan(REDIS_COMMAND_TIMEOUT_MS);
   });
 
-  it('is shorter than a lock lives by default, so that waiting for it loses no lock', () => {
+  it('the outage grace is shorter than the default lifetime of a lock, so that waiting loses no lock', () => {
     expect(OUTAGE_GRACE_MS).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
   });
 });
 
 describe('the spend mark', () => {
-  it.each(settings)('outlasts a token endpoint call: %o', (refresh) => {
+  it.each(settings)('the spend mark outlasts a token endpoint call: %o', (refresh) => {
     expect(spendMarkMs(refresh)).toBeGreaterThan(refresh.timeout);
   });
 
-  it('ends by default before the lock of a killed holder lapses, so that it delays nobody', () => {
+  it('the spend mark expires by default before the lock of a killed holder, so that it delays nobody', () => {
     expect(spendMarkMs(defaults)).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
   });
 });
 
 describe('the wait for a connection that was lost', () => {
-  it('is shorter than the time-out of a command', () => {
+  it('the wait for a lost connection is shorter than the command time-out', () => {
     expect(RECONNECT_GRACE_MS).toBeLessThan(REDIS_COMMAND_TIMEOUT_MS);
   });
 
-  it('is longer than the first pauses of reconnecting', () => {
+  it('the wait for a lost connection is longer than the first pauses of reconnecting', () => {
     expect(RECONNECT_GRACE_MS).toBeGreaterThan(2 * REDIS_RECONNECT.firstMs);
   });
 });
 
 describe('the lock of a session', () => {
-  it('is renewed twice at least before it lapses, each renewal within the time-out of a command', () => {
+  it('the lock of a session is renewed at least twice before it expires, each time within the command time-out', () => {
     expect(lockRenewalIntervalMs(defaults.lockTtl) * 2).toBeLessThan(defaults.lockTtl);
     expect(lockRenewalIntervalMs(defaults.lockTtl)).toBeGreaterThan(REDIS_COMMAND_TIMEOUT_MS);
   });
 
-  it('lives longer by default than a call of the token endpoint', () => {
+  it('the lock of a session lives longer by default than a call of the token endpoint', () => {
     expect(defaults.lockTtl).toBeGreaterThan(defaults.timeout);
   });
 
-  it.each(settings)('is waited for longer than a killed holder keeps it, by a whole call: %o', (refresh) => {
-    const { lockWaitMs, waitMs } = refreshWaits(refresh);
-    expect(lockWaitMs).toBe(refresh.lockTtl + refresh.timeout);
-    expect(lockWaitMs).toBeGreaterThan(refresh.lockTtl);
-    expect(waitMs).toBe(refresh.timeout);
-  });
+  it.each(settings)(
+    'the wait for the lock outlasts the lock of a killed holder by a whole call: %o',
+    (refresh) => {
+      const { lockWaitMs, waitMs } = refreshWaits(refresh);
+      expect(lockWaitMs).toBe(refresh.lockTtl + refresh.timeout);
+      expect(lockWaitMs).toBeGreaterThan(refresh.lockTtl);
+      expect(waitMs).toBe(refresh.timeout);
+    },
+  );
 });
 
 describe('the time for which a logout refuses earlier sign-ins', () => {
-  it('is longer than a login attempt lasts, so that no attempt outlives the refusal', () => {
+  it('the time for which a logout rejects earlier sign-ins outlasts every login attempt', () => {
     expect(SIGN_IN_REFUSAL_MS).toBeGreaterThan(LOGIN_LIFETIME_MS);
     expect(SIGN_IN_REFUSAL_MS).toBe(900_000);
   });
 });
 
 describe('the time-out of a worker snapshot', () => {
-  it('is longer than the readiness check that the snapshot includes', () => {
+  it('the time-out of a worker snapshot is longer than the readiness check in the snapshot', () => {
     expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeGreaterThan(READINESS_CHECK_TIMEOUT_MS);
     expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBe(600);
   });
 
-  it('is shorter than the wait for all peers, so that one slow worker does not hide the others', () => {
+  it('the time-out of a worker snapshot is shorter than the wait for all peers, so that one slow worker does not hide the others', () => {
     expect(WORKER_SNAPSHOT_TIMEOUT_MS).toBeLessThan(PEER_SNAPSHOTS_TIMEOUT_MS);
     expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBe(800);
   });
 
-  it('leaves a probe that waits one second time to read the response', () => {
+  it('the time-out of a worker snapshot leaves a probe that waits one second time to read the response', () => {
     expect(PEER_SNAPSHOTS_TIMEOUT_MS).toBeLessThan(1_000);
   });
 });
 
 describe('the lease of a revocation', () => {
-  it.each(settings)('is longer than finding the provider and calling it: %o', ({ timeout }) => {
-    expect(revocationLeaseMs({ timeout })).toBeGreaterThan(2 * timeout);
-  });
+  it.each(settings)(
+    'the lease of a revocation outlasts finding the provider and calling it: %o',
+    ({ timeout }) => {
+      expect(revocationLeaseMs({ timeout })).toBeGreaterThan(2 * timeout);
+    },
+  );
 });

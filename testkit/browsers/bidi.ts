@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
-/** A connection that speaks WebDriver BiDi (https://w3c.github.io/webdriver-bidi/). */
+/** A WebDriver BiDi connection (https://w3c.github.io/webdriver-bidi/). */
 export type BidiConnection = {
   /**
    * Sends a command and resolves with its result.

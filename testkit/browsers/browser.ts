@@ -1,4 +1,4 @@
-/** A browser, as the tests that run in several browsers see it. It accepts any certificate. */
+/** The common interface of the browsers in tests. A browser accepts any certificate. */
 export type TestBrowser = {
   /** Opens a context with its own cookies and storage. */
   newContext(): Promise<BrowserContext>;
@@ -17,7 +17,7 @@ export type BrowserContext = {
 export type BrowserPage = {
   goto(url: string): Promise<void>;
   reload(): Promise<void>;
-  /** Runs a function in the page, with an argument and a result that JSON can hold. */
+  /** Runs a function in the page, with an argument and a result that are JSON values. */
   evaluate<Result>(run: () => Result): Promise<Awaited<Result>>;
   evaluate<Arg, Result>(run: (arg: Arg) => Result, arg: Arg): Promise<Awaited<Result>>;
   /** Runs a function that makes the page navigate, and waits until the page at `url` has loaded. */
@@ -34,6 +34,6 @@ export type BrowserCookie = {
   secure: boolean;
   httpOnly: boolean;
   sameSite: 'strict' | 'lax' | 'none' | 'default';
-  /** Whether it ends with the browser, which has no expiry for it. */
+  /** True for a session cookie, which has no expiry. */
   endsWithBrowser: boolean;
 };

@@ -3,7 +3,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import type { BrowserPage, TestBrowser } from './browser.ts';
 
 /**
- * Starts a headless Chromium, that of the environment variable CHROMIUM or the system's. Each host leads to a port of
+ * Starts a headless Chromium: the one in the environment variable CHROMIUM, or that of the system. Each host maps to a port of
  * 127.0.0.1.
  */
 export async function startChromium(hosts: Readonly<Record<string, number>> = {}): Promise<Browser> {
@@ -16,7 +16,7 @@ export async function startChromium(hosts: Readonly<Record<string, number>> = {}
   const rules = Object.entries(hosts).map(([host, port]) => `MAP ${host} 127.0.0.1:${port}`);
   return chromium.launch({
     executablePath,
-    // Without these a browser talks to its maker's hosts, which a test machine need not reach.
+    // Without these flags the browser connects to hosts of its vendor, which a test machine may not reach.
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -32,7 +32,7 @@ export async function startChromium(hosts: Readonly<Record<string, number>> = {}
   });
 }
 
-/** Starts Chromium as one of several browsers. */
+/** Starts Chromium with the common interface. */
 export async function startChromiumBrowser(hosts: Readonly<Record<string, number>>): Promise<TestBrowser> {
   const browser = await startChromium(hosts);
   return {

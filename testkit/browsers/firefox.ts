@@ -6,9 +6,9 @@ import { startChildProcess } from '../processes/child-process.ts';
 import { connectBidi } from './bidi.ts';
 import type { TestBrowser } from './browser.ts';
 import { createFirefoxContext } from './firefox-context.ts';
-import { startHostProxy } from './host-proxy.ts';
+import { startConnectProxy } from '../network/connect-proxy.ts';
 
-/** Without these, a browser talks to its maker's hosts, which a test machine need not reach. */
+/** Without these preferences the browser connects to hosts of its vendor, which a test machine may not reach. */
 const PREFERENCES = {
   'app.normandy.enabled': false,
   'app.update.disabledForTesting': true,
@@ -26,8 +26,8 @@ const PREFERENCES = {
 };
 
 /**
- * Starts a headless Firefox, that of the environment variable FIREFOX or the system's, and drives it by WebDriver BiDi:
- * playwright-core cannot drive a Firefox that is not its own. Each host leads to a port of 127.0.0.1.
+ * Starts a headless Firefox (the one in the environment variable FIREFOX, or that of the system) and drives it by WebDriver BiDi:
+ * playwright-core drives only its own build of Firefox. Each host maps to a port of 127.0.0.1.
  */
 export async function startFirefox(hosts: Readonly<Record<string, number>> = {}): Promise<TestBrowser> {
   const program = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
@@ -39,9 +39,9 @@ export async function startFirefox(hosts: Readonly<Record<string, number>> = {})
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
   );
   await writeFile(join(profile, 'user.js'), lines.join(''));
-  const proxy = await startHostProxy(hosts);
+  const proxy = await startConnectProxy({ hosts });
   const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'];
-  // Mozilla's crash reporter and the profile of the user would otherwise take part.
+  // Disables the crash reporter and ignores the profile of the user.
   const env = { PATH: process.env['PATH'], HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1', MOZ_HEADLESS: '1' };
   const child = startChildProcess('/bin/sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...args], { env });
 

@@ -4,7 +4,7 @@ import { ProtocolError } from './protocol-error.ts';
 import type { Client, ProviderSettings } from './settings.ts';
 
 /**
- * Checks that a request comes from the client, by the one method it is registered for.
+ * Authenticates the client of a request by the one method it is registered for.
  *
  * @throws ProtocolError `invalid_client` otherwise, with a challenge when the Authorization header was tried
  * (RFC 6749, section 5.2); `invalid_request` for two methods at once (section 2.3).
@@ -16,10 +16,10 @@ type Credentials =
   | { method: 'client_secret_basic' | 'client_secret_post'; id: string; secret: string }
   | { method: 'private_key_jwt'; id: string | undefined; type: string; assertion: string };
 
-/** The longest that an assertion may be good for, in seconds. */
+/** The longest lifetime of an assertion, in seconds. */
 const LONGEST_LIFE = 300;
 
-/** Knows the assertions that came before, since each is good for one use. */
+/** Remembers the assertions received so far, because each is valid once. */
 export function createClientAuthentication(parts: {
   issuer: string;
   tokenEndpoint: string;
@@ -58,8 +58,8 @@ export function createClientAuthentication(parts: {
 }
 
 /**
- * Verifies an assertion (RFC 7523, section 3; draft-ietf-oauth-rfc7523bis: one audience) on the machine's clock, as the
- * client made it by that one, and gives its `jti`.
+ * Verifies an assertion (RFC 7523, section 3; draft-ietf-oauth-rfc7523bis: one audience) by the machine's clock, which
+ * the client also uses, and returns its `jti`.
  */
 async function verify(
   client: Client,

@@ -2,10 +2,10 @@ import type { Family } from './families.ts';
 import type { Grant } from './grant.ts';
 import { ProtocolError } from './protocol-error.ts';
 
-/** What a code stands for, and what it is bound to. */
+/** The grant behind a code, and the request that the code is bound to. */
 export type Authorization = { grant: Grant; redirectUri: string; codeChallenge: string };
 
-/** A code that was issued. The family is that of the tokens it was redeemed for. */
+/** An issued code, with the family of the tokens it was redeemed for. */
 export type Code = {
   readonly authorization: Authorization;
   readonly issuedAtMs: number;
@@ -13,14 +13,14 @@ export type Code = {
   family: Family | undefined;
 };
 
-/** The codes issued, each good for one use. */
+/** The issued codes, each valid once. */
 export type Codes = {
   add(code: string, authorization: Authorization): void;
   /**
-   * The entry of a code. It is spent by this, whatever comes of it.
+   * Returns the entry of a code and spends the code, whatever happens next.
    *
    * @throws ProtocolError `invalid_grant` for a code that is unknown, too old or spent; a spent one ends the
-   * family that came of it (RFC 6749, section 4.1.2).
+   * family of its tokens (RFC 6749, section 4.1.2).
    */
   redeem(code: string): Code;
 };

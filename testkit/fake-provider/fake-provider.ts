@@ -15,7 +15,7 @@ import { type SecretKind, createSecrets } from './secrets.ts';
 import { type ProviderSettings, settingsWith } from './settings.ts';
 import { type IdTokenSignature, createSigner } from './signer.ts';
 import { createToken } from './endpoints/token.ts';
-import { type RecordedRequest, createTraffic } from './traffic.ts';
+import { type RecordedRequest, createRequestLog } from './request-log.ts';
 import { createUserinfo } from './endpoints/userinfo.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 
@@ -23,57 +23,57 @@ import { listenOnLoopback } from '../network/loopback-server.ts';
 export type FakeProvider = ProviderSettings & {
   readonly issuer: string;
   readonly port: number;
-  /** The discovery document as it is served. */
+  /** The served discovery document. */
   readonly metadata: Record<string, unknown>;
 
   /** Every request received, in order. */
   readonly requests: RecordedRequest[];
-  /** How many token requests came, of one `grant_type` or of all. */
+  /** The number of token requests, for one `grant_type` or all. */
   tokenCalls(filter?: { grant?: string }): number;
   /** The largest number of concurrent token requests. */
   readonly maxConcurrentTokenCalls: number;
-  /** All tokens by the sign-in they descend from. */
+  /** All tokens, grouped by their sign-in. */
   readonly families: readonly Family[];
   /** Every refresh token issued, how often it was sent and used, and whether its family is alive. */
   tokenLedger(): LedgerEntry[];
-  /** Every secret issued or received, or those of some kinds. A browser rightly sees `code` and `id_token`. */
+  /** Every secret issued or received, or those of some kinds. A browser may see `code` and `id_token`. */
   secrets(kinds?: readonly SecretKind[]): string[];
 
   readonly faults: Faults;
-  /** How ID tokens are signed from now on. */
+  /** Sets how ID tokens are signed from now on. */
   signWith(how: IdTokenSignature): void;
   /** Replaces the signing key, and publishes only the new one. */
   swapKeys(): Promise<void>;
-  /** Signs any claims with the provider's key, such as those of a logout token. */
+  /** Signs claims with the provider's key, such as those of a logout token. */
   sign(claims: JWTPayload, typ?: string): Promise<string>;
 
-  /** Registers the redirect URIs of a gateway, and gives the `provider` section of its configuration. */
+  /** Registers the redirect URIs of a gateway and returns the `provider` section of its configuration. */
   register(baseUrl: string): Record<string, unknown>;
-  /** Sends a refresh token like an attacker who stole it and the client's credentials; returns the status. */
+  /** Presents a refresh token as an attacker with the client credentials would; returns the status. */
   replay(refreshToken: string): Promise<number>;
 
-  /** Whether an upstream that asks would accept the token: not expired, not revoked, its family alive. */
+  /** True when the token is active: not expired, not revoked, its family alive. */
   readonly isAccessTokenActive: (token: string) => boolean;
-  /** Ends an access token early; its family goes on. */
+  /** Ends an access token early and keeps its family. */
   revokeAccessToken(token: string): void;
-  /** Ends the sessions of a person, or one session, with all its tokens. */
+  /** Ends the sessions of a user, or one session, with all tokens. */
   invalidateSession(of: { user: string } | { sid: string }): void;
 
-  /** Cuts every connection and closes the port, as if the provider were down. */
+  /** Closes every connection and the port, as in an outage. */
   stop(): Promise<void>;
   /** Listens again on the same port. */
   start(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** How a provider starts: its settings where they differ from the good ones, its clock, and how it presents itself. */
+/** The options of a provider: its changes to the default settings, its clock, and its metadata. */
 export type FakeProviderOptions = Partial<ProviderSettings> & {
   clock?: () => number;
-  /** The path of the issuer, such as `/realms/acme`. A single slash gives it a final slash. */
+  /** The path of the issuer, such as `/realms/acme`. A single slash gives the issuer a final slash. */
   issuerPath?: string;
-  /** Where its endpoints are under that path, when not at the usual places. */
+  /** The paths of endpoints below that path, where they differ from the default. */
   paths?: Partial<Paths>;
-  /** What the discovery document says otherwise; what is undefined is left out. */
+  /** Changes to the discovery document; undefined removes a member. */
   metadata?: Record<string, unknown>;
 };
 
@@ -94,13 +94,13 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const settings = settingsWith(given);
   const nowMs = () => clock() + settings.clockOffsetMs;
   const secrets = createSecrets(issuer);
-  secrets.note('client_secret', settings.client.secret);
+  secrets.record('client_secret', settings.client.secret);
   const signer = await createSigner();
   const families = createFamilies(settings, nowMs);
   const codes = createCodes(nowMs, (family) => families.end(family, 'code reused'));
   const issuance = createIssuance({ issuer, settings, families, signer, secrets, nowMs });
   const metadata = { ...metadataOf(issuer, paths, settings.client), ...announced };
-  const traffic = createTraffic();
+  const requestLog = createRequestLog();
   const faultLine = createFaults();
 
   const endSessions = (matches: (family: Family) => boolean) => {
@@ -123,16 +123,16 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     revoke: createRevoke({ families, authenticate }),
     end_session: createEndSession({ settings, signer, endSession }),
   };
-  server.on('request', createHandler({ endpoints, traffic, faultLine, paths, settings }));
+  server.on('request', createHandler({ endpoints, requestLog, faultLine, paths, settings }));
 
   const own: Omit<FakeProvider, keyof ProviderSettings> = {
     issuer,
     port: loopback.port,
     metadata,
-    requests: traffic.requests,
-    tokenCalls: (filter) => traffic.tokenCalls(filter),
+    requests: requestLog.requests,
+    tokenCalls: (filter) => requestLog.tokenCalls(filter),
     get maxConcurrentTokenCalls() {
-      return traffic.maxConcurrent('token');
+      return requestLog.maxConcurrent('token');
     },
     families: families.all,
     tokenLedger: () => families.tokenLedger(),
@@ -163,6 +163,6 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
       await loopback.stop();
     },
   };
-  // The settings object itself is handed out, so that what a test assigns is what the endpoints read.
+  // Returns the settings object itself, so that the endpoints read the values that a test assigns.
   return Object.defineProperties(settings, Object.getOwnPropertyDescriptors(own)) as FakeProvider;
 }

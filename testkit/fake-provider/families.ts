@@ -9,23 +9,23 @@ export type RefreshTokenEntry = {
   readonly generation: number;
   /** How often an authenticated client sent it. */
   presented: number;
-  /** How often tokens were given for it. */
+  /** How often it was redeemed. */
   spent: number;
 };
 
 /** The record of an access token. */
 export type AccessTokenEntry = { readonly token: string; readonly expiresAtMs: number; revoked: boolean };
 
-/** Why a family ended. */
+/** The reason for the end of a family. */
 export type FamilyEnd = 'code reused' | 'refresh token reused' | 'revoked' | 'session ended';
 
-/** All tokens that descend from one sign-in. */
+/** All tokens of one sign-in. */
 export type Family = {
   readonly id: string;
   readonly grant: Grant;
   alive: boolean;
   endedBecause: FamilyEnd | undefined;
-  /** How often a refresh token of this family was refused because it was spent before. */
+  /** How often a spent refresh token of this family was rejected. */
   reuses: number;
   readonly refreshTokens: RefreshTokenEntry[];
   readonly accessTokens: AccessTokenEntry[];
@@ -45,9 +45,9 @@ export type Families = {
   addAccessToken(family: Family, token: string, expiresAtMs: number): void;
   addRefreshToken(family: Family, token: string, generation: number): void;
   /**
-   * The entry of a refresh token that may be used now.
+   * Returns the entry of a refresh token that is valid now.
    *
-   * @throws ProtocolError `invalid_grant` for one that may not; reuse beyond the rotation's rules ends its family.
+   * @throws ProtocolError `invalid_grant` for any other; reuse that the rotation does not allow ends the family.
    */
   present(refreshToken: string): Presented;
   /** Records one use of a refresh token. */

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderResponse } from './messages.ts';
 import type { Endpoint } from './endpoints/metadata.ts';
 
-/** Before a request is processed, or after it (only the response is missing). */
+/** Whether a fault applies before a request is processed, or after it, so that only the response is lost. */
 export type Moment = 'before' | 'after';
 
-/** A response sent instead of the correct one. */
+/** A response that replaces the correct one. */
 export type Fault = ProviderResponse & {
   /** The number of requests it applies to; all when absent. */
   times?: number;
@@ -13,7 +13,7 @@ export type Fault = ProviderResponse & {
   when?: Moment;
 };
 
-/** A gate at which requests wait. */
+/** A gate that holds requests back. */
 export type Hold = {
   /** Resolves when this many requests (default: one) are waiting. */
   waiting(count?: number): Promise<void>;

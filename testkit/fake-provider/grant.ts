@@ -1,6 +1,6 @@
 import type { Parameters } from './messages.ts';
 
-/** What a person granted at one sign-in. */
+/** The grant of a user at one sign-in. */
 export type Grant = {
   subject: string;
   /** The provider's session, as in the `sid` claim. */
@@ -12,4 +12,6 @@ export type Grant = {
   parameters: Parameters;
   nonce: string;
   authTimeMs: number;
+  /** The authentication context, where the authorization request asked for one. */
+  acr: string | undefined;
 };

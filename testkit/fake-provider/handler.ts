@@ -5,11 +5,11 @@ import type { FaultLine } from './faults.ts';
 import type { Endpoint, Paths } from './endpoints/metadata.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ProviderSettings } from './settings.ts';
-import type { Traffic } from './traffic.ts';
+import type { RequestLog } from './request-log.ts';
 
 type HandlerParts = {
   endpoints: Record<Endpoint, (request: ProviderRequest) => Promise<ProviderResponse>>;
-  traffic: Traffic;
+  requestLog: RequestLog;
   faultLine: FaultLine;
   paths: Paths;
   settings: ProviderSettings;
@@ -17,7 +17,7 @@ type HandlerParts = {
 
 /** Routes each request to its endpoint, after recording it and applying the faults. */
 export function createHandler(parts: HandlerParts): RequestListener {
-  const { endpoints, traffic, faultLine, paths, settings } = parts;
+  const { endpoints, requestLog, faultLine, paths, settings } = parts;
 
   return (incoming, response) => {
     void handle(incoming, response);
@@ -29,7 +29,7 @@ export function createHandler(parts: HandlerParts): RequestListener {
     if (endpoint === undefined) return write(response, { status: 404, body: 'not found' });
 
     const body = await text(incoming).catch(() => undefined);
-    if (body === undefined) return; // The client went away while sending.
+    if (body === undefined) return; // The client disconnected while it was sending.
     const request: ProviderRequest = {
       method: incoming.method ?? 'GET',
       query: searchParams,
@@ -47,9 +47,9 @@ export function createHandler(parts: HandlerParts): RequestListener {
       atMs: Date.now(),
       status: undefined as number | undefined,
     };
-    const depart = traffic.arrive(record);
-    const outcome = await faultLine.pass(endpoint, () => answer(endpoints[endpoint], request, settings));
-    depart();
+    const complete = requestLog.add(record);
+    const outcome = await faultLine.pass(endpoint, () => respond(endpoints[endpoint], request, settings));
+    complete();
     if (outcome === 'dropped') {
       incoming.socket.destroy();
       return;
@@ -64,7 +64,7 @@ function isForm(incoming: IncomingMessage): boolean {
   return incoming.method === 'POST' && type.trim().toLowerCase() === 'application/x-www-form-urlencoded';
 }
 
-async function answer(
+async function respond(
   endpoint: (request: ProviderRequest) => Promise<ProviderResponse>,
   request: ProviderRequest,
   { patchRefusal = (refusal) => refusal }: ProviderSettings,

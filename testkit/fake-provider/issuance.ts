@@ -50,11 +50,14 @@ export function createIssuance({
         client_id: settings.client.id,
         scope,
         sid: family.grant.sid,
-        jti: secrets.note('access_token', secrets.mint('at')),
+        jti: secrets.record('access_token', secrets.mint('at')),
         iat,
         exp: iat + lifetime,
+        // RFC 9470, section 6.2.
+        ...(family.grant.acr !== undefined && { acr: family.grant.acr }),
+        auth_time: Math.floor(family.grant.authTimeMs / 1000),
       };
-      const token = secrets.note('access_token', await signer.sign(claims, 'at+jwt'));
+      const token = secrets.record('access_token', await signer.sign(claims, 'at+jwt'));
       families.addAccessToken(family, token, issuedAtMs + lifetime * 1000);
       return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope };
     },
@@ -62,7 +65,7 @@ export function createIssuance({
     refreshToken: async (family, generation) => {
       const random = secrets.mint('rt');
       const shaped = await settings.shapeRefreshToken?.(random, family.grant);
-      const token = secrets.note('refresh_token', shaped ?? random);
+      const token = secrets.record('refresh_token', shaped ?? random);
       families.addRefreshToken(family, token, generation);
       return token;
     },
@@ -79,10 +82,11 @@ export function createIssuance({
         iat,
         exp: iat + settings.idTokenLifetime,
         auth_time: Math.floor(grant.authTimeMs / 1000),
+        ...(grant.acr !== undefined && { acr: grant.acr }),
         ...(grantType === 'authorization_code' && { nonce: grant.nonce }),
       };
       const patched = settings.patchIdToken?.(claims, grantType) ?? claims;
-      return secrets.note('id_token', await signer.signIdToken(patched));
+      return secrets.record('id_token', await signer.signIdToken(patched));
     },
   };
 }

@@ -3,7 +3,7 @@ import { ProtocolError } from './protocol-error.ts';
 /** The parameters of a request; each has one value. */
 export type Parameters = Record<string, string>;
 
-/** A request as an endpoint of the fake provider sees it. */
+/** A request to an endpoint of the fake provider. */
 export type ProviderRequest = {
   method: string;
   /** The query, or the form when the body is one. */
@@ -22,7 +22,7 @@ export type ProviderResponse = {
 /**
  * The parameters of a query or form. A parameter without a value counts as absent (RFC 6749, section 3.1).
  *
- * @throws ProtocolError `invalid_request` when one is given twice; `resource` may be (RFC 8707, section 2), and
+ * @throws ProtocolError `invalid_request` for a repeated parameter; `resource` may be repeated (RFC 8707, section 2) and
  * then has its values separated by a space.
  */
 export function parametersOf(given: URLSearchParams): Parameters {

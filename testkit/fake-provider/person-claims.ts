@@ -1,4 +1,4 @@
-/** The claims that the granted scopes release about a person (OpenID Connect Core, section 5.4). */
+/** The claims about a user that the granted scopes release (OpenID Connect Core, section 5.4). */
 export function claimsAbout(subject: string, scopes: readonly string[]): Record<string, unknown> {
   return {
     sub: subject,

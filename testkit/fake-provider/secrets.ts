@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { canaries } from '../secrets/canaries.ts';
 
-/** The kind of a secret; a browser must see some kinds and must never see others. */
+/** The kind of a secret. A browser needs some kinds and must never receive the others. */
 export type SecretKind =
   'access_token' | 'refresh_token' | 'id_token' | 'code' | 'code_verifier' | 'client_secret';
 
-/** Every secret that the fake provider issued or was shown. */
+/** Every secret that the fake provider issued or received. */
 export type Secrets = {
   /** A new string, different from all others of this issuer: `canary-` and the prefix, then 43 characters. */
   mint(prefix: string): string;
   /** Registers a secret and returns it. */
-  note(kind: SecretKind, secret: string): string;
+  record(kind: SecretKind, secret: string): string;
   /** All registered secrets, or those of some kinds. */
   list(kinds?: readonly SecretKind[]): string[];
 };
@@ -26,7 +26,7 @@ export function createSecrets(issuer: string): Secrets {
       const unique = createHash('sha256').update(`${issuer} ${prefix} ${minted}`).digest('base64url');
       return `canary-${prefix}-${unique}`;
     },
-    note: (kind, secret) => {
+    record: (kind, secret) => {
       noted.push({ kind, secret });
       return canaries.keep(kind, secret);
     },

@@ -4,7 +4,7 @@ import type { Grant } from './grant.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
 /**
- * What happens to a refresh token that is used:
+ * What a refresh does to its refresh token:
  * `off`: it stays valid and the response has none; `same`: it stays valid and the response repeats it;
  * `new`: it stays valid and the response has another; `strict`: it is spent, and a second use ends the family;
  * `grace`: it is spent, but while it is the latest one spent it may be used again for `graceMs`.
@@ -15,7 +15,7 @@ export type Rotation = 'off' | 'same' | 'new' | 'strict' | 'grace';
 export type Client = {
   id: string;
   secret: string;
-  /** The one way the client may authenticate. */
+  /** The only authentication method of the client. */
   authentication: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none';
   /** The public keys of `private_key_jwt`. */
   keys?: readonly JWK[];
@@ -30,31 +30,35 @@ export type Client = {
 export type ProviderBehavior = {
   /** Whether access tokens end with their grant, or outlive it as self-contained JWTs do. */
   accessTokens: 'end' | 'outlive';
-  /** Throws a ProtocolError for what this provider does not take in an authorization request. */
+  /** Throws a ProtocolError for parameters that this provider rejects in an authorization request. */
   checkAuthorization: ((parameters: Parameters) => void) | undefined;
-  /** Throws a ProtocolError for what this provider does not take in a token request. */
+  /** Throws a ProtocolError for parameters that this provider rejects in a token request. */
   checkTokenRequest: ((form: Parameters) => void) | undefined;
   /** Whether a token response has a refresh token; `scopes` are the requested ones. */
   givesRefreshToken: ((grant: Grant, scopes: readonly string[]) => boolean) | undefined;
-  /** Makes a refresh token out of a random string, such as a JWT. */
+  /** Creates a refresh token, such as a JWT, from a random string. */
   shapeRefreshToken: ((random: string, grant: Grant) => Promise<string>) | undefined;
-  /** The scopes of a refresh, out of those granted and those asked for; throws a ProtocolError. */
+  /** Returns the scopes of a refresh from the granted and the requested ones; throws a ProtocolError. */
   narrow: ((granted: readonly string[], asked: readonly string[]) => readonly string[]) | undefined;
   /** The audience of an access token, when it depends on more than `resource`. */
   audienceOf: ((grant: Grant, scopes: readonly string[]) => string) | undefined;
-  /** Where the logout page sends the browser, when it is no OpenID end-session endpoint; throws a ProtocolError. */
+  /** Returns the redirect of a logout page that is not an OpenID end-session endpoint; throws a ProtocolError. */
   endSession: ((parameters: Parameters, client: Client) => string) | undefined;
   /** Changes an error response before it is sent. */
   patchRefusal: ((refusal: ProtocolError) => ProtocolError) | undefined;
 };
 
-/** Everything a test may change while the fake provider runs. */
+/** The settings that a test may change while the fake provider runs. */
 export type ProviderSettings = ProviderBehavior & {
   client: Client;
-  /** Who is signed in at the provider, when the request has no `login_hint`; nobody if undefined. */
+  /** The user who is signed in at the provider, for requests without a `login_hint`. */
   user: string | undefined;
   rotate: Rotation;
-  /** Milliseconds in which `grace` forgives. */
+  /** Whether `acr_values`, `max_age` and `prompt=login` authenticate the person anew, or count for nothing. */
+  stepUp: 'honoured' | 'ignored';
+  /** Scopes that are left out of every grant (RFC 6749, section 3.3). */
+  refusedScopes: readonly string[];
+  /** The reuse period of `grace`, in milliseconds. */
   graceMs: number;
   /** Seconds. */
   accessTokenLifetime: number;
@@ -62,7 +66,7 @@ export type ProviderSettings = ProviderBehavior & {
   idTokenLifetime: number;
   /** The audience of access tokens when the request names no `resource`. */
   audience: string;
-  /** The resources that may be named (RFC 8707); any, when undefined. */
+  /** The allowed resources (RFC 8707); any when undefined. */
   resources: readonly string[] | undefined;
   /** How far the provider's clock is ahead, in milliseconds; negative when it is behind. */
   clockOffsetMs: number;
@@ -74,11 +78,11 @@ export type ProviderSettings = ProviderBehavior & {
   patchUserinfo: ((claims: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload, grant: string) => JWTPayload) | undefined;
-  /** Changes the parameters with which the browser is sent back to the client. */
+  /** Changes the parameters of the redirect back to the client. */
   patchAuthorizationResponse: ((parameters: Record<string, string>) => Record<string, string>) | undefined;
 };
 
-/** The settings of a provider that behaves well, except those given. */
+/** Returns the settings of a correct provider, with the given changes. */
 export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings {
   return {
     client: {
@@ -91,6 +95,8 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     },
     user: 'alice',
     rotate: 'strict',
+    stepUp: 'honoured',
+    refusedScopes: [],
     graceMs: 0,
     accessTokenLifetime: 300,
     idTokenLifetime: 300,

@@ -23,7 +23,7 @@ export type Signer = {
   jwks(): JSONWebKeySet;
   /** Signs claims with the current key. */
   sign(claims: JWTPayload, typ?: string): Promise<string>;
-  /** Signs the claims of an ID token in the way last chosen. */
+  /** Signs the claims of an ID token as chosen last. */
   signIdToken(claims: JWTPayload): Promise<string>;
   /** Chooses how ID tokens are signed from now on; at first it is `RS256`. */
   signIdTokensWith(how: IdTokenSignature): void;
@@ -33,13 +33,13 @@ export type Signer = {
    * @throws Error when the signature is wrong.
    */
   verify(token: string): Promise<JWTPayload>;
-  /** Makes a new signing key and publishes nothing but it. */
+  /** Creates a new signing key and publishes only that one. */
   swapKeys(): Promise<void>;
 };
 
 type SigningKey = { kid: string; privateKey: CryptoKey; publicKey: CryptoKey };
 
-/** Makes a first RS256 key and signs with it. */
+/** Creates a signer with a new RS256 key. */
 export async function createSigner(): Promise<Signer> {
   let current = await createKey();
   let published = await publish(current);

@@ -17,7 +17,7 @@ import { createUserAgent } from '../user-agent/user-agent.ts';
 /** One process of a cluster. */
 export type Member = {
   readonly program: Program;
-  /** True while the process is expected to respond; afterwards its connections may be cut. */
+  /** True while the process should respond; afterwards its connections may be cut. */
   readonly isServing: boolean;
 };
 
@@ -43,7 +43,7 @@ export type Visitor = {
 /** Processes of the built gateway behind one base URL and on one Redis, with a provider and an upstream. */
 export type GatewayCluster = {
   readonly provider: FakeProvider;
-  /** Accepts the access tokens that the provider holds active. */
+  /** Accepts the active access tokens of the provider. */
   readonly upstream: Upstream;
   readonly redis: RedisServer;
   /** The processes that serve, in the order in which they were started. */
@@ -52,7 +52,7 @@ export type GatewayCluster = {
   member(at: number): Member;
   /** Starts one more process. */
   add(): Promise<Member>;
-  /** Ends a process by SIGKILL, and settles when it is gone. */
+  /** Kills a process with SIGKILL, and settles when it has ended. */
   kill(member: Member): Promise<void>;
   /** Stops a process by SIGTERM and returns its exit. */
   stop(member: Member): Promise<ChildExit>;
@@ -62,7 +62,7 @@ export type GatewayCluster = {
   signInWithTokensOver<Names extends readonly string[]>(
     names: Names,
   ): Promise<{ [At in keyof Names]: Visitor }>;
-  /** How long a lock lives unless it is renewed, in milliseconds. */
+  /** The lifetime of a lock that is not renewed, in milliseconds. */
   readonly lockTtlMs: number;
   /** The value of a metric without labels in one process. */
   count(at: Member, name: string): Promise<number>;
@@ -81,9 +81,9 @@ export type GatewayClusterOptions = {
   refresh?: Record<string, string | number>;
 };
 
-/** Nothing listens there: each call names its process. */
+/** Nothing listens on this address: each call names its process. */
 export const BASE_URL = 'http://localhost:8080';
-/** Short lifetimes: what takes half a minute in a deployment takes two seconds here. */
+/** Short lifetimes: half a minute of a deployment takes two seconds here. */
 const REFRESH = { timeout: '1s', maxPerMinute: 10_000 };
 const LOCK_TTL_MS = 2_000;
 const SIGN_INS_AT_ONCE = 8;
@@ -134,9 +134,9 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
     };
     try {
       const outgoing = request({ host: '127.0.0.1', port: at.program.port, agent, method, path, headers });
-      const answered = once(outgoing, 'response');
+      const responded = once(outgoing, 'response');
       outgoing.end();
-      const [incoming] = await answered;
+      const [incoming] = await responded;
       const body = await text(incoming);
       const isProblem = incoming.headers['content-type'] === 'application/problem+json';
       const { code } = (isProblem ? JSON.parse(body) : {}) as { code?: string };

@@ -6,7 +6,7 @@ export type GatewayParts = {
   upstream: { readonly url: string };
   /** Where sessions are kept, as in `session.store`: `memory:` (the default) or the URL of a Redis. */
   store?: string;
-  /** Keys of the configuration file that differ from the usual ones. Mappings are merged, lists replaced. */
+  /** Changes to the default configuration. Mappings are merged, lists replaced. */
   config?: Record<string, unknown>;
 };
 

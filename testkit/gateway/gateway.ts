@@ -19,7 +19,7 @@ export type RunningGateway = {
   readonly gateway: Gateway;
   /** Every line it logged, at every level. */
   logs(): string;
-  /** Cuts its connections, closes its listeners and ends it. */
+  /** Cuts its connections, closes its listeners and the gateway. */
   close(): Promise<void>;
 };
 
@@ -28,7 +28,7 @@ export type GatewayOptions = GatewayParts & { clock?: () => number; baseUrl?: st
 
 /** Starts a gateway on free ports of 127.0.0.1. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  // As in the program: the route limits the time of a body.
+  // As in the program, where the route limits the time of a body.
   const server = createServer({ requestTimeout: 0 });
   const adminServer = createServer();
   const listener = await listenOnLoopback(server);

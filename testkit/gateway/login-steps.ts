@@ -1,3 +1,4 @@
+import type { FakeProvider } from '../fake-provider/fake-provider.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 import type { UserAgent } from '../user-agent/user-agent.ts';
 
@@ -34,4 +35,18 @@ export async function finishLogin(
 /** Runs a whole login and returns the callback's response. */
 export async function login(agent: UserAgent, query?: string): Promise<AgentResponse> {
   return finishLogin(agent, await beginLogin(agent, query));
+}
+
+/** Signs in at a provider that the browser of the test reaches under another name than its issuer. */
+export async function loginDirectly({
+  agent,
+  provider,
+}: {
+  agent: UserAgent;
+  provider: Pick<FakeProvider, 'port'>;
+}): Promise<AgentResponse> {
+  const begun = await beginLogin(agent);
+  const { pathname, search } = begun.authorizationUrl;
+  const authorizationUrl = new URL(pathname + search, `http://127.0.0.1:${provider.port}`);
+  return agent.get((await authorize(agent, { ...begun, authorizationUrl })).href);
 }

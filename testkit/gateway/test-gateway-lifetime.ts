@@ -15,6 +15,7 @@ export async function openTestGatewayForTest(options?: TestGatewayOptions): Prom
  */
 export function openTestGatewayForEachTest(
   give: (opened: { redis: RedisServer; testGateway: TestGateway }) => void,
+  options?: TestGatewayOptions,
 ): void {
   let redis: RedisServer;
   let testGateway: TestGateway;
@@ -24,7 +25,7 @@ export function openTestGatewayForEachTest(
   });
 
   beforeEach(async () => {
-    testGateway = await openTestGateway({ store: redis.url });
+    testGateway = await openTestGateway({ ...options, store: redis.url });
     give({ redis, testGateway });
   });
 

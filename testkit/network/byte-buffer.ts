@@ -1,4 +1,4 @@
-/** Bytes that grow at the end and are taken from the start, without copying all of them at each step. */
+/** A buffer that appends at the end and removes from the start, without copying all bytes at each step. */
 export type ByteBuffer = {
   append(bytes: Buffer): void;
   /** All bytes held; valid until the next call. */

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * A port of 127.0.0.1 nobody listens on at this moment, for programs that must be told their port.
+ * A free port of 127.0.0.1, for programs that need their port as an argument.
  *
- * Another process may take it before it is used: the caller tries again with another one.
+ * Another process may take the port first: the caller must then retry with another one.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -1,7 +1,7 @@
-/** Header fields in the order and spelling in which they came over the wire. */
+/** Header fields in the order and spelling of the wire. */
 export type HeaderList = [name: string, value: string][];
 
-/** Pairs up what node:http gives as `rawHeaders` or `rawTrailers`. */
+/** Converts `rawHeaders` or `rawTrailers` of node:http to pairs. */
 export function headerListOf(raw: readonly string[]): HeaderList {
   const list: HeaderList = [];
   for (let at = 0; at < raw.length; at += 2) list.push([raw[at] ?? '', raw[at + 1] ?? '']);

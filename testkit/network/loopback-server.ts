@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextIteration } from 'node:timers/promises';
 
 /** A server on a port of 127.0.0.1 that can stop and start again on the same port. */
 export type LoopbackServer = {
@@ -39,8 +39,8 @@ export async function listenOnLoopback(server: Server): Promise<LoopbackServer> 
       server.close();
       for (const socket of sockets) socket.destroy();
       await closed;
-      // One turn of the event loop, in which clients in this process see their pooled connections end.
-      await nextTurn();
+      // Clients in this process notice the end of their pooled connections during one event loop iteration.
+      await nextIteration();
     },
     start: async () => {
       if (!server.listening) await listen(port);

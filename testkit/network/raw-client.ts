@@ -4,23 +4,23 @@ import { canaries, createOverlap } from '../secrets/canaries.ts';
 import { createByteBuffer } from './byte-buffer.ts';
 import { type RawResponse, parseResponse } from './raw-response.ts';
 
-/** A TCP connection on which a test speaks HTTP/1.1 byte by byte. */
+/** A TCP connection on which a test sends and reads HTTP/1.1 as bytes. */
 export type RawConnection = {
   readonly socket: Socket;
   /** Sends text (as latin1) or bytes. */
   write(data: string | Buffer): void;
-  /** Everything received that was not yet taken by `readResponse` or `readUntil`. */
+  /** The received bytes that `readResponse` or `readUntil` have not returned. */
   pending(): Buffer;
   /**
-   * Takes everything up to the end of `mark`.
+   * Returns everything up to the end of `mark`.
    *
-   * @throws Error, with what came instead, when the connection ends or the time is over.
+   * @throws Error with the received bytes when the connection ends or the time-out passes.
    */
   readUntil(mark: string): Promise<Buffer>;
   /**
    * Takes one response with the 1xx responses before it. `method` is that of its request: HEAD has no body.
    *
-   * @throws Error, with what came instead, when the connection ends or the time is over.
+   * @throws Error with the received bytes when the connection ends or the time-out passes.
    */
   readResponse(method?: string): Promise<RawResponse>;
   /** Resolves when the other side has ended the connection, in whatever way. */
@@ -112,7 +112,7 @@ export async function openRaw(port: number, { timeoutMs = 10_000 }: RawOptions =
 /**
  * Sends a request as it is, over a connection of its own, and gives the whole response.
  *
- * @throws Error, with what came instead, when there is no whole response in time.
+ * @throws Error with the received bytes when no whole response arrives in time.
  */
 export async function rawRequest(
   port: number,

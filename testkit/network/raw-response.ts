@@ -1,29 +1,29 @@
 import type { HeaderList } from './header-list.ts';
 import { valueOf } from './header-list.ts';
 
-/** A response as it stood on the wire. */
+/** A parsed response with its raw bytes. */
 export type RawResponse = {
   statusLine: string;
   status: number;
   headers: HeaderList;
-  /** The value of a field, several being joined by a comma. */
+  /** The value of a field; several are joined by a comma. */
   header(name: string): string | undefined;
-  /** Without its framing. */
+  /** The body without its framing. */
   body: Buffer;
   trailers: HeaderList;
-  /** Statuses and fields of the 1xx responses before it. */
+  /** The statuses and fields of the 1xx responses before it. */
   interim: { status: number; headers: HeaderList }[];
-  /** Everything, interim responses and framing included. */
+  /** All bytes, including interim responses and framing. */
   raw: Buffer;
 };
 
-/** What is known besides the bytes: the method asked with, and whether the connection has ended. */
+/** The context of the bytes: the request method, and whether the connection has ended. */
 export type ResponseContext = { method: string; ended: boolean };
 
 /**
- * Reads one response from the start of `bytes` (RFC 9112, sections 4 to 7), or gives undefined when more must come.
+ * Reads one response from the start of `bytes` (RFC 9112, sections 4 to 7), or returns undefined when it is incomplete.
  *
- * @throws Error when the bytes are no HTTP/1 response.
+ * @throws Error when the bytes are not an HTTP/1 response.
  */
 export function parseResponse(bytes: Buffer, context: ResponseContext): RawResponse | undefined {
   const interim: RawResponse['interim'] = [];

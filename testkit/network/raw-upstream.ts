@@ -1,16 +1,16 @@
 import { type Socket, createServer } from 'node:net';
 import { listenOnLoopback } from './loopback-server.ts';
 
-/** What is done with a connection; `head` is the header section of its first request. */
+/** Handles a connection; `head` is the header section of its first request. */
 export type ConnectionHandler = (socket: Socket, head: Promise<string>) => void | Promise<void>;
 
-/** An upstream without any HTTP of its own, for misbehaviour to the byte. */
+/** An upstream without its own HTTP implementation, for invalid bytes. */
 export type RawUpstream = {
   readonly url: string;
   readonly port: number;
-  /** What came over each connection, in order of connection. */
+  /** The received bytes of each connection, in order of connection. */
   readonly received: Buffer[];
-  /** What it does with the connections to come. */
+  /** Handles all further connections. */
   attend: ConnectionHandler;
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -20,7 +20,7 @@ export type RawUpstream = {
 /**
  * Starts a TCP server on a free port of 127.0.0.1.
  *
- * `attend` is called for each connection. A socket stays open until that ends it, even when the other side has ended.
+ * `attend` is called for each connection. A socket stays open until `attend` ends it, even when the other side has ended.
  */
 export async function startRawUpstream(attend: ConnectionHandler = () => undefined): Promise<RawUpstream> {
   const received: Buffer[] = [];

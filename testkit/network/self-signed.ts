@@ -1,4 +1,4 @@
-/** The key and certificate of a server that nobody trusts: self-signed, for api.example.test, until the year 2126. */
+/** A self-signed key and certificate for api.example.test, valid until the year 2126. */
 export const selfSigned = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgj5UZDF52ls0JirVK
@@ -18,7 +18,7 @@ nYAY91s5OvMqJ2UWO40nZAmYFMz5pC9DLsNUXrFjGgIgVkJ6EaA62sNAOZgkRgD2
 -----END CERTIFICATE-----`,
 };
 
-/** The same for localhost, and for no address. */
+/** The same for localhost, without an IP address. */
 export const selfSignedForLocalhost = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgunKDs0NGLU/JXPpg

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 /** How a child process ended: by an exit code or by a signal. */
 export type ChildExit = { code: number | null; signal: NodeJS.Signals | null };
 
-/** A running child process whose output is kept. */
+/** A running child process whose output is recorded. */
 export type ChildProcess = {
   readonly pid: number;
   stdout(): string;
@@ -17,18 +17,18 @@ export type ChildProcess = {
    * @throws Error when the child ends first or `timeoutMs` pass, with all output in the message.
    */
   waitForOutput<T>(read: (stdout: string) => T | undefined, timeoutMs?: number): Promise<T>;
-  /** Resolves once the process is gone and its output is complete. */
+  /** Resolves once the process has ended and its output is complete. */
   readonly exit: Promise<ChildExit>;
-  /** Asks the process to end (SIGTERM), and after `graceMs` ends it (SIGKILL). */
+  /** Sends SIGTERM, and SIGKILL after `graceMs`. */
   terminate(graceMs?: number): Promise<ChildExit>;
 };
 
-/** How a child process is started. */
+/** The options of a child process. */
 export type ChildOptions = { env?: NodeJS.ProcessEnv; cwd?: string };
 
 /**
- * The child waits for the end of a pipe that only the parent holds open, in a shell beside it: however the
- * parent ends, SIGKILL included, the pipe closes and the child is killed, stopped (SIGSTOP) or not.
+ * A shell in the child's group waits for the end of a pipe that only the parent holds open. However the
+ * parent ends, even by SIGKILL, the pipe closes and the shell kills the child, even one that is stopped (SIGSTOP).
  */
 const GUARD = '(cat <&3; kill -9 $$) >/dev/null 2>&1 & exec "$@" 3<&-';
 
@@ -38,7 +38,7 @@ export function startChildProcess(
   args: readonly string[],
   options: ChildOptions = {},
 ): ChildProcess {
-  // Its own process group: the guard shares it, and keeps its number from being given to another process.
+  // Its own process group, which the guard shares, so that the system does not reuse its number.
   const child = spawn('/bin/sh', ['-c', GUARD, 'sh', command, ...args], {
     ...options,
     detached: true,
@@ -60,7 +60,7 @@ export function startChildProcess(
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  // The pipe breaks when the guard is killed, which is how it ends.
+  // The pipe breaks when the guard is killed, which is expected.
   child.stdio[3]?.on('error', () => {});
   let isGroupSpared = false;
   child.once('exit', () => isGroupSpared || killGroup(pid));
@@ -118,11 +118,11 @@ export function startChildProcess(
   };
 }
 
-/** Ends the guard, and whatever the child left behind in its group. */
+/** Kills the guard and all remaining processes of the group. */
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nothing was left.
+    // No process remained.
   }
 }

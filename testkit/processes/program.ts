@@ -8,12 +8,12 @@ import { type ChildExit, type ChildProcess, startChildProcess } from './child-pr
 import { freePort } from '../network/free-port.ts';
 import { SESSION_SECRET, type GatewayParts, gatewayConfig } from '../gateway/gateway-config.ts';
 
-/** The built program, running in a process of its own. */
+/** The built program in its own process. */
 export type Program = Pick<
   ChildProcess,
   'pid' | 'stdout' | 'stderr' | 'waitForOutput' | 'signal' | 'killAlone' | 'exit'
 > & {
-  /** The public listener, as bound. */
+  /** The URL of the public listener. */
   readonly url: string;
   readonly port: number;
   readonly adminUrl: string;
@@ -23,7 +23,7 @@ export type Program = Pick<
 
 /** The text of a configuration file, in which `${PORT}` is a free port, or the parts to build one from. */
 export type ProgramOptions = ({ yaml: string } | (GatewayParts & { baseUrl?: string })) & {
-  /** Added to an environment that has little more than `PATH`. */
+  /** Added to a minimal environment with `PATH`. */
   env?: Record<string, string>;
 };
 
@@ -75,7 +75,7 @@ export async function runProgram(
   return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
 }
 
-/** Starts the program with the path of a new file as its last argument. The file goes with the process. */
+/** Starts the program with the path of a new file as its last argument. The file is removed when the process ends. */
 async function launch(text: string, args: string[], env: Record<string, string>): Promise<ChildProcess> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run npm run build first');
   const directory = await mkdtemp(join(tmpdir(), 'coatcheck-program-'));

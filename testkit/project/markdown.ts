@@ -1,23 +1,23 @@
-/** A piece of code set apart by a fence. */
+/** A fenced code block. */
 export type CodeBlock = { readonly language: string; readonly text: string };
 
-/** A page of Markdown, taken apart as far as tests of the documentation look into it. */
+/** The parts of a Markdown page that the documentation tests check. */
 export type Page = {
-  /** The names that its headings can be linked by. */
+  /** The anchors of its headings. */
   readonly anchors: ReadonlySet<string>;
   /** The targets of its links and images, as written. */
   readonly links: readonly string[];
-  /** The code within its lines. */
+  /** Its inline code. */
   readonly spans: readonly string[];
   readonly blocks: readonly CodeBlock[];
-  /** The rows of its tables, each a list of cells; the headers are rows like any other. */
+  /** The rows of its tables, including headers, each a list of cells. */
   readonly rows: readonly (readonly string[])[];
 };
 
 const fence = /^```(\w*)[^\n]*\n(.*?)^```$/gms;
 const span = /`([^`\n]+)`/g;
 
-/** Reads a page. */
+/** Parses a page. */
 export function readPage(text: string): Page {
   const prose = text.replace(fence, '');
   const headings = Array.from(prose.matchAll(/^#+ (.+)$/gm), ([, heading = '']) => heading);
@@ -36,7 +36,7 @@ export function readPage(text: string): Page {
   };
 }
 
-/** The part of a page below a heading, up to the next heading of its rank or a higher one. */
+/** The section below a heading, up to the next heading of the same or a higher level. */
 export function sectionOf(text: string, heading: string): string {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading);
@@ -46,7 +46,7 @@ export function sectionOf(text: string, heading: string): string {
   return lines.slice(start, length === -1 ? undefined : start + 1 + length).join('\n');
 }
 
-/** The code within a text. */
+/** The inline code of a text. */
 export function spansIn(text: string): string[] {
   return Array.from(text.matchAll(span), ([, code = '']) => code);
 }

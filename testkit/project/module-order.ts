@@ -19,14 +19,14 @@ const layers = [
   ['main'],
 ];
 
-/** Where text is header text, unless proved otherwise. */
+/** The folders whose texts count as header text. */
 const headerModules = new Set(['fields', 'sessions', 'http', 'proxy']);
 
 const depths = new Map(layers.flatMap((layer, depth) => layer.map((module) => [module, depth] as const)));
 
 /**
- * Finds what breaks the order of the modules in `src`: imports against the one-way order, files in no module, and the
- * environment, exits and signals outside the module that owns them. Pure: takes each file's text by its path within
+ * Finds violations of the module order in `src`: imports against the one-way order, files in no module, and the use of
+ * the environment, exits and signals outside the module that owns them. Pure: takes each file's text by its path within
  * `src` (with `/`), and returns one sentence for each violation.
  */
 export function orderViolations(sources: Readonly<Record<string, string>>): string[] {
@@ -84,13 +84,13 @@ function edgeViolations(file: string, code: string): string[] {
   return found;
 }
 
-/** What `import { … } from 'node:process'` and `const { … } = process` take out of it. */
+/** The names that `import { … } from 'node:process'` and `const { … } = process` use. */
 function namesTakenFromProcess(code: string): string {
   const taken = /\{([^{}]*)\}\s*(?:from\s*['"](?:node:)?process['"]|=\s*process\b(?!\s*\.))/g;
   return Array.from(code.matchAll(taken), ([, names]) => names).join();
 }
 
-/** A listener on `process` whose event is a signal, or is not written out and so could be one. */
+/** A listener on `process` whose event is a signal, or a variable that could be one. */
 function listensForSignals(code: string): boolean {
   return /\bprocess\s*\.\s*(?:on|once|addListener|prependListener|prependOnceListener)\s*\(\s*(?!['"`](?!SIG))/.test(
     code,
@@ -108,7 +108,7 @@ export function specifiersOf(code: string): string[] {
 const stringOrComment =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|\\.|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[\s\S]|[^`\\])*`/g;
 
-/** Strings are matched only so that a `//` inside one is not taken for a comment. */
+/** Strings are matched so that a `//` inside one does not start a comment. */
 export function withoutComments(text: string): string {
   return text.replace(stringOrComment, (match) => (/^\/[/*]/.test(match) ? ' ' : match));
 }

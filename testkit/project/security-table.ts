@@ -9,17 +9,17 @@ export type Requirement = {
   /** Its row id, or every name of an advisory. */
   readonly ids: readonly string[];
   readonly state: State;
-  /** How it is met, or why it is not. */
+  /** How it is met, or why it is not met. */
   readonly how: string;
   readonly evidence: readonly Evidence[];
-  /** Whether a page of the documentation stands in place of tests. */
+  /** Whether a documentation page replaces tests. */
   readonly isDocumented: boolean;
 };
 
 const states = ['met', 'in part', 'not met', 'not applicable'] as const;
 export type State = (typeof states)[number];
 
-/** A test or a group of tests: its file, and the titles of one or more groups and the test, as the source has them. */
+/** A test or a group of tests: its file, and the titles of its groups and the test, as in the source. */
 export type Evidence = { readonly file: string; readonly titles: readonly string[] };
 
 /** A test that ran: its file, its title and before it those of its groups. */
@@ -43,7 +43,7 @@ export function readRequirements(text: string): Requirement[] {
   });
 }
 
-/** Reads "`file` › title<br>› title of the same file". What cannot be read counts as a test that is not there. */
+/** Reads "`file` › title<br>› title of the same file". An unreadable entry counts as a missing test. */
 function readEvidence(shown: string): Evidence[] {
   let file = '';
   return shown.split('<br>').map((item) => {
@@ -53,12 +53,12 @@ function readEvidence(shown: string): Evidence[] {
   });
 }
 
-/** A title without what stands in parentheses at its end: the lines of the page, or the advisories, that it names. */
+/** A title without the parentheses at its end, which name rows of the page or advisories. */
 function withoutNames(title: string): string {
   return title.replace(/ \([^()]*\)$/, '');
 }
 
-/** Tells whether a test is the one that is named, or in the group that is; `%s` and `${…}` stand for anything. */
+/** True when a test has the named title or is in the named group; `%s` and `${…}` match any text. */
 export function isNamed(test: RunTest, { file, titles }: Evidence): boolean {
   if (test.file !== file) return false;
   const patterns = titles.map(patternOf);
@@ -68,7 +68,7 @@ export function isNamed(test: RunTest, { file, titles }: Evidence): boolean {
   });
 }
 
-/** The named tests that a run has not shown: none of that name ran, or one of them failed. */
+/** The named tests that a run has not proven: none of that name ran, or one of them failed. */
 export function unproven(requirements: readonly Requirement[], tests: readonly RunTest[]): string[] {
   const named = new Map(requirements.flatMap(({ evidence }) => evidence).map((each) => [nameOf(each), each]));
   return [...named].flatMap(([name, evidence]) => {
@@ -85,7 +85,7 @@ function patternOf(title: string): RegExp {
   return new RegExp(`^${title.split(placeholder).map(literally).join('.*')}$`, 's');
 }
 
-/** A regular expression for just this text. */
+/** A regular expression for exactly this text. */
 export function literally(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

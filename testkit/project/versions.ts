@@ -1,14 +1,14 @@
 import { Redis } from 'ioredis';
 import type { GatewayCluster, Visitor } from '../gateway/cluster.ts';
 
-/** How often the records of sessions have been written. */
+/** The versions of session records. */
 export type Versions = {
-  /** The version of a visitor's record, the last one if it is gone: 1 for that of the sign-in, one more for each write. */
+  /** The version of a visitor's record, or its last one after the end: 1 after the sign-in, one more per write. */
   of(visitor: Visitor): number;
   close(): void;
 };
 
-/** Follows the records of visitors by the messages that tell all processes of every write. */
+/** Follows the records of visitors by the messages about every write. */
 export async function followVersions(
   cluster: GatewayCluster,
   visitors: readonly Visitor[],

@@ -1,31 +1,31 @@
-/** A sign-in that waits for a person on another device. */
+/** A sign-in that waits for a user on another device. */
 export type Approval = {
   readonly id: string;
   readonly loginHint: string | undefined;
   readonly bindingMessage: string | undefined;
   state: 'pending' | 'approved' | 'denied' | 'expired' | 'used';
-  /** The least time between two questions, in milliseconds; longer by five seconds after each `slow_down`. */
+  /** The shortest time between two polls, in milliseconds; five seconds longer after each `slow_down`. */
   intervalMs: number;
-  /** Whether the next question is answered with `slow_down`, although it is not too early. */
+  /** Whether the next poll gets `slow_down`, although it is not too early. */
   wantsSlower: boolean;
-  /** When it was asked about. */
+  /** The times of its polls. */
   readonly askedAtMs: number[];
 };
 
-/** The sign-ins that wait for somebody, as a server of OpenID CIBA in poll mode keeps them. */
+/** The pending sign-ins of an OpenID CIBA server in poll mode. */
 export type Approvals = {
-  /** In order of their beginning. */
+  /** In order of their start. */
   readonly all: Approval[];
-  /** The interval of those that begin, in seconds. */
+  /** The interval of new sign-ins, in seconds. */
   intervalSeconds: number | undefined;
   begin(hints: { loginHint: string | undefined; bindingMessage: string | undefined }): Approval;
-  /** Answers a question about one: the approval, used up, or the error code of OpenID CIBA Core 1.0, section 11. */
+  /** Polls a sign-in: returns the approval and uses it up, or returns the error code of OpenID CIBA Core 1.0, section 11. */
   ask(id: string): Approval | string;
-  /** How many questions came before their interval was over. */
+  /** The number of polls before their interval had passed. */
   tooEarly(): number;
 };
 
-/** Starts with none. `clock` is that of the server. */
+/** Creates an empty list. `clock` is that of the server. */
 export function createApprovals(name: string, clock: () => number): Approvals {
   const all: Approval[] = [];
   let tooEarly = 0;

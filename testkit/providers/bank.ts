@@ -17,29 +17,29 @@ import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } fr
 export type Bank = ProviderFake & {
   readonly url: string;
   readonly server: EndpointServer;
-  /** Who signs in by redirect. */
+  /** The user who signs in by redirect. */
   user: string;
-  /** How parameters have to come: nothing else is read. */
+  /** The only accepted format of parameters. */
   format: 'json' | 'form';
-  /** Seconds that an access token lives. */
+  /** The lifetime of an access token, in seconds. */
   lifeSeconds: number;
-  /** Seconds that a sign-in on another device may take; not told when undefined. */
+  /** The lifetime of a sign-in on another device, in seconds; the response omits it when undefined. */
   approvalSeconds: number | undefined;
   /** The sign-ins on another device. */
   readonly approvals: Approvals;
   /** Changes a successful token response before it is sent. */
-  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
-/** How a bank differs from that of the tests. */
+/** The changes to the default bank. */
 export type BankOptions = {
   client?: { id: string; secret: string };
   /** Creates tokens and codes, given the bank's URL. */
   mint?: (url: string) => Mint;
-  /** The sign-in page. By default there is none: `Bank.user`, or the person of the hint, signs in at once. */
+  /** The sign-in page. Without one, `Bank.user` or the user of the hint signs in at once. */
   signInPage?: {
     show(hint: string): EndpointResponse;
-    /** The person that the page's form names. */
+    /** The user named by the form of the page. */
     subjectOf(form: URLSearchParams): string;
   };
   nameOf?: (subject: string) => string;
@@ -112,7 +112,7 @@ export async function startBank(clock: () => number = Date.now, options: BankOpt
     const code = mint('code', subject);
     codes.set(code, { subject, redirectUri, challenge: parameters['code_challenge'] ?? '' });
     const location = new URL(redirectUri);
-    // Not the issuer of anything the gateway was told of.
+    // Not an issuer that the gateway knows.
     location.search = String(
       new URLSearchParams({ code, state: parameters['state'] ?? '', iss: 'urn:bank' }),
     );

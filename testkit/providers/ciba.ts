@@ -9,14 +9,14 @@ import {
 import type { ProviderFake } from './provider-fake.ts';
 import { createFakeTokenIssuer, type TokenPair } from './fake-token-issuer.ts';
 
-/** An OpenID provider at which people sign in on another device only (OpenID CIBA Core 1.0, poll mode). */
+/** An OpenID provider at which users sign in on another device only (OpenID CIBA Core 1.0, poll mode). */
 export type CibaProvider = ProviderFake & {
   readonly issuer: string;
   readonly server: EndpointServer;
   readonly approvals: Approvals;
-  /** Whether people can sign in by redirect as well. */
+  /** Whether users can also sign in by redirect. */
   hasAuthorizationEndpoint: boolean;
-  /** Seconds that a sign-in may take. */
+  /** The lifetime of a sign-in, in seconds. */
   approvalSeconds: number;
   /** Changes the claims of an ID token before it is signed. */
   patchIdToken: ((claims: JWTPayload) => JWTPayload) | undefined;
@@ -26,7 +26,7 @@ const CLIENT = { id: 'web', secret: 'canary-client-secret-of-ciba' };
 const GRANT = 'urn:openid:params:grant-type:ciba';
 const LIFE_SECONDS = 300;
 
-/** Starts it on a free port of 127.0.0.1. It is strict about the interval, and a refresh token is good once. */
+/** Starts it on a free port of 127.0.0.1. It enforces the interval, and a refresh token is valid once. */
 export async function startCibaProvider(clock: () => number = Date.now): Promise<CibaProvider> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'ES256', use: 'sig' };
@@ -44,7 +44,7 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
     if (credentials !== `${CLIENT.id}:${CLIENT.secret}`) throw new Refusal(401, { error: 'invalid_client' });
     return Object.fromEntries(new URLSearchParams(body));
   };
-  const answerWith = async ({ accessToken, refreshToken, subject }: TokenPair, issuer: string) => {
+  const respondWith = async ({ accessToken, refreshToken, subject }: TokenPair, issuer: string) => {
     const iat = Math.floor(clock() / 1000);
     const claims = { iss: issuer, aud: CLIENT.id, sub: subject, iat, exp: iat + 300, auth_time: iat };
     const idToken = await new SignJWT(ciba.patchIdToken?.(claims) ?? claims)
@@ -93,11 +93,11 @@ export async function startCibaProvider(clock: () => number = Date.now): Promise
       if (form['grant_type'] === GRANT) {
         const approval = approvals.ask(form['auth_req_id'] ?? '');
         if (typeof approval === 'string') throw new Refusal(400, { error: approval });
-        return answerWith(tokenIssuer.open(approval.loginHint ?? ''), issuer);
+        return respondWith(tokenIssuer.open(approval.loginHint ?? ''), issuer);
       }
       const pair = tokenIssuer.spend(form['refresh_token'] ?? '');
       if (pair === undefined) throw new Refusal(400, { error: 'invalid_grant' });
-      return answerWith(pair, issuer);
+      return respondWith(pair, issuer);
     },
   }));
 

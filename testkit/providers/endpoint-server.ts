@@ -9,7 +9,7 @@ export type EndpointRequest = {
   readonly query: URLSearchParams;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly body: string;
-  /** On the clock of the server. */
+  /** By the clock of the server. */
   readonly atMs: number;
 };
 
@@ -23,11 +23,11 @@ export type EndpointResponse = {
 /** An error response, thrown by an endpoint. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  readonly answer: EndpointResponse;
+  readonly response: EndpointResponse;
 
   constructor(status: number, body: object, headers: Record<string, string> = {}) {
     super(`${status} ${JSON.stringify(body)}`);
-    this.answer = { status, body, headers };
+    this.response = { status, body, headers };
   }
 }
 
@@ -37,14 +37,14 @@ export type Endpoints = Record<
   (request: EndpointRequest) => EndpointResponse | Promise<EndpointResponse>
 >;
 
-/** A server with a few endpoints. */
+/** A server with these endpoints. */
 export type EndpointServer = {
   readonly url: string;
   /** Every request to an endpoint, in order. */
   readonly requests: EndpointRequest[];
   /** Responds instead of the endpoint, unless it returns undefined. */
   fault: ((request: EndpointRequest) => EndpointResponse | undefined) | undefined;
-  /** Holds back the response of an endpoint that has done its work. */
+  /** Delays the response of an endpoint after its processing. */
   hold: ((request: EndpointRequest) => Promise<unknown> | undefined) | undefined;
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -60,16 +60,16 @@ export async function startEndpointServer(
   const url = `http://127.0.0.1:${loopback.port}`;
   const table = endpoints(url);
 
-  const answerTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
+  const respondTo = async (request: EndpointRequest): Promise<EndpointResponse> => {
     const endpoint = table[`${request.method} ${request.path}`];
     if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
     try {
-      const answer = own.fault?.(request) ?? (await endpoint(request));
+      const response = own.fault?.(request) ?? (await endpoint(request));
       await own.hold?.(request);
-      return answer;
+      return response;
     } catch (error) {
-      if (error instanceof Refusal) return error.answer;
+      if (error instanceof Refusal) return error.response;
       throw error;
     }
   };
@@ -77,12 +77,12 @@ export async function startEndpointServer(
   const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
     const { pathname, searchParams } = new URL(incoming.url ?? '/', url);
     const body = await text(incoming).catch(() => undefined);
-    if (body === undefined) return; // The client went away while sending.
+    if (body === undefined) return; // The client disconnected while it was sending.
     const {
       status,
       headers = {},
       body: sent = '',
-    } = await answerTo({
+    } = await respondTo({
       method: incoming.method ?? 'GET',
       path: pathname,
       query: searchParams,
@@ -110,14 +110,14 @@ export async function startEndpointServer(
   return own;
 }
 
-/** The members of a JSON object that was posted as one. Throws {@link Refusal} 400 or 415. */
+/** The members of a posted JSON object. Throws {@link Refusal} 400 or 415. */
 export function jsonOf({ headers, body }: EndpointRequest): Record<string, unknown> {
   if (headers['content-type'] !== 'application/json') throw new Refusal(415, { message: 'JSON is needed' });
   try {
     const value: unknown = JSON.parse(body);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch {
-    // Refused below, as what is no object.
+    // Rejected below, like any other value that is not an object.
   }
   throw new Refusal(400, { message: 'a JSON object is needed' });
 }

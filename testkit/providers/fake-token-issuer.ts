@@ -1,7 +1,7 @@
 import { createSecrets } from '../fake-provider/secrets.ts';
 import type { LedgerEntry } from '../fake-provider/families.ts';
 
-/** A pair of tokens as issued. */
+/** An issued pair of tokens. */
 export type TokenPair = {
   readonly accessToken: string;
   readonly refreshToken: string;
@@ -26,7 +26,7 @@ export type FakeTokenIssuer = {
   tokenLedger(): LedgerEntry[];
 };
 
-/** Mints secrets that the secret search of the tests recognises. */
+/** Creates secrets that the secret search of the tests recognizes. */
 export function createCanaryMint(issuer: string): Mint {
   const secrets = createSecrets(issuer);
   const prefixes = { access: 'at', refresh: 'rt', code: 'code' };
@@ -34,8 +34,8 @@ export function createCanaryMint(issuer: string): Mint {
 }
 
 /**
- * Creates an issuer whose access tokens live `lifeSeconds` on `clock`. `onReuse` decides what the reuse of a refresh
- * token does: it is only refused, or it ends the whole family.
+ * Creates an issuer whose access tokens live `lifeSeconds` by `clock`. `onReuse` decides whether the reuse of a refresh
+ * token is only rejected, or ends the whole family.
  */
 export function createFakeTokenIssuer(settings: {
   name: string;

@@ -1,6 +1,6 @@
 /**
- * oidc-provider, imported without its opinion of the runtime: release 9.13.3 warns of any Node.js without long-term
- * support, which Coatcheck runs on too, and that is no news to whoever runs the demo.
+ * oidc-provider, imported without its warning about the runtime: release 9.13.3 warns of any Node.js without long-term
+ * support, which Coatcheck supports too, and the warning does not help users of the demo.
  */
 export const { Provider, errors } = await importQuietly();
 

@@ -8,7 +8,7 @@ import { readyProvider } from './ready-configuration.ts';
 
 type ReadyFakeOptions = Omit<FakeProviderOptions, 'client'> & { client?: Partial<Client> };
 
-/** Starts a fake provider with the habits of one that there is a ready configuration for, and which it gives to gateways. */
+/** Starts a fake of a provider that has a ready configuration, and gives that configuration to gateways. */
 export async function startReadyFake(
   name: string,
   { client, ...options }: ReadyFakeOptions,

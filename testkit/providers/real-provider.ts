@@ -7,7 +7,7 @@ import type { LedgerEntry } from '../fake-provider/families.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 
-/** oidc-provider itself, in this process, with one client and one person, who is always signed in. */
+/** oidc-provider in this process, with one client and one user, who is always signed in. */
 export type RealProvider = ProviderFake & {
   readonly issuer: string;
   readonly instance: OidcProvider;
@@ -15,7 +15,7 @@ export type RealProvider = ProviderFake & {
 
 export type RealProviderOptions = {
   clock?: () => number;
-  /** What the client is registered with, besides its redirect URIs. */
+  /** The registration of the client besides its redirect URIs. */
   client?: Partial<ClientMetadata>;
   /** Keys of the `provider` section of a gateway, besides `type`, `issuer` and `clientId`. */
   section?: Record<string, unknown>;
@@ -24,7 +24,7 @@ export type RealProviderOptions = {
 
 const CLIENT = { client_id: 'web', client_secret: 'canary-client-secret-of-the-real-provider' };
 const PERSON = 'alice';
-/** The life of an access token, in seconds. */
+/** The lifetime of an access token, in seconds. */
 const LIFE = 300;
 
 /** Starts oidc-provider on a free port of 127.0.0.1: PKCE and client authentication required, refresh tokens rotated. */
@@ -87,7 +87,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
   const tokenLedger = new Map<string, LedgerEntry>();
   const asked: string[] = [];
 
-  const keepBooks = (provider: OidcProvider) => {
+  const recordTokens = (provider: OidcProvider) => {
     provider.on('access_token.saved', ({ jti, grantId }) => {
       access.set(jti, { expiresAtMs: clock() + LIFE * 1000, grantId });
     });
@@ -109,7 +109,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
   };
 
   let instance = build();
-  keepBooks(instance);
+  recordTokens(instance);
   server.on('request', (request, response) => {
     if (request.url?.startsWith('/interaction/') === true) {
       void instance.interactionFinished(request, response, { login: { accountId: PERSON } });
@@ -131,7 +131,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
         registered.backchannel_logout_session_required = true;
       }
       instance = build();
-      keepBooks(instance);
+      recordTokens(instance);
       return { type: 'oidc', issuer, clientId: registered.client_id, ...section };
     },
     isAccessTokenActive: (token) => (access.get(token)?.expiresAtMs ?? 0) > clock(),

@@ -3,7 +3,7 @@ import { countOccurrences } from '../secrets/count-occurrences.ts';
 import type { ProviderKind } from './provider-fake.ts';
 import { type ProviderFixture, openProviderFixture } from './provider-fixture.ts';
 
-/** What must hold in front of every kind of token server, whatever its habits are. */
+/** The behaviour in front of every kind of token server, whatever its quirks are. */
 export function describeProvider(kind: ProviderKind): void {
   const { lifeMs, rotation } = kind;
 
@@ -24,14 +24,14 @@ export function describeProvider(kind: ProviderKind): void {
     const expire = () => fixture.advance(lifeMs);
     const current = () => fixture.fake.tokenLedger().at(-1)?.token ?? '';
 
-    it('signs in, and calls an API with a token the provider holds good', async () => {
+    it('signs in, and calls an API with a token that the provider accepts', async () => {
       expect(await session()).toMatchObject({ authenticated: true, subject: expect.stringMatching(/./) });
       expect(await statusOf()).toBe(200);
       expect(bearers().map(fixture.fake.isAccessTokenActive)).toEqual([true]);
       expect(fixture.refreshes()).toBe(0);
     });
 
-    it('never sends an access token that is over (standards: A18)', async () => {
+    it('never sends an expired access token (standards: A18)', async () => {
       await call();
       expire();
       expect(await statusOf()).toBe(200);
@@ -62,7 +62,7 @@ export function describeProvider(kind: ProviderKind): void {
       expect(new Set(bearers()).size).toBe(1);
     });
 
-    it('replaces an access token that is revoked before its time, behind the call', async () => {
+    it('refreshes an access token that is revoked before its expiry, and the call succeeds', async () => {
       await call();
       fixture.fake.revokeAccessToken(bearers()[0] ?? '');
       expect(await statusOf()).toBe(200);
@@ -74,7 +74,7 @@ export function describeProvider(kind: ProviderKind): void {
 
     switch (kind.reuse) {
       case 'ends the session':
-        it('ends the session when the provider has seen an old refresh token again', async () => {
+        it('ends the session when the provider receives an old refresh token again', async () => {
           const stolen = current();
           for (let round = 0; round < 2; round += 1) {
             expire();
@@ -90,8 +90,8 @@ export function describeProvider(kind: ProviderKind): void {
           expect(await session()).toMatchObject({ authenticated: false });
         });
         break;
-      case 'is refused':
-        it('goes on when a thief shows an old refresh token, which is refused', async () => {
+      case 'is rejected':
+        it('continues when a thief presents an old refresh token, which is rejected', async () => {
           const stolen = current();
           expire();
           expect(await statusOf()).toBe(200);
@@ -100,8 +100,8 @@ export function describeProvider(kind: ProviderKind): void {
           expect(await statusOf()).toBe(200);
         });
         break;
-      case 'is borne':
-        it('goes on when somebody else uses the refresh token, which the provider bears', async () => {
+      case 'is allowed':
+        it('continues when somebody else uses the refresh token, which the provider allows', async () => {
           const stolen = current();
           expire();
           expect(await statusOf()).toBe(200);
@@ -112,7 +112,7 @@ export function describeProvider(kind: ProviderKind): void {
         break;
     }
 
-    it('keeps the session while the provider is away', async () => {
+    it('keeps the session while the provider is down', async () => {
       await call();
       await fixture.fake.stop();
       expect(await statusOf()).toBe(200);
@@ -129,7 +129,7 @@ export function describeProvider(kind: ProviderKind): void {
       expect(await statusOf()).toBe(200);
     });
 
-    it('signs out here, and at the provider as far as that lets it (standards: D1, D4, D6, D7)', async () => {
+    it('signs out here, and at the provider as far as that supports it (standards: D1, D4, D6, D7)', async () => {
       await call();
       const { chain, response } = await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
       const visited = chain.map(({ url }) => new URL(url).origin);
@@ -143,7 +143,7 @@ export function describeProvider(kind: ProviderKind): void {
       expect(fixture.fake.tokenLedger().some(({ familyAlive }) => familyAlive)).toBe(!kind.revokes);
     });
 
-    it('writes no token into its log', async () => {
+    it('logs no token', async () => {
       await call();
       expire();
       await call();

@@ -9,21 +9,21 @@ import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
 import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } from './fake-token-issuer.ts';
 
-/** A vendor's API with its own login and refresh endpoints, as one describes it to its customers. */
+/** A vendor's API with its own login and refresh endpoints, as documented by a real vendor. */
 export type VendorApi = ProviderFake & {
   readonly url: string;
   readonly server: EndpointServer;
-  /** Seconds that a bearer token lives; `tokenLifetime` says so. */
+  /** The lifetime of a bearer token in seconds, which `tokenLifetime` states. */
   lifeSeconds: number;
-  /** Seconds that a refresh token lives. */
+  /** The lifetime of a refresh token, in seconds. */
   refreshLifeSeconds: number;
-  /** How far its clock, by which it dates tokens and answers, is ahead, in milliseconds. */
+  /** How far its clock is ahead, in milliseconds; it dates tokens and responses by this clock. */
   clockOffsetMs: number;
-  /** Changes a successful answer on its way out. */
-  patch: ((answer: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  /** Changes a successful response before it is sent. */
+  patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
 };
 
-/** How a vendor's API differs from that of the tests. */
+/** The changes to the default vendor API. */
 export type VendorApiOptions = {
   /** Passwords by user name. */
   accounts?: Readonly<Record<string, string>>;
@@ -33,15 +33,15 @@ export type VendorApiOptions = {
   endpoints?: Endpoints;
 };
 
-/** The people who have an account, and their passwords. */
+/** The users with an account, and their passwords. */
 export const ACCOUNTS: Readonly<Record<string, string>> = {
   alice: 'canary-password of alice {password} "quoted"',
   bob: 'canary-password-of-bob',
 };
 
 /**
- * Starts it on a free port of 127.0.0.1. It is strict where its documentation is: JSON only, a refresh token is good once,
- * and a used one fails. Both the end of a token and its life are told.
+ * Starts it on a free port of 127.0.0.1. It is as strict as its documentation: JSON only, a refresh token is valid once,
+ * and a used one fails. A response states both the expiry and the lifetime of a token.
  */
 export async function startVendorApi(
   clock: () => number = Date.now,
@@ -58,7 +58,7 @@ export async function startVendorApi(
   });
   const refreshEndsAtMs = new Map<string, number>();
 
-  const answerWith = ({ accessToken, refreshToken }: TokenPair) => {
+  const respondWith = ({ accessToken, refreshToken }: TokenPair) => {
     const datedAt = clock() + vendor.clockOffsetMs;
     refreshEndsAtMs.set(refreshToken, clock() + vendor.refreshLifeSeconds * 1000);
     const response = {
@@ -84,7 +84,7 @@ export async function startVendorApi(
         ) {
           throw new Refusal(401, { message: 'wrong user name or password', username, password });
         }
-        return answerWith(tokenIssuer.open(username));
+        return respondWith(tokenIssuer.open(username));
       },
       'POST /auth/refresh': (request) => {
         const { refreshToken, ...rest } = jsonOf(request);
@@ -94,7 +94,7 @@ export async function startVendorApi(
         const isOver = (refreshEndsAtMs.get(refreshToken) ?? Infinity) <= clock();
         const pair = isOver ? undefined : tokenIssuer.spend(refreshToken);
         if (pair === undefined) throw new Refusal(401, { message: 'the refresh token is not valid' });
-        return answerWith(pair);
+        return respondWith(pair);
       },
       ...options.endpoints,
     }),

@@ -5,7 +5,7 @@ import type { AgentResponse } from '../user-agent/transport.ts';
 import { type UserAgent, createUserAgent } from '../user-agent/user-agent.ts';
 import { ACCOUNTS, type VendorApi, type VendorApiOptions, startVendorApi } from './vendor-api.ts';
 
-/** Gateways in front of a vendor's API, all on one clock that the test moves. */
+/** Gateways in front of a vendor's API, all on one clock that the test controls. */
 export type VendorFixture = {
   readonly vendor: VendorApi;
   readonly upstream: Upstream;
@@ -19,7 +19,7 @@ export type VendorFixture = {
   close(): Promise<void>;
 };
 
-/** Starts it; `section` adds keys to the `provider` section. The gateway's clock may be any, and so may the vendor's, which is `clockOffsetMs` away from it. */
+/** Starts it; `section` adds keys to the `provider` section. The clock of the vendor differs from that of the gateway by `clockOffsetMs`. */
 export async function openVendorFixture(
   options: Partial<Omit<GatewayOptions, 'provider' | 'upstream' | 'clock'>> = {},
   vendorOptions: VendorApiOptions = {},
@@ -68,7 +68,7 @@ export async function openVendorFixture(
   };
 }
 
-/** What a page posts to sign in: a body as it is, or the credentials of somebody. */
+/** The sign-in request of a page: an unchanged body, or the credentials of a user. */
 export function postLogin(
   agent: UserAgent,
   body: string | { username: unknown; password: unknown } = {

@@ -3,22 +3,22 @@ import { freePort } from '../network/free-port.ts';
 import { GATEWAY_USER, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from '../until.ts';
 
-/** A Redis Cluster on the loopback: three primaries that share the slots, each with a replica if asked for. */
+/** A Redis Cluster on loopback: three primaries that share the slots, each with an optional replica. */
 export type RedisCluster = {
   /** `redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT`: the primaries of the start. */
   readonly url: string;
   /** The primaries of the start, in the order of their slots. */
   readonly primaries: readonly [RedisServer, RedisServer, RedisServer];
-  /** The primary that a key belongs to, once all that are up say the same. */
+  /** Returns the primary of a key once all running nodes agree on it. */
   ownerOf(key: string): Promise<RedisServer>;
   /**
    * Moves the slot of a key, with all its keys, to another primary while both serve, as `redis-cli --cluster reshard`
-   * does. `midway` is called when the keys have gone and the slot is still open on both sides.
+   * does. `midway` is called when the keys have moved and the slot is still open on both sides.
    */
   move(key: string, to: RedisServer, midway?: () => Promise<void>): Promise<void>;
-  /** Takes a primary without a replica out while nobody writes: all it has goes to another one, and all forget it. */
+  /** Removes a primary without a replica while nothing is written: its keys move to another one, and all nodes forget it. */
   retire(server: RedisServer, heir: RedisServer): Promise<void>;
-  /** Resolves when a replica of a primary has all that the primary was told before. */
+  /** Resolves when a replica has received all earlier writes of its primary. */
   replicated(primary: RedisServer): Promise<void>;
   /** The keys of all primaries that match a pattern. */
   keys(pattern: string): Promise<string[]>;
@@ -40,7 +40,7 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
   const nodes = [...leaders, ...followers];
   const servers = nodes.map(({ server }) => server);
 
-  /** Asks every server; those that are down, are frozen or refuse are left out. */
+  /** Asks every server; omits those that are down or frozen or that return an error. */
   const askAll = async (...command: Command) => {
     const ask = async (server: RedisServer) => server.command(...command);
     const asked = servers.map(async (server) => ({ server, reply: await inTime(ask(server)) }));
@@ -58,7 +58,7 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
   const ownerOf = (slot: number) =>
     until(`all agree on the owner of slot ${slot}`, async () => {
       const tables = await askAll('CLUSTER', 'SLOTS');
-      // A server that was taken out knows of none.
+      // A removed server knows no primary.
       const ports = new Set(tables.flatMap(({ reply }) => portIn(reply as SlotRange[], slot) ?? []));
       return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
     });
@@ -73,7 +73,7 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
       await from.command('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys);
     }
     await midway?.();
-    // The new owner has to know first.
+    // The new owner must know first.
     await to.command('CLUSTER', 'SETSLOT', slot, 'NODE', idOf(to));
     await askAll('CLUSTER', 'SETSLOT', slot, 'NODE', idOf(to));
   };
@@ -118,10 +118,10 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
   };
 }
 
-/** Fails when an answer does not come in a second. */
+/** Fails without a reply within a second. */
 async function inTime<Reply>(reply: Promise<Reply>): Promise<Reply> {
   const late = sleep(1_000, undefined, { ref: false }).then(() =>
-    Promise.reject(new Error('no answer came')),
+    Promise.reject(new Error('no reply arrived')),
   );
   return Promise.race([reply, late]);
 }
@@ -134,7 +134,7 @@ async function startNode(): Promise<Node> {
   return { server, busPort, id: String(await server.command('CLUSTER', 'MYID')) };
 }
 
-/** Shares the slots among the leaders, makes all nodes known to each other, and gives each leader its follower. */
+/** Distributes the slots among the primaries, connects all nodes, and gives each primary its replica. */
 async function introduce(leaders: readonly Node[], followers: readonly Node[]): Promise<void> {
   const nodes = [...leaders, ...followers];
   const [first, ...others] = nodes;

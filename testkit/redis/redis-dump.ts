@@ -11,8 +11,8 @@ const READERS: Record<string, (key: Buffer) => [name: string, ...args: (string |
 };
 
 /**
- * Everything a Redis holds, as latin1 text: one line a key (`db0 string ttl=60000ms KEY`), then its values, one
- * a line, byte for byte.
+ * The whole content of a Redis as latin1 text: one line per key (`db0 string ttl=60000ms KEY`), then its values, one
+ * per line, byte for byte.
  *
  * Leaves the connection on database 0.
  */

@@ -7,7 +7,7 @@ import { freePort } from '../network/free-port.ts';
 import { findRedisServer, GATEWAY_USER, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from '../until.ts';
 
-/** One primary with its replicas, and three Sentinels that watch over them: real processes all. */
+/** One primary with its replicas and three Sentinels, all as real processes. */
 export type RedisSentinel = {
   /** `redis+sentinel://USER@127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/mymaster`. */
   readonly url: string;
@@ -15,11 +15,11 @@ export type RedisSentinel = {
   readonly servers: readonly RedisServer[];
   /** The Sentinels, in the order of the URL. */
   readonly sentinels: readonly Sentinel[];
-  /** The server that all Sentinels that answer take for the primary, and do not doubt. */
+  /** The primary that all responding Sentinels agree on, and that none considers down. */
   primary(): Promise<RedisServer>;
-  /** Resolves with the primary when a replica has all that it was told before. */
+  /** Resolves with the primary when a replica has received all its earlier writes. */
   replicated(): Promise<RedisServer>;
-  /** Asks a Sentinel to make a replica the primary, as an operator does. */
+  /** Makes a Sentinel promote a replica, as an operator does. */
   failOver(): Promise<void>;
   /** The keys of the primary that match a pattern. */
   keys(pattern: string): Promise<string[]>;
@@ -31,11 +31,11 @@ export type RedisSentinel = {
 /** One Sentinel. */
 export type Sentinel = {
   readonly port: number;
-  /** What it knows of the primary and of the others (`SENTINEL MASTER`); fails while it is frozen. */
+  /** Returns its view of the primary and the other Sentinels (`SENTINEL MASTER`); fails while it is frozen. */
   look(): Promise<Record<string, string | undefined>>;
   /** Sends `SENTINEL FAILOVER`. */
   failOver(): Promise<void>;
-  /** Freezes the process (SIGSTOP): connections are taken, nothing is answered. */
+  /** Freezes the process (SIGSTOP): it accepts connections and replies to nothing. */
   pause(): void;
   /** Thaws the process (SIGCONT). */
   resume(): void;
@@ -44,10 +44,10 @@ export type Sentinel = {
 
 const NAME = 'mymaster';
 const SENTINELS = 3;
-/** A replica gets its first copy at once. */
+/** A replica gets its first copy without a delay. */
 const QUICK = ['--repl-diskless-sync-delay', '0'];
 
-/** Starts them, and waits until everybody knows everybody and each replica has its copy. */
+/** Starts them, and waits until all know each other and each replica has its copy. */
 export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSentinel> {
   const first = await startRedis({ args: QUICK });
   const following = ['--replicaof', '127.0.0.1', `${first.port}`];
@@ -59,7 +59,7 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
     until('the Sentinels agree on a primary', async () => {
       const seen = await Promise.all(sentinels.map((each) => each.look().catch(() => undefined)));
       const named = seen.filter((look) => look !== undefined);
-      // A server in doubt has further flags; one that is being promoted still calls itself a replica.
+      // A server that may be down has further flags; one that is being promoted still reports itself as a replica.
       const isSure = named.every((look) => look['flags'] === 'master' && look['role-reported'] === 'master');
       const ports = new Set(named.map((look) => Number(look['port'])));
       return isSure && ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
@@ -84,12 +84,12 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
     replicated: () =>
       until('a replica knows what the primary was told', async () => {
         const server = await primary();
-        // WAIT is about what its own connection wrote; what others wrote before that went out before it.
+        // WAIT covers the writes of its own connection; earlier writes of others were replicated before them.
         await server.command('SET', 'marker', 1, 'PX', 1);
         return Number(await server.command('WAIT', 1, 1_000)) > 0 ? server : undefined;
       }),
     failOver: () =>
-      // A Sentinel refuses while a replica that it could promote is still catching up after an earlier failover.
+      // A Sentinel returns an error while the replica to promote still synchronizes after an earlier failover.
       until('a Sentinel begins the failover', async () =>
         sentinels[0]?.failOver().then(
           () => true,
@@ -115,7 +115,7 @@ async function startSentinel(primaryPort: number): Promise<Sentinel> {
     `sentinel down-after-milliseconds ${NAME} 1000`,
     `sentinel failover-timeout ${NAME} 3000`,
   ];
-  // A Sentinel keeps what it learns in its file.
+  // A Sentinel stores its state in its configuration file.
   const file = join(directory, 'sentinel.conf');
   await writeFile(file, `${settings.join('\n')}\n`);
   const child = startChildProcess(findRedisServer(), [file, '--sentinel']);

@@ -10,26 +10,26 @@ import { type ChildProcess, startChildProcess } from '../processes/child-process
 import { freePort } from '../network/free-port.ts';
 import { dumpRedis } from './redis-dump.ts';
 
-/** A real redis-server of the test's own. */
+/** A real redis-server for one test. */
 export type RedisServer = {
-  /** The address for gateways, whose user has no more than the documented rights; the same after `stop` and `start`. */
+  /** The address for gateways, with a user that has only the documented rights; unchanged by `stop` and `start`. */
   readonly url: string;
-  /** `redis://127.0.0.1:PORT/0`, where everything is allowed. */
+  /** `redis://127.0.0.1:PORT/0`, with all rights. */
   readonly rootUrl: string;
   readonly port: number;
-  /** The process of now; another one after `stop` and `start`. */
+  /** The current process id, which changes after `stop` and `start`. */
   readonly pid: number;
-  /** Ends the process and closes the port. The data is gone, unless persistence was asked for in `args`. */
+  /** Ends the process and closes the port. The data is lost unless `args` enable persistence. */
   stop(): Promise<void>;
-  /** Ends the process without asking (SIGKILL), as a power cut does. It can be started again. */
+  /** Kills the process (SIGKILL), like a power cut. It can be started again. */
   crash(): Promise<void>;
   /** Starts a process again, on the same port. */
   start(): Promise<void>;
-  /** Freezes the process (SIGSTOP): connections stay open, nothing is answered. */
+  /** Freezes the process (SIGSTOP): connections stay open and get no reply. */
   pause(): void;
   /** Thaws the process (SIGCONT). */
   resume(): void;
-  /** Sends one command over a connection of its own and gives the reply. */
+  /** Sends one command over its own connection and returns the reply. */
   command(name: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
   /** Every key of every database with its type, its time to live and its values, as latin1 text to search. */
   dump(): Promise<string>;
@@ -37,20 +37,20 @@ export type RedisServer = {
   close(): Promise<void>;
 };
 
-/** Where the server may differ from the default: no persistence, no password. */
+/** The options of a server; by default it has no persistence and no password. */
 export type RedisOptions = {
   /** Further arguments of redis-server, such as `['--maxmemory', '2mb']`. */
   args?: readonly string[];
 };
 
-/** The Redis user of gateways, with the rights that docs/operations.md tells operators to grant. */
+/** The Redis user of gateways, with the rights from docs/operations.md. */
 export const GATEWAY_NAME = 'coatcheck';
 const GATEWAY_PASSWORD = 'password-of-the-gateway';
 /** Its name and password, as in `session.store`. */
 export const GATEWAY_USER = `${GATEWAY_NAME}:${GATEWAY_PASSWORD}`;
 
 const ATTEMPTS = 3;
-/** How long a server may take to show what it holds before it is stopped, in milliseconds. */
+/** How long the dump before a stop may take, in milliseconds. */
 const INSPECTION_MS = 2_000;
 
 /**
@@ -111,7 +111,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     client = undefined;
   };
 
-  /** Looks for secrets in all that is there. A server that does not answer, or a node that has another's keys, shows nothing. */
+  /** Searches the whole content for secrets. A server that does not reply, or a node with the keys of another, reveals nothing. */
   const inspect = async () => {
     if (child === undefined || isFrozen) return;
     const late = sleep(INSPECTION_MS, '', { ref: false });
@@ -166,7 +166,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 /**
- * The program: that of `REDIS_SERVER`, or the first on the `PATH`.
+ * The program in `REDIS_SERVER`, or the first on the `PATH`.
  *
  * @throws Error naming the package to install when there is none.
  */

@@ -17,23 +17,23 @@ export type Canaries = {
   follow(socket: Socket): void;
   /** Treats what clients in this process receive from a port as text that reached the browser. */
   followPort(port: number): void;
-  /** Looks at what a client has received from a port, if that one is followed. */
+  /** Searches the data that a client received from a port, if that port is followed. */
   seeFrom(port: number, text: string): void;
   /** The findings so far, each once: the place, the kind of secret and the surrounding text. */
   leaks(): Promise<string[]>;
 };
 
-/** What the fakes of the tests put into every secret that they make themselves, plain and in Base64 at any offset. */
+/** The marker that fakes put into every secret they create, plain and in Base64 at any offset. */
 const MARKER = /canary-|Y2FuYXJ5L|jYW5hcnkt|NhbmFyeS/;
-/** What a secret is made of that is long enough to be told from anything else. */
+/** A part of a secret that is long enough to be unmistakable. */
 const WORD = /[\w~-]{32,}/g;
-/** A cookie of the gateway's as it is set: the name, and a value. */
+/** A gateway cookie in Set-Cookie: the name and a value. */
 const SET_COOKIE = /^set-cookie: ((?:__Host-Http-)?coatcheck[\w.-]*)=([^;\s]+)/gim;
-/** The ID token on its way back to the provider, in the redirect of a form: the one secret that a browser carries. */
+/** The ID token in the redirect of a logout form: the only secret that a browser carries to the provider. */
 const ID_TOKEN_HINT = /\bid_token_hint=[\w.-]+/g;
-/** How much of one piece of text is looked at: what is larger is the body of somebody else. */
+/** The searched length of one chunk: larger ones are bodies from tests. */
 const LOOKED_AT = 32_768;
-/** How much of the piece before is looked at again: a secret may be cut in two. */
+/** The length of the previous chunk that is searched again, because a secret may be split. */
 const OVERLAP = 2_048;
 
 /** Creates the secret search of a test file. */
@@ -77,7 +77,7 @@ export function createCanaries(): Canaries {
     }
   };
 
-  /** Opens the session cookies that were set since the last time: the identifier inside is shown to nobody. */
+  /** Opens the session cookies set since the last call: the identifier inside must not appear anywhere. */
   const keepIdentifiers = async () => {
     if (sealing.size === 0) return;
     const fresh = [...cookies];
@@ -120,12 +120,12 @@ export function createCanaries(): Canaries {
   };
 }
 
-/** Passes pieces of a stream on, each with the end of the one before. */
+/** Passes on the chunks of a stream, each with the end of the previous one. */
 export function createOverlap(see: (text: string) => void): (piece: string) => void {
   let before = '';
   return (piece) => {
     const text = before + piece.slice(0, LOOKED_AT);
-    // A hint is taken out before the cut, which would part it from its name.
+    // A hint is removed first, because the cut would separate it from its name.
     before = text.replace(ID_TOKEN_HINT, '').slice(-OVERLAP);
     see(text);
   };

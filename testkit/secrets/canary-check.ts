@@ -1,9 +1,9 @@
 import { afterAll, afterEach, expect } from 'vitest';
 import { canaries } from './canaries.ts';
 
-// Runs before every test file but those of units: see `setupFiles` in vitest.config.ts.
+// Runs before every test file except unit tests: see `setupFiles` in vitest.config.ts.
 
-/** Fails the test during which a secret was seen where none may be, and the file if that was when everything was closed. */
+/** Fails the test during which a secret leaks, or the file if it leaks while everything closes. */
 const check = async () => expect(await canaries.leaks(), 'secrets where none may be').toEqual([]);
 afterEach(check);
 afterAll(check);

@@ -8,7 +8,7 @@ export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 let made = 0;
 
-/** The claims of a logout token as the provider would make it now, with a `jti` of its own. */
+/** The claims of a current logout token with a unique `jti`. */
 export function logoutClaims(
   { issuer, client }: FakeProvider,
   about: { sub?: string; sid?: string },

@@ -10,13 +10,13 @@ export type Balance = {
   spent: number;
   /** Refresh tokens that were sent to the provider more than once. */
   repeated: LedgerEntry[];
-  /** Names of the users without a living grant at the provider. */
+  /** The names of the users without an active grant at the provider. */
   lost: string[];
   /** Requests that reached the API with another user's token than their path names. */
   mixUps: string[];
 };
 
-/** Sums up a run in which every user called paths that end in their own name. */
+/** Summarizes a run in which every user called paths that end in their own name. */
 export function balance({ provider, upstream }: { provider: FakeProvider; upstream: Upstream }): Balance {
   const tokenLedger = provider.tokenLedger();
   const owners = new Map(

@@ -1,7 +1,7 @@
 import { ServerResponse } from 'node:http';
 import { canaries } from './canaries.ts';
 
-/** Collects the tokens that any server of this process hands out, so that a test can look for them elsewhere. */
+/** Collects the tokens that servers in this process issue, so that a test can search for them elsewhere. */
 export type TokenRecorder = {
   /** Every access token and refresh token seen so far. */
   tokens(): string[];

@@ -33,7 +33,7 @@ export function respondEarly(code: number): Behaviour {
   };
 }
 
-/** Continues only for valid bearer tokens; responds 401 `invalid_token` otherwise (RFC 6750, section 3.1). */
+/** Passes requests with valid bearer tokens on; responds 401 `invalid_token` to others (RFC 6750, section 3.1). */
 export function requireToken(isValid: (token: string) => boolean, next: Behaviour = echo): Behaviour {
   const refuse = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' });
   return (request, response, record) => {
@@ -42,7 +42,7 @@ export function requireToken(isValid: (token: string) => boolean, next: Behaviou
   };
 }
 
-/** Uses the behaviours one after the other, one per request; the last one stays. */
+/** Uses the behaviours one after the other, one per request, and then repeats the last one. */
 export function inSequence(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
   let turn = 0;
   return (request, response, record) => {

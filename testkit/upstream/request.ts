@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type HeaderList, headerListOf, valueOf } from '../network/header-list.ts';
 
-/** A request the upstream received. Its later parts are filled in as they come. */
+/** A request that the upstream received. Its later parts are filled in as they arrive. */
 export type UpstreamRequest = {
   readonly method: string;
-  /** As it stood in the request line. */
+  /** As in the request line. */
   readonly target: string;
   readonly headers: HeaderList;
   header(name: string): string | undefined;
   /** The token of a well-formed `Authorization: Bearer`. */
   readonly bearer: string | undefined;
-  /** The first megabyte of the body, as far as it was read. */
+  /** The received part of the body, up to one megabyte. */
   body: Buffer;
-  /** How much of the body was read. */
+  /** The number of received body bytes. */
   bodyBytes: number;
-  /** Of the whole body; undefined until it was read to its end. */
+  /** The hash of the whole body; undefined until its end. */
   bodySha256: string | undefined;
   trailers: HeaderList;
   /** The status of the response; undefined before it is sent. */
@@ -24,13 +24,13 @@ export type UpstreamRequest = {
   aborted: boolean;
   /** Resolves when the response is complete or the connection is closed. */
   readonly over: Promise<void>;
-  /** Reads the body to its end, asking for it first if the client waits (`Expect: 100-continue`). */
+  /** Reads the body to its end; sends 100 first if the client expects it. */
   readBody(): Promise<void>;
 };
 
 const KEPT_BYTES = 1024 * 1024;
 
-/** Starts the record of a request. It reads nothing by itself. */
+/** Creates the record of a request, without reading its body. */
 export function recordRequest(request: IncomingMessage, response: ServerResponse): UpstreamRequest {
   const headers = headerListOf(request.rawHeaders);
   const header = (name: string) => valueOf(headers, name);

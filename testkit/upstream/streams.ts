@@ -4,10 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Behaviour } from './behaviours.ts';
 
 /** Responds with chunks, with a pause before each. */
-export function slowBody(chunks: readonly string[], intervalMs: number): Behaviour {
+export function slowBody(
+  chunks: readonly string[],
+  intervalMs: number,
+  contentType = 'text/plain',
+): Behaviour {
   return async (_request, response, record) => {
     await record.readBody();
-    response.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders();
+    response.writeHead(200, { 'content-type': contentType }).flushHeaders();
     for (const chunk of chunks) {
       await sleep(intervalMs);
       response.write(chunk);
@@ -18,11 +22,8 @@ export function slowBody(chunks: readonly string[], intervalMs: number): Behavio
 
 /** Responds with server-sent events, with a pause before each, and ends after the last. */
 export function eventStream(events: readonly string[], intervalMs: number): Behaviour {
-  return async (request, response, record) => {
-    response.setHeader('content-type', 'text/event-stream');
-    const lines = events.map((event) => `data: ${event}\n\n`);
-    await slowBody(lines, intervalMs)(request, response, record);
-  };
+  const lines = events.map((event) => `data: ${event}\n\n`);
+  return slowBody(lines, intervalMs, 'text/event-stream');
 }
 
 /** A response whose body a test writes in parts. */

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type HeaderList, headerListOf, valueOf } from '../network/header-list.ts';
 
-/** An upgrade the upstream was asked for. */
+/** An upgrade request to the upstream. */
 export type UpgradeRequest = {
   readonly target: string;
   readonly headers: HeaderList;
@@ -14,10 +14,10 @@ export type UpgradeRequest = {
 export type Upgrades = {
   readonly requests: UpgradeRequest[];
   readonly webSockets: WebSocket[];
-  /** What is done with each accepted socket; at first it echoes. */
+  /** Handles each accepted socket; by default it echoes. */
   onWebSocket(handler: (socket: WebSocket) => void): void;
-  /** Refuses with this status from now on, or accepts when undefined. */
-  reject(status: number | undefined): void;
+  /** Rejects with this status from now on, or accepts when undefined. */
+  reject(status: number | undefined, challenge?: string): void;
   readonly handle: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 };
 
@@ -26,7 +26,7 @@ export function createUpgrades(): Upgrades {
   const requests: UpgradeRequest[] = [];
   const webSockets: WebSocket[] = [];
   const server = new WebSocketServer({ noServer: true });
-  let rejection: number | undefined;
+  let rejection: { status: number; challenge: string | undefined } | undefined;
   let attend = echoMessages;
 
   return {
@@ -35,16 +35,18 @@ export function createUpgrades(): Upgrades {
     onWebSocket: (handler) => {
       attend = handler;
     },
-    reject: (status) => {
-      rejection = status;
+    reject: (status, challenge) => {
+      rejection = status === undefined ? undefined : { status, challenge };
     },
     handle: (request, socket, head) => {
       const headers = headerListOf(request.rawHeaders);
       socket.on('error', () => {});
       requests.push({ target: request.url ?? '', headers, header: (name) => valueOf(headers, name) });
       if (rejection !== undefined) {
-        const reason = STATUS_CODES[rejection] ?? '';
-        socket.end(`HTTP/1.1 ${rejection} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+        const { status, challenge } = rejection;
+        const field = challenge === undefined ? '' : `WWW-Authenticate: ${challenge}\r\n`;
+        const fields = `${field}Connection: close\r\nContent-Length: 0\r\n`;
+        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields}\r\n`);
         return;
       }
       server.handleUpgrade(request, socket, head, (webSocket) => {

@@ -5,7 +5,7 @@ import { type UpstreamRequest, recordRequest } from './request.ts';
 import { type UpgradeRequest, createUpgrades } from './upgrades.ts';
 import type { WebSocket } from 'ws';
 
-/** An API behind the gateway. Unless told otherwise it echoes what it received, as JSON. */
+/** An API behind the gateway. By default it echoes each request as JSON. */
 export type Upstream = {
   readonly url: string;
   readonly port: number;
@@ -14,13 +14,13 @@ export type Upstream = {
   /** Sets the behaviour for all further requests. */
   respond(behaviour: Behaviour): void;
 
-  /** Every upgrade asked for, in order. */
+  /** Every upgrade request, in order. */
   readonly upgrades: UpgradeRequest[];
   /** The WebSockets accepted so far. Each echoes its messages, unless `onWebSocket` says otherwise. */
   readonly webSockets: WebSocket[];
   onWebSocket(handler: (socket: WebSocket) => void): void;
-  /** Refuses upgrades with this status from now on; accepts them again when undefined. */
-  rejectUpgrades(status: number | undefined): void;
+  /** Rejects upgrades with this status from now on, and this `WWW-Authenticate`; accepts them again when undefined. */
+  rejectUpgrades(status: number | undefined, challenge?: string): void;
 
   /** Cuts every connection and closes the port. */
   stop(): Promise<void>;
@@ -38,11 +38,11 @@ export async function startUpstream(): Promise<Upstream> {
   const handle: RequestListener = (request, response) => {
     const record = recordRequest(request, response);
     requests.push(record);
-    // A behaviour fails when its client goes away, which the record shows.
+    // A behaviour fails when its client disconnects, which the record shows.
     Promise.resolve(behaviour(request, response, record)).catch(() => response.destroy());
   };
   const server = createServer({ requestTimeout: 0 }, handle);
-  // Without a listener of its own the server would ask for every body before a behaviour could refuse it.
+  // Without this listener the server would send 100 before a behaviour could reject the request.
   server.on('checkContinue', handle);
   server.on('upgrade', upgrades.handle);
   const loopback = await listenOnLoopback(server);
@@ -57,7 +57,7 @@ export async function startUpstream(): Promise<Upstream> {
     upgrades: upgrades.requests,
     webSockets: upgrades.webSockets,
     onWebSocket: (handler) => upgrades.onWebSocket(handler),
-    rejectUpgrades: (status) => upgrades.reject(status),
+    rejectUpgrades: (status, challenge) => upgrades.reject(status, challenge),
     stop: () => loopback.stop(),
     start: () => loopback.start(),
     close: () => loopback.stop(),

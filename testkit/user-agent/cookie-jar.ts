@@ -1,8 +1,8 @@
-/** A cookie as a browser keeps it. */
+/** A cookie in the jar. */
 export type Cookie = {
   name: string;
   value: string;
-  /** The origin that set it. Here a cookie never leaves it: see `createCookieJar`. */
+  /** The origin that set it, and the only one that receives it: see `createCookieJar`. */
   origin: string;
   path: string;
   secure: boolean;
@@ -11,12 +11,12 @@ export type Cookie = {
   expiresAtMs: number;
 };
 
-/** What a request is, as far as `SameSite` asks. */
+/** The properties of a request that matter for `SameSite`. */
 export type CookieContext = { crossSite: boolean; topLevelGet: boolean };
 
 /** The cookies of one browser. */
 export type CookieJar = {
-  /** Takes one `Set-Cookie` line that came from `url`, or drops it where a browser would. */
+  /** Stores one `Set-Cookie` line from `url`, or drops it where a browser would. */
   store(url: URL, line: string): void;
   /** The `Cookie` header for a request, or undefined when it has none. */
   header(url: URL, context: CookieContext): string | undefined;
@@ -26,7 +26,7 @@ export type CookieJar = {
   /** What `document.cookie` reads on a page at `url`. */
   visibleToScripts(url: URL): string;
   clear(): void;
-  /** Every `Set-Cookie` line that came, whether it was kept or not. */
+  /** Every received `Set-Cookie` line, stored or dropped. */
   readonly lines: { origin: string; line: string }[];
 };
 
@@ -34,8 +34,8 @@ export type CookieJar = {
  * Opens an empty jar, after RFC 6265bis: `Path`, `Max-Age`, `Expires`, `Secure` (a loopback host counts as secure),
  * `HttpOnly`, `SameSite` (Lax where absent) and the name prefixes.
  *
- * It is stricter than a browser in one thing: each origin is a site and a host of its own. The provider and the
- * gateway of a test share 127.0.0.1, and would share cookies and site, as they never do in a deployment.
+ * It is stricter than a browser in one way: each origin is its own site and host. The provider and the
+ * gateway of a test share 127.0.0.1 and would share cookies and site, which they never do in a deployment.
  */
 export function createCookieJar(clock: () => number = Date.now): CookieJar {
   const kept = new Map<string, Cookie>();
@@ -101,7 +101,7 @@ function sameSiteOf(value: string | undefined): Cookie['sameSite'] {
   return given === 'strict' || given === 'none' ? given : 'lax';
 }
 
-/** `Max-Age` beats `Expires`; without either the cookie lives as long as the browser. */
+/** `Max-Age` takes precedence over `Expires`; without either the cookie ends with the browser. */
 function expiryOf(attributes: ReadonlyMap<string, string>, nowMs: number): number {
   const maxAge = attributes.get('max-age');
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return nowMs + Number(maxAge) * 1000;
@@ -109,7 +109,7 @@ function expiryOf(attributes: ReadonlyMap<string, string>, nowMs: number): numbe
   return Number.isNaN(expires) ? Infinity : expires;
 }
 
-/** The promises that the beginning of a name makes (RFC 6265bis, section 4.1.3, and the `Http` prefixes). */
+/** The requirements of a name prefix (RFC 6265bis, section 4.1.3, and the `Http` prefixes). */
 function keepsPrefix(
   { name, path, secure, httpOnly }: Cookie,
   attributes: ReadonlyMap<string, string>,

@@ -1,21 +1,21 @@
 import type { CookieContext } from './cookie-jar.ts';
 import { type AgentResponse, type OpenResponse, type Sent, type SentHeaders, complete } from './transport.ts';
 
-/** Where a navigation led, and every response on the way, the last one included. */
+/** The final URL of a navigation, and every response including the last one. */
 export type Navigation = { response: AgentResponse; chain: AgentResponse[] };
 
-/** How a navigation begins. */
+/** The options of a navigation. */
 export type NavigationInit = {
   /** `address-bar` (the default), or `page`: a link or form on a page of the gateway's origin. */
   from?: 'address-bar' | 'page';
-  /** Makes it a form post. */
+  /** Posts this form. */
   form?: Record<string, string>;
   headers?: SentHeaders;
 };
 
 const MAX_REDIRECTS = 10;
 
-/** Makes the function that goes to a page of `base` and follows redirects, with the metadata a browser would send. */
+/** Creates a function that navigates to a page of `base` and follows redirects, with the metadata of a browser. */
 export function createNavigation(
   base: URL,
   send: (url: URL, sent: Sent, context: CookieContext) => Promise<OpenResponse>,
@@ -41,7 +41,7 @@ export function createNavigation(
       const location = locationOf(response);
       if (location === undefined) return { response, chain };
       if (chain.length > MAX_REDIRECTS) throw new Error(`too many redirects: ${describeChain(chain)}`);
-      // Another origin is taken to have shown a page, as a provider does: what follows it begins there.
+      // Another origin counts as a page that the user saw, as a provider's: later requests start there.
       if (url.origin !== base.origin) initiator = url.origin;
       url = new URL(location, url);
       if (response.status === 303 || (response.status < 303 && method === 'POST')) method = 'GET';
@@ -68,7 +68,7 @@ function locationOf(response: AgentResponse): string | undefined {
   return response.status >= 300 && response.status < 400 ? response.header('location') : undefined;
 }
 
-/** The responses on the way, for an error message. */
+/** The responses of a navigation, for an error message. */
 export function describeChain(chain: readonly AgentResponse[]): string {
   return chain
     .map(

@@ -5,10 +5,10 @@ import { buffer } from 'node:stream/consumers';
 import { canaries } from '../secrets/canaries.ts';
 import { type HeaderList, headerListOf, valueOf, valuesOf } from '../network/header-list.ts';
 
-/** Header fields to send; one that is undefined is not sent, even where it would be by itself. */
+/** Header fields to send; undefined omits a field, even one that is sent by default. */
 export type SentHeaders = Record<string, string | string[] | undefined>;
 
-/** A request about to be sent. */
+/** A request to send. */
 export type Sent = {
   method: string;
   headers: SentHeaders;
@@ -16,50 +16,50 @@ export type Sent = {
   signal?: AbortSignal | undefined;
 };
 
-/** A response whose header section came. */
+/** A response whose header section has arrived. */
 export type ResponseHead = {
   url: string;
   status: number;
   headers: HeaderList;
-  /** The value of a field, several being joined by a comma. */
+  /** The value of a field; several are joined by a comma. */
   header(name: string): string | undefined;
   setCookies: string[];
 };
 
-/** A response whose body is still coming; destroying `body` cancels it. */
+/** A response whose body is still arriving; destroying `body` cancels it. */
 export type OpenResponse = ResponseHead & { body: IncomingMessage };
 
-/** A whole response. */
+/** A complete response. */
 export type AgentResponse = ResponseHead & { body: Buffer; text(): string; json(): unknown };
 
-/** HTTP over plain TCP, with a record of all bytes that came. */
+/** HTTP over plain TCP, with a record of all received bytes. */
 export type Transport = {
-  /** Sends a request, and gives the response as soon as its header section is there. */
+  /** Sends a request and returns the response as soon as its header section has arrived. */
   send(url: URL, sent: Sent): Promise<OpenResponse>;
-  /** Notes text that came from an origin by another way. */
-  note(origin: string, text: string): void;
-  /** Everything that came from an origin, or from all: status lines, header fields and bodies, as latin1. */
+  /** Records text that an origin sent on another connection. */
+  record(origin: string, text: string): void;
+  /** Everything received from one or all origins: status lines, header fields and bodies, as latin1. */
   received(origin?: string): string;
-  /** Where connections for a URL go. */
+  /** The address that connections for a URL use. */
   addressOf(url: URL): Address;
   close(): void;
 };
 
-/** Where to connect. */
+/** A host and port to connect to. */
 export type Address = { host: string; port: number };
 
-/** Makes a transport. Connections for `base` go to `connect`, if given; all others where their URL says. */
+/** Creates a transport. Connections for `base` go to `connect`, if given; all others follow their URL. */
 export function createTransport(base: URL, connect: Address | undefined): Transport {
   const agent = new Agent({ keepAlive: true });
-  const noted: { origin: string; text: string }[] = [];
+  const records: { origin: string; text: string }[] = [];
 
-  const note = (origin: string, text: string) => {
-    noted.push({ origin, text });
+  const record = (origin: string, text: string) => {
+    records.push({ origin, text });
     if (origin === base.origin) canaries.seeFrom(addressOf(base).port, text);
   };
-  const noteHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
+  const recordHead = (origin: string, { httpVersion, statusCode, statusMessage, rawHeaders }: Head) => {
     const fields = headerListOf(rawHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
-    note(origin, `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n${fields.join('')}\r\n`);
+    record(origin, `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n${fields.join('')}\r\n`);
   };
   const addressOf = (url: URL): Address => {
     if (connect !== undefined && url.origin === base.origin) return connect;
@@ -69,10 +69,10 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
   };
 
   return {
-    note,
+    record,
     addressOf,
     received: (origin) =>
-      noted
+      records
         .filter((entry) => origin === undefined || entry.origin === origin)
         .map(({ text }) => text)
         .join(''),
@@ -87,18 +87,18 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
         headers: { host: url.host, ...definedHeaders(headers) },
         ...(signal && { signal }),
       });
-      outgoing.on('information', (head) => noteHead(url.origin, head));
-      const answered = once(outgoing, 'response');
+      outgoing.on('information', (head) => recordHead(url.origin, head));
+      const responded = once(outgoing, 'response');
       // After a response, an error while sending the rest of the body does not matter.
       outgoing.on('error', () => {});
       if (body instanceof Readable) body.pipe(outgoing);
       else outgoing.end(body);
 
-      const [incoming] = (await answered) as [IncomingMessage];
-      noteHead(url.origin, incoming);
-      incoming.on('data', (chunk: Buffer) => note(url.origin, chunk.toString('latin1')));
+      const [incoming] = (await responded) as [IncomingMessage];
+      recordHead(url.origin, incoming);
+      incoming.on('data', (chunk: Buffer) => record(url.origin, chunk.toString('latin1')));
       incoming.pause();
-      incoming.once('end', () => note(url.origin, trailersOf(incoming)));
+      incoming.once('end', () => record(url.origin, trailersOf(incoming)));
       const list = headerListOf(incoming.rawHeaders);
       return {
         url: url.href,

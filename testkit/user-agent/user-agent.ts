@@ -11,30 +11,30 @@ import {
 } from './transport.ts';
 import { type AgentWebSocket, openWebSocket } from './web-socket.ts';
 
-/** What a request adds to the path. */
+/** The options of a request besides its path. */
 export type AgentRequest = Partial<Sent>;
 
 /** A headless browser. Paths are relative to its base URL; full URLs work as well. */
 export type UserAgent = {
   readonly origin: string;
   readonly cookies: CookieJar;
-  /** Puts a cookie in the jar as if the base URL had sent this `Set-Cookie` line. */
+  /** Stores a cookie as if the base URL had sent this `Set-Cookie` line. */
   setCookie(line: string): void;
 
-  /** A plain request with the origin's cookies, without browser headers. It follows no redirects. */
+  /** Sends a plain request with the cookies of the origin, without browser headers. It follows no redirects. */
   request(path: string, init?: AgentRequest): Promise<AgentResponse>;
   get(path: string, init?: AgentRequest): Promise<AgentResponse>;
   post(path: string, init?: AgentRequest): Promise<AgentResponse>;
   /** Like `request`, but resolves before the body arrives, for streams. */
   open(path: string, init?: AgentRequest): Promise<OpenResponse>;
-  /** A request of a page's script: with fetch metadata and, except for GET and HEAD, `Origin`. */
+  /** Sends a request like a script of a page: with fetch metadata and, except for GET and HEAD, `Origin`. */
   fetch(path: string, init?: AgentRequest): Promise<AgentResponse>;
-  /** Goes to a page, through up to ten redirects, wherever they lead. */
+  /** Navigates to a page, through up to ten redirects to any origin. */
   navigate(path: string, init?: NavigationInit): Promise<Navigation>;
   /**
-   * Signs in by a link to `/auth/login`, as whom the provider decides, or by the hint.
+   * Signs in by a link to `/auth/login`, as the user of the provider or of the hint.
    *
-   * @throws Error with all responses on the way, when the callback's status is not 303.
+   * @throws Error with all responses when the status of the callback is not 303.
    */
   signIn(returnTo?: string, options?: { loginHint?: string }): Promise<Navigation>;
   /**

@@ -3,14 +3,14 @@ import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
 import { type SentHeaders, type Transport, definedHeaders } from './transport.ts';
 
-/** A WebSocket as a page has it. */
+/** A WebSocket of a page. */
 export type AgentWebSocket = {
   readonly protocol: string;
   send(data: string | Buffer): void;
-  /** The next message that was not yet taken; text as a string. */
+  /** Returns the next unread message; text as a string. */
   next(): Promise<string | Buffer>;
   close(code?: number, reason?: string): void;
-  /** Resolves when the socket is closed, by whomever. */
+  /** Resolves when either side has closed the socket. */
   readonly closed: Promise<{ code: number; reason: string }>;
 };
 
@@ -21,7 +21,7 @@ export class UpgradeRefused extends Error {
   readonly body: string;
 
   constructor(status: number, body: string) {
-    super(`the upgrade was answered by ${status}: ${body}`);
+    super(`the upgrade got status ${status}: ${body}`);
     this.status = status;
     this.body = body;
   }
@@ -30,7 +30,7 @@ export class UpgradeRefused extends Error {
 /**
  * Opens a WebSocket.
  *
- * @throws UpgradeRefused when the response is not 101, and whatever the connection fails with.
+ * @throws UpgradeRefused when the response is not 101, or the error of the connection.
  */
 export async function openWebSocket(
   transport: Transport,
@@ -48,15 +48,15 @@ export async function openWebSocket(
   const waiting: ((message: string | Buffer) => void)[] = [];
   socket.on('message', (data: Buffer, isBinary) => {
     const message = isBinary ? data : data.toString();
-    transport.note(url.origin, data.toString('latin1'));
+    transport.record(url.origin, data.toString('latin1'));
     const receive = waiting.shift();
     if (receive) receive(message);
     else taken.push(message);
   });
-  socket.on('upgrade', ({ rawHeaders }) => transport.note(url.origin, rawHeaders.join('\r\n')));
+  socket.on('upgrade', ({ rawHeaders }) => transport.record(url.origin, rawHeaders.join('\r\n')));
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once('close', (code, reason) => {
-      transport.note(url.origin, reason.toString());
+      transport.record(url.origin, reason.toString());
       resolve({ code, reason: reason.toString() });
     });
   });
@@ -66,7 +66,7 @@ export async function openWebSocket(
     socket.on('error', reject);
     socket.once('unexpected-response', (request, response: IncomingMessage) => {
       void text(response).then((body) => {
-        transport.note(url.origin, `${response.rawHeaders.join('\r\n')}\r\n${body}`);
+        transport.record(url.origin, `${response.rawHeaders.join('\r\n')}\r\n${body}`);
         reject(new UpgradeRefused(response.statusCode ?? 0, body));
         request.destroy();
       }, reject);

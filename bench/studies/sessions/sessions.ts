@@ -107,7 +107,7 @@ async function takeCost(
   const requests = cookies.map((cookie) => requestText('GET', { port, cookie }));
   const before = readUsage(redis.pid).cpuMicros;
   const sample = await takeSample(fixture, { pid, port, requests, forwards: true }, seconds);
-  return { ...sample, redisMicros: (readUsage(redis.pid).cpuMicros - before) / sample.answered };
+  return { ...sample, redisMicros: (readUsage(redis.pid).cpuMicros - before) / sample.succeeded };
 }
 
 /** The memory of a key with tokens of the same size as plain JSON, in bytes, as the obvious wiring stores them. */

@@ -1,10 +1,10 @@
 import type { KeyPath } from './key-path.ts';
 
-/** What must not be shown. */
+/** The values that must not be shown. */
 export type Redaction = {
   /** Paths of keys declared with `secret` or `misplacedSecret`; `*` stands for any index. */
   readonly secretPaths: readonly (readonly string[])[];
-  /** Texts that may be secrets wherever they stand, such as every result of an interpolation. */
+  /** Texts that may be secrets wherever they occur, such as every result of an interpolation. */
   readonly hidden: ReadonlySet<string>;
 };
 
@@ -20,7 +20,7 @@ export function describeRedacted(path: KeyPath, value: unknown, redaction: Redac
       : `a string of ${value.length} characters`;
   }
   if (typeof value === 'number' || typeof value === 'boolean') {
-    // A secret made of digits alone is a number where its quotes are missing.
+    // A secret of digits alone becomes a number when its quotes are missing.
     return mayBeShown(path, `${value}`, redaction) ? `${value}` : `a ${typeof value}`;
   }
   return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
@@ -28,7 +28,7 @@ export function describeRedacted(path: KeyPath, value: unknown, redaction: Redac
 
 /** True for a short text that cannot be a secret. */
 function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden }: Redaction): boolean {
-  // SECURITY: what stands before an `@` or after a `?` or `#` of a URL may be a credential.
+  // SECURITY: the text before an `@` or after a `?` or `#` of a URL may be a credential.
   return (
     !mayBeSecret(path, secretPaths) && !hidden.has(text) && text.length <= longestShown && !/[@?#]/.test(text)
   );

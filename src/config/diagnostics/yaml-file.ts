@@ -37,7 +37,7 @@ export function readYaml(text: string): YamlFile {
   };
 }
 
-/** What the library accepts, but no configuration can mean: circular aliases, and merge keys, which YAML 1.2 dropped. */
+/** Problems that the library accepts: circular aliases, and merge keys, which YAML 1.2 dropped. */
 function misuses(document: Document.Parsed): { offset: number; message: string }[] {
   const found: { offset: number; message: string }[] = [];
   visit(document, {
@@ -65,7 +65,7 @@ function changeTexts(node: unknown, path: KeyPath, change: Parameters<YamlFile['
   if (isSeq(node)) {
     const kept: unknown[] = [];
     for (const item of node.items) {
-      // The index counts what is kept, as it does in the plain data.
+      // The index counts only the remaining items, as in the plain data.
       if (changeTexts(item, [...path, kept.length], change)) kept.push(item);
     }
     node.items = kept;
@@ -88,7 +88,7 @@ function offsetOf(document: Document.Parsed, path: KeyPath): number {
   for (const key of path) {
     let target: unknown;
     if (isMap(node)) {
-      // Of a key that is written twice, the last value counts, as in the plain data.
+      // When a key is written twice, the last value counts, as in the plain data.
       const pair = node.items.findLast((item) => keyOf(item.key) === key);
       [target, node] = [pair?.key, pair?.value];
     } else if (isSeq(node)) {

@@ -13,7 +13,7 @@ export const CIRCULAR = 'the alias stands inside the value that it repeats';
 export const MERGE_KEY =
   'YAML 1.2 has no merge key "<<"; write the keys out, or use an alias in place of the whole mapping';
 
-// SECURITY: the library's own messages quote the text, which may be a secret that lacks its quotes.
+// SECURITY: the library's own messages quote the text, which may be a secret without quotes.
 const messages: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'the alias is malformed; a value that begins with * needs quotes',
   BAD_ALIAS: 'the alias is malformed; a value that begins with * needs quotes',
@@ -32,7 +32,7 @@ const messages: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'not expected here; an interpolation inside [ ] or { } needs quotes',
 };
 
-/** A problem that the parser reported, with a message that quotes nothing of the text. */
+/** Converts a problem of the parser; the message quotes nothing of the text. */
 export function yamlProblem(code: ErrorCode, line: number): YamlProblem {
   const message = messages[code] ?? `not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
   return { line, message, isFatal: code !== 'DUPLICATE_KEY' };

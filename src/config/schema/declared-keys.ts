@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The JSON Schema of what people write, with the metadata of `key-metadata.ts`. */
+/** The JSON Schema of the configuration before parsing, with the metadata of `key-metadata.ts`. */
 export type KeySchema = z.core.JSONSchema.BaseSchema;
 
 /** A key that the configuration declares, with the metadata of its declaration. */

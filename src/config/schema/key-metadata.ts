@@ -1,14 +1,14 @@
 import 'zod';
 
 /**
- * What a declaration says of a key besides its type, default and check, in the argument of `meta`, the last call of a
+ * The metadata of a key besides its type, default and check: the argument of `meta`, the last call of a
  * declaration.
  */
 declare module 'zod' {
   interface GlobalMeta {
     /** A phrase or two, in Markdown without links. */
     description?: string | undefined;
-    /** Further sentences; the documentation has them below its table. */
+    /** Further sentences, which the documentation shows below its table. */
     details?: string;
     /** A link for the documentation, in Markdown. */
     see?: string;
@@ -16,9 +16,9 @@ declare module 'zod' {
     example?: unknown;
     /** `config/reference.yaml` sets this optional key; it has the others as comments. */
     setInReference?: boolean;
-    /** The value may hold a secret, so that no message shows it. */
+    /** The value may contain a secret, so no message shows it. */
     secret?: boolean;
-    /** The value is no secret, but people may write one in its place, so that no message shows it. */
+    /** The value is not a secret, but users may put one there by mistake, so no message shows it. */
     misplacedSecret?: boolean;
     /** A reload applies a new value; other keys need a restart. */
     reloadable?: boolean;

@@ -1,14 +1,31 @@
 import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import { duration } from '../values/duration.ts';
+import { proxySetting, type ProxySetting } from '../outgoing-proxy.ts';
+import { clientTls, type ClientTls } from './tls.ts';
 
-/** What the `provider` section has whatever its type. Each provider kind adds keys of its own. */
-export type ProviderSection = { readonly type: string; readonly timeout: number };
+/** The keys of every `provider` section. Each provider kind adds its own keys. */
+export type ProviderSection = {
+  readonly type: string;
+  readonly timeout: number;
+  readonly proxy: ProxySetting;
+  readonly tls: ClientTls;
+};
 
 /** The keys of {@link ProviderSection} besides `type`; every provider kind includes them in its schema. */
 export const commonProviderKeys = {
   timeout: duration({ min: 1 }).prefault('10s').meta({
     description: 'How long one call to the provider may take. Refreshes have `refresh.timeout` instead.',
+  }),
+  proxy: proxySetting().prefault('env').meta({
+    description:
+      'The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY` unless `NO_PROXY` has the host; `none`; or its URL, such as `http://user:password@proxy.internal:3128`.',
+    see: '[Behind a corporate proxy](operations.md#behind-a-corporate-proxy)',
+    secret: true,
+  }),
+  tls: clientTls('the provider').prefault({}).meta({
+    description: 'TLS to the provider: a private CA, a client certificate.',
+    see: '[A private CA](operations.md#a-private-ca)',
   }),
 };
 
@@ -19,7 +36,7 @@ export type ProviderSchema = z.ZodType<
   z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
 >;
 
-/** What the configuration must know of a provider kind. The kinds live in a higher layer, so they are passed in. */
+/** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */
 export type ProviderSectionKind = {
   /** The value of `provider.type`. */
   readonly type: string;

@@ -1,7 +1,7 @@
 import { integer } from '../values/scalar.ts';
 import { section } from './section.ts';
 
-/** How often something may happen in a minute; 0 is no limit. The limiter counts in milliseconds, too coarse for more. */
+/** A number of uses per minute; 0 is no limit. The maximum exists because the limiter counts in milliseconds. */
 export const perMinute = () => integer({ min: 0, max: 6_000 });
 
 /** How often one client may call the endpoints that need no session. */

@@ -5,8 +5,9 @@ import { pathPrefix } from '../values/path.ts';
 import { perMinute } from './rate-limit.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { section } from './section.ts';
+import { upstreamTls } from './tls.ts';
 import { size } from '../values/size.ts';
-import { upstreamUrl } from '../values/url.ts';
+import { upstreamUrls } from '../values/url.ts';
 
 const method = shaped(
   /^(?!(?:CONNECT|TRACE)$)[A-Z]+(?:-[A-Z]+)*$/,
@@ -29,10 +30,16 @@ export const routeSchema = section({
       'The path prefix, such as `/api`, matched at segment boundaries. No trailing slash, dot segments, percent-encoding or wildcard; unique among the routes, even if letter case and trailing dots are ignored.',
     example: '/api',
   }),
-  upstream: upstreamUrl('expected an http(s) URL, without query, fragment or credentials').meta({
-    description: 'The http(s) URL of the API. A path in it is prepended to the path of the request.',
+  upstream: upstreamUrls('expected an http(s) URL, without query, fragment or credentials').meta({
+    description:
+      'The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the path of the request.',
     details: 'With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.',
+    see: '[Several servers of an API](operations.md#several-servers-of-an-api)',
     example: 'https://api.internal:8443',
+  }),
+  tls: upstreamTls().prefault({}).meta({
+    description: 'TLS to the upstream: a private CA, a client certificate, another server name.',
+    see: '[A private CA](operations.md#a-private-ca)',
   }),
   stripPrefix: flag().prefault(false).meta({
     description:

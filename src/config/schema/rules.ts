@@ -7,7 +7,7 @@ import type { DeclaredKey } from './declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import type { Config } from './sections.ts';
 
-/** What the rules need to know besides the configuration. */
+/** The inputs of the rules besides the configuration. */
 type RuleContext = {
   isValid: IsValid;
   /** Every key that the configuration declares. */
@@ -19,7 +19,7 @@ type RuleContext = {
 type Rule = (config: Config, context: RuleContext) => Iterable<ConfigIssue>;
 
 /**
- * The rules between keys that a configuration breaks.
+ * Returns an issue for each rule between keys that a configuration violates.
  *
  * @param config - may be incomplete where `issues` says so; a rule only uses values that are valid.
  * @param issues - what is wrong with single keys.
@@ -50,6 +50,7 @@ const rules: readonly Rule[] = [
   separateListeners,
   distinctPaths,
   routesBesideLogin,
+  checkedParameters,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -59,7 +60,9 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
   for (const { path: place, providerType, schema } of keys) {
     if (schema['url'] !== true || (providerType !== undefined && providerType !== kind?.type)) continue;
     for (const { path, value } of valuesAt(config, place)) {
-      if (isValid(...path) && typeof value === 'string' && isInsecure(value)) yield { path, message };
+      if (!isValid(...path)) continue;
+      const urls: readonly unknown[] = Array.isArray(value) ? value : [value];
+      if (urls.some((url) => typeof url === 'string' && isInsecure(url))) yield { path, message };
     }
   }
 }
@@ -121,7 +124,7 @@ function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext)
 }
 
 function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
-  const paths = [...validInRoutes(config, isValid, 'path')];
+  const paths = [...validPaths(config, isValid)];
   for (const { index, first } of repeats(paths.map(({ value }) => foldPath(value)))) {
     const isSame = paths[index]?.value === paths[first]?.value;
     const message = `expected a unique path; routes[${paths[first]?.index}] has ${
@@ -134,7 +137,7 @@ function* distinctPaths(config: Config, { isValid }: RuleContext): Iterable<Conf
 function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('login', 'prefix')) return;
   const { prefix } = config.login;
-  for (const { index, value } of validInRoutes(config, isValid, 'path')) {
+  for (const { index, value } of validPaths(config, isValid)) {
     if (isUnder(value, prefix)) {
       const message = 'expected a path outside login.prefix, which the gateway reserves';
       yield { path: ['routes', index, 'path'], message };
@@ -142,12 +145,24 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
   }
 }
 
-/** One key of every route in which it is valid. */
-function* validInRoutes(config: Config, isValid: IsValid, key: 'path' | 'upstream') {
+/** Every sign-in must meet a fixed `max_age` or `acr_values`, so a page must not ask for less. */
+function* checkedParameters({ login, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('login', 'parameters') || !isValid('provider', 'authorizationParams')) return;
+  const fixed: unknown = 'authorizationParams' in provider ? provider.authorizationParams : undefined;
+  if (typeof fixed !== 'object' || fixed === null) return;
+  for (const name of ['acr_values', 'max_age']) {
+    if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
+    const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
+    yield { path: ['login', 'parameters', name], message };
+  }
+}
+
+/** The path of every route in which it is valid. */
+function* validPaths(config: Config, isValid: IsValid) {
   // For an index that no route has, `isValid` tells whether the list itself is valid.
   if (!isValid('routes', -1)) return;
   for (const [index, route] of config.routes.entries()) {
-    if (isValid('routes', index, key)) yield { index, value: route[key] };
+    if (isValid('routes', index, 'path')) yield { index, value: route.path };
   }
 }
 

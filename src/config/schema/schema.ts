@@ -30,7 +30,7 @@ export function createConfigSchema(kinds: ProviderSectionKinds): ConfigSchema {
         context.addIssue({ code: 'custom', path: [...path], message });
       }
     },
-    // A rule between keys must not wait until every other key is valid: people want to see all problems at once.
+    // Rules between keys are checked even when other keys are invalid, so that users see all problems at once.
     { when: () => true },
   );
   const secretPaths = keys
@@ -39,11 +39,11 @@ export function createConfigSchema(kinds: ProviderSectionKinds): ConfigSchema {
   return { schema, keys, secretPaths };
 }
 
-/** One API and the policy of the way to it. */
+/** One API and how its requests are forwarded. */
 export type RouteConfig = Config['routes'][number];
 
 /** How sessions are stored, sealed, bounded and shown. */
 export type SessionConfig = z.output<typeof sessionSchema>;
 
-/** When and how access tokens are renewed. */
+/** When and how access tokens are refreshed. */
 export type RefreshConfig = z.output<typeof refreshSchema>;

@@ -5,7 +5,7 @@ import { nearest } from '../diagnostics/nearest.ts';
 /**
  * A mapping with a fixed set of keys: an unknown key is an issue that suggests the nearest known key.
  *
- * The message of an `unrecognized_keys` issue holds one line a key, in the order of the issue's `keys`.
+ * The message of an `unrecognized_keys` issue contains one line per key, in the order of the issue's `keys`.
  */
 export function section<const Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   const known = Object.keys(shape);

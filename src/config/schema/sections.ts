@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { addressRange, hostName, listenAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
-import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
+import { loginSchema } from './login.ts';
 import { providerSection, type ProviderSectionKinds } from './provider-section.ts';
 import { rateLimitSchema } from './rate-limit.ts';
 import { refreshSchema } from './refresh.ts';
@@ -85,19 +85,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     }),
     provider: providerSection(providerKinds),
     session: sessionSchema,
-    login: section({
-      prefix: pathPrefixBelowRoot().prefault('/auth').meta({
-        description: "The path of the gateway's own endpoints. No route may lie below it.",
-      }),
-      defaultReturnTo: localPath().prefault('/').meta({
-        description: 'Where a sign-in leads without a `returnTo`: a path on this origin.',
-      }),
-      postLogoutReturnTo: localPath().prefault('/').meta({
-        description: 'Where a sign-out leads: a path on this origin.',
-      }),
-    })
-      .prefault({})
-      .meta({ description: 'Sign-in and sign-out.' }),
+    login: loginSchema.prefault({}),
     csrf: section({
       mode: oneOf(['fetch-metadata', 'header']).prefault('fetch-metadata').meta({
         description:

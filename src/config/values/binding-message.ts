@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Where the binding message comes from: the gateway, nowhere, or the page, whose text must match a pattern. */
+/** The source of the binding message: the gateway, none, or the page, whose text must match a pattern. */
 export type BindingMessageSource = 'generated' | 'none' | RegExp;
 
 const expected = 'expected generated, none, or a regular expression such as ^[A-Z0-9]{4,8}$, with ^ and $';

@@ -23,7 +23,7 @@ export function pathPrefixBelowRoot() {
 /**
  * A path on the gateway's own origin, with or without query and fragment.
  *
- * A browser takes a second slash, or a backslash, after the first slash for the start of a host.
+ * Browsers treat a second slash or a backslash after the first slash as the start of a host.
  */
 export function localPath() {
   return shaped(onThisOrigin, 'expected a path on this origin, such as / or /welcome?first=1');
@@ -35,7 +35,7 @@ export function isUnder(path: string, parent: string): boolean {
 }
 
 /**
- * Folds a path as upstreams do that ignore letter case and drop what Windows drops at the end of a name: dots, blanks, and the
+ * Folds a path like upstreams that ignore letter case and drop the same suffixes of a name as Windows: dots, blanks, and the
  * name of a stream (`::$DATA`). Two paths that fold to the same one can reach the same handler.
  */
 export function foldPath(path: string): string {

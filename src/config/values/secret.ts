@@ -6,7 +6,7 @@ const MIN_LENGTH = 32;
  * hexadecimal.
  */
 const MIN_BITS = 64;
-/** How much of a text is looked at: enough for {@link MIN_BITS}. */
+/** The length of the part that is checked: enough for {@link MIN_BITS}. */
 const MAX_EXAMINED = 256;
 
 /** A secret from which keys are derived: long, and not guessable. */
@@ -29,8 +29,8 @@ const REPETITION_BITS = 8;
 
 /**
  * Estimates the entropy of a text, in bits. Each character counts for the entropy of the characters, or of the steps between
- * them if that is less; a part that occurred before counts for little. This recognises carelessness (one letter 32 times, a
- * repeated word, a row of the alphabet), not a text that somebody else knows.
+ * them if that is less; a part that occurred before counts for little. This detects careless secrets (one letter 32 times, a
+ * repeated word, a part of the alphabet), not a text that somebody else knows.
  */
 function estimatedBits(text: string): number {
   const codes = Array.from(text, (character) => character.codePointAt(0) ?? 0);

@@ -7,7 +7,7 @@ export type RedisNode = { host: string; port: number };
 /** The credentials for Redis, and whether to use TLS. */
 export type RedisAccess = { username?: string; password?: string; tls: boolean };
 
-/** Where sessions are kept: in this process, on one Redis server, on the primary that Sentinels name, or in a cluster. */
+/** Where sessions are stored: in this process, on one Redis server, on the primary found by Sentinel, or in a cluster. */
 export type StoreAddress =
   | { kind: 'memory' }
   | { kind: 'redis'; url: string }

@@ -44,6 +44,20 @@ export function upstreamUrl(expected: string) {
   });
 }
 
+/** One URL of an upstream, or a list of those of its servers; parsed, it is a list. All have the same path. */
+export function upstreamUrls(expected: string) {
+  const list = z.array(upstreamUrl(expected), expected).min(1, expected);
+  return z
+    .union([upstreamUrl(expected), list], expected)
+    .transform((urls) => (typeof urls === 'string' ? [urls] : urls))
+    .refine((urls) => new Set(urls).size === urls.length, 'expected URLs that differ')
+    .refine(
+      (urls) => new Set(urls.map((url) => new URL(url).pathname)).size === 1,
+      'expected URLs with the same path',
+    )
+    .meta(metadata);
+}
+
 /** True for plain http to another machine, which anybody on the network path can read and change. */
 export function isInsecure(url: string): boolean {
   const { protocol, hostname } = new URL(url);

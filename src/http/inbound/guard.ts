@@ -15,7 +15,7 @@ export type Guard = {
   check(request: IncomingMessage, context: RequestContext): RequestContext;
   /** Counts a request whose response is outstanding on its connection. False when there are too many (HTTP pipelining). */
   beginResponse(socket: Socket): boolean;
-  /** The response has been sent. */
+  /** Reports that the response has been sent. */
   endResponse(socket: Socket): void;
   /** Whether responses to earlier requests are outstanding on a connection. */
   isAwaitingResponse(socket: Socket): boolean;
@@ -81,7 +81,7 @@ function checkFraming({ httpVersion, headers }: IncomingMessage): void {
   if (httpVersion === '1.0') {
     // RFC 9112, section 6.1: HTTP/1.0 recipients may frame such a message in different ways.
     if (coding !== undefined) throw malformed('HTTP/1.0 does not support transfer codings.');
-    // An HTTP/1.0 client takes an interim response for the final one (RFC 9110, section 10.1.1).
+    // An HTTP/1.0 client would treat an interim response as the final one (RFC 9110, section 10.1.1).
     delete headers.expect;
   }
   // SECURITY: the gateway would forward the body without naming its coding, so the upstream would read a different body.

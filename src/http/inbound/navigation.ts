@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 type Headers = Pick<IncomingMessage, 'headers'>;
 
 /**
- * Whether a person waits for the response in the address bar, by fetch metadata or, without it, by `Accept`. In Firefox, a
- * navigation that the app's service worker passes on comes in mode `same-origin` with destination `empty`.
+ * Whether a user waits for the response in the address bar, by fetch metadata or, without it, by `Accept`. In Firefox, a
+ * navigation that the app's service worker repeats has the mode `same-origin` with destination `empty`.
  */
 export function isNavigation({ headers }: Headers): boolean {
   const acceptsHtml = headers.accept?.includes('text/html') === true;
@@ -21,7 +21,7 @@ export function isFramed({ headers }: Headers): boolean {
   return framing.has(headers['sec-fetch-dest']);
 }
 
-/** Whether the browser only prepares for a navigation that may never come. */
+/** Whether the browser only prepares for a navigation that may never happen. */
 export function isPrefetch({ headers }: Headers): boolean {
   return /\bpre(?:fetch|render)\b/i.test(
     `${String(headers['sec-purpose'] ?? '')} ${String(headers['purpose'] ?? '')}`,

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, type StepUpRequirement } from '../../errors.ts';
 import { inertHeaders } from '../security-headers.ts';
 
 /** A problem response (RFC 9457), complete with all header fields. */
@@ -28,10 +28,20 @@ export function createProblems(deps: { secure: boolean; loginUrl: string | undef
       code,
       detail: options.detail,
       reason: options.reason,
-      loginUrl: status === 401 ? loginUrl : undefined,
+      stepUp: options.stepUp && describeStepUp(options.stepUp),
+      loginUrl: status === 401 ? (options.loginUrl ?? loginUrl) : undefined,
       requestId,
     };
     return { status, headers, body: escapeMarkup(JSON.stringify(document)) };
+  };
+}
+
+/** Names only what is required; a page that shows it needs no resource indicators. */
+function describeStepUp({ acrValues, maxAge, scopes }: StepUpRequirement): Record<string, unknown> {
+  return {
+    ...(acrValues.length > 0 && { acrValues }),
+    ...(maxAge !== undefined && { maxAge }),
+    ...(scopes.length > 0 && { scopes }),
   };
 }
 

@@ -12,7 +12,7 @@ import { requestContextOf } from '../inbound/request-context.ts';
  */
 export type RateLimit = (subject: string) => Promise<void>;
 
-/** A limit whose uses can be taken back, so that in the end it counts only some of them. */
+/** A limit whose uses can be returned, so that it finally counts only some of them. */
 export type RefundableLimit = {
   /** Counts one use, or throws. Concurrent uses count before their outcome is known. */
   readonly take: RateLimit;

@@ -1,24 +1,10 @@
 import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import { protocolParameters } from '../../config/values/authorization-parameter.ts';
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
 import { privateKey } from '../../config/values/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
-
-/** Parameters of the authorization request that only the gateway may write. */
-const reservedParameters = [
-  'client_id',
-  'code_challenge',
-  'code_challenge_method',
-  'nonce',
-  'redirect_uri',
-  'request',
-  'request_uri',
-  'response_mode',
-  'response_type',
-  'scope',
-  'state',
-];
 
 /** One scope. */
 export const scopeToken = () =>
@@ -26,11 +12,11 @@ export const scopeToken = () =>
 
 const parameterName = () =>
   text('expected a parameter name').refine(
-    (name) => !reservedParameters.includes(name),
+    (name) => !protocolParameters.some((reserved) => reserved === name),
     'the gateway sets this parameter itself; it cannot be overridden',
   );
 
-/** How people sign in at a provider that lets them approve on another device as well. */
+/** How users sign in at a provider that also supports approval on another device. */
 export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').meta({
   description:
     'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
@@ -130,7 +116,7 @@ const credentialKeys = {
   none: { required: [], unused: ['clientSecret', ...secretKeys.unused] },
 } as const;
 
-/** Each client authentication method has the keys it needs, and none that it does not use. */
+/** Each client authentication method requires its keys and rejects keys that it does not use. */
 export function* clientCredentialRules(section: ClientConfig, isValid: IsValid): Iterable<ConfigIssue> {
   if (!isValid('clientAuthentication')) return;
   const method = section.clientAuthentication;

@@ -2,7 +2,7 @@ import { checkResult, rotationResult, type CheckResult } from '../check-result.t
 import { formatJsonPointer } from '../http/json-value.ts';
 import type { CredentialsProviderConfig } from './schema.ts';
 
-/** Reports on a vendor's API that has responded, from the configuration alone. */
+/** Reports on a vendor API that responds, based on the configuration alone. */
 export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: string): CheckResult[] {
   const { login, refresh: refreshCall, response } = config;
   const { expiresIn, expiresAt, refreshExpiresIn, refreshExpiresAt } = response;

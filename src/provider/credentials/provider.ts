@@ -27,7 +27,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
   const { config, refreshTimeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
     onFound: () => health.established(),
@@ -71,8 +71,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
           });
         }
         if (!response.ok) throw loginRefused(`the login endpoint returned ${response.status}`);
-        const answer = readCredentialsResponse(config.response, document, respondedAtMs);
-        const { accessToken } = answer;
+        const tokenResponse = readCredentialsResponse(config.response, document, respondedAtMs);
+        const { accessToken } = tokenResponse;
         if (accessToken === undefined)
           throw loginRefused('the response has no access token at provider.response.accessToken');
         const { subject: pointer } = config.response;
@@ -82,7 +82,13 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
             : subjectAt(document, pointer);
         if (subject === undefined)
           throw loginRefused('the response has no subject at provider.response.subject');
-        return { issuer, subject, claims: { sub: subject }, answer: { ...answer, accessToken }, sentAtMs };
+        return {
+          issuer,
+          subject,
+          claims: { sub: subject },
+          tokenResponse: { ...tokenResponse, accessToken },
+          sentAtMs,
+        };
       },
     },
 
@@ -96,19 +102,19 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       const { status } = response;
       const cause = new Error(`the refresh endpoint returned ${status}`);
       if (isBusy(status)) return busyOutcome(response, cause);
-      // A page comes from something in front of the API, which knows nothing of the token.
+      // An HTML page comes from a proxy in front of the API, which does not know the token.
       if (config.rejectionStatuses.includes(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
-      const answer = readCredentialsResponse(config.response, document, respondedAtMs);
-      if (answer.accessToken === undefined && answer.refreshToken === undefined)
+      const tokenResponse = readCredentialsResponse(config.response, document, respondedAtMs);
+      if (tokenResponse.accessToken === undefined && tokenResponse.refreshToken === undefined)
         return { kind: 'ambiguous', cause: new Error('the refresh response has no tokens') };
       const { subject: pointer } = config.response;
       const namedSubject = pointer === undefined ? undefined : subjectAt(document, pointer);
       if (namedSubject !== undefined && namedSubject !== subject) {
         const otherSubject = new Error('the refresh response names a different subject');
-        return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: otherSubject };
+        return { kind: 'identity_changed', refreshToken: tokenResponse.refreshToken, cause: otherSubject };
       }
-      return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
+      return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
     },
 
     async revoke(refreshToken): Promise<RevocationOutcome> {

@@ -1,7 +1,7 @@
 import type { CredentialsProviderConfig } from './schema.ts';
 
 /**
- * The subject of a person whose vendor names none: the user name, by the rule of `provider.usernameSubject`. Folded, it is the
+ * The subject of a user whose vendor names none: the user name, by the rule of `provider.usernameSubject`. Folded, it is the
  * same for every spelling that differs only in letter case, Unicode form or surrounding blanks, as most vendors ignore them.
  */
 export function usernameSubject(

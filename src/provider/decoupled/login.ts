@@ -36,12 +36,12 @@ export function createDecoupledLogin(deps: {
   /** Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. */
   client: () => Promise<Configuration>;
   endpoint: string;
-  /** Parameters of every authentication request besides those of the page. */
+  /** Parameters of every authentication request in addition to those from the page. */
   parameters: Readonly<Record<string, string>>;
   grant: DecoupledGrant;
-  /** Error codes of polls that stand for standard ones. */
+  /** Maps error codes of polls to standard ones. */
   pollErrors?: Readonly<Record<string, string>>;
-  /** Reads the signed-in person from a token response. */
+  /** Reads the signed-in user from a token response. */
   readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
   /** The timeout of one call to the provider, in milliseconds. */
   timeoutMs: number;
@@ -52,7 +52,7 @@ export function createDecoupledLogin(deps: {
   const maxPollMs = timeoutMs * CALLS_PER_POLL;
 
   /**
-   * Reads the signed-in person within the deadline of the poll. The provider has issued tokens: whatever fails from here on,
+   * Reads the signed-in user within the deadline of the poll. The provider has issued tokens: whatever fails from here on,
    * the code is spent and must not be sent again.
    */
   const readInTime = async (
@@ -115,7 +115,7 @@ export function createDecoupledLogin(deps: {
   };
 }
 
-/** The outcome that an error response of a poll stands for (section 11); undefined for any other failure. */
+/** The outcome of a poll with this error response (section 11); undefined for any other failure. */
 function outcomeOf(
   cause: unknown,
   pollErrors: Readonly<Record<string, string>>,

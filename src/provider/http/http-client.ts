@@ -1,10 +1,12 @@
 import type { CustomFetch } from 'openid-client';
 import { Agent, fetch, type Dispatcher } from 'undici';
+import type { ProviderSection } from '../../config/schema/provider-section.ts';
+import { createConnector } from './connector.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
 export type ProviderClient = {
   /**
-   * Makes a fetch for openid-client. It follows no redirect, reads at most 1 MiB of a response, and passes the text of
+   * Creates a fetch for openid-client. It follows no redirect, reads at most 1 MiB of a response, and passes the text of
    * each response through `transformText`, whose result is JSON when it differs. With `maySend`, a request of which nothing was sent fails with
    * {@link NotSentError}: either there was no connection, or `maySend` returned false right before the request was written.
    */
@@ -30,9 +32,12 @@ const MAX_RESPONSE_BYTES = 1_048_576;
 const TIMEOUT_GRACE_MS = 250;
 
 /** Opens connections to a provider. `onCall` is told after each call whether the provider responded. */
-export function createProviderClient(deps: { onCall: (responded: boolean) => void }): ProviderClient {
+export function createProviderClient(deps: {
+  config: Pick<ProviderSection, 'proxy' | 'tls'>;
+  onCall: (responded: boolean) => void;
+}): ProviderClient {
   // HTTP/1.1 only: over HTTP/2, undici 8 calls `onRequestStart` at another moment, and `maySend` relies on it.
-  const agent = new Agent({ keepAliveTimeout: 4_000, connect: { timeout: 5_000 }, allowH2: false });
+  const agent = new Agent({ keepAliveTimeout: 4_000, connect: createConnector(deps.config), allowH2: false });
 
   return {
     fetchWith({ transformText = (text) => text, maySend }) {

@@ -16,7 +16,7 @@ export function textAt(document: unknown, pointer: JsonPointer | undefined): str
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** The identifier of a person at a JSON Pointer: a text, or a whole number as text. */
+/** The identifier of a user at a JSON Pointer: a text, or a whole number as text. */
 export function subjectAt(document: unknown, pointer: JsonPointer): string | undefined {
   const value = valueAt(document, pointer);
   const text = Number.isSafeInteger(value) ? String(value) : value;

@@ -2,7 +2,7 @@ import { checkResult, rotationResult, type CheckResult } from '../check-result.t
 import { formatJsonPointer } from '../http/json-value.ts';
 import type { OAuth2ProviderConfig } from './schema.ts';
 
-/** Reports on a plain OAuth 2.0 server that has responded, from the configuration alone: it publishes no metadata. */
+/** Reports on a plain OAuth 2.0 server that responds, based on the configuration alone: it publishes no metadata. */
 export function diagnoseOAuth2(
   config: OAuth2ProviderConfig,
   issuer: string,

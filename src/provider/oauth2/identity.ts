@@ -8,13 +8,13 @@ import { isBusy } from '../refusal.ts';
 import { readTokenResponse } from '../token-response.ts';
 import type { OAuth2ProviderConfig } from './schema.ts';
 
-/** Finds out who has signed in with a server that has no ID tokens. */
+/** Identifies the signed-in user at a server without ID tokens. */
 export type Identities = {
-  /** Reads a token response. Throws {@link UnusedTokensError} when it cannot tell who signed in. */
+  /** Reads a token response. Throws {@link UnusedTokensError} when it cannot identify the user. */
   readSignIn(json: Readonly<Record<string, unknown>>, sentAtMs: number): Promise<SignIn>;
 };
 
-/** Where a userinfo response has the subject by default. */
+/** The default pointer to the subject in a userinfo response. */
 const DEFAULT_SUBJECT = ['sub'];
 
 export function createIdentities(deps: {
@@ -28,18 +28,18 @@ export function createIdentities(deps: {
 
   return {
     async readSignIn(json, sentAtMs) {
-      const answer = readTokenResponse(json);
-      const { refreshToken } = answer;
+      const tokenResponse = readTokenResponse(json);
+      const { refreshToken } = tokenResponse;
       const refuse = (reason: string) => new UnusedTokensError(loginRefused(reason), refreshToken);
-      if (answer.accessToken === '') throw refuse('the token response has no usable "access_token"');
+      if (tokenResponse.accessToken === '') throw refuse('the token response has no usable "access_token"');
 
       if (userinfoEndpoint === undefined) {
         const subject = subjectAt(json, pointer);
         if (subject === undefined) throw refuse('the token response has no subject at provider.subject');
-        return { issuer, subject, claims: { sub: subject }, answer, sentAtMs };
+        return { issuer, subject, claims: { sub: subject }, tokenResponse, sentAtMs };
       }
 
-      const { accessToken } = answer;
+      const { accessToken } = tokenResponse;
       const response = await requestUserinfo(userinfoEndpoint, { accessToken, fetch, timeoutMs }).catch(
         (cause: unknown) => {
           throw unavailable(refreshToken, cause);
@@ -51,13 +51,13 @@ export function createIdentities(deps: {
         throw refuse(`the userinfo endpoint returned ${response.status} without a JSON object`);
       const subject = subjectAt(userinfo, pointer);
       if (subject === undefined) throw refuse('the userinfo response has no subject at provider.subject');
-      return { issuer, subject, claims: { ...userinfo, sub: subject }, answer, sentAtMs };
+      return { issuer, subject, claims: { ...userinfo, sub: subject }, tokenResponse, sentAtMs };
     },
   };
 }
 
 function unavailable(refreshToken: string | undefined, cause?: unknown): UnusedTokensError {
-  const detail = 'The identity provider did not return the signed-in person. Sign in again.';
+  const detail = 'The identity provider did not return the signed-in user. Sign in again.';
   const error = new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 5, cause });
   return new UnusedTokensError(error, refreshToken);
 }

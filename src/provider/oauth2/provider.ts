@@ -18,7 +18,7 @@ import { createIdentities } from './identity.ts';
 import { sendFormsAsJson } from './request-format.ts';
 import type { OAuth2ProviderConfig } from './schema.ts';
 
-/** The token endpoint of redirect sign-ins, or that of decoupled ones where there is no redirect. */
+/** The token endpoint of redirect sign-ins, or without them that of decoupled ones. */
 export function mainEndpointOf({ tokenEndpoint, decoupledTokenEndpoint }: OAuth2ProviderConfig): string {
   // The rules of the configuration require one of them.
   return tokenEndpoint ?? decoupledTokenEndpoint ?? '';
@@ -34,7 +34,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),
@@ -44,7 +44,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const { authenticate, replace } = createClientAuthentication(config);
   const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
-  /** A client of the server. Its token endpoint depends on how the person signed in. */
+  /** A client of the server. Its token endpoint depends on how the user signed in. */
   const createClient = (
     endpoint: string,
     fetch: oauth.CustomFetch,
@@ -115,7 +115,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
       const sentAtMs = clock();
       try {
         const json = await oauth.refreshTokenGrant(client, refreshToken, forAudience(audience));
-        return { kind: 'refreshed', answer: readRefreshResponse(json), claims: undefined, sentAtMs };
+        return { kind: 'refreshed', tokenResponse: readRefreshResponse(json), claims: undefined, sentAtMs };
       } catch (cause) {
         return classifyRefreshFailure(cause, config.rejectionErrors);
       }

@@ -8,7 +8,7 @@ export function* oauth2Rules(section: OAuth2ProviderConfig, isValid: IsValid): I
   yield* endpointRules(section, isValid);
 }
 
-/** Each way of signing in needs its endpoints, and something must name the subject. */
+/** Each way of signing in requires its endpoints, and a response must contain the subject. */
 function* endpointRules(section: OAuth2ProviderConfig, isValid: IsValid): Iterable<ConfigIssue> {
   const isMissing = (key: keyof OAuth2ProviderConfig) => isValid(key) && section[key] === undefined;
   const missing = (key: string, why: string): ConfigIssue => ({

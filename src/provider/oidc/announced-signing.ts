@@ -2,10 +2,10 @@ import { decodeProtectedHeader } from 'jose';
 import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
 import { isAsymmetric, type Signing } from './server-metadata.ts';
 
-/** How the provider signs, by the metadata that was read last. */
+/** How the provider signs, according to its latest metadata. */
 export type AnnouncedSigning = {
   current(): Signing;
-  /** Reads the metadata again, unless that was done too often. True when they differ from `used` by now. */
+  /** Fetches the metadata again unless the rate limit prevents it. True when they now differ from `used`. */
   differsFrom(used: Signing): Promise<boolean>;
 };
 
@@ -28,7 +28,7 @@ export function createAnnouncedSigning(deps: {
   let reading: Promise<void> | undefined;
 
   const reread = async () => {
-    // What cannot be read is as it was.
+    // A failed fetch keeps the previous metadata.
     const found = await deps.readSigning().catch(() => signing);
     if (!isSame(found, signing)) signing = found;
   };

@@ -1,5 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { checkResult, type CheckResult } from '../check-result.ts';
+import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
 import { isAsymmetric } from './server-metadata.ts';
 
@@ -13,7 +14,7 @@ export function diagnoseOidc(
 ): CheckResult[] {
   const hasRedirect = server.authorization_endpoint !== undefined;
   return [
-    { name: 'provider', verdict: 'ok', detail: `${server.issuer}, from OpenID discovery` },
+    checkResult('provider', 'ok', `${server.issuer}, from ${metadataSource(config)}`),
     endpoints(server),
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
@@ -26,6 +27,12 @@ export function diagnoseOidc(
     logout(server, config),
     ...(hasRedirect ? [checkResult('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
+}
+
+function metadataSource({ discoveryUrl, endpoints }: OidcProviderConfig): string {
+  if (Object.keys(endpoints).length === CONFIGURABLE_ENDPOINTS) return 'provider.endpoints';
+  const source = discoveryUrl === undefined ? 'OpenID discovery' : 'provider.discoveryUrl';
+  return Object.keys(endpoints).length === 0 ? source : `${source} and provider.endpoints`;
 }
 
 function endpoints(server: Readonly<ServerMetadata>): CheckResult {

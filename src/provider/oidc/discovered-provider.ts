@@ -5,8 +5,9 @@ import { detachIdToken, detachTokens } from '../token-response.ts';
 import { createIdTokens, type IdTokens } from './id-token.ts';
 import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
+import { readServerMetadata } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
-import { checkServerMetadata, explainDiscovery } from './server-metadata.ts';
+import { checkServerMetadata } from './server-metadata.ts';
 import { createUserinfo, type Userinfo } from './userinfo.ts';
 
 /**
@@ -32,46 +33,40 @@ export async function discover(
   authenticate: oauth.ClientAuth,
 ): Promise<DiscoveredProvider> {
   const { config } = deps;
-  const issuer = new URL(config.issuer);
+  const fetch = http.fetchWith({});
+  const readMetadata = () => readServerMetadata(config, fetch);
+  const server = await readMetadata();
   // The configuration allows http on loopback hosts and with `allowInsecureHttp` only.
-  const insecure = issuer.protocol === 'http:' ? [oauth.allowInsecureRequests] : [];
-
-  const readMetadata = () =>
-    oauth
-      .discovery(issuer, config.clientId, undefined, authenticate, {
-        [oauth.customFetch]: http.fetchWith({ transformText: detachIdToken }),
-        timeout: config.timeout / 1000,
-        execute: insecure,
-      })
-      .catch((error: unknown) => {
-        throw explainDiscovery(error, config.issuer);
-      });
-  const client = await readMetadata();
-  const server = client.serverMetadata();
+  const mayUseHttp = [config.issuer, config.discoveryUrl, ...Object.values(config.endpoints)].some(
+    (url) => url?.startsWith('http:') === true,
+  );
+  const createClient = (timeoutMs: number, customFetch: oauth.CustomFetch) => {
+    const client = new oauth.Configuration(server, config.clientId, undefined, authenticate);
+    client.timeout = timeoutMs / 1000;
+    client[oauth.customFetch] = customFetch;
+    // SECURITY: `checkServerMetadata` decides which endpoints may then be http.
+    if (mayUseHttp) oauth.allowInsecureRequests(client);
+    return client;
+  };
   const keys = {
     signing: checkServerMetadata(server, config),
-    readSigning: async () => checkServerMetadata((await readMetadata()).serverMetadata(), config),
-    fetch: http.fetchWith({}),
+    readSigning: async () => checkServerMetadata(await readMetadata(), config),
+    fetch,
     timeoutMs: config.timeout,
     clock: deps.clock,
   };
   const keySet = createKeySet(keys);
   const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
   return {
-    client,
-    createRefreshClient(maySend) {
-      const refreshClient = new oauth.Configuration(server, config.clientId, undefined, authenticate);
-      refreshClient.timeout = deps.refreshTimeoutMs / 1000;
-      refreshClient[oauth.customFetch] = http.fetchWith({ transformText: detachTokens, maySend });
-      for (const allow of insecure) allow(refreshClient);
-      return refreshClient;
-    },
+    client: createClient(config.timeout, http.fetchWith({ transformText: detachIdToken })),
+    createRefreshClient: (maySend) =>
+      createClient(deps.refreshTimeoutMs, http.fetchWith({ transformText: detachTokens, maySend })),
     userinfo: createUserinfo({
       config,
       endpoint: server.userinfo_endpoint,
       sessionClaims: deps.sessionClaims,
       keySet,
-      fetch: keys.fetch,
+      fetch,
       log: deps.log,
     }),
     idTokens: createIdTokens({

@@ -12,10 +12,14 @@ export type IdTokenVerdict =
   | { kind: 'invalid'; cause: Error }
   | { kind: 'unverifiable'; cause: unknown };
 
-/** What the ID token of a login must match. */
+/** The expected values for the ID token of a login. */
 export type ExpectedLogin = {
   /** The nonce of the authorization request; undefined where there was none. */
   readonly nonce: string | undefined;
+  /** The `max_age` of this authorization request besides that of every one, in seconds. */
+  readonly maxAge?: number | undefined;
+  /** Authentication contexts that this authorization request asked for in place of those of every one. */
+  readonly acrValues?: readonly string[] | undefined;
   /** The access token that came with it. */
   readonly accessToken: string;
 };
@@ -36,7 +40,7 @@ export type IdTokens = {
 const CLOCK_TOLERANCE_SECONDS = 60;
 /** The oldest ID token that a login accepts, in seconds: some providers date theirs minutes back. */
 const MAX_AGE_SECONDS = 600;
-/** Accepts any age: the ID token of a refresh says who, not when, and clocks may be hours apart. */
+/** Accepts any age: the ID token of a refresh identifies the user, and clocks may differ by hours. */
 const ANY_AGE_SECONDS = 10 * 365 * 24 * 3600;
 
 /**
@@ -74,7 +78,7 @@ export function createIdTokens(deps: {
   return {
     issuer,
 
-    ofLogin(idToken, { nonce, accessToken }) {
+    ofLogin(idToken, { nonce, maxAge: maxAgeOfLogin, acrValues: acrValuesOfLogin = [], accessToken }) {
       const now = clock();
       const checks = {
         ...base,
@@ -89,7 +93,11 @@ export function createIdTokens(deps: {
         if (nonce !== undefined && claims['nonce'] !== nonce)
           throw invalidClaim('nonce', 'does not match this login');
         checkAccessTokenHash(claims['at_hash'], accessToken, header.alg);
-        checkAuthentication(claims, now / 1000);
+        checkAuthentication(claims, {
+          nowSeconds: now / 1000,
+          maxAges: [maxAge, maxAgeOfLogin],
+          acceptable: [...acrValues, ...acrValuesOfLogin],
+        });
       });
     },
 
@@ -100,7 +108,7 @@ export function createIdTokens(deps: {
       } catch (cause) {
         return { kind: 'unverifiable', cause };
       }
-      // SECURITY: it came from the token endpoint itself, so who it is about counts even without a verified signature.
+      // SECURITY: it came from the token endpoint itself, so its subject counts even without a verified signature.
       try {
         checkIdentity(claims, subject);
       } catch (cause) {
@@ -112,24 +120,36 @@ export function createIdTokens(deps: {
     },
   };
 
-  /** The same person, from the same issuer, for this client, among others or not. */
+  /** True for the same user, from the same issuer, with this client among the audiences. */
   function checkIdentity(claims: JWTPayload, subject: string): void {
     if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
-    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different person');
+    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different user');
     if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
   }
 
-  /** The authentication must meet what every authorization request asks for (section 3.1.3.7, items 12 and 13). */
-  function checkAuthentication({ auth_time: authTime, acr }: JWTPayload, nowSeconds: number): void {
+  /** The authentication must meet the parameters of the authorization request (section 3.1.3.7, items 12 and 13). */
+  function checkAuthentication(
+    { auth_time: authTime, acr }: JWTPayload,
+    {
+      nowSeconds,
+      maxAges,
+      acceptable,
+    }: {
+      nowSeconds: number;
+      maxAges: ReadonlyArray<number | undefined>;
+      acceptable: readonly string[];
+    },
+  ): void {
     if (authTime !== undefined && !Number.isFinite(authTime))
       throw invalidClaim('auth_time', 'is not a time');
-    if (maxAge !== undefined) {
+    for (const oldest of maxAges) {
+      if (oldest === undefined) continue;
       if (typeof authTime !== 'number')
         throw invalidClaim('auth_time', 'is missing, although max_age was requested');
-      if (nowSeconds - authTime > maxAge + CLOCK_TOLERANCE_SECONDS)
+      if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
-    if (acrValues.length > 0 && !(typeof acr === 'string' && acrValues.includes(acr)))
+    if (acrValues.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))
       throw invalidClaim('acr', 'is not one of the requested values');
   }
 }
@@ -146,7 +166,7 @@ function checkAudience(claims: JWTPayload, trusted: TrustedAudiences): void {
   if (azp !== undefined && azp !== trusted.clientId) throw invalidClaim('azp', 'names a different client');
 }
 
-/** A person's identifier has 1 to 255 characters (section 2). */
+/** The identifier of a user has 1 to 255 characters (section 2). */
 function subjectOf({ sub }: JWTPayload): string {
   if (typeof sub !== 'string' || sub === '' || sub.length > 255)
     throw invalidClaim('sub', 'is not an identifier');

@@ -15,7 +15,7 @@ import type { Signing } from './server-metadata.ts';
 /** A JWT whose signature is verified. */
 export type Verified = { header: JWTHeaderParameters; claims: JWTPayload };
 
-/** Verifies what a provider has signed, with the keys that it publishes. */
+/** Verifies JWTs with the published keys of a provider. */
 export type KeySet = {
   /**
    * Verifies the signature of a JWT, with one of the allowed algorithms, and `checks`.
@@ -28,7 +28,7 @@ export type KeySet = {
 /** Why a token could not be checked: the JWKS cannot be fetched, or unknown keys were looked up too often. */
 type KeySetErrorReason = 'unavailable' | 'throttled';
 
-/** The JWKS could not be fetched or used; the token may be valid or not. */
+/** The JWKS could not be fetched or used; this says nothing about the token. */
 export class KeySetError extends Error {
   override readonly name = 'KeySetError';
   readonly reason: KeySetErrorReason;

@@ -3,7 +3,7 @@ import { hasUntrustedAudience } from './audience.ts';
 import type { KeySet, Verified } from './key-set.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
-/** The content of a logout token: whose sign-ins the provider has ended. It has a `subject`, a `sid` or both. */
+/** The content of a logout token: the sign-ins that the provider has ended. It has a `subject`, a `sid` or both. */
 export type ProviderLogout = {
   readonly issuer: string;
   readonly subject: string | undefined;

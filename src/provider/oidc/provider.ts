@@ -28,7 +28,7 @@ import type { OidcProviderConfig } from './schema.ts';
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth(metrics);
-  const http = createProviderClient({ onCall: health.record });
+  const http = createProviderClient({ config, onCall: health.record });
   const clientAuthentication = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, clientAuthentication.authenticate),
@@ -43,7 +43,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
-    // Only the first refresh is a warning: after a rotation of keys, every session may meet the same.
+    // Only the first failure is a warning: after a key rotation it may occur for every session.
     const level = reason === lastUnverifiable ? 'debug' : 'warn';
     lastUnverifiable = reason;
     log[level](
@@ -72,7 +72,13 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             parameters,
             grant: CIBA_GRANT,
             readSignIn: async (json, sentAtMs) =>
-              readSignIn(await discovery.get(), { json, nonce: undefined, sentAtMs }),
+              readSignIn(await discovery.get(), {
+                json,
+                nonce: undefined,
+                maxAge: undefined,
+                acrValues: [],
+                sentAtMs,
+              }),
             timeoutMs: config.timeout,
             bindingMessage: config.bindingMessage,
             clock: deps.clock,
@@ -88,21 +94,26 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       try {
         const refreshClient = found.createRefreshClient(maySend);
         const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, forAudience(audience));
-        const answer = readRefreshResponse(json);
-        if (answer.idToken === undefined) return { kind: 'refreshed', answer, claims: undefined, sentAtMs };
-        const verdict = await found.idTokens.ofRefresh(answer.idToken, { subject });
+        const tokenResponse = readRefreshResponse(json);
+        if (tokenResponse.idToken === undefined)
+          return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
+        const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
             lastUnverifiable = undefined;
-            return { kind: 'refreshed', answer, claims: verdict.claims, sentAtMs };
+            return { kind: 'refreshed', tokenResponse, claims: verdict.claims, sentAtMs };
           case 'invalid':
-            return { kind: 'identity_changed', refreshToken: answer.refreshToken, cause: verdict.cause };
+            return {
+              kind: 'identity_changed',
+              refreshToken: tokenResponse.refreshToken,
+              cause: verdict.cause,
+            };
           case 'unverifiable':
             // The tokens came over the authenticated connection to the token endpoint, so they are used; the claims are not.
             reportUnverifiable(verdict.cause);
             return {
               kind: 'refreshed',
-              answer: { ...answer, idToken: undefined },
+              tokenResponse: { ...tokenResponse, idToken: undefined },
               claims: undefined,
               sentAtMs,
             };
@@ -158,19 +169,26 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   };
 }
 
-/** Reads the signed-in person from the ID token of a token response. Throws {@link UnusedTokensError}. */
+/** Reads the signed-in user from the ID token of a token response. Throws {@link UnusedTokensError}. */
 async function readSignIn(
   { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
-  given: { json: Readonly<Record<string, unknown>>; nonce: string | undefined; sentAtMs: number },
+  given: {
+    json: Readonly<Record<string, unknown>>;
+    nonce: string | undefined;
+    maxAge: number | undefined;
+    acrValues: readonly string[];
+    sentAtMs: number;
+  },
 ): Promise<SignIn> {
-  const answer = readTokenResponse(reattachIdToken(given.json));
-  const { idToken, accessToken, refreshToken } = answer;
+  const tokenResponse = readTokenResponse(reattachIdToken(given.json));
+  const { idToken, accessToken, refreshToken } = tokenResponse;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
   if (accessToken === '') throw refuse('the token response has no usable "access_token"');
   if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
-  const verdict = await idTokens.ofLogin(idToken, { nonce: given.nonce, accessToken });
+  const { nonce, maxAge, acrValues } = given;
+  const verdict = await idTokens.ofLogin(idToken, { nonce, maxAge, acrValues, accessToken });
   switch (verdict.kind) {
     case 'valid': {
       const { sub: subject, sid } = verdict.claims;
@@ -182,7 +200,7 @@ async function readSignIn(
         userinfo: await userinfo(verdict.claims, accessToken).catch((error: unknown) => {
           throw error instanceof GatewayError ? new UnusedTokensError(error, refreshToken) : error;
         }),
-        answer,
+        tokenResponse,
         sentAtMs: given.sentAtMs,
       };
     }

@@ -3,7 +3,7 @@ import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { oneOf, text } from '../../config/values/scalar.ts';
-import { exactUrl } from '../../config/values/url.ts';
+import { endpointUrl, exactUrl } from '../../config/values/url.ts';
 import {
   authorizationParamsKey,
   bindingMessageKey,
@@ -27,6 +27,21 @@ const signingAlgorithms = [
   'Ed25519',
 ] as const;
 
+const endpoint = (description: string, path: string) =>
+  endpointUrl()
+    .exactOptional()
+    .meta({ description, example: `https://login.example.com/${path}` });
+
+/** The endpoints that can be configured. */
+const endpointKeys = {
+  authorization: endpoint('Where browsers sign in.', 'authorize'),
+  token: endpoint('Where the gateway exchanges codes and refresh tokens.', 'token'),
+  jwks: endpoint("Where the gateway reads the provider's keys.", 'jwks'),
+  userinfo: endpoint('Where the gateway reads claims.', 'userinfo'),
+  endSession: endpoint('Where browsers sign out.', 'logout'),
+  revocation: endpoint('Where the gateway revokes refresh tokens.', 'revoke'),
+};
+
 /** The `provider` section of an OpenID provider with discovery. */
 export const oidcSchema = section({
   type: z
@@ -35,6 +50,18 @@ export const oidcSchema = section({
   issuer: exactUrl('expected the http(s) URL of the issuer, without query, fragment or credentials').meta({
     description: 'The issuer identifier, exactly as the provider publishes it; a final slash counts.',
     example: 'https://login.example.com/realms/acme',
+  }),
+  discoveryUrl: endpointUrl().exactOptional().meta({
+    description:
+      "Where the provider's metadata is read when that is not below `provider.issuer`. The issuer in it must still be `provider.issuer`.",
+    details:
+      'Use it when the gateway reaches the provider under another name than browsers do. With an `http` URL, the endpoints that only the gateway calls may be `http` as well.',
+    see: '[Keycloak in compose](operations.md#keycloak-in-compose)',
+    example: 'http://keycloak:8080/realms/acme/.well-known/openid-configuration',
+  }),
+  endpoints: section(endpointKeys).prefault({}).meta({
+    description:
+      'Endpoints that take the place of those in the metadata. With all six, the metadata is not read.',
   }),
   login: loginKey,
   bindingMessage: bindingMessageKey,

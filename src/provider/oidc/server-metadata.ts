@@ -6,13 +6,19 @@ import type { OidcProviderConfig } from './schema.ts';
 /** How a provider signs: where its keys are, and which algorithms the gateway accepts. */
 export type Signing = { readonly jwksUri: string; readonly algorithms: readonly string[] };
 
-type CheckedConfig = Pick<OidcProviderConfig, 'issuer' | 'login' | 'userinfo' | 'idTokenSignedResponseAlg'>;
+type CheckedConfig = Pick<
+  OidcProviderConfig,
+  'issuer' | 'discoveryUrl' | 'endpoints' | 'login' | 'userinfo' | 'idTokenSignedResponseAlg'
+>;
+
+/** Endpoints that the browser is sent to. The gateway calls the others. */
+const browserEndpoints: readonly string[] = ['authorization_endpoint', 'end_session_endpoint'];
 
 /** The endpoints of the metadata that the gateway calls or sends the browser to. */
 const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: CheckedConfig) => {
   const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
   return [
-    // People may only be able to sign in on another device.
+    // Absent when users can only sign in on another device.
     ['authorization_endpoint', isDecoupledOnly ? 'optional' : 'required'],
     ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
     ['token_endpoint', 'required'],
@@ -29,11 +35,16 @@ const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: Che
  * than the issuer, as those of large providers are.
  */
 export function checkServerMetadata(server: Readonly<ServerMetadata>, config: CheckedConfig): Signing {
-  const { issuer, idTokenSignedResponseAlg: registered } = config;
+  const { issuer, discoveryUrl, endpoints, idTokenSignedResponseAlg: registered } = config;
+  const configured = new Set<string | undefined>(Object.values(endpoints));
   // SECURITY: compared as strings; openid-client 6 compares parsed URLs.
   if (server.issuer !== issuer) throw wrongIssuer(issuer, server.issuer);
   for (const [name, presence] of endpointsFor(server, config)) {
-    if (server[name] !== undefined || presence === 'required') checkEndpoint(name, server[name], issuer);
+    const url = server[name];
+    // The configuration has its own rule for the URLs in it.
+    if ((url === undefined && presence === 'optional') || configured.has(url)) continue;
+    const origins = browserEndpoints.includes(name) ? [issuer] : [issuer, discoveryUrl ?? issuer];
+    checkEndpoint(name, url, origins);
   }
   const methods = server.code_challenge_methods_supported;
   if (server.authorization_endpoint !== undefined && methods !== undefined && !methods.includes('S256')) {
@@ -58,13 +69,17 @@ function wrongIssuer(issuer: string, found: string): Error {
   return new Error(`provider.issuer is "${issuer}", but the provider publishes "${found}"`);
 }
 
-/** SECURITY: endpoints are no less protected than the issuer: https, or loopback where the issuer is on loopback. */
-function checkEndpoint(name: string, value: string | undefined, issuer: string): void {
+/**
+ * SECURITY: an endpoint is no less protected than one of the URLs it was announced for: https, or loopback where that URL is
+ * on loopback.
+ */
+function checkEndpoint(name: string, value: string | undefined, announcedFor: readonly string[]): void {
   const url = value !== undefined && URL.canParse(value) ? new URL(value) : undefined;
   const isUrl = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === '';
   if (!isUrl) throw new Error(`the provider publishes no usable "${name}"`);
-  const isWeaker = url.protocol === 'http:' && (issuer.startsWith('https:') || isInsecure(url.href));
-  if (isWeaker && !isInsecure(issuer)) throw new Error(`the provider's "${name}" is not https`);
+  const isWeakerThan = (origin: string) =>
+    url.protocol === 'http:' && (origin.startsWith('https:') || isInsecure(url.href)) && !isInsecure(origin);
+  if (announcedFor.every(isWeakerThan)) throw new Error(`the provider's "${name}" is not https`);
 }
 
 /** SECURITY: never "none", and never HMAC, whose key is a secret that the client shares. */

@@ -12,7 +12,7 @@ type Claims = Readonly<Record<string, unknown>>;
 
 /**
  * The claims that sessions show and the ID token of a sign-in lacks, from the userinfo endpoint (OpenID Connect Core,
- * section 5.3); undefined when it is not called. Throws `login_failed` when it names a different person and, with
+ * section 5.3); undefined when it is not called. Throws `login_failed` when it names a different user and, with
  * `provider.userinfo: login`, when it does not respond with claims.
  */
 export type Userinfo = (
@@ -68,8 +68,8 @@ export function createUserinfo(deps: {
       return undefined;
     });
     if (claims === undefined) return undefined;
-    // SECURITY: an access token of somebody else must not bring their claims into this session (section 5.3.2).
-    if (claims['sub'] !== idToken.sub) throw loginRefused('the userinfo response names a different person');
+    // SECURITY: the access token of another user must not bring their claims into this session (section 5.3.2).
+    if (claims['sub'] !== idToken.sub) throw loginRefused('the userinfo response names a different user');
     return Object.fromEntries(
       lacking.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
     );

@@ -7,16 +7,16 @@ import { isSending, linger } from '../../http/server/lingering-close.ts';
 export type RequestBody = {
   /** What to send: nothing, the whole body, or the stream as it arrives. */
   readonly content: null | Buffer | Readable;
-  /** What to send a second time, or undefined when that cannot be done: the body is too large, or not all here. */
+  /** What to send a second time; undefined when the body is too large or incomplete. */
   again(): null | Buffer | undefined;
 };
 
 type BodyLimits = {
-  /** The largest body that passes, in bytes; 0 for any. */
+  /** The largest accepted body, in bytes; 0 means no limit. */
   maxBytes: number;
   /** The largest body that is kept to be sent again, in bytes. */
   replayBytes: number;
-  /** How long the body may stand still, in milliseconds; 0 for ever. */
+  /** How long the body may stall, in milliseconds; 0 means no limit. */
   idleMs: number;
 };
 
@@ -33,19 +33,19 @@ export async function openRequestBody(
   limits: BodyLimits,
 ): Promise<RequestBody> {
   const declared = request.headers['content-length'];
-  // The guard lets no other coding through.
+  // The guard rejects every other coding.
   const isChunked = request.headers['transfer-encoding'] !== undefined;
   if (!isChunked && (declared === undefined || declared === '0')) return none;
   const length = isChunked ? undefined : Number(declared);
   if (length !== undefined && limits.maxBytes > 0 && length > limits.maxBytes)
     throw tooLarge(limits.maxBytes);
 
-  // It may have gone while its session was looked for: none of the events waited for below would come any more.
+  // The client may have disconnected while its session was loaded: none of the events below would then occur.
   if (response.destroyed) throw new Error('the client has disconnected');
-  // Only now is the client invited to send what it announced (RFC 9110, section 10.1.1): it has been let in.
+  // Sends 100 Continue only now, after all checks (RFC 9110, section 10.1.1).
   if (request.headers.expect !== undefined) {
     response.writeContinue();
-    // The expectation is met: if the request is refused from here on, its client is already sending.
+    // Removes the expectation: if the request is rejected later, the client is already sending.
     delete request.headers.expect;
   }
   watchProgress(request, limits.idleMs);
@@ -100,7 +100,7 @@ async function record(
     if (!complete) content.destroy(new Error('the client has disconnected'));
   });
   content.on('error', () => undefined); // The sender may have stopped listening.
-  // undici 8 leaves it as it is when it finds no connection.
+  // undici 8 does not destroy it when it finds no connection.
   response.once('close', () => content.destroy());
   content.once('close', () => {
     // Unread data would keep the request and its listeners in memory for ever.
@@ -111,7 +111,7 @@ async function record(
     request.once('data', resolve);
     request.once('close', resolve);
   });
-  // SECURITY: undici 8 takes a stream that has failed before it is sent for an empty body.
+  // SECURITY: undici 8 treats a stream that fails before it is sent as an empty body.
   if (content.errored !== null) throw content.errored;
   return {
     content,
@@ -119,12 +119,12 @@ async function record(
   };
 }
 
-/** What a body must bring at least, in bytes a second, on the average over each time in which it may stand still. */
+/** The minimum rate of a body, in bytes per second, averaged over each idle timeout. */
 const LEAST_RATE = 100;
 
 /**
- * Gives up on a client whose body stands still, or as good as. The timer of the one is the socket's, which any byte sets
- * back: that alone would let a byte a minute hold a connection to the upstream for months.
+ * Gives up on a client whose body stalls or is too slow. The idle timer is that of the socket, which any byte
+ * resets: alone it would let one byte a minute hold a connection to the upstream for months.
  */
 function watchProgress(request: IncomingMessage, idleMs: number): void {
   if (idleMs === 0) return;
@@ -140,7 +140,7 @@ function watchProgress(request: IncomingMessage, idleMs: number): void {
   request.once('end', () => clearInterval(look)).once('close', () => clearInterval(look));
   request.setTimeout(idleMs, () => {
     if (request.complete) return;
-    // While the upstream takes nothing the client cannot send: the limits of the call are the ones that count.
+    // While the upstream reads nothing, the client cannot send: then only the time-outs of the call apply.
     if (request.isPaused()) request.socket.setTimeout(idleMs);
     else request.destroy();
   });

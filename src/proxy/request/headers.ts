@@ -3,22 +3,22 @@ import { nameOf } from '../../sessions/cookie.ts';
 import type { RouteConfig } from '../../config/schema/schema.ts';
 import { hopByHop, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
 
-/** What the gateway says about a request to the upstream, whatever the client said. */
+/** The gateway's own data about a request, which replaces that of the client. */
 export type UpstreamRequestMetadata = {
   readonly accessToken: string | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
 };
 
-/** Makes the header fields of an upstream request, as a flat list of names and values, from those of the client's. */
+/** Creates the header fields of an upstream request from those of the client, as a flat list of names and values. */
 export type RequestHeaderPolicy = (
   rawHeaders: readonly string[],
-  provenance: UpstreamRequestMetadata,
+  metadata: UpstreamRequestMetadata,
 ) => string[];
 
 /**
- * Fields that a client must not be able to say to an upstream: credentials, who the client is, where a request went
- * first, and how it is to be read (RFC 9700, section 4.13). `Proxy` is one to CGI programs (CVE-2016-5385).
+ * Fields that a client must not set on an upstream request: credentials, the identity of the client, where a request went
+ * first, and how to interpret it (RFC 9700, section 4.13). CGI programs read `Proxy` as a setting (CVE-2016-5385).
  */
 const forbidden = new Set([
   ...hopByHop,
@@ -63,7 +63,7 @@ const forbidden = new Set([
   'x-tls-client-cert',
   'x-middleware-subrequest',
 ]);
-/** The last lines are what the sign-in proxies of clouds and servers say of a person, a certificate or an address. */
+/** The last lines are fields in which sign-in proxies of clouds and servers name a user, a certificate or an address. */
 const forbiddenPrefixes = [
   'proxy-',
   'x-forwarded-',
@@ -95,13 +95,13 @@ const forbiddenPrefixes = [
   'x-ssl-',
 ];
 
-/** The fields that pass besides those of `requestHeaders.allow`: they describe the content, and what is asked of it. */
+/** The fields that pass besides those of `requestHeaders.allow`: they describe the content and the requested form of it. */
 const contentFields =
   /^(?:accept(?:-[a-z]+)*|content-[a-z-]+|if-[a-z-]+|range|user-agent|cache-control|pragma)$/;
 
 /**
- * The header policy of the way upstream. Pure: first everything that may not pass is left out, then the gateway's own
- * fields are added, so that nothing a client sends, `Connection` included, can take them away (CVE-2024-45410).
+ * The header policy for requests. Pure: first it removes everything that may not pass, then it adds the gateway's own
+ * fields, so that nothing a client sends, including `Connection`, can remove them (CVE-2024-45410).
  */
 export function createRequestHeaderPolicy(
   route: Pick<RouteConfig, 'requestHeaders' | 'cookies'>,

@@ -8,7 +8,7 @@ import type { Route } from '../routes.ts';
 export type RouteLimit = {
   /** Counts a request of a session. */
   session(session: SessionView): Promise<void>;
-  /** Counts a request that has no session, for the client it came from. */
+  /** Counts a request without a session, by client address. */
   client(context: RequestContext): Promise<void>;
 };
 

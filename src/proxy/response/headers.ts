@@ -6,12 +6,12 @@ import type { RouteConfig } from '../../config/schema/schema.ts';
 import { parseChallenges } from '../upstream/www-authenticate.ts';
 import { hopByHop, mayTrail, nominatedBy, rememberNames } from '../header-names.ts';
 
-/** Makes the header fields of the response to the browser, as a flat list of names and values, from the upstream's. */
+/** Creates the header fields of the response to the browser from those of the upstream, as a flat list of names and values. */
 export type ResponseHeaderPolicy = (headers: IncomingHttpHeaders, requestId: string) => string[];
 
 /**
- * Fields that act on the whole origin, which is the app's and not this API's, or on a server in front of the gateway, or
- * that tell about the upstream's insides.
+ * Fields that affect the whole origin, which belongs to the app, or a server in front of the gateway, or
+ * that reveal details of the upstream.
  */
 const forbidden = new Set([
   ...hopByHop,
@@ -56,10 +56,10 @@ const forbidden = new Set([
   'content-security-policy-report-only',
 ]);
 const forbiddenPrefixes = ['access-control-', 'proxy-', 'x-accel-'];
-/** Fields that tell a shared cache more than Cache-Control does (RFC 9213), under the name of whichever it is. */
+/** Fields that only shared caches read (RFC 9213), under the name of each cache. */
 const forbiddenSuffix = 'cdn-cache-control';
 
-/** The header policy of the way back. Pure. */
+/** The header policy for responses. Pure. */
 export function createResponseHeaderPolicy(
   route: Pick<RouteConfig, 'responseHeaders' | 'cookies'>,
 ): ResponseHeaderPolicy {
@@ -76,7 +76,7 @@ export function createResponseHeaderPolicy(
   const sameForAll = Object.entries({
     'x-content-type-options': 'nosniff',
     'content-security-policy': inertPolicy,
-    // The response of an API is no picture or script of another site.
+    // Another site must not load the response of an API as an image or script.
     'cross-origin-resource-policy': 'same-origin',
   })
     .filter(([name]) => !isSet.has(name))
@@ -111,7 +111,7 @@ export function createResponseHeaderPolicy(
   };
 }
 
-/** Makes the test of an upstream's trailer fields, by their names in lower case: what the head may not say they may not. */
+/** Creates the test for names of trailer fields, in lower case: fields that are forbidden in the head are forbidden there. */
 export function createResponseTrailerPolicy(
   route: Pick<RouteConfig, 'responseHeaders'>,
 ): (name: string) => boolean {
@@ -154,7 +154,7 @@ function varyByCookie(value: string): string {
   return value === '' ? 'Cookie' : `${value}, Cookie`;
 }
 
-/** A challenge for a token says something to the app; Basic and Negotiate would open a dialogue of the browser. */
+/** The app can use a challenge for a token; Basic and Negotiate would open a dialog of the browser. */
 function isTokenChallenge(value: string): boolean {
   return parseChallenges(value).every(({ scheme }) => scheme === 'bearer' || scheme === 'dpop');
 }

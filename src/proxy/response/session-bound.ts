@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { SessionView } from '../../sessions/session.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 
-/** Responses that last, such as event streams and long downloads, and end with the session they belong to. */
+/** Long responses, such as event streams and downloads, which end with their session. */
 export type SessionBoundResponses = {
   /**
    * Settles as `forwarding` does. When that takes longer than a second or two, and the session ends first, the response is
@@ -20,7 +20,7 @@ type OpenResponse = {
   unwatch: (() => void) | undefined;
 };
 
-/** How often the open responses are checked for those that last, in milliseconds. */
+/** How often the open responses are checked for long ones, in milliseconds. */
 const CHECK_INTERVAL_MS = 1_000;
 
 /**

@@ -8,7 +8,7 @@ import type { ResponseHeaderPolicy } from './headers.ts';
 /** The browser's side of a forwarded response: writes it under the header policy. */
 export type ResponseWriter = {
   begin(status: number, headers: IncomingHttpHeaders): void;
-  /** Writes a piece of the body; gives false when no more should come until the response drains. */
+  /** Writes a chunk of the body; returns false when the caller must wait until the response drains. */
   write(chunk: Buffer): boolean;
   end(trailers: IncomingHttpHeaders): void;
 };
@@ -23,7 +23,7 @@ export type ResponseWriterPolicy = {
   readonly eventStreams: EventStreams;
 };
 
-/** As good as no limit, and yet one: a connection without any gets that of the listener. The longest that Node has. */
+/** Practically no limit: a connection without a time-out would get that of the listener. The maximum of Node. */
 const FOR_EVER_MS = 2_147_483_647;
 
 export function createResponseWriter(
@@ -37,7 +37,7 @@ export function createResponseWriter(
   let isWhole = false;
   let connection: string | undefined;
 
-  /** Those of the names that may pass behind the body; what `Connection` names is for the gateway alone. */
+  /** Selects the names that may follow the body; fields that `Connection` names are for the gateway only. */
   const trailing = (names: readonly string[]) => {
     if (names.length === 0) return names;
     const nominated = nominatedBy(connection);
@@ -68,7 +68,7 @@ export function createResponseWriter(
         return true;
       }
       const wantsMore = response.write(chunk);
-      // Without a listener for it Node cuts the connection when the time is over; any progress sets it back.
+      // Without a listener Node destroys the connection when the time has passed; any progress resets the timer.
       if (!wantsMore) response.setTimeout(policy.idleMs || FOR_EVER_MS);
       return wantsMore;
     },

@@ -25,7 +25,7 @@ export type UpstreamCall = {
 };
 
 /**
- * Inspects the head of a response before any of it goes to the browser. Undefined lets it pass at once; a promise holds it
+ * Inspects the head of a response before any of it goes to the browser. Undefined passes it on at once; a promise holds it
  * back, until it gives `pass` or `discard`.
  */
 export type Inspect = (head: ResponseHead) => Promise<'pass' | 'discard'> | undefined;
@@ -40,14 +40,16 @@ export type ForwardOptions = {
   readonly response: ServerResponse;
   readonly writer: ResponseWriter;
   readonly inspect: Inspect;
+  /** Called once there is a connection, before anything is written to it. */
+  readonly onConnected?: () => void;
   readonly slots: ConnectionSlots;
   readonly writeBatch: WriteBatch;
 };
 
-/** How many bytes of a discarded response are read before its connection is given up. */
+/** How many bytes of a discarded response are read before its connection is closed. */
 const MAX_DISCARDED_BYTES = 65_536;
 
-/** How a response ended while it was held: at its end, since it has no body, or with its connection. */
+/** How a held response ended: completely, because it has no body, or with its connection. */
 type HeldEnd = { readonly trailers: IncomingHttpHeaders } | { readonly error: Error };
 
 /**
@@ -56,7 +58,7 @@ type HeldEnd = { readonly trailers: IncomingHttpHeaders } | { readonly error: Er
  * also cuts the browser's response off, so that it is not taken for whole.
  */
 export function forward(options: ForwardOptions): Promise<ForwardResult> {
-  const { dispatcher, call, response, writer, inspect, slots, writeBatch } = options;
+  const { dispatcher, call, response, writer, inspect, onConnected, slots, writeBatch } = options;
   return new Promise((resolve, reject) => {
     const states = createCallStates();
     let controller: Dispatcher.DispatchController | undefined;
@@ -79,7 +81,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       settle('abandoned');
       controller?.abort(new Error('the client has disconnected'));
     };
-    /** The one way in which a call fails, whatever its state: no response stays open, and the connection is not used again. */
+    /** Fails the call in any state: no response stays open, and the connection is not reused. */
     const fail = (error: unknown) => {
       if (states.current() === 'discarding' || !states.move('over')) return;
       response.off('close', abandon);
@@ -100,7 +102,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       settle('passed');
     };
 
-    /** A held response has been decided on. It may have ended meanwhile. */
+    /** Applies the decision on a held response, which may have ended meanwhile. */
     const decide = (head: ResponseHead, verdict: 'pass' | 'discard') => {
       if (states.current() !== 'held') return;
       if (verdict === 'discard') {
@@ -116,6 +118,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started;
+        onConnected?.();
         if (response.destroyed) started.abort(new Error('the client has disconnected'));
       },
       onResponseStarted() {
@@ -124,7 +127,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       onResponseStart(current, status, headers) {
         // SECURITY: whatever an upstream sends, a throw in here must end the response: undici leaves it open.
         try {
-          // Informational: another head follows. A status below 100 is none, and is refused below.
+          // Informational: another head follows. A status below 100 is invalid, and is rejected below.
           if (status >= 100 && status < 200) return;
           const head = readResponseHead(status, headers);
           const verdict = inspect(head);
@@ -164,9 +167,9 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       onResponseError(_current, error) {
         releaseSlot();
         const state = states.current();
-        // What the held head asks for, another token, can be had without the rest of the response.
+        // The gateway can get another token without the rest of the held response.
         if (state === 'held') heldEnd = { error };
-        // SECURITY: with a part of a response there is no trying again; whatever it was, it was not HTTP.
+        // SECURITY: a call with a partial response must not be repeated; the response was not valid HTTP.
         else fail(state === 'started' ? explainBrokenResponse(error) : error);
       },
     };

@@ -7,7 +7,7 @@ export type ConnectionSlots = {
   take(go: () => void, refuse: (error: GatewayError) => void): boolean;
   /** Stops waiting. */
   forgo(go: () => void): void;
-  /** Gives a slot back. */
+  /** Releases a slot. */
   release(): void;
 };
 
@@ -21,7 +21,7 @@ export function createRouteSlots(routes: readonly Route[]): RouteSlots {
 }
 
 /**
- * Makes `max` slots. A request waits at most `waitMs` milliseconds for one; then it fails with `upstream_timeout`.
+ * Creates `max` slots. A request waits at most `waitMs` milliseconds for one; then it fails with `upstream_timeout`.
  *
  * Not a semaphore of `concurrency/`: a request that finds a slot goes out in the same iteration of the event loop, with the writes
  * that are batched there, and one that waits can give up.

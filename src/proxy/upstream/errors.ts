@@ -33,6 +33,16 @@ export function isStaleConnection(cause: unknown): boolean {
   return cause instanceof errors.SocketError || codeOf(cause) === 'ECONNRESET' || codeOf(cause) === 'EPIPE';
 }
 
+/** True for an error of a call without a connection that another server might not have. */
+export function isConnectionFailure(cause: unknown): boolean {
+  return !(
+    cause instanceof GatewayError ||
+    cause instanceof errors.InvalidArgumentError ||
+    cause instanceof errors.NotSupportedError ||
+    cause instanceof errors.RequestAbortedError
+  );
+}
+
 function isTimeout(cause: unknown): boolean {
   return (
     cause instanceof errors.HeadersTimeoutError ||

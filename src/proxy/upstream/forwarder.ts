@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { GatewayError } from '../../errors.ts';
+import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
@@ -11,14 +11,14 @@ import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
-import { forEachRoute, type Route, type Routes } from '../routes.ts';
+import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
-import { isStaleConnection } from './errors.ts';
+import { isConnectionFailure, isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
-import type { ResponseHead } from './response-head.ts';
-import { challengeAction } from './www-authenticate.ts';
+import type { RouteServers } from './server-selection.ts';
+import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
 export type AdmittedRequest = {
@@ -31,13 +31,14 @@ export type AdmittedRequest = {
 
 /** Sends requests to their upstream and the responses back. */
 export type Forwarder = {
-  /** Settles when the browser has its response, or has disconnected. Rejects when the upstream gives none. */
+  /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, credential: Credential | undefined): Promise<void>;
 };
 
 type ForwarderDeps = {
   routes: Routes;
   upstreams: Upstreams;
+  servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
   metrics: Metrics;
@@ -48,26 +49,34 @@ type ForwarderDeps = {
   log: Logger;
 };
 
-/** A token to send a request again with, and the attempt at the route's breaker to which its outcome is reported. */
+/** What is sent in one attempt, and who looks at its response. */
+type Attempt = [
+  admitted: AdmittedRequest,
+  credential: Credential | undefined,
+  body: UpstreamCall['body'],
+  inspect: Inspect,
+];
+
+/** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
 type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
 
-/** The second chance of one request. */
+/** The replay of one request. */
 type Replay = {
   current(): RefreshedCredential | undefined;
   set(refreshed: RefreshedCredential): void;
-  /** The request is over. Ends the attempt, also one that is set later, because its client has left during the refresh. */
+  /** Ends the attempt of a finished request, also one that starts later because the client left during the refresh. */
   close(): void;
 };
 
-/** Methods that may be sent again on a fresh connection when the first one turned out dead (RFC 9110, section 9.2.2). */
+/** Methods that may be repeated on a new connection when the first one was stale (RFC 9110, section 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
- * Forwards each request once, with one second chance: on a 401 that asks for another token it is sent again with a refreshed
- * one, provided that all of it can be sent again.
+ * Forwards each request once, with at most one replay: after a 401 that requires another token it is sent again with a refreshed
+ * one, if the whole request can be repeated.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -78,8 +87,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
       const inspect: Inspect = (head) => {
-        if (head.status !== 401 || credential === undefined) return undefined;
-        return decideOn401(admitted, credential, head, replay);
+        if (credential === undefined) return undefined;
+        const action = actionOn(head);
+        return action && decide(admitted, credential, action, replay);
       };
       try {
         const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
@@ -93,12 +103,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         if (result !== 'discarded' || refreshed === undefined) return;
 
         metrics.upstream401('replayed');
-        await call(admitted, refreshed.credential, body.again() ?? null, ({ status, headers }) => {
-          if (status !== 401) {
-            refreshed.attempt.accepted();
-            return undefined;
-          }
-          if (challengeAction(headers['www-authenticate']) === 'step_up') return askForStepUp();
+        await call(admitted, refreshed.credential, body.again() ?? null, (head) => {
+          const action = actionOn(head);
+          if (head.status !== 401) refreshed.attempt.accepted();
+          if (action?.kind === 'step_up') return askForStepUp(action.requirement);
+          if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
           refresher.refusedAgain(refreshed.credential, route.config.path);
@@ -110,16 +119,15 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     },
   };
 
-  /** Decides on a 401: it passes, or is discarded because there is another token to try. */
-  function decideOn401(
+  /** Decides on a challenge: it is passed on, or discarded because another token is available. */
+  function decide(
     admitted: AdmittedRequest,
     credential: Credential,
-    { headers }: ResponseHead,
+    action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    const action = challengeAction(headers['www-authenticate']);
-    if (action === 'step_up') return askForStepUp();
-    const refreshing = action === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
+    if (action.kind === 'step_up') return askForStepUp(action.requirement);
+    const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
     if (refreshing === undefined) {
       metrics.upstream401('passed');
       return undefined;
@@ -134,7 +142,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     });
   }
 
-  /** Gets another token than the rejected one. Undefined when there is none, or when the request cannot be sent again. */
+  /** Returns another token than the rejected one; undefined when there is none, or when the request cannot be repeated. */
   async function refreshAfter401(
     { response, route, body }: AdmittedRequest,
     credential: Credential,
@@ -150,29 +158,53 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           return undefined;
         });
     if (refreshed !== undefined && isRepeatable) return { credential: refreshed, attempt };
-    // Too large to be sent again: the browser gets this 401, once the next call is sure to have the new token.
+    // Too large for a replay: the browser gets this 401 once the new token is available for the next call.
     attempt.cancel();
     return undefined;
   }
 
-  function askForStepUp(): Promise<never> {
+  function askForStepUp(requirement: StepUpRequirement): Promise<never> {
     metrics.upstream401('step_up');
-    return Promise.reject(
-      new GatewayError('step_up_required', { detail: 'This request requires a stronger sign-in.' }),
-    );
+    return Promise.reject(upstreamRequiresStepUp(requirement));
   }
 
-  function call(
-    admitted: AdmittedRequest,
-    credential: Credential | undefined,
-    body: UpstreamCall['body'],
-    inspect: Inspect,
+  function call(...attempt: Attempt): Promise<ForwardResult> {
+    const [{ route }] = attempt;
+    const [first, ...others] = route.servers;
+    return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set());
+  }
+
+  /** Calls one server, and another one when it cannot be connected to: nothing of the request has reached it then. */
+  async function callAnyServer(attempt: Attempt, tried: Set<UpstreamServer>): Promise<ForwardResult> {
+    const [{ route, response }] = attempt;
+    const selection = servers(route);
+    const server = selection.next(tried) ?? route.servers[0];
+    let isConnected = false;
+    try {
+      return await callServer(server, attempt, () => {
+        isConnected = true;
+        selection.reached(server);
+      });
+    } catch (error) {
+      if (isConnected || !isConnectionFailure(error)) throw error;
+      selection.failed(server);
+      tried.add(server);
+      if (tried.size === route.servers.length || response.destroyed) throw error;
+      return callAnyServer(attempt, tried);
+    }
+  }
+
+  function callServer(
+    server: UpstreamServer,
+    [admitted, credential, body, inspect]: Attempt,
+    onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
-      dispatcher: () => upstreams.of(route),
-      call: routeContext.callOf(admitted, credential, body),
+      dispatcher: () => upstreams.of(route, server),
+      call: routeContext.callOf(admitted, server, credential, body),
+      ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
       inspect,
@@ -200,7 +232,9 @@ function createReplay(): Replay {
 
 /** The parts of a call that are the same for all requests of a route. */
 function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDeps) {
-  const requestHeaders = createRequestHeaderPolicy(route.config, { host: route.host, baseUrl });
+  const requestHeadersFor = forEachServer(route, ({ host }) =>
+    createRequestHeaderPolicy(route.config, { host, baseUrl }),
+  );
   const { connections, timeout } = route.config;
   const writerPolicy: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
@@ -212,18 +246,19 @@ function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDe
     writerPolicy,
     callOf(
       { request, context }: AdmittedRequest,
+      server: UpstreamServer,
       credential: Credential | undefined,
       body: UpstreamCall['body'],
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
       const accessToken = credential?.accessToken;
       return {
-        origin: route.origin,
+        origin: server.origin,
         path: route.upstreamPath(target.path) + target.query,
         method: request.method ?? 'GET',
-        headers: requestHeaders(request.rawHeaders, { accessToken, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, { accessToken, clientAddress, requestId }),
         body,
-        // SECURITY: an upstream that leaves a body unread takes the rest of it for the next request on its connection.
+        // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',
         headersTimeout: timeout.headers,
         bodyTimeout: timeout.idle,

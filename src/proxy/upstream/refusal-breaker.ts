@@ -13,23 +13,23 @@ export type RefusalBreaker = {
   begin(session: string): Promise<RefusalAttempt | undefined>;
 };
 
-/** One refresh after a 401; report how it ended. Only the first report counts. */
+/** One refresh after a 401. The caller must report how it ended; only the first report counts. */
 export type RefusalAttempt = {
   /** The upstream accepted the refreshed token. */
   accepted(): void;
   /** The upstream rejected the refreshed token, too. */
   refused(): void;
-  /** There is no outcome. */
+  /** The refresh ended without an outcome. */
   cancel(): void;
 };
 
-/** How many sessions in a row get their refreshed token rejected until the breaker opens. */
+/** The number of sessions in a row whose refreshed token is rejected before the breaker opens. */
 const REFUSALS_UNTIL_OPEN = 10;
 /** How many sessions may refresh at once after the upstream has accepted a refreshed token. */
 const MAX_PROVEN = 64;
 const PAUSES: BackoffRange = { firstMs: 1_000, longestMs: 30_000 };
 
-/** One breaker for each route. It counts in this process. After each pause, one session is let through as a trial. */
+/** One breaker for each route. It counts in this process. After each pause, one session may refresh as a trial. */
 export function createRefusalBreaker(deps: {
   route: string;
   clock: () => number;

@@ -1,39 +1,32 @@
-/**
- * What an upstream's 401 asks for: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that the
- * gateway could give (`pass`).
- */
-export type ChallengeAction = 'refresh' | 'step_up' | 'pass';
+/** Every value of the field, in one text or several. */
+export type WwwAuthenticate = string | readonly string[] | undefined;
 
-/**
- * Reads the challenges of a 401 (RFC 9110, section 11.6.1; RFC 6750, section 3). A Bearer challenge without an error, or
- * no challenge at all, is what many APIs say of an expired token.
- */
-export function challengeAction(wwwAuthenticate: string | readonly string[] | undefined): ChallengeAction {
-  if (wwwAuthenticate === undefined) return 'refresh';
-  const challenges = parseChallenges(
-    typeof wwwAuthenticate === 'string' ? wwwAuthenticate : wwwAuthenticate.join(', '),
-  );
-  if (challenges.length === 0) return 'refresh';
-  const errors = challenges
-    .filter(({ scheme }) => scheme === 'bearer' || scheme === 'dpop')
-    .map(({ error }) => error);
-  if (errors.includes('insufficient_user_authentication')) return 'step_up';
-  return errors.some((error) => error === undefined || error === 'invalid_token') ? 'refresh' : 'pass';
-}
+/** The parameters that the gateway reads. */
+const names = ['error', 'acr_values', 'max_age', 'scope'] as const;
+type Name = (typeof names)[number];
 
-/** A challenge by its scheme, in lower case, with its `error` parameter where it has one. */
-export type Challenge = { scheme: string; error: string | undefined };
+/** A challenge by its scheme, in lower case, with the parameters that the gateway reads. */
+export type Challenge = { readonly scheme: string } & { [name in Name]?: string };
 
 /** A token is a scheme unless a `=` follows it, which makes it a parameter; quoted values may hold commas. */
 const tokens = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]+))?/g;
 
-/** Takes a WWW-Authenticate value apart. */
-export function parseChallenges(value: string): Challenge[] {
+/** Parses a WWW-Authenticate value. Of a repeated parameter, the first one counts. */
+export function parseChallenges(wwwAuthenticate: WwwAuthenticate): Challenge[] {
+  const text = typeof wwwAuthenticate === 'object' ? wwwAuthenticate.join(', ') : (wwwAuthenticate ?? '');
   const challenges: Challenge[] = [];
-  for (const [, name = '', parameter] of value.matchAll(tokens)) {
-    const last = challenges.at(-1);
-    if (parameter === undefined) challenges.push({ scheme: name.toLowerCase(), error: undefined });
-    else if (last !== undefined && name.toLowerCase() === 'error') last.error = parameter.replaceAll('"', '');
+  for (const [, token = '', parameter] of text.matchAll(tokens)) {
+    if (parameter === undefined) {
+      challenges.push({ scheme: token.toLowerCase() });
+      continue;
+    }
+    const challenge = challenges.at(-1);
+    const name = names.find((each) => each === token.toLowerCase());
+    if (challenge !== undefined && name !== undefined) challenge[name] ??= unquote(parameter);
   }
   return challenges;
+}
+
+function unquote(parameter: string): string {
+  return parameter.startsWith('"') ? parameter.slice(1, -1).replace(/\\(.)/g, '$1') : parameter;
 }

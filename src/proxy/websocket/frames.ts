@@ -1,6 +1,6 @@
 /** Follows the frames of one direction of a WebSocket, so that a frame of ours can be put between two of them. */
 export type FrameTracker = {
-  /** Takes the next bytes of the stream; gives how many of them end with a whole frame, or 0 when none ends in them. */
+  /** Takes the next bytes of the stream; returns the position after the last frame that ends in them, or 0. */
   feed(chunk: Buffer): number;
   /** True between two frames. */
   isBetweenFrames(): boolean;
@@ -8,11 +8,11 @@ export type FrameTracker = {
 
 /** Tracks unmasked frames, as a server sends them (RFC 6455, section 5.2). */
 export function createFrameTracker(): FrameTracker {
-  /** How much of a header has come, how long it is as far as one can tell, and the payload's length that it gives. */
+  /** The received part of a header, its length as known so far, and the length of the payload. */
   let seen = 0;
   let headerLength = 2;
   let length = 0;
-  /** How much of a payload is still to come. */
+  /** The missing part of a payload. */
   let rest = 0;
 
   const readHeader = (byte: number) => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 
-/** What servers add to the key of a client before they hash it (RFC 6455, section 1.3). */
+/** The suffix that servers add to the key of a client before they hash it (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /** Sixteen bytes in base64, once (RFC 6455, section 4.1). */
@@ -32,7 +32,7 @@ export function requireWebSocket(request: IncomingMessage): void {
     throw new GatewayError('bad_request', { detail: 'The only supported upgrade is WebSocket.' });
 }
 
-/** Gives what a server must say in `Sec-WebSocket-Accept` to a client's key. */
+/** Returns the `Sec-WebSocket-Accept` value for a client's key. */
 export function acceptanceOf(key: string): string {
   return createHash('sha1').update(`${key}${GUID}`).digest('base64');
 }

@@ -39,7 +39,7 @@ export function passResponse(
     endSocket(socket);
   });
   socket.setTimeout(idleMs, () => socket.destroy());
-  // No server does this any more for a socket that it has let go of.
+  // The HTTP server no longer does this for an upgraded socket.
   socket.on('drain', () => response.emit('drain'));
   socket.once('close', () => body.destroy());
   body.once('error', () => socket.destroy());

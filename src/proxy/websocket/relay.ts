@@ -11,18 +11,18 @@ import type { UpgradeCall, UpgradeResponse } from './upstream-upgrade.ts';
 export type UpgradeRequest = {
   readonly request: IncomingMessage;
   readonly socket: Socket;
-  /** What the browser sent before it had a response; the upstream gets it after its 101 and not before. */
+  /** The bytes that the browser sent before the response; the upstream gets them after its 101. */
   readonly early: Buffer;
   readonly context: RequestContext;
 };
 
-/** What the browser sees of an upstream's response, as flat lists of names and values. */
+/** The response fields for the browser, as flat lists of names and values. */
 export type ResponsePolicy = {
   /** Of a 101. Throws when it does not accept the handshake. */
   switched(head: ResponseHead): string[];
-  /** Of any other response. */
+  /** Of any other response. Throws when the browser gets an error in its place. */
   refused(head: ResponseHead): string[];
-  /** How long the body of such a response may stand still, in milliseconds; 0 is no limit. */
+  /** How long the body of such a response may stall, in milliseconds; 0 means no limit. */
   readonly idleMs: number;
 };
 
@@ -30,12 +30,12 @@ export type ResponsePolicy = {
 export type UpgradeRelay = {
   /**
    * Settles when the browser has its response, or has disconnected: with a tunnel if that was a 101. Rejects when the
-   * upstream gives none that can be passed on.
+   * upstream sends none that can be passed on.
    */
   open(upgrade: UpgradeRequest, call: UpgradeCall, policy: ResponsePolicy): Promise<Tunnel | undefined>;
 };
 
-/** After how long without a byte the other side of a tunnel is probed by TCP keep-alive, in milliseconds. */
+/** The idle time of a tunnel before a TCP keep-alive probe, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
 /** How much a browser may send before it has a response, in bytes. */
 const MAX_EARLY_BYTES = 65_536;
@@ -59,7 +59,7 @@ export function createUpgradeRelay(deps: {
       try {
         if (switched === undefined) {
           const { status } = head;
-          // SECURITY: a 101 without its `Connection` or `Upgrade` comes here too, and would pass for an open WebSocket.
+          // SECURITY: a 101 without `Connection` or `Upgrade` also ends here, and would look like an open WebSocket.
           if (status < 200) throw new Error(`the upstream responded to an upgrade with status ${status}`);
           const fields = policy.refused(head);
           onResponse(status, context);
@@ -90,8 +90,8 @@ function destroy({ body, switched }: UpgradeResponse): void {
 }
 
 /**
- * Watches a browser while its upgrade waits for the upstream. A socket that is not read shows no end: it is read, and what
- * comes is kept for the upstream, up to a bound.
+ * Watches a browser while its upgrade waits for the upstream. An unread socket does not report its end: it is read, and
+ * the bytes are kept for the upstream, up to a limit.
  */
 function watchBrowser(socket: Socket, onLeave: () => void) {
   const received: Buffer[] = [];

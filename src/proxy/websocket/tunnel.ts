@@ -11,7 +11,7 @@ export type Tunnel = {
 /** How long the current frame may take to end, and a browser to respond to the close, in milliseconds. */
 const GRACE_MS = 1_000;
 
-/** How long an upstream whose browser has gone may say nothing and stay, in milliseconds. */
+/** How long an upstream may stay silent after its browser has disconnected, in milliseconds. */
 const LEAVE_MS = 5_000;
 
 const ignore = () => undefined;
@@ -20,7 +20,7 @@ const ignore = () => undefined;
  * Passes bytes both ways, each side at the pace of the other. Whichever ends first, both are closed in the end. `first` is
  * what came from the upstream together with its 101.
  *
- * An idle tunnel is little more than its two sockets: what is captured here is kept as long as it is open.
+ * An idle tunnel needs little memory beyond its two sockets: everything captured here stays as long as it is open.
  */
 export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): Tunnel {
   const frames = createFrameTracker();
@@ -36,7 +36,7 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
       finish(closeFrame(closeCode));
     } else if (!browser.write(chunk)) upstream.pause();
   };
-  /** Reads and drops what the browser sends from now on. */
+  /** Reads and discards further data of the browser. */
   const ignoreBrowser = () => {
     browser.off('data', toUpstream);
     browser.resume();
@@ -74,7 +74,7 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
 
 /** The tunnels of a gateway, which end together when it stops. */
 export type Tunnels = {
-  /** Opens one, as {@link createTunnel} does; what is opened after {@link Tunnels.closeAll} is closed at once. */
+  /** Opens one like {@link createTunnel}; after {@link Tunnels.closeAll} it is closed at once. */
   open(...ends: Parameters<typeof createTunnel>): Tunnel;
   /** Closes every tunnel with 1001, "going away". */
   closeAll(): void;

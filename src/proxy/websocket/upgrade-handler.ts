@@ -3,24 +3,29 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
+import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
-import type { Route, Routes } from '../routes.ts';
+import { forEachServer, type Route, type Routes } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
+import { callReachableServer } from './reachable-server.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
+import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
+import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
-  /** Passes an upgrade on, if a route wants it; gives false when none does. Throws what the browser should read instead. */
+  /** Forwards an upgrade that belongs to a route; returns false for any other. Throws the error for the browser. */
   open(request: IncomingMessage, socket: Socket, early: Buffer, context: RequestContext): Promise<boolean>;
 };
 
@@ -30,15 +35,18 @@ type UpgradeDeps = {
   tokenResolver: TokenResolver;
   concurrencyLimit: ConcurrencyLimit;
   endWatcher: EndWatcher;
+  servers: RouteServers;
   slots: RouteSlots;
   relay: UpgradeRelay;
+  stepUpLinks: StepUpLinks;
+  metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
 
 /** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
 const SESSION_ENDED = 1008;
 
-/** How an upgrade ends with its session: first by giving up its call, then by closing its tunnel. */
+/** Ends an upgrade with its session: at first by cancelling its call, later by closing its tunnel. */
 type SessionEnd = { hasCome: boolean; act: () => void };
 
 // Made out here, since a closure keeps everything that its neighbours refer to: a tunnel that is open for days would keep
@@ -48,14 +56,26 @@ const closing = (tunnel: Tunnel) => () => tunnel.close(SESSION_ENDED);
 const cutting = (socket: Socket) => () => void socket.destroy();
 
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
-  const { routes, originPolicy, tokenResolver, concurrencyLimit, endWatcher, slots, relay, baseUrl } = deps;
+  const {
+    routes,
+    originPolicy,
+    tokenResolver,
+    concurrencyLimit,
+    endWatcher,
+    servers,
+    slots,
+    relay,
+    stepUpLinks,
+    metrics,
+    baseUrl,
+  } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, baseUrl)]),
+      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
   );
 
-  /** Ends the upgrade with its session, wherever it has got to, and counts it out when it is over. */
+  /** Ends the upgrade with its session in any phase, and releases its count at the end. */
   function watch(socket: Socket, credential: Credential | undefined, leave: () => void): SessionEnd {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
     const unwatch =
@@ -84,18 +104,19 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
 
       if (!(await takeSlot(slots(route), socket))) return true;
       const sessionEnd = watch(socket, credential, concurrencyLimit.enter(route, credential, context));
-      const headers = routeContext.requestHeaders(request.rawHeaders, {
-        accessToken: credential?.accessToken,
-        clientAddress: context.clientAddress,
-        requestId: context.requestId,
-      });
+      const { clientAddress, requestId } = context;
+      const metadata = { accessToken: credential?.accessToken, clientAddress, requestId };
       const path = route.upstreamPath(context.target.path) + context.target.query;
-      const call = routeContext.target.request(path, headers);
+      const call = callReachableServer(route, servers(route), (server) => {
+        const { target, requestHeaders } = routeContext.of(server);
+        return target.request(path, requestHeaders(request.rawHeaders, metadata));
+      });
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
-        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context))
-        .catch((error: unknown) => {
-          throw explainUpstreamFailure(error);
+        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
+        .catch(async (error: unknown) => {
+          const failure = explainUpstreamFailure(error);
+          throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
         });
       sessionEnd.act = tunnel === undefined ? cutting(socket) : closing(tunnel);
       // SECURITY: the session may have ended after the upstream responded, when there was no call left to cancel.
@@ -127,13 +148,19 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, baseUrl: string) {
-  const { timeout } = route.config;
+function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
+  const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
-    target: createUpgradeTarget(route.origin, timeout),
-    requestHeaders: createRequestHeaderPolicy(route.config, { host: route.host, baseUrl }),
-    policyOf(request: IncomingMessage, { requestId }: RequestContext): ResponsePolicy {
+    of: forEachServer(route, ({ origin, host }) => ({
+      target: createUpgradeTarget(origin, { timeout, tls }),
+      requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl }),
+    })),
+    policyOf(
+      request: IncomingMessage,
+      { requestId }: RequestContext,
+      credential: Credential | undefined,
+    ): ResponsePolicy {
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
       return {
         switched({ headers }) {
@@ -143,7 +170,12 @@ function createRouteContext(route: Route, baseUrl: string) {
             detail: 'The API did not complete the WebSocket handshake.',
           });
         },
-        refused: ({ headers }) => responseHeaders(headers, requestId),
+        refused(head) {
+          const action = credential && actionOn(head);
+          if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
+          metrics.upstream401('step_up');
+          throw upstreamRequiresStepUp(action.requirement);
+        },
         idleMs: timeout.idle,
       };
     },

@@ -2,6 +2,8 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
 import { upstreamTimeout } from '../upstream/errors.ts';
+import { createRotatingLookup } from '../upstream/lookup.ts';
+import { tlsOptions, type ClientTls } from '../../config/schema/tls.ts';
 import { readUpgradeResponseHead, type ResponseHead } from '../upstream/response-head.ts';
 
 /** An upstream to which upgrades to WebSocket are sent. */
@@ -12,8 +14,10 @@ export type UpgradeTarget = {
 
 /** An upgrade that was requested from an upstream. */
 export type UpgradeCall = {
-  /** Settles with the head of the response, whatever it is. Rejects when none comes. */
+  /** Settles with the head of any response. Rejects when none arrives. */
   readonly response: Promise<UpgradeResponse>;
+  /** True once there was a connection, so that the upstream may have the request. */
+  wasConnected(): boolean;
   /** Gives up, if there is no response yet. */
   cancel(error?: Error): void;
 };
@@ -23,24 +27,34 @@ export type UpgradeResponse = {
   readonly head: ResponseHead;
   /** Of any response but a 101. */
   readonly body: IncomingMessage;
-  /** Of a 101: the socket, and the bytes that came together with the head. */
+  /** Of a 101: the socket, and the bytes that arrived together with the head. */
   readonly switched?: { readonly socket: Socket; readonly first: Buffer };
 };
 
-/** Uses Node's own client, with a connection for each upgrade. Times are milliseconds. */
-export function createUpgradeTarget(
-  origin: string,
-  timeout: { readonly connect: number; readonly headers: number },
-): UpgradeTarget {
+type TargetOptions = {
+  /** In milliseconds. */
+  readonly timeout: { readonly connect: number; readonly headers: number };
+  readonly tls?: ClientTls;
+};
+
+/** Uses Node's own client, with a connection for each upgrade. */
+export function createUpgradeTarget(origin: string, { timeout, tls = {} }: TargetOptions): UpgradeTarget {
   const { protocol, hostname, port } = new URL(origin);
   const isSecure = protocol === 'https:';
   const client = isSecure ? https : http;
-  const agent = isSecure ? new https.Agent({ maxCachedSessions: 0 }) : new http.Agent();
+  const lookup = createRotatingLookup();
+  const { serverName: servername } = tls;
+  const named = servername === undefined ? {} : { servername };
+  const agent = isSecure
+    ? new https.Agent({ maxCachedSessions: 0, lookup, ...tlsOptions(tls), ...named })
+    : new http.Agent({ lookup });
   const host = hostname.replace(/^\[|\]$/g, '');
 
   return {
     request(path, headers) {
+      let isConnected = false;
       const request = client.request({
+        ...named,
         host,
         port,
         path,
@@ -64,6 +78,7 @@ export function createUpgradeTarget(
         };
         request.once('socket', (socket) =>
           socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+            isConnected = true;
             clearTimeout(timer);
             timer = setTimeout(giveUp, timeout.headers);
           }),
@@ -76,7 +91,7 @@ export function createUpgradeTarget(
         });
       });
       request.end();
-      return { response, cancel: (error) => void request.destroy(error) };
+      return { response, wasConnected: () => isConnected, cancel: (error) => void request.destroy(error) };
     },
   };
 }

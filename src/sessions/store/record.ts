@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Envelopes } from '../../crypto/envelope.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
 import type { SessionData } from '../session.ts';
+import { stepUpRequirement } from '../step-up-requirement.ts';
 
 /** Encrypts session data for the store. */
 export type RecordCodec = {
@@ -40,6 +41,7 @@ const session = z.object({
   generation: z.number().optional(),
   userinfo: z.record(z.string(), z.unknown()).optional(),
   ticketKeyId: z.number().optional(),
+  steppedUp: stepUpRequirement.omit({ maxAge: true }).optional(),
   renewedAtMs: z.array(z.number()).optional(),
   refusedAtMs: z.array(z.number()).optional(),
 });

@@ -55,8 +55,8 @@ const restoreScript = createScript(`${store}
 
 /** The message that asks the other processes to store the generation that they know. */
 const LOST = 'generation-lost';
-/** How often to look for an answer to it, in milliseconds. */
-const ANSWER_CHECK_MS = 50;
+/** How often to check for a reply to it, in milliseconds. */
+const REPLY_CHECK_MS = 50;
 /** How often the generation is read again, in milliseconds: a key that is used is not the first to be evicted. */
 const REFRESH_MS = 30_000;
 
@@ -104,8 +104,8 @@ export function createRedisGeneration(deps: {
     await read();
     if (isStored) return;
     await askOthers();
-    for (let waitedMs = 0; waitedMs < OUTAGE_GRACE_MS; waitedMs += ANSWER_CHECK_MS) {
-      await sleep(ANSWER_CHECK_MS);
+    for (let waitedMs = 0; waitedMs < OUTAGE_GRACE_MS; waitedMs += REPLY_CHECK_MS) {
+      await sleep(REPLY_CHECK_MS);
       await read();
       if (isStored) return;
     }

@@ -37,7 +37,7 @@ const MAX_WRITTEN_BYTES = 16 * 1024 * 1024;
 /** The maximum number of sessions of which a version is remembered, and of those of which the end is. */
 const MAX_KNOWN = 20_000;
 /**
- * How long a newer version that nobody writes again keeps the older one from use, in milliseconds. The process that had it
+ * How long a newer version that no process writes again blocks the older one, in milliseconds. The process that had it
  * is gone by then.
  */
 const MISSING_MS = 60_000;

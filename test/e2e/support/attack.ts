@@ -1,4 +1,4 @@
-/** How many of the ways below lead a request to the gateway in every browser, whatever else a browser blocks. */
+/** The number of ways below that reach the gateway in every browser. */
 export const REQUESTS_OF_ATTACK = 17;
 
 /** Every way in which a page can make a browser send a request, each to a path of its own below `base`. */

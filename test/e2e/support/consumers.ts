@@ -1,6 +1,6 @@
 /**
- * A TypeScript file of somebody who uses the package. Each line under `@ts-expect-error` is wrong: where a type came out
- * as `any`, it would be right, and the compiler would complain of that.
+ * A TypeScript file of a user of the package. Each line under `@ts-expect-error` is wrong: if a type were published
+ * as `any`, it would be right, and the compiler would report that.
  */
 export const typedApp = `
 import { createServer } from 'node:http';
@@ -44,7 +44,7 @@ export const mountNothing = (gateway: Gateway) => express().use(gateway.noSuchMe
 `;
 
 /**
- * A server of somebody's own with the gateway behind it, configured from the environment. It prints where it listens, and
+ * A custom server with the gateway behind it, configured from the environment. It prints its address, and
  * on SIGUSR2 closes everything and leaves it to Node.js to end the process when nothing is left to do.
  */
 export const ownServer = `

@@ -8,13 +8,13 @@ import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** What the built program is deployed between: a provider, an API and a real Redis. */
+/** The surroundings of the built program: a provider, an API and a real Redis. */
 export type Fixture = {
   readonly provider: FakeProvider;
-  /** Accepts the access tokens that the provider holds active, and echoes. */
+  /** Accepts the active access tokens of the provider, and echoes. */
   readonly upstream: Upstream;
   readonly redis: RedisServer;
-  /** A directory for what a program reads or writes. It goes with the stage. */
+  /** A directory for the files that a program reads or writes. It is removed with the fixture. */
   readonly folder: string;
   /** Starts a program on the Redis; a second one serves the base URL of the first by `replicaOf`. */
   start(options?: StartOptions): Promise<Program>;
@@ -22,7 +22,7 @@ export type Fixture = {
   browser(at: Program, options?: { like?: UserAgent }): UserAgent;
   /** Opens a browser and signs in, as Alice or by the hint. */
   signedIn(at: Program, loginHint?: string): Promise<UserAgent>;
-  /** Ends every program and all they stood between. */
+  /** Ends every program and closes the provider, the API and Redis. */
   close(): Promise<void>;
 };
 
@@ -33,7 +33,7 @@ export type StartOptions = {
   replicaOf?: Program;
 };
 
-/** Sets the stage; no program runs yet. */
+/** Opens the fixture; no program runs yet. */
 export async function openFixture(): Promise<Fixture> {
   const [provider, upstream, redis] = await Promise.all([startFakeProvider(), startUpstream(), startRedis()]);
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-e2e-'));

@@ -1,7 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import {
+  type FakeProvider,
+  type FakeProviderOptions,
+  startFakeProvider,
+} from '../../../testkit/fake-provider/fake-provider.ts';
 import { type RunningGateway, startGateway } from '../../../testkit/gateway/gateway.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
@@ -15,6 +19,7 @@ export const TICKET = '__Host-Http-coatcheck';
 
 /** An app behind a gateway on https, with a sibling host and another site. */
 export type Shop = {
+  readonly provider: FakeProvider;
   readonly upstream: Upstream;
   readonly gateway: RunningGateway;
   readonly front: TlsFront;
@@ -29,21 +34,31 @@ export type Shop = {
   close(): Promise<void>;
 };
 
-/** A service worker that passes every request on, navigations included. */
+/** A service worker that repeats every request, including navigations. */
 const PASSING_WORKER = `
   self.addEventListener('install', () => self.skipWaiting());
   self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
   self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));
 `;
 
-/** Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that passes requests on. */
-export async function openShop(): Promise<Shop> {
+/** The page and the service worker of the app, where they are not the usual ones, and the settings of the provider. */
+export type ShopOptions = { index?: string; worker?: string; provider?: FakeProviderOptions };
+
+/**
+ * Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that passes requests on. The
+ * built browser helper is at `/coatcheck/`.
+ */
+export async function openShop({
+  index = '<!doctype html><title>app</title><a href="/auth/login">in</a>',
+  worker = PASSING_WORKER,
+  provider: settings = {},
+}: ShopOptions = {}): Promise<Shop> {
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-app-'));
-  const index = '<!doctype html><title>app</title><a href="/auth/login">in</a>';
   await writeFile(join(folder, 'index.html'), index);
-  await writeFile(join(folder, 'worker.js'), PASSING_WORKER);
+  await writeFile(join(folder, 'worker.js'), worker);
+  await cp(join(import.meta.dirname, '../../../dist/client'), join(folder, 'coatcheck'), { recursive: true });
   const [provider, upstream, elsewhere]: [FakeProvider, Upstream, Site] = await Promise.all([
-    startFakeProvider(),
+    startFakeProvider(settings),
     startUpstream(),
     startSite(),
   ]);
@@ -56,6 +71,7 @@ export async function openShop(): Promise<Shop> {
   const front = await startTlsFront(gateway.port);
 
   return {
+    provider,
     upstream,
     gateway,
     front,

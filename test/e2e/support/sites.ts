@@ -12,7 +12,7 @@ export type TlsFront = Pick<LoopbackServer, 'port'> & {
   close(): Promise<void>;
 };
 
-/** Starts one, on a free port of 127.0.0.1. Nobody trusts its certificate. */
+/** Starts it on a free port of 127.0.0.1, with an untrusted certificate. */
 export async function startTlsFront(targetPort: number): Promise<TlsFront> {
   let sent = '';
   const server = createTlsServer(selfSigned, (browser) => {
@@ -32,9 +32,9 @@ export async function startTlsFront(targetPort: number): Promise<TlsFront> {
   return { port: listener.port, sent: () => sent, close: () => listener.stop() };
 }
 
-/** Pages of somebody else, on https under any host; by itself it serves an empty page at every path. */
+/** Pages of another party, on https under any host; by default an empty page at every path. */
 export type Site = Pick<LoopbackServer, 'port'> & {
-  /** Fields that its answers have from now on. */
+  /** Header fields of its responses from now on. */
   send(headers: Record<string, string | string[]>): void;
   close(): Promise<void>;
 };

@@ -2,23 +2,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type RawConnection, openRaw } from '../../../testkit/network/raw-client.ts';
 import type { RawResponse } from '../../../testkit/network/raw-response.ts';
 
-/** What came of some bytes that were sent as a request: an answer, or an end of the connection without one. */
+/** The outcome of bytes sent as a request: a response, or the end of the connection without one. */
 export type Outcome = RawResponse | 'ended';
 
 /** A client that sends requests one after the other, on one connection as long as that is left open. */
 export type Line = {
   /**
-   * Sends bytes, given as latin1, and gives what came of them.
+   * Sends latin1 bytes and returns the outcome.
    *
    * @param isWhole - whether they are sure to be a whole request. If not, they may leave the server waiting for more; it
    *   must then end the connection when this side does.
-   * @throws Error when there is no outcome in ten seconds, or when it is no HTTP.
+   * @throws Error when there is no outcome within ten seconds, or when it is not HTTP.
    */
   ask(request: string, isWhole: boolean): Promise<Outcome>;
   close(): void;
 };
 
-/** How long bytes that may be no whole request have to be answered, in milliseconds, before this side ends. */
+/** How long to wait for a response to bytes that may be an incomplete request, in milliseconds. */
 const QUIET_MS = 50;
 
 /** Opens a client of a port on 127.0.0.1. */
@@ -37,15 +37,15 @@ export function openLine(port: number): Line {
     write(request);
     // HEAD has no body, whatever its fields say.
     const method = request.startsWith('HEAD ') ? 'HEAD' : 'GET';
-    const answered = readResponse(method).catch((error: unknown) => {
+    const responded = readResponse(method).catch((error: unknown) => {
       if (socket.readableEnded || socket.destroyed) return 'ended' as const;
       throw error;
     });
-    if (!isWhole && (await Promise.race([answered, sleep(QUIET_MS)])) === undefined) end();
-    const outcome = await answered;
+    if (!isWhole && (await Promise.race([responded, sleep(QUIET_MS)])) === undefined) end();
+    const outcome = await responded;
     const isOver =
       outcome === 'ended' || outcome.status === 101 || /\bclose\b/i.test(outcome.header('connection') ?? '');
-    // What more there is belongs to bytes that were no single request.
+    // Further bytes belong to input that was more than one request.
     if (isOver || !isWhole || pending().length > 0) hangUp();
     return outcome;
   };

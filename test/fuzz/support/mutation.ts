@@ -6,7 +6,7 @@ export const wordOf = (text: string) => fc.constantFrom(...text.split(' '));
 /** A change to a text. */
 type Change = (text: string) => string;
 
-/** Texts that parsers of one kind or another stumble over. */
+/** Texts that some parsers fail on. */
 export const gadgets = [
   '',
   '\0',
@@ -88,7 +88,7 @@ function splice(text: string, index: number, length: number, put: string): strin
   return text.slice(0, index) + put + text.slice(index + length);
 }
 
-/** A text with one to three changes: parts put in, taken out, doubled, cut off, a bit flipped. */
+/** A text with one to three changes: parts inserted, removed, repeated or cut off, or a bit flipped. */
 export function mutated(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc
     .tuple(texts, fc.array(change, { minLength: 1, maxLength: 3 }))

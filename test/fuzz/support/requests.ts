@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { gadgets, mutated, wordOf } from './mutation.ts';
 
-/** What is sent as a request, byte for byte as latin1. */
+/** A request as latin1 bytes. */
 export type Probe = {
   text: string;
-  /** Whether it is sure to be one whole request, so that it must be answered. */
+  /** Whether it is certainly one whole request, so that it must get a response. */
   isWhole: boolean;
 };
 
-/** What a client knows that is good: the authority, cookies of a session and of a login, paths that are served. */
+/** The valid values that a client knows: the authority, session and login cookies, and served paths. */
 export type Known = { host: string; cookies: readonly string[]; paths: readonly string[] };
 
 const segment = fc.oneof(
@@ -102,7 +102,7 @@ const goodFields = ({ cookies, host }: Known) =>
     'Accept: */*',
   );
 
-/** Bodies with the fields that frame them. Those that are refused or not, as a server likes, are no sure requests. */
+/** Bodies with their framing fields. Those that a server may accept or reject are not certain requests. */
 const framing = fc.oneof(
   { weight: 12, arbitrary: fc.constant({ fields: [] as string[], body: '', isSure: true }) },
   fc.string({ maxLength: 60 }).map((text) => ({
@@ -168,7 +168,7 @@ export function probes(known: Known): fc.Arbitrary<Probe> {
       const [verb, path, protocol] = parts.start;
       const lines = [...parts.host, ...parts.fields, ...parts.upgrade, ...parts.framing.fields];
       const text = `${verb} ${path}${protocol}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n${parts.framing.body}`;
-      // A server may take what is malformed for the beginning of something else.
+      // A server may parse malformed bytes as the beginning of another request.
       const isPlain = /^[A-Z]+ \/[!-~]* HTTP\/1\.1$/.test(`${verb} ${path}${protocol}`) && verb !== 'CONNECT';
       const isSure =
         isPlain &&

@@ -65,7 +65,7 @@ describe('the Host of an admin request', () => {
     }
   });
 
-  it('gets 400 when there are two of it', async () => {
+  it('gets 400 when it is sent twice', async () => {
     expect((await get('/livez', 'Host: localhost', 'Host: evil.example')).status).toBe(400);
   });
 
@@ -90,7 +90,7 @@ describe('a wrong admin token', () => {
     expect(logs).not.toContain('canary-guess');
   });
 
-  it('gets 429 with Retry-After when it is one of too many, whatever the next token is', async () => {
+  it('gets 429 with Retry-After after too many of them, whatever the next token is', async () => {
     testGateway.stopClock();
     for (let count = 0; count < WRONG_TOKENS; count += 1)
       expect((await withToken(`guess-${count}`)).status).toBe(401);

@@ -4,7 +4,7 @@ import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/red
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 
@@ -43,7 +43,7 @@ async function ask(
   };
 }
 
-/** A browser in which a person is signed in. */
+/** A browser of a signed-in user. */
 async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });

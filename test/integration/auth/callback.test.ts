@@ -30,7 +30,7 @@ function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentRespons
   return agent.get(new URL(url, agent.origin).href, { headers });
 }
 
-/** Expects a refused login, with a reason for the developer, that left nothing behind. */
+/** Expects a rejected login with a reason for developers, and no session or cookie. */
 const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
   expectRefusal(response, reason, { agent, redis });
 const tokenCalls = () => testGateway.provider.tokenCalls();
@@ -129,7 +129,7 @@ describe('GET /auth/callback after a login', () => {
     );
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect((await former.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
-    // The revocation goes on behind the sign-in.
+    // The revocation continues in the background.
     await vi.waitFor(() =>
       expect(testGateway.provider.families.map(({ alive, endedBecause }) => [alive, endedBecause])).toEqual([
         [false, 'revoked'],
@@ -236,7 +236,7 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
     const header = testGateway.agent.cookies.header(callback, { crossSite: false, topLevelGet: true });
     testGateway.advance(600_001);
-    // The browser has forgotten the cookie by now; one that sends it all the same fares no better.
+    // The browser has deleted the cookie by now; a client that still sends it is rejected as well.
     await expectRefused(await sendCallback(testGateway.agent, callback), /expired/);
     await expectRefused(
       await testGateway.agent.get(callback.href, { headers: { cookie: header } }),

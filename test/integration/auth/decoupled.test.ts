@@ -18,7 +18,7 @@ type Decoupled = ProviderFake & {
   server: EndpointServer;
 };
 
-// The clock of all moves by `advance` alone, so that no machine is too slow for a test.
+// Only `advance` moves the common clock, so that a slow machine cannot fail a test.
 let nowMs = Date.now();
 const clock = () => nowMs;
 const advance = (seconds: number) => (nowMs += seconds * 1000);
@@ -174,7 +174,7 @@ describe.each([
     expect((await poll()).status).toBe(200);
   });
 
-  it('does not lengthen the interval beyond a minute, however often the provider asks for it', async () => {
+  it('does not extend the interval beyond a minute, however often the provider asks for it', async () => {
     provider.approvals.intervalSeconds = 50;
     provider.approvalSeconds = 3_000;
     await begin();
@@ -215,7 +215,7 @@ describe.each([
     expect(await session()).toMatchObject({ authenticated: true, subject });
   });
 
-  it('expires with its end when the provider still waits, and is not polled again', async () => {
+  it('expires at its end while the provider still waits, and is not polled again', async () => {
     await begin();
     advance(121);
     expect((await poll()).status).toBe(410);

@@ -106,7 +106,7 @@ describe('GET /auth/login without a navigation', () => {
     expect(response.headers).not.toHaveProperty('set-cookie');
   });
 
-  it('starts one for Firefox behind a service worker that passes navigations on', async () => {
+  it('starts one for Firefox behind a service worker that repeats navigations', async () => {
     const response = await request(testGateway.gateway.url)
       .get('/auth/login')
       .set({ 'sec-fetch-mode': 'same-origin', 'sec-fetch-dest': 'empty', accept: 'text/html,*/*' })

@@ -3,7 +3,7 @@ import { type RedisServer, startRedis } from '../../../testkit/redis/redis-serve
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
@@ -26,7 +26,7 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** A browser in which a person is signed in. */
+/** A browser of a signed-in user. */
 async function signedIn(name = 'alice', from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });

@@ -60,7 +60,7 @@ describe.each([
     expect(await attempts(4, () => HOME)).toEqual({ 401: 3, 429: 1 });
   });
 
-  it('does not count an attempt that the provider did not judge', async () => {
+  it('does not count an attempt that the provider did not evaluate', async () => {
     await open(store(), { attemptsPerUser: 3 });
     fixture.vendor.server.fault = () => ({ status: 500, body: 'no' });
     expect(await attempts(6, () => HOME)).toEqual({ 503: 6 });

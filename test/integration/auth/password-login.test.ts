@@ -62,7 +62,7 @@ describe('POST /auth/login with a password', () => {
     expect((await before.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('does not adopt a session cookie chosen by somebody else (standards: E2, E3)', async () => {
+  it('does not adopt a session cookie that another person chose (standards: E2, E3)', async () => {
     const agent = fixture.browser();
     agent.setCookie('coatcheck=chosen; Path=/; HttpOnly');
     const [cookie = ''] = (await postLogin(agent)).setCookies;
@@ -284,7 +284,7 @@ describe('the subject of a sign-in with a password', () => {
     expect(JSON.stringify(sessions).match(/"current"/g)).toHaveLength(4);
   });
 
-  it('is the user name as it is with provider.usernameSubject: exact', async () => {
+  it('is the unmodified user name with provider.usernameSubject: exact', async () => {
     fixture = await openVendorFixture(
       { config: { provider: { usernameSubject: 'exact' } } },
       { accounts: everybody },

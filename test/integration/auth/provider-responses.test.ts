@@ -17,7 +17,7 @@ let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
-/** Expects a refused login, with a reason for the developer, that left nothing behind. */
+/** Expects a rejected login with a reason for developers, and no session or cookie. */
 const expectRefused = (response: AgentResponse, reason: RegExp, agent = testGateway.agent) =>
   expectRefusal(response, reason, { agent, redis });
 const tokenCalls = () => testGateway.provider.tokenCalls();
@@ -101,7 +101,7 @@ describe('an authorization response (standards: B8, B9)', () => {
 });
 
 describe('the ID token of a login', () => {
-  /** Changes claims; a claim that is undefined goes. */
+  /** Changes claims; undefined removes a claim. */
   const claims = (change: (given: JWTPayload) => Record<string, unknown>) => (given: JWTPayload) =>
     ({ ...given, ...change(given) }) as JWTPayload;
 

@@ -3,7 +3,7 @@ import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** Expects a refused login, with a reason for the developer, that left nothing behind: no session and no cookie. */
+/** Expects a rejected login with a reason for developers, and no session or cookie. */
 export async function expectRefusal(
   response: AgentResponse,
   reason: RegExp,

@@ -15,7 +15,7 @@ let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
-/** What `GET /auth/session` says to whoever sends these header fields and nothing else. */
+/** The response of `GET /auth/session` to exactly these header fields. */
 async function sessionOf(headers: Record<string, string> = {}, { gateway } = testGateway) {
   const response = await request(gateway.url).get('/auth/session').set(headers);
   return {

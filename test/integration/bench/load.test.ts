@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => load.close());
 
-/** Loads a server that answers its first request in the first way, its second in the second, and so on. */
+/** Loads a server that sends the given responses one after the other. */
 async function loadServer(commands: readonly ((socket: Socket) => void)[]) {
   const remaining = [...commands];
   const server = await startRawUpstream((socket) => {
@@ -45,7 +45,7 @@ it('the load generator counts the expected response however it is split into pac
       setTimeout(() => socket.write(whole.slice(-3)), 20);
     },
   ]);
-  expect(report).toMatchObject({ answered: 2, errors: {} });
+  expect(report).toMatchObject({ succeeded: 2, errors: {} });
 });
 
 it('the load generator counts every other response as an error by kind and continues', async () => {
@@ -58,7 +58,7 @@ it('the load generator counts every other response as an error by kind and conti
     (socket) => socket.write(response(EXPECTED) + response(EXPECTED)),
     (socket) => socket.write(response(EXPECTED)),
   ]);
-  expect(report.answered).toBe(1);
+  expect(report.succeeded).toBe(1);
   expect(report.errors).toEqual({
     'status 404': 1,
     'a different body': 1,

@@ -14,7 +14,7 @@ afterAll(() => fixture.close());
 
 type Line = { msg: string; path?: string; requestId?: string; level: string } & Record<string, unknown>;
 
-/** The lines of the log about the request to a path, once its answer is over. */
+/** The log lines about the request to a path, once its response has ended. */
 async function linesOf(path: string): Promise<Line[]> {
   const all = () =>
     fixture.gateway

@@ -27,7 +27,7 @@ function send(requestLine: string, fields: readonly string[] = [], host = HOST):
   return rawRequest(testGateway.gateway.port, head.join('\r\n'));
 }
 
-/** An answer of every kind that the gateway gives by itself. */
+/** One response of every kind that the gateway makes itself. */
 const responses: [what: string, status: number, ask: () => Promise<RawResponse>][] = [
   ['a login by navigation', 302, () => send('GET /auth/login', NAVIGATION)],
   ['a login by fetch', 400, () => send('GET /auth/login', ['Sec-Fetch-Mode: cors'])],
@@ -150,7 +150,7 @@ describe('a Cookie header on https', () => {
   });
 });
 
-describe('the errors of every part of the gateway', () => {
+describe('the error responses of every part of the gateway', () => {
   const adminPort = () => Number(new URL(testGateway.gateway.adminUrl).port);
   const askAdmin = (path: string) =>
     rawRequest(adminPort(), `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
@@ -172,7 +172,7 @@ describe('the errors of every part of the gateway', () => {
     'strict-transport-security',
   ]);
 
-  it('have the same header fields and members, and each is in the log', async () => {
+  it('have the same header fields and members, and each is logged', async () => {
     const shapes = await Promise.all(
       errors.map(async ([what, ask]) => {
         const response = await ask();

@@ -6,7 +6,7 @@ import { echo } from '../../../testkit/upstream/behaviours.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 20_000, interval: 50 };
 
 let redis: RedisServer;
@@ -95,7 +95,7 @@ describe.each([
   });
 });
 
-/** Makes Redis, whose clock no test moves, forget the levels as if their time had passed. */
+/** Deletes the buckets in Redis as if they had drained, because tests cannot move its clock. */
 async function runOut(store: string): Promise<void> {
   if (store === 'memory:') return;
   for (const key of await keys()) await redis.command('DEL', key);
@@ -122,7 +122,7 @@ describe('a rate limit in Redis', () => {
       Array.from({ length: 30 }, () => agents.map((agent) => login(agent))).flat(),
     );
     const granted = seen.filter(({ status }) => status === 302).length;
-    // In the time that this takes, one or the other becomes free again.
+    // One or two uses may drain during this time.
     expect(granted).toBeGreaterThanOrEqual(20);
     expect(granted).toBeLessThan(40);
   });
@@ -292,7 +292,7 @@ describe('a route with a limit', () => {
     await vi.waitFor(async () => expect(await routeLevel()).toBeGreaterThan(40_000), PATIENCE);
     expect((await there.fetch('/api/x')).status).toBe(200);
     await vi.waitFor(async () => expect((await there.fetch('/api/x')).status).toBe(429), PATIENCE);
-    // What was one too many is made up for.
+    // The excess use is compensated.
     expect(await routeLevel()).toBeGreaterThan(60_000);
   });
 

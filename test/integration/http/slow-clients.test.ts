@@ -31,12 +31,12 @@ afterAll(async () => {
 const head = (requestLine: string, ...fields: string[]) =>
   [requestLine, `Host: ${HOST}`, ...fields, '', ''].join('\r\n');
 
-/** Expects a client in good order to be served. */
+/** Expects that a correct client is served. */
 const expectService = async () => {
   expect((await rawRequest(port, head('GET /public/one HTTP/1.1'))).status).toBe(200);
 };
 
-/** How the last answer on a connection begins, once the gateway has ended it. */
+/** The beginning of the last response on a connection, once the gateway has closed it. */
 const endOf = async (client: RawConnection) => {
   await client.ended;
   return client.pending().toString().slice(0, 12);

@@ -27,7 +27,7 @@ async function readiness(gateway?: RunningGateway) {
   return { status, ...Object.fromEntries(checks.map(({ name, ok, detail }) => [name, { ok, detail }])) };
 }
 
-/** Expects an outage to be told as one: try again, and keep the cookie. */
+/** Expects a 503 with Retry-After that keeps the cookie. */
 function expectUnavailable(response: AgentResponse, code: string): void {
   expect(response.status).toBe(503);
   expect(response.header('content-type')).toBe('application/problem+json');
@@ -112,7 +112,7 @@ describe('while Redis is down', () => {
     expect(await readiness()).toMatchObject({ store: { ok: true, detail: 'reachable' } });
   });
 
-  it('a Redis that serves reads and refuses writes is one outage in the log and in /metrics, not hundreds', async () => {
+  it('a Redis that serves reads and rejects writes is one outage in the log and in /metrics, not hundreds', async () => {
     await testGateway.agent.signIn();
     testGateway.advance(300_000);
     await redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
@@ -180,7 +180,7 @@ describe('while Redis is down', () => {
     redis.resume();
     expectUnavailable(call, 'store_unavailable');
     expectUnavailable(question, 'store_unavailable');
-    expect(free.status).toBe(401); // What the upstream says to a call without a token.
+    expect(free.status).toBe(401); // The response of the upstream to a call without a token.
     await expectRecovery();
   });
 
@@ -245,7 +245,7 @@ describe('while discovery fails although something responds at the issuer', () =
       ({ metadata }) => (metadata['issuer'] = 'https://typo.example.test'),
     ],
     ['the metadata name no token endpoint', ({ metadata }) => delete metadata['token_endpoint']],
-  ])('the gateway is not ready and says why: %s', async (_what, spoil) => {
+  ])('the gateway is not ready and reports the reason: %s', async (_what, spoil) => {
     const provider = await startFakeProvider();
     spoil(provider);
     testGateway = await openTestGatewayForTest({ provider });
@@ -274,7 +274,7 @@ describe('while the provider is down', () => {
     expect(await readiness()).toMatchObject({ status: 503, store: { ok: true }, provider: away });
     expect((await admin('/livez')).status).toBe(200);
     expectUnavailable(await testGateway.agent.get('/auth/login'), 'provider_unavailable');
-    expect((await testGateway.agent.fetch('/public/one')).status).toBe(401); // Served, by an upstream that wants a token.
+    expect((await testGateway.agent.fetch('/public/one')).status).toBe(401); // Served by an upstream that requires a token.
 
     await provider.start();
     await vi.waitFor(async () => expect((await readiness()).status).toBe(200), PATIENCE);
@@ -303,7 +303,7 @@ describe('while the provider is down', () => {
 
     it('sessions with a valid token are served and the gateway stays ready', async () => {
       expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
-      // Near its end the token is renewed behind the request: that fails, and nobody notices.
+      // Close to expiry the token is refreshed in the background: that fails, and no request notices.
       testGateway.advance(270_000);
       expect((await testGateway.agent.fetch('/api/two')).status).toBe(200);
       await vi.waitFor(
@@ -386,7 +386,7 @@ describe('while an upstream fails', () => {
     testGateway.upstream.respond(hangUp);
     const response = await testGateway.agent.fetch('/api/one', { method: 'POST', body: 'x' });
     expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
-    // What may have been done is not done a second time.
+    // A request that may have been processed is not repeated.
     expect(testGateway.upstream.requests).toHaveLength(1);
   });
 

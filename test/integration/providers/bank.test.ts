@@ -34,7 +34,7 @@ describeProvider({
 
 describeProvider({
   ...habits,
-  name: 'a plain OAuth 2.0 server that wants forms and names the subject in its token answer',
+  name: 'a plain OAuth 2.0 server that requires forms and names the subject in its token response',
   open: async (clock) => {
     const server = await startBank(clock);
     server.format = 'form';
@@ -54,7 +54,7 @@ describeProvider({
   },
 });
 
-it('a bank whose token responses have nothing but type, access token and refresh token is enough', async () => {
+it('a bank works with token responses that contain only the type, the access token and the refresh token', async () => {
   const fixture = await openProviderFixture({
     open: async (clock) => {
       const server = await startBank(clock);

@@ -127,7 +127,7 @@ describe('OpenID CIBA with oidc-provider', () => {
 });
 
 describe('an OpenID provider without an authorization endpoint', () => {
-  it('has no sign-in by redirect, and says so', async () => {
+  it('has no sign-in by redirect, and its error says so', async () => {
     const fixture = await openProviderFixture({ open: startCibaProvider });
     try {
       const response = await fixture.agent.get('/auth/login');

@@ -8,7 +8,7 @@ describeProvider({
   open: startCognito,
   lifeMs: 3_600_000,
   rotation: 'kept',
-  reuse: 'is borne',
+  reuse: 'is allowed',
   signOut: 'there',
   revokes: true,
 });

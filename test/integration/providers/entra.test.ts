@@ -10,7 +10,7 @@ describeProvider({
   open: startEntra,
   lifeMs: 4_811_000,
   rotation: 'added',
-  reuse: 'is borne',
+  reuse: 'is allowed',
   signOut: 'there',
   revokes: false,
 });
@@ -33,7 +33,7 @@ async function open() {
   const call = async (path: string) => {
     const response = await fixture.agent.fetch(path);
     const { bearer = '' } = fixture.upstream.requests.at(-1) ?? {};
-    return { answer: response, claims: decodeJwt(bearer) };
+    return { response, claims: decodeJwt(bearer) };
   };
   return { entra, fixture, call };
 }
@@ -47,9 +47,9 @@ it('Entra ID issues a token per API by its scopes without a resource parameter',
   expect((await call('/orders/one')).claims).toMatchObject({ aud: 'api://orders', scope: OTHER_SCOPE });
   expect((await call('/api/one')).claims).toMatchObject({ aud: 'api://first' });
   fixture.advance(4_811_000);
-  expect((await call('/orders/one')).answer.status).toBe(200);
-  expect((await call('/api/one')).answer.status).toBe(200);
-  // An answer without a refresh token leaves the one before in use.
+  expect((await call('/orders/one')).response.status).toBe(200);
+  expect((await call('/api/one')).response.status).toBe(200);
+  // After a response without a refresh token, the previous one stays in use.
   expect(entra.tokenLedger().map(({ spent }) => spent)).toEqual([3, 0]);
 });
 
@@ -58,11 +58,12 @@ it('Entra ID rejects scopes without consent with invalid_grant and the session i
   expect((await fixture.agent.fetch('/salaries/one')).json()).toMatchObject({
     status: 401,
     code: 'step_up_required',
-    loginUrl: '/auth/login',
+    stepUp: { scopes: [expect.any(String)] },
+    loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
   });
   expect(fixture.refreshes()).toBe(1);
-  expect((await call('/api/one')).answer.status).toBe(200);
-  expect((await call('/orders/one')).answer.status).toBe(200);
+  expect((await call('/api/one')).response.status).toBe(200);
+  expect((await call('/orders/one')).response.status).toBe(200);
   expect(entra.families).toMatchObject([{ alive: true }]);
 });
 

@@ -9,7 +9,7 @@ describeProvider({
   open: startGoogle,
   lifeMs: 3_599_000,
   rotation: 'kept',
-  reuse: 'is borne',
+  reuse: 'is allowed',
   signOut: 'here',
   revokes: true,
 });

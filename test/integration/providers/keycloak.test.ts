@@ -11,7 +11,7 @@ describeProvider({
   name: 'Keycloak',
   open: startKeycloak,
   rotation: 'added',
-  reuse: 'is borne',
+  reuse: 'is allowed',
 });
 
 describeProvider({

@@ -124,7 +124,7 @@ const refresh = (provider: Provider) =>
 
 async function redirectSignIn({ redirectLogin }: Provider) {
   if (redirectLogin === undefined) throw new Error('there is no redirect');
-  const { attempt } = await redirectLogin.begin({});
+  const { attempt } = await redirectLogin.begin({ parameters: {} });
   nonce = attempt.nonce;
   const callback = new URL(`http://localhost:3000/auth/callback?code=c&state=${attempt.state}`);
   return redirectLogin.finish(callback, attempt);

@@ -12,7 +12,7 @@ describeProvider({
   },
   lifeMs: 3_600_000,
   rotation: 'spent',
-  reuse: 'is refused',
+  reuse: 'is rejected',
   signOut: 'here',
   revokes: false,
 });

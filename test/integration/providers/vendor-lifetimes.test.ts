@@ -164,8 +164,8 @@ describe('a refresh at the vendor', () => {
   });
 });
 
-describe('the words of a vendor', () => {
-  it('end the session at the statuses of provider.rejectionStatuses only', async () => {
+describe('the provider keys of a vendor API', () => {
+  it('provider.rejectionStatuses names the only statuses that end the session', async () => {
     fixture = await openVendorFixture({
       config: { refresh: { retries: 0 }, provider: { rejectionStatuses: [403] } },
     });
@@ -181,7 +181,7 @@ describe('the words of a vendor', () => {
     expect((await agent.fetch('/api/one')).status).toBe(401);
   });
 
-  it('hear of a sign-out at provider.logout, once', async () => {
+  it('provider.logout receives a sign-out once', async () => {
     const ended: unknown[] = [];
     const endpoints = {
       'POST /auth/logout': (request: EndpointRequest) => {

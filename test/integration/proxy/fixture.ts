@@ -15,7 +15,7 @@ import { type Behaviour, echo } from '../../../testkit/upstream/behaviours.ts';
 import type { UpstreamRequest } from '../../../testkit/upstream/request.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** A gateway between a provider and an upstream, with a person signed in, for tests that speak HTTP byte by byte. */
+/** A gateway between a provider and an upstream, with a signed-in user, for tests that send HTTP as bytes. */
 export type Fixture = {
   readonly provider: FakeProvider;
   readonly upstream: Upstream;
@@ -30,7 +30,7 @@ export type Fixture = {
   readonly ticket: string;
   /** The head of a request: the request line, what a page of the gateway's origin sends with it, and further fields. */
   head(requestLine: string, ...fields: string[]): string;
-  /** Sends one such request over a connection of its own, and gives the answer. */
+  /** Sends one such request over a connection of its own, and returns the response. */
   send(
     requestLine: string,
     fields?: readonly string[],
@@ -41,18 +41,18 @@ export type Fixture = {
   open(options?: RawOptions): Promise<RawConnection>;
   /** The one request that reached the upstream since the last call. Throws when there was another number of them. */
   received(): UpstreamRequest;
-  /** Forgets what reached the upstream, which echoes again. */
+  /** Forgets the requests to the upstream, which echoes again. */
   reset(): void;
-  /** Access and refresh tokens that stand in what the agent got or in the log. */
+  /** The access and refresh tokens in the responses to the agent or in the log. */
   leaks(): string[];
   close(): Promise<void>;
 };
 
-/** What differs from the usual gateway. */
+/** The changes to the default gateway. */
 export type FixtureOptions = {
   /** Routes beside `/api`, `/optional`, `/public` and `/socket`, or in place of them; to the upstream where they name none. */
   routes?: Record<string, unknown>[];
-  /** Further routes, to an upstream without any HTTP of its own. */
+  /** Further routes, to a raw upstream. */
   rawRoutes?: Record<string, unknown>[];
   /** Other keys of the configuration file. */
   config?: Record<string, unknown>;
@@ -150,14 +150,14 @@ export function anonymousHead(host: string, requestLine: string, ...fields: stri
   return [requestLine, `Host: ${host}`, 'Sec-Fetch-Site: same-origin', ...fields, '', ''].join('\r\n');
 }
 
-/** Answers 200 with `ok` and these fields. */
-export function answering(headers: Record<string, string | string[]>, code = 200): Behaviour {
+/** Responds with `ok` and these fields. */
+export function respondingWith(headers: Record<string, string | string[]>, code = 200): Behaviour {
   return (_request, response) => {
     response.writeHead(code, headers).end('ok');
   };
 }
 
-/** The stable code of a problem answer. */
+/** The code of a problem response. */
 export function codeOf(response: { body: Buffer }): unknown {
   return JSON.parse(response.body.toString()).code;
 }

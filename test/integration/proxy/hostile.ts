@@ -1,9 +1,9 @@
 /**
- * What a hostile client sends, for the way of a request and that of an upgrade: both must judge it alike. Paths are made
+ * The input of a hostile client, for requests and upgrades, which must both reject it. Paths are built
  * for a route, by its prefix.
  */
 
-/** Targets that are no path on this server. */
+/** Targets that are not a path on this server. */
 export const foreignTargets = [
   'http://169.254.169.254/latest',
   'http://evil.example/api/one',
@@ -24,7 +24,7 @@ export const foreignTargets = [
   '/api/\uff0e\uff0e/admin',
 ];
 
-/** Paths in which some reader sees another path. */
+/** Paths that some server resolves to another path. */
 export const climbingPaths = (prefix: string) =>
   [
     '/../admin',
@@ -58,7 +58,7 @@ export const climbingPaths = (prefix: string) =>
     '/%u002e/one',
   ].map((path) => prefix + path);
 
-/** Targets with all that a path and a query may hold, of which nothing may change on the way. */
+/** Targets with every valid kind of character, which must be forwarded unchanged. */
 export const unusualTargets = (prefix: string) =>
   [
     '',
@@ -82,7 +82,7 @@ export const unusualTargets = (prefix: string) =>
     '/one?a=1&a=2&&=;?%zz[]|\\',
   ].map((target) => prefix + target);
 
-/** Fields that no client may say to an upstream. */
+/** Fields that a client must not send to an upstream. */
 export const forbiddenFields = [
   'Authorization: Bearer attacker',
   'Proxy-Authorization: Basic YTpi',
@@ -149,7 +149,7 @@ export const forbiddenFields = [
   'HTTP2-Settings: AAMAAABk',
 ];
 
-/** Fields that some server takes for others, by their names. */
+/** Fields whose names some server confuses with others. */
 export const ambiguousFields = [
   'X_Forwarded_For: 6.6.6.6',
   'X.Forwarded.For: 6.6.6.6',

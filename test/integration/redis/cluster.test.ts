@@ -42,7 +42,7 @@ describe('a Redis Cluster during calls and refreshes', () => {
 
   /** An initial primary that has a session whose token is being refreshed. */
   const busyPrimary = () =>
-    until('a token is being renewed that is kept on a primary with a replica', async () => {
+    until('a token is being refreshed that is stored on a primary with a replica', async () => {
       const sessions = (await locks()).map((lock) => lock.replace('lock', 'session'));
       const owners = await Promise.all(sessions.map((session) => redis.ownerOf(session)));
       return owners.find((owner) => redis.primaries.includes(owner));

@@ -55,7 +55,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
     return { ...claims, iat, exp: iat + TOKEN_LIFETIME };
   };
   const gateways = [testGateway.gateway, await testGateway.replica()];
-  /** Signs a user in at the first of two gateways; gives a browser at each. */
+  /** Signs a user in at the first of two gateways; returns a browser at each. */
   const signIn = async (name: string, [first = testGateway.gateway, second = first] = gateways) => {
     const browser = testGateway.browser({ at: first });
     await browser.signIn('/', { loginHint: name });
@@ -96,7 +96,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
     statusCounts: () => countOccurrences(statuses),
     waitForCalls: async (count) => {
       const target = statuses.length + count;
-      await until(`${count} more calls are answered`, async () => statuses.length >= target || undefined);
+      await until(`${count} more calls have a response`, async () => statuses.length >= target || undefined);
     },
     reusedRefreshTokens: () =>
       testGateway.provider
@@ -134,7 +134,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
         const browsers = people.flatMap((person) => person.browsers);
         return browsers.every((browser) => (servedAtMs.get(browser) ?? 0) >= calledAtMs) || undefined;
       });
-      await until('everybody has had a token renewed', async () => {
+      await until('everybody has had a token refreshed', async () => {
         return (
           families.every(({ refreshTokens }, at) => refreshTokens.length > (issued[at] ?? 0)) || undefined
         );
@@ -147,7 +147,7 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
           const [here, there] = await signIn('messenger', order);
           const socket = await there.websocket('/socket/live');
           const { status } = await here.fetch('/auth/logout', { method: 'POST' });
-          if (status !== 200) throw new Error(`the logout was answered by ${status}`);
+          if (status !== 200) throw new Error(`the logout got status ${status}`);
           return (await socket.closed).code === 1008 || undefined;
         });
       }

@@ -72,7 +72,7 @@ export function describeGatewayContract(at: () => string): void {
     expect(refreshes()).toBe(1);
   });
 
-  it('take over a failed revocation from each other (standards: D8)', async () => {
+  it('take over failed revocations from each other (standards: D8)', async () => {
     testGateway.provider.faults.revoke = { status: 503 };
     expect((await here.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     await testGateway.gateway.close();

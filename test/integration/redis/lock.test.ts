@@ -72,7 +72,7 @@ async function openProxy(to: number) {
   };
 }
 
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+const nextIteration = () => new Promise((resolve) => setImmediate(resolve));
 
 it('a lock released before the reply to a failed acquisition arrives is acquired immediately', async () => {
   const holder = await locksAt(redis.port).acquire('a', Date.now() + 10_000);
@@ -86,10 +86,10 @@ it('a lock released before the reply to a failed acquisition arrives is acquired
   vi.useFakeTimers({ toFake: ['setTimeout'] });
   proxy.holdReplies();
   const waiting = locks.acquire('a', Date.now() + 10_000);
-  while (proxy.heldReplyCount() === 0) await nextTurn();
+  while (proxy.heldReplyCount() === 0) await nextIteration();
   await holder?.release();
-  while (!proxy.messages().includes('unlocked\r\n$1\r\na\r\n')) await nextTurn();
-  for (let turns = 0; turns < 10; turns += 1) await nextTurn();
+  while (!proxy.messages().includes('unlocked\r\n$1\r\na\r\n')) await nextIteration();
+  for (let count = 0; count < 10; count += 1) await nextIteration();
   proxy.releaseReplies();
   const lease = await waiting;
   expect(lease?.isHeld()).toBe(true);

@@ -56,13 +56,13 @@ describe.each([
     expect(await claim(60_000)).toEqual({ kind: 'taken', intervalMs: 60 });
   });
 
-  it('is over when a claim ends without a release, because the code may be spent', async () => {
+  it('ends when a claim ends without a release, because the code may be spent', async () => {
     expect(await claim(10)).toMatchObject({ kind: 'taken' });
     expect(await claim(10)).toEqual({ kind: 'over' });
     expect(await schedule.claim('a', 10)).toEqual({ kind: 'over' });
   });
 
-  it('is over once it is closed', async () => {
+  it('ends once it is closed', async () => {
     await claim(60_000);
     await schedule.close('a');
     await schedule.release('a', 0);

@@ -78,7 +78,7 @@ describe('a gateway whose Redis user lacks rights', () => {
     ['+zpopmax', ['-zpopmax']],
     ['&coatcheck:changes &coatcheck:unlocked', ['resetchannels']],
     ['~coatcheck:lock:check', ['resetkeys', '%R~coatcheck:*', '~coatcheck:[^l]*']],
-  ])('is not ready, says that it lacks %s, and is ready once it is granted', async (missing, rules) => {
+  ])('is not ready, reports that it lacks %s, and is ready once it is granted', async (missing, rules) => {
     await setRights(...rules);
     testGateway = await openTestGateway({ store: redis.url });
     await vi.waitFor(async () => {
@@ -94,7 +94,7 @@ describe('a gateway whose Redis user lacks rights', () => {
     await vi.waitFor(async () => expect(await readyz()).toMatchObject({ status: 200 }), POLLING);
   });
 
-  it('needs no INFO to be ready, and tests its rights without a change in Redis', async () => {
+  it('needs no INFO right to be ready, and tests its rights without a change in Redis', async () => {
     await setRights('-info');
     testGateway = await openTestGateway({ store: redis.url });
     await vi.waitFor(async () => expect(await readyz()).toMatchObject({ status: 200 }), POLLING);

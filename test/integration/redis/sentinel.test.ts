@@ -62,7 +62,7 @@ describe('Redis with Sentinel in a planned failover', () => {
   });
   afterAll(() => planned.close());
 
-  it.each([1, 2, 3])('loses no session of a refresh under way, round %i', async () => {
+  it.each([1, 2, 3])('loses no session during a refresh in progress, round %i', async () => {
     const load = await startContinuousLoad(planned.url);
     const refreshes = await load.holdRefreshes(() => planned.keys('coatcheck:lock:*'));
     const primary = await planned.primary();

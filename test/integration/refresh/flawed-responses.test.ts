@@ -13,7 +13,7 @@ const LIFE = 300_000;
 /** Longer than the circuit breaker pauses, in milliseconds. */
 const PAUSE = 60_000;
 
-/** Expects that the provider is blamed, and that the session and its cookie are kept. */
+/** Expects a 502, and that the session and its cookie are kept. */
 function expectInvalidResponse(response: AgentResponse): void {
   expect(response.json()).toMatchObject({ status: 502, code: 'provider_invalid_response' });
   expect(response.setCookies).toEqual([]);

@@ -4,7 +4,7 @@ import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { type Behaviour, requireToken } from '../../../testkit/upstream/behaviours.ts';
 
-/** The life of the access tokens, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 export const LIFE = 300_000;
 export const ORDERS = { path: '/orders', scopes: ['orders.read'], resource: ['https://orders.example.test'] };
 export const BILLING = {
@@ -12,16 +12,16 @@ export const BILLING = {
   scopes: ['billing.read'],
   resource: ['https://billing.example.test'],
 };
-/** What the tokens of the sign-in are for. */
+/** The audience of the tokens of the sign-in. */
 export const API = { path: '/api', audience: 'https://api.example.test' };
 
-/** A gateway with routes of three audiences, each to an API of its own that tells whose the token is. */
+/** A gateway with routes of three audiences, each to its own API, which returns the user of the token. */
 export type MultiAudienceSetup = {
   testGateway: TestGateway;
   provider: FakeProvider;
   orders: Upstream;
   billing: Upstream;
-  /** Tokens that reached an API whose audience or scope is another one. */
+  /** The tokens that reached an API with another audience or scope. */
   strays: string[];
   close(): Promise<void>;
 };

@@ -4,16 +4,16 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 
-/** The life of the access tokens here, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
-/** Longer than the gateway leaves a failing token endpoint alone, in milliseconds. */
+/** Longer than the pause for a failing token endpoint, in milliseconds. */
 const PAUSE = 60_000;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let testGateway: TestGateway;
 
-/** Opens the test gateway of a test, with somebody signed in. */
+/** Opens the test gateway of a test, with a signed-in user. */
 async function open(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const opened = await openTestGatewayForTest(options);
   await opened.agent.signIn();
@@ -37,7 +37,7 @@ const json = (
   headers: { 'content-type': 'application/json', ...headers },
 });
 
-/** Expects to be told to try again, with the session and its cookie kept. */
+/** Expects a 503 with Retry-After that keeps the session and its cookie. */
 async function expectKept(response: AgentResponse): Promise<void> {
   expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
   expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
@@ -46,7 +46,7 @@ async function expectKept(response: AgentResponse): Promise<void> {
   expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
 }
 
-/** Expects the end of the session, told cleanly. */
+/** Expects 401 session_expired and a cleared cookie. */
 function expectEnded(response: AgentResponse): void {
   expect(response.json()).toMatchObject({ status: 401, code: 'session_expired', loginUrl: '/auth/login' });
   expect(response.setCookies).toEqual(['coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict']);

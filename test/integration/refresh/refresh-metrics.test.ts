@@ -6,9 +6,9 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 
-/** The life of the access tokens, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-/** Opens a test gateway for a test, with somebody signed in. */
+/** Opens a test gateway for a test, with a signed-in user. */
 async function open(options: TestGatewayOptions = {}): Promise<void> {
   testGateway = await openTestGatewayForTest({ store: redis.url, ...options });
   await testGateway.agent.signIn();
@@ -38,7 +38,7 @@ async function figures({ adminUrl }: RunningGateway = testGateway.gateway): Prom
   return Object.fromEntries(all.filter(([, value]) => value !== 0));
 }
 
-/** How often which outcome of a refresh was counted so far. */
+/** The counts of the refresh outcomes so far. */
 async function outcomes(gateway?: RunningGateway): Promise<Record<string, number>> {
   const counted = Object.entries(await figures(gateway));
   return Object.fromEntries(

@@ -7,9 +7,9 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 
-/** The life of the access tokens here, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let testGateway: TestGateway;
@@ -21,7 +21,7 @@ async function openSignedOut(options: TestGatewayOptions = {}): Promise<TestGate
   return opened;
 }
 
-/** Opens the test gateway of a test, with somebody signed in. */
+/** Opens the test gateway of a test, with a signed-in user. */
 async function open(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const opened = await openSignedOut(options);
   await opened.agent.signIn();

@@ -4,7 +4,7 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
-/** The life of the access tokens here, in milliseconds. */
+/** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
 const MINUTE = 60_000;
 
@@ -39,8 +39,8 @@ async function expectOthersServed(): Promise<void> {
   expect(responses.map(({ status }) => status)).toEqual(others.map(() => 200));
 }
 
-describe('a session whose refresh token the provider refuses with a 400 of no known meaning, as Dex does', () => {
-  it('gets a 503, is not tried again for a minute, and takes no refresh from others', async () => {
+describe('a session whose refresh token the provider rejects with a 400 of no known meaning, as Dex does', () => {
+  it('gets a 503, is not retried for a minute, and delays no refresh of others', async () => {
     gateway.advance(LIFE);
     refuse('invalid_request');
     expect((await call(alice)).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
@@ -52,7 +52,7 @@ describe('a session whose refresh token the provider refuses with a 400 of no kn
     expect((await call(alice)).status).toBe(200);
   });
 
-  it('ends with 401 session_expired after three refusals while others are served', async () => {
+  it('ends with 401 session_expired after three rejections while others are served', async () => {
     gateway.advance(LIFE);
     for (const refusal of [1, 2]) {
       refuse('invalid_request');
@@ -78,14 +78,17 @@ describe('a session whose refresh token the provider refuses with a 400 of no kn
   });
 });
 
-describe('a session for which the provider wants to see the person', () => {
+describe('a session for which the provider requires the user to sign in again', () => {
   it.each(['interaction_required', 'login_required', 'consent_required'])(
-    'gets 401 with a loginUrl for %s, keeps its cookie, and takes no refresh from others',
+    'gets 401 with a loginUrl for %s, keeps its cookie, and delays no refresh of others',
     async (error) => {
       gateway.advance(LIFE);
       refuse(error);
       const response = await call(alice);
-      expect(response.json()).toMatchObject({ status: 401, loginUrl: '/auth/login' });
+      expect(response.json()).toMatchObject({
+        status: 401,
+        loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
+      });
       expect(response.setCookies).toEqual([]);
       const before = refreshes();
       for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(401);
@@ -96,25 +99,25 @@ describe('a session for which the provider wants to see the person', () => {
 });
 
 describe('a route whose resource the provider does not know', () => {
-  it('gets step_up_required for its own calls, and takes no refresh from others', async () => {
-    const market = await openTestGatewayForTest({
+  it('gets step_up_required for its own calls, and delays no refresh of others', async () => {
+    const testGateway = await openTestGatewayForTest({
       routes: [{ path: '/api' }, { path: '/wrong', resource: ['https://wrong.example.test'] }],
     });
-    await market.agent.signIn();
+    await testGateway.agent.signIn();
     for (let at = 0; at < 6; at += 1) {
-      market.provider.faults.token = {
+      testGateway.provider.faults.token = {
         status: 400,
         body: { error: 'invalid_resource' },
         headers: { 'content-type': 'application/json' },
         times: 1,
       };
-      const response = await market.agent.fetch('/wrong/one');
+      const response = await testGateway.agent.fetch('/wrong/one');
       expect(response.json()).toMatchObject({ status: 401, code: 'step_up_required' });
-      market.advance(MINUTE);
+      testGateway.advance(MINUTE);
     }
-    market.provider.faults.clear();
-    market.advance(LIFE);
-    expect((await market.agent.fetch('/api/one')).status).toBe(200);
+    testGateway.provider.faults.clear();
+    testGateway.advance(LIFE);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 });
 

@@ -16,7 +16,7 @@ import {
 const PEOPLE = isLong ? 500 : 100;
 const CALLS = isLong ? 100_000 : 5_000;
 const PATIENCE_MS = isLong ? 900_000 : 60_000;
-/** Connections to each gateway: fewer than people, so that each connection carries the requests of many. */
+/** The connections to each gateway: fewer than users, so that each connection carries the requests of many. */
 const CONNECTIONS = 50;
 const PATHS = [API.path, ORDERS.path, BILLING.path] as const;
 
@@ -27,7 +27,7 @@ let setup: MultiAudienceSetup;
 let ports: readonly number[];
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 const people: Person[] = [];
-/** Answers that were not those of the person who had asked. */
+/** Responses for another user than the caller. */
 const mixUps: string[] = [];
 
 beforeAll(async () => {
@@ -53,7 +53,7 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** Calls the API of a route at one of the gateways, and notes whatever is not the answer to just this call. */
+/** Calls the API of a route at one of the gateways, and records a response that does not belong to this call. */
 async function call({ name, cookie }: Person, path: string, at: number, by = agent): Promise<void> {
   const headers = {
     host: new URL(setup.testGateway.gateway.url).host,
@@ -62,23 +62,23 @@ async function call({ name, cookie }: Person, path: string, at: number, by = age
   };
   const target = `${path}/${name}`;
   const outgoing = request({ port: ports[at % ports.length], agent: by, path: target, headers });
-  const answered = once(outgoing, 'response');
+  const responded = once(outgoing, 'response');
   outgoing.end();
-  const [incoming] = await answered;
+  const [incoming] = await responded;
   const body = await text(incoming);
   if (body !== JSON.stringify({ target, subject: name })) {
     mixUps.push(`${target}: ${incoming.statusCode} ${body}`);
   }
 }
 
-/** Everybody calls these routes at both gateways in the same moment. */
+/** All users call these routes at both gateways at once. */
 async function callAtOnce(...paths: readonly string[]): Promise<void> {
   await Promise.all(
     people.flatMap((person) => paths.flatMap((path) => ports.map((_port, at) => call(person, path, at)))),
   );
 }
 
-/** Ends the access tokens of every so many people early, of all audiences. */
+/** Ends the access tokens of every nth user early, for all audiences. */
 function revokeTokensOf(every: number, offset = 0): void {
   for (const { grant, accessTokens } of setup.provider.families) {
     const isChosen = (Number(grant.subject.split('-')[1]) + offset) % every === 0;
@@ -115,14 +115,14 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
 
   it('belongs to the caller on a connection that carried tokens of other users (CVE-2024-51987)', async () => {
     const single = new Agent({ keepAlive: true, maxSockets: 1 });
-    const takeTurns = async () => {
+    const callInSequence = async () => {
       for (const [at, person] of people.entries()) await call(person, BILLING.path, at, single);
     };
-    await takeTurns();
+    await callInSequence();
     setup.testGateway.advance(LIFE);
-    await takeTurns();
+    await callInSequence();
     revokeTokensOf(3);
-    await takeTurns();
+    await callInSequence();
     single.destroy();
     expect(mixUps).toEqual([]);
     expect(setup.strays).toEqual([]);

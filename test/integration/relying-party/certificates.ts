@@ -1,4 +1,4 @@
-/** Who issued the certificates below; trusted by nobody until a test says so. All begin in 2020. */
+/** The issuer of the certificates below, which only some tests trust. All are valid from 2020. */
 export const authority = `-----BEGIN CERTIFICATE-----
 MIIBdTCCARugAwIBAgIBATAKBggqhkjOPQQDAjAhMR8wHQYDVQQDDBZBdXRob3Jp
 dHkgb2YgdGhlIHRlc3RzMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAw
@@ -17,7 +17,7 @@ MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4NrWGJy09rLgqmcN
 8ZrwFu6Gj2pUGjEDtpIzy1r3dFYD3ajVma4cafvyl07mxBBOFq/vKQQf
 -----END PRIVATE KEY-----`;
 
-/** Certificates by what is wrong with them, each for the key above. */
+/** Certificates by their flaw, each for the key above. */
 export const certificates = {
   /** For localhost, until 2120. */
   good: `-----BEGIN CERTIFICATE-----

@@ -25,7 +25,7 @@ const withKey = (kind: string, client: Partial<Client> = {}, section: Record<str
     { clientSecret: undefined, privateKey: pem(kind), ...section },
   );
 
-/** Signs in, refreshes and signs out, and gives the requests on which the client had to prove itself. */
+/** Signs in, refreshes and signs out, and returns the requests with client authentication. */
 async function wholeWay({ agent, advance, provider }: TestGateway) {
   await agent.signIn();
   advance(LIFE);

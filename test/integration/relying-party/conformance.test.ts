@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { createKey, signByHmac, unsignedJwt } from './signing.ts';
-import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './fixture.ts';
 
 /*
  * The modules of the OpenID conformance suite for relying parties that are about the code flow, by their names
@@ -17,11 +17,11 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Changes claims; one that is undefined goes. */
+/** Changes claims; undefined removes a claim. */
 const changed = (change: Record<string, unknown>) => (claims: JWTPayload) =>
   ({ ...claims, ...change }) as JWTPayload;
 
-/** A signature like any other, of something else. */
+/** A valid signature of another token. */
 function withSignatureOfAnother(token: string): string {
   const signature = Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url');
   signature[0] = (signature[0] ?? 0) ^ 1;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
-import { PATIENCE, type Fixture, type FixtureOptions, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -11,7 +11,7 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Expects that nobody is sent to the provider, and that the log tells why. */
+/** Expects that no login redirects to the provider, and that the log gives the reason. */
 async function expectNoLogin(why: RegExp): Promise<void> {
   const response = await fixture.agent.get('/auth/login');
   expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
@@ -20,7 +20,7 @@ async function expectNoLogin(why: RegExp): Promise<void> {
   expect(fixture.gateway.logs().replaceAll('\\"', '"')).toMatch(why);
 }
 
-/** Starts a server that nobody has said anything about. */
+/** Starts a server that the configuration does not name. */
 async function openElsewhere(): Promise<Upstream> {
   const elsewhere = await startUpstream();
   onTestFinished(() => elsewhere.close());
@@ -141,7 +141,7 @@ describe('a provider outage (standards: C3)', () => {
     await fixture.expectLogin();
     fixture.provider.faults.jwks = { status: 503 };
     await fixture.expectLogin();
-    // Old enough to be read again, and better than none.
+    // The cached keys are old enough to be fetched again, but still usable.
     fixture.advance(700_000);
     fixture.provider.clockOffsetMs = 700_000;
     expect((await fixture.login()).status).toBe(303);

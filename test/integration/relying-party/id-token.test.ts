@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createKey, unsignedJwt } from './signing.ts';
-import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -11,7 +11,7 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Has the provider sign a text for claims, into which it may write what no claims object can hold. */
+/** Makes the provider sign a text as claims, which may contain values that no object can hold. */
 function mintText(change: (claims: JWTPayload) => string): void {
   const key = createKey('RS256', 'k');
   fixture.publish(key.jwk);

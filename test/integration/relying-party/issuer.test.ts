@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { startGateway } from '../../../testkit/gateway/gateway.ts';
 import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
-import { type Fixture, type FixtureOptions, openFixture } from './stage.ts';
+import { type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -12,7 +12,7 @@ async function open(options?: FixtureOptions): Promise<Fixture> {
 
 afterEach(() => fixture.close());
 
-/** Starts a provider besides that of the stage. */
+/** Starts a provider besides that of the fixture. */
 async function openOtherProvider(): Promise<FakeProvider> {
   const provider = await startFakeProvider();
   onTestFinished(() => provider.close());

@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LoopbackServer, listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { createKey, signByHmac, type SigningKey, unsignedJwt } from './signing.ts';
-import { type Fixture, openFixture } from './stage.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 const LIFE = 301_000;
 const published = createKey('RS256', 'published');
@@ -18,12 +18,12 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Has the provider sign its ID tokens with a key. */
+/** Makes the provider sign its ID tokens with a key. */
 function signWith(key: SigningKey, change: Partial<JWTPayload> = {}): void {
   fixture.mint((claims) => key.sign({ ...claims, ...change }));
 }
 
-/** Lets the access token expire, calls the API, and says who the page sees afterwards. */
+/** Lets the access token expire, calls the API, and returns the session that the page then gets. */
 async function refresh(path = '/api/two'): Promise<unknown> {
   fixture.advance(LIFE);
   expect((await fixture.agent.fetch(path)).status).toBe(200);
@@ -73,7 +73,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
     expect(warnings()[0]).toMatch(reason);
   });
 
-  it('still ends the session when it is about another person', async () => {
+  it('still ends the session when it is about another user', async () => {
     await fixture.expectLogin();
     signWith(unpublished, { sub: 'mallory' });
     fixture.advance(LIFE);
@@ -89,7 +89,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
     expect(await refresh('/api/three')).toBe('Alice Renamed');
   });
 
-  it('is logged again after another one was verified', async () => {
+  it('is logged again after another one has been verified', async () => {
     await fixture.expectLogin();
     for (const key of [unpublished, published, unpublished]) {
       signWith(key);
@@ -102,7 +102,7 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
 describe('the metadata of the provider (standards: C17)', () => {
   const es256 = createKey('ES256', 'es256');
 
-  it('is read again when the provider moves to another algorithm: sign-ins and claims follow', async () => {
+  it('is fetched again when the provider changes its algorithm, so that sign-ins and claims work again', async () => {
     await fixture.expectLogin();
     fixture.provider.metadata['id_token_signing_alg_values_supported'] = ['ES256'];
     fixture.publish(es256.jwk);
@@ -125,7 +125,7 @@ describe('the metadata of the provider (standards: C17)', () => {
     expect(metadataReads()).toBe(2);
   });
 
-  it('is read again at a limited rate, whatever tokens arrive', async () => {
+  it('is fetched again at a limited rate, whatever tokens arrive', async () => {
     fixture.stopClock();
     signWith(es256);
     for (let login = 0; login < 20; login += 1) expect((await fixture.login()).status).toBe(400);
@@ -136,7 +136,7 @@ describe('the metadata of the provider (standards: C17)', () => {
     await fixture.expectLogin();
   });
 
-  it('is not read again for a token without a signature', async () => {
+  it('is not fetched again for a token without a signature', async () => {
     fixture.mint((claims) => `${unsignedJwt(claims, { alg: 'none' })}.`);
     await fixture.expectRefusal(/alg/);
     expect(metadataReads()).toBe(1);
@@ -156,7 +156,7 @@ describe('the metadata of the provider (standards: C17)', () => {
 
     afterEach(() => keys.stop());
 
-    it('is read again when no key of the old one fits', async () => {
+    it('is fetched again when no key of the old one fits', async () => {
       await fixture.expectLogin();
       fixture.provider.metadata['jwks_uri'] = `http://127.0.0.1:${keys.port}/keys`;
       signWith(unpublished, { name: 'Alice Renamed' });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createKey, type SigningKey } from './signing.ts';
-import { type Fixture, openFixture } from './stage.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -10,7 +10,7 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Has the provider sign with a key, which it publishes with others. */
+/** Makes the provider sign with a key, which it publishes with others. */
 function signWith(key: SigningKey, header: Record<string, unknown>, ...published: object[]): void {
   fixture.publish(...published);
   fixture.mint((claims) => key.sign(claims, header));
@@ -139,7 +139,7 @@ describe('a newly published key (standards: C17)', () => {
     // Ten reads at once, the first of them for a login that then needs another.
     expect(fixture.keyReads()).toBe(10);
     expect(Object.fromEntries(statuses)).toEqual({ 400: 9, 503: 51 });
-    // Nobody else is kept from signing in, and a new key is found in seconds.
+    // Other users can still sign in, and a new key is found within seconds.
     fixture.provider.patchTokenResponse = undefined;
     await fixture.expectLogin();
     await fixture.provider.swapKeys();

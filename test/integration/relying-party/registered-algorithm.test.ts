@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { logoutClaims } from '../../../testkit/secrets/logout-token.ts';
 import { createKey } from './signing.ts';
-import { type Fixture, openFixture } from './stage.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 const rs256 = createKey('RS256', 'rs');
 const es256 = createKey('ES256', 'es');

@@ -8,14 +8,14 @@ import {
 } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 
-/** A key that a provider signs with; its `jwk` is what it would publish. */
+/** A signing key of a provider; `jwk` is its public form. */
 export type SigningKey = {
   readonly jwk: JsonWebKey;
-  /** Signs any text as the claims of a JWT, under a header that may be anything. */
+  /** Signs any text as the claims of a JWT, with any header. */
   sign(claims: string | JWTPayload, header?: Record<string, unknown>): string;
 };
 
-/** Makes a key for RS256 or ES256, without a name unless one is given. */
+/** Creates a key for RS256 or ES256, without a key id unless one is given. */
 export function createKey(alg: 'RS256' | 'ES256', kid?: string): SigningKey {
   const privateKey = generate(alg);
   const published = createPublicKey(privateKey).export({ format: 'jwk' });

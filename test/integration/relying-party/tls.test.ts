@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { connect, type AddressInfo, type Socket } from 'node:net';
-import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import type { FakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { startSecureProvider } from '../../../testkit/fake-provider/secure-provider.ts';
+import { loginDirectly } from '../../../testkit/gateway/login-steps.ts';
 import { openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { selfSigned } from '../../../testkit/network/self-signed.ts';
 import { authority, certificates, serverKey } from './certificates.ts';
@@ -16,53 +15,17 @@ type Identity = { key: string; cert: string; ALPNProtocols?: string[] };
 
 const good = { key: serverKey, cert: certificates.good };
 
-/** A provider that is reached by https at localhost, behind a certificate that may be changed. */
+/** A provider on https at localhost, with a certificate that tests change. */
 async function openSecureProvider(identity: Identity) {
-  const provider = await startFakeProvider();
-  const sockets = new Set<Socket>();
-  const server = createServer(identity, (socket) => {
-    const inner = connect(provider.port, '127.0.0.1');
-    for (const each of [socket, inner]) {
-      sockets.add(each);
-      each.on('error', () => each.destroy());
-    }
-    socket.pipe(inner).pipe(socket);
-  });
-  server.on('tlsClientError', () => {});
-  server.listen(0, 'localhost');
-  await once(server, 'listening');
-  const issuer = `https://localhost:${(server.address() as AddressInfo).port}`;
-  for (const [name, value] of Object.entries(provider.metadata)) {
-    if (typeof value === 'string') provider.metadata[name] = value.replace(provider.issuer, issuer);
-  }
-  provider.patchIdToken = (claims) => ({ ...claims, iss: issuer });
-  provider.patchAuthorizationResponse = (sent) => ({ ...sent, iss: issuer });
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    await provider.close();
-  });
-  return {
-    provider,
-    issuer,
-    become(next: Identity) {
-      server.setSecureContext(next);
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  const secure = await startSecureProvider(identity);
+  onTestFinished(() => secure.close());
+  return secure;
 }
 
 async function openGateway(provider: FakeProvider, issuer: string) {
   const testGateway = await openTestGateway({ provider, config: { provider: { issuer } } });
   onTestFinished(() => testGateway.close());
-  /** Signs in; the browser of the tests reaches the provider without TLS. */
-  const login = async () => {
-    const begun = await beginLogin(testGateway.agent);
-    const { pathname, search } = begun.authorizationUrl;
-    const authorizationUrl = new URL(pathname + search, provider.issuer);
-    return testGateway.agent.get((await authorize(testGateway.agent, { ...begun, authorizationUrl })).href);
-  };
-  return { ...testGateway, login };
+  return { ...testGateway, login: () => loginDirectly(testGateway) };
 }
 
 describe('a provider with TLS (standards: B16, C2)', () => {

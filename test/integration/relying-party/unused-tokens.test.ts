@@ -2,7 +2,7 @@ import type { JWTPayload } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { createKey, unsignedJwt } from './signing.ts';
-import { PATIENCE, type Fixture, expectNobody, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, expectNobody, openFixture } from './fixture.ts';
 
 let redis: RedisServer;
 let fixture: Fixture;
@@ -18,17 +18,17 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 afterAll(() => redis.close());
 
-/** Expects that the tokens of the login before were given back, and that nothing is left of it anywhere. */
+/** Expects that the tokens of the previous login were revoked, and that no trace of it remains. */
 async function expectGivenBack(): Promise<void> {
-  const [book] = fixture.provider.tokenLedger();
+  const [entry] = fixture.provider.tokenLedger();
   await vi.waitFor(() => {
     const revoked = fixture.provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
     expect(revoked.map(({ form }) => form)).toMatchObject([
-      { token: book?.token, token_type_hint: 'refresh_token' },
+      { token: entry?.token, token_type_hint: 'refresh_token' },
     ]);
     expect(fixture.provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
   }, PATIENCE);
-  expect(book).toMatchObject({ spent: 0 });
+  expect(entry).toMatchObject({ spent: 0 });
   expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);
   await expectNobody(fixture);
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createKey } from './signing.ts';
-import { type Fixture, openFixture } from './stage.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -22,7 +22,7 @@ const calls = () => fixture.provider.requests.filter(({ endpoint }) => endpoint 
 const session = async () => (await fixture.agent.fetch('/auth/session')).json();
 
 describe('provider.userinfo (standards: C19)', () => {
-  it('fills the claims that the ID token lacks, and keeps them over refreshes', async () => {
+  it('adds the claims that the ID token lacks, and keeps them over refreshes', async () => {
     await open();
     await fixture.expectLogin();
     const claims = { sub: 'alice', name: 'Alice Example', nickname: 'Al' };
@@ -52,7 +52,7 @@ describe('provider.userinfo (standards: C19)', () => {
   });
 
   it.each(['auto', 'login'] as const)(
-    'rejects a response about another person, and revokes the tokens, with %s',
+    'rejects a response about another user, and revokes the tokens, with %s',
     async (userinfo) => {
       await open(userinfo);
       fixture.provider.patchUserinfo = (given) => ({ ...given, sub: 'mallory' });
@@ -60,7 +60,7 @@ describe('provider.userinfo (standards: C19)', () => {
       expect(response.json()).toMatchObject({
         status: 400,
         code: 'login_failed',
-        reason: expect.stringContaining('different person'),
+        reason: expect.stringContaining('different user'),
       });
       expect(await session()).toMatchObject({ authenticated: false });
       await expect

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isLong } from '../../../testkit/seeded-random.ts';
 import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
-import { PATIENCE, type Fixture, openFixture } from './stage.ts';
+import { PATIENCE, type Fixture, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -13,7 +13,7 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-/** Signs in, calls, renews, calls and signs out. */
+/** Signs in, calls, refreshes, calls and signs out. */
 async function spendADay(): Promise<void> {
   await fixture.expectLogin();
   fixture.advance(301_000);

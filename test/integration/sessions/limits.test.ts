@@ -210,7 +210,7 @@ describe.each([
     expect(refreshes()).toBe(0);
   });
 
-  it('is renewed ahead of the end of its refresh token, if that is nearer than the end of the access token (standards: A19, G20)', async () => {
+  it('is refreshed ahead of the expiry of its refresh token when that is earlier than the expiry of the access token (standards: A19, G20)', async () => {
     await testGateway.close();
     testGateway = await open();
     testGateway.provider.patchTokenResponse = (json) => ({
@@ -219,17 +219,17 @@ describe.each([
       refresh_expires_in: 60,
     });
     await testGateway.agent.signIn();
-    for (let renewal = 1; renewal <= 5; renewal += 1) {
+    for (let refresh = 1; refresh <= 5; refresh += 1) {
       testGateway.advance(50_000);
       await use();
-      await expect.poll(refreshes).toBe(renewal);
+      await expect.poll(refreshes).toBe(refresh);
       // The new tokens are written.
       await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(50);
     }
     expect(testGateway.provider.families.map(({ alive }) => alive)).toEqual([true]);
   });
 
-  it('reports an expiresIn that a refresh token with a later end moves, up to the absolute limit', async () => {
+  it('reports an expiresIn that follows a refresh token with a later expiry, up to the absolute limit', async () => {
     await testGateway.close();
     testGateway = await open({ idleTimeout: '2h', absoluteTimeout: '2h' });
     testGateway.provider.accessTokenLifetime = 300;

@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { openStoreAt } from '../redis/open-store.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 
-/** What the store does about writes that Redis had acknowledged and has lost. */
+/** The behaviour of the store after Redis has lost acknowledged writes. */
 
 const GENERATION = 'coatcheck:generation';
 const HOUR = 3_600_000;
@@ -49,12 +49,12 @@ const isOutdated = async (store: SessionStore) => {
 };
 const reconnect = () => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 
-describe('a record that Redis has lost the newest version of', () => {
-  it('is written again by the process that wrote it, as soon as that has reconnected', async () => {
+describe('a record whose newest version Redis has lost', () => {
+  it('is written again by the process that wrote it as soon as that process has reconnected', async () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await old.restore();
     await reconnect();
     await expect.poll(async () => client.hget(await recordKey(), 'v'), POLLING).toBe('2');
@@ -65,28 +65,28 @@ describe('a record that Redis has lost the newest version of', () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await old.restore();
     expect(await tokenOf(writer, 'one')).toBe('access-2');
     expect(await client.hget(await recordKey(), 'v')).toBe('2');
   });
 
-  it('is not given for a refresh by another process that has heard of the newer version, until it is back', async () => {
+  it('is not used for a refresh by another process that knows of the newer version, until that version is back', async () => {
     const writer = await openStore();
     const reader = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
     const heard = Promise.withResolvers<void>();
     reader.onChange(() => heard.resolve());
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await heard.promise;
     await old.restore();
     await expect(reader.loadForRefresh('one')).rejects.toMatchObject({ code: 'store_unavailable' });
-    // Its question makes the writer write it again.
+    // Its request makes the writer write it again.
     await expect.poll(() => tokenOf(reader, 'one').catch(() => undefined), POLLING).toBe('access-2');
   });
 
-  it('does not come back after the session has ended', async () => {
+  it('is not restored after the session has ended', async () => {
     const writer = await openStore();
     await create(writer, 'one');
     const old = await snapshot();
@@ -96,10 +96,10 @@ describe('a record that Redis has lost the newest version of', () => {
     await expect.poll(() => client.keys('coatcheck:session:*'), POLLING).toEqual([]);
   });
 
-  it('is not written again once it is gone', async () => {
+  it('is not written again once it has been removed', async () => {
     const writer = await openStore();
     await create(writer, 'one');
-    await writer.replace('one', renewed(sampleData(), 'access-2'), 1);
+    await writer.replace('one', refreshed(sampleData(), 'access-2'), 1);
     await client.del(await recordKey());
     await reconnect();
     await expect.poll(() => writer.loadRecord('one').catch(() => 'away'), POLLING).toBeUndefined();
@@ -110,7 +110,7 @@ describe('a record that Redis has lost the newest version of', () => {
 describe('a spend mark', () => {
   const mark = { key: 'one', version: 1, lifetimeMs: 10_000 };
 
-  it('is written for one of many owners', async () => {
+  it('is written for exactly one of many owners', async () => {
     const store = await openStore();
     await create(store, 'one');
     const owners = ['a', 'b', 'c', 'd', 'e'];
@@ -125,7 +125,7 @@ describe('a spend mark', () => {
     expect(results[1]).toMatchObject({ owner: 'a' });
   });
 
-  it('is extended by its owner, and replaced once it is over by an owner that has waited for it', async () => {
+  it('is extended by its owner, and replaced after its expiry by an owner that has waited for it', async () => {
     const store = await openStore();
     await create(store, 'one');
     expect(await store.markSpend({ ...mark, owner: 'a' })).toEqual({ kind: 'marked' });
@@ -141,7 +141,7 @@ describe('a spend mark', () => {
     });
   });
 
-  it('says how long it lasts, also when it is over', async () => {
+  it('states how long it lasts, also after its expiry', async () => {
     const store = await openStore();
     await create(store, 'one');
     await store.markSpend({ ...mark, lifetimeMs: 1, owner: 'a' });

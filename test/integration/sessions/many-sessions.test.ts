@@ -78,7 +78,7 @@ async function callsOf(command: string): Promise<number> {
   return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
 }
 
-describe('the sessions of a user with very many', () => {
+describe('the sessions of a user with very many sessions', () => {
   it('are listed in pages that together contain each of them once, the oldest first', async () => {
     await open();
     await createSessions(250);
@@ -105,7 +105,7 @@ describe('the sessions of a user with very many', () => {
     expect((await listAsUser(agent, '?limit=100000')).body.sessions).toHaveLength(200);
   });
 
-  it('are listed in pages for the operator', async () => {
+  it('are listed in pages on the admin listener', async () => {
     await open();
     await createSessions(250);
     const pages = await allPages(async (next) => {
@@ -127,14 +127,14 @@ describe('the sessions of a user with very many', () => {
     });
     for (let n = 0; n < 5; n += 1) {
       expect((await other.fetch('/auth/session')).status).toBe(200);
-      order.push('answered');
+      order.push('responded');
     }
     expect(await ending).toBe(204);
-    expect(order).toEqual([...Array(5).fill('answered'), 'all ended']);
+    expect(order).toEqual([...Array(5).fill('responded'), 'all ended']);
     expect((await listAsUser(agent)).body.sessions).toHaveLength(1);
   });
 
-  it('cost a sign-in nothing until there are more than session.maxPerUser, and no decryption then', async () => {
+  it('cost a sign-in nothing until there are more than session.maxPerUser, and no decryption beyond that', async () => {
     await open();
     await createSessions(999);
     await redis.command('CONFIG', 'RESETSTAT');
@@ -149,7 +149,7 @@ describe('the sessions of a user with very many', () => {
     expect(pages.flatMap(({ sessions }) => sessions)).toHaveLength(1_000);
   });
 
-  it('end when the operator ends them, whatever their number', async () => {
+  it('end when an administrator ends them, whatever their number', async () => {
     await open();
     await createSessions(300);
     const response = await fetch(`${testGateway.gateway.adminUrl}/sessions?subject=alice`, {
@@ -161,7 +161,7 @@ describe('the sessions of a user with very many', () => {
   });
 });
 
-describe('a page of sessions', () => {
+describe('a page of the session list', () => {
   it.each([
     '?limit=0',
     '?limit=-1',
@@ -171,7 +171,7 @@ describe('a page of sessions', () => {
     '?next=',
     '?next=nonsense',
     '?next=MTIz',
-  ])('is refused with 400 for %s', async (query) => {
+  ])('is rejected with 400 for %s', async (query) => {
     await open();
     const agent = await signedIn();
     const { status, body } = await listAsUser(agent, query);
@@ -179,7 +179,7 @@ describe('a page of sessions', () => {
     expect((await listAsOperator(query.replace('?', '&'))).status).toBe(400);
   });
 
-  it('shows no session of another user, whatever "next" is', async () => {
+  it('shows no session of another user, whatever its next parameter is', async () => {
     await open();
     await createSessions(3);
     const alice = await signedIn();
@@ -191,8 +191,8 @@ describe('a page of sessions', () => {
   });
 });
 
-describe('requests about sessions', () => {
-  it('are limited per user, over all of their sessions', async () => {
+describe('requests to the session list', () => {
+  it('are limited per user, across all sessions of the user', async () => {
     await open({ rateLimit: { sessions: 4 } });
     const agents = [await signedIn(), await signedIn()];
     const bob = await signedIn('bob');

@@ -20,7 +20,7 @@ import {
 } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { allOf } from './all-of.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 import { describeStoreContract } from './store-contract.ts';
 
 const PREFIX = 'coatcheck:';
@@ -162,8 +162,8 @@ describe('the Redis store', () => {
 
     it('is present after every write', async () => {
       const data = await create(HOUR, 12 * HOUR);
-      await store.replace('one', renewed(data, 'access-2'), 1);
-      await store.replace('one', renewed(data, 'access-3'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-3'), 1);
       await store.touch('one', Date.now() + 2 * HOUR);
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
@@ -522,7 +522,7 @@ describe('the removal of a session secret that may have leaked', () => {
   const sessionKeys = () => client.keys(`${PREFIX}session:*`);
   const done = 'ended the sessions of removed secrets';
 
-  it('ends the sessions that it seals, revokes their refresh tokens, closes their sockets and says so', async () => {
+  it('ends the sessions that it seals, revokes their refresh tokens, closes their sockets and logs this', async () => {
     const testGateway = await openGateway();
     const { agent, gateway } = testGateway;
     await agent.signIn('/', { loginHint: 'alice' });
@@ -542,7 +542,7 @@ describe('the removal of a session secret that may have leaked', () => {
     expect((await younger.fetch('/api/one')).status).toBe(200);
   });
 
-  it('ends a session whose record another secret seals by now, because its cookie stays as it was', async () => {
+  it('ends a session whose record another secret seals by now, because its cookie is still sealed with the old one', async () => {
     const testGateway = await openGateway();
     const { agent, gateway } = testGateway;
     await agent.signIn();
@@ -567,7 +567,7 @@ describe('the removal of a session secret that may have leaked', () => {
     expect(ended.reduce((sum, count) => sum + count, 0)).toBe(20);
   });
 
-  it('queues the revocations while the provider is down, and says so when Redis is', async () => {
+  it('queues the revocations while the provider is down, and logs when Redis is down', async () => {
     const testGateway = await openGateway();
     const { agent, gateway, provider } = testGateway;
     await agent.signIn();
@@ -589,7 +589,7 @@ describe('the removal of a session secret that may have leaked', () => {
 });
 
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
-  it('takes no session for missing that the other replica serves, and no cookie (standards: E6)', async () => {
+  it('neither reports a session of the other replica as missing nor clears its cookie (standards: E6)', async () => {
     const newest = await openGateway();
     newest.gateway.gateway.replaceSecrets([second, first]);
     await newest.agent.signIn();
@@ -664,12 +664,12 @@ describe('two gateways with one Redis', () => {
     const [token] = bearers();
     testGateway.provider.revokeAccessToken(token ?? '');
     expect((await testGateway.agent.fetch('/api/refreshed')).status).toBe(200);
-    const renewedToken = bearers().at(-1);
-    expect(renewedToken).not.toBe(token);
+    const refreshedToken = bearers().at(-1);
+    expect(refreshedToken).not.toBe(token);
     await vi.waitFor(async () => {
       await elsewhere.fetch('/auth/session');
       expect(await loadsOf(elsewhere)).toBe(0);
-      expect(bearers().at(-1)).toBe(renewedToken);
+      expect(bearers().at(-1)).toBe(refreshedToken);
     }, POLLING);
     expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });

@@ -19,7 +19,7 @@ export function sampleData(given: Partial<SessionData> = {}): SessionData {
 }
 
 /** The data with a new access token, as after a refresh. */
-export function renewed(data: SessionData, accessToken: string): SessionData {
+export function refreshed(data: SessionData, accessToken: string): SessionData {
   const access = { '': { value: accessToken, obtainedAtMs: Date.now() } };
   return { ...data, tokens: { ...data.tokens, access } };
 }

@@ -11,7 +11,7 @@ import {
 import type { SessionChange, SessionStore } from '../../../src/sessions/store/store.ts';
 import type { Position } from '../../../src/sessions/store/position.ts';
 import { allOf } from './all-of.ts';
-import { renewed, sampleData } from './sample.ts';
+import { refreshed, sampleData } from './sample.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
 const POLLING = { timeout: 10_000, interval: 20 };
@@ -55,7 +55,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('returns tokens of any size', async () => {
-      const data = renewed(sampleData(), 'x'.repeat(200_000));
+      const data = refreshed(sampleData(), 'x'.repeat(200_000));
       await store.create('one', data, later());
       expect((await store.loadRecord('one'))?.data).toEqual(data);
     });
@@ -90,7 +90,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.touch('one', further);
       const touched = { ...view, idleExpiresAtMs: further };
       expect(await store.loadView('one', view)).toEqual(touched);
-      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
       const reloaded = await store.loadView('one', touched);
       expect(reloaded).toEqual(await viewOf('one'));
       expect(reloaded?.data.tokens.access['']?.value).toBe('access-2');
@@ -109,12 +109,12 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const data = sampleData();
       const idleExpiresAtMs = later();
       await store.create('one', data, idleExpiresAtMs);
-      const second = renewed(data, 'access-2');
+      const second = refreshed(data, 'access-2');
       expect(await store.replace('one', second, 1)).toBe('replaced');
       expect(await store.loadRecord('one')).toEqual(
         sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
       );
-      expect(await store.replace('one', renewed(data, 'access-3'), 2)).toBe('replaced');
+      expect(await store.replace('one', refreshed(data, 'access-3'), 2)).toBe('replaced');
       expect((await store.loadRecord('one'))?.version).toBe(3);
     });
 
@@ -123,7 +123,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       async (version) => {
         const data = sampleData();
         await store.create('one', data, later());
-        expect(await store.replace('one', renewed(data, 'access-2'), version)).toBe('conflict');
+        expect(await store.replace('one', refreshed(data, 'access-2'), version)).toBe('conflict');
         expect(await store.loadRecord('one')).toMatchObject({ data, version: 1 });
       },
     );
@@ -132,12 +132,12 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const data = sampleData();
       await store.create('one', data, later());
       const results = await Promise.all(
-        Array.from({ length: 20 }, (_, at) => store.replace('one', renewed(data, `access-of-${at}`), 1)),
+        Array.from({ length: 20 }, (_, at) => store.replace('one', refreshed(data, `access-of-${at}`), 1)),
       );
       expect(results.toSorted()).toEqual([...Array(19).fill('conflict'), 'replaced']);
       expect(await store.loadRecord('one')).toMatchObject({
         version: 2,
-        data: renewedBy(results.indexOf('replaced')),
+        data: refreshedBy(results.indexOf('replaced')),
       });
     });
 
@@ -150,9 +150,9 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await store.loadRecord('one')).toBeUndefined();
     });
 
-    const renewedBy = (at: number) =>
-      expect.objectContaining({ tokens: renewedTokens(`access-of-${at}`) }) as unknown;
-    const renewedTokens = (value: string) =>
+    const refreshedBy = (at: number) =>
+      expect.objectContaining({ tokens: refreshedTokens(`access-of-${at}`) }) as unknown;
+    const refreshedTokens = (value: string) =>
       expect.objectContaining({ access: { '': expect.objectContaining({ value }) } }) as unknown;
   });
 
@@ -179,7 +179,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       await store.create('one', data, later());
       const further = Date.now() + 120_000;
       await store.touch('one', further);
-      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
       expect((await store.loadRecord('one'))?.idleExpiresAtMs).toBe(further);
     });
 
@@ -197,7 +197,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const data = sampleData();
       const idleExpiresAtMs = later();
       await store.create('one', data, idleExpiresAtMs);
-      const second = renewed(data, 'access-2');
+      const second = refreshed(data, 'access-2');
       await store.replace('one', second, 1);
       expect(await store.remove('one')).toEqual(
         sessionRecord({ key: 'one', data: second, version: 2, idleExpiresAtMs }),
@@ -220,7 +220,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       for (let round = 0; round < 20; round += 1) {
         const key = `key-${round}`;
         await store.create(key, data, later());
-        const writes = [store.replace(key, renewed(data, 'access-2'), 1), store.remove(key)] as const;
+        const writes = [store.replace(key, refreshed(data, 'access-2'), 1), store.remove(key)] as const;
         const [result, removed] = await Promise.all(round % 2 === 0 ? writes : [...writes].reverse());
         expect([result, removed]).toContainEqual(expect.objectContaining({ key }));
         expect(await store.loadRecord(key)).toBeUndefined();
@@ -261,7 +261,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const data = sampleData();
       const refreshExpiresAtMs = soon(1_500);
       await store.create('one', { ...data, tokens: { ...data.tokens, refreshExpiresAtMs } }, later());
-      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
       expect(await store.loadRecord('one')).toBeDefined();
     });
@@ -313,7 +313,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
     it('returns their current state', async () => {
       const data = sampleData({ subject: 'alice', providerSessionId: 's1' });
-      await store.replace('a1', renewed(data, 'access-2'), 1);
+      await store.replace('a1', refreshed(data, 'access-2'), 1);
       const further = Date.now() + 120_000;
       await store.touch('a1', further);
       const [found] = await allOf(store, atProvider('s1'));
@@ -453,7 +453,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       const data = sampleData();
       await store.create('one', data, later());
       await store.touch('one', Date.now() + 120_000);
-      await store.replace('one', renewed(data, 'access-2'), 1);
+      await store.replace('one', refreshed(data, 'access-2'), 1);
       await store.replace('one', data, 1);
       await store.remove('one');
       await store.remove('one');

@@ -5,12 +5,12 @@ import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream
 import { echo } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream, largeBody } from '../../../testkit/upstream/streams.ts';
 import { UPGRADE } from '../proxy/websockets/handshake.ts';
-import { type Fixture, answering, codeOf, namesOf, openFixture, sha256 } from '../proxy/fixture.ts';
+import { type Fixture, respondingWith, codeOf, namesOf, openFixture, sha256 } from '../proxy/fixture.ts';
 
 let fixture: Fixture;
-/** In the place of the development server. */
+/** The fake development server. */
 let devServer: Upstream;
-/** One whose development server is away. */
+/** A gateway whose development server is down. */
 let away: Fixture;
 
 beforeAll(async () => {
@@ -63,12 +63,12 @@ describe('a request to the development server', () => {
 
   it('gets the response of the development server unchanged', async () => {
     devServer.respond(
-      answering({ 'content-type': 'text/html', 'cache-control': 'no-cache', etag: 'W/"1"' }, 404),
+      respondingWith({ 'content-type': 'text/html', 'cache-control': 'no-cache', etag: 'W/"1"' }, 404),
     );
     const missing = await fixture.send('GET /missing HTTP/1.1');
     expect([missing.status, missing.header('etag'), missing.body.toString()]).toEqual([404, 'W/"1"', 'ok']);
 
-    devServer.respond(answering({ location: '/base/' }, 302));
+    devServer.respond(respondingWith({ location: '/base/' }, 302));
     expect((await fixture.send('GET / HTTP/1.1')).header('location')).toBe('/base/');
 
     devServer.respond(largeBody(5_000_000).behaviour);
@@ -122,7 +122,7 @@ describe('a WebSocket to the development server', () => {
   });
 
   it('is logged like every request with its status', async () => {
-    const answered = async (status: number) => {
+    const logged = async (status: number) => {
       const lines = () =>
         fixture.gateway
           .logs()
@@ -132,7 +132,7 @@ describe('a WebSocket to the development server', () => {
       expect(JSON.parse(lines()[0] ?? '')).toMatchObject({ msg: 'request', route: 'spa', status });
     };
     const socket = await fixture.agent.websocket('/hot?token=canary');
-    await answered(101);
+    await logged(101);
     expect(fixture.gateway.logs()).not.toContain('canary');
     socket.close();
     await socket.closed;

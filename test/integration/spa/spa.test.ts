@@ -12,7 +12,7 @@ let folder: string;
 let fixture: Fixture;
 
 beforeAll(async () => {
-  // Where the directory lies says nothing about what is in it.
+  // The path of the directory says nothing about its files.
   folder = join(await mkdtemp(join(tmpdir(), 'coatcheck-spa-')), 'assets');
   const dist = join(folder, 'dist');
   await mkdir(join(dist, 'assets'), { recursive: true });
@@ -37,7 +37,7 @@ afterAll(async () => {
   await rm(dirname(folder), { recursive: true });
 });
 
-/** A request without a session, as a browser makes it for a page or for what a page needs. */
+/** A request without a session, as a browser sends it for a page or its assets. */
 function get(
   path: string,
   {

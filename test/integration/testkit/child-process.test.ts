@@ -37,7 +37,7 @@ describe('the child process helper', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [port] = (await once(createInterface(parent.stdout), 'line')) as [string];
-    // A connection to the grandchild shows its end; its process number may linger until somebody reaps it.
+    // A connection to the grandchild shows its end; its process id may remain until it is reaped.
     const connection = connect(Number(port), '127.0.0.1');
     await once(connection, 'connect');
     parent.kill('SIGKILL');

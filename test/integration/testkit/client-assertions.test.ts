@@ -16,7 +16,7 @@ afterEach(() => provider.close());
 
 type Assertion = { claims?: JWTPayload; header?: Partial<JWTHeaderParameters>; kind?: string };
 
-/** A good assertion, but for what is given. */
+/** A valid assertion with the given changes. */
 async function assertion({ claims, header, kind = 'P-256' }: Assertion = {}): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const good = { iss: 'web', sub: 'web', aud: provider.issuer, jti: 'one', iat: now, exp: now + 60 };
@@ -25,7 +25,7 @@ async function assertion({ claims, header, kind = 'P-256' }: Assertion = {}): Pr
   return new SignJWT({ ...good, ...claims }).setProtectedHeader({ alg: 'ES256', ...header }).sign(key);
 }
 
-/** Revokes a token that nobody knows, which is answered with 200 to a client that has proved itself. */
+/** Revokes an unknown token, to which the provider responds with 200 once the client is authenticated. */
 async function revoke(form: Record<string, string>): Promise<number> {
   const body = new URLSearchParams({ token: 'unknown', ...form });
   return (await fetch(`${provider.issuer}/revoke`, { method: 'POST', body })).status;

@@ -70,10 +70,10 @@ describe('the test Redis server', () => {
   it('replies to nothing while paused and to everything once resumed', async () => {
     redis = await startRedis();
     redis.pause();
-    let answered = false;
-    const reply = redis.command('PING').finally(() => (answered = true));
+    let replied = false;
+    const reply = redis.command('PING').finally(() => (replied = true));
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(answered).toBe(false);
+    expect(replied).toBe(false);
     redis.resume();
     expect(await reply).toBe('PONG');
   });

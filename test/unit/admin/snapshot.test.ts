@@ -13,14 +13,14 @@ async function snapshotAfter(signIns: number) {
   return { registry: metrics.registry, metrics: await metrics.registry.getMetricsAsJSON() };
 }
 
-describe('the metrics of all processes as one text', () => {
-  it('have every metric that one process has', async () => {
+describe('the merged metrics of all processes', () => {
+  it('the merged text contains every metric that any process has', async () => {
     const one = await snapshotAfter(1);
     const text = await mergeMetrics([{ checks: [], metrics: one.metrics }]);
     expect(declared(text)).toEqual(declared(await one.registry.metrics()));
   });
 
-  it('add up counts, and say since when the oldest process has been running', async () => {
+  it('the merged text adds up counts and reports the start time of the oldest process', async () => {
     const [older, newer] = [await snapshotAfter(2), await snapshotAfter(3)];
     const startedAt = (metrics: typeof older.metrics, seconds: number) =>
       metrics.map((metric) =>

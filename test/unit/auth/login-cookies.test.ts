@@ -6,7 +6,7 @@ import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
 import { createTestClock } from '../clock.ts';
 
-/** The login cookies of a gateway, and a browser that keeps them. */
+/** The login cookies of a gateway, and a browser that stores them. */
 function openBrowser({ secure = true } = {}) {
   const clock = createTestClock();
   const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
@@ -47,8 +47,8 @@ function openBrowser({ secure = true } = {}) {
   return { cookies, clock, jar, header, store, begin, seals, keyRing, returnTos };
 }
 
-describe('a login that begins', () => {
-  it('is found again by its state, in the browser that began it (B2, B4)', async () => {
+describe('a started login', () => {
+  it('the browser that started a login finds it by its state (B2, B4)', async () => {
     const { cookies, begin, header } = openBrowser();
     const { login } = await begin('s1', { replaces: 'k1' });
     expect(await cookies.find('s1', header())).toEqual(login);
@@ -57,7 +57,7 @@ describe('a login that begins', () => {
     expect(await cookies.find('s1', openBrowser().header())).toBeUndefined();
   });
 
-  it('is kept for ten minutes in a cookie that comes back by a navigation and shows nothing (A4–A8, B4)', async () => {
+  it('a login is kept for ten minutes in a cookie that navigations send and that reveals nothing (A4–A8, B4)', async () => {
     const { begin, jar } = openBrowser();
     const { lines } = await begin('canary-state');
     expect(lines).toHaveLength(1);
@@ -67,7 +67,7 @@ describe('a login that begins', () => {
     expect([...jar].join()).not.toContain('canary');
   });
 
-  it('leaves the cookies of five deep-linked tabs together below 4 kB, and loses none of them (E10)', async () => {
+  it('five deep-linked tabs keep all their logins in less than 4 kB of cookies (E10)', async () => {
     const { cookies, begin, header, clock } = openBrowser();
     const longest = createReturnTo('https://app.example.com', '/auth')(`/${'a'.repeat(1_023)}`);
     const issuer = 'https://login.example.com/realms/a-realm-of-some-length';
@@ -88,7 +88,7 @@ describe('a login that begins', () => {
       expect(await cookies.find(`${at}`.repeat(43), header())).toMatchObject({ returnTo: longest });
   });
 
-  it('stays below 4 kB while the store is away: the newest attempt goes on, and others go for it (E10)', async () => {
+  it('while the store is down, cookies stay below 4 kB and the newest login displaces older ones (E10)', async () => {
     const { cookies, begin, header, clock, returnTos } = openBrowser();
     vi.spyOn(returnTos, 'putMarker').mockRejectedValue(new Error('away'));
     for (const state of ['s1', 's2', 's3', 's4']) {
@@ -99,14 +99,14 @@ describe('a login that begins', () => {
     }
   });
 
-  it('leads to the default page when the store has lost where it should lead', async () => {
+  it('a login leads to the default page when the store has lost its returnTo', async () => {
     const { cookies, begin, header, returnTos } = openBrowser();
     await begin('s1', { returnTo: `/${'a'.repeat(200)}` });
     vi.spyOn(returnTos, 'getMarker').mockRejectedValue(new Error('away'));
     expect(await cookies.find('s1', header())).toMatchObject({ returnTo: '/home' });
   });
 
-  it('shows nothing of a long returnTo in the store', async () => {
+  it('the store contains no readable part of a long returnTo', async () => {
     const { begin, returnTos } = openBrowser();
     const put = vi.spyOn(returnTos, 'putMarker');
     await begin('canary-state', { returnTo: `/canary${'a'.repeat(200)}` });
@@ -114,7 +114,7 @@ describe('a login that begins', () => {
     expect(put.mock.calls[0]?.[1]).not.toContain('canary');
   });
 
-  it('does not disturb others in other tabs, whichever ends first (C28)', async () => {
+  it('logins in different tabs do not disturb each other, whichever ends first (C28)', async () => {
     const { cookies, begin, header, store } = openBrowser();
     const logins = [await begin('s1'), await begin('s2'), await begin('s3')].map(({ login }) => login);
     for (const login of logins.toReversed()) {
@@ -124,7 +124,7 @@ describe('a login that begins', () => {
     expect(header()).toBe('');
   });
 
-  it('finds those in other tabs, each as long as it lasts (C28)', async () => {
+  it('a login finds those in other tabs, each for as long as it lasts (C28)', async () => {
     const { cookies, begin, header, clock, jar } = openBrowser();
     const { login: first } = await begin('s1', { replaces: 'k1' });
     clock.advance(300_000);
@@ -138,7 +138,7 @@ describe('a login that begins', () => {
     expect(await cookies.findOthers('s3', undefined)).toEqual([]);
   });
 
-  it('can be amended, under its name and for the time that it has left', async () => {
+  it('an amended login keeps its name and its remaining time', async () => {
     const { cookies, begin, header, clock, jar, store } = openBrowser();
     const { login } = await begin('s1');
     const names = [...jar.keys()];
@@ -152,7 +152,7 @@ describe('a login that begins', () => {
     expect(await cookies.find('s1', header())).toBeUndefined();
   });
 
-  it('has a plain name on loopback http', async () => {
+  it('a login cookie has a plain name on loopback http', async () => {
     const { cookies, begin, header } = openBrowser({ secure: false });
     const { lines } = await begin('s1');
     expect(lines[0]).toMatch(/^coatcheck-login-\S+=\S+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
@@ -160,8 +160,8 @@ describe('a login that begins', () => {
   });
 });
 
-describe('the number of logins under way in a browser', () => {
-  it('is five at most: the oldest goes first (C28)', async () => {
+describe('the number of pending logins in a browser', () => {
+  it('a browser keeps at most five pending logins and drops the oldest first (C28)', async () => {
     const { cookies, begin, header, jar, clock } = openBrowser();
     for (let at = 1; at <= 7; at += 1) {
       await begin(`s${at}`);
@@ -172,7 +172,7 @@ describe('the number of logins under way in a browser', () => {
     expect(found.map((login) => login?.state)).toEqual([undefined, undefined, 's3', 's4', 's5', 's6', 's7']);
   });
 
-  it('comes back to five whatever a browser holds, in any order', async () => {
+  it('the number of login cookies returns to five from any number and order', async () => {
     const { begin, jar, clock } = openBrowser();
     for (let at = 0; at < 20; at += 1)
       jar.set(`__Host-Http-coatcheck-login-${String(at).padStart(9, '0')}.x`, 'old');
@@ -187,8 +187,8 @@ describe('the number of logins under way in a browser', () => {
   });
 });
 
-describe('a login that was begun', () => {
-  it('is gone after ten minutes, by our clock (E17)', async () => {
+describe('a stored login', () => {
+  it('a login expires after ten minutes by the clock of the gateway (E17)', async () => {
     const { cookies, begin, header, clock } = openBrowser();
     await begin('s1');
     clock.advance(599_999);
@@ -197,7 +197,7 @@ describe('a login that was begun', () => {
     expect(await cookies.find('s1', header())).toBeUndefined();
   });
 
-  it('does not answer to the state of another, even under its name (B7)', async () => {
+  it('a login does not match the state of another login, even under its name (B7)', async () => {
     const { cookies, begin, jar, header } = openBrowser();
     await begin('s1');
     await begin('s2');
@@ -207,7 +207,7 @@ describe('a login that was begun', () => {
     expect(await cookies.find('s2', header())).toBeUndefined();
   });
 
-  it('is nothing once a bit of it has changed, or when it was sealed for another use (B7)', async () => {
+  it('a login cookie is ignored when one bit has changed or when it was sealed for another purpose (B7)', async () => {
     const { cookies, begin, jar, header, keyRing, clock } = openBrowser();
     const { login } = await begin('s1');
     const [[name, seal]] = [...jar] as [[string, string]];
@@ -219,7 +219,7 @@ describe('a login that was begun', () => {
     expect(await cookies.find('s1', header())).toBeUndefined();
   });
 
-  it('is nothing when what was sealed is not whole', async () => {
+  it('a login cookie is ignored when its sealed content is incomplete', async () => {
     const { cookies, begin, jar, header, seals } = openBrowser();
     const { login } = await begin('s1');
     const [[name]] = [...jar] as [[string, string]];
@@ -234,14 +234,14 @@ describe('a login that was begun', () => {
     }
   });
 
-  it('is nothing when two cookies of its name differ (E9)', async () => {
+  it('a login is ignored when two cookies of its name differ (E9)', async () => {
     const { cookies, begin, jar, header } = openBrowser();
     await begin('s1');
     const [[name]] = [...jar] as [[string, string]];
     expect(await cookies.find('s1', `${header()}; ${name}=other`)).toBeUndefined();
   });
 
-  it('is dropped with the attributes it was set with, and no other with it (D3, E17)', async () => {
+  it('deleting a login clears only its cookie, with the attributes it was set with (D3, E17)', async () => {
     const { cookies, begin, header } = openBrowser();
     await begin('s1');
     await begin('s2');

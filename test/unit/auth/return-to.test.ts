@@ -4,10 +4,10 @@ import { createReturnTo } from '../../../src/auth/return-to.ts';
 const baseUrl = 'https://app.example.com';
 const returnTo = createReturnTo(baseUrl, '/auth');
 
-/** Where a browser on our origin would go, given this Location. */
-const landingOf = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
+/** The URL that a browser on this origin opens for this Location. */
+const openedUrl = (location: string) => new URL(location, `${baseUrl}/auth/callback`);
 
-describe('where a login leads', () => {
+describe('returnTo', () => {
   it.each([
     '/',
     '/reports',
@@ -31,9 +31,9 @@ describe('where a login leads', () => {
     '/Auth/login',
     '/x?prefix=/auth/login',
     "/!$&'()*+,;=:@~[]",
-  ])('may be %o, as it is (B1)', (path) => {
+  ])('accepts %o unchanged (B1)', (path) => {
     expect(returnTo(path)).toBe(path);
-    expect(landingOf(path).origin).toBe(baseUrl);
+    expect(openedUrl(path).origin).toBe(baseUrl);
   });
 
   it.each([
@@ -43,9 +43,9 @@ describe('where a login leads', () => {
     ['/a"b', '/a%22b'],
     ['/a?b"c', '/a?b%22c'],
     ['/a?', '/a'],
-  ])('is %o as a browser reads it: %o (B1)', (path, read) => {
+  ])('normalizes %o to %o as a browser does (B1)', (path, read) => {
     expect(returnTo(path)).toBe(read);
-    expect(landingOf(read).href).toBe(landingOf(path).href.replace(/\?$/, ''));
+    expect(openedUrl(read).href).toBe(openedUrl(path).href.replace(/\?$/, ''));
   });
 
   it.each([
@@ -103,11 +103,11 @@ describe('where a login leads', () => {
     '/auth#x',
     '/x/../auth/login',
     '/%2e/auth/login',
-  ])('is never %j (B1)', (value) => {
+  ])('rejects %j (B1)', (value) => {
     expect(returnTo(value)).toBeUndefined();
   });
 
-  it('is on this origin, whatever is put together of what parsers disagree on (B1)', () => {
+  it('never leads to another origin, whatever ambiguous characters are combined (B1)', () => {
     const pieces = [
       '/',
       '\\',
@@ -131,21 +131,21 @@ describe('where a login leads', () => {
     const astray = together.filter((value) => {
       const accepted = returnTo(`/${value}`);
       if (accepted === undefined) return false;
-      const { origin, pathname } = landingOf(accepted);
+      const { origin, pathname } = openedUrl(accepted);
       return origin !== baseUrl || pathname.startsWith('//') || !/^\/(?![/\\])[\x21-\x7e]*$/.test(accepted);
     });
     expect(together).toHaveLength(pieces.length ** 4);
     expect(astray).toEqual([]);
   });
 
-  it('is short enough for the cookie it waits in, as it is and as a browser would write it', () => {
+  it('accepts only paths short enough for the login cookie, before and after percent-encoding', () => {
     expect(returnTo(`/${'a'.repeat(1_023)}`)).toHaveLength(1_024);
     expect(returnTo(`/${'a'.repeat(1_024)}`)).toBeUndefined();
     expect(returnTo(`/${'"'.repeat(500)}`)).toBeUndefined();
     expect(returnTo(`/${'a'.repeat(65_536)}`)).toBeUndefined();
   });
 
-  it('knows its own origin on loopback and under another prefix', () => {
+  it('recognizes its own origin on loopback and under another prefix', () => {
     const local = createReturnTo('http://127.0.0.1:3000', '/bff');
     expect(local('/auth/login')).toBe('/auth/login');
     expect(local('/bff/login')).toBeUndefined();

@@ -11,14 +11,14 @@ it.each([
   '\u202Ealice',
   'alice\u0000',
   'álice',
-])('gives %j the key of alice', (spelling) => expect(userKey(spelling)).toBe('alice'));
+])('maps %j to the same key as alice', (spelling) => expect(userKey(spelling)).toBe('alice'));
 
 it.each([
   ['straße', 'STRASSE'],
   ['ſmith', 'smith'],
-])('gives %s and %s one key', (one, other) => expect(userKey(one)).toBe(userKey(other)));
+])('maps %s and %s to the same key', (one, other) => expect(userKey(one)).toBe(userKey(other)));
 
-it('gives different user names different keys', () => {
+it('maps different user names to different keys', () => {
   const names = ['alice', 'alicia', 'a.lice', 'alice@example.com', 'अलि', 'अली', '小明', '小红'];
   expect(new Set(names.map(userKey)).size).toBe(names.length);
 });

@@ -8,7 +8,7 @@ const page = readFileSync(join(import.meta.dirname, '../../../docs/performance.m
 
 describe('docs/performance.md', () => {
   it.each(Object.keys(studies))(
-    'has a place for the results of `npm run bench -- %s`, which holds some',
+    'docs/performance.md has a section with results for `npm run bench -- %s`',
     (id) => {
       const changed = replaceBetween(page, id, 'new results');
       expect(changed).toContain(`<!-- bench:${id} -->\n\nnew results\n\n<!-- /bench:${id} -->`);
@@ -18,7 +18,7 @@ describe('docs/performance.md', () => {
     },
   );
 
-  it('is left alone by results of a subject without a place', () => {
+  it('results of a subject without a section leave the page unchanged', () => {
     expect(() => replaceBetween(page, 'unknown', 'text')).toThrow('has no <!-- bench:unknown -->');
   });
 });

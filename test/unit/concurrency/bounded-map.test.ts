@@ -12,7 +12,7 @@ function openMap(options: { maxEntries?: number; lifeMs?: number } = {}) {
 }
 
 describe('a bounded map', () => {
-  it('returns what was set, until it is deleted or all is cleared', () => {
+  it('a bounded map returns a value until it is deleted or the map is cleared', () => {
     const { map } = openMap();
     map.set('a', 1);
     map.set('b', 2);
@@ -24,7 +24,7 @@ describe('a bounded map', () => {
     expect(map.has('b')).toBe(false);
   });
 
-  it('drops the oldest entries when the values are too large together', () => {
+  it('a bounded map drops the oldest entries when the total size of the values is too large', () => {
     const map = createBoundedMap<string, string>({
       maxEntries: 100,
       maxSize: 10,
@@ -47,19 +47,19 @@ describe('a bounded map', () => {
     expect([...map.keys()]).toEqual(['g']);
   });
 
-  it('drops the oldest entry for one more than its maximum', () => {
+  it('a bounded map drops the oldest entry when one exceeds the maximum number', () => {
     const { map } = openMap();
     for (const key of ['a', 'b', 'c', 'd']) map.set(key, 0);
     expect([...map.keys()]).toEqual(['b', 'c', 'd']);
   });
 
-  it('takes an entry that is set again for the newest', () => {
+  it('a bounded map treats an entry that is set again as the newest', () => {
     const { map } = openMap();
     for (const key of ['a', 'b', 'c', 'a', 'd']) map.set(key, 0);
     expect([...map.keys()]).toEqual(['c', 'a', 'd']);
   });
 
-  it('does not make an entry newer that is only read', () => {
+  it('reading an entry does not make it newer', () => {
     const { map } = openMap();
     for (const key of ['a', 'b', 'c']) map.set(key, 0);
     map.get('a');
@@ -67,7 +67,7 @@ describe('a bounded map', () => {
     expect(map.has('a')).toBe(false);
   });
 
-  it('keeps nothing when its maximum is none', () => {
+  it('a bounded map with a maximum of 0 keeps nothing', () => {
     const { map } = openMap({ maxEntries: 0 });
     map.set('a', 1);
     expect(map.has('a')).toBe(false);
@@ -75,7 +75,7 @@ describe('a bounded map', () => {
 });
 
 describe('a bounded map whose entries expire', () => {
-  it('returns no expired entry', () => {
+  it('a bounded map returns no expired entry', () => {
     const { map, clock } = openMap({ lifeMs: 10 });
     map.set('a', clock.nowMs);
     clock.nowMs = 9;
@@ -84,7 +84,7 @@ describe('a bounded map whose entries expire', () => {
     expect([map.get('a'), map.has('a')]).toEqual([undefined, false]);
   });
 
-  it('removes expired entries when the next one is set', () => {
+  it('a bounded map removes expired entries when the next one is set', () => {
     const { map, clock } = openMap({ maxEntries: 100, lifeMs: 10 });
     for (const key of ['a', 'b', 'c']) map.set(key, clock.nowMs);
     clock.nowMs = 5;

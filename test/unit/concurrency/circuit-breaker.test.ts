@@ -10,15 +10,15 @@ function openBreaker() {
   const clock = createTestClock();
   const breaker = createCircuitBreaker(clock.now);
   const fail = (retryAfterMs?: number) => breaker.begin().failed(retryAfterMs);
-  /** Fails as often as it takes for the endpoint to be left alone. */
+  /** Fails often enough to open the breaker. */
   const open = () => {
     for (let failure = 0; failure < 3; failure += 1) fail();
   };
   return { breaker, clock, fail, open };
 }
 
-describe('the breaker', () => {
-  it('lets everybody ask as long as calls succeed', () => {
+describe('the circuit breaker', () => {
+  it('the breaker lets all calls through while calls succeed', () => {
     const { breaker } = openBreaker();
     for (let call = 0; call < 10; call += 1) {
       expect(breaker.pauseMs()).toBe(0);
@@ -26,7 +26,7 @@ describe('the breaker', () => {
     }
   });
 
-  it('bears two failures in a row, and sends everybody away after a third (G13)', () => {
+  it('the breaker tolerates two failures in a row and opens after the third (G13)', () => {
     const { breaker, fail } = openBreaker();
     fail();
     fail();
@@ -35,7 +35,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(500);
   });
 
-  it('counts failures in a row only', () => {
+  it('the breaker counts only consecutive failures', () => {
     const { breaker, fail } = openBreaker();
     for (let round = 0; round < 5; round += 1) {
       fail();
@@ -45,7 +45,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(0);
   });
 
-  it('stays away longer with every failed trial, up to ten seconds (G13)', () => {
+  it('the breaker stays open longer after every failed trial, up to ten seconds (G13)', () => {
     const { breaker, clock, fail, open } = openBreaker();
     open();
     const pauses: number[] = [];
@@ -58,14 +58,14 @@ describe('the breaker', () => {
     expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
   });
 
-  it('shortens each pause by up to a quarter, so that processes do not ask in step', () => {
+  it('the breaker shortens each pause by up to a quarter, so that processes do not call at the same time', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const { breaker, open } = openBreaker();
     open();
     expect(breaker.pauseMs()).toBe(375);
   });
 
-  it('lets one caller through to try, and tells the others to come back soon', () => {
+  it('the breaker lets one caller through as a trial and tells the others to retry soon', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
@@ -75,7 +75,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(0);
   });
 
-  it('does not wait for ever for a trial of which nothing is heard', () => {
+  it('the breaker stops waiting for a trial that never reports its outcome', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
@@ -84,7 +84,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(0);
   });
 
-  it('lets the next caller try when nothing was asked after all', () => {
+  it('the breaker lets the next caller try when a trial is cancelled', () => {
     const { breaker, clock, open } = openBreaker();
     open();
     clock.advance(500);
@@ -92,7 +92,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(0);
   });
 
-  it('stays away as long as the provider asks for, from the first failure on (G13)', () => {
+  it('the breaker opens at the first failure with Retry-After, for as long as the provider asks (G13)', () => {
     const { breaker, clock, fail } = openBreaker();
     fail(7_000);
     expect(breaker.pauseMs()).toBe(7_000);
@@ -100,7 +100,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(1);
   });
 
-  it('is not called back early by other calls that fail meanwhile (G13)', () => {
+  it('the breaker does not shorten its pause when other calls fail meanwhile (G13)', () => {
     const { breaker } = openBreaker();
     const calls = [breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin(), breaker.begin()];
     calls[0]?.failed(20_000);
@@ -108,7 +108,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(20_000);
   });
 
-  it('allows a trial call after 30 s, whatever pause the endpoint asks for (G13)', () => {
+  it('the breaker allows a trial call after 30 s, whatever pause the endpoint asks for (G13)', () => {
     const { breaker } = openBreaker();
     breaker.begin().failed(3_600_000);
     expect(breaker.pauseMs()).toBe(30_000);
@@ -116,13 +116,13 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(30_000);
   });
 
-  it('stays away even from a provider that asks for no pause and goes on failing (G13)', () => {
+  it('the breaker stays open when a provider asks for no pause and keeps failing (G13)', () => {
     const { breaker, fail } = openBreaker();
     for (let failure = 0; failure < 3; failure += 1) fail(0);
     expect(breaker.pauseMs()).toBe(500);
   });
 
-  it('takes calls that fail together for one failure, once it stays away', () => {
+  it('the breaker counts calls that fail together as one failure once it is open', () => {
     const { breaker, open } = openBreaker();
     const together = Array.from({ length: 20 }, () => breaker.begin());
     open();
@@ -130,7 +130,7 @@ describe('the breaker', () => {
     expect(breaker.pauseMs()).toBe(500);
   });
 
-  it('opens again for a late success', () => {
+  it('the breaker closes after a late success', () => {
     const { breaker, open } = openBreaker();
     const late = breaker.begin();
     open();

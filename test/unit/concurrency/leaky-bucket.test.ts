@@ -10,13 +10,13 @@ function openBuckets() {
 const pourOften = (buckets: ReturnType<typeof createLeakyBuckets>, times: number) =>
   Array.from({ length: times }, () => buckets.tryTake('a'));
 
-describe('a bucket', () => {
-  it('takes what it holds at once, and then tells how long one more has to wait', () => {
+describe('a leaky bucket', () => {
+  it('a leaky bucket accepts its size at once and then returns the wait until the next use', () => {
     const { buckets } = openBuckets();
     expect(pourOften(buckets, 5)).toEqual([0, 0, 0, 100, 100]);
   });
 
-  it('runs out a little at a time, whether somebody pours in vain or not', () => {
+  it('a leaky bucket drains steadily, whether or not uses are rejected meanwhile', () => {
     const { buckets, clock } = openBuckets();
     pourOften(buckets, 3);
     clock.advance(99);
@@ -27,13 +27,13 @@ describe('a bucket', () => {
     expect(pourOften(buckets, 4)).toEqual([0, 0, 0, 100]);
   });
 
-  it('is one subject’s only', () => {
+  it('a leaky bucket belongs to one subject', () => {
     const { buckets } = openBuckets();
     pourOften(buckets, 4);
     expect(buckets.tryTake('b')).toBe(0);
   });
 
-  it('that is filled has room after the time it was filled for, and a fuller one stays as it is', () => {
+  it('a blocked bucket accepts uses after the block, and a longer block stays in place', () => {
     const { buckets, clock } = openBuckets();
     buckets.block('a', 50);
     expect(buckets.tryTake('a')).toBe(50);
@@ -44,7 +44,7 @@ describe('a bucket', () => {
     expect(pourOften(buckets, 2)).toEqual([0, 100]);
   });
 
-  it('has room for one more use after a use is given back, and never more than its size', () => {
+  it('a leaky bucket accepts one more use after a use is returned, and never more than its size', () => {
     const { buckets } = openBuckets();
     pourOften(buckets, 3);
     buckets.giveBack('a');
@@ -55,7 +55,7 @@ describe('a bucket', () => {
     expect(buckets.tryTake('b')).toBe(0);
   });
 
-  it('is remembered among very many others, as long as it is not dry', () => {
+  it('a leaky bucket is kept among very many others until it is empty', () => {
     const { buckets, clock } = openBuckets();
     pourOften(buckets, 3);
     for (let other = 0; other < 50_000; other += 1) buckets.tryTake(`other ${other}`);
@@ -65,7 +65,7 @@ describe('a bucket', () => {
     expect(pourOften(buckets, 4)).toEqual([0, 0, 0, 100]);
   });
 
-  it('gives way to others when there are too many of them, the one that was quiet longest first', () => {
+  it('the bucket with the oldest use is dropped when there are too many', () => {
     const { buckets } = openBuckets();
     pourOften(buckets, 3);
     for (let other = 0; other < 99_999; other += 1) buckets.tryTake(`other ${other}`);

@@ -19,7 +19,7 @@ function openSemaphore(limit: number) {
 }
 
 describe('a semaphore', () => {
-  it('lets so many in at once, and the others in the order in which they came (G22)', async () => {
+  it('a semaphore admits a fixed number of callers at once, and the others in order of arrival (G22)', async () => {
     const { begin, running, end, settle } = openSemaphore(2);
     const all = Promise.all(['a', 'b', 'c', 'd'].map(begin));
     await settle();
@@ -34,7 +34,7 @@ describe('a semaphore', () => {
     expect(running).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('hands the place on when a call fails, and passes the failure to its caller', async () => {
+  it('a semaphore passes the slot on when a call fails, and the failure to its caller', async () => {
     const { begin, running, end, settle, actions } = openSemaphore(1);
     const failing = begin('a');
     const next = begin('b');
@@ -46,7 +46,7 @@ describe('a semaphore', () => {
     expect(await next).toBe('b');
   });
 
-  it('lets nobody slip in between a leaver and who waits', async () => {
+  it('a semaphore lets nobody overtake a waiter when a slot becomes free', async () => {
     const { begin, running, end, settle } = openSemaphore(1);
     void begin('a');
     void begin('b');
@@ -61,7 +61,7 @@ describe('a semaphore', () => {
     expect(running).toEqual(['a', 'b', 'c']);
   });
 
-  it('has its places free again when all have left', async () => {
+  it('a semaphore has all slots free once all calls have ended', async () => {
     const { begin, running, end, settle } = openSemaphore(2);
     for (const name of ['a', 'b', 'c']) void begin(name);
     for (const name of ['a', 'b', 'c']) end(name);

@@ -17,8 +17,8 @@ function openSingleFlight() {
   return { singleFlight, join, runs };
 }
 
-describe('a run', () => {
-  it('is shared by all callers of one key; another key has its own (G6)', async () => {
+describe('a single-flight run', () => {
+  it('a run is shared by all callers of one key, and another key has its own (G6)', async () => {
     const { singleFlight, join, runs } = openSingleFlight();
     const joined = [join('a'), join('a'), join('b')];
     expect(runs).toHaveLength(2);
@@ -32,7 +32,7 @@ describe('a run', () => {
     expect(await Promise.all(joined.map((run) => run.waitFor(1_000)))).toEqual(['here', 'here', 'there']);
   });
 
-  it('ends with its result, and the next call begins another', async () => {
+  it('a run ends with its result, and the next call starts another', async () => {
     const { singleFlight, join, runs } = openSingleFlight();
     const first = join('a');
     runs[0]?.finish('here');
@@ -42,7 +42,7 @@ describe('a run', () => {
     expect(runs).toHaveLength(2);
   });
 
-  it('is waited for as long as each caller says, from its own call (G24)', async () => {
+  it('a run is awaited for the time-out of each caller, counted from its own call (G24)', async () => {
     const { join } = openSingleFlight();
     const seen: (string | undefined)[] = [];
     void join('a')
@@ -54,7 +54,7 @@ describe('a run', () => {
     expect(seen).toEqual([undefined]);
   });
 
-  it('goes on for the other callers when one gives up (G24)', async () => {
+  it('a run continues for the other callers when one gives up (G24)', async () => {
     const { singleFlight, join, runs } = openSingleFlight();
     const patient = join('a').waitFor(10_000);
     const hasty = join('a').waitFor(100);
@@ -65,7 +65,7 @@ describe('a run', () => {
     expect(await patient).toBe('here');
   });
 
-  it('leaves no timer behind', async () => {
+  it('a run leaves no timer behind', async () => {
     const { join, runs } = openSingleFlight();
     const result = join('a').waitFor(1_000);
     await vi.advanceTimersByTimeAsync(10);
@@ -76,7 +76,7 @@ describe('a run', () => {
 });
 
 describe('settle', () => {
-  it('waits until all current runs have ended', async () => {
+  it('settle waits until all current runs have ended', async () => {
     const { singleFlight, join, runs } = openSingleFlight();
     join('a');
     join('b');

@@ -7,8 +7,8 @@ function openWindow(perMinute: number) {
   return { window: createSlidingWindow({ perMinute, clock: clock.now }), clock };
 }
 
-describe('the rate', () => {
-  it('grants so many in a minute, and then tells when one more is allowed', () => {
+describe('a sliding window', () => {
+  it('a sliding window grants its number of uses per minute and then returns the wait until the next one', () => {
     const { window, clock } = openWindow(2);
     expect(window.take('k1')).toBe(0);
     clock.advance(10_000);
@@ -17,7 +17,7 @@ describe('the rate', () => {
     expect(window.take('k1')).toBe(40_000);
   });
 
-  it('counts nothing that it does not grant, and lets the minute slide', () => {
+  it('a sliding window does not count rejected uses, and its minute slides', () => {
     const { window, clock } = openWindow(2);
     window.take('k1');
     clock.advance(30_000);
@@ -30,7 +30,7 @@ describe('the rate', () => {
     expect(window.take('k1')).toBe(30_000);
   });
 
-  it('grants never more in any minute, however the requests fall', () => {
+  it('a sliding window grants no more than its number in any minute, however uses are spread', () => {
     const { window, clock } = openWindow(5);
     const granted: number[] = [];
     for (let at = 0; at < 400; at += 1) {
@@ -44,7 +44,7 @@ describe('the rate', () => {
     expect(granted.length).toBeGreaterThan(10);
   });
 
-  it('counts every session for itself', () => {
+  it('a sliding window counts each session separately', () => {
     const { window } = openWindow(1);
     expect(window.take('k1')).toBe(0);
     expect(window.take('k2')).toBe(0);

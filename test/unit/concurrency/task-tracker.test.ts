@@ -10,11 +10,11 @@ async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('a task tracker', () => {
-  it('settles at once when there is no task', async () => {
+  it('a task tracker settles at once without a task', async () => {
     await createTaskTracker().settle();
   });
 
-  it('returns the task, and settles once every task has settled', async () => {
+  it('a task tracker returns the task and settles once every task has settled', async () => {
     const tracker = createTaskTracker();
     const first = Promise.withResolvers<string>();
     const second = Promise.withResolvers<string>();
@@ -28,21 +28,21 @@ describe('a task tracker', () => {
     expect(await tracked).toBe('first');
   });
 
-  it('settles although a task rejects, which is the business of its caller', async () => {
+  it('a task tracker settles although a task rejects, because the caller handles the rejection', async () => {
     const tracker = createTaskTracker();
     const task = tracker.track(Promise.reject(new Error('failed')));
     await tracker.settle();
     await expect(task).rejects.toThrow('failed');
   });
 
-  it('does not let a rejection that nobody awaits end the process', async () => {
+  it('a task tracker does not let an unhandled rejection end the process', async () => {
     const tracker = createTaskTracker();
     void tracker.track(Promise.reject(new Error('failed')));
     await tracker.settle();
     await new Promise((resolve) => setImmediate(resolve));
   });
 
-  it('does not wait for tasks that are tracked only after it was asked', async () => {
+  it('a task tracker does not wait for tasks that were added after the call', async () => {
     const tracker = createTaskTracker();
     const settled = tracker.settle();
     void tracker.track(Promise.withResolvers<void>().promise);

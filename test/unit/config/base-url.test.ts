@@ -12,7 +12,7 @@ describe('baseUrl', () => {
     ['http://localhost:3000', 'http://localhost:3000'],
     ['http://127.1.2.3:80', 'http://127.1.2.3'],
     ['http://[::1]:3000', 'http://[::1]:3000'],
-  ])('reads %s as the origin %s', (baseUrl, origin) => {
+  ])('baseUrl %s is read as the origin %s', (baseUrl, origin) => {
     expect(parseConfig({ ...minimal, baseUrl }).baseUrl).toBe(origin);
   });
 
@@ -28,7 +28,7 @@ describe('baseUrl', () => {
     'https://app.example.com\t',
     'https://app.example.com:99999',
     'https://',
-  ])('refuses %o, which is not just an http(s) origin', (baseUrl) => {
+  ])('baseUrl rejects %o, which is not just an http(s) origin', (baseUrl) => {
     expect(problemsWith({ baseUrl })).toEqual([
       expect.stringMatching(/^baseUrl: expected an http\(s\) origin/),
     ]);
@@ -44,17 +44,17 @@ describe('plain http to another machine', () => {
     ['spa.devServer', { spa: { devServer: 'http://vite.internal:5173' } }],
   ] as const;
 
-  it.each(insecure)('is refused for %s', (path, keys) => {
+  it.each(insecure)('plain http is rejected for %s', (path, keys) => {
     expect(problemsWith(keys)).toEqual([expect.stringMatching(refusal)]);
     expect(problemsWith(keys)[0]).toMatch(`${path}: `);
   });
 
-  it.each(insecure)('is accepted for %s with allowInsecureHttp', (_, keys) => {
+  it.each(insecure)('plain http is accepted for %s with allowInsecureHttp', (_, keys) => {
     expect(() => parseConfig({ ...minimal, ...keys, allowInsecureHttp: true })).not.toThrow();
   });
 
   it.each(['localhost', '127.0.0.1', '127.8.9.1', '[::1]'])(
-    'is accepted for the loopback host %s',
+    'plain http is accepted for the loopback host %s',
     (host) => {
       const url = `http://${host}:8080`;
       const provider = { ...minimal.provider, issuer: url };
@@ -64,7 +64,7 @@ describe('plain http to another machine', () => {
   );
 
   it.each(['localhost.example.com', '127.example.com', '0.0.0.0', '[::ffff:10.0.0.1]', 'localhost.'])(
-    'is refused for %s, which only looks like a loopback host',
+    'plain http is rejected for %s, which only looks like a loopback host',
     (host) => {
       expect(problemsWith({ baseUrl: `http://${host}` })).toEqual([expect.stringMatching(refusal)]);
     },

@@ -8,8 +8,8 @@ const problems = [
   { path: '', message: 'the file is empty' },
 ];
 
-describe('problems', () => {
-  it('are written one a line, with file, line and path as far as they are known', () => {
+describe('ConfigError', () => {
+  it('prints one problem per line, with file, line and path where they are known', () => {
     expect(formatProblems('config.yaml', problems).split('\n')).toEqual([
       'config.yaml:12  routes[0].upstream: expected an http(s) URL, got "ftp://x"',
       'config.yaml  baseUrl: missing',
@@ -17,7 +17,7 @@ describe('problems', () => {
     ]);
   });
 
-  it('are carried by the error and told in its message', () => {
+  it('carries the problems and repeats them in its message', () => {
     const error = new ConfigError(problems);
     expect(error.name).toBe('ConfigError');
     expect(error.problems).toHaveLength(3);
@@ -30,8 +30,8 @@ describe('problems', () => {
   });
 });
 
-describe('a path', () => {
-  it('is written as people write it', () => {
+describe('the path of a key', () => {
+  it('the path of a key is printed with dots and brackets', () => {
     expect(formatPath(['routes', 0, 'requestHeaders', 'set', 'X-A'])).toBe(
       'routes[0].requestHeaders.set.X-A',
     );

@@ -19,14 +19,14 @@ describe('config/default.yaml', () => {
     UPSTREAM: 'http://127.0.0.1:8080',
   };
 
-  it('is filled from the environment, and needs only what has no sensible default', () => {
+  it('config/default.yaml takes its values from the environment and requires only those without a sensible default', () => {
     expect(loadFile('default.yaml', least)).toEqual({
       ...parseConfig({ ...minimal, baseUrl: 'http://localhost:3000', listen: '127.0.0.1:3000' }),
-      routes: [{ ...parseRoute({}), upstream: 'http://127.0.0.1:8080' }],
+      routes: [{ ...parseRoute({}), upstream: ['http://127.0.0.1:8080'] }],
     });
   });
 
-  it('counts empty variables like absent ones where they are optional', () => {
+  it('config/default.yaml treats empty optional variables as unset', () => {
     const optional = [
       'BASE_URL',
       'LISTEN',
@@ -40,7 +40,7 @@ describe('config/default.yaml', () => {
     expect(loadFile('default.yaml', { ...least, ...empty })).toEqual(loadFile('default.yaml', least));
   });
 
-  it('takes everything else from the environment, too', () => {
+  it('config/default.yaml reads every other value from the environment, too', () => {
     const config = loadFile('default.yaml', {
       ...least,
       BASE_URL: 'https://app.example.com',
@@ -63,13 +63,13 @@ describe('config/default.yaml', () => {
       trustProxy: ['10.0.0.0/8'],
       allowInsecureHttp: true,
       session: { store: { kind: 'redis', url: 'redis://redis:6379/1' }, secrets: [secret, `${secret}-old`] },
-      routes: [{ path: '/api', upstream: 'http://api:8080' }],
+      routes: [{ path: '/api', upstream: ['http://api:8080'] }],
       spa: { directory: '/srv/spa' },
       log: { level: 'debug', format: 'pretty' },
     });
   });
 
-  it('names every variable that must be set', () => {
+  it('config/default.yaml lists every required variable', () => {
     const messages = problemsOf(() => loadFile('default.yaml', {})).map(({ message }) => message);
     expect(messages).toEqual(
       ['ISSUER', 'CLIENT_ID', 'CLIENT_SECRET', 'SESSION_SECRET', 'UPSTREAM'].map(
@@ -82,7 +82,7 @@ describe('config/default.yaml', () => {
 describe('config/reference.yaml', () => {
   const env = { CLIENT_SECRET: 'client-secret', SESSION_SECRET: secret };
 
-  it('says of every key what its default is', () => {
+  it('config/reference.yaml states the default of every key', () => {
     expect(loadFile('reference.yaml', env)).toEqual({
       ...parseConfig({
         ...minimal,
@@ -93,7 +93,7 @@ describe('config/reference.yaml', () => {
     });
   });
 
-  it('has every key', () => {
+  it('config/reference.yaml contains every key', () => {
     const text = readFileSync(pathOf('reference.yaml'), 'utf8');
     const absent = schemaKeys().filter(({ path }) => {
       const key = path.split('.').at(-1) ?? path;
@@ -103,8 +103,8 @@ describe('config/reference.yaml', () => {
   });
 });
 
-describe('every file in config/ for people', () => {
-  it.each(['default.yaml', 'reference.yaml'])('%s names the JSON Schema for editors', (file) => {
+describe('the configuration files for people', () => {
+  it.each(['default.yaml', 'reference.yaml'])('config/%s names the JSON Schema for editors', (file) => {
     const [first] = readFileSync(pathOf(file), 'utf8').split('\n');
     expect(first).toBe('# yaml-language-server: $schema=./coatcheck.schema.json');
   });

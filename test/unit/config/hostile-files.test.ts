@@ -26,9 +26,9 @@ const list = (depth: number) => `x: ${'['.repeat(depth)}${']'.repeat(depth)}`;
 const block = (depth: number) =>
   Array.from({ length: depth }, (_, level) => `${' '.repeat(level)}a:`).join('\n');
 
-describe('a configuration file', () => {
+describe('a hostile configuration file', () => {
   it.each(['x: &x [*x]', 'x: &x { y: *x }', 'x: &x [1, { y: [*x, *x] }]'])(
-    'whose alias contains itself is refused with the line of the alias: %s',
+    'rejects an alias that contains itself and names its line: %s',
     (text) => {
       const [problem, ...others] = problemsIn(text);
       expect(problem).toContain('the alias stands inside the value that it repeats');
@@ -43,7 +43,7 @@ describe('a configuration file', () => {
     ['3,000 lists', list(3_000)],
     ['1,000 mappings', `x:\n${block(1_000).replaceAll(/^/gm, ' ')}`],
     ['1,000 mappings through aliases', aliases(10, 100)],
-  ])('with %s inside each other is refused', (_what, text) => {
+  ])('rejects %s nested in each other', (_what, text) => {
     const messages = problemsOf(() => load(`${start}${text}`)).map(({ message }) => message);
     expect(messages).not.toEqual([]);
     for (const message of messages)
@@ -58,13 +58,13 @@ describe('a configuration file', () => {
       'routes[0].requestHeaders.set.__proto__',
     ],
     ['as a quoted key', '"__proto__": [1]', '__proto__'],
-  ])('with the name __proto__ %s is refused', (_where, text, path) => {
+  ])('rejects the name __proto__ %s', (_where, text, path) => {
     expect(problemsOf(() => load(`${start}${text}`))).toEqual([
       { path, line: 4, message: 'the name "__proto__" is reserved' },
     ]);
   });
 
-  it('with a merge key is refused with an explanation and its line', () => {
+  it('rejects a merge key with an explanation and its line', () => {
     const messages = problemsOf(() => load(`${start}login: &l { prefix: /a }\ncsrf:\n  <<: *l\n`));
     expect(messages).toEqual([
       {
@@ -76,12 +76,12 @@ describe('a configuration file', () => {
     ]);
   });
 
-  it('may give the name of an alias to a later value inside the first', () => {
+  it('accepts an anchor name that is defined again inside its first value', () => {
     const text = `${start}log: &x { level: &x warn, format: *x }\n`;
     expect(problemsOf(() => load(text)).map(({ path }) => path)).toEqual(['log.format']);
   });
 
-  it('may use an alias for a whole mapping', () => {
+  it('accepts an alias for a whole mapping', () => {
     const routes = `routes:
   - { path: /a, upstream: 'https://api.example.com', requestHeaders: &h { set: { X-A: b } } }
   - { path: /b, upstream: 'https://api.example.com', requestHeaders: *h }
@@ -90,22 +90,22 @@ describe('a configuration file', () => {
   });
 });
 
-describe('plain data', () => {
-  it('with the name __proto__ are refused', () => {
+describe('hostile configuration values', () => {
+  it('rejects values with the name __proto__', () => {
     const set = JSON.parse('{"__proto__":"x"}') as unknown;
     expect(routeProblems({ requestHeaders: { set } })).toEqual([
       'requestHeaders.set.__proto__: the name "__proto__" is reserved',
     ]);
   });
 
-  it('that contain themselves are refused', () => {
+  it('rejects values that contain themselves', () => {
     const routes: unknown[] = [];
     routes.push(routes);
     expect(problemsWith({ routes })).toEqual([`: ${TOO_DEEP}`]);
   });
 });
 
-describe('a file without end', () => {
+describe('an endless file', () => {
   const inFile = (text: string) => {
     const directory = mkdtempSync(join(tmpdir(), 'coatcheck-config-'));
     onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -114,20 +114,20 @@ describe('a file without end', () => {
     return file;
   };
 
-  it.each(['/dev/zero', '/dev/urandom'])('such as %s is no secret', (device) => {
+  it.each(['/dev/zero', '/dev/urandom'])('rejects %s as the file of a secret', (device) => {
     const file = inFile(start.replace('client-secret', `'\${file:${device}}'`));
     expect(problemsOf(() => loadConfig(file))).toEqual([
       { path: 'provider.clientSecret', line: 2, message: `the file "${device}" is larger than 1 MB` },
     ]);
   });
 
-  it('is no configuration', () => {
+  it('rejects an endless file as the configuration', () => {
     expect(problemsOf(() => loadConfig('/dev/zero'))).toEqual([
       { path: '', message: 'the file is larger than 1 MB' },
     ]);
   });
 
-  it('is told from files of any smaller size and content', () => {
+  it('reads files of any size and content up to the limit', () => {
     const value = 'ü'.repeat(500_000);
     const file = inFile(value);
     const config = inFile(start.replace('client-secret', `'\${file:${file}}'`));
@@ -147,13 +147,13 @@ describe('a secret in the wrong place', () => {
     { requestHeaders: { set: [`X-Key: ${canary}`] } },
     { requestHeaders: { set: { [`X-Key: ${canary}`]: 'x' } } },
     { requestHeaders: `X-Key: ${canary}` },
-  ])('is not shown: %j', (keys) => {
+  ])('error messages do not reveal a secret in the wrong place: %j', (keys) => {
     const problems = routeProblems(keys);
     expect(problems).not.toEqual([]);
     expect(problems.join('\n')).not.toContain(canary);
   });
 
-  it('such as a password with "${" is not shown, not even in part', () => {
+  it('error messages reveal no part of a password that contains "${"', () => {
     const unnamed =
       'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';
     expect(problemsOfSecret('pass${word1}x')).toEqual([unnamed]);
@@ -162,7 +162,7 @@ describe('a secret in the wrong place', () => {
     expect(problemsOfSecret('${SECRET}')).toEqual(['the environment variable SECRET is not set']);
   });
 
-  it('does not keep the name of a variable out of other messages', () => {
+  it('a secret in one place does not hide the name of a variable in other messages', () => {
     expect(problemsIn("listen: '127.0.0.1:${PORT}'")[0]).toContain(
       'the environment variable PORT is not set',
     );

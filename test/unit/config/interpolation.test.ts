@@ -32,40 +32,40 @@ describe('interpolation', () => {
     ['${file:/run/secrets/client}', 'from file'],
     ['${file:/run/secrets/windows}', 'from file'],
     ['${file:/run/secrets/lines}', 'one\ntwo\n'],
-  ])('turns %o into %o', (text, expected) => {
+  ])('interpolation resolves %o to %o', (text, expected) => {
     expect(interpolate(text, sources)).toMatchObject({ text: expected, problems: [] });
   });
 
-  it('does not look for interpolations in what came from outside', () => {
+  it('interpolation does not resolve references inside values from outside', () => {
     expect(textOf('${TRICKY}')).toBe('${NAME} $& $1');
   });
 
   it.each(['${EMPTY}', '${UNSET:-}', '${EMPTY:-}', '${file:/run/secrets/empty}'])(
-    'counts %s as not written when it comes out empty',
+    'interpolation treats %s as absent when its result is empty',
     (text) => {
       expect(interpolate(text, sources)).toEqual({ text: undefined, interpolated: true, problems: [] });
     },
   );
 
-  it('leaves a text alone that is empty without interpolation', () => {
+  it('interpolation keeps an empty text that contains no reference', () => {
     expect(interpolate('', sources)).toEqual({ text: '', interpolated: false, problems: [] });
   });
 
-  it('names a variable that is not set', () => {
+  it('interpolation names a variable that is not set', () => {
     expect(interpolate('${UNSET} ${OTHER}', sources).problems).toEqual([
       'the environment variable UNSET is not set',
       'the environment variable OTHER is not set',
     ]);
   });
 
-  it('names a file that cannot be read, and says why without the words of the system', () => {
+  it('interpolation names an unreadable file and gives the reason without system messages', () => {
     expect(interpolate('${file:/root/x}', sources).problems).toEqual([
       'the file "/root/x" is not readable by this process',
     ]);
   });
 
   it.each(['${', '${NAME', '${}', '${1X}', '${A B}', '${NAME-x}', '${A:-${NAME}}', '${env:canary}'])(
-    'refuses the malformed %s without showing it',
+    'interpolation rejects the malformed %s without revealing it',
     (text) => {
       const { problems } = interpolate(text, sources);
       expect(problems).toEqual([
@@ -74,7 +74,7 @@ describe('interpolation', () => {
     },
   );
 
-  it('tells what came from outside from what did not', () => {
+  it('interpolation distinguishes values from outside from literal ones', () => {
     expect(interpolate('${NAME}', sources).interpolated).toBe(true);
     expect(interpolate('${UNSET:-x}', sources).interpolated).toBe(true);
     expect(interpolate('$${NAME}', sources).interpolated).toBe(false);

@@ -20,7 +20,7 @@ const report = (text: string, sources?: Parameters<typeof load>[1]) =>
     problemsOf(() => load(text, sources)),
   ).split('\n');
 
-describe('loading a file', () => {
+describe('loading a configuration file', () => {
   it('reads YAML with interpolation', () => {
     const config = load(`${valid}workers: \${WORKERS:-1}\nallowInsecureHttp: \${INSECURE}\n`, {
       env: { ...env, INSECURE: 'true' },
@@ -32,7 +32,7 @@ describe('loading a file', () => {
     });
   });
 
-  it('reads JSON, which is YAML', () => {
+  it('reads JSON as a subset of YAML', () => {
     const json = JSON.stringify({
       baseUrl: 'https://app.example.com',
       provider: { type: 'oidc', issuer: 'https://login.example.com', clientId: 'web', clientSecret: 'x' },
@@ -41,13 +41,13 @@ describe('loading a file', () => {
     expect(load(json, { env }).session.secrets).toEqual([secret]);
   });
 
-  it('takes secrets from files', () => {
+  it('reads secrets from files', () => {
     const text = valid.replace('${CLIENT_SECRET}', '${file:/run/secrets/client}');
     const config = load(text, { env, files: { '/run/secrets/client': 'from file\n' } });
     expect(openIdProviderOf(config).clientSecret).toBe('from file');
   });
 
-  it('counts keys, items and mappings that come out empty as not written', () => {
+  it('treats keys, items and mappings with an empty result as absent', () => {
     const config = load(
       `${valid.replace("'${SESSION_SECRET}'", "'${OLD:-}', '${SESSION_SECRET}', '${NEW:-}'")}
 spa: { directory: '\${DIRECTORY:-}' }
@@ -62,7 +62,7 @@ log: { level: '\${LEVEL:-}' }
     expect('token' in config.admin).toBe(false);
   });
 
-  it('points at the line of a required key that came out empty', () => {
+  it('reports the line of a required key whose value is empty', () => {
     expect(
       report(valid.replace('${CLIENT_SECRET}', '${CLIENT_SECRET:-}'), { env: { SESSION_SECRET: secret } }),
     ).toEqual([
@@ -78,7 +78,7 @@ log: { level: '\${LEVEL:-}' }
     expect(load(text, { env }).routes.map(({ timeout }) => timeout.headers)).toEqual([90_000, 90_000]);
   });
 
-  it('tells every problem at once, in the order of the file, with lines', () => {
+  it('reports all problems at once, in file order and with line numbers', () => {
     const text = `baseUrl: ftp://app.example.com
 sesion: {}
 provider:
@@ -128,19 +128,19 @@ routes:
     ]);
   });
 
-  it('points at the mapping in which a key is missing', () => {
+  it('reports the line of the mapping that lacks a key', () => {
     expect(report(valid.replace('  clientId: web\n', ''), { env })).toEqual([
       expect.stringMatching(/^config\.yaml:2 {2}provider\.clientId: missing or empty; /),
     ]);
   });
 });
 
-describe('a file that is no usable YAML', () => {
-  it.each(['', '# only a comment\n', '\n\n'])('is refused when nothing is in it: %o', (text) => {
+describe('loading an unusable configuration file', () => {
+  it.each(['', '# only a comment\n', '\n\n'])('rejects a file without content: %o', (text) => {
     expect(report(text)).toEqual(['config.yaml  the file is empty']);
   });
 
-  it('is refused when it is missing, or when it may not be read', () => {
+  it('rejects a file that is missing or unreadable', () => {
     const unreadable = (code: string) => () => {
       throw Object.assign(new Error('canary'), { code });
     };
@@ -167,21 +167,21 @@ describe('a file that is no usable YAML', () => {
     ['a: "b\\q"', 'the escape sequence is unknown; a literal backslash needs single quotes'],
     ['a: @b', 'the value begins with a reserved character and needs quotes'],
     ['a: !b c', 'the tag is unknown; a value that begins with ! needs quotes'],
-  ])('is refused with its line: %o', (text, message) => {
+  ])('rejects malformed YAML with its line: %o', (text, message) => {
     expect(report(`# comment\n${text}`)).toContain(`config.yaml:2  ${message}`);
   });
 
-  it('is refused when it holds several documents', () => {
+  it('rejects a file with several documents', () => {
     expect(report('a: 1\n---\nb: 1')).toEqual(['config.yaml:2  expected one YAML document, got several']);
   });
 
-  it.each(['text', '- list', '---', '7'])('is refused when it holds no mapping: %o', (text) => {
+  it.each(['text', '- list', '---', '7'])('rejects a file without a mapping: %o', (text) => {
     expect(report(text)).toEqual([
       expect.stringMatching(/^config\.yaml:1 {2}expected a mapping with the keys baseUrl, .*, got /),
     ]);
   });
 
-  it('is refused when its aliases expand to too much', () => {
+  it('rejects a file whose aliases expand to too much', () => {
     const level = (name: string, item: string) => `${name}: &${name} [${Array(10).fill(item).join(', ')}]\n`;
     const bomb = level('a', 'x') + level('b', '*a') + level('c', '*b') + level('d', '*c');
     expect(report(bomb)).toEqual([

@@ -12,7 +12,7 @@ const directory = `${root}config/providers/`;
 const files = readdirSync(directory);
 const docs = readFileSync(`${root}docs/providers.md`, 'utf8');
 
-/** What the ready configurations take from the environment. */
+/** The environment variables of the ready configurations. */
 const env = {
   BASE_URL: 'https://app.example.com',
   SESSION_SECRET: secret,
@@ -30,7 +30,7 @@ const env = {
 const load = (file: string, variables: Record<string, string>) =>
   loadConfig(directory + file, { env: variables, readFile: (path) => readFileSync(path, 'utf8') });
 
-it('has ready configurations for the providers that people front most', () => {
+it('config/providers contains ready configurations for the most common providers', () => {
   const wanted = ['auth0', 'cognito', 'dex', 'entra', 'google', 'hydra', 'keycloak', 'okta'].map(
     (name) => `${name}.yaml`,
   );
@@ -40,14 +40,14 @@ it('has ready configurations for the providers that people front most', () => {
 describe.each(files)('config/providers/%s', (file) => {
   const text = readFileSync(directory + file, 'utf8');
 
-  it('is valid once the environment has what it names', () => {
+  it('is valid once the environment sets the variables it names', () => {
     const config = load(file, env);
     expect(config.baseUrl).toBe(env.BASE_URL);
     expect(config.provider.type).toBe(parse(text).provider.type);
     expect(config.routes).toMatchObject([{ path: '/api' }]);
   });
 
-  it('names in its first lines every variable that must be set', () => {
+  it('names every required variable in its first lines', () => {
     const missing = problemsOf(() => load(file, {})).map(
       ({ message }) => /^the environment variable (\w+) is not set$/.exec(message)?.[1],
     );
@@ -56,18 +56,18 @@ describe.each(files)('config/providers/%s', (file) => {
     for (const name of missing) expect(head).toContain(name);
   });
 
-  it('is accepted by editors, which its first line tells where the schema is', () => {
+  it('names its JSON Schema for editors in its first line and conforms to it', () => {
     expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=../coatcheck.schema.json');
     expect(z.fromJSONSchema(configJsonSchema()).safeParse(parse(text)).success).toBe(true);
   });
 });
 
 describe('docs/providers.md', () => {
-  it.each(files)('names and explains config/providers/%s', (file) => {
+  it.each(files)('docs/providers.md names and explains config/providers/%s', (file) => {
     expect(docs).toContain(`](../config/providers/${file})`);
   });
 
-  it('names no ready configuration that there is not', () => {
+  it('docs/providers.md names only ready configurations that exist', () => {
     const named = [...docs.matchAll(/config\/providers\/([\w-]+\.yaml)/g)].map(([, file]) => file);
     expect(new Set(named)).toEqual(new Set(files));
   });

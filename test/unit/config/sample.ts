@@ -8,7 +8,7 @@ import { oidcKind } from '../../../src/provider/oidc/kind.ts';
 /** A secret that is long enough. */
 export const secret = 'session-secret-of-32-characters.';
 
-/** The least that makes a valid configuration. */
+/** A minimal valid configuration. */
 export const minimal = {
   baseUrl: 'https://app.example.com',
   provider: {
@@ -20,30 +20,30 @@ export const minimal = {
   session: { secrets: [secret] },
 } satisfies ConfigInput;
 
-/** The least that makes a valid route. */
+/** A minimal valid route. */
 export const route = { path: '/api', upstream: 'https://api.example.com' } satisfies RouteInput;
 
 type RouteInput = NonNullable<ConfigInput['routes']>[number];
 
-/** The configuration of one route, which has these keys besides the least. */
+/** The configuration of one minimal route with these additional keys. */
 export function parseRoute(keys: Record<string, unknown>) {
   const [parsed] = parseConfig({ ...minimal, routes: [{ ...route, ...keys }] }).routes;
   if (parsed === undefined) throw new Error('the configuration has no route');
   return parsed;
 }
 
-/** The OpenID provider of a configuration, which has none of another kind. */
+/** The OpenID provider of a configuration; throws for another kind. */
 export function openIdProviderOf({ provider }: Config) {
   if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');
   return provider;
 }
 
-/** What is wrong with the least configuration once these keys are put over it, as `path: message`. */
+/** The problems of the minimal configuration with these keys, as `path: message`. */
 export function problemsWith(keys: Record<string, unknown>): string[] {
   return texts(() => parseConfig({ ...minimal, ...keys }));
 }
 
-/** What is wrong with the keys of one route, as `path: message` with the path inside the route. */
+/** The problems of the keys of one route, as `path: message` with the path inside the route. */
 export function routeProblems(keys: Record<string, unknown>): string[] {
   return problemsWith({ routes: [{ ...route, ...keys }] }).map((text) => text.replace(/^routes\[0\]\.?/, ''));
 }
@@ -64,7 +64,7 @@ export function load(
 
 type Variables = Record<string, string>;
 
-/** The problems a configuration is refused for; fails when it is not. */
+/** The problems of a rejected configuration; fails when it is accepted. */
 export function problemsOf(read: () => unknown): readonly Problem[] {
   try {
     read();

@@ -4,7 +4,7 @@ import { loadConfig, parseConfig } from '../../../src/provider/read-config.ts';
 import { describeRedacted } from '../../../src/config/diagnostics/redacted-value.ts';
 import { load, minimal, problemsOf, route } from './sample.ts';
 
-/** Stands for a secret; no text that people read may hold it. */
+/** A secret that no readable text may contain. */
 const canary = 'canary-7f3a';
 
 /** Everything a failed configuration can show: the problems, their printed form and the error itself. */
@@ -19,7 +19,7 @@ function shown(read: () => unknown): string {
   throw new Error('the configuration was accepted');
 }
 
-describe('a secret', () => {
+describe('a secret in an invalid configuration', () => {
   it.each<[string, Record<string, unknown>]>([
     ['provider.clientSecret', { provider: { ...minimal.provider, clientSecret: [canary] } }],
     ['provider.privateKey', { provider: { ...minimal.provider, privateKey: canary } }],
@@ -44,19 +44,19 @@ describe('a secret', () => {
       { routes: [{ ...route, requestHeaders: { set: { 'X-Key': `${canary}\n` } } }] },
     ],
     ['provider["…"]', { provider: { ...minimal.provider, [`clientSecret:${canary}`]: null } }],
-  ])('is not shown at %s', (path, keys) => {
+  ])('error messages do not reveal a secret at %s', (path, keys) => {
     const text = shown(() => parseConfig({ ...minimal, ...keys }));
     expect(text).toContain(path);
     expect(text).not.toContain(canary);
   });
 
-  it('is not shown as a number or in the place of a mapping', () => {
+  it('error messages do not reveal a secret given as a number or in place of a mapping', () => {
     expect(
       shown(() => parseConfig({ ...minimal, provider: { ...minimal.provider, clientSecret: 70_312_946 } })),
     ).not.toContain('70312946');
   });
 
-  it('is not shown when it came from the environment or a file, wherever it was put', () => {
+  it('error messages do not reveal a secret from the environment or a file, wherever it is used', () => {
     const text = `baseUrl: \${CANARY}
 listen: a\${CANARY}
 log: { level: '\${file:/canary}', format: 'x\${CANARY:-y}' }
@@ -88,11 +88,11 @@ routes:
     `&${canary} &${canary} a: 1`,
     `clientSecret: |${canary}`,
     `? ${canary} canary\n: 1`,
-  ])('is not shown by an error of syntax: %o', (text) => {
+  ])('a YAML syntax error does not reveal a secret: %o', (text) => {
     expect(shown(() => load(text))).not.toContain(canary);
   });
 
-  it('is not shown by an error of the file system', () => {
+  it('a file system error does not reveal a secret', () => {
     const readFile = () => {
       throw new Error(canary);
     };
@@ -100,28 +100,28 @@ routes:
   });
 });
 
-describe('what was seen', () => {
-  const seen = (value: unknown, ...path: (string | number)[]) =>
+describe('an invalid value in an error message', () => {
+  const redacted = (value: unknown, ...path: (string | number)[]) =>
     describeRedacted(path, value, { secretPaths: [['session', 'secrets']], hidden: new Set(['hidden']) });
 
-  it('is shown where no secret can be', () => {
-    expect(seen('ftp://x', 'baseUrl')).toBe('"ftp://x"');
-    expect(seen(7, 'listen')).toBe('7');
-    expect(seen(true, 'listen')).toBe('true');
-    expect(seen('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
+  it('error messages show a value where no secret can be', () => {
+    expect(redacted('ftp://x', 'baseUrl')).toBe('"ftp://x"');
+    expect(redacted(7, 'listen')).toBe('7');
+    expect(redacted(true, 'listen')).toBe('true');
+    expect(redacted('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
   });
 
-  it('is described where it is long, has parts or may be a secret', () => {
-    expect(seen(null, 'baseUrl')).toBe('nothing');
-    expect(seen(['a'], 'baseUrl')).toBe('a list');
-    expect(seen({ a: 1 }, 'baseUrl')).toBe('a mapping');
-    expect(seen('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
-    expect(seen('hidden', 'baseUrl')).toBe('a string of 6 characters');
-    expect(seen(7, 'session', 'secrets', 0)).toBe('a number');
-    expect(seen(7n, 'baseUrl')).toBe('a bigint');
+  it('error messages describe a value that is long, structured or possibly secret', () => {
+    expect(redacted(null, 'baseUrl')).toBe('nothing');
+    expect(redacted(['a'], 'baseUrl')).toBe('a list');
+    expect(redacted({ a: 1 }, 'baseUrl')).toBe('a mapping');
+    expect(redacted('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
+    expect(redacted('hidden', 'baseUrl')).toBe('a string of 6 characters');
+    expect(redacted(7, 'session', 'secrets', 0)).toBe('a number');
+    expect(redacted(7n, 'baseUrl')).toBe('a bigint');
   });
 
-  it('is not shown by a warning of the parser when braces make it a key', () => {
+  it('a parser warning does not reveal a secret that braces turn into a key', () => {
     const warn = vi.spyOn(process, 'emitWarning').mockReturnValue();
     expect(shown(() => load(`provider:\n  ? { ${canary}: x }\n  : web\n`))).not.toContain(canary);
     expect(warn).not.toHaveBeenCalled();

@@ -13,24 +13,24 @@ const KEY_ID_BITS = Array.from({ length: 32 }, (_, at) => 8 + at);
 const envelopes = createEnvelopes(createKeyRing([newer, older]));
 
 describe('an envelope', () => {
-  it.each(['', text, 'ünï · 💶', 'x'.repeat(100_000)])('opens to the text that was sealed', (plain) => {
+  it.each(['', text, 'ünï · 💶', 'x'.repeat(100_000)])('an envelope opens to the sealed text', (plain) => {
     expect(envelopes.open(envelopes.seal(plain, context), context)).toBe(plain);
   });
 
-  it('shows nothing of what is in it, and is another one each time (E5)', () => {
+  it('an envelope reveals nothing of its content and differs each time (E5)', () => {
     const [one, two] = [envelopes.seal(text, context), envelopes.seal(text, context)];
     expect(one.toString('latin1')).not.toContain('canary');
     expect(one.subarray(5, 17)).not.toEqual(two.subarray(5, 17));
     expect(one.subarray(17)).not.toEqual(two.subarray(17));
   });
 
-  it('does not open in another place than the one it was sealed for (E5)', () => {
+  it('an envelope does not open in another context (E5)', () => {
     const envelope = envelopes.seal(text, context);
     expect(envelopes.open(envelope, 'coatcheck:session:b')).toBeUndefined();
     expect(envelopes.open(envelope, '')).toBeUndefined();
   });
 
-  it('does not open with any one bit changed (E5)', () => {
+  it('an envelope does not open with any single bit changed (E5)', () => {
     const envelope = envelopes.seal(text, context);
     const opened = Array.from({ length: envelope.length * 8 }, (_, bit) => {
       const changed = Buffer.from(envelope);
@@ -44,20 +44,20 @@ describe('an envelope', () => {
     expect(opened.filter((plain) => plain !== undefined)).toEqual([]);
   });
 
-  it('does not open cut short or with something after it', () => {
+  it('an envelope does not open when truncated or extended', () => {
     const envelope = envelopes.seal(text, context);
     for (let length = 0; length < envelope.length; length += 1)
       expect(envelopes.open(envelope.subarray(0, length), context)).toBeUndefined();
     expect(envelopes.open(Buffer.concat([envelope, Buffer.of(0)]), context)).toBeUndefined();
   });
 
-  it('does not take its associated data from where header and context meet', () => {
+  it('an envelope distinguishes header and context in its associated data', () => {
     const envelope = envelopes.seal(text, `b${context}`);
     expect(envelopes.open(Buffer.concat([envelope, Buffer.from('b')]), context)).toBeUndefined();
     expect(envelopes.open(envelope, context)).toBeUndefined();
   });
 
-  it('opens with an older secret as long as that is configured (E6)', () => {
+  it('an envelope opens with an older secret while it is configured (E6)', () => {
     const keyRing = createKeyRing([older]);
     const rotating = createEnvelopes(keyRing);
     const envelope = rotating.seal(text, context);
@@ -70,7 +70,7 @@ describe('an envelope', () => {
     expect(rotating.open(rewritten, context)).toBe(text);
   });
 
-  it('does not open by another known key than the one it names', () => {
+  it('an envelope does not open with a known key other than the one it names', () => {
     const keyRing = createKeyRing([newer, older]);
     const envelope = envelopes.seal(text, context);
     const [, other] = keyRing.all('session-record');

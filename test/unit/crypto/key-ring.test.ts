@@ -6,7 +6,7 @@ const second = 'the-second-secret-of-32-characters';
 const purposes: readonly KeyPurpose[] = ['session-record', 'session-cookie', 'login-cookie', 'blind-index'];
 
 describe('the key ring', () => {
-  it('writes with the first secret and reads with all of them (E6)', () => {
+  it('the key ring seals with the first secret and opens with all of them (E6)', () => {
     const ring = createKeyRing([first, second]);
     const [writing, reading] = ring.all('session-record');
     expect(ring.current('session-record')).toEqual(writing);
@@ -15,7 +15,7 @@ describe('the key ring', () => {
     expect(reading).toEqual(createKeyRing([second]).current('session-record'));
   });
 
-  it('derives the same keys in every version, or all would be signed out', () => {
+  it('the key ring derives the same keys in every version, so that an update signs nobody out', () => {
     const { id, secret } = createKeyRing([first]).current('session-record');
     // Computed apart, by RFC 5869 with an empty salt and the info `coatcheck/1/session-record`.
     expect(secret.export().toString('hex')).toBe(
@@ -24,7 +24,7 @@ describe('the key ring', () => {
     expect(id).toBe(958_101_072);
   });
 
-  it('gives purposes unrelated keys', () => {
+  it('the key ring derives unrelated keys for different purposes', () => {
     const ring = createKeyRing([first, second]);
     const keys = purposes.flatMap((purpose) => ring.all(purpose));
     expect(new Set(keys.map(({ secret }) => secret.export().toString('hex'))).size).toBe(8);
@@ -33,7 +33,7 @@ describe('the key ring', () => {
     expect(ring.find('session-cookie', id)).toBeUndefined();
   });
 
-  it('makes keys of 256 bits with numbers that every reader takes for integers', () => {
+  it('the key ring derives keys of 256 bits with ids that every reader parses as integers', () => {
     for (const purpose of purposes) {
       const { id, secret } = createKeyRing([first]).current(purpose);
       expect(secret.export()).toHaveLength(32);
@@ -42,7 +42,7 @@ describe('the key ring', () => {
     }
   });
 
-  it('keeps the number of a key when secrets are put before it or taken away', () => {
+  it('the key ring keeps the id of a key when other secrets are added or removed', () => {
     const ring = createKeyRing([first]);
     const { id } = ring.current('session-record');
     ring.replace([second, first]);
@@ -52,7 +52,7 @@ describe('the key ring', () => {
     expect(ring.find('session-record', id)).toBeUndefined();
   });
 
-  it('cannot write without a secret', () => {
+  it('the key ring throws without a secret', () => {
     expect(() => createKeyRing([]).current('session-record')).toThrow('needs at least one secret');
   });
 });

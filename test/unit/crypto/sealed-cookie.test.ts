@@ -8,7 +8,7 @@ const newer = 'the-newer-secret-of-32-characters';
 describe('a sealed cookie', () => {
   const cookies = createSealedCookies(createKeyRing([newer, older]), 'session-cookie');
 
-  it('opens to the value that was sealed', async () => {
+  it('a sealed cookie opens to the sealed value', async () => {
     const value = { id: 'canary', nested: { list: [1, 'ü', null] } };
     const seal = await cookies.seal(value, 0);
     expect(await cookies.unseal(seal)).toEqual(value);
@@ -16,12 +16,12 @@ describe('a sealed cookie', () => {
     expect(seal).toMatch(/^[A-Za-z0-9.*_~-]+$/);
   });
 
-  it('does not open as a cookie of another purpose', async () => {
+  it('a sealed cookie does not open for another purpose', async () => {
     const logins = createSealedCookies(createKeyRing([newer, older]), 'login-cookie');
     expect(await cookies.unseal(await logins.seal({ id: 'a' }, 0))).toBeUndefined();
   });
 
-  it('opens with an older secret as long as that is configured (E6)', async () => {
+  it('a sealed cookie opens with an older secret while it is configured (E6)', async () => {
     const keyRing = createKeyRing([older]);
     const rotating = createSealedCookies(keyRing, 'session-cookie');
     const seal = await rotating.seal({ id: 'a' }, 0);
@@ -33,7 +33,7 @@ describe('a sealed cookie', () => {
     expect(await rotating.unseal(rewritten)).toEqual({ id: 'a' });
   });
 
-  it('is nothing, rather than an error, when it is changed or cut anywhere (E9)', async () => {
+  it('a sealed cookie that was changed or truncated opens to undefined and throws nothing (E9)', async () => {
     const seal = await cookies.seal({ id: 'a' }, 0);
     const signed = seal.slice(0, seal.lastIndexOf('~'));
     for (let at = 0; at < signed.length; at += 1) {
@@ -53,11 +53,11 @@ describe('a sealed cookie', () => {
     '%',
     '\ud800',
     'x'.repeat(100_000),
-  ])('is nothing when it is %.40o', async (text) => {
+  ])('a sealed cookie opens to undefined when it is %.40o', async (text) => {
     expect(await cookies.unseal(text)).toBeUndefined();
   });
 
-  it('has nothing behind its end, not even another seal', async () => {
+  it('a sealed cookie does not open with anything appended, even another seal', async () => {
     const seal = await cookies.seal({ id: 'a' }, 0);
     for (const more of ['~', '~2', ' ~2', `,${seal}`, `~${seal}`]) {
       expect(await cookies.unseal(seal + more)).toBeUndefined();
@@ -68,7 +68,7 @@ describe('a sealed cookie', () => {
     beforeEach(() => vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 15, 12) }));
     afterEach(() => vi.useRealTimers());
 
-    it('has one spelling: of all last characters, one opens', async () => {
+    it('a sealed cookie has one spelling: it opens with exactly one last character', async () => {
       const seal = await cookies.seal({ id: 'a' }, 0);
       const at = seal.lastIndexOf('~') - 1;
       const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -80,7 +80,7 @@ describe('a sealed cookie', () => {
       expect(spellings.filter((_spelling, index) => opened[index] !== undefined)).toEqual([seal]);
     });
 
-    it('lapses when it is over, with a minute of grace; without one it never lapses', async () => {
+    it('a sealed cookie expires after its lifetime and a minute of grace, and never without a lifetime', async () => {
       const [bounded, unbounded] = [await cookies.seal({ id: 'a' }, 600), await cookies.seal({ id: 'a' }, 0)];
       vi.advanceTimersByTime(600_000);
       expect(await cookies.unseal(bounded)).toEqual({ id: 'a' });

@@ -41,7 +41,7 @@ async function malformedSeals(): Promise<string[]> {
 }
 
 describe('iron-session 9', () => {
-  it('answers every malformed seal with an empty object and a word to onUnsealError, and throws for none', async () => {
+  it('iron-session 9 returns an empty object for every malformed seal, calls onUnsealError, and throws for none', async () => {
     for (const seal of await malformedSeals()) {
       let said: string | undefined;
       const value = await unsealData(seal, { password, ttl: 0, onUnsealError: (reason) => (said = reason) });
@@ -50,7 +50,7 @@ describe('iron-session 9', () => {
     }
   });
 
-  it('cannot tell an empty object that was sealed from a refusal but by onUnsealError', async () => {
+  it('iron-session 9 distinguishes a sealed empty object from a malformed seal only by onUnsealError', async () => {
     const seal = await sealData({}, { password, ttl: 0 });
     let said: string | undefined;
     expect(await unsealData(seal, { password, ttl: 0, onUnsealError: (reason) => (said = reason) })).toEqual(
@@ -59,7 +59,7 @@ describe('iron-session 9', () => {
     expect(said).toBeUndefined();
   });
 
-  it('writes with the password of the highest number, whatever the order', async () => {
+  it('iron-session 9 seals with the password of the highest id, in any order', async () => {
     const seal = await sealData({ id: 'a' }, { password: { 9: 'b'.repeat(32), ...password }, ttl: 0 });
     expect(seal.split('*')[1]).toBe('9');
   });

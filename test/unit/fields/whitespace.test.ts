@@ -7,12 +7,12 @@ describe('trimWhitespace', () => {
     [' \t ', ''],
     ['a', 'a'],
     [' \ta b\t ', 'a b'],
-  ])('strips SP and HTAB around %j', (text, trimmed) => {
+  ])('trimWhitespace strips SP and HTAB around %j', (text, trimmed) => {
     expect(trimWhitespace(text)).toBe(trimmed);
   });
 
   it.each(['\u00a0', '\ufeff', '\v', '\f', '\r', '\n', '\u0085', '\u2003'])(
-    'keeps %j, which is no whitespace in a field value',
+    'trimWhitespace keeps %j, which is not whitespace in a field value',
     (character) => {
       expect(trimWhitespace(`${character}a${character}`)).toBe(`${character}a${character}`);
     },
@@ -20,7 +20,7 @@ describe('trimWhitespace', () => {
 });
 
 describe('splitList', () => {
-  it('splits at commas and strips SP and HTAB around each part', () => {
+  it('splitList splits at commas and strips SP and HTAB around each part', () => {
     expect(splitList('a ,\tb,,c\u00a0')).toEqual(['a', 'b', '', 'c\u00a0']);
   });
 });

@@ -4,7 +4,7 @@ import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createTestClock } from '../clock.ts';
 import { collectLog } from '../log-lines.ts';
 
-it('says of a request what was asked and answered, how long it took and who asked, and no query (E23)', async () => {
+it('logs the method, path, status, duration and client of a request, but not its query (E23)', async () => {
   const clock = createTestClock();
   const { log, lines } = collectLog();
   const metrics = createMetrics();

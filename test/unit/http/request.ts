@@ -1,17 +1,17 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 
-/** What of a request matters to the part under test. */
+/** The parts of a request that matter to the tested module. */
 type Given = {
   method?: string;
   url?: string;
-  /** As they stood in the request, in any case. A name that comes twice is joined as Node joins it. */
+  /** The header fields of the request. Repeated names are joined as Node joins them. */
   headers?: readonly (readonly [string, string])[];
   /** The address of the peer. */
   peer?: string;
 };
 
-/** Makes a request as Node's server would, without a connection. */
+/** Creates a request like Node's server, without a connection. */
 export function requestOf({
   method = 'GET',
   url = '/',

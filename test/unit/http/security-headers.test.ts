@@ -8,7 +8,7 @@ import {
 } from '../../../src/http/security-headers.ts';
 import { requestOf } from './request.ts';
 
-/** The header fields that are set on an answer. */
+/** The header fields set on a response. */
 function headersBy(set: SecurityHeaders): Record<string, unknown> {
   const response = new ServerResponse(requestOf({}));
   set(response);
@@ -17,8 +17,8 @@ function headersBy(set: SecurityHeaders): Record<string, unknown> {
 
 const createInertHeaders = (secure: boolean) => setting(inertHeaders(secure));
 
-describe('the headers of an answer of the gateway’s own (E22)', () => {
-  it('make it load, run and frame nothing, and keep it out of every cache (E21)', () => {
+describe('the headers of responses made by the gateway (E22)', () => {
+  it('the headers of gateway responses forbid loading, running, framing and caching (E21)', () => {
     expect(headersBy(createInertHeaders(true))).toMatchObject({
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
       'x-content-type-options': 'nosniff',
@@ -28,20 +28,20 @@ describe('the headers of an answer of the gateway’s own (E22)', () => {
     });
   });
 
-  it('keep browsers on https for at least a year, where there is https', () => {
+  it('the headers of gateway responses include HSTS for at least a year on https', () => {
     for (const create of [createInertHeaders, createPageHeaders]) {
       expect(headersBy(create(true))['strict-transport-security']).toBe('max-age=63072000');
       expect(headersBy(create(false))).not.toHaveProperty('strict-transport-security');
     }
   });
 
-  it('do not tell what the gateway is made of', () => {
+  it('the headers of gateway responses do not reveal the server software', () => {
     expect(headersBy(createInertHeaders(true))).not.toHaveProperty('x-powered-by');
   });
 });
 
-describe('the headers of the app’s own files (E22)', () => {
-  it('forbid what no app needs, and leave sources and caching to the app', () => {
+describe('the headers of files of the app (E22)', () => {
+  it('the headers of app files forbid what no app needs and leave sources and caching to the app', () => {
     const headers = headersBy(createPageHeaders(true));
     expect(headers).toMatchObject({
       'content-security-policy': "object-src 'none';base-uri 'self';frame-ancestors 'none'",

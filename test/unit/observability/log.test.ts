@@ -3,7 +3,7 @@ import { describeError } from '../../../src/observability/log.ts';
 import { collectLog } from '../log-lines.ts';
 
 describe('a log line', () => {
-  it('is one line of JSON with a level in words, a time and what was said, and nothing of the machine', () => {
+  it('a log line is one line of JSON with a named level, a time and the message, and nothing about the machine', () => {
     const { log, lines } = collectLog();
     log.warn({ requestId: 'r1' }, 'said');
     expect(lines).toHaveLength(1);
@@ -15,21 +15,23 @@ describe('a log line', () => {
     });
   });
 
-  it('stays one line whatever a request has in its path (E23)', () => {
+  it('a log line stays one line whatever characters the path of a request contains (E23)', () => {
     const { log, lines } = collectLog();
     log.info({ path: '/a\r\n{"level":"error"}\u2028' }, 'request');
     expect(lines.join('').match(/[\r\n]/g)).toEqual(['\n']);
   });
 
-  it('is not written below the level', () => {
+  it('a log line below the configured level is not written', () => {
     const { log, lines } = collectLog('info');
     log.debug('quiet');
     expect(lines).toEqual([]);
   });
 
-  it('has of an error its kind, text, code and stack alone, and of its causes the same (E23)', () => {
+  it('a log line contains only the kind, text, code and stack of an error, and the same of its causes (E23)', () => {
     const { log, lines } = collectLog();
-    const response = Object.assign(new Error('no answer of ours'), { body: { access_token: 'canary-1' } });
+    const response = Object.assign(new Error('an unexpected response'), {
+      body: { access_token: 'canary-1' },
+    });
     const failed = Object.assign(new TypeError('it failed', { cause: response }), {
       code: 'E_FAILED',
       command: { name: 'set', args: ['key', 'canary-2'] },
@@ -44,14 +46,14 @@ describe('a log line', () => {
       message: 'it failed',
       code: 'E_FAILED',
       stack: expect.stringContaining('log.test.ts'),
-      cause: { type: 'Error', message: 'no answer of ours' },
+      cause: { type: 'Error', message: 'an unexpected response' },
     });
     expect(JSON.parse(lines[1] ?? '').err).toEqual(err);
   });
 });
 
 describe('the description of an error', () => {
-  it('leaves out the arguments that Redis repeats in its refusals, in the text and in the stack (E23)', () => {
+  it('the log omits the arguments that Redis repeats in its errors, from message and stack (E23)', () => {
     const refusal = new Error(
       "ERR unknown command 'FROB', with args beginning with: 'coatcheck:session:k' 'canary' ",
     );
@@ -62,7 +64,7 @@ describe('the description of an error', () => {
     expect(stack).toContain('log.test.ts');
   });
 
-  it('leaves out the text that JSON.parse could not read, which may be an answer with a token (E23)', () => {
+  it('the log omits the text that JSON.parse could not read, which may be a response with a token (E23)', () => {
     let unreadable: unknown;
     try {
       JSON.parse('canary-opaque-token');
@@ -74,14 +76,14 @@ describe('the description of an error', () => {
     expect(described + JSON.stringify(describeError(unreadable))).not.toContain('canary');
   });
 
-  it('says of anything else that is thrown only what type it has', () => {
+  it('the log states only the type of a thrown value that is not an error', () => {
     for (const thrown of ['canary', { token: 'canary' }, 1, null, undefined])
       expect(JSON.stringify(describeError(thrown))).toMatch(
         /^\{"type":"\w+","message":"a value other than an Error/,
       );
   });
 
-  it('ends where causes go round in a circle', () => {
+  it('the log stops at a circular cause', () => {
     const error = new Error('round');
     error.cause = error;
     let depth = 0;
@@ -89,7 +91,7 @@ describe('the description of an error', () => {
     expect(depth).toBe(4);
   });
 
-  it('leaves out a code that is no text', () => {
+  it('the log omits an error code that is not a text', () => {
     expect(describeError(Object.assign(new Error('x'), { code: { token: 'canary' } }))).not.toHaveProperty(
       'code',
     );

@@ -10,7 +10,7 @@ async function exposed(metrics: ReturnType<typeof createMetrics>): Promise<strin
 }
 
 describe('the meters', () => {
-  it('are called what the contract calls them, with its labels', async () => {
+  it('the metrics have the names and labels of the contract', async () => {
     const metrics = createMetrics();
     metrics.request('/api', 'GET', 200, 0.02);
     metrics.refresh('refreshed');
@@ -43,7 +43,7 @@ describe('the meters', () => {
     );
   });
 
-  it('count requests of each route, method and status apart', async () => {
+  it('the metrics count requests by route, method and status', async () => {
     const metrics = createMetrics();
     metrics.request('/api', 'GET', 200, 0.01);
     metrics.request('/api', 'GET', 200, 0.01);
@@ -60,13 +60,13 @@ describe('the meters', () => {
     ]);
   });
 
-  it('are those of one gateway, not of the process', async () => {
+  it('the metrics belong to one gateway, not to the process', async () => {
     const [one, two] = [createMetrics(), createMetrics()];
     one.sessionStarted();
     expect(await exposed(two)).toContain('coatcheck_sessions_started_total 0');
   });
 
-  it('all have the prefix, those of the process included', async () => {
+  it('the metrics all have the prefix, including those of the process', async () => {
     const text = await createMetrics().registry.metrics();
     const names = text.split('\n').filter((line) => line.startsWith('# TYPE '));
     expect(names.filter((line) => !line.startsWith('# TYPE coatcheck_'))).toEqual([]);

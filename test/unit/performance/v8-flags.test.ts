@@ -6,33 +6,33 @@ import { v8Flags } from '../../../src/performance/v8-flags.ts';
 
 const run = promisify(execFile);
 
-/** Keeps what it makes for a while, so that V8 finds the young generation too small, and says how large it is on average. */
+/** Keeps its objects for a while, so that V8 finds the young generation too small, and prints its average size. */
 const greedy = `
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as iteration } from 'node:timers/promises';
 import { applyV8Flags, youngBytes } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
 if (process.argv[1] === 'tuned') applyV8Flags();
-const turns = 600;
+const iterations = 600;
 let kept = [];
 let sum = 0;
-for (let at = 0; at < turns; at += 1) {
+for (let at = 0; at < iterations; at += 1) {
   for (let each = 0; each < 20_000; each += 1) kept.push({ at, each });
   if (kept.length > 600_000) kept = [];
   sum += youngBytes();
-  await turn();
+  await iteration();
 }
-console.log(sum / turns);
+console.log(sum / iterations);
 `;
 
-/** Makes pieces of a body and drops them, as a large one passes, and says what memory they had at most. */
+/** Creates and drops chunks like those of a large body, and prints their maximum memory. */
 const passing = `
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as iteration } from 'node:timers/promises';
 import { applyV8Flags } from '${new URL('../../../src/performance/v8-flags.ts', import.meta.url).href}';
 if (process.argv[1] === 'tuned') applyV8Flags();
 let most = 0;
 for (let at = 0; at < 8_192; at += 1) {
   new Uint8Array(65_536);
   most = Math.max(most, process.memoryUsage().arrayBuffers);
-  await turn();
+  await iteration();
 }
 console.log(most);
 `;
@@ -55,7 +55,7 @@ async function figureOf(script: string, way: Way): Promise<number> {
 
 // Each test starts processes, which takes its time on a busy machine.
 describe('the heap of a gateway', { timeout: 60_000 }, () => {
-  it('is set up by flags that this V8 knows: it passes over others in silence', async () => {
+  it('the heap is set up with flags that this V8 knows, because V8 ignores unknown flags silently', async () => {
     const { stdout } = await run(process.execPath, ['--v8-options']);
     for (const setting of [...v8Flags, '--semi-space-growth-factor']) {
       const [flag = ''] = setting.replace('--no-', '--').split('=');
@@ -63,15 +63,15 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
     }
   });
 
-  it('has a young generation that stays small', async () => {
+  it('the young generation of the heap stays small', async () => {
     const [tuned, untuned] = [await figureOf(greedy, 'at run time'), await figureOf(greedy, 'not at all')];
     expect(tuned / untuned).toBeLessThan(0.75);
   });
 
   it.each(['at run time', 'at start'] as const)(
-    'collects the chunks of a large body early with flags set %s',
+    'the heap collects the chunks of a large body early with flags set %s',
     async (way) => {
-      // When a collection comes depends on the machine's other work: the better of three runs says what the flags allow.
+      // The time of a collection depends on the load of the machine: the best of three runs shows what the flags achieve.
       const runs = [await figureOf(passing, way), await figureOf(passing, way), await figureOf(passing, way)];
       const [tuned, untuned] = [Math.min(...runs), await figureOf(passing, 'not at all')];
       expect(tuned).toBeLessThan(32 * 2 ** 20);
@@ -79,7 +79,7 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
     },
   );
 
-  it('is set up when the container image starts', async () => {
+  it('the container image sets up the heap at start', async () => {
     const dockerfile = await readFile(new URL('../../../Dockerfile', import.meta.url), 'utf8');
     const entrypoint = /^ENTRYPOINT (\[[^\]]*\])$/m.exec(dockerfile.replaceAll('\\\n', ''))?.[1] ?? '[]';
     expect(JSON.parse(entrypoint)).toEqual(['node', ...v8Flags, 'dist/main.js']);

@@ -1,32 +1,32 @@
 import { describe, expect, it } from 'vitest';
 import { createWriteBatch } from '../../../src/performance/write-batch.ts';
 
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+const nextIteration = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('the end of a turn of the event loop', () => {
-  it('runs what was put off to it, once, in the order in which that came', async () => {
-    const turn = createWriteBatch();
+describe('a write batch', () => {
+  it('a write batch runs its tasks once, in order, at the end of the turn', async () => {
+    const batch = createWriteBatch();
     const done: string[] = [];
-    turn.add(() => done.push('first'));
-    turn.add(() => done.push('second'));
+    batch.add(() => done.push('first'));
+    batch.add(() => done.push('second'));
     await Promise.resolve();
     expect(done).toEqual([]);
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first', 'second']);
-    await nextTurn();
+    await nextIteration();
     expect(done).toHaveLength(2);
   });
 
-  it('leaves what a task puts off to the end of the next turn', async () => {
-    const turn = createWriteBatch();
+  it('a write batch runs a task added by another task at the end of the next turn', async () => {
+    const batch = createWriteBatch();
     const done: string[] = [];
-    turn.add(() => {
+    batch.add(() => {
       done.push('first');
-      turn.add(() => done.push('second'));
+      batch.add(() => done.push('second'));
     });
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first']);
-    await nextTurn();
+    await nextIteration();
     expect(done).toEqual(['first', 'second']);
   });
 });

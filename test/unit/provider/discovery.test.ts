@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDiscovery } from '../../../src/provider/discovery.ts';
 import { collectLog } from '../log-lines.ts';
 
-/** A discovery whose looks are ended by the test, one by one. */
+/** A discovery whose attempts the test ends one by one. */
 function openDiscovery() {
   const looks: PromiseWithResolvers<string>[] = [];
   const { log, lines } = collectLog();
@@ -37,7 +37,7 @@ afterEach(() => {
 });
 
 describe('discovery', () => {
-  it('returns the metadata it found and sends no further request', async () => {
+  it('discovery returns the metadata it found and sends no further request', async () => {
     const { discovery, looks, find } = openDiscovery();
     expect(discovery.current()).toBeUndefined();
     discovery.start();
@@ -48,7 +48,7 @@ describe('discovery', () => {
     expect(looks).toHaveLength(1);
   });
 
-  it('makes one attempt at a time for any number of callers', async () => {
+  it('discovery makes one attempt at a time for any number of callers', async () => {
     const { discovery, looks, find } = openDiscovery();
     discovery.start();
     const asked = Promise.all([discovery.get(), discovery.get(), discovery.get()]);
@@ -57,14 +57,14 @@ describe('discovery', () => {
     expect(looks).toHaveLength(1);
   });
 
-  it('fails with provider_unavailable and a retry time while the provider is down (C3)', async () => {
+  it('discovery fails with provider_unavailable and a retry time while the provider is down (C3)', async () => {
     const { discovery, fail } = openDiscovery();
     const asked = discovery.get().catch((error: unknown) => error);
     await fail();
     expect(await asked).toMatchObject({ code: 'provider_unavailable', options: { retryAfterSeconds: 5 } });
   });
 
-  it('retries at once for a caller, whatever is left of the pause (C3)', async () => {
+  it('discovery retries at once for a caller, whatever is left of the pause (C3)', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
     discovery.start();
     await fail();
@@ -74,7 +74,7 @@ describe('discovery', () => {
     expect(await asked).toBe('found');
   });
 
-  it('retries by itself after pauses that double up to half a minute (C3)', async () => {
+  it('discovery retries by itself after pauses that double up to half a minute (C3)', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1);
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
@@ -89,7 +89,7 @@ describe('discovery', () => {
     discovery.close();
   });
 
-  it('shortens each pause by up to a quarter at random, so that processes do not retry together', async () => {
+  it('discovery shortens each pause by up to a quarter at random, so that processes do not retry together', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
@@ -101,7 +101,7 @@ describe('discovery', () => {
     discovery.close();
   });
 
-  it('stops its own retries once the attempt of a caller has succeeded', async () => {
+  it('discovery stops its own retries once the attempt of a caller has succeeded', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
     discovery.start();
     await fail();
@@ -112,7 +112,7 @@ describe('discovery', () => {
     expect(looks).toHaveLength(2);
   });
 
-  it('logs the first failure as an error, later ones at a lower level, and the recovery', async () => {
+  it('discovery logs the first failure as an error, later ones at a lower level, and the recovery', async () => {
     const { discovery, lines, fail, find } = openDiscovery();
     discovery.start();
     for (let round = 0; round < 4; round += 1) {
@@ -123,7 +123,7 @@ describe('discovery', () => {
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['error', 'debug', 'debug', 'debug', 'info']);
   });
 
-  it('retries no more once it is closed, even if an attempt fails after that', async () => {
+  it('discovery does not retry after it is closed, even if an attempt fails later', async () => {
     const { discovery, looks, fail } = openDiscovery();
     discovery.start();
     discovery.close();

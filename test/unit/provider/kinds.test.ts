@@ -40,17 +40,22 @@ function open() {
   );
 }
 
-describe('a provider kind that is one folder and one line in the list of kinds', () => {
-  it('is configured with its own keys and the keys of every provider', () => {
-    expect(configured().provider).toEqual({ ...section, timeout: 10_000 });
+describe('a provider kind of one folder and one line in the list of kinds', () => {
+  it('accepts its own configuration keys and those of every provider', () => {
+    expect(configured().provider).toEqual({
+      ...section,
+      timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
+    });
   });
 
-  it('signs people in', async () => {
+  it('signs users in', async () => {
     const signIn = await open().passwordLogin?.signIn({ username: 'ada', password: 'p' });
     expect(signIn).toMatchObject({ subject: 'ada', claims: { isGuest: true }, sentAtMs: 5_000 });
   });
 
-  it('is diagnosed', async () => {
+  it('runs its own diagnosis', async () => {
     expect(await open().diagnose()).toEqual([{ name: 'guests', verdict: 'ok', detail: '2 in the book' }]);
   });
 
@@ -58,25 +63,25 @@ describe('a provider kind that is one folder and one line in the list of kinds',
     expect(nameOf(configured().provider, kinds)).toBe('hotel.example.com');
   });
 
-  it('has its own rules checked, with paths in the whole configuration', () => {
+  it('checks its own rules, with paths in the whole configuration', () => {
     expect(problems({ guests: ['ada', 'ada'] })).toEqual([
       'provider.guests: expected each guest once, got a list',
     ]);
   });
 
-  it('is listed where the type of a provider is wrong', () => {
+  it('appears among the expected types when the type of a provider is wrong', () => {
     expect(problems({ type: 'saml' })).toEqual([
       'provider.type: expected oidc, oauth2, credentials or guestbook, got "saml"',
     ]);
   });
 
-  it('has plain http to another machine refused in its URLs', () => {
+  it('rejects plain http to another machine in its URLs', () => {
     expect(problems({ book: 'http://hotel.example.com/' })).toEqual([
       expect.stringMatching(/^provider\.book: expected https/),
     ]);
   });
 
-  it('has its secrets hidden in problems', () => {
+  it('hides its secrets in configuration problems', () => {
     expect(problems({ password: [section.password] })).toEqual([
       'provider.password: expected the password of the book, got a list',
     ]);
@@ -85,15 +90,15 @@ describe('a provider kind that is one folder and one line in the list of kinds',
     ]);
   });
 
-  it('gives one access token for all routes, as it says', () => {
+  it('issues one access token for all routes, as it declares', () => {
     expect(problems({}, { routes: [{ ...route, scopes: ['a'] }] })).toEqual([
       'routes[0].scopes: a provider of type guestbook issues one access token for all routes; remove it',
     ]);
   });
 });
 
-describe('a provider kind', () => {
-  it('refuses a section of another kind', () => {
+describe('the list of provider kinds', () => {
+  it('rejects a configuration section of another kind', () => {
     const { provider } = configured();
     expect(oidcKind.owns(provider)).toBe(false);
     expect(() => oidcKind.nameOf(provider)).toThrow(
@@ -101,7 +106,7 @@ describe('a provider kind', () => {
     );
   });
 
-  it('must be in the list to be created', () => {
-    expect(() => nameOf(configured().provider)).toThrow('there is no kind of provider guestbook');
+  it('creates only kinds in the list', () => {
+    expect(() => nameOf(configured().provider)).toThrow('unknown provider type: guestbook');
   });
 });

@@ -26,7 +26,7 @@ const parse = (provider: object) => parseConfig({ ...minimal, provider }).provid
 const problems = (provider: object, keys: object = {}) =>
   problemsWith({ provider, ...keys }).map((text) => text.replace(/^provider\./, ''));
 
-it('tells the types there are', () => {
+it('the error for provider.type lists the known types', () => {
   expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
   expect(problems({})).toEqual(['type: missing or empty; expected oidc, oauth2 or credentials']);
   expect(problemsWith({ provider: 'oidc' })).toEqual([
@@ -34,7 +34,7 @@ it('tells the types there are', () => {
   ]);
 });
 
-it('refuses a key of another type, by its name', () => {
+it('the error for a key of another provider type names that type', () => {
   expect(problems({ ...minimal.provider, tokenEndpoint: 'https://x' })[0]).toMatch(
     /^tokenEndpoint: unknown key "tokenEndpoint"/,
   );
@@ -42,8 +42,8 @@ it('refuses a key of another type, by its name', () => {
   expect(problems({ ...credentials, clientId: 'web' })[0]).toMatch(/^clientId: unknown key "clientId"/);
 });
 
-describe('a plain OAuth 2.0 server', () => {
-  it('needs its endpoints, credentials and a place of the subject, and has defaults for the rest', () => {
+describe('the configuration of a plain OAuth 2.0 server', () => {
+  it('requires endpoints, credentials and a subject pointer, and has defaults for the rest', () => {
     expect(parse(oauth2)).toEqual({
       ...oauth2,
       login: 'redirect',
@@ -56,6 +56,8 @@ describe('a plain OAuth 2.0 server', () => {
       scopes: [],
       authorizationParams: {},
       timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
     });
   });
 
@@ -64,15 +66,15 @@ describe('a plain OAuth 2.0 server', () => {
     ['tokenEndpoint', 'provider.login redirect requires it'],
     ['subject', 'without provider.userinfoEndpoint it must point to the subject in the token response'],
     ['clientSecret', 'provider.clientAuthentication client_secret_basic requires it'],
-  ])('is refused without %s', (key, why) => {
+  ])('is rejected without %s', (key, why) => {
     expect(problems({ ...oauth2, [key]: undefined })).toEqual([`${key}: missing or empty; ${why}`]);
   });
 
-  it('needs no place of the subject where userinfo has it', () => {
+  it('requires no subject pointer when userinfo has the subject', () => {
     expect(() => parse({ ...oauth2, subject: undefined, userinfoEndpoint: 'https://x/me' })).not.toThrow();
   });
 
-  it('has no use for decoupled endpoints without login: decoupled, and says so', () => {
+  it('rejects decoupled endpoints without login: decoupled and names that key', () => {
     const { login: _, ...endpoints } = decoupled;
     const useless = 'provider.login redirect does not use it; remove it, or set provider.login to decoupled';
     expect(problems({ ...oauth2, ...endpoints })).toEqual([
@@ -81,7 +83,7 @@ describe('a plain OAuth 2.0 server', () => {
     ]);
   });
 
-  it('may have people approve on another device, beside the redirect or without it', () => {
+  it('accepts approval on another device, beside the redirect or without it', () => {
     const { authorizationEndpoint: _, tokenEndpoint: __, ...without } = oauth2;
     for (const provider of [
       { ...oauth2, ...decoupled },
@@ -106,15 +108,15 @@ describe('a plain OAuth 2.0 server', () => {
     ['revocationEndpoint', 'https://login.example.com/revoke#there'],
     ['scopes', ['two words']],
     ['authorizationParams', { state: 'mine' }],
-  ])('is refused with %s %j', (key, value) => {
+  ])('is rejected with %s %j', (key, value) => {
     const [problem = ''] = problems({ ...oauth2, [key]: value });
     expect(problem).toContain(key);
     expect(problem).not.toContain('me:secret');
   });
 });
 
-describe('a vendor API', () => {
-  it('needs both endpoints and the places of both tokens, and has a method by default', () => {
+describe('the configuration of a vendor API', () => {
+  it('requires both endpoints and the pointers to both tokens, and has a default method', () => {
     expect(parse(credentials)).toEqual({
       ...credentials,
       login: { ...credentials.login, method: 'POST' },
@@ -123,6 +125,8 @@ describe('a vendor API', () => {
       usernameSubject: 'folded',
       rejectionStatuses: [400, 401, 410, 422],
       timeout: 10_000,
+      proxy: expect.objectContaining({ kind: 'environment' }),
+      tls: {},
     });
     expect(problems({ type: 'credentials' }).map((text) => text.split(':')[0])).toEqual([
       'login',
@@ -137,7 +141,7 @@ describe('a vendor API', () => {
     ]);
   });
 
-  it('takes a body as JSON text', () => {
+  it('accepts a body as JSON text', () => {
     const body = '{"user": {"name": "{username}", "passwords": ["{password}"]}, "remember": true}';
     expect(parse({ ...credentials, login: { ...credentials.login, body } })).toMatchObject({
       login: { body: { user: { name: '{username}', passwords: ['{password}'] }, remember: true } },
@@ -152,25 +156,25 @@ describe('a vendor API', () => {
     ],
     ['{"user": {username}}', 'login.body: expected a mapping, or a JSON object as text, such as { username'],
     [['{username}', '{password}'], 'login.body: expected a mapping'],
-  ])('refuses the body %j', (body, problem) => {
+  ])('rejects the body %j', (body, problem) => {
     const [first] = problems({ ...credentials, login: { ...credentials.login, body } });
     expect(first).toContain(problem);
   });
 
-  it('shows nothing of a body that it refuses, which may hold a key of the vendor', () => {
+  it('reveals nothing of a rejected body, which may contain a key of the vendor', () => {
     for (const body of ['{"apiKey": "canary-key"', { apiKey: 'canary-key' }, 'canary-key']) {
       const [first] = problems({ ...credentials, login: { ...credentials.login, body } });
       expect(first).not.toContain('canary');
     }
   });
 
-  it('sends passwords in no URL', () => {
+  it('rejects passwords in URLs', () => {
     expect(problems({ ...credentials, login: { ...credentials.login, method: 'GET' } })).toEqual([
       'login.method: expected one of POST, PUT, PATCH, got "GET"',
     ]);
   });
 
-  it('gives one access token, so that routes cannot ask for another', () => {
+  it('allows one access token, so that routes cannot request another', () => {
     const routes = [{ ...route, scopes: ['a'], resource: ['urn:a'] }];
     const useless = 'a provider of type credentials issues one access token for all routes; remove it';
     expect(problems(credentials, { routes })).toEqual([
@@ -185,12 +189,12 @@ it.each([
   ['userinfoEndpoint', { ...oauth2, userinfoEndpoint: 'http://login.example.com/me' }],
   ['login.url', { ...credentials, login: { ...credentials.login, url: 'http://api.example.com/login' } }],
   ['refresh.url', { ...credentials, refresh: { ...credentials.refresh, url: 'http://api.example.com/x' } }],
-])('refuses plain http to another machine at %s, unless it is allowed', (key, provider) => {
+])('provider URLs reject plain http to another machine at %s, unless it is allowed', (key, provider) => {
   expect(problems(provider)).toEqual([expect.stringMatching(new RegExp(`^${key}: expected https`))]);
   expect(() => parseConfig({ ...minimal, provider, allowInsecureHttp: true })).not.toThrow();
 });
 
-it('finds everything at once, also what has nothing to do with the provider', () => {
+it('the provider section reports all problems at once, including those of other sections', () => {
   const wrong = () =>
     parseConfig({ ...minimal, listen: 'nowhere', provider: { ...oauth2, scopes: 'a', subject: undefined } });
   expect(problemsOf(wrong).map(({ path }) => path)).toEqual([

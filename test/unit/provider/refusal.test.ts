@@ -8,7 +8,7 @@ import {
   retryAfterOf,
 } from '../../../src/provider/refusal.ts';
 import {
-  answer,
+  jsonResponse,
   fetchFailed,
   loginFailure,
   refreshFailure,
@@ -18,7 +18,7 @@ import {
 
 const html = { 'Content-Type': 'text/html' };
 
-/** The outcome that a refresh has at a token endpoint that behaves so, without its cause. */
+/** The outcome of a refresh at a token endpoint with this behaviour, without its cause. */
 async function outcomeOf(behaviour: Behaviour): Promise<Record<string, unknown>> {
   const failure = await refreshFailure(behaviour);
   const { cause, ...outcome } = classifyRefreshFailure(failure);
@@ -26,13 +26,12 @@ async function outcomeOf(behaviour: Behaviour): Promise<Record<string, unknown>>
   return outcome;
 }
 
-describe('a refresh', () => {
-  it.each([400, 401])(
-    'is rejected by invalid_grant with status %i, and by nothing else (G11)',
-    async (status) => {
-      expect(await outcomeOf(() => answer(status, { error: 'invalid_grant' }))).toEqual({ kind: 'rejected' });
-    },
-  );
+describe('a response to a refresh', () => {
+  it.each([400, 401])('rejects the refresh when it is invalid_grant with status %i (G11)', async (status) => {
+    expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_grant' }))).toEqual({
+      kind: 'rejected',
+    });
+  });
 
   it.each([
     [400, 'invalid_client'],
@@ -43,22 +42,22 @@ describe('a refresh', () => {
     [400, 'invalid_scope'],
     [400, 'invalid_target'],
     [403, 'access_denied'],
-  ])('that is answered %i %s says nothing about the session (G12)', async (status, error) => {
-    expect(await outcomeOf(() => answer(status, { error }))).toEqual({ kind: 'misconfigured', error });
+  ])('says nothing about the session when it is %i %s (G12)', async (status, error) => {
+    expect(await outcomeOf(() => jsonResponse(status, { error }))).toEqual({ kind: 'misconfigured', error });
   });
 
-  it('that is answered with a challenge says nothing about the session (G12)', async () => {
+  it('says nothing about the session when it is a challenge (G12)', async () => {
     const challenge = { 'WWW-Authenticate': 'Basic realm="token"' };
-    expect(await outcomeOf(() => answer(401, { error: 'invalid_client' }, challenge))).toEqual({
+    expect(await outcomeOf(() => jsonResponse(401, { error: 'invalid_client' }, challenge))).toEqual({
       kind: 'misconfigured',
       error: 'invalid_client',
     });
   });
 
   it.each([302, 403, 404])(
-    'that somebody else answers with %i says nothing about the session',
+    'says nothing about the session when it is %i from another server',
     async (status) => {
-      expect(await outcomeOf(() => answer(status, '<html>', html))).toEqual({
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', html))).toEqual({
         kind: 'misconfigured',
         error: `unexpected status ${status}`,
       });
@@ -66,27 +65,31 @@ describe('a refresh', () => {
   );
 
   it.each([425, 429])(
-    'that gets a %i was not processed, and is put off as long as asked (G13)',
+    'means with status %i that the refresh was not processed and must wait for Retry-After (G13)',
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'transient', retryAfterSeconds: 7 };
-      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(putOff);
-      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(putOff);
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(putOff);
+      expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_request' }, later))).toEqual(
+        putOff,
+      );
     },
   );
 
   it.each([408, 500, 502, 503, 504])(
-    'that gets a %i is ambiguous: a proxy may say so after the provider rotated the token (G13, G15)',
+    'is ambiguous with status %i: a proxy may send it after the provider rotated the token (G13, G15)',
     async (status) => {
       const later = { 'Retry-After': '7' };
       const ambiguous = { kind: 'ambiguous', retryAfterSeconds: 7 };
-      expect(await outcomeOf(() => answer(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
-      expect(await outcomeOf(() => answer(status, { error: 'invalid_request' }, later))).toEqual(ambiguous);
+      expect(await outcomeOf(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(ambiguous);
+      expect(await outcomeOf(() => jsonResponse(status, { error: 'invalid_request' }, later))).toEqual(
+        ambiguous,
+      );
     },
   );
 
-  it('is rejected by the error codes that the configuration names (G11)', async () => {
-    const dead = await refreshFailure(() => answer(400, { error: 'invalid_request' }));
+  it('rejects the refresh when it has an error code from the configuration (G11)', async () => {
+    const dead = await refreshFailure(() => jsonResponse(400, { error: 'invalid_request' }));
     const codes = ['invalid_grant', 'invalid_request'];
     expect(classifyRefreshFailure(dead, codes)).toEqual({ kind: 'rejected', cause: dead });
   });
@@ -100,14 +103,14 @@ describe('a refresh', () => {
     'UND_ERR_CONNECT_TIMEOUT',
     'CERT_HAS_EXPIRED',
     'DEPTH_ZERO_SELF_SIGNED_CERT',
-  ])('that fails with %s was not sent: the refresh token is unused (G13)', async (code) => {
+  ])('is missing after %s, before the request was sent: the refresh token is unused (G13)', async (code) => {
     expect(await outcomeOf(() => fetchFailed(code))).toEqual({
       kind: 'transient',
       retryAfterSeconds: undefined,
     });
   });
 
-  it('that was held back for a lapsed lock was not sent', async () => {
+  it('is missing after the lock was lost, before the request was sent', async () => {
     const cause = new NotSentError('the session lock expired before the request was sent');
     const held = () => Promise.reject(new TypeError('fetch failed', { cause }));
     expect(await outcomeOf(held)).toEqual({ kind: 'transient', retryAfterSeconds: undefined });
@@ -116,15 +119,15 @@ describe('a refresh', () => {
   it.each<[string, Behaviour]>([
     ['the connection is reset', () => fetchFailed('ECONNRESET')],
     ['the socket is closed', () => fetchFailed('UND_ERR_SOCKET')],
-    ['no answer comes in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
-    ['the answer is a page', () => answer(200, '<html>', html)],
-    ['the answer is cut short', () => answer(200, '{"access_token":"a","refresh')],
-    ['the answer is a list', () => answer(200, [])],
-    ['the answer has no access token', () => answer(200, { token_type: 'bearer' })],
-    ['the answer has no token type', () => answer(200, { access_token: 'a' })],
+    ['no response arrives in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+    ['the response is a page', () => jsonResponse(200, '<html>', html)],
+    ['the response is truncated', () => jsonResponse(200, '{"access_token":"a","refresh')],
+    ['the response is a list', () => jsonResponse(200, [])],
+    ['the response has no access token', () => jsonResponse(200, { token_type: 'bearer' })],
+    ['the response has no token type', () => jsonResponse(200, { access_token: 'a' })],
     [
-      'the answer has a token type nobody knows (C15)',
-      () => answer(200, { access_token: 'a', token_type: 'mac' }),
+      'the response has an unknown token type (C15)',
+      () => jsonResponse(200, { access_token: 'a', token_type: 'mac' }),
     ],
   ])('is ambiguous when %s: the refresh token may have been used (G15)', async (_what, behaviour) => {
     expect(await outcomeOf(behaviour)).toEqual({ kind: 'ambiguous' });
@@ -136,7 +139,7 @@ describe('a refresh', () => {
   });
 });
 
-describe('a revocation', () => {
+describe('a response to a revocation', () => {
   const outcomeOfRevocation = async (behaviour: Behaviour) => {
     const failure = await revocationFailure(behaviour);
     const { cause, ...outcome } = classifyRevocationFailure(failure);
@@ -148,38 +151,41 @@ describe('a revocation', () => {
     [400, 'unsupported_token_type'],
     [400, 'invalid_request'],
     [403, 'access_denied'],
-  ])('that is answered %i %s is refused for good (standards: D8)', async (status, error) => {
-    expect(await outcomeOfRevocation(() => answer(status, { error }))).toEqual({ kind: 'refused' });
+  ])('rejects the revocation for good when it is %i %s (standards: D8)', async (status, error) => {
+    expect(await outcomeOfRevocation(() => jsonResponse(status, { error }))).toEqual({ kind: 'refused' });
   });
 
   it.each([408, 425, 429, 500, 502, 503])(
-    'that is answered %i has failed, and is put off as long as asked (standards: D8)',
+    'fails the revocation for now with status %i, until Retry-After (standards: D8)',
     async (status) => {
       const later = { 'Retry-After': '7' };
       const putOff = { kind: 'failed', retryAfterSeconds: 7 };
-      expect(await outcomeOfRevocation(() => answer(status, '<html>', { ...html, ...later }))).toEqual(
+      expect(await outcomeOfRevocation(() => jsonResponse(status, '<html>', { ...html, ...later }))).toEqual(
         putOff,
       );
-      expect(await outcomeOfRevocation(() => answer(status, { error: 'invalid_request' }, later))).toEqual(
-        putOff,
-      );
+      expect(
+        await outcomeOfRevocation(() => jsonResponse(status, { error: 'invalid_request' }, later)),
+      ).toEqual(putOff);
     },
   );
 
   it.each<[string, Behaviour]>([
-    ['the client is refused', () => answer(400, { error: 'invalid_client' })],
-    ['the client is challenged', () => answer(401, {}, { 'WWW-Authenticate': 'Basic realm="revoke"' })],
-    ['somebody else answers', () => answer(404, '<html>', html)],
+    ['the client is refused', () => jsonResponse(400, { error: 'invalid_client' })],
+    ['the client is challenged', () => jsonResponse(401, {}, { 'WWW-Authenticate': 'Basic realm="revoke"' })],
+    ['another server responds', () => jsonResponse(404, '<html>', html)],
     ['there is no connection', () => fetchFailed('ECONNREFUSED')],
     ['the connection is reset', () => fetchFailed('ECONNRESET')],
-    ['no answer comes in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
-  ])('has failed when %s: it may go through another time (standards: D8)', async (_what, behaviour) => {
-    expect(await outcomeOfRevocation(behaviour)).toEqual({ kind: 'failed', retryAfterSeconds: undefined });
-  });
+    ['no response arrives in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+  ])(
+    'fails the revocation for now when %s: a later attempt may succeed (standards: D8)',
+    async (_what, behaviour) => {
+      expect(await outcomeOfRevocation(behaviour)).toEqual({ kind: 'failed', retryAfterSeconds: undefined });
+    },
+  );
 });
 
-describe('a refused login', () => {
-  const bearer = () => answer(200, { access_token: 'canary', token_type: 'bearer' });
+describe('the explanation of a rejected login', () => {
+  const bearer = () => jsonResponse(200, { access_token: 'canary', token_type: 'bearer' });
 
   it.each<[string, string, Behaviour, string]>([
     ['the provider', '?error=access_denied&state=st', bearer, 'the provider returned access_denied'],
@@ -189,50 +195,52 @@ describe('a refused login', () => {
     [
       'the token endpoint',
       '?code=c&state=st',
-      () => answer(400, { error: 'invalid_grant', error_description: 'used' }),
+      () => jsonResponse(400, { error: 'invalid_grant', error_description: 'used' }),
       'the token endpoint returned invalid_grant',
     ],
     [
       'a wrong secret',
       '?code=c&state=st',
-      () => answer(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic' }),
+      () => jsonResponse(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic' }),
       'check clientId, clientSecret and clientAuthentication',
     ],
     ['a missing ID token', '?code=c&state=st', bearer, 'invalid response encountered'],
-    ['a page', '?code=c&state=st', () => answer(200, '<html>', html), 'unexpected response content-type'],
     [
-      'an answer that is no JSON',
+      'a page',
       '?code=c&state=st',
-      () => answer(200, '{"access_token": canary}'),
+      () => jsonResponse(200, '<html>', html),
+      'unexpected response content-type',
+    ],
+    [
+      'a response that is not JSON',
+      '?code=c&state=st',
+      () => jsonResponse(200, '{"access_token": canary}'),
       'failed to parse "response" body as JSON',
     ],
-  ])(
-    'tells the developer that %s was the reason, and no value',
-    async (_who, callback, behaviour, reason) => {
-      const explained = explainLoginFailure(await loginFailure(callback, behaviour));
-      expect(explained).toContain(reason);
-      expect(explained).not.toContain('canary');
-    },
-  );
+  ])('names %s as the reason and reveals no value', async (_who, callback, behaviour, reason) => {
+    const explained = explainLoginFailure(await loginFailure(callback, behaviour));
+    expect(explained).toContain(reason);
+    expect(explained).not.toContain('canary');
+  });
 
   it.each<[string, Behaviour]>([
     ['cannot be reached', () => fetchFailed('ECONNREFUSED')],
     ['hangs up', () => fetchFailed('ECONNRESET')],
-    ['does not answer in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
-    ['is down', () => answer(503, '<html>', html)],
-    ['is busy', () => answer(429, { error: 'slow_down' })],
-  ])('is no refusal when the provider %s', async (_what, behaviour) => {
+    ['does not respond in time', () => Promise.reject(new DOMException('timed out', 'TimeoutError'))],
+    ['is down', () => jsonResponse(503, '<html>', html)],
+    ['is busy', () => jsonResponse(429, { error: 'slow_down' })],
+  ])('is undefined when the provider %s', async (_what, behaviour) => {
     expect(explainLoginFailure(await loginFailure('?code=c&state=st', behaviour))).toBeUndefined();
   });
 
-  it('repeats what came through the browser in printable ASCII and no more than 200 characters of each (C23)', () => {
+  it('repeats parameters from the browser in printable ASCII and at most 200 characters each (C23)', () => {
     const cause = new URLSearchParams({ error: 'a\r\nb\u0000é', error_description: 'x'.repeat(10_000) });
     const reason = explainLoginFailure(new AuthorizationResponseError('refused', { cause })) ?? '';
     expect(reason).toBe(`the provider returned a??b?? (${'x'.repeat(200)})`);
   });
 });
 
-describe('Retry-After', () => {
+describe('the parsed Retry-After', () => {
   const read = (value: string) => retryAfterOf(new Response(null, { headers: { 'Retry-After': value } }));
 
   it.each([
@@ -242,20 +250,20 @@ describe('Retry-After', () => {
     ['999999999', 3_600],
     ['Thu, 01 Jan 1970 00:00:00 GMT', 0],
     ['Fri, 31 Dec 9999 23:59:59 GMT', 3_600],
-  ])('%o is %i seconds, an hour at the most (G13)', (value, seconds) => {
+  ])('of %o is %i seconds, at most an hour (G13)', (value, seconds) => {
     expect(read(value)).toBe(seconds);
   });
 
-  it('as a date counts from now, up to the next whole second', () => {
+  it('of a date counts from now to the next whole second', () => {
     const seconds = read(new Date(Date.now() + 60_000).toUTCString());
     expect([59, 60]).toContain(seconds);
   });
 
-  it.each(['', 'soon', '7s'])('%o says nothing', (value) => {
+  it.each(['', 'soon', '7s'])('of %o is undefined', (value) => {
     expect(read(value)).toBeUndefined();
   });
 
-  it('says nothing when it is not there', () => {
+  it('of a response without the header is undefined', () => {
     expect(retryAfterOf(new Response(null))).toBeUndefined();
   });
 });

@@ -1,13 +1,13 @@
 import { CompactSign, exportJWK, generateKeyPair, type JWK } from 'jose';
 
-/** A key of a provider: what it signs with, and what it publishes. */
+/** A signing key of a provider with its public JWK. */
 export type SigningKey = {
   readonly jwk: JWK;
-  /** Signs claims, or any text; the header names the key unless it is given otherwise. */
+  /** Signs claims, or any text; by default the header names the key. */
   sign(claims: Record<string, unknown> | string, header?: { [name: string]: unknown }): Promise<string>;
 };
 
-/** Makes a key; two may have one name. */
+/** Creates a key; two keys may have the same id. */
 export async function createSigningKey(kid: string, alg = 'ES256'): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   return {

@@ -7,20 +7,20 @@ const server = {
   jwks_uri: 'https://login.example.com/jwks',
 };
 
-/** What a token endpoint does with a request: answers, or fails as `fetch` does. */
+/** The behaviour of a token endpoint: it responds, or fails as `fetch` does. */
 export type Behaviour = () => Response | Promise<Response>;
 
-/** Spends a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
+/** Spends a refresh token by openid-client at an endpoint with this behaviour; returns the thrown error. */
 export function refreshFailure(behaviour: Behaviour): Promise<unknown> {
   return failureOf(client.refreshTokenGrant(configuration(behaviour), 'canary-refresh-token'));
 }
 
-/** Revokes a refresh token by openid-client at an endpoint that behaves so; gives what was thrown. */
+/** Revokes a refresh token by openid-client at an endpoint with this behaviour; returns the thrown error. */
 export function revocationFailure(behaviour: Behaviour): Promise<unknown> {
   return failureOf(client.tokenRevocation(configuration(behaviour), 'canary-refresh-token'));
 }
 
-/** Finishes a login by openid-client with a callback and a token endpoint that behaves so; gives what was thrown. */
+/** Finishes a login by openid-client with a callback and a token endpoint with this behaviour; returns the thrown error. */
 export function loginFailure(callback: string, behaviour: Behaviour = unreachable): Promise<unknown> {
   const url = new URL(callback, 'https://app.example.com/auth/callback');
   return failureOf(
@@ -33,15 +33,15 @@ export function loginFailure(callback: string, behaviour: Behaviour = unreachabl
   );
 }
 
-/** An answer in JSON. */
-export function answer(status: number, body: unknown, headers: Record<string, string> = {}): Response {
+/** A JSON response, or a text as it is. */
+export function jsonResponse(status: number, body: unknown, headers: Record<string, string> = {}): Response {
   return new Response(typeof body === 'string' ? body : JSON.stringify(body), {
     status,
     headers: { 'Content-Type': 'application/json', ...headers },
   });
 }
 
-/** What `fetch` throws when connecting or reading failed. */
+/** The rejection of `fetch` for a failed connection. */
 export function fetchFailed(code: string): Promise<never> {
   return Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) }));
 }

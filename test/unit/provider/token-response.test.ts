@@ -8,12 +8,12 @@ import {
 
 const bearer = { access_token: 'at', token_type: 'Bearer' };
 
-/** What becomes of an answer with these members besides the least. */
+/** The normalized form of a minimal token response with these members. */
 function normalized(members: Record<string, unknown>): unknown {
   return JSON.parse(normalizeTokenResponse(JSON.stringify({ ...bearer, ...members })));
 }
 
-describe('a normalized token answer', () => {
+describe('a normalized token response', () => {
   it.each([300, 0.5])('keeps the lifetime %d', (seconds) => {
     expect(normalized({ expires_in: seconds })).toEqual({ ...bearer, expires_in: seconds });
   });
@@ -43,11 +43,11 @@ describe('a normalized token answer', () => {
     '"text"',
     '{"error":"invalid_grant","expires_in":"x"}',
     '{"access_token":1}',
-  ])('is %o as it came, since that is no token answer', (text) => {
+  ])('is %o unchanged, because that is not a token response', (text) => {
     expect(normalizeTokenResponse(text)).toBe(text);
   });
 
-  it('reads no member as a prototype', () => {
+  it('treats no member as a prototype', () => {
     const text = normalizeTokenResponse('{"access_token":"at","__proto__":{"refresh_token":"evil"}}');
     expect(JSON.parse(text).refresh_token).toBeUndefined();
     expect(readTokenResponse(JSON.parse(text)).refreshToken).toBeUndefined();
@@ -78,7 +78,7 @@ describe('a detached ID token', () => {
   });
 });
 
-describe('a token answer', () => {
+describe('a token response', () => {
   it('contains the tokens and their lifetimes', () => {
     const members = {
       expires_in: 300,

@@ -11,7 +11,7 @@ import { collectLog } from '../log-lines.ts';
 
 const config = parseConfig({ ...minimal, routes: [{ ...route, auth: 'none' }] });
 
-/** Asks the API handler when these parts of it fail; gives what it throws. */
+/** Calls the API handler with these failing parts; returns the thrown error. */
 async function failureOf(parts: { tokenResolver?: unknown; forwarder?: unknown }): Promise<unknown> {
   const deps = {
     routes: createRoutes(config.routes),
@@ -39,7 +39,7 @@ async function failureOf(parts: { tokenResolver?: unknown; forwarder?: unknown }
 const fault = new TypeError('canary');
 const fail = () => Promise.reject(fault);
 
-it('a fault of the gateway itself is not taken for one of the API', async () => {
+it('a fault inside the gateway is not reported as a fault of the API', async () => {
   expect(await failureOf({})).toBeUndefined();
   expect(await failureOf({ tokenResolver: { resolve: fail } })).toBe(fault);
   expect(await failureOf({ forwarder: { forward: fail } })).toMatchObject({ code: 'upstream_unreachable' });

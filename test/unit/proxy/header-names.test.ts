@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mayTrail, nominatedBy, rememberNames } from '../../../src/proxy/header-names.ts';
 
-describe('the fields that Connection nominates', () => {
+describe('the header names that Connection nominates', () => {
   it.each([
     [undefined, undefined],
     ['close', undefined],
@@ -11,18 +11,18 @@ describe('the fields that Connection nominates', () => {
     ['X-Custom', ['x-custom']],
     [' X-A ,, X-B,', ['x-a', '', 'x-b']],
     ['keep-alive,Upgrade', ['keep-alive', 'upgrade']],
-  ])('by %o are %o (F1)', (connection, names) => {
+  ])('in %o are %o (F1)', (connection, names) => {
     const nominated = nominatedBy(connection);
     expect(nominated && [...nominated]).toEqual(names);
   });
 
-  it('by several lines are those of all of them (F2)', () => {
+  it('in several header lines are the names of all lines (F2)', () => {
     expect([...(nominatedBy(['close', 'X-A']) ?? [])]).toEqual(['close', 'x-a']);
   });
 });
 
-describe('a remembered verdict', () => {
-  it('is asked for once a name', () => {
+describe('a memoized predicate of header names', () => {
+  it('is evaluated once per name', () => {
     const asked: string[] = [];
     const judge = rememberNames((name) => {
       asked.push(name);
@@ -32,7 +32,7 @@ describe('a remembered verdict', () => {
     expect(asked).toEqual(['a', 'b']);
   });
 
-  it('of the first thousand names is kept, so that a client’s inventions take no memory (F23)', () => {
+  it('keeps only the first thousand names, so that names from clients take no memory (F23)', () => {
     let asked = 0;
     const judge = rememberNames(() => {
       asked += 1;
@@ -46,9 +46,12 @@ describe('a remembered verdict', () => {
 });
 
 describe('a trailer section', () => {
-  it.each(['x-checksum', 'server-timing', 'grpc-status', 'content-digest', 'etag'])('may have %s', (name) => {
-    expect(mayTrail(name)).toBe(true);
-  });
+  it.each(['x-checksum', 'server-timing', 'grpc-status', 'content-digest', 'etag'])(
+    'may contain %s',
+    (name) => {
+      expect(mayTrail(name)).toBe(true);
+    },
+  );
 
   it.each([
     'host',
@@ -67,7 +70,7 @@ describe('a trailer section', () => {
     'cache-control',
     'location',
     'if-match',
-  ])('may not have %s, which belongs into the head (F1)', (name) => {
+  ])('may not contain %s, which belongs into the head (F1)', (name) => {
     expect(mayTrail(name)).toBe(false);
   });
 });

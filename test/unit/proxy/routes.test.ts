@@ -6,7 +6,7 @@ import { parseRoute } from '../config/sample.ts';
 /** The routes of a configuration with these paths. */
 const routesAt = (...paths: string[]) => createRoutes(paths.map((path) => parseRoute({ path })));
 
-/** What is asked of the upstream for a path below a route with these keys. */
+/** The upstream request target for a path below a route with these keys. */
 function askedFor(path: string, keys: Record<string, unknown>): string | undefined {
   return createRoutes([parseRoute(keys)])
     .match(path)
@@ -35,7 +35,7 @@ describe('the route of a path', () => {
     ['/App/x', undefined],
     ['/x/api', undefined],
     ['/', undefined],
-  ])('%o is %o: the most specific prefix, on the border of a segment (F13, F14)', (path, route) => {
+  ])('of %o is %o: the longest matching prefix, at the end of a segment (F13, F14)', (path, route) => {
     expect(routesAt('/api', '/api/admin', '/other').match(path)?.config.path).toBe(route);
   });
 
@@ -69,11 +69,11 @@ describe('the route of a path', () => {
     '/api/admin::$DATA',
     '/api/admin:x/y',
     '/api/%41dmin',
-  ])('is not decided for %o, which is another route’s to a reader who decodes it (F13, F14)', (path) => {
+  ])('is undefined for %o, which another server could decode to another route (F13, F14)', (path) => {
     expect(() => routesAt('/api', '/api/admin', '/other').match(path)).toThrow(GatewayError);
   });
 
-  it('is found in a moment for a path of encodings of encodings', () => {
+  it('takes linear time for a path with nested encodings', () => {
     const nested = `/api/%${'25'.repeat(8_000)}`;
     const decodings = vi.spyOn(String.prototype, 'replace');
     routesAt('/api').match(nested);
@@ -94,12 +94,12 @@ describe('the route of a path', () => {
     }
   });
 
-  it('is none when there are no routes', () => {
+  it('is undefined when there are no routes', () => {
     expect(createRoutes([]).match('/')).toBeUndefined();
   });
 });
 
-describe('the path that an upstream is asked for', () => {
+describe('the path of an upstream request', () => {
   it.each(['/api', '/api/', '/api/x', '/api//x', '/api/a%2Fb', '/api/x;y=1', "/api/'()*"])(
     'is %o as it was checked, byte for byte (F16)',
     (path) => {
@@ -113,7 +113,7 @@ describe('the path that an upstream is asked for', () => {
     ['https://api.example.com/base', '/api/x', '/base/api/x'],
     ['https://api.example.com/base/', '/api/x', '/base/api/x'],
     ['https://api.example.com/a%2Fb/', '/api', '/a%2Fb/api'],
-  ])('at %s is behind the path of its URL', (upstream, path, asked) => {
+  ])('at %s is appended to the path of the upstream URL', (upstream, path, asked) => {
     expect(askedFor(path, { upstream })).toBe(asked);
   });
 
@@ -129,29 +129,31 @@ describe('the path that an upstream is asked for', () => {
     ['https://api.example.com/base/', '/api/x', '/base/x'],
     ['https://api.example.com/base', '/api//x', '/base/x'],
   ])(
-    'at %s without the prefix is, for %s, %s: never one that reads as a host (F16)',
+    'at %s without the prefix of %s is %s: never one that reads as a host (F16)',
     (upstream, path, asked) => {
       expect(askedFor(path, { upstream, stripPrefix: true })).toBe(asked);
     },
   );
 
-  it('is whole where there is no prefix to strip', () => {
+  it('is unchanged when there is no prefix to strip', () => {
     expect(askedFor('/api/x', { path: '/', stripPrefix: true })).toBe('/api/x');
   });
 
-  it('is on the upstream that the configuration names, whatever the path (A14, F16)', () => {
+  it('is on the configured upstream, whatever the path (A14, F16)', () => {
     const [route] = createRoutes([parseRoute({ upstream: 'https://api.example.com:8443/base' })]).all;
-    expect(route).toMatchObject({ origin: 'https://api.example.com:8443', host: 'api.example.com:8443' });
+    expect(route?.servers).toEqual([
+      { origin: 'https://api.example.com:8443', host: 'api.example.com:8443' },
+    ]);
     for (const path of ['/api//evil.test/x', '/api/@evil.test', '/api/http:evil.test']) {
-      const url = new URL(`${route?.origin}${route?.upstreamPath(path)}`);
+      const url = new URL(`${route?.servers[0].origin}${route?.upstreamPath(path)}`);
       expect(url.origin).toBe('https://api.example.com:8443');
       expect(url.pathname).toBe(`/base${path}`);
     }
   });
 });
 
-describe('a route', () => {
-  it('knows its methods', () => {
+describe('a compiled route', () => {
+  it('knows its allowed methods', () => {
     const [route] = createRoutes([parseRoute({ methods: ['GET', 'HEAD'] })]).all;
     expect([route?.methods.has('GET'), route?.methods.has('POST'), route?.methods.has('get')]).toEqual([
       true,
@@ -160,7 +162,7 @@ describe('a route', () => {
     ]);
   });
 
-  it('asks for the token of the sign-in', () => {
+  it('uses the access token of the sign-in', () => {
     expect(routesAt('/api').all[0]?.audience.id).toBe('');
   });
 });

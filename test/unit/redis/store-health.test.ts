@@ -90,7 +90,7 @@ describe('the health of the store', () => {
     expect(lines()).toHaveLength(2);
   });
 
-  it('begins another outage with another line', () => {
+  it('logs one line for each further outage', () => {
     for (let round = 0; round < 2; round += 1) {
       fail();
       health.succeeded();

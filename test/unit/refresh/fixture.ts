@@ -15,7 +15,7 @@ import { collectLog } from '../log-lines.ts';
 import { meter, openSessions, type SessionsFixture } from '../sessions/fixture.ts';
 import { EXPIRED_MS, signIn } from './requests.ts';
 
-/** A provider that responds to refreshes as a test says. */
+/** A provider with scripted responses to refreshes. */
 export type ScriptedProvider = {
   readonly provider: Provider;
   /** Every refresh requested so far, in order. */
@@ -33,7 +33,7 @@ export function refreshed(
 ): RefreshOutcome {
   return {
     kind: 'refreshed',
-    answer: { accessToken: `at-${n}`, expiresInSeconds: 300, refreshToken: `rt-${n}` },
+    tokenResponse: { accessToken: `at-${n}`, expiresInSeconds: 300, refreshToken: `rt-${n}` },
     claims: undefined,
     sentAtMs: Date.now(),
     ...given,

@@ -26,8 +26,8 @@ const credential = (key: string, accessToken: string): Credential => ({
   accessToken,
 });
 
-describe('a token that an upstream refused though it was new', () => {
-  it('is hopeless for that session on that route, and no other (G8)', async () => {
+describe('the suppression of a token that an upstream rejected although it was new', () => {
+  it('affects only that session on that route (G8)', async () => {
     const suppression = openSuppression();
     await suppression.rejectedByUpstream(credential('k1', 'at-2'), '/api');
     expect(suppression.wasRejected(credential('k1', 'at-2'), '/api')).toBe(true);
@@ -36,7 +36,7 @@ describe('a token that an upstream refused though it was new', () => {
     expect(suppression.wasRejected(credential('k2', 'at-2'), '/api')).toBe(false);
   });
 
-  it('makes room for the next one', async () => {
+  it('is replaced by that of the next token', async () => {
     const suppression = openSuppression();
     await suppression.rejectedByUpstream(credential('k1', 'at-2'), '/api');
     await suppression.rejectedByUpstream(credential('k1', 'at-3'), '/api');
@@ -44,7 +44,7 @@ describe('a token that an upstream refused though it was new', () => {
     expect(suppression.wasRejected(credential('k1', 'at-3'), '/api')).toBe(true);
   });
 
-  it('is forgotten when ten thousand others have been remembered since', async () => {
+  it('is forgotten after ten thousand newer ones', async () => {
     const suppression = openSuppression();
     for (let at = 0; at <= 10_000; at += 1)
       await suppression.rejectedByUpstream(credential(`k${at}`, 'at'), '/api');
@@ -53,8 +53,8 @@ describe('a token that an upstream refused though it was new', () => {
   });
 });
 
-describe('renewals in vain', () => {
-  it('count for a minute, from the record that all processes share (G8)', () => {
+describe('the count of useless refreshes', () => {
+  it('covers a minute and comes from the record that all processes share (G8)', () => {
     const clock = createTestClock();
     const suppression = openSuppression(clock);
     const refusedAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
@@ -63,7 +63,7 @@ describe('renewals in vain', () => {
     expect(suppression.recentRejections(sampleData(clock.now()))).toEqual([]);
   });
 
-  it('are too many at three', () => {
+  it('suppresses refreshes at three', () => {
     const suppression = openSuppression();
     expect([[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]].map(suppression.isExhausted)).toEqual([
       false,
@@ -75,10 +75,10 @@ describe('renewals in vain', () => {
   });
 });
 
-describe('an audience that the provider gives a session no token for', () => {
+describe('an audience for which the provider grants a session no token', () => {
   const orders = createAudience(['orders.read'], []);
 
-  it('is denied to that session for a minute, and nothing else is', () => {
+  it('is suppressed for that session for a minute, and nothing else is', () => {
     const clock = createTestClock();
     const suppression = openSuppression(clock);
     suppression.notGranted('k1', orders);
@@ -91,7 +91,7 @@ describe('an audience that the provider gives a session no token for', () => {
     expect(suppression.wasNotGranted('k1', orders)).toBe(false);
   });
 
-  it('is forgotten when ten thousand others have been denied since', () => {
+  it('is forgotten after ten thousand newer ones', () => {
     const suppression = openSuppression();
     for (let at = 0; at <= 10_000; at += 1) suppression.notGranted(`k${at}`, orders);
     expect(suppression.wasNotGranted('k0', orders)).toBe(false);

@@ -54,7 +54,7 @@ describe('a refresh that fails for now', () => {
     ['transient', failure.transient],
     ['ambiguous', failure.ambiguous],
     ['misconfigured', failure.misconfigured],
-  ])('because it is %s keeps the session, and says when to come again (G12, G13)', async (_kind, outcome) => {
+  ])('keeps the session and sets Retry-After when it is %s (G12, G13)', async (_kind, outcome) => {
     const { begin, refresher, outcomes, store, counted } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRED_MS);
     outcomes.push(outcome);
@@ -97,7 +97,8 @@ describe('a refresh that fails for now', () => {
   it('sends no request once the session had too many refreshes this minute (maxPerMinute)', async () => {
     const { begin, refresher, calls, outcomes } = openRefresher({ maxPerMinute: 2 });
     let session: SessionView = await begin();
-    const short = (n: number) => refreshed(n, { answer: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
+    const short = (n: number) =>
+      refreshed(n, { tokenResponse: { accessToken: `at-${n}`, expiresInSeconds: 1 } });
     outcomes.push(short(2), short(3));
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     for (let round = 0; round < 2; round += 1) ({ session } = await run(refresher.fresh(session, signIn)));

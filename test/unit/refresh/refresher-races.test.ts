@@ -48,7 +48,7 @@ describe('a record that another process has changed', () => {
     expect(calls).toEqual([]);
   });
 
-  it('is read again if the lock lapsed before the request was sent, since another process may have refreshed (G7)', async () => {
+  it('is read again if the lock expired before the request was sent, since another process may have refreshed (G7)', async () => {
     const { beginRefresh, calls, store } = openRefresher({ locks: lapsingOnce() });
     const { record, waiting, respond } = await beginRefresh();
     await store.replace(record.key, withTokens(record, '9'), 1);
@@ -57,7 +57,7 @@ describe('a record that another process has changed', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is refreshed under a new lock if the first lock lapsed and no other process has refreshed (G7)', async () => {
+  it('is refreshed under a new lock if the first lock expired and no other process has refreshed (G7)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ locks: lapsingOnce() });
     const record = await begin(EXPIRED_MS);
     outcomes.push(failure.transient);

@@ -30,7 +30,7 @@ describe('after an upstream has rejected a token', () => {
 
   it('returns none if the session has no refresh token, and keeps the session', async () => {
     const { signIn: start, recordOf: readSession, refresher, store } = openRefresher();
-    const record = await readSession(await start({ answer: { accessToken: 'at-1' } }));
+    const record = await readSession(await start({ tokenResponse: { accessToken: 'at-1' } }));
     expect(await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBeUndefined();
     expect(await store.loadRecord(record.key)).toBeDefined();
   });
@@ -62,23 +62,23 @@ describe('after an upstream has rejected a token', () => {
   it('returns none for a new token that was rejected, without a call to the provider (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin();
-    const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
-    if (renewed === undefined) throw new Error('no other token');
-    refresher.refusedAgain(renewed, '/api');
+    const refreshed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
+    if (refreshed === undefined) throw new Error('no other token');
+    refresher.refusedAgain(refreshed, '/api');
     await refresher.settle();
     for (let again = 0; again < 20; again += 1)
-      expect(await run(refresher.afterRefusal(renewed, '/api'))).toBeUndefined();
+      expect(await run(refresher.afterRefusal(refreshed, '/api'))).toBeUndefined();
     expect(calls).toHaveLength(1);
   });
 
   it('returns another token for another route, whose upstream has not rejected the new one (G8)', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin();
-    const renewed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
-    if (renewed === undefined) throw new Error('no other token');
-    refresher.refusedAgain(renewed, '/api');
+    const refreshed = await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
+    if (refreshed === undefined) throw new Error('no other token');
+    refresher.refusedAgain(refreshed, '/api');
     await refresher.settle();
-    expect((await run(refresher.afterRefusal(renewed, '/other')))?.accessToken).toBe('at-3');
+    expect((await run(refresher.afterRefusal(refreshed, '/other')))?.accessToken).toBe('at-3');
     expect(calls).toHaveLength(2);
   });
 

@@ -24,7 +24,7 @@ export async function run<Result>(promise: Promise<Result>): Promise<Result> {
   return (await outcome)();
 }
 
-/** The code that a request is refused with. */
+/** The error code of a rejected request. */
 export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   run(promise).then(
     () => undefined,
@@ -37,7 +37,7 @@ export function withTokens({ data }: SessionRecord, name: string): SessionData {
   return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
-/** Locks of which the first lapses at once, as in a process that is stopped. */
+/** Locks of which the first expires at once, as in a suspended process. */
 export function lapsingOnce(): Locks {
   let taken = 0;
   return {

@@ -15,7 +15,7 @@ const throttleOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error instanceof GatewayError ? error.options.throttle : error),
   );
 
-describe('the error of a request that a throttle turns away', () => {
+describe('the error of a request that a throttle rejects', () => {
   it('names the circuit breaker after three failed calls, and no throttle before', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRED_MS);
@@ -26,10 +26,10 @@ describe('the error of a request that a throttle turns away', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it('names the limit of a session', async () => {
+  it('names the rate limit of a session', async () => {
     const { begin, refresher, outcomes } = openRefresher({ maxPerMinute: 1 });
     const record = await begin(EXPIRED_MS);
-    outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 1 } }));
+    outcomes.push(refreshed(2, { tokenResponse: { accessToken: 'at-2', expiresInSeconds: 1 } }));
     const { session } = await run(refresher.fresh(record, signIn));
     expect(await throttleOf(refresher.fresh(session, signIn))).toBe('session_limit');
   });
@@ -76,7 +76,7 @@ describe('the error of a request that a throttle turns away', () => {
 });
 
 describe('a process whose circuit breaker is open', () => {
-  it('hands the lock on to a process that may reach the provider, and does not let it fail too', async () => {
+  it('passes the lock on to a process that may reach the provider, and does not make its requests fail', async () => {
     const locks = createLocalLocks();
     const outcomes: unknown[] = [];
     const recording: Locks = {

@@ -55,7 +55,7 @@ describe('spending a refresh token', () => {
     ['rejected', failure.rejected],
     ['misconfigured', failure.misconfigured],
     ['identity_changed', { kind: 'identity_changed', refreshToken: 'rt-2', cause: undefined } as const],
-  ])('is done once when it is %s', async (_kind, outcome) => {
+  ])('happens once when the call is %s', async (_kind, outcome) => {
     const { spend, calls } = openTokenEndpointCall();
     expect(await spend(outcome)).toBe(outcome);
     expect(calls).toHaveLength(1);
@@ -97,7 +97,7 @@ describe('spending a refresh token', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('is not retried once the lock has lapsed, since another process may have refreshed (G7)', async () => {
+  it('is not retried once the lock has expired, since another process may have refreshed (G7)', async () => {
     const { spend, calls, state } = openTokenEndpointCall();
     state.isHeld = false;
     expect(await spend(failure.transient)).toBe(failure.transient);

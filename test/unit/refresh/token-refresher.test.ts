@@ -5,7 +5,7 @@ import { failure, openRefresher, refreshed, WAIT_MS } from './fixture.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('a token that is fresh', () => {
+describe('a fresh token', () => {
   it('is used unchanged, without a call to the provider', async () => {
     const { begin, refresher, calls } = openRefresher();
     const record = await begin(EXPIRING_MS - 1);
@@ -18,7 +18,7 @@ describe('a token that is fresh', () => {
   });
 });
 
-describe('a token near its end', () => {
+describe('a token close to expiry', () => {
   it('is used unchanged and refreshed in the background, while no request waits', async () => {
     const { begin, refresher, calls, hold, store, counted } = openRefresher();
     const record = await begin(EXPIRING_MS);
@@ -34,7 +34,7 @@ describe('a token near its end', () => {
     expect(await counted('joined')).toBe(0);
   });
 
-  it.each(Object.values(failure))('is used as it is when its renewal ends as %o', async (outcome) => {
+  it.each(Object.values(failure))('is used unchanged when its refresh ends as %o', async (outcome) => {
     const { begin, refresher, outcomes } = openRefresher({ retries: 0 });
     const record = await begin(EXPIRING_MS);
     outcomes.push(outcome);
@@ -56,7 +56,7 @@ describe('a token near its end', () => {
   });
 });
 
-describe('a token that is over', () => {
+describe('an expired token', () => {
   it('makes all requests wait for one refresh (G6)', async () => {
     const { begin, refresher, calls, counted } = openRefresher();
     const record = await begin(EXPIRED_MS);
@@ -72,26 +72,26 @@ describe('a token that is over', () => {
   it('replaces both tokens in the record of its own session (G2)', async () => {
     const { begin, refresher, calls, store } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    const { session: renewed } = await run(refresher.fresh(record, signIn));
+    const { session } = await run(refresher.fresh(record, signIn));
     expect(calls[0]).toMatchObject({ refreshToken: 'rt-1', subject: 'ada', audience: signIn });
-    expect(await store.loadView(record.key)).toEqual(renewed);
+    expect(await store.loadView(record.key)).toEqual(session);
     expect(await store.loadRecord(record.key)).toMatchObject({
       version: 2,
       data: { tokens: { refreshToken: 'rt-2', idToken: 'id-1' } },
     });
   });
 
-  it('leaves the refresh token in use when the answer has none (G2)', async () => {
+  it('keeps its refresh token when the response has none (G2)', async () => {
     const { begin, refresher, outcomes, calls } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    outcomes.push(refreshed(2, { answer: { accessToken: 'at-2', expiresInSeconds: 300 } }));
-    const { session: renewed } = await run(refresher.fresh(record, signIn));
+    outcomes.push(refreshed(2, { tokenResponse: { accessToken: 'at-2', expiresInSeconds: 300 } }));
+    const { session } = await run(refresher.fresh(record, signIn));
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
-    await run(refresher.fresh(renewed, signIn));
+    await run(refresher.fresh(session, signIn));
     expect(calls.map(({ refreshToken }) => refreshToken)).toEqual(['rt-1', 'rt-1']);
   });
 
-  it('takes the claims of a new ID token, and keeps the old claims without one (C21)', async () => {
+  it('updates the claims from a new ID token and keeps the old claims without one (C21)', async () => {
     const { begin, refresher, store, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);
     const claims = async () => (await store.loadRecord(record.key))?.data.claims;
@@ -118,7 +118,9 @@ describe('a token that is over', () => {
 
   it('ends a session that has no refresh token', async () => {
     const { signIn: start, recordOf: readSession, refresher, calls, store } = openRefresher();
-    const record = await readSession(await start({ answer: { accessToken: 'at-1', expiresInSeconds: 300 } }));
+    const record = await readSession(
+      await start({ tokenResponse: { accessToken: 'at-1', expiresInSeconds: 300 } }),
+    );
     await vi.advanceTimersByTimeAsync(EXPIRED_MS);
     expect(await codeOf(refresher.fresh(record, signIn))).toBe('session_expired');
     expect(calls).toEqual([]);
@@ -131,7 +133,9 @@ describe('a token for another audience', () => {
     const { begin, refresher, calls, outcomes } = openRefresher();
     const record = await begin();
     outcomes.push(
-      refreshed(2, { answer: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' } }),
+      refreshed(2, {
+        tokenResponse: { accessToken: 'at-orders', expiresInSeconds: 300, refreshToken: 'rt-2' },
+      }),
     );
     const credential = await run(refresher.fresh(record, orders));
     expect(credential).toMatchObject({ accessToken: 'at-orders', audience: orders });
@@ -148,7 +152,7 @@ describe('a token for another audience', () => {
   });
 });
 
-describe('settling', () => {
+describe('settle', () => {
   it('waits for the refreshes in progress and releases every lock (G18)', async () => {
     const { beginRefresh, refresher, locks, store } = openRefresher();
     const { record, waiting, respond } = await beginRefresh();

@@ -11,7 +11,7 @@ const absent = { kind: 'absent' };
 const sid = cookieName('sid', true);
 
 describe('the name of a cookie', () => {
-  it('keeps siblings, scripts and plain http from setting it, on https (A8)', () => {
+  it('has a prefix on https that prevents sibling hosts, scripts and plain http from setting it (A8)', () => {
     expect(cookieName('coatcheck', true)).toBe('__Host-Http-coatcheck');
     expect(cookieName('coatcheck', false)).toBe('coatcheck');
   });
@@ -61,7 +61,7 @@ describe('reading a cookie', () => {
     `${sid}=a; x=1; ${sid}=a; ${sid}=b`,
     `${sid}=; ${sid}=b`,
     `${sid}=b; ${sid}=`,
-  ])('does not choose between two values in %o (E9)', (header) => {
+  ])('finds nothing when %o has two different values (E9)', (header) => {
     expect(readCookie(header, sid)).toEqual({ kind: 'conflict' });
   });
 
@@ -71,27 +71,27 @@ describe('reading a cookie', () => {
     expect(cookieNamesStartingWith(`\u00a0${sid}-a=1; ${sid}-b=2`, sid)).toEqual([`${sid}-b`]);
   });
 
-  it('takes a name for what it is, also one that objects have', () => {
+  it('handles a name that is a property of every object', () => {
     expect(readCookie('__proto__=v', '__proto__')).toEqual({ kind: 'value', value: 'v' });
     expect(readCookie('a=1', 'constructor')).toEqual(absent);
   });
 
-  it('copes with ten thousand cookies (E9)', () => {
+  it('handles ten thousand cookies (E9)', () => {
     const manyCookies = Array.from({ length: 10_000 }, (_, at) => `c${at}=${at}`).join('; ');
     expect(readCookie(`${manyCookies}; ${sid}=v`, sid)).toEqual({ kind: 'value', value: 'v' });
     expect(readCookie(manyCookies, sid)).toEqual(absent);
   });
 });
 
-describe('the names of a header', () => {
-  it('are found by how they begin, each once', () => {
+describe('the cookie names in a header', () => {
+  it('are found by their prefix, each once', () => {
     const header = 'login-b=1; login-a=2; login-b=3; xlogin-c=4; =login-d; login-e; LOGIN-f=5; log=6';
     expect(cookieNamesStartingWith(header, 'login-')).toEqual(['login-b', 'login-a']);
     expect(cookieNamesStartingWith(undefined, 'login-')).toEqual([]);
     expect(cookieNamesStartingWith('a=1', 'login-')).toEqual([]);
   });
 
-  it('leaves out names that nobody could write', () => {
+  it('exclude names that are not valid', () => {
     expect(
       cookieNamesStartingWith('login-a login-b=1; login-"=2; login-\u00e9=3; login-c=4', 'login-'),
     ).toEqual(['login-c']);
@@ -99,7 +99,7 @@ describe('the names of a header', () => {
 });
 
 describe('writing a cookie', () => {
-  it('keeps it to this host, out of reach of scripts, and on https off plain http (A4–A7)', () => {
+  it('sets the attributes that keep it to this host, away from scripts and off plain http (A4–A7)', () => {
     expect(writeCookie(sid, 'v', { secure: true, sameSite: 'strict' })).toBe(
       '__Host-Http-sid=v; Path=/; HttpOnly; Secure; SameSite=Strict',
     );
@@ -108,13 +108,13 @@ describe('writing a cookie', () => {
     );
   });
 
-  it('lets it end with the session of the browser unless it has an age (E13)', () => {
+  it('sets no expiry without a maximum age, so that it ends with the browser session (E13)', () => {
     expect(writeCookie(sid, 'v', { secure: true, sameSite: 'strict' })).not.toMatch(
       /max-age|expires|domain/i,
     );
   });
 
-  it('removes it with the attributes it was set with, or the browser would keep it (D3)', () => {
+  it('clears it with the attributes it was set with, because browsers would keep it otherwise (D3)', () => {
     expect(clearCookie(sid, { secure: true, sameSite: 'strict' })).toBe(
       '__Host-Http-sid=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     );

@@ -15,8 +15,8 @@ async function openEndWatcher() {
   return { store, endWatcher, record };
 }
 
-describe('a watch', () => {
-  it('tells once when its session ends, here or in another process (D19)', async () => {
+describe('the end watcher', () => {
+  it('reports once that a session has ended, here or in another process (D19)', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -29,7 +29,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('tells everybody who watches the same session, but not who stops meanwhile', async () => {
+  it('reports to everyone who watches the session, except to those who stop meanwhile', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const ended: string[] = [];
     const stopThird = { now: () => {} };
@@ -43,7 +43,7 @@ describe('a watch', () => {
     expect(ended).toEqual(['first', 'second']);
   });
 
-  it('tells when its session had ended before anybody watched', async () => {
+  it('reports a session that ended before the watch began', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     await store.remove('k1');
     const onEnd = vi.fn();
@@ -52,7 +52,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('tells once when the message comes while it looks', async () => {
+  it('reports once when the message arrives during a check', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -61,7 +61,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('tells nobody who has stopped', async () => {
+  it('reports nothing to a watch that has stopped', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     const stop = endWatcher.watch(record, onEnd);
@@ -75,7 +75,7 @@ describe('a watch', () => {
     expect(store.operations).toEqual([]);
   });
 
-  it('looks at a session once, however many watch it, and goes on until the last of them stops', async () => {
+  it('checks a session once for any number of watches, until the last of them stops', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     const stops = [onEnd, onEnd, vi.fn()].map((each) => endWatcher.watch(record, () => each()));
@@ -88,7 +88,7 @@ describe('a watch', () => {
     expect(store.operations).toEqual(['loadView k1', 'loadView k1']);
   });
 
-  it('shows the store what was read just before, so that it need not be opened anew', async () => {
+  it('passes the last read record to the store, so that it need not be opened again', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const loadView = vi.spyOn(store, 'loadView');
     endWatcher.watch(record, () => {});
@@ -99,7 +99,7 @@ describe('a watch', () => {
     expect(loadView).toHaveBeenLastCalledWith('k1', undefined);
   });
 
-  it('tells nobody who stops while it looks', async () => {
+  it('reports nothing to a watch that stops during a check', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     await store.remove('k1');
     const onEnd = vi.fn();
@@ -108,7 +108,7 @@ describe('a watch', () => {
     expect(onEnd).not.toHaveBeenCalled();
   });
 
-  it('tells when the session is idle too long (F25)', async () => {
+  it('reports a session that has exceeded its idle limit (F25)', async () => {
     const { endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -118,7 +118,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('goes on as long as the session is used, up to its absolute limit (F25)', async () => {
+  it('continues while the session is used, up to its absolute limit (F25)', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -131,7 +131,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('does not take an outage for an end, and looks again until the store answers (E24)', async () => {
+  it('does not report an end during an outage, and checks again until the store responds (E24)', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -147,7 +147,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('looks for itself when messages may have been missed', async () => {
+  it('checks by itself when messages may have been missed', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const onEnd = vi.fn();
     endWatcher.watch(record, onEnd);
@@ -163,7 +163,7 @@ describe('a watch', () => {
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('does not look at all sessions in one moment when messages may have been missed', async () => {
+  it('spreads its checks over time when messages may have been missed', async () => {
     const { store, endWatcher, record } = await openEndWatcher();
     const keys = Array.from({ length: 100 }, (_, at) => `of-many-${at}`);
     for (const key of keys) {

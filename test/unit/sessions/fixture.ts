@@ -21,7 +21,7 @@ export type SessionsFixture = {
   readonly lines: LogLines['lines'];
   /** The revoked refresh tokens, in order. */
   readonly revoked: string[];
-  /** Signs a person in; gives the Cookie header of the browser. */
+  /** Signs a user in; returns the Cookie header of the browser. */
   signIn(given?: Partial<SignIn>): Promise<string>;
   /** The record of the session that a Cookie header names; throws if there is none. */
   recordOf(cookie: string): Promise<SessionRecord>;
@@ -77,7 +77,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
         issuer: 'https://login.example.com',
         subject: 'ada',
         claims: { sub: 'ada', name: 'Ada' },
-        answer: { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1', idToken: 'id-1' },
+        tokenResponse: { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1', idToken: 'id-1' },
         sentAtMs: clock(),
         ...given,
       });

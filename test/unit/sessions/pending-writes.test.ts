@@ -15,13 +15,13 @@ async function openPendingWrites() {
   await store.create(before.key, before.data, before.idleExpiresAtMs);
   store.isUnavailable = true;
   store.operations.length = 0;
-  const data = sampleData(Date.now(), { subject: 'renewed' });
+  const data = sampleData(Date.now(), { subject: 'refreshed' });
   const record = { ...before, data, version: 2 };
   return { pendingWrites, store, record, lines };
 }
 
-describe('a session that could not be written', () => {
-  it('is held, and written as soon as the store is back (G16)', async () => {
+describe('a pending write', () => {
+  it('is kept and written as soon as the store is back (G16)', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     const write = pendingWrites.add(record, 1);
     expect(pendingWrites.get('k1')).toBe(record);
@@ -31,10 +31,10 @@ describe('a session that could not be written', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await write).toBe('replaced');
     expect(pendingWrites.get('k1')).toBeUndefined();
-    expect((await store.loadRecord('k1'))?.data.subject).toBe('renewed');
+    expect((await store.loadRecord('k1'))?.data.subject).toBe('refreshed');
   });
 
-  it('is tried again after 50 ms, then after pauses that double up to a second (G16)', async () => {
+  it('is retried after 50 ms, then after pauses that double up to a second (G16)', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     void pendingWrites.add(record, 1);
     const attempts: number[] = [];
@@ -45,7 +45,7 @@ describe('a session that could not be written', () => {
     expect(attempts).toEqual([50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550]);
   });
 
-  it('is forgotten at once when its session has been ended, and found gone when it would be written (G14)', async () => {
+  it('is dropped as soon as its session ends, and when the store no longer has the session (G14)', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     const write = pendingWrites.add(record, 1);
     store.isUnavailable = false;
@@ -56,7 +56,7 @@ describe('a session that could not be written', () => {
     expect(await write).toBe('gone');
   });
 
-  it('serves nobody any more once another process has ended its session (standards: D19)', async () => {
+  it('serves no request once another process has ended its session (standards: D19)', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     void pendingWrites.add(record, 1);
     store.announce({ kind: 'ended', key: 'k2', version: 1 });
@@ -65,21 +65,18 @@ describe('a session that could not be written', () => {
     expect(pendingWrites.get('k1')).toBeUndefined();
   });
 
-  it.each(['conflict', 'gone'] as const)(
-    'loses its meaning when the store then says "%s" (G14)',
-    async (result) => {
-      const { pendingWrites, store, record } = await openPendingWrites();
-      const write = pendingWrites.add(record, 1);
-      store.isUnavailable = false;
-      if (result === 'gone') await store.remove('k1');
-      else await store.replace('k1', sampleData(Date.now()), 1);
-      await vi.advanceTimersByTimeAsync(1_000);
-      expect(await write).toBe(result);
-      expect(pendingWrites.get('k1')).toBeUndefined();
-    },
-  );
+  it.each(['conflict', 'gone'] as const)('is dropped when the store responds "%s" (G14)', async (result) => {
+    const { pendingWrites, store, record } = await openPendingWrites();
+    const write = pendingWrites.add(record, 1);
+    store.isUnavailable = false;
+    if (result === 'gone') await store.remove('k1');
+    else await store.replace('k1', sampleData(Date.now()), 1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await write).toBe(result);
+    expect(pendingWrites.get('k1')).toBeUndefined();
+  });
 
-  it('is given up when the session is over', async () => {
+  it('is dropped when the session is over', async () => {
     const { pendingWrites, record } = await openPendingWrites();
     const write = pendingWrites.add(record, 1);
     await vi.advanceTimersByTimeAsync(1_801_000);
@@ -88,7 +85,7 @@ describe('a session that could not be written', () => {
     expect(vi.getTimerCount()).toBe(1); // the store's own
   });
 
-  it('is said in the log, without any of its tokens (E23)', async () => {
+  it('is logged without any of its tokens (E23)', async () => {
     const { pendingWrites, record, lines } = await openPendingWrites();
     void pendingWrites.add(record, 1);
     expect(lines).toHaveLength(1);
@@ -96,7 +93,7 @@ describe('a session that could not be written', () => {
     expect(lines[0]).not.toMatch(/at-1|rt-1|k1/);
   });
 
-  it('is one of many in an outage, which has one warning every 30 seconds, with their number', async () => {
+  it('shares one warning every 30 seconds with all others in an outage, with their number', async () => {
     const { pendingWrites, record, lines } = await openPendingWrites();
     const warnings = () =>
       lines
@@ -109,7 +106,7 @@ describe('a session that could not be written', () => {
     expect(warnings()).toMatchObject([{ pending: 1 }, { pending: 51 }]);
   });
 
-  it('does not take a newer one out of memory when it ends', async () => {
+  it('does not remove a newer one from memory when it ends', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     const first = pendingWrites.add(record, 1);
     await vi.advanceTimersByTimeAsync(25);

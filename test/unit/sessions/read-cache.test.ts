@@ -35,7 +35,7 @@ async function openSlowCache() {
 }
 
 describe('the read cache', () => {
-  it('gives what was read, for as long as it may', async () => {
+  it('returns a session that was read, until its maximum age', async () => {
     const { cache, clock, store } = await openCache();
     expect(cache.get('k1')).toBeUndefined();
     const session = await cache.load('k1');
@@ -46,7 +46,7 @@ describe('the read cache', () => {
     expect(store.operations).toEqual(['loadView k1']);
   });
 
-  it('gives what was written as it was put', async () => {
+  it('returns a session that was written', async () => {
     const { cache, clock } = await openCache();
     const record = sampleRecord(clock.now(), { version: 2 });
     cache.put(record);
@@ -74,14 +74,14 @@ describe('the read cache', () => {
     expect(cache.get('large99')).toBeDefined();
   });
 
-  it('keeps nothing when its age is 0', async () => {
+  it('keeps nothing when its maximum age is 0', async () => {
     const { cache, clock } = await openCache({ maxAge: 0 });
     await cache.load('k1');
     cache.put(sampleRecord(clock.now()));
     expect(cache.get('k1')).toBeUndefined();
   });
 
-  it('does not call a session younger because it is used', async () => {
+  it('does not extend the age of a session that is used', async () => {
     const { cache, clock } = await openCache();
     await cache.load('k1');
     clock.advance(4_999);
@@ -109,14 +109,14 @@ describe('the read cache', () => {
     expect(known).toEqual([undefined, 'k1', undefined]);
   });
 
-  it('does not remember that a session is absent', async () => {
+  it('does not cache the absence of a session', async () => {
     const { cache, store, clock } = await openCache();
     expect(await cache.load('k2')).toBeUndefined();
     await store.create('k2', sampleData(clock.now()), clock.now() + 1_000);
     expect(await cache.load('k2')).toBeDefined();
   });
 
-  it('drops what was put in first when it is full', async () => {
+  it('drops the oldest entry when it is full', async () => {
     const { cache, clock } = await openCache({ maxEntries: 2 });
     for (const key of ['a', 'b']) cache.put(sampleRecord(clock.now(), { key }));
     cache.put(sampleRecord(clock.now(), { key: 'a', version: 2 }));
@@ -124,7 +124,7 @@ describe('the read cache', () => {
     expect([cache.get('a')?.version, cache.get('b'), cache.get('c')?.key]).toEqual([2, undefined, 'c']);
   });
 
-  it('passes an outage on and remembers nothing of it', async () => {
+  it('passes a store failure on and caches nothing', async () => {
     const { cache, store } = await openCache();
     store.isUnavailable = true;
     await expect(cache.load('k1')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -133,15 +133,15 @@ describe('the read cache', () => {
   });
 });
 
-describe('a change', () => {
-  it('made by another process drops the entry', async () => {
+describe('a change message', () => {
+  it('from another process drops the entry', async () => {
     const { cache, store } = await openCache();
     await cache.load('k1');
     store.announce({ kind: 'changed', key: 'k1', version: 2 });
     expect(cache.get('k1')).toBeUndefined();
   });
 
-  it('of our own, which comes back as a message, leaves the entry that is as new', async () => {
+  it('of this process leaves the entry, which is as new', async () => {
     const { cache, store, clock } = await openCache();
     const record = sampleRecord(clock.now(), { version: 2 });
     cache.put(record);
@@ -165,7 +165,7 @@ describe('a change', () => {
     expect(cache.get('k1')).toBeUndefined();
   });
 
-  it('may go unheard, and nothing is served meanwhile', async () => {
+  it('that cannot be received makes the cache serve nothing meanwhile', async () => {
     const { cache, store } = await openCache();
     const session = await cache.load('k1');
     store.hasSubscription = false;
@@ -174,7 +174,7 @@ describe('a change', () => {
     expect(cache.get('k1')).toBe(session);
   });
 
-  it('that ends a session keeps late writes and reads from bringing it back (G14)', async () => {
+  it('about the end of a session prevents late writes and reads from restoring it (G14)', async () => {
     const { cache, store, clock } = await openCache();
     const session = await cache.load('k1');
     await store.remove('k1');
@@ -184,8 +184,8 @@ describe('a change', () => {
   });
 });
 
-describe('a read', () => {
-  it('serves all who ask for the same session meanwhile', async () => {
+describe('a read in progress', () => {
+  it('serves all callers that ask for the same session meanwhile', async () => {
     const { cache, reads, record } = await openSlowCache();
     const results = [cache.load('k1'), cache.load('k1'), cache.load('k2')];
     expect(reads).toHaveLength(2);
@@ -200,7 +200,7 @@ describe('a read', () => {
     ['a change of its session', { kind: 'changed', key: 'k1', version: 2 } as const],
     ['the end of its session', { kind: 'ended', key: 'k1', version: 2 } as const],
     ['a gap', undefined],
-  ])('that %s overtook is not kept, and serves nobody who asks after that', async (_what, change) => {
+  ])('that %s overtakes is not cached and serves no later caller', async (_what, change) => {
     const { cache, store, reads, record } = await openSlowCache();
     const before = cache.load('k1');
     store.announce(change);
@@ -213,7 +213,7 @@ describe('a read', () => {
     expect(await after).toBeUndefined();
   });
 
-  it('that was overtaken does not end the newer one when it comes in', async () => {
+  it('that was overtaken does not replace the result of a newer one', async () => {
     const { cache, store, reads, record } = await openSlowCache();
     const before = cache.load('k1');
     store.announce({ kind: 'changed', key: 'k1', version: 2 });

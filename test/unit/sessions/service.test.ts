@@ -8,13 +8,13 @@ afterEach(() => vi.useRealTimers());
 const open = (options = {}) => openSessions(Date.now, options);
 
 /** The data with new tokens, as after a refresh. */
-function renewed({ data }: SessionRecord, name: string): SessionData {
+function refreshed({ data }: SessionRecord, name: string): SessionData {
   const access = { '': { value: `at-${name}`, obtainedAtMs: Date.now(), expiresAtMs: Date.now() + 300_000 } };
   return { ...data, tokens: { ...data.tokens, access, refreshToken: `rt-${name}` } };
 }
 
-describe('a session that starts', () => {
-  it('is found by its cookie, with the person and the tokens', async () => {
+describe('starting a session', () => {
+  it('makes it available by its cookie, with the user and the tokens', async () => {
     const { signIn, recordOf } = open();
     const { data, version, idleExpiresAtMs } = await recordOf(await signIn({ providerSessionId: 'sid' }));
     expect(data).toEqual({
@@ -31,21 +31,21 @@ describe('a session that starts', () => {
     expect({ version, idle: idleExpiresAtMs - Date.now() }).toEqual({ version: 1, idle: IDLE_MS });
   });
 
-  it('has a ticket and a key of its own (E2)', async () => {
+  it('gives it a ticket and a key of its own (E2)', async () => {
     const { signIn, recordOf } = open();
     const [one, two] = [await signIn(), await signIn()];
     expect(one).not.toBe(two);
     expect((await recordOf(one)).key).not.toBe((await recordOf(two)).key);
   });
 
-  it('does not start when it cannot be stored', async () => {
+  it('fails when it cannot be stored', async () => {
     const { signIn, store, metrics } = open();
     store.isUnavailable = true;
     await expect(signIn()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await meter(metrics, 'coatcheck_sessions_started_total')).toBe(0);
   });
 
-  it('is counted, and named in the log by nothing that opens it (E23)', async () => {
+  it('counts it and logs its name, which does not open it (E23)', async () => {
     const { signIn, recordOf, metrics, lines } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -61,7 +61,7 @@ describe('a session that starts', () => {
 });
 
 describe('finding a session', () => {
-  it('is absent without a cookie and ended with one of no session, and neither asks the store for more (E3)', async () => {
+  it('returns absent without a cookie and ended for an unknown one, without further reads (E3)', async () => {
     const { sessions, store, tickets } = open();
     expect(await sessions.peek(undefined)).toEqual({ kind: 'absent' });
     expect(await sessions.peek('other=1')).toEqual({ kind: 'absent' });
@@ -81,7 +81,7 @@ describe('finding a session', () => {
     expect(store.operations).toHaveLength(1);
   });
 
-  it('never takes an outage for an end (E24)', async () => {
+  it('never reports an outage as an end (E24)', async () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
     store.isUnavailable = true;
@@ -91,7 +91,7 @@ describe('finding a session', () => {
     expect(await sessions.peek(cookie)).toMatchObject({ kind: 'live' });
   });
 
-  it('finds it ended after its idle limit, which only its use moves (E7)', async () => {
+  it('finds it ended after its idle limit, which only use extends (E7)', async () => {
     const { sessions, signIn } = open();
     const cookie = await signIn();
     vi.advanceTimersByTime(IDLE_MS - 1);
@@ -100,7 +100,7 @@ describe('finding a session', () => {
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
-  it('finds it ended after its absolute limit, however much it was used (E8)', async () => {
+  it('finds it ended after its absolute limit, however much it is used (E8)', async () => {
     const { sessions, signIn } = open();
     const cookie = await signIn();
     for (let used = 0; used < ABSOLUTE_MS; used += 600_000) {
@@ -110,7 +110,7 @@ describe('finding a session', () => {
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
-  it('ends one that the store still has, though it is over', async () => {
+  it('ends a session that is over but still stored', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const kept = await recordOf(cookie);
@@ -120,7 +120,7 @@ describe('finding a session', () => {
     expect(store.operations.at(-1)).toBe(`remove ${kept.key}`);
   });
 
-  it('asks the store before it calls one idle, since another process may have moved its limit', async () => {
+  it('reads the store before it reports an idle session, because another process may have extended its limit', async () => {
     const { sessions, store, signIn, recordOf } = open({ maxAge: IDLE_MS * 2 });
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -131,7 +131,7 @@ describe('finding a session', () => {
 });
 
 describe('using a session', () => {
-  it('moves its idle limit, but not with every request', async () => {
+  it('extends its idle limit, but not with every request', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -148,7 +148,7 @@ describe('using a session', () => {
     expect((await store.loadRecord(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
   });
 
-  it('goes on when the limit cannot be moved', async () => {
+  it('succeeds when the limit cannot be extended', async () => {
     const { sessions, store, signIn, lines } = open({ maxAge: IDLE_MS });
     const cookie = await signIn();
     await sessions.touch(cookie);
@@ -159,7 +159,7 @@ describe('using a session', () => {
     expect(lines.at(-1)).toContain('idle timeout');
   });
 
-  it('only looks, where it is only asked about (E7)', async () => {
+  it('does not happen when a request only peeks (E7)', async () => {
     const { sessions, store, signIn } = open({ maxAge: 0 });
     const cookie = await signIn();
     await vi.advanceTimersByTimeAsync(600_000);
@@ -169,11 +169,11 @@ describe('using a session', () => {
 });
 
 describe('replacing a session', () => {
-  it('writes the next version, and every request sees it at once', async () => {
+  it('writes the next version, which every request sees at once', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
-    const replacement = await sessions.replace(old, renewed(old, '2'));
+    const replacement = await sessions.replace(old, refreshed(old, '2'));
     expect(replacement).toMatchObject({ result: 'replaced', record: { version: 2 } });
     store.operations.length = 0;
     expect(await sessions.peek(cookie)).toEqual({ kind: 'live', session: sessionView(replacement.record) });
@@ -184,20 +184,20 @@ describe('replacing a session', () => {
     });
   });
 
-  it('changes nothing when somebody else was first (G7)', async () => {
+  it('changes nothing when another process wrote first (G7)', async () => {
     const { sessions, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
-    await sessions.replace(old, renewed(old, '2'));
-    expect(await sessions.replace(old, renewed(old, '3'))).toMatchObject({ result: 'conflict' });
+    await sessions.replace(old, refreshed(old, '2'));
+    expect(await sessions.replace(old, refreshed(old, '3'))).toMatchObject({ result: 'conflict' });
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
   });
 
   it('logs and counts the new tokens that a conflict drops', async () => {
     const { sessions, store, signIn, recordOf, metrics, lines } = open();
     const old = await recordOf(await signIn());
-    await sessions.replace(old, renewed(old, '2'));
-    await sessions.replace(old, renewed(old, '3'));
+    await sessions.replace(old, refreshed(old, '2'));
+    await sessions.replace(old, refreshed(old, '3'));
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
       level: 'error',
       session: old.key,
@@ -207,7 +207,7 @@ describe('replacing a session', () => {
 
     // The same for tokens that were kept in memory.
     store.isUnavailable = true;
-    const { saved } = await sessions.replace(old, renewed(old, '4'));
+    const { saved } = await sessions.replace(old, refreshed(old, '4'));
     store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
@@ -215,22 +215,22 @@ describe('replacing a session', () => {
     expect(lines.join()).not.toMatch(/rt-\d|at-\d/);
   });
 
-  it('does not bring back a session that has ended (G14)', async () => {
+  it('does not restore a session that has ended (G14)', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
     await sessions.end(old.key, 'logout');
-    expect(await sessions.replace(old, renewed(old, '2'))).toMatchObject({ result: 'gone' });
+    expect(await sessions.replace(old, refreshed(old, '2'))).toMatchObject({ result: 'gone' });
     expect(await store.loadRecord(old.key)).toBeUndefined();
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });
 
-  it('holds it in memory while the store is away, for everybody in this process (G16)', async () => {
+  it('keeps it in memory for the whole process while the store is down (G16)', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
     store.isUnavailable = true;
-    const { result, saved } = await sessions.replace(old, renewed(old, '2'));
+    const { result, saved } = await sessions.replace(old, refreshed(old, '2'));
     expect(result).toBe('replaced');
     expect((await recordOf(cookie)).data.tokens.refreshToken).toBe('rt-2');
     expect((await sessions.loadByKey(old.key))?.data.tokens.refreshToken).toBe('rt-2');
@@ -243,11 +243,11 @@ describe('replacing a session', () => {
     });
   });
 
-  it('gives the held refresh token back when the session has ended meanwhile (G14)', async () => {
+  it('revokes the pending refresh token when the session has ended meanwhile (G14)', async () => {
     const { sessions, store, signIn, recordOf, revoked } = open();
     const old = await recordOf(await signIn());
     store.isUnavailable = true;
-    const { saved } = await sessions.replace(old, renewed(old, '2'));
+    const { saved } = await sessions.replace(old, refreshed(old, '2'));
     store.isUnavailable = false;
     await store.remove(old.key);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -258,12 +258,12 @@ describe('replacing a session', () => {
   });
 });
 
-describe('settling', () => {
-  it('waits until what is held has been written (G18)', async () => {
+describe('settling the session service', () => {
+  it('waits until pending writes are stored (G18)', async () => {
     const { sessions, store, signIn, recordOf } = open();
     const old = await recordOf(await signIn());
     store.isUnavailable = true;
-    await sessions.replace(old, renewed(old, '2'));
+    await sessions.replace(old, refreshed(old, '2'));
     let settled = false;
     const settling = sessions.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(10_000);
@@ -275,14 +275,18 @@ describe('settling', () => {
   });
 });
 
-describe('the end of a session that nobody ended', () => {
+describe('a session that ends by itself', () => {
   const lastLine = (lines: readonly string[]): unknown => JSON.parse(lines.at(-1) ?? '');
-  const answer = { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1' };
+  const tokenResponse = { accessToken: 'at-1', expiresInSeconds: 300, refreshToken: 'rt-1' };
 
   it.each([
-    ['the expiry of its refresh token', { answer: { ...answer, refreshExpiresInSeconds: 60 } }, 60_000],
+    [
+      'the expiry of its refresh token',
+      { tokenResponse: { ...tokenResponse, refreshExpiresInSeconds: 60 } },
+      60_000,
+    ],
     ['session_expiry', { claims: { sub: 'ada', session_expiry: 0 } }, 60_000],
-  ])('is logged and counted as the provider’s when it comes by %s', async (_what, signInWith, lifeMs) => {
+  ])('is logged and counted as ended by the provider after %s', async (_what, signInWith, lifeMs) => {
     const { sessions, signIn, metrics, lines } = open();
     const { claims } = { claims: undefined, ...signInWith };
     const given = claims && { claims: { ...claims, session_expiry: (Date.now() + lifeMs) / 1000 } };
@@ -302,9 +306,9 @@ describe('the end of a session that nobody ended', () => {
     expect(await ended('expired')).toBe(0);
   });
 
-  it('is logged and counted as expired when it comes by the absolute limit', async () => {
+  it('is logged and counted as expired after the absolute limit', async () => {
     const { sessions, signIn, metrics, lines } = open();
-    const cookie = await signIn({ answer: { ...answer, refreshExpiresInSeconds: 999_999 } });
+    const cookie = await signIn({ tokenResponse: { ...tokenResponse, refreshExpiresInSeconds: 999_999 } });
     for (let elapsedMs = 0; elapsedMs < ABSOLUTE_MS; elapsedMs += ABSOLUTE_MS / 1_440) {
       expect(await sessions.touch(cookie)).toMatchObject({ kind: 'live' });
       await vi.advanceTimersByTimeAsync(ABSOLUTE_MS / 1_440);
@@ -314,7 +318,7 @@ describe('the end of a session that nobody ended', () => {
     expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'expired' })).toBe(1);
   });
 
-  it('is logged when nothing is known of the session any more', async () => {
+  it('is logged when nothing is known of it any more', async () => {
     const { sessions, signIn, recordOf, lines } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -329,7 +333,7 @@ describe('the end of a session that nobody ended', () => {
 });
 
 describe('ending a session', () => {
-  it('makes its cookie worthless at once and revokes its refresh token (D1, D7)', async () => {
+  it('invalidates its cookie at once and revokes its refresh token (D1, D7)', async () => {
     const { sessions, store, signIn, recordOf, revoked, metrics, lines } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -343,7 +347,7 @@ describe('ending a session', () => {
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ msg: 'session ended', reason: 'logout' });
   });
 
-  it('is done once, however many try', async () => {
+  it('happens once, however many try', async () => {
     const { sessions, signIn, recordOf, revoked, metrics } = open();
     const { key } = await recordOf(await signIn());
     const endings = await Promise.all([sessions.end(key, 'logout'), sessions.end(key, 'logout')]);
@@ -354,7 +358,7 @@ describe('ending a session', () => {
   });
 
   it.each(['refresh_rejected', 'identity_changed'] as const)(
-    'for the reason %s revokes nothing: the provider has refused that token, or it is somebody else’s',
+    "for the reason %s revokes nothing: the provider has rejected that token, or it is another user's",
     async (reason) => {
       const { sessions, signIn, recordOf, revoked } = open();
       await (
@@ -364,7 +368,7 @@ describe('ending a session', () => {
     },
   );
 
-  it('fails when the store is away, and the session is still there when it is back (E24)', async () => {
+  it('fails while the store is down, and the session still exists afterwards (E24)', async () => {
     const { sessions, store, signIn, recordOf, revoked } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
@@ -375,22 +379,22 @@ describe('ending a session', () => {
     expect(revoked).toEqual([]);
   });
 
-  it('of one leaves the others of the same person', async () => {
+  it('leaves the other sessions of the same user', async () => {
     const { sessions, signIn, recordOf } = open();
     const [one, two] = [await signIn(), await signIn()];
     await sessions.end((await recordOf(one)).key, 'logout');
     expect(await sessions.peek(two)).toMatchObject({ kind: 'live' });
   });
 
-  it('takes the cookie back as it was given (D3)', () => {
+  it('clears the cookie with the attributes it was set with (D3)', () => {
     expect(open().sessions.clearCookie()).toBe(
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     );
   });
 });
 
-describe('the name of a session', () => {
-  it('is stable and short, and no ticket can be made of it (E23)', async () => {
+describe('the public name of a session', () => {
+  it('is stable and short, and no ticket can be derived from it (E23)', async () => {
     const { sessions, signIn, recordOf } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);

@@ -28,7 +28,7 @@ function openTickets({ secure = true, remembered = 10 } = {}) {
 }
 
 describe('a ticket', () => {
-  it('leads to the session it was issued for, and shows nothing of its key', async () => {
+  it('identifies the session it was issued for and reveals nothing of its key', async () => {
     const { tickets, issue } = openTickets();
     const { key, cookie, setCookie } = await issue();
     expect(await tickets.read(cookie)).toEqual({ kind: 'ticket', key });
@@ -42,14 +42,14 @@ describe('a ticket', () => {
     expect(cookie).not.toMatch(/eyJ/);
   });
 
-  it('is another one each time (E2)', async () => {
+  it('differs each time (E2)', async () => {
     const { issue } = openTickets();
     const [one, two] = [await issue(), await issue()];
     expect(one.key).not.toBe(two.key);
     expect(one.cookie).not.toBe(two.cookie);
   });
 
-  it('holds a random id, of which the key is a hash (E5)', async () => {
+  it('contains a random id, and the key is its hash (E5)', async () => {
     const { issue, seals } = openTickets();
     const { key, cookie } = await issue();
     const value = await seals.unseal(cookie.slice(cookie.indexOf('=') + 1));
@@ -78,7 +78,7 @@ describe('a ticket', () => {
       expect(await tickets.read(header)).toEqual({ kind: 'absent' });
   });
 
-  it('is invalid when it was not sealed here for that use (E3)', async () => {
+  it('is invalid when it was not sealed here for that purpose (E3)', async () => {
     const { tickets, issue, seals, keyRing } = openTickets();
     const name = '__Host-Http-coatcheck';
     const foreign = createSealedCookies(
@@ -113,7 +113,7 @@ describe('a ticket', () => {
     expect(await read()).toMatchObject({ kind: 'ticket' });
   });
 
-  it('is a conflict beside another one, whichever comes first (E9)', async () => {
+  it('is a conflict beside a different one, whichever comes first (E9)', async () => {
     const { tickets, issue } = openTickets();
     const [one, two] = [await issue(), await issue()];
     for (const header of [`${one.cookie}; ${two.cookie}`, `${two.cookie}; ${one.cookie}`])
@@ -121,7 +121,7 @@ describe('a ticket', () => {
     expect(await tickets.read(`${one.cookie}; ${one.cookie}`)).toEqual({ kind: 'ticket', key: one.key });
   });
 
-  it('is taken back with the attributes it was given with (D3)', () => {
+  it('is cleared with the attributes it was set with (D3)', () => {
     expect(openTickets().tickets.clear()).toBe(
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     );
@@ -129,7 +129,7 @@ describe('a ticket', () => {
 });
 
 describe('an opened ticket', () => {
-  it('is remembered, so that the next request opens no seal', async () => {
+  it('is cached, so that the next request unseals nothing', async () => {
     const { tickets, issue, opened } = openTickets();
     const { cookie } = await issue();
     await tickets.read(cookie);
@@ -148,7 +148,7 @@ describe('an opened ticket', () => {
     expect(opened).toHaveLength(4);
   });
 
-  it('is not remembered when it is none, so that nonsense evicts nothing', async () => {
+  it('is not cached when it is invalid, so that invalid cookies evict nothing', async () => {
     const { tickets, issue, opened } = openTickets({ remembered: 1 });
     const { cookie } = await issue();
     await tickets.read(cookie);
@@ -158,7 +158,7 @@ describe('an opened ticket', () => {
     expect(opened).toEqual([]);
   });
 
-  it('is forgotten with the secrets, so that a removed one ends what it sealed (E6)', async () => {
+  it('is forgotten with the secrets, so that a removed secret ends its sessions (E6)', async () => {
     const { tickets, issue, keyRing } = openTickets();
     const { cookie } = await issue();
     await tickets.read(cookie);

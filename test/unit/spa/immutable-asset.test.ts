@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isImmutableAsset } from '../../../src/spa/immutable-asset.ts';
 
-describe('a file is known to have a hash in its name', () => {
+describe('a file name with a content hash', () => {
   it.each([
     ['Vite', 'assets/index-BkY0aZ3f.js'],
     ['Vite, with a hyphen in it', 'assets/index-a-X_9bQz.css'],
@@ -13,12 +13,12 @@ describe('a file is known to have a hash in its name', () => {
     ['Parcel', 'assets/index.a1b2c3d4.js'],
     ['any, in a folder', 'app/assets/fonts/inter-BkY0aZ3f.woff2'],
     ['any, on Windows', 'assets\\fonts\\inter-BkY0aZ3f.woff2'],
-  ])('as %s writes it: %s', (_who, path) => {
+  ])('is recognized as %s writes it: %s', (_who, path) => {
     expect(isImmutableAsset(path)).toBe(true);
   });
 });
 
-describe('a file has a name that somebody gave it', () => {
+describe('a file name without a content hash', () => {
   it.each([
     'assets/my-logo-big.png',
     'assets/company-logotype.svg',
@@ -40,7 +40,7 @@ describe('a file has a name that somebody gave it', () => {
     'index-BkY0aZ3f.js',
     'my-assets/index-BkY0aZ3f.js',
     'assets-BkY0aZ3f.js',
-  ])('%s', (path) => {
+  ])('is recognized: %s', (path) => {
     expect(isImmutableAsset(path)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createByteBuffer } from '../../../testkit/network/byte-buffer.ts';
 
-it('gives back all bytes in order, however they are added and taken', () => {
+it('the byte buffer returns all bytes in order, however they are added and taken', () => {
   const bytes = Buffer.from(Array.from({ length: 500_000 }, (_, at) => at % 251));
   const held = createByteBuffer();
   const taken: Buffer[] = [];

@@ -12,8 +12,8 @@ beforeEach(() => {
   canaries = createCanaries();
 });
 
-describe('the look-out for secrets', () => {
-  it('finds a secret in every place, whether it was noted before it was seen or after', async () => {
+describe('the search for leaked secrets', () => {
+  it('finds a secret in every place, whether it was registered before or after it appeared', async () => {
     canaries.keep('access_token', TOKEN);
     canaries.see('the log', `{"token":"${TOKEN}"}`);
     canaries.see('Redis', 'another-secret-that-bears-no-mark-4711');
@@ -24,7 +24,7 @@ describe('the look-out for secrets', () => {
     ]);
   });
 
-  it('finds each part of a JWT, a secret with the marker that nobody noted, and that in Base64', async () => {
+  it('finds each part of a JWT, and an unregistered secret with the marker, also in Base64', async () => {
     const jwt = ['header', 'payload', 'signature'].map((part) => part.padEnd(40, part)).join('.');
     canaries.keep('id_token', jwt);
     canaries.see('the browser', `"${jwt.split('.')[2]}"`);
@@ -35,7 +35,7 @@ describe('the look-out for secrets', () => {
     expect(await canaries.leaks()).toHaveLength(5);
   });
 
-  it('lets the browser have its cookies and carry the ID token to the provider, and nobody else', async () => {
+  it('allows the browser its cookies and the ID token on the way to the provider, and nobody else', async () => {
     const seal = 'Fe26.2*1*'.padEnd(80, 'seal');
     canaries.keep('id_token', TOKEN);
     canaries.see('the browser', `HTTP/1.1 303 See Other\r\nSet-Cookie: coatcheck=${seal}; Path=/\r\n`);
@@ -46,7 +46,7 @@ describe('the look-out for secrets', () => {
     expect(await canaries.leaks()).toHaveLength(2);
   });
 
-  it('opens the session cookies, and finds the identifier in them even at the browser', async () => {
+  it('opens the session cookies and finds their identifier even in the browser', async () => {
     canaries.keepSessionSecrets([SESSION_SECRET]);
     const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'session-cookie');
     canaries.see(
@@ -58,7 +58,7 @@ describe('the look-out for secrets', () => {
     expect(await canaries.leaks()).toEqual([expect.stringMatching(/^session identifier in the browser: /)]);
   });
 
-  it('follows what a socket sends, also over the border of two pieces, and what comes from a port', async () => {
+  it('follows the bytes of a socket across chunks, and messages of a port', async () => {
     canaries.keep('refresh_token', TOKEN);
     const socket = new Socket();
     socket.on('error', () => {});

@@ -8,7 +8,7 @@ const LINK_FROM_ELSEWHERE = { crossSite: true, topLevelGet: true };
 const FORM_FROM_ELSEWHERE = { crossSite: true, topLevelGet: false };
 
 describe('the cookie jar', () => {
-  it('sends a cookie below its path only, and one without a path below the directory that set it', () => {
+  it('sends a cookie only below its path, and one without a path below the directory that set it', () => {
     const jar = createCookieJar();
     jar.store(APP, 'a=1; Path=/auth');
     jar.store(APP, 'b=2');
@@ -16,7 +16,7 @@ describe('the cookie jar', () => {
     expect(jar.header(new URL('/authority', APP), SAME_SITE)).toBeUndefined();
   });
 
-  it('replaces a cookie of the same name and path, and forgets it when told to', () => {
+  it('replaces a cookie of the same name and path, and deletes it on request', () => {
     const jar = createCookieJar();
     jar.store(APP, 'a=1; Path=/');
     jar.store(APP, 'a=2; Path=/');
@@ -29,7 +29,7 @@ describe('the cookie jar', () => {
     expect(jar.lines).toHaveLength(5);
   });
 
-  it('forgets a cookie when its time is over', () => {
+  it('deletes a cookie when it expires', () => {
     let nowMs = 1_000_000;
     const jar = createCookieJar(() => nowMs);
     jar.store(APP, 'a=1; Path=/; Max-Age=10');
@@ -39,13 +39,13 @@ describe('the cookie jar', () => {
     expect(jar.header(APP, SAME_SITE)).toBeUndefined();
   });
 
-  it('keeps each origin apart', () => {
+  it('separates origins', () => {
     const jar = createCookieJar();
     jar.store(APP, 'a=1; Path=/');
     expect(jar.header(new URL('https://app.example.test:8443/'), SAME_SITE)).toBeUndefined();
   });
 
-  it('sends Secure cookies over https and on the loopback only', () => {
+  it('sends Secure cookies only over https and on loopback', () => {
     const jar = createCookieJar();
     jar.store(new URL('http://app.example.test/'), 'a=1; Secure');
     expect(jar.all()).toEqual([]);
@@ -58,7 +58,7 @@ describe('the cookie jar', () => {
     ['Lax', 'a=1', undefined],
     ['None', 'a=1', 'a=1'],
     ['', 'a=1', undefined],
-  ])('honours SameSite=%s', (value, onLink, onForm) => {
+  ])('applies SameSite=%s', (value, onLink, onForm) => {
     const jar = createCookieJar();
     jar.store(APP, `a=1; Secure; Path=/; SameSite=${value}`);
     expect(jar.header(APP, SAME_SITE)).toBe('a=1');
@@ -76,13 +76,13 @@ describe('the cookie jar', () => {
     '__Secure-a=1; Path=/',
     '=1',
     'a',
-  ])('drops %j', (line) => {
+  ])('drops the cookie %j', (line) => {
     const jar = createCookieJar();
     jar.store(APP, line);
     expect(jar.all()).toEqual([]);
   });
 
-  it('keeps a prefixed cookie whose attributes hold the promise, and does not lose it to a deletion without them', () => {
+  it('keeps a prefixed cookie with valid attributes, and a deletion without them does not remove it', () => {
     const jar = createCookieJar();
     jar.store(APP, '__Host-Http-a=1; Secure; HttpOnly; Path=/');
     jar.store(APP, '__Host-Http-a=; Max-Age=0; Path=/');

@@ -5,7 +5,7 @@ import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
 const BASE_URL = 'http://127.0.0.1:3000';
 const section = { type: 'oidc', issuer: 'http://127.0.0.1:4000', clientId: 'web', clientSecret: 'secret' };
 
-it('is a configuration the gateway accepts, known to the provider', () => {
+it('the test configuration is valid for the gateway and known to the provider', () => {
   const registered: string[] = [];
   const provider = { register: (baseUrl: string) => (registered.push(baseUrl), section) };
   const upstream = { url: 'http://127.0.0.1:8080' };
@@ -15,7 +15,7 @@ it('is a configuration the gateway accepts, known to the provider', () => {
   expect(registered).toEqual([BASE_URL]);
 });
 
-it('merges what a test wants otherwise, and replaces lists', () => {
+it('the test configuration merges the changes of a test and replaces lists', () => {
   const parts = {
     provider: { register: () => section },
     upstream: { url: 'http://127.0.0.1:8080' },

@@ -4,7 +4,7 @@ import { parseResponse } from '../../../testkit/network/raw-response.ts';
 const OPEN = { method: 'GET', ended: false };
 
 describe('parseResponse', () => {
-  it('waits for the whole of a body framed by its length', () => {
+  it('waits for the whole of a body with a Content-Length', () => {
     const text = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody';
     for (let length = 0; length < text.length; length += 1)
       expect(parse(text.slice(0, length))).toBeUndefined();
@@ -33,7 +33,7 @@ describe('parseResponse', () => {
     expect(parse(text, { method: 'GET', ended: true })?.body.toString()).toBe('body');
   });
 
-  it('never completes a cut body', () => {
+  it('never completes a truncated body', () => {
     const text = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody';
     expect(parse(text, { method: 'GET', ended: true })).toBeUndefined();
   });
@@ -45,7 +45,7 @@ describe('parseResponse', () => {
     expect(parse('HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n')?.status).toBe(304);
   });
 
-  it('sets interim responses apart', () => {
+  it('separates interim responses', () => {
     const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n';
     expect(parse(hints)).toBeUndefined();
     expect(parse(`${hints}HTTP/1.1 204 No Content\r\n\r\n`)).toMatchObject({
@@ -54,7 +54,7 @@ describe('parseResponse', () => {
     });
   });
 
-  it('keeps repeated fields apart and finds them whatever their case', () => {
+  it('keeps repeated fields separate and finds them in any case', () => {
     const response = parse('HTTP/1.1 204 No Content\r\nX-A: 1\r\nx-a: 2\r\n\r\n');
     expect(response?.headers).toEqual([
       ['X-A', '1'],
@@ -64,7 +64,7 @@ describe('parseResponse', () => {
     expect(response?.header('absent')).toBeUndefined();
   });
 
-  it('refuses what is not HTTP', () => {
+  it('rejects bytes that are not HTTP', () => {
     expect(() => parse('SSH-2.0-OpenSSH\r\n\r\n')).toThrow('not a status line');
     expect(() => parse('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n')).toThrow(
       'not a chunk size',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readLifetimeSeconds } from '../../../src/tokens/lifetime.ts';
 
-describe('a lifetime', () => {
+describe('a lifetime in a token response', () => {
   it.each([
     [300, 300],
     [0.5, 0.5],
@@ -9,7 +9,7 @@ describe('a lifetime', () => {
     [' 300 ', 300],
     ['1e3', 1_000],
     [1e15, 1e15],
-  ])('reads %o as %d seconds (G4)', (value, seconds) => {
+  ])('is read from %o as %d seconds (G4)', (value, seconds) => {
     expect(readLifetimeSeconds(value)).toBe(seconds);
   });
 
@@ -30,7 +30,7 @@ describe('a lifetime', () => {
     true,
     [300],
     {},
-  ])('does not know what %o means, and does not take it for "over now" (G4)', (value) => {
+  ])('is unknown for %o, and not treated as expired (G4)', (value) => {
     expect(readLifetimeSeconds(value)).toBeUndefined();
   });
 });

@@ -13,7 +13,7 @@ const old: TokenSet = {
 };
 
 describe('the tokens of a new session', () => {
-  it('live from when they were asked for (G5)', () => {
+  it('live from the time of the request (G5)', () => {
     const response = {
       accessToken: 'at',
       expiresInSeconds: 300,
@@ -30,25 +30,25 @@ describe('the tokens of a new session', () => {
     });
   });
 
-  it('have no known end when the provider told none (G4)', () => {
+  it('have no known expiry when the provider gives none (G4)', () => {
     const tokens = createTokenSet({ accessToken: 'at' }, sentAtMs);
     expect(tokens.access['']?.expiresAtMs).toBeUndefined();
     expect(tokens.refreshExpiresAtMs).toBeUndefined();
   });
 
-  it('live a year at the longest, so that no date overflows (G4)', () => {
+  it('live at most a year, so that no date overflows (G4)', () => {
     const tokens = createTokenSet({ accessToken: 'at', expiresInSeconds: 1e300 }, sentAtMs);
     expect(tokens.access['']?.expiresAtMs).toBe(sentAtMs + 365 * 86_400_000);
   });
 
-  it('end on a whole millisecond', () => {
+  it('expire at a whole millisecond', () => {
     const tokens = createTokenSet({ accessToken: 'at', expiresInSeconds: 0.0015 }, sentAtMs);
     expect(tokens.access['']?.expiresAtMs).toBe(sentAtMs + 1);
   });
 });
 
-describe('a refresh answer', () => {
-  it('without a refresh token leaves the old one in use, with its end (G2)', () => {
+describe('a refresh response', () => {
+  it('without a refresh token keeps the old one and its expiry (G2)', () => {
     const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2', expiresInSeconds: 60 }, sentAtMs);
     expect(merged).toMatchObject({
       refreshToken: 'rt-1',
@@ -58,14 +58,14 @@ describe('a refresh answer', () => {
     expect(merged.access['']).toMatchObject({ value: 'at-2', obtainedAtMs: sentAtMs, scope: 'openid email' });
   });
 
-  it('with a refresh token discards the old one, and its end with it (G2)', () => {
+  it('with a refresh token discards the old one and its expiry (G2)', () => {
     const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
     expect(merged.refreshToken).toBe('rt-2');
     expect(merged.refreshExpiresAtMs).toBeUndefined();
     expect(JSON.stringify(merged)).not.toContain('rt-1');
   });
 
-  it('may tell a new end of the same refresh token (G20)', () => {
+  it('may extend the expiry of the same refresh token (G20)', () => {
     const response = { accessToken: 'at-2', refreshExpiresInSeconds: 10 };
     expect(mergeRefreshResponse(old, '', response, sentAtMs)).toMatchObject({
       refreshToken: 'rt-1',
@@ -73,7 +73,7 @@ describe('a refresh answer', () => {
     });
   });
 
-  it('does not keep the end of the access token it replaces (G4)', () => {
+  it('does not keep the expiry of the access token it replaces (G4)', () => {
     const merged = mergeRefreshResponse(old, '', { accessToken: 'at-2' }, sentAtMs);
     expect(merged.access['']?.expiresAtMs).toBeUndefined();
   });
@@ -85,7 +85,7 @@ describe('a refresh answer', () => {
     expect(merged.idToken).toBe('id-2');
   });
 
-  it('for one audience leaves the tokens of the others as they are', () => {
+  it('for one audience leaves the tokens of the others unchanged', () => {
     const merged = mergeRefreshResponse(
       old,
       'new',
@@ -98,7 +98,7 @@ describe('a refresh answer', () => {
     expect(merged.refreshToken).toBe('rt-2');
   });
 
-  it('changes nothing of what it was merged into', () => {
+  it('does not change the token set it was merged into', () => {
     const before = structuredClone(old);
     mergeRefreshResponse(old, '', { accessToken: 'at-2', refreshToken: 'rt-2' }, sentAtMs);
     expect(old).toEqual(before);

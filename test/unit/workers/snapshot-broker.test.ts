@@ -72,7 +72,7 @@ function openReplica() {
 beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true }));
 
 describe('the metrics of a replica with workers', () => {
-  it('sum the counts of all workers, whichever is asked', async () => {
+  it('sum the counts of all workers, whichever receives the request', async () => {
     const { startWorker } = openReplica();
     const [one, two] = [startWorker(), startWorker()];
     for (let n = 0; n < 3; n += 1) one.metrics.sessionStarted();
@@ -102,7 +102,7 @@ describe('the metrics of a replica with workers', () => {
     expect(text).toContain('coatcheck_http_request_duration_seconds_bucket{le="0.025",route="api"} 2');
   });
 
-  it('add up the counts of many workers that have exited, and none of their gauges', async () => {
+  it('sum the counts of many exited workers and none of their gauges', async () => {
     const { startWorker } = openReplica();
     const last = startWorker();
     for (let n = 0; n < 5; n += 1) {
@@ -117,7 +117,7 @@ describe('the metrics of a replica with workers', () => {
     expect(text).toMatch(/^coatcheck_store_up 0$/m);
   });
 
-  it('keep the last known counts of a worker that hangs, and say that one is missing', async () => {
+  it('keep the last known counts of a worker that hangs, and state that one is missing', async () => {
     const { startWorker } = openReplica();
     const [one, two] = [startWorker(), startWorker()];
     two.metrics.sessionStarted();
@@ -128,7 +128,7 @@ describe('the metrics of a replica with workers', () => {
     expect(peers).toMatchObject({ responding: 0, missing: 1 });
   });
 
-  it('are unknown without the supervisor', async () => {
+  it('are unavailable without the supervisor', async () => {
     const { startWorker } = openReplica();
     const worker = startWorker();
     worker.hang();
@@ -136,7 +136,7 @@ describe('the metrics of a replica with workers', () => {
   });
 });
 
-describe('a heartbeat', () => {
+describe('the heartbeat of the supervisor', () => {
   const open = () => {
     const channel = createChannel();
     createSnapshotClient(channel.workerSide);
@@ -145,14 +145,14 @@ describe('a heartbeat', () => {
   };
   const intervals = (count: number) => vi.advanceTimersByTimeAsync(count * HEARTBEAT.intervalMs);
 
-  it('leaves a worker alone that responds', async () => {
+  it('reports nothing while a worker responds', async () => {
     const { onHang, heartbeat } = open();
     await intervals(50);
     heartbeat.stop();
     expect(onHang).not.toHaveBeenCalled();
   });
 
-  it('reports a worker once that does not respond any more', async () => {
+  it('reports a worker once when it stops responding', async () => {
     const { channel, onHang } = open();
     await intervals(10);
     channel.isOpen = false;
@@ -162,7 +162,7 @@ describe('a heartbeat', () => {
     expect(onHang).toHaveBeenCalledOnce();
   });
 
-  it('forgives a worker that responds again in time', async () => {
+  it('reports nothing about a worker that responds again in time', async () => {
     const { channel, onHang, heartbeat } = open();
     for (let pause = 0; pause < 5; pause += 1) {
       channel.isOpen = false;

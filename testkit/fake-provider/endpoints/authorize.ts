@@ -19,25 +19,34 @@ type AuthorizeParts = {
 };
 
 /**
- * The authorization endpoint. It shows no page: it sends the browser back at once, with a code for whoever is
- * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a redirect URI to trust it answers 400.
+ * The authorization endpoint. It shows no page: it redirects the browser back at once, with a code for the user who is
+ * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a trusted redirect URI it responds with 400.
  */
 export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: AuthorizeParts) {
+  /** When each person signed in first. */
+  const authenticatedAtMs = new Map<string, number>();
+
   const grantCode = (parameters: Parameters, redirectUri: string): Parameters => {
     const subject = parameters['login_hint'] ?? settings.user;
     if (subject === undefined) {
       if (parameters['prompt'] === 'none') throw new ProtocolError('login_required', 'nobody is signed in');
       throw new ProtocolError('access_denied', 'the person went away');
     }
-    const code = secrets.note('code', secrets.mint('code'));
+    const isHonoured = settings.stepUp === 'honoured';
+    const firstAtMs = authenticatedAtMs.get(subject) ?? nowMs();
+    authenticatedAtMs.set(subject, firstAtMs);
+    const code = secrets.record('code', secrets.mint('code'));
     const grant = {
       subject,
       sid: secrets.mint('sid'),
-      scopes: required(parameters, 'scope').split(' '),
+      scopes: required(parameters, 'scope')
+        .split(' ')
+        .filter((scope) => !settings.refusedScopes.includes(scope)),
       resource: parameters['resource'],
       parameters,
       nonce: required(parameters, 'nonce'),
-      authTimeMs: nowMs(),
+      authTimeMs: isHonoured ? nowMs() : firstAtMs,
+      acr: isHonoured ? parameters['acr_values']?.split(' ')[0] : undefined,
     };
     codes.add(code, { grant, redirectUri, codeChallenge: required(parameters, 'code_challenge') });
     return { code };
@@ -92,7 +101,7 @@ function checkParameters(parameters: Parameters): void {
   }
 }
 
-/** Adds parameters to a registered URI, which may have a query of its own. */
+/** Adds parameters to a registered URI, which may already have a query. */
 export function withQuery(uri: string, parameters: Parameters): string {
   const url = new URL(uri);
   for (const [name, value] of Object.entries(parameters)) url.searchParams.append(name, value);

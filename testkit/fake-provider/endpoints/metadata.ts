@@ -1,6 +1,6 @@
 import type { Client } from '../settings.ts';
 
-/** Where each endpoint of the fake provider is; their names are used in its records and faults. */
+/** The default path of each endpoint; records and faults use the same names. */
 export const ENDPOINTS = {
   discovery: '/.well-known/openid-configuration',
   jwks: '/jwks',
@@ -14,7 +14,7 @@ export const ENDPOINTS = {
 /** One endpoint of the fake provider. */
 export type Endpoint = keyof typeof ENDPOINTS;
 
-/** Where the endpoints of one fake provider are. */
+/** The paths of the endpoints of one fake provider. */
 export type Paths = Readonly<Record<Endpoint, string>>;
 
 /** The default paths below the issuer's path, unless others are given. */

@@ -26,7 +26,7 @@ type TokenParts = {
 
 type TokenResponse = Record<string, unknown>;
 
-/** The token endpoint, and what it does for a client that has proved itself. */
+/** The token endpoint, called once the client is authenticated. */
 export type Token = {
   endpoint(request: ProviderRequest): Promise<ProviderResponse>;
   /** @throws ProtocolError */
@@ -43,7 +43,7 @@ export function createToken(parts: TokenParts): Token {
     if (required(form, 'redirect_uri') !== redirectUri) {
       throw new ProtocolError('invalid_grant', 'redirect_uri is not that of the authorization request');
     }
-    const verifier = secrets.note('code_verifier', required(form, 'code_verifier'));
+    const verifier = secrets.record('code_verifier', required(form, 'code_verifier'));
     if (!isVerifierOf(codeChallenge, verifier)) {
       throw new ProtocolError('invalid_grant', 'code_verifier does not match the challenge');
     }
@@ -119,13 +119,13 @@ function isVerifierOf(challenge: string, verifier: string): boolean {
   return createHash('sha256').update(verifier).digest('base64url') === challenge;
 }
 
-/** The resources asked for, which must be known (RFC 8707, section 2). */
+/** The requested resources, which must be known (RFC 8707, section 2). */
 function checkResource({ resources }: ProviderSettings, resource = ''): void {
   const isKnown = resource.split(' ').every((name) => name === '' || resources?.includes(name) !== false);
   if (!isKnown) throw new ProtocolError('invalid_target', 'there is no such resource');
 }
 
-/** The scopes asked for in a refresh, which must be among those granted (RFC 6749, section 6). */
+/** The requested scopes of a refresh, which must be among the granted ones (RFC 6749, section 6). */
 function narrowed(
   { narrow }: ProviderSettings,
   family: Family,

@@ -3,7 +3,7 @@ import type { Families } from '../families.ts';
 import { claimsAbout } from '../person-claims.ts';
 import type { ProviderSettings } from '../settings.ts';
 
-/** The userinfo endpoint (OpenID Connect Core, section 5.3), by an access token that is active. */
+/** The userinfo endpoint (OpenID Connect Core, section 5.3), for an active access token. */
 export function createUserinfo({ families, settings }: { families: Families; settings: ProviderSettings }) {
   return async (request: ProviderRequest): Promise<ProviderResponse> => {
     const token = /^Bearer (\S+)$/i.exec(request.authorization ?? '')?.[1];

@@ -8,8 +8,8 @@ const AUDIENCE = 'https://api.example.test';
 export const OVERLAP_MS = 10_000;
 
 /**
- * Auth0: an issuer with a final slash; access tokens for its own userinfo unless `audience` names an API it knows;
- * rotation with an overlap period in which the latest spent token is forgiven, beyond which its use ends the grant;
+ * Auth0: an issuer with a final slash; access tokens for its own userinfo endpoint unless `audience` names a known API;
+ * rotation with an overlap period in which the latest spent token stays valid and after which its use ends the grant;
  * access tokens outlive the grant; `invalid_grant` comes with status 403.
  */
 export async function startAuth0(clock?: () => number) {

@@ -4,9 +4,9 @@ import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
 const SCOPES = /^(?:openid|email|phone|profile|aws\.cognito\.signin\.user\.admin|[^/\s]+\/[^/\s]+)$/;
 
 /**
- * Amazon Cognito: refuses `offline_access`; gives a refresh token with each code and none at a refresh; its logout page
- * wants `client_id` and `logout_uri`. With `announcesLogout` it is in the discovery document as `end_session_endpoint`
- * all the same, as since 2024.
+ * Amazon Cognito: rejects `offline_access`; returns a refresh token with each code and none at a refresh; its logout page
+ * requires `client_id` and `logout_uri`. With `announcesLogout` the discovery document names it as `end_session_endpoint`
+ * nevertheless, as since 2024.
  */
 export function startCognito(clock?: () => number, { announcesLogout = false } = {}) {
   return startReadyFake(

@@ -7,7 +7,7 @@ const OPENID = ['openid', 'profile', 'email', 'offline_access'];
 
 /** The scope of the API in the ready configuration. */
 export const SCOPE = 'api://first/access';
-/** A scope of another API that an administrator has consented to for everybody. */
+/** A scope of another API with the consent of an administrator for all users. */
 export const OTHER_SCOPE = 'api://orders/Orders.Read';
 
 const resourcesOf = (scopes: readonly string[]) => [
@@ -20,8 +20,8 @@ const resourcesOf = (scopes: readonly string[]) => [
 
 /**
  * Microsoft Entra ID: access tokens for the one resource that their scopes name, or for Microsoft Graph; no `resource`
- * parameter; another refresh token at each use, if `offline_access` was asked for, and the old one stays good, and good for
- * every resource consented to; no revocation endpoint.
+ * parameter; a new refresh token at each use, if `offline_access` was requested; the old one stays valid, also for
+ * every resource with consent; no revocation endpoint.
  */
 export function startEntra(clock?: () => number) {
   const noResource = ({ resource }: Record<string, string>) => {
@@ -68,7 +68,7 @@ export function startEntra(clock?: () => number) {
         throw new ProtocolError('invalid_grant', why, 400, {}, { suberror: 'consent_required' });
       },
       audienceOf: (_grant, scopes) => resourcesOf(scopes)[0] ?? GRAPH,
-      // It ends the sign-in in the browser, and leaves refresh tokens as they are.
+      // It ends the sign-in in the browser and keeps refresh tokens valid.
       endSession: ({ post_logout_redirect_uri: returnTo = '' }, client) => {
         if (client.postLogoutRedirectUris.includes(returnTo)) return returnTo;
         throw new ProtocolError('invalid_request', 'AADSTS50011: The reply URL is not registered.');

@@ -5,8 +5,8 @@ const SCOPES = /^(?:openid|email|profile|https:\/\/www\.googleapis\.com\/auth\/\
 const PROMPTS = ['none', 'consent', 'select_account'];
 
 /**
- * Google: refuses scopes that are not its own; gives a refresh token for `access_type=offline` only, and only at the first
- * consent unless asked for one by `prompt=consent`; gives none at a refresh; has no logout endpoint.
+ * Google: rejects unknown scopes; returns a refresh token only for `access_type=offline`, and only at the first
+ * consent unless `prompt=consent` requests one; returns none at a refresh; has no logout endpoint.
  */
 export function startGoogle(clock?: () => number) {
   const consented = new Set<string>();

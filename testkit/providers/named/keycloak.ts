@@ -6,8 +6,8 @@ import { startReadyFake } from '../ready-fake.ts';
 export const SSO_IDLE = 1800;
 
 /**
- * Keycloak: refresh tokens that are JWTs, another at each use, with the rest of the sign-in in `refresh_expires_in`. By
- * default the old one stays good; with `revokes` ("Revoke Refresh Token" and a reuse of 0) it is spent, and its reuse ends
+ * Keycloak: refresh tokens that are JWTs, a new one at each use, with the remaining session time in `refresh_expires_in`. By
+ * default the old one stays valid; with `revokes` ("Revoke Refresh Token" and a reuse of 0) it is spent, and its reuse ends
  * the client's session, its successors included.
  */
 export function startKeycloak(clock?: () => number, { revokes = false } = {}) {

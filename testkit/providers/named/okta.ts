@@ -5,8 +5,8 @@ import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
 export const GRACE_MS = 30_000;
 
 /**
- * Okta: rotation with a grace period, after which reuse ends the grant with all its access tokens; a refresh token for
- * `offline_access` only; a logout endpoint that wants the ID token.
+ * Okta: rotation with a grace period, after which reuse ends the grant with all its access tokens; a refresh token only for
+ * `offline_access`; a logout endpoint that requires the ID token.
  */
 export function startOkta(clock?: () => number) {
   return startReadyFake('okta', {

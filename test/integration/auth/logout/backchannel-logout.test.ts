@@ -18,7 +18,7 @@ import {
 import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { createKey } from '../../relying-party/signing.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
@@ -26,7 +26,7 @@ let testGateway: TestGateway;
 /** The provider, as seen by each of two gateways on one Redis. */
 let first: UserAgent;
 let second: UserAgent;
-/** People whom no other test has heard of. */
+/** Users of one test only. */
 let alice: string;
 let bob: string;
 let tests = 0;
@@ -54,18 +54,18 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** Opens a test gateway besides the usual one, for the test alone. */
+/** Opens an additional test gateway for the current test. */
 const openOther = (options: TestGatewayOptions = {}) =>
   openTestGatewayForTest({ store: redis.url, ...options });
 
-/** A browser in which a person is signed in. */
+/** A browser of a signed-in user. */
 async function signedIn(name = alice, from = testGateway): Promise<UserAgent> {
   const agent = from.browser();
   await agent.signIn('/', { loginHint: name });
   return agent;
 }
 
-/** What the provider has in its books of a person, by sign-in. */
+/** The token families of a user at the provider, by sign-in. */
 const familiesOf = (name: string, { provider } = testGateway) =>
   provider.families.filter(({ grant }) => grant.subject === name);
 const sidOf = (name: string, from = testGateway) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
@@ -242,7 +242,7 @@ describe('an invalid logout token or request ends no session', () => {
     const responses = await Promise.all(junk.map((token) => postLogoutToken(agent, token)));
     expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([400]));
     expect(reads()).toBeLessThanOrEqual(12);
-    // What the flood has used up is not what a login needs.
+    // The flood has not used up the fetches that a login needs.
     await agent.signIn();
     await provider.swapKeys();
     await agent.signIn();

@@ -4,12 +4,12 @@ import { type RedisServer, startRedis } from '../../../../testkit/redis/redis-se
 import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 let redis: RedisServer;
 let testGateway: TestGateway;
-/** A browser that is signed in, and the session of the provider that it began in. */
+/** A signed-in browser and its session at the provider. */
 let agent: UserAgent;
 let sid: string;
 
@@ -29,7 +29,7 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** Frames the address, as a page of the provider's does: the request comes from another site and has no cookie. */
+/** Requests the address like a frame in a page of the provider: cross-site and without a cookie. */
 const frame = (parameters: Record<string, string> | string, from = testGateway.browser()) =>
   from.get(`/auth/frontchannel-logout?${new URLSearchParams(parameters)}`, {
     headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' },
@@ -51,6 +51,17 @@ describe('GET /auth/frontchannel-logout (rp-frontchannel-rpinitlogout, rp-frontc
         }),
       PATIENCE,
     );
+  });
+
+  it('ends a session whose sid must be percent-encoded (standards: D22)', async () => {
+    const odd = `a#^ ,("&+%=))'_/?;${sid}`;
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: odd });
+    onTestFinished(() => void (testGateway.provider.patchIdToken = undefined));
+    const other = testGateway.browser();
+    await other.signIn();
+    expect((await frame({ iss: testGateway.provider.issuer, sid: odd })).status).toBe(200);
+    expect(await statusOf(other)).toBe(401);
+    expect(await statusOf(agent)).toBe(200);
   });
 
   it('ends the session on every replica (standards: D22)', async () => {

@@ -15,7 +15,7 @@ let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
-/** What the provider was asked to revoke, in order. */
+/** The tokens of the revocation requests, in order. */
 function revocations({ provider } = testGateway) {
   return provider.requests.filter(({ endpoint }) => endpoint === 'revoke');
 }
@@ -53,8 +53,8 @@ describe('POST /auth/logout by a fetch', () => {
 
   it('returns the logout URL of the provider without the ID token (standards: D4)', async () => {
     await testGateway.agent.signIn();
-    const answer = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-    const body = answer.json() as { logoutUrl: string };
+    const logout = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const body = logout.json() as { logoutUrl: string };
     expect(Object.keys(body)).toEqual(['logoutUrl']);
     const url = new URL(body.logoutUrl);
     expect(url.origin + url.pathname).toBe(`${testGateway.provider.issuer}/end_session`);
@@ -63,7 +63,7 @@ describe('POST /auth/logout by a fetch', () => {
       post_logout_redirect_uri: `${testGateway.gateway.url}/`,
     });
     for (const token of testGateway.provider.secrets(['id_token']))
-      expect(answer.text()).not.toContain(token);
+      expect(logout.text()).not.toContain(token);
     const { response } = await testGateway.agent.navigate(url.href);
     expect(response.url).toBe(`${testGateway.gateway.url}/`);
   });
@@ -118,7 +118,7 @@ describe('POST /auth/logout by a fetch', () => {
     },
   );
 
-  it('from a form of another site behind a service worker, which brings no cookie, takes none away (standards: A10, D2)', async () => {
+  it('from a form of another site behind a service worker, which sends no cookie, clears none (standards: A10, D2)', async () => {
     await testGateway.agent.signIn();
     const response = await request(testGateway.gateway.url)
       .post('/auth/logout')
@@ -145,27 +145,30 @@ describe('POST /auth/logout with two different session cookies', () => {
   it.each([
     ['a fetch', { 'Sec-Fetch-Mode': 'cors' }],
     ['a form', { 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }],
-  ])('ends and clears nothing when it is %s, and says so (standards: E9)', async (_what, headers) => {
-    const other = testGateway.browser();
-    const seals = await Promise.all(
-      [testGateway.agent, other].map(async (agent) => {
-        await agent.signIn();
-        return agent.cookies.get('coatcheck')?.value ?? '';
-      }),
-    );
-    for (const [own, planted] of [seals, seals.toReversed(), [seals[0], 'nonsense']]) {
-      const response = await send(`coatcheck=${own}; coatcheck=${planted}`, headers).expect(400);
-      expect(JSON.parse(response.text)).toMatchObject({
-        code: 'bad_request',
-        detail: expect.stringContaining('two different'),
-      });
-      expect(response.headers).not.toHaveProperty('set-cookie');
-      expect(response.headers).not.toHaveProperty('clear-site-data');
-    }
-    expect(revocations()).toEqual([]);
-    for (const agent of [testGateway.agent, other])
-      expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
-  });
+  ])(
+    'ends and clears nothing when it is %s, and reports the conflict (standards: E9)',
+    async (_what, headers) => {
+      const other = testGateway.browser();
+      const seals = await Promise.all(
+        [testGateway.agent, other].map(async (agent) => {
+          await agent.signIn();
+          return agent.cookies.get('coatcheck')?.value ?? '';
+        }),
+      );
+      for (const [own, planted] of [seals, seals.toReversed(), [seals[0], 'nonsense']]) {
+        const response = await send(`coatcheck=${own}; coatcheck=${planted}`, headers).expect(400);
+        expect(JSON.parse(response.text)).toMatchObject({
+          code: 'bad_request',
+          detail: expect.stringContaining('two different'),
+        });
+        expect(response.headers).not.toHaveProperty('set-cookie');
+        expect(response.headers).not.toHaveProperty('clear-site-data');
+      }
+      expect(revocations()).toEqual([]);
+      for (const agent of [testGateway.agent, other])
+        expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    },
+  );
 });
 
 describe('POST /auth/logout by a form', () => {
@@ -238,7 +241,7 @@ describe('POST /auth/logout by a form', () => {
 });
 
 describe('a logout request that does not come from a page of this origin (standards: D2)', () => {
-  /** The header of a form in Firefox behind a service worker that passes requests on, whichever site it is on. */
+  /** The header fields of a form in Firefox behind a service worker that repeats requests, on any site. */
   const passedOn = {
     'sec-fetch-site': 'same-origin',
     'sec-fetch-mode': 'same-origin',
@@ -300,7 +303,7 @@ describe('a logout request that does not come from a page of this origin (standa
     expect(revocations()).toEqual([]);
   });
 
-  it('is accepted from a form of the app that a service worker passed on, which its Referer shows', async () => {
+  it('is accepted from a form of the app that a service worker repeated, which its Referer shows', async () => {
     await testGateway.agent.signIn();
     const { url } = testGateway.gateway;
     const headers = { ...passedOn, origin: url, referer: `${url}/account`, accept: 'text/html' };

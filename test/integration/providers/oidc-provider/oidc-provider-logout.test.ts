@@ -4,7 +4,7 @@ import { startRealProvider } from '../../../../testkit/providers/real-provider.t
 import { openProviderFixture } from '../../../../testkit/providers/provider-fixture.ts';
 import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
-/** How long an outcome may take to show, in milliseconds. It is no measure of speed. */
+/** How long to poll for an outcome, in milliseconds. */
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 it('a logout at oidc-provider ends the session of that browser only (rp-backchannel-rpinitlogout; standards: D17)', async () => {

@@ -4,9 +4,9 @@ import { valuesOf } from '../../../../testkit/network/header-list.ts';
 import { rawRequest } from '../../../../testkit/network/raw-client.ts';
 import { startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { earlyHints, status, trailers, withHeaders } from '../../../../testkit/upstream/behaviours.ts';
-import { type Fixture, answering, codeOf, namesOf, openFixture, sha256 } from '../fixture.ts';
+import { type Fixture, respondingWith, codeOf, namesOf, openFixture, sha256 } from '../fixture.ts';
 
-/** Every octet, some of them like the end of something. */
+/** Every octet, including some that look like delimiters. */
 const octets = Buffer.concat([
   Buffer.from(Array.from({ length: 256 }, (_, octet) => octet)),
   Buffer.from('\r\n0\r\n\r\n--boundary\r\n{"a":'),
@@ -119,7 +119,7 @@ describe('a request body', () => {
     connection.close();
   });
 
-  it('is forwarded without its trailers: their announcement goes too, and it is pooled and replayed as any other (standards: F1)', async () => {
+  it('is forwarded without its trailers and their announcement, and is pooled and replayed like any other (standards: F1)', async () => {
     const fields = ['Transfer-Encoding: chunked', 'Trailer: X-Sum, Authorization'];
     const tail = ['X-Sum: 4', 'Authorization: Bearer attacker', 'X-Forwarded-For: 6.6.6.6', '', ''].join(
       '\r\n',
@@ -214,9 +214,9 @@ describe('a response body', () => {
         .writeHead(200, { 'content-encoding': 'gzip', 'content-length': compressed.length })
         .end(compressed);
     });
-    const answer = await fixture.send('GET /api/one HTTP/1.1', ['Accept-Encoding: gzip, br']);
-    expect(answer.header('content-encoding')).toBe('gzip');
-    expect(answer.body.equals(compressed)).toBe(true);
+    const response = await fixture.send('GET /api/one HTTP/1.1', ['Accept-Encoding: gzip, br']);
+    expect(response.header('content-encoding')).toBe('gzip');
+    expect(response.body.equals(compressed)).toBe(true);
     expect(fixture.received().header('accept-encoding')).toBe('gzip, br');
   });
 
@@ -262,12 +262,12 @@ describe('a response body', () => {
       fixture.upstream.respond((_request, response) => void response.writeHead(code, headers).end());
       const connection = await fixture.open();
       connection.write(fixture.head(`${method} /api/one HTTP/1.1`));
-      const answer = await connection.readResponse(method);
-      expect([answer.status, answer.body.length]).toEqual([code, 0]);
-      expect(answer.header('content-length')).toBe(
+      const response = await connection.readResponse(method);
+      expect([response.status, response.body.length]).toEqual([code, 0]);
+      expect(response.header('content-length')).toBe(
         'content-length' in headers ? headers['content-length'] : undefined,
       );
-      fixture.upstream.respond(answering({}));
+      fixture.upstream.respond(respondingWith({}));
       connection.write(fixture.head('GET /api/two HTTP/1.1'));
       expect((await connection.readResponse()).body.toString()).toBe('ok');
       connection.close();
@@ -294,8 +294,8 @@ describe('a response body', () => {
       response.writeProcessing();
       return earlyHints('</a.css>; rel=preload')(request, response, record);
     });
-    const answer = await fixture.send('GET /api/one HTTP/1.1');
-    expect([answer.status, answer.interim]).toEqual([200, []]);
+    const response = await fixture.send('GET /api/one HTTP/1.1');
+    expect([response.status, response.interim]).toEqual([200, []]);
   });
 
   it('is forwarded when the upstream responds before it reads the request', async () => {

@@ -82,7 +82,7 @@ it.each([
     connection.write(head.join('\r\n'));
     const response = await connection.readResponse('POST');
     expect([response.status, codeOf(response), response.interim]).toEqual([status, code, []]);
-    // What comes next could be the body or another request: nobody can tell.
+    // The next bytes could be the body or another request.
     expect(response.header('connection')).toBe('close');
     await connection.ended;
     expect(fixture.upstream.requests).toEqual([]);

@@ -19,7 +19,7 @@ beforeEach(() => fixture.reset());
 
 afterAll(() => fixture.close());
 
-/** Sends a request as it stands, and gives the status of the answer, or `closed` when there was none. */
+/** Sends these bytes as a request, and returns the status of the response, or `closed` without one. */
 async function statusOf(request: string): Promise<number | 'closed'> {
   const connection = await fixture.open();
   connection.write(request);

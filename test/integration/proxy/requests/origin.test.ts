@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rawRequest } from '../../../../testkit/network/raw-client.ts';
-import { type Fixture, answering, codeOf, namesOf, openFixture } from '../fixture.ts';
+import { type Fixture, respondingWith, codeOf, namesOf, openFixture } from '../fixture.ts';
 
 let fixture: Fixture;
 /** One whose pages send the static header with every request. */
@@ -21,7 +21,7 @@ beforeEach(() => {
 
 afterAll(() => Promise.all([fixture.close(), strict.close()]));
 
-/** Sends a request with the session cookie and nothing else but these fields. */
+/** Sends a request with the session cookie and only these fields. */
 function send({ gateway, host, ticket }: Fixture, requestLine: string, fields: readonly string[]) {
   const head = [requestLine, `Host: ${host}`, `Cookie: ${ticket}`, ...fields, '', ''];
   return rawRequest(gateway.port, head.join('\r\n'));
@@ -179,7 +179,7 @@ describe('the response to a CORS preflight', () => {
         'access-control-allow-methods': '*',
         'access-control-allow-headers': '*',
       };
-      fixture.upstream.respond(answering(generous, 204));
+      fixture.upstream.respond(respondingWith(generous, 204));
       for (const path of [
         '/api/one',
         '/optional/one',

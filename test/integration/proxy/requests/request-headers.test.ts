@@ -42,7 +42,7 @@ describe('a request to the upstream', () => {
     expect(header('x-custom')).toBe('kept');
     expect(header('accept')).toBe('application/json');
     expect(namesOf(headers)).not.toContain('cookie');
-    // The same identifier upstream, in the answer and in the log.
+    // The same identifier upstream, in the response and in the log.
     const requestId = header('x-request-id') ?? '';
     expect(requestId).toMatch(/^[\w-]{16,}$/);
     expect(response.header('x-request-id')).toBe(requestId);

@@ -31,7 +31,7 @@ afterAll(async () => {
   await other.close();
 });
 
-/** Where a request arrives: whose upstream, and at which target. */
+/** The upstream and the target that a request reaches. */
 async function arrival(target: string): Promise<[whose: 'own' | 'other', target: string | undefined]> {
   expect((await fixture.send(`GET ${target} HTTP/1.1`)).status).toBe(200);
   const [request] = fixture.upstream.requests.splice(0);

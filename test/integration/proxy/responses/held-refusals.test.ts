@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RawUpstream, startRawUpstream } from '../../../../testkit/network/raw-upstream.ts';
 import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/test-gateway.ts';
 
-/** A 401 that asks for another token, with what else stands in its head, and the body. */
+/** A 401 that requires another token, with further header fields and a body. */
 const refusal = (fields: readonly string[], body = '') =>
   ['HTTP/1.1 401 Unauthorized', 'WWW-Authenticate: Bearer error="invalid_token"', ...fields, '', body].join(
     '\r\n',
@@ -21,10 +21,10 @@ type End = (socket: Socket) => void;
 const finish: End = (socket) => void socket.end();
 const reset: End = (socket) => void setTimeout(() => socket.resetAndDestroy(), 20);
 
-type Stand = { testGateway: TestGateway; raw: RawUpstream };
+type HeldResponse = { testGateway: TestGateway; raw: RawUpstream };
 
-/** An upstream that answers the first request with these bytes and ends the connection, and takes all that come after. */
-async function openStand(bytes: string, end: End): Promise<Stand> {
+/** An upstream that responds to the first request with these bytes and ends the connection, and accepts all later requests. */
+async function openHeldResponse(bytes: string, end: End): Promise<HeldResponse> {
   const raw = await startRawUpstream(async (socket, head) => {
     const isRefused = raw.received.length === 1;
     await head;
@@ -40,8 +40,8 @@ async function openStand(bytes: string, end: End): Promise<Stand> {
   return { testGateway, raw };
 }
 
-/** Makes a call, and holds the renewal of its token until its refusal and what followed that must have come. */
-async function callWhileHeld({ testGateway }: Stand, method: string, body?: string) {
+/** Makes a call, and holds the refresh of its token until the 401 and the end of its connection must have arrived. */
+async function callWhileHeld({ testGateway }: HeldResponse, method: string, body?: string) {
   const gate = testGateway.provider.faults.hold('token');
   const response = testGateway.agent.fetch('/api/one', { method, ...(body !== undefined && { body }) });
   await gate.waiting();
@@ -61,7 +61,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'is forwarded unchanged when no other token is available and it %s',
     async (_what, fields, body, end) => {
-      const fixture = await openStand(refusal(fields, body), end);
+      const fixture = await openHeldResponse(refusal(fields, body), end);
       fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
       const response = await callWhileHeld(fixture, 'POST', 'body');
       expect([response.status, response.text()]).toEqual([401, body]);
@@ -71,7 +71,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   );
 
   it('is forwarded as the response to a HEAD request', async () => {
-    const fixture = await openStand(refusal(['Content-Length: 2']), finish);
+    const fixture = await openHeldResponse(refusal(['Content-Length: 2']), finish);
     fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
     const response = await callWhileHeld(fixture, 'HEAD');
     expect([response.status, response.header('content-length')]).toEqual([401, '2']);
@@ -83,7 +83,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'becomes a 502 when its body is lost in an %s connection reset (standards: F21)',
     async (_what, fields) => {
-      const fixture = await openStand(refusal(fields, 'no'), reset);
+      const fixture = await openHeldResponse(refusal(fields, 'no'), reset);
       fixture.testGateway.provider.faults.token = NO_OTHER_TOKEN;
       const response = await callWhileHeld(fixture, 'POST', 'body');
       expect(response.json()).toMatchObject({ status: 502, code: 'upstream_unreachable' });
@@ -98,7 +98,7 @@ describe('an upstream 401 whose connection ends while the gateway refreshes the 
   ])(
     'is replaced by the response to a replay with another token when the connection ends %s (standards: G8)',
     async (_what, fields, body, end) => {
-      const fixture = await openStand(refusal(fields, body), end);
+      const fixture = await openHeldResponse(refusal(fields, body), end);
       const response = await callWhileHeld(fixture, 'POST', 'body');
       expect([response.status, response.text()]).toEqual([200, 'ok']);
       expect(fixture.raw.received.map((bytes) => bytes.toString().endsWith('\r\n\r\nbody'))).toEqual([

@@ -46,14 +46,17 @@ describe('a response of an upstream', () => {
       'HTTP/1.1 200 OK\r\nRetry-After: 1\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\nok',
     ],
     ['a repeated ETag', 'HTTP/1.1 200 OK\r\nETag: "a"\r\nETag: "b"\r\nContent-Length: 2\r\n\r\nok'],
-  ])('with %s reaches the browser whole, with one of them (standards: F1)', async (_what, text) => {
-    respondWith(text);
-    const response = await fixture.send('GET /raw/one HTTP/1.1');
-    expect([response.status, response.body.toString()]).toEqual([200, 'ok']);
-    const names = response.headers.map(([name]) => name.toLowerCase());
-    for (const name of ['content-type', 'retry-after', 'etag'])
-      expect(names.filter((each) => each === name).length).toBeLessThan(2);
-  });
+  ])(
+    'with %s reaches the browser completely, with only the first value (standards: F1)',
+    async (_what, text) => {
+      respondWith(text);
+      const response = await fixture.send('GET /raw/one HTTP/1.1');
+      expect([response.status, response.body.toString()]).toEqual([200, 'ok']);
+      const names = response.headers.map(([name]) => name.toLowerCase());
+      for (const name of ['content-type', 'retry-after', 'etag'])
+        expect(names.filter((each) => each === name).length).toBeLessThan(2);
+    },
+  );
 
   it.each([
     ['a 204 with a length', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok'],
@@ -69,11 +72,14 @@ describe('a response of an upstream', () => {
       'a field value that no response can have',
       'HTTP/1.1 200 OK\r\nX-Odd: a\x7fb\x01\r\nContent-Length: 2\r\n\r\nok',
     ],
-  ])('with %s is 502 upstream_invalid_response, at once, and its connection closes', async (_what, text) => {
-    respondWith(text);
-    const response = await fixture.send('GET /raw/one HTTP/1.1');
-    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
-  });
+  ])(
+    'with %s becomes 502 upstream_invalid_response at once and its connection closes',
+    async (_what, text) => {
+      respondWith(text);
+      const response = await fixture.send('GET /raw/one HTTP/1.1');
+      expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
+    },
+  );
 });
 
 it('a 204 with a length of 0 reaches the browser without a length', async () => {
@@ -87,7 +93,7 @@ it('a 204 with a length of 0 reaches the browser without a length', async () => 
 });
 
 describe('connections.max', () => {
-  it('counts a chunked request that announces trailers as any other', async () => {
+  it('counts a chunked request that announces trailers like any other', async () => {
     const sockets: Socket[] = [];
     fixture.raw.attend = (socket) => void sockets.push(socket);
     const first = fixture.send(
@@ -109,7 +115,7 @@ describe('connections.max', () => {
     expect((await first).status).toBe(200);
   });
 
-  it('counts an open WebSocket together with requests, and gives its slot back when it closes', async () => {
+  it('counts an open WebSocket together with requests, and frees its slot when it closes', async () => {
     fixture.raw.attend = async (socket, head) => {
       const key = /sec-websocket-key: *(\S+)/i.exec(await head);
       socket.write(
@@ -130,8 +136,8 @@ describe('connections.max', () => {
   });
 });
 
-describe('a connection', () => {
-  it('is not used again when the response came before the request was wholly sent', async () => {
+describe('a connection to an upstream', () => {
+  it('is not reused when the response arrived before the request was completely sent', async () => {
     fixture.raw.attend = async (socket, head) => {
       const early = (await head).startsWith('POST');
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${early ? 'early' : 'later'}`);
@@ -148,7 +154,7 @@ describe('a connection', () => {
 });
 
 describe('connections.reuse: bodiless', () => {
-  it('uses no connection again after a request with a body, and any other', async () => {
+  it('reuses no connection after a request with a body, and reuses all others', async () => {
     fixture.raw.attend = (socket) => {
       socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
     };
@@ -166,7 +172,7 @@ describe('connections.reuse: bodiless', () => {
 });
 
 describe('pipelined requests on one connection', () => {
-  it('are cut off beyond 32 outstanding responses, and take no memory', async () => {
+  it('are cut off beyond 32 outstanding responses, and use bounded memory', async () => {
     fixture.raw.attend = () => undefined;
     const connection = await fixture.open();
     connection.write(fixture.head('GET /raw/one HTTP/1.1').repeat(2_000));
@@ -174,7 +180,7 @@ describe('pipelined requests on one connection', () => {
     expect(fixture.raw.received.length).toBeLessThanOrEqual(32);
   });
 
-  it('get no WebSocket behind a request that waits: its response would be written into the socket', async () => {
+  it('open no WebSocket behind a waiting request, whose response would be written into the socket', async () => {
     fixture.raw.attend = () => undefined;
     const connection = await fixture.open();
     connection.write(fixture.head('GET /raw/slow HTTP/1.1'));
@@ -193,7 +199,7 @@ const upgradeHead = (path: string) =>
 
 describe('an upgrade', () => {
   it.each(['099', '100'])(
-    'to which an upstream responds with %s is 502, and the upstream socket closes',
+    'to which an upstream responds with %s becomes 502, and the upstream socket closes',
     async (status) => {
       let upstream: Socket | undefined;
       fixture.raw.attend = async (socket, head) => {
@@ -210,7 +216,7 @@ describe('an upgrade', () => {
     },
   );
 
-  it('is given up at once at the upstream when its client leaves while it waits', async () => {
+  it('is cancelled at the upstream at once when its client disconnects while it waits', async () => {
     let upstream: Socket | undefined;
     let closed = false;
     fixture.raw.attend = (socket) => {
@@ -229,7 +235,7 @@ describe('an upgrade', () => {
     ['Connection', `Upgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
     ['Upgrade', `Connection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`],
     ['any field of the handshake', ''],
-  ])('is 502 when its 101 lacks %s, and the upstream socket closes', async (_what, fields) => {
+  ])('becomes 502 when its 101 lacks %s, and the upstream socket closes', async (_what, fields) => {
     let upstream: Socket | undefined;
     fixture.raw.attend = async (socket, head) => {
       upstream = socket;
@@ -242,7 +248,7 @@ describe('an upgrade', () => {
     await expect.poll(() => upstream?.readableEnded || upstream?.destroyed, PATIENCE).toBe(true);
   });
 
-  it('closes its connection when an earlier request there has no response yet: neither is written', async () => {
+  it('closes its connection when an earlier request on it has no response yet, and neither response is written', async () => {
     const upstreamHeads: string[] = [];
     fixture.raw.attend = async (socket, head) => {
       upstreamHeads.push(await head);

@@ -9,7 +9,7 @@ import { standsStill } from '../standstill.ts';
 const MEGABYTE = 1024 * 1024;
 /** More than the socket buffers between the two ends may hold together: Linux lets one grow to 32 MB. */
 const SLOW_BODY = 160 * MEGABYTE;
-const SWIFT_BODY = 8 * MEGABYTE;
+const COMPLETE_BODY = 8 * MEGABYTE;
 const STREAMS = 200;
 
 let fixture: Fixture;
@@ -24,9 +24,9 @@ afterAll(() => fixture.close());
 
 it('a browser that does not read stalls only its own upstream response (standards: F22)', async () => {
   const slow = largeBody(SLOW_BODY);
-  const swift = largeBody(SWIFT_BODY);
+  const complete = largeBody(COMPLETE_BODY);
   fixture.upstream.respond((request, response, record) => {
-    const { behaviour } = record.target === '/large/slow' ? slow : swift;
+    const { behaviour } = record.target === '/large/slow' ? slow : complete;
     return record.target.startsWith('/large/')
       ? behaviour(request, response, record)
       : echo(request, response, record);
@@ -39,8 +39,8 @@ it('a browser that does not read stalls only its own upstream response (standard
   for (let call = 0; call < 20; call += 1) {
     expect((await fixture.send('GET /api/one HTTP/1.1')).status).toBe(200);
   }
-  const answer = await fixture.send('GET /large/swift HTTP/1.1');
-  expect(answer.body.length).toBe(SWIFT_BODY);
+  const response = await fixture.send('GET /large/complete HTTP/1.1');
+  expect(response.body.length).toBe(COMPLETE_BODY);
   expect(slow.writtenBytes()).toBeLessThan(SLOW_BODY);
   slowReader.close();
 });

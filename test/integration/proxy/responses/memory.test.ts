@@ -27,7 +27,7 @@ const block = Buffer.alloc(256 * 1024, 'y');
 
 let provider: FakeProvider;
 let upstream: Upstream;
-/** In a process of its own, whose memory holds neither end of the connections. */
+/** In a separate process, whose memory contains neither end of the connections. */
 let program: ChildProcess;
 let folder: string;
 let port: number;
@@ -59,7 +59,7 @@ beforeAll(async () => {
   const ticket = agent.cookies.header(new URL(`http://${host}`), { crossSite: false, topLevelGet: true });
   agent.close();
   head = headsOf(host, ticket ?? '');
-  // What the first large body of all makes the process take is no growth.
+  // The memory for the first large body does not count as growth.
   await upload(SIZE);
 });
 
@@ -165,7 +165,7 @@ async function upload(size: number): Promise<void> {
   connection.close();
 }
 
-/** How far the memory of the program grows meanwhile, by the largest of many looks. */
+/** The growth of the program's memory meanwhile: the maximum of many samples. */
 async function growthWhile(action: () => Promise<void>): Promise<number> {
   const before = await residentBytes();
   let largest = before;

@@ -11,7 +11,7 @@ import { controlledStream, largeBody } from '../../../../testkit/upstream/stream
 import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, type FixtureOptions, openFixture } from '../fixture.ts';
 
-/** Longer than an answer may be open without being followed, in milliseconds. */
+/** Longer than a response stays open before it is bound to its session, in milliseconds. */
 const LASTING_MS = 2_500;
 const GIGABYTE = 1024 * 1024 * 1024;
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-/** What a test ends with, whether it succeeds or not. The tests here wait much, and so they wait together. */
+/** The cleanup of a test. The tests in this file wait for long, so they run concurrently. */
 type Cleanup = (close: () => void | Promise<void>) => void;
 
 async function openOwnFixture(cleanup: Cleanup, options: FixtureOptions = {}): Promise<Fixture> {
@@ -76,7 +76,7 @@ describe.concurrent('an event stream', () => {
     await signOut(fixture);
     for (const { connection } of streams) {
       await connection.ended;
-      // In the middle of its body: nobody takes it for whole.
+      // In the middle of its body, so that the response is recognizably incomplete.
       expect(connection.pending().toString()).not.toContain('0\r\n\r\n');
     }
     await Promise.all(upstreamEnds);

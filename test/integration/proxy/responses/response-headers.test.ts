@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valuesOf } from '../../../../testkit/network/header-list.ts';
 import { redirect, setCookie, status } from '../../../../testkit/upstream/behaviours.ts';
-import { type Fixture, answering, namesOf, openFixture } from '../fixture.ts';
+import { type Fixture, respondingWith, namesOf, openFixture } from '../fixture.ts';
 
 let fixture: Fixture;
 
@@ -29,7 +29,7 @@ const get = (path: string) => fixture.send(`GET ${path} HTTP/1.1`);
 describe('an upstream response in the browser', () => {
   it('keeps its header fields including repeated ones and non-ASCII bytes', async () => {
     fixture.upstream.respond(
-      answering({
+      respondingWith({
         'x-custom': '1',
         'content-type': 'text/html',
         link: ['<a>', '<b>'],
@@ -50,7 +50,7 @@ describe('an upstream response in the browser', () => {
 
   it('has no field that affects the whole origin or reveals the upstream (standards: F11)', async () => {
     fixture.upstream.respond(
-      answering({
+      respondingWith({
         'clear-site-data': '"*"',
         'service-worker-allowed': '/',
         'access-control-allow-origin': '*',
@@ -91,7 +91,7 @@ describe('an upstream response in the browser', () => {
   });
 
   it('has a sandbox Content-Security-Policy and nosniff (standards: F12)', async () => {
-    fixture.upstream.respond(answering({ 'content-type': 'image/svg+xml' }));
+    fixture.upstream.respond(respondingWith({ 'content-type': 'image/svg+xml' }));
     const response = await get('/api/one');
     expect(valuesOf(response.headers, 'x-content-type-options')).toEqual(['nosniff']);
     expect(valuesOf(response.headers, 'content-security-policy')).toEqual([
@@ -101,7 +101,7 @@ describe('an upstream response in the browser', () => {
 
   it('lacks the fields that Connection names but keeps those of the gateway (standards: F1, F2)', async () => {
     fixture.upstream.respond(
-      answering({
+      respondingWith({
         connection: 'close, X-Internal, content-security-policy, x-request-id, cache-control, content-type',
         'x-internal': '1',
         'content-type': 'text/plain',
@@ -185,13 +185,13 @@ describe('Cache-Control and Vary of an upstream response', () => {
     ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
     [['public, max-age=60', 's-maxage=600'], 'private, max-age=60'],
   ])('allow no shared caching: %j becomes %j (standards: F20)', async (said, expected) => {
-    fixture.upstream.respond(answering(said === undefined ? {} : { 'cache-control': said }));
+    fixture.upstream.respond(respondingWith(said === undefined ? {} : { 'cache-control': said }));
     expect(valuesOf((await get('/api/one')).headers, 'cache-control')).toEqual([expected]);
   });
 
   it('are not overridden by fields that only shared caches read (standards: F20)', async () => {
     fixture.upstream.respond(
-      answering({
+      respondingWith({
         'surrogate-control': 'max-age=600',
         'cdn-cache-control': 'max-age=600',
         'cloudflare-cdn-cache-control': 'max-age=600',
@@ -209,7 +209,7 @@ describe('Cache-Control and Vary of an upstream response', () => {
     ['accept, COOKIE', 'accept, COOKIE'],
     ['*', '*'],
   ])('vary by the cookie: %j becomes %j', async (said, expected) => {
-    fixture.upstream.respond(answering(said === undefined ? {} : { vary: said }));
+    fixture.upstream.respond(respondingWith(said === undefined ? {} : { vary: said }));
     expect(valuesOf((await get('/api/one')).headers, 'vary')).toEqual([expected]);
   });
 });
@@ -224,14 +224,14 @@ describe('WWW-Authenticate from an upstream', () => {
     ['Bearer realm="a", NTLM', []],
     [['Basic realm="x"', 'Bearer realm="a"', 'Digest realm="x"'], ['Bearer realm="a"']],
   ])('never opens the login dialog of the browser: %j (standards: F11, F33)', async (said, expected) => {
-    fixture.upstream.respond(answering({ 'www-authenticate': said }, 403));
+    fixture.upstream.respond(respondingWith({ 'www-authenticate': said }, 403));
     expect(valuesOf((await get('/api/one')).headers, 'www-authenticate')).toEqual(expected);
   });
 });
 
 it('the configured response fields replace those of the upstream and the gateway', async () => {
   fixture.upstream.respond(
-    answering({
+    respondingWith({
       'x-set': 'by the upstream',
       'x-removed': '1',
       'cache-control': 'public',
@@ -245,7 +245,7 @@ it('the configured response fields replace those of the upstream and the gateway
 });
 
 it('an upstream response field named like an object property causes no error (standards: F23)', async () => {
-  fixture.upstream.respond(answering({ ['__proto__']: 'x', constructor: 'x' }));
+  fixture.upstream.respond(respondingWith({ ['__proto__']: 'x', constructor: 'x' }));
   expect((await get('/api/one')).body.toString()).toBe('ok');
 });
 

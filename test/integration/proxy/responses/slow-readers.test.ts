@@ -21,7 +21,7 @@ beforeAll(async () => {
   const server = createServer((request, response) => {
     opened.push(response);
     if (request.url === '/stream') response.write('begun');
-    else if (request.url === '/endless') answerWithoutLimit(response);
+    else if (request.url === '/endless') respondWithoutLimit(response);
     else response.end(Buffer.alloc(request.url === '/large' ? LARGE : MEGABYTE, 'x'));
   });
   createConnections(server, STALL_MS);
@@ -29,13 +29,13 @@ beforeAll(async () => {
 });
 afterAll(() => listener.stop());
 
-/** Answers as a route does whose `timeout.idle` is 0s. */
-function answerWithoutLimit(response: ServerResponse): void {
+/** Responds like a route whose `timeout.idle` is 0s. */
+function respondWithoutLimit(response: ServerResponse): void {
   const eventStreams = createEventStreams();
   const policy = { headers: () => [], mayTrail: () => false, idleMs: 0, eventStreams };
-  const downstream = createResponseWriter(response, policy, 'r1', createWriteBatch());
-  downstream.begin(200, {});
-  downstream.write(Buffer.alloc(LARGE, 'x'));
+  const writer = createResponseWriter(response, policy, 'r1', createWriteBatch());
+  writer.begin(200, {});
+  writer.write(Buffer.alloc(LARGE, 'x'));
 }
 
 /** Sends requests for a path on one connection, of which nothing is read. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../../../testkit/network/free-port.ts';
 import { controlledStream, cutMidBody, largeBody } from '../../../../testkit/upstream/streams.ts';
-import { type Fixture, answering, codeOf, openFixture } from '../fixture.ts';
+import { type Fixture, respondingWith, codeOf, openFixture } from '../fixture.ts';
 import { standsStill } from '../standstill.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -276,7 +276,7 @@ describe('an early response', () => {
     connection.write(`GET /api/one HTTP/1.1\r\nHost: ${fixture.host}\r\nSec-Fetch-Site: cross-site\r\n\r\n`);
     const refused = await connection.readResponse();
     expect([refused.status, refused.header('connection')]).toEqual([403, 'keep-alive']);
-    fixture.upstream.respond(answering({}));
+    fixture.upstream.respond(respondingWith({}));
     connection.write(fixture.head('GET /api/two HTTP/1.1'));
     expect((await connection.readResponse()).body.toString()).toBe('ok');
     connection.close();
@@ -289,7 +289,7 @@ async function openTimers(): Promise<number> {
   return Number(/^coatcheck_nodejs_active_resources\{type="Timeout"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 
-/** Sends so many bytes, as fast as the other side takes them. */
+/** Sends this many bytes, as fast as the other side reads them. */
 async function send(socket: Socket, bytes: number): Promise<void> {
   const block = Buffer.alloc(MEGABYTE, 'y');
   for (let sent = 0; sent < bytes; sent += block.length) {
@@ -297,12 +297,12 @@ async function send(socket: Socket, bytes: number): Promise<void> {
   }
 }
 
-/** How much of what was written the system has taken. */
+/** The number of written bytes that the system has accepted. */
 function sentBytes(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength;
 }
 
-/** Does something, and tells whether the other side then ends the connection in good order. */
+/** Runs an action, and returns whether the other side then closes the connection cleanly. */
 async function endsWithoutReset(socket: Socket, action: () => void): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   socket.once('end', () => resolve(true));

@@ -12,7 +12,7 @@ import { inSequence, status } from '../../../../testkit/upstream/behaviours.ts';
 import { controlledStream, slowBody } from '../../../../testkit/upstream/streams.ts';
 import { minimal } from '../../../unit/config/sample.ts';
 import { selfSigned } from '../../../../testkit/network/self-signed.ts';
-import { type Fixture, answering, codeOf, openFixture } from '../fixture.ts';
+import { type Fixture, respondingWith, codeOf, openFixture } from '../fixture.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -41,12 +41,12 @@ beforeEach(() => {
 
 afterAll(() => fixture.close());
 
-/** Answers every request on a connection, however many come. */
-const answerAll = (socket: Socket) => {
+/** Responds to every request on a connection. */
+const respondToAll = (socket: Socket) => {
   socket.on('data', () => socket.write(OK));
 };
 
-/** Takes the one connection that `/single` has, with a stream. */
+/** Occupies the only connection of `/single` with a stream. */
 async function takeTheOnly() {
   const stream = controlledStream();
   fixture.upstream.respond(stream.behaviour);
@@ -54,13 +54,13 @@ async function takeTheOnly() {
   first.write(fixture.head('GET /single/events HTTP/1.1'));
   await stream.opened;
   fixture.received();
-  fixture.upstream.respond(answering({}));
+  fixture.upstream.respond(respondingWith({}));
   return { first, stream };
 }
 
 describe('the connections to an upstream', () => {
   it('are limited to the configured number and further requests wait for one', async () => {
-    fixture.raw.attend = answerAll;
+    fixture.raw.attend = respondToAll;
     const responses = await Promise.all(
       Array.from({ length: 10 }, (_, at) => fixture.send(`GET /few/${at} HTTP/1.1`)),
     );
@@ -89,7 +89,7 @@ describe('the connections to an upstream', () => {
 
   it('need only one for a call and its replay with another token', async () => {
     const refused = status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }, 'no');
-    fixture.upstream.respond(inSequence(refused, answering({})));
+    fixture.upstream.respond(inSequence(refused, respondingWith({})));
     expect((await fixture.send('GET /single/one HTTP/1.1')).status).toBe(200);
   });
 
@@ -110,7 +110,7 @@ describe('the connections to an upstream', () => {
     const closed = Promise.withResolvers<void>();
     fixture.raw.attend = (socket) => {
       socket.once('end', () => closed.resolve());
-      answerAll(socket);
+      respondToAll(socket);
     };
     await fixture.send('GET /brief/one HTTP/1.1');
     await closed.promise;
@@ -119,12 +119,12 @@ describe('the connections to an upstream', () => {
   });
 
   it('are replaced after the configured age and then follow a DNS change', async () => {
-    const answerAs = (name: string) =>
+    const respondAs = (name: string) =>
       createServer((_request, response) => response.end(name)).on('error', (error) => {
         throw error;
       });
-    const first = answerAs('first');
-    const second = answerAs('second');
+    const first = respondAs('first');
+    const second = respondAs('second');
     await once(first.listen(0, '127.0.0.1'), 'listening');
     const address = first.address();
     if (address === null || typeof address === 'string') throw new Error('the server has no port');
@@ -143,7 +143,7 @@ describe('the connections to an upstream', () => {
       found(null, [{ address: home, family: 4 }]),
     );
     const ask = async () => {
-      const { body } = await upstreams.of(route).request({ path: '/', method: 'GET' });
+      const { body } = await upstreams.of(route, route.servers[0]).request({ path: '/', method: 'GET' });
       return body.text();
     };
     expect(await ask()).toBe('first');
@@ -155,7 +155,7 @@ describe('the connections to an upstream', () => {
   });
 
   it('are reused for further requests', async () => {
-    fixture.raw.attend = answerAll;
+    fixture.raw.attend = respondToAll;
     for (let call = 0; call < 5; call += 1) {
       expect((await fixture.send('GET /raw/one HTTP/1.1')).body.toString()).toBe('ok');
     }
@@ -185,7 +185,7 @@ describe('the connections to an upstream', () => {
     fixture.raw.attend = (socket) => {
       connections += 1;
       let requests = 0;
-      // The first connection answers once, and then ends by a reset at the next request.
+      // The first connection responds once, and then ends by a reset at the next request.
       socket.on('data', () => {
         requests += 1;
         if (connections === 1 && requests === 2) socket.resetAndDestroy();
@@ -288,7 +288,7 @@ describe('an upstream that violates HTTP', () => {
   });
 
   async function cleanAfter(): Promise<void> {
-    fixture.raw.attend = answerAll;
+    fixture.raw.attend = respondToAll;
     for (let call = 0; call < 2; call += 1) {
       const victim = await fixture.send('GET /raw/two HTTP/1.1');
       expect([victim.status, victim.body.toString()]).toEqual([200, 'ok']);
@@ -374,7 +374,7 @@ describe('the timeouts of a route', () => {
     const before = fixture.upstream.requests.length;
     const connection = await fixture.open();
     connection.write(fixture.head('POST /hasty/drip HTTP/1.1', 'Content-Length: 1000000'));
-    // Never still for as long as it may be, and far from what it must bring in that time.
+    // Never idle for the idle timeout, and far below the minimum rate.
     const drip = setInterval(() => connection.write('x'), 50);
     await connection.ended;
     clearInterval(drip);
@@ -438,7 +438,7 @@ describe('the timeouts of a route', () => {
     connection.write(fixture.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
     expect((await connection.readResponse('POST')).status).toBe(200);
     await sleep(500);
-    fixture.upstream.respond(answering({}));
+    fixture.upstream.respond(respondingWith({}));
     connection.write(fixture.head('GET /api/two HTTP/1.1'));
     expect((await connection.readResponse()).body.toString()).toBe('ok');
     connection.close();

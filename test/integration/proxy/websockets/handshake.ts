@@ -6,9 +6,9 @@ export const ACCEPT = createHash('sha1')
   .update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
   .digest('base64');
 
-/** The fields that ask for a WebSocket. */
+/** The fields of a WebSocket upgrade. */
 export const KEY_FIELD = `Sec-WebSocket-Key: ${KEY}`;
 export const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', KEY_FIELD, 'Sec-WebSocket-Version: 13'];
 
-/** The answer of a server that opens one, without the line that ends its header section. */
+/** The response of a server that opens a WebSocket, without the empty line after its header section. */
 export const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`;

@@ -59,7 +59,7 @@ function expectPlain({ requests, upgrades }: Upstream, target: string) {
 
 describe('a request that offers an upgrade to a protocol other than WebSocket', () => {
   it.each(['h2c', 'foo', 'TLS/1.0, h2c'])(
-    'is handled as if it did not: %s (RFC 9110, section 7.8)',
+    'is handled as a plain request: %s (RFC 9110, section 7.8)',
     async (offer) => {
       const fields = H2C.map((field) => field.replace('h2c', offer));
       const response = await rawRequest(port, head('GET /public/one HTTP/1.1', ...fields));

@@ -25,7 +25,7 @@ beforeEach(() => {
 
 afterAll(() => fixture.close());
 
-/** Asks for an upgrade, and gives the status of the answer, or `closed` when there was none. */
+/** Requests an upgrade, and returns the status of the response, or `closed` without one. */
 async function ask(requestLine: string, fields: readonly string[] = [own, ...UPGRADE], body = '') {
   const connection = await fixture.open();
   connection.write(fixture.head(requestLine, ...fields) + body);

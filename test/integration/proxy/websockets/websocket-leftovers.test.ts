@@ -35,7 +35,7 @@ afterAll(async () => {
   await raw.close();
 });
 
-/** Clients that stay, each in its way, once they have their answer. */
+/** Clients that keep their connection open after the response, each in another way. */
 const habits: [string, (connection: RawConnection) => void][] = [
   ['never closes its side', () => undefined],
   [
@@ -54,7 +54,7 @@ const habits: [string, (connection: RawConnection) => void][] = [
   ],
 ];
 
-/** Asks for an upgrade at a server that can tell how many connections are open to it, and waits until there are none. */
+/** Requests an upgrade at a server that counts its open connections, and waits until there are none. */
 async function leaveNothing(path: string, status: number) {
   const { app, upgrade } = fixture.gateway.gateway;
   const server = createServer(app).on('upgrade', (request, socket: Socket, head) =>

@@ -34,7 +34,7 @@ beforeEach(() => {
 
 afterAll(() => fixture.close());
 
-/** Asks for an upgrade, and gives the answer, which may be 101. */
+/** Requests an upgrade, and returns the response, which may be a 101. */
 async function ask(path: string, fields: readonly string[] = [own, ...UPGRADE], head = fixture.head) {
   const connection = await fixture.open();
   connection.write(head(`GET ${path} HTTP/1.1`, ...fields));

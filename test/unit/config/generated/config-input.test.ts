@@ -6,12 +6,12 @@ import type { providerKinds } from '../../../../src/provider/kinds.ts';
 
 type Sections = z.input<ReturnType<typeof configSections>>;
 
-/** What the declaration of the configuration accepts. */
+/** The input type of the configuration schema. */
 type Declared = Omit<Sections, 'provider'> & {
   provider: z.input<(typeof providerKinds)[number]['schema']>;
 };
 
-it('accepts what the declaration of the configuration accepts, and nothing else', () => {
+it('ConfigInput accepts exactly what the declaration of the configuration accepts', () => {
   expectTypeOf<ConfigInput>().toExtend<Declared>();
   expectTypeOf<Declared>().toExtend<ConfigInput>();
   expectTypeOf<keyof ConfigInput>().toEqualTypeOf<keyof Declared>();

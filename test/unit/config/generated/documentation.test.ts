@@ -21,34 +21,37 @@ function nameOf({ path, kind }: Pick<SchemaKey, 'path' | 'kind'>): string {
   return kind === undefined ? path : `${path} of ${kind}`;
 }
 
-/** What the column of defaults should hold: a word, or the default itself. */
+/** The expected text of the default column: a word, or the default itself. */
 const presetOf = ({ schema, isRequired }: SchemaKey): unknown =>
   schema.default ?? (isRequired ? 'required' : 'none');
 
-/** What the column does hold: YAML in backticks, or a word. */
+/** The actual text of the column: YAML in backticks, or a word. */
 const told = (preset: string | undefined): unknown => {
   const [, yaml] = /^`(.*)`$/.exec(preset ?? '') ?? [];
   return yaml === undefined ? preset : parse(yaml);
 };
 
 describe('docs/configuration.md', () => {
-  it('has one row for every key of the schema, and no other', () => {
+  it('docs/configuration.md has exactly one row for each key of the schema', () => {
     const paths = rows.map(({ key }) => key);
     expect(new Set(paths)).toEqual(new Set(keys.map(nameOf)));
     expect(paths).toHaveLength(keys.length);
   });
 
-  it.each(keys.map((key) => [nameOf(key), key] as const))('tells the default of %s', (name, key) => {
-    expect(told(rows.find((row) => row.key === name)?.preset)).toEqual(presetOf(key));
-  });
+  it.each(keys.map((key) => [nameOf(key), key] as const))(
+    'docs/configuration.md states the default of %s',
+    (name, key) => {
+      expect(told(rows.find((row) => row.key === name)?.preset)).toEqual(presetOf(key));
+    },
+  );
 
-  it('begins with an example that is valid as it stands', () => {
+  it('docs/configuration.md begins with a valid example', () => {
     const [, example = ''] = /^```yaml$(.*?)^```$/ms.exec(text) ?? [];
     const sources = { env: { SESSION_SECRET: secret }, files: { '/run/secrets/client': 'client-secret' } };
     expect(load(example, sources).routes).toHaveLength(1);
   });
 
-  it('names only variables that config/default.yaml reads, and all of them', () => {
+  it('docs/configuration.md names exactly the variables that config/default.yaml reads', () => {
     const file = readFileSync(new URL('../../../../config/default.yaml', import.meta.url), 'utf8');
     const read = [...file.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name);
     const [, table = ''] = /^\| Variable .*?$(.*?)^$/ms.exec(text) ?? [];

@@ -6,14 +6,14 @@ import { schemaKeys } from '../schema-keys.ts';
 
 const files = await generatedFiles();
 
-describe('a file that is generated from the declaration of the configuration', () => {
-  it.each(files)('is up to date: $path', ({ path, committed, generated }) => {
+describe('the files generated from the declaration of the configuration', () => {
+  it.each(files)('the generated file is up to date: $path', ({ path, committed, generated }) => {
     expect(committed, `${path} is out of date: run \`npm run generate\``).toBe(generated);
   });
 });
 
-describe('the declaration of a key', () => {
-  it('has only metadata that is known', () => {
+describe('the declaration of the keys', () => {
+  it('every key has only known metadata', () => {
     const known = ['description', ...OWN_METADATA];
     const jsonSchema =
       /^(?:type|properties|required|additionalProperties|propertyNames|items|oneOf|anyOf|const|enum|default|pattern|format|(?:min|max)(?:imum|Length|Items))$/;
@@ -21,7 +21,7 @@ describe('the declaration of a key', () => {
     expect(names.filter((name) => !known.includes(name) && !jsonSchema.test(name))).toEqual([]);
   });
 
-  it('has an example or a default, for config/reference.yaml to show', () => {
+  it('every key has an example or a default for config/reference.yaml', () => {
     const silent = schemaKeys().filter(
       ({ schema, isSection }) =>
         !isSection && [schema.default, schema['example'], schema.const].every((value) => value === undefined),
@@ -29,7 +29,7 @@ describe('the declaration of a key', () => {
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
-  it('tells which keys a reload applies: the secrets of sessions and the credentials of the client', () => {
+  it('only session secrets and client credentials are declared reloadable', () => {
     const paths = schemaKeys()
       .filter(({ schema }) => schema['reloadable'] === true)
       .map(({ path }) => path);
@@ -45,7 +45,7 @@ describe('the declaration of a key', () => {
     );
   });
 
-  it('tells which keys may hold secrets', () => {
+  it('the keys that may hold secrets are declared as such', () => {
     const paths = schemaKeys()
       .filter(({ schema }) => schema['secret'] === true)
       .map(({ path }) => path);
@@ -54,12 +54,15 @@ describe('the declaration of a key', () => {
         'admin.token',
         'provider.clientSecret',
         'provider.privateKey',
+        'provider.proxy',
+        'provider.tls.key',
         'provider.authorizationParams',
         'provider.login.body',
         'provider.refresh.body',
         'provider.logout.body',
         'session.store',
         'session.secrets',
+        'routes[].tls.key',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
       ]),
@@ -67,8 +70,8 @@ describe('the declaration of a key', () => {
   });
 });
 
-describe('the tables of a page', () => {
-  it('are written between their markers, whatever stood there, and the rest is left alone', () => {
+describe('the generated tables', () => {
+  it('tables replace the text between their markers and leave the rest of the page unchanged', () => {
     const page = '# Page\n\n<!-- generated: csrf -->\n\nold\n\n<!-- /generated -->\n\nProse.\n';
     const filled = fillTables(page);
     expect(filled).toMatch(/^# Page\n\n<!-- generated: csrf -->\n\n\| Key \| Default \| Meaning \|\n/);

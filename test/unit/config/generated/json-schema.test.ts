@@ -9,37 +9,47 @@ const read = (file: string) => readFileSync(new URL(`../../../../config/${file}`
 const accepts = (value: unknown) => z.fromJSONSchema(configJsonSchema()).safeParse(value).success;
 
 describe('the JSON Schema of the configuration', () => {
-  it('is the one that is committed', () => {
+  it('the committed JSON Schema is current', () => {
     const committed: unknown = JSON.parse(read('coatcheck.schema.json'));
     expect(committed, 'config/coatcheck.schema.json is out of date: run `npm run generate`').toEqual(
       configJsonSchema(),
     );
   });
 
-  it('names its draft and has a title', () => {
+  it('the JSON Schema states its draft and has a title', () => {
     expect(configJsonSchema()).toMatchObject({
       $schema: 'https://json-schema.org/draft/2020-12/schema',
       title: 'Coatcheck configuration',
     });
   });
 
-  it('describes every key', () => {
+  it('the JSON Schema describes every key', () => {
     const silent = schemaKeys().filter(({ schema }) => schema.description === undefined);
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
-  it('shows a default for every key that need not be written, but for the optional ones', () => {
+  it('the JSON Schema states a default for every key that may be omitted, except optional ones', () => {
     const without = schemaKeys().filter(
       ({ schema, isRequired }) => !isRequired && schema.default === undefined,
     );
     expect([...new Set(without.map(({ path }) => path))]).toEqual([
       'admin.token',
+      'provider.discoveryUrl',
+      'provider.endpoints.authorization',
+      'provider.endpoints.token',
+      'provider.endpoints.jwks',
+      'provider.endpoints.userinfo',
+      'provider.endpoints.endSession',
+      'provider.endpoints.revocation',
       'provider.clientSecret',
       'provider.privateKey',
       'provider.keyId',
       'provider.assertionAudience',
       'provider.logoutUrl',
       'provider.idTokenSignedResponseAlg',
+      'provider.tls.ca',
+      'provider.tls.certificate',
+      'provider.tls.key',
       'provider.authorizationEndpoint',
       'provider.tokenEndpoint',
       'provider.decoupledEndpoint',
@@ -53,17 +63,24 @@ describe('the JSON Schema of the configuration', () => {
       'provider.response.refreshExpiresAt',
       'provider.response.subject',
       'provider.logout',
+      'routes[].tls.ca',
+      'routes[].tls.certificate',
+      'routes[].tls.key',
+      'routes[].tls.serverName',
       'spa',
       'spa.directory',
       'spa.devServer',
     ]);
   });
 
-  it.each(['default.yaml', 'reference.yaml'])('accepts %s with its interpolations', (file) => {
-    expect(accepts(parse(read(file)))).toBe(true);
-  });
+  it.each(['default.yaml', 'reference.yaml'])(
+    'the JSON Schema accepts %s with its interpolations',
+    (file) => {
+      expect(accepts(parse(read(file)))).toBe(true);
+    },
+  );
 
-  it('accepts an interpolation in place of a number, a yes or no, a word and a pattern', () => {
+  it('the JSON Schema accepts an interpolation in place of a number, a boolean, an enum value and a pattern', () => {
     const provider = { type: 'oidc', issuer: '${ISSUER}', clientId: 'web', clientSecret: 'x' };
     const config = { baseUrl: '${BASE_URL}', provider, session: { secrets: ['${SECRET}'] } };
     expect(

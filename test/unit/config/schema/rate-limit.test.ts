@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsWith, routeProblems } from '../sample.ts';
 
-it('limits the endpoints that anybody can ask, and no API', () => {
+it('rateLimit limits the unauthenticated endpoints by default, and no API', () => {
   expect(parseConfig(minimal).rateLimit).toEqual({
     login: 1_200,
     callback: 1_200,
@@ -15,7 +15,7 @@ it('limits the endpoints that anybody can ask, and no API', () => {
   expect(parseRoute({}).maxPerMinute).toBe(0);
 });
 
-it('takes other limits, and 0 for none', () => {
+it('rateLimit accepts other limits, and 0 for none', () => {
   const rateLimit = {
     login: 0,
     callback: '60',
@@ -29,7 +29,7 @@ it('takes other limits, and 0 for none', () => {
   expect(parseRoute({ maxPerMinute: 600 }).maxPerMinute).toBe(600);
 });
 
-it('refuses limits that it could not count', () => {
+it('rateLimit rejects limits that cannot be counted', () => {
   expect(problemsWith({ rateLimit: { login: -1, callback: 6_001 } })).toEqual([
     'rateLimit.login: expected a whole number from 0 to 6000, got -1',
     'rateLimit.callback: expected a whole number from 0 to 6000, got 6001',

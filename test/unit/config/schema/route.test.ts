@@ -3,10 +3,11 @@ import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, parseRoute, problemsWith, route, routeProblems } from '../sample.ts';
 
 describe('a route', () => {
-  it('needs a path and an upstream, and has defaults for the rest', () => {
+  it('a route requires a path and an upstream, and has defaults for the rest', () => {
     expect(parseRoute({})).toEqual({
       path: '/api',
-      upstream: 'https://api.example.com',
+      upstream: ['https://api.example.com'],
+      tls: {},
       stripPrefix: false,
       auth: 'required',
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -30,7 +31,7 @@ describe('a route', () => {
   });
 
   it.each(['/', '/api', '/api/v1', '/api/v1.2', '/users/@me', '/.well-known/x', '/api/..hidden'])(
-    'takes the path %s',
+    'a route accepts the path %s',
     (path) => {
       expect(parseRoute({ path }).path).toBe(path);
     },
@@ -55,13 +56,13 @@ describe('a route', () => {
     '/api\\x',
     '/api\n',
     '/ä',
-  ])('refuses the path %o', (path) => {
+  ])('a route rejects the path %o', (path) => {
     expect(routeProblems({ path })).toEqual([
       expect.stringMatching(/^path: expected a path such as \/api, without/),
     ]);
   });
 
-  it('refuses a path that another route has', () => {
+  it('a route rejects a path that another route has', () => {
     const routes = [route, { ...route, path: '/other' }, route];
     expect(problemsWith({ routes })).toEqual([
       'routes[2].path: expected a unique path; routes[0] has the same, got "/api"',
@@ -69,7 +70,7 @@ describe('a route', () => {
   });
 
   it.each(['/API', '/api.', '/api:x'])(
-    'refuses the path %s beside /api, which an upstream may take for the same',
+    'a route rejects the path %s beside /api, which an upstream may treat as the same path',
     (path) => {
       expect(problemsWith({ routes: [route, { ...route, path }] })).toEqual([
         `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got "${path}"`,
@@ -77,17 +78,17 @@ describe('a route', () => {
     },
   );
 
-  it.each(['/auth', '/auth/x'])("refuses the path %s, which is the gateway's own", (path) => {
+  it.each(['/auth', '/auth/x'])('a route rejects the path %s, which belongs to the gateway', (path) => {
     expect(routeProblems({ path })).toEqual([
       expect.stringMatching(/^path: expected a path outside login\.prefix, which the gateway reserves/),
     ]);
   });
 
-  it('takes a path that only begins with the letters of login.prefix', () => {
+  it('a route accepts a path that only starts with the letters of login.prefix', () => {
     expect(parseRoute({ path: '/authors' }).path).toBe('/authors');
   });
 
-  it('judges paths by the login.prefix that is configured', () => {
+  it('a route compares paths with the configured login.prefix', () => {
     const config = {
       ...minimal,
       login: { prefix: '/api/login' },
@@ -101,8 +102,8 @@ describe('a route', () => {
     ['https://api.internal:8443', 'https://api.internal:8443'],
     ['https://api.internal/', 'https://api.internal'],
     ['https://API.internal:443/v2/', 'https://api.internal/v2'],
-  ])('reads the upstream %s as %s', (written, upstream) => {
-    expect(parseRoute({ upstream: written }).upstream).toBe(upstream);
+  ])('a route reads the upstream %s as %s', (written, upstream) => {
+    expect(parseRoute({ upstream: written }).upstream).toEqual([upstream]);
   });
 
   it.each([
@@ -113,7 +114,7 @@ describe('a route', () => {
     'https://a:b@api',
     'http:api',
     5,
-  ])('refuses the upstream %o', (upstream) => {
+  ])('a route rejects the upstream %o', (upstream) => {
     expect(routeProblems({ upstream })).toEqual([
       expect.stringMatching(
         /^upstream: expected an http\(s\) URL, without query, fragment or credentials, got /,
@@ -121,24 +122,39 @@ describe('a route', () => {
     ]);
   });
 
-  it.each(['get', 'CONNECT', 'TRACE', 'GET POST', ''])('refuses the method %o', (method) => {
+  it('takes a list of the URLs of its servers, with one path', () => {
+    const upstream = ['https://one.internal/v2', 'https://two.internal/v2/'];
+    expect(parseRoute({ upstream }).upstream).toEqual(['https://one.internal/v2', 'https://two.internal/v2']);
+    expect(routeProblems({ upstream: [] })).toEqual([expect.stringMatching(/^upstream: expected an http/)]);
+    expect(routeProblems({ upstream: ['https://a', 'https://a/'] })).toEqual([
+      expect.stringMatching(/^upstream: expected URLs that differ/),
+    ]);
+    expect(routeProblems({ upstream: ['https://a', 'https://b/v2'] })).toEqual([
+      expect.stringMatching(/^upstream: expected URLs with the same path/),
+    ]);
+    expect(routeProblems({ upstream: ['https://a', 'http://b'] })).toEqual([
+      expect.stringMatching(/^upstream: expected https/),
+    ]);
+  });
+
+  it.each(['get', 'CONNECT', 'TRACE', 'GET POST', ''])('a route rejects the method %o', (method) => {
     expect(routeProblems({ methods: ['GET', method] })).toEqual([
       `methods[1]: expected a method in upper case, other than CONNECT and TRACE, got "${method}"`,
     ]);
   });
 
-  it('takes less common methods, but not an empty list of them', () => {
+  it('a route accepts uncommon methods, but no empty list of methods', () => {
     expect(parseRoute({ methods: ['QUERY', 'M-SEARCH'] }).methods).toEqual(['QUERY', 'M-SEARCH']);
     expect(routeProblems({ methods: [] })).toEqual(['methods: expected at least one method, got a list']);
   });
 
-  it('lets bodies and streams go without limit when 0 says so', () => {
+  it('a route with limits of 0 has no limit on bodies and streams', () => {
     const { maxBody, timeout } = parseRoute({ maxBody: 0, timeout: { idle: '0s' } });
     expect({ maxBody, idle: timeout.idle }).toEqual({ maxBody: 0, idle: 0 });
     expect(routeProblems({ timeout: { connect: '0s', headers: '0s' } })).toHaveLength(2);
   });
 
-  it("takes names of cookies, but not the gateway's own", () => {
+  it('a route accepts cookie names except those of the gateway', () => {
     const cookies = { toUpstream: ['theme'], fromUpstream: ['__Host-csrf'] };
     expect(parseRoute({ cookies }).cookies).toEqual(cookies);
     expect(

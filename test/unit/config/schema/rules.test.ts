@@ -3,7 +3,7 @@ import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith, route } from '../sample.ts';
 
 describe('rules between keys', () => {
-  it('run even when unrelated keys are wrong', () => {
+  it('rules between keys run even when unrelated keys are invalid', () => {
     const problems = problemsWith({
       nonsense: 1,
       listen: 'nowhere',
@@ -27,7 +27,7 @@ describe('rules between keys', () => {
     expect(problems).toHaveLength(9);
   });
 
-  it('stay silent about keys that are wrong by themselves', () => {
+  it('rules between keys report nothing about keys that are invalid themselves', () => {
     expect(problemsWith({ allowInsecureHttp: 'maybe', baseUrl: 'http://app.example.com' })).toHaveLength(1);
     expect(problemsWith({ refresh: { timeout: 'long', lockTtl: '1ms' } })).toHaveLength(1);
     expect(problemsWith({ routes: 'none' })).toHaveLength(1);
@@ -35,7 +35,7 @@ describe('rules between keys', () => {
     expect(problemsWith({ session: [], login: 1 })).toHaveLength(2);
   });
 
-  it('refuse one address for both listeners, unless the system chooses the ports', () => {
+  it('rules between keys reject one address for both listeners, unless the system chooses the ports', () => {
     const admin = { listen: '127.0.0.1:3000' };
     expect(problemsWith({ listen: '127.0.0.1:3000', admin })).toEqual([
       'admin.listen: expected an address that differs from listen, got "127.0.0.1:3000"',

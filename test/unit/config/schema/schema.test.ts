@@ -3,7 +3,7 @@ import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith, route, secret } from '../sample.ts';
 
 describe('the configuration', () => {
-  it('completes the least configuration with the defaults', () => {
+  it('fills a minimal configuration with the defaults', () => {
     expect(parseConfig(minimal)).toEqual({
       baseUrl: 'https://app.example.com',
       listen: { host: '0.0.0.0', port: 3000 },
@@ -22,6 +22,9 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        endpoints: {},
+        proxy: expect.objectContaining({ kind: 'environment' }),
+        tls: {},
         scopes: ['openid', 'profile', 'email', 'offline_access'],
         clientAuthentication: 'client_secret_basic',
         rejectionErrors: ['invalid_grant'],
@@ -40,7 +43,7 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/' },
+      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
       csrf: { mode: 'fetch-metadata' },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
@@ -64,18 +67,18 @@ describe('the configuration', () => {
     });
   });
 
-  it('leaves optional keys out when they are not written', () => {
+  it('omits optional keys that are not set', () => {
     const config = parseConfig(minimal);
     expect('spa' in config).toBe(false);
     expect('token' in config.admin).toBe(false);
   });
 
-  it('counts a key that is undefined as not written', () => {
+  it('treats an undefined key as not set', () => {
     const config = parseConfig({ ...minimal, spa: undefined, admin: { token: undefined }, log: undefined });
     expect(config).toStrictEqual(parseConfig(minimal));
   });
 
-  it('names every key that must be there', () => {
+  it('reports every missing required key', () => {
     const paths = problemsWith({ baseUrl: undefined, provider: { type: 'oidc' }, session: {} }).map(
       (text) => text.split(':')[0],
     );
@@ -88,20 +91,20 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('says that a key is missing and what was expected there', () => {
+  it('reports that a key is missing and which value it expects', () => {
     expect(problemsWith({ baseUrl: undefined })).toEqual([
       'baseUrl: missing or empty; expected an http(s) origin, such as https://app.example.com, without path or query',
     ]);
   });
 
   it.each([undefined, null, 'text', 7, [minimal], () => minimal])(
-    'refuses %o in place of a whole configuration',
+    'rejects %o as a configuration',
     (input) => {
       expect(() => parseConfig(input)).toThrow('expected a mapping with the keys baseUrl, listen, admin');
     },
   );
 
-  it('reads yes, no and whole numbers from text, so that the environment can supply them', () => {
+  it('reads booleans and whole numbers from text, so that the environment can supply them', () => {
     const config = parseConfig({
       ...minimal,
       workers: '1',
@@ -119,19 +122,19 @@ describe('the configuration', () => {
     });
   });
 
-  it.each(['yes', 'TRUE', '1', 1, null])('refuses %o as a yes or no', (allowInsecureHttp) => {
+  it.each(['yes', 'TRUE', '1', 1, null])('rejects %o as a boolean', (allowInsecureHttp) => {
     expect(problemsWith({ allowInsecureHttp })).toEqual([
       expect.stringMatching(/^allowInsecureHttp: expected true or false, got /),
     ]);
   });
 
-  it.each([0, -1, 1.5, '', 'many', '0x1', '1e0', true])('refuses %o as a number of workers', (workers) => {
+  it.each([0, -1, 1.5, '', 'many', '0x1', '1e0', true])('rejects %o as a number of workers', (workers) => {
     expect(problemsWith({ workers })).toEqual([
       expect.stringMatching(/^workers: expected a whole number, at least 1, or auto, got /),
     ]);
   });
 
-  it('takes a bearer token for the admin listener only when a header can carry it', () => {
+  it('accepts a bearer token for the admin listener only when a header can carry it', () => {
     const token = 'abcdefgh-12345678._~+/abcdefgh==';
     expect(parseConfig({ ...minimal, admin: { token } }).admin.token).toBe(token);
     const expected =
@@ -141,13 +144,13 @@ describe('the configuration', () => {
     expect(problemsWith({ admin: { token: token.slice(1) } })).toEqual([`${expected} 31 characters`]);
   });
 
-  it.each(['verbose', 'silent', 'INFO'])('refuses the log level %s', (level) => {
+  it.each(['verbose', 'silent', 'INFO'])('rejects the log level %s', (level) => {
     expect(problemsWith({ log: { level } })).toEqual([
       `log.level: expected one of trace, debug, info, warn, error, fatal, got "${level}"`,
     ]);
   });
 
-  it('takes only the two modes of protection against cross-site requests', () => {
+  it('accepts only the two CSRF modes', () => {
     expect(parseConfig({ ...minimal, csrf: { mode: 'header' } }).csrf.mode).toBe('header');
     expect(problemsWith({ csrf: { mode: 'none' } })).toEqual([
       'csrf.mode: expected one of fetch-metadata, header, got "none"',
@@ -155,7 +158,7 @@ describe('the configuration', () => {
   });
 
   it.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'home', '/a b', '/a\\b', ''])(
-    'refuses %o as a place to return to after login',
+    'rejects %o as the path after login',
     (defaultReturnTo) => {
       expect(problemsWith({ login: { defaultReturnTo } })).toEqual([
         expect.stringMatching(/^login\.defaultReturnTo: expected a path on this origin/),
@@ -163,7 +166,7 @@ describe('the configuration', () => {
     },
   );
 
-  it('takes a path with query and fragment as a place to return to', () => {
+  it('accepts a path with query and fragment as the path after login', () => {
     const login = { defaultReturnTo: '/app?tab=1#top', postLogoutReturnTo: '/bye' };
     expect(parseConfig({ ...minimal, login }).login).toMatchObject(login);
   });

@@ -7,7 +7,7 @@ describe('an address to listen on', () => {
     ['localhost:0', { host: 'localhost', port: 0 }],
     ['[::]:65535', { host: '::', port: 65_535 }],
     ['[::1]:3000', { host: '::1', port: 3000 }],
-  ])('reads %s', (text, address) => {
+  ])('parses the listen address %s', (text, address) => {
     expect(listenAddress().parse(text)).toEqual(address);
   });
 
@@ -22,18 +22,18 @@ describe('an address to listen on', () => {
     '[]:1',
     'a b:1',
     3000,
-  ])('refuses %o', (text) => {
+  ])('rejects the listen address %o', (text) => {
     expect(listenAddress().safeParse(text).success).toBe(false);
   });
 });
 
-describe('a host that may be served', () => {
+describe('an allowed host', () => {
   it.each([
     ['app.example.com', 'app.example.com'],
     ['App.Example.com:8443', 'app.example.com:8443'],
     ['10.0.0.1', '10.0.0.1'],
     ['[::1]:3000', '[::1]:3000'],
-  ])('reads %s as %s', (text, host) => {
+  ])('reads the allowed host %s as %s', (text, host) => {
     expect(hostName().parse(text)).toBe(host);
   });
 
@@ -47,14 +47,14 @@ describe('a host that may be served', () => {
     'a:b',
     '[x]',
     'a@b',
-  ])('refuses %o', (text) => {
+  ])('rejects the allowed host %o', (text) => {
     expect(hostName().safeParse(text).success).toBe(false);
   });
 });
 
 describe('an address range', () => {
   it.each(['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', 'fd00::/8', '192.168.1.1/32', '::/128'])(
-    'takes %s',
+    'accepts the address range %s',
     (text) => {
       expect(addressRange().parse(text)).toBe(text);
     },
@@ -70,7 +70,7 @@ describe('an address range', () => {
     '10.0.0.0/-1',
     '10.0.0.0/8/8',
     '10.0.0.0/a',
-  ])('refuses %o', (text) => {
+  ])('rejects the address range %o', (text) => {
     expect(addressRange().safeParse(text).success).toBe(false);
   });
 });

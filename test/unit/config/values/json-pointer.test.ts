@@ -7,10 +7,10 @@ it.each([
   ['/a~1b/m~0n/~01', ['a/b', 'm~n', '~1']],
   ['/', ['']],
   ['/ /ä', [' ', 'ä']],
-])('reads %s', (text, keys) => {
+])('parses the JSON Pointer %s', (text, keys) => {
   expect(jsonPointer().parse(text)).toEqual(keys);
 });
 
-it.each(['', 'token', '$.token', '#/token', '/a~2', '/a~', 7])('refuses %j', (text) => {
+it.each(['', 'token', '$.token', '#/token', '/a~2', '/a~', 7])('rejects the JSON Pointer %j', (text) => {
   expect(jsonPointer().safeParse(text).success).toBe(false);
 });

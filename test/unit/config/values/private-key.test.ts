@@ -12,7 +12,7 @@ const read = (privateKey: string) =>
   openIdProviderOf(parseConfig({ ...minimal, ...withKey(privateKey) })).privateKey;
 
 describe('a private key', () => {
-  it.each(signingKinds)('of kind %s signs %s, as PEM and as a JWK', (kind, algorithm) => {
+  it.each(signingKinds)('a %s private key signs %s, as PEM and as a JWK', (kind, algorithm) => {
     for (const text of [pem(kind), jwk(kind)]) {
       const { key } = read(text) ?? {};
       expect(read(text)).toMatchObject({ algorithm, id: undefined });
@@ -24,7 +24,7 @@ describe('a private key', () => {
     ['rsa', 'PS256'],
     ['rsa', 'RS512'],
     ['ed25519', 'Ed25519'],
-  ])('of kind %s signs %s when its JWK says so, and has its name', (kind, alg) => {
+  ])('a %s private key signs %s when its JWK says so, and keeps the key id of the JWK', (kind, alg) => {
     expect(read(jwk(kind, { alg, kid: 'key-1' }))).toMatchObject({ algorithm: alg, id: 'key-1' });
   });
 
@@ -38,7 +38,7 @@ describe('a private key', () => {
     ['a public JWK', JSON.stringify(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }))],
     ['half a JWK', jwk('ed25519').slice(0, -9)],
     ['no key at all', 'hunter2'],
-  ])('is refused without being shown: %s', (_what, text) => {
+  ])('rejects a private key without revealing it: %s', (_what, text) => {
     const written = text.toString();
     const [problem = '', ...others] = problemsWith(withKey(written));
     expect(others).toEqual([]);
@@ -50,7 +50,7 @@ describe('a private key', () => {
     }
   });
 
-  it('is refused when a passphrase protects it', () => {
+  it('rejects a private key with a passphrase', () => {
     const locked = privateKeys['ed25519']?.().export({
       format: 'pem',
       type: 'pkcs8',

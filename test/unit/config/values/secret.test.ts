@@ -10,11 +10,11 @@ describe('a secret', () => {
     ['base64', () => randomBytes(24).toString('base64')],
     ['decimal', () => Array.from({ length: 32 }, () => randomInt(10)).join('')],
     ['long', () => randomBytes(512).toString('base64url')],
-  ])('may be random: %s', (_what, generate) => {
+  ])('accepts a random secret: %s', (_what, generate) => {
     for (let count = 0; count < 200; count += 1) expect(isAccepted(generate())).toBe(true);
   });
 
-  it('may be a long phrase', () => {
+  it('accepts a long phrase as a secret', () => {
     expect(isAccepted('correct horse battery staple, and some more')).toBe(true);
   });
 
@@ -29,13 +29,13 @@ describe('a secret', () => {
     'zyxwvutsrqponmlkjihgfedcba987654',
     'aaaaaaaabbbbbbbbccccccccdddddddd',
     'change-me-change-me-change-me-change-me',
-  ])('may not be regular: %.40s', (text) => {
+  ])('rejects a regular secret: %.40s', (text) => {
     expect(secretText().safeParse(text).error?.issues).toMatchObject([
       { message: expect.stringContaining('expected a random secret; this one is too regular') },
     ]);
   });
 
-  it('has one problem when it is short', () => {
+  it('reports one problem for a short secret', () => {
     expect(secretText().safeParse('xxxx').error?.issues).toMatchObject([
       { message: 'expected a secret of at least 32 characters' },
     ]);

@@ -13,12 +13,12 @@ describe('the address of one Redis server', () => {
     'redis://:secret@redis',
     'redis://user:p%40s%2Fs@redis:6380/2',
     'rediss://redis.example.com:6380',
-  ])('is kept as it is written: %s', (url) => {
+  ])('keeps the address of one Redis server unchanged: %s', (url) => {
     expect(storeAddress.parse(url)).toEqual({ kind: 'redis', url });
   });
 });
 
-describe('the address of a primary that Sentinels name', () => {
+describe('the address of a primary found by Sentinel', () => {
   it.each([
     ['one Sentinel', 'h1/m', [node('h1', 26_379)]],
     [
@@ -31,7 +31,7 @@ describe('the address of a primary that Sentinels name', () => {
       '10.0.0.1:1,[::1],[fd00::2]:65535/m',
       [node('10.0.0.1', 1), node('::1', 26_379), node('fd00::2', 65_535)],
     ],
-  ])('reads %s', (_what, rest, sentinels) => {
+  ])('parses a Sentinel address with %s', (_what, rest, sentinels) => {
     expect(storeAddress.parse(`redis+sentinel://${rest}`)).toEqual({
       kind: 'sentinel',
       sentinels,
@@ -45,17 +45,17 @@ describe('the address of a primary that Sentinels name', () => {
     ['h1/my-master.1_a', { name: 'my-master.1_a', database: 0 }],
     ['h1/m/0', { database: 0 }],
     ['h1/m/12', { database: 12 }],
-  ])('reads the name and the database of %s', (rest, expected) => {
+  ])('parses the name and the database of the Sentinel address %s', (rest, expected) => {
     expect(storeAddress.parse(`redis+sentinel://${rest}`)).toMatchObject(expected);
   });
 });
 
-describe('the address of a cluster', () => {
+describe('the address of a Redis Cluster', () => {
   it.each([
     ['h1', [node('h1', 6_379)]],
     ['h1:7000,h2:7001/', [node('h1', 7_000), node('h2', 7_001)]],
     ['[::1]:7000,[fd00::2]', [node('::1', 7_000), node('fd00::2', 6_379)]],
-  ])('reads the nodes of redis+cluster://%s', (rest, nodes) => {
+  ])('parses the nodes of redis+cluster://%s', (rest, nodes) => {
     expect(storeAddress.parse(`redis+cluster://${rest}`)).toEqual({ kind: 'cluster', nodes, access: plain });
   });
 });
@@ -63,7 +63,7 @@ describe('the address of a cluster', () => {
 describe.each([
   ['sentinel', 'h1:1,h2:2/m'],
   ['cluster', 'h1:1,h2:2'],
-])('the access in redis+%s://', (kind, rest) => {
+])('the credentials in redis+%s://', (kind, rest) => {
   const accessOf = (scheme: string, credentials: string) =>
     storeAddress.parse(`${scheme}+${kind}://${credentials}${rest}`);
 
@@ -76,16 +76,16 @@ describe.each([
     ['us%3Aer:p%40s%2Fs%25%2C@', { username: 'us:er', password: 'p@s/s%,' }],
     ['user:a:b,c@', { username: 'user', password: 'a:b,c' }],
     ['user:p%C3%A4ss@', { username: 'user', password: 'päss' }],
-  ])('is read from %o', (credentials, access) => {
+  ])('reads the credentials %o', (credentials, access) => {
     expect(accessOf('redis', credentials)).toHaveProperty('access', { tls: false, ...access });
   });
 
-  it('is over TLS with rediss', () => {
+  it('enables TLS with rediss', () => {
     expect(accessOf('rediss', ':secret@')).toHaveProperty('access', { tls: true, password: 'secret' });
   });
 });
 
-describe('an address that is none', () => {
+describe('an invalid store address', () => {
   it.each([
     '',
     'redis+sentinel://',
@@ -121,7 +121,7 @@ describe('an address that is none', () => {
     'redis://h1:0',
     'redis://:%zz@h1',
     'redis://[::zz]',
-  ])('is refused: %o', (url) => {
+  ])('rejects the store address %o', (url) => {
     const { error } = storeAddress.safeParse(url);
     expect(error?.issues.map(({ message }) => message)).toEqual([
       expect.stringMatching(
@@ -130,7 +130,10 @@ describe('an address that is none', () => {
     ]);
   });
 
-  it.each([undefined, null, 6379, ['redis://h1']])('is refused when it is no text: %o', (value) => {
-    expect(storeAddress.safeParse(value).success).toBe(false);
-  });
+  it.each([undefined, null, 6379, ['redis://h1']])(
+    'rejects a store address that is not a text: %o',
+    (value) => {
+      expect(storeAddress.safeParse(value).success).toBe(false);
+    },
+  );
 });

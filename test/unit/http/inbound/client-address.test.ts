@@ -9,13 +9,13 @@ function clientOf(trusted: readonly string[], peer: string, ...forwarded: string
 }
 
 describe('the address of a client', () => {
-  it('is the peer’s when nobody is trusted, whatever the header says (F8)', () => {
+  it('the client address is that of the peer when no proxy is trusted, whatever the header says (F8)', () => {
     expect(clientOf([], '203.0.113.9')).toBe('203.0.113.9');
     expect(clientOf([], '203.0.113.9', '1.2.3.4')).toBe('203.0.113.9');
     expect(clientOf([], '127.0.0.1', '1.2.3.4')).toBe('127.0.0.1');
   });
 
-  it('is the peer’s when that one is not trusted (F8)', () => {
+  it('the client address is that of the peer when the peer is not trusted (F8)', () => {
     expect(clientOf(['10.0.0.0/8'], '203.0.113.9', '1.2.3.4')).toBe('203.0.113.9');
   });
 
@@ -35,7 +35,7 @@ describe('the address of a client', () => {
     [['10.0.0.0/8'], '10.0.0.1', ['[2001:db8::1]:443'], '2001:db8::1'],
     [['10.0.0.0/8'], '10.0.0.1', ['[::ffff:1.2.3.4]:443'], '1.2.3.4'],
   ])(
-    'with %o trusted, from %s behind %o, is %s: the rightmost that is not trusted (F8)',
+    'with %o trusted, from %s with the header %o, the client address is %s: the rightmost untrusted one (F8)',
     (trusted, peer, header, client) => {
       expect(clientOf(trusted, peer, ...header)).toBe(client);
     },
@@ -53,18 +53,18 @@ describe('the address of a client', () => {
     '1.2.3',
     '_hidden',
     '<script>',
-  ])('is looked for no further than %o, which is none (F8)', (nonsense) => {
+  ])('the search for the client address stops at %o, which is not an address (F8)', (nonsense) => {
     expect(clientOf(['10.0.0.0/8'], '10.0.0.1', `1.2.3.4, ${nonsense}, 10.0.0.2`)).toBe('10.0.0.2');
     expect(clientOf(['10.0.0.0/8'], '10.0.0.1', nonsense)).toBe('10.0.0.1');
   });
 
-  it('is the IPv4 address that an IPv6 socket shows in its longer form', () => {
+  it('the client address is the IPv4 address inside an IPv4-mapped IPv6 address', () => {
     expect(clientOf([], '::ffff:203.0.113.9')).toBe('203.0.113.9');
     expect(clientOf(['10.0.0.0/8'], '::ffff:10.0.0.1', '1.2.3.4')).toBe('1.2.3.4');
     expect(clientOf(['10.0.0.0/8'], '10.0.0.1', '6.6.6.6, ::ffff:1.2.3.4')).toBe('1.2.3.4');
   });
 
-  it('is empty when the connection has gone', () => {
+  it('the client address is empty when the connection has closed', () => {
     expect(clientOf(['10.0.0.0/8'], '', '1.2.3.4')).toBe('');
   });
 });

@@ -9,7 +9,7 @@ const methods = [...safeMethods, ...unsafeMethods];
 
 type Headers = readonly (readonly [string, string])[];
 
-/** The code a request is refused with, or undefined when it passes. */
+/** The error code of a rejected request, or undefined when it is accepted. */
 function ask(policy: OriginPolicy, kind: keyof OriginPolicy, method: string, headers: Headers): unknown {
   try {
     policy[kind](requestOf({ method, headers }));
@@ -31,28 +31,28 @@ describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (configured) 
   const besides = configured === 'header' ? [csrf('1')] : [];
 
   describe.each(['checkRequest', 'checkForm'] as const)('%s', (kind) => {
-    it('lets every request of our own pages through (A10)', () => {
+    it("accepts every request of the app's own pages (A10)", () => {
       for (const method of methods) {
         for (const own of [[], [origin(baseUrl)]])
           expect(ask(policy, kind, method, [site('same-origin'), ...own, ...besides])).toBeUndefined();
       }
     });
 
-    it('lets a navigation that the person began through, if it changes nothing (A10)', () => {
+    it('accepts a navigation that the user started if it changes nothing (A10)', () => {
       for (const method of safeMethods)
         expect(ask(policy, kind, method, [site('none'), ...besides])).toBeUndefined();
       for (const method of unsafeMethods)
         expect(ask(policy, kind, method, [site('none'), ...besides])).toBe('csrf_rejected');
     });
 
-    it('lets nothing of other sites through, siblings included, whatever its method or headers (A10, A13)', () => {
+    it('rejects requests from other sites and sibling hosts, whatever their method or headers (A10, A13)', () => {
       for (const value of ['cross-site', 'same-site', 'Same-Origin', 'same-origin, same-origin', 'evil', ''])
         for (const method of methods)
           for (const more of [[], [csrf('1')], [csrf('1'), origin(baseUrl)]])
             expect(ask(policy, kind, method, [site(value), ...more])).toBe('csrf_rejected');
     });
 
-    it('lets a client without fetch metadata through by the static header alone (A11)', () => {
+    it('accepts a client without fetch metadata by the static header alone (A11)', () => {
       for (const method of methods) {
         expect(ask(policy, kind, method, [csrf('1')])).toBeUndefined();
         expect(ask(policy, kind, method, [csrf('1'), origin(baseUrl)])).toBeUndefined();
@@ -61,7 +61,7 @@ describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (configured) 
       }
     });
 
-    it('takes the static header once and with its one value (A11)', () => {
+    it('accepts the static header only once and with its one value (A11)', () => {
       for (const value of ['', '0', '01', '1 ', '1, 1', 'true'])
         expect(ask(policy, kind, 'GET', [csrf(value)])).toBe('csrf_rejected');
       expect(ask(policy, kind, 'GET', [csrf('1'), csrf('1')])).toBe('csrf_rejected');
@@ -79,7 +79,7 @@ describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (configured) 
       'https://api.app.example.com',
       'https://APP.example.com',
       'https://app.example.com, https://app.example.com',
-    ])('lets no request of the origin %o through, whatever else it says (A12)', (foreign) => {
+    ])('rejects every request with the origin %o, whatever its other headers (A12)', (foreign) => {
       for (const method of methods)
         for (const more of [[site('same-origin')], [site('none')], []])
           expect(ask(policy, kind, method, [origin(foreign), csrf('1'), ...more])).toBe('origin_rejected');
@@ -94,7 +94,7 @@ describe.each(['fetch-metadata', 'header'] as const)('in mode %s', (configured) 
     ['a sibling', [origin('https://api.example.com'), site('same-site')], 'origin_rejected'],
     ['a look-alike', [origin('https://app.example.com.evil.test')], 'origin_rejected'],
     ['two origins', [origin(baseUrl), origin('https://evil.test')], 'origin_rejected'],
-  ])('answers an upgrade of %s as it should (F24)', (_whose, headers, code) => {
+  ])('checks an upgrade request with %s (F24)', (_whose, headers, code) => {
     expect(ask(policy, 'checkUpgrade', 'GET', headers)).toBe(code);
   });
 });
@@ -116,7 +116,7 @@ const behindServiceWorker = {
   'WebKit, a form of another site': [mode('navigate'), origin('https://evil.test')],
 } as const;
 
-describe('behind a service worker that passes navigations on', () => {
+describe('with a service worker that repeats navigations', () => {
   const policy = createOriginPolicy(baseUrl, 'fetch-metadata');
   const types = [
     'application/x-www-form-urlencoded',
@@ -126,7 +126,7 @@ describe('behind a service worker that passes navigations on', () => {
   ];
 
   it.each(Object.entries(behindServiceWorker))(
-    'refuses the form post of another site: %s (A10)',
+    'rejects the form post of another site behind a service worker: %s (A10)',
     (_which, headers) => {
       for (const type of types)
         for (const method of unsafeMethods)
@@ -137,7 +137,7 @@ describe('behind a service worker that passes navigations on', () => {
     },
   );
 
-  it('accepts what no form can send: another body type, or the static header (A10, A11)', () => {
+  it('accepts behind a service worker what no form can send: another body type, or the static header (A10, A11)', () => {
     const headers = behindServiceWorker['Firefox, a form of another site'];
     expect(
       ask(policy, 'checkRequest', 'POST', [...headers, ['Content-Type', 'application/json']]),
@@ -149,7 +149,7 @@ describe('behind a service worker that passes navigations on', () => {
       ).toBeUndefined();
   });
 
-  it('tells the sign-out form of the app from that of another site by its Referer (A10, D2)', () => {
+  it('distinguishes the sign-out form of the app from that of another site by its Referer (A10, D2)', () => {
     const headers = behindServiceWorker['Firefox, a form of another site'];
     const referer = (value: string) => [...headers, ['Referer', value]] as const;
     for (const own of [baseUrl, `${baseUrl}/`, `${baseUrl}/account?a=1`])
@@ -161,7 +161,7 @@ describe('behind a service worker that passes navigations on', () => {
     expect(ask(policy, 'checkForm', 'POST', [...headers, csrf('1')])).toBeUndefined();
   });
 
-  it('refuses every request without the static header in mode header (A11)', () => {
+  it('rejects every request without the static header in header mode (A11)', () => {
     const strict = createOriginPolicy(baseUrl, 'header');
     for (const headers of Object.values(behindServiceWorker))
       expect(ask(strict, 'checkRequest', 'POST', [...headers, ['Content-Type', 'application/json']])).toMatch(
@@ -170,8 +170,8 @@ describe('behind a service worker that passes navigations on', () => {
   });
 });
 
-describe('in mode header', () => {
-  it('asks every request for the static header besides, reading ones included (A11)', () => {
+describe('in header mode', () => {
+  it('requires the static header of every request, including reads (A11)', () => {
     const policy = createOriginPolicy(baseUrl, 'header');
     for (const method of methods)
       expect(ask(policy, 'checkRequest', method, [site('same-origin'), origin(baseUrl)])).toBe(
@@ -180,7 +180,7 @@ describe('in mode header', () => {
     expect(ask(policy, 'checkRequest', 'GET', [site('none')])).toBe('csrf_rejected');
   });
 
-  it('does not ask a form for it, which cannot have one', () => {
+  it('does not require the static header of a form, which cannot set it', () => {
     const policy = createOriginPolicy(baseUrl, 'header');
     expect(ask(policy, 'checkForm', 'POST', [site('same-origin'), origin(baseUrl)])).toBeUndefined();
   });

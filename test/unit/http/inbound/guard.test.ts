@@ -14,7 +14,7 @@ const guard = createGuard({
 });
 const host = ['Host', 'app.example.com'] as const;
 
-/** The context of a request that passes, or the error that it is refused with. */
+/** The context of an accepted request, or the error of a rejected one. */
 function pass(given: Parameters<typeof requestOf>[0]) {
   const request = requestOf({ headers: [host], ...given });
   const context = guard.open(request);
@@ -26,7 +26,7 @@ function pass(given: Parameters<typeof requestOf>[0]) {
 }
 
 describe('the guard', () => {
-  it('opens a request context for every request, the refused ones included', () => {
+  it('the guard opens a request context for every request, including rejected ones', () => {
     const { opened } = pass({ url: '*' });
     expect(opened).toEqual({
       requestId: expect.stringMatching(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
@@ -38,19 +38,19 @@ describe('the guard', () => {
     expect(pass({ url: '*' }).opened.requestId).not.toBe(opened.requestId);
   });
 
-  it('takes no request id from the client (F6)', () => {
+  it('the guard accepts no request id from the client (F6)', () => {
     const { opened } = pass({ headers: [host, ['X-Request-Id', 'mine']] });
     expect(opened.requestId).not.toBe('mine');
   });
 
-  it('fills in the target of a request that passes', () => {
+  it('the guard sets the target of an accepted request', () => {
     const { context, opened } = pass({ url: '/api/x?y' });
     expect(context).toBe(opened);
     expect(context?.target).toEqual({ path: '/api/x', query: '?y' });
   });
 
   it.each(['TRACE', 'CONNECT'])(
-    'refuses %s, which would show the bearer or open a tunnel (F19)',
+    'the guard rejects %s, which could reveal the bearer token or open a tunnel (F19)',
     (method) => {
       expect(pass({ method, url: '/api/x' }).error).toMatchObject({
         code: 'method_not_allowed',
@@ -59,11 +59,14 @@ describe('the guard', () => {
     },
   );
 
-  it.each(['0.9', '2.0', '1.2'])('refuses the version %s, which Node may let through (F5)', (version) => {
-    const request = requestOf({ url: '/api/x', headers: [host] });
-    request.httpVersion = version;
-    expect(() => guard.check(request, guard.open(request))).toThrow(GatewayError);
-  });
+  it.each(['0.9', '2.0', '1.2'])(
+    'the guard rejects the version %s, which Node may accept (F5)',
+    (version) => {
+      const request = requestOf({ url: '/api/x', headers: [host] });
+      request.httpVersion = version;
+      expect(() => guard.check(request, guard.open(request))).toThrow(GatewayError);
+    },
+  );
 
   it.each([
     ['another host', { headers: [['Host', 'evil.test']] as const }, 'wrong_host'],
@@ -76,19 +79,19 @@ describe('the guard', () => {
       'bad_request',
     ],
     ['an asterisk', { method: 'OPTIONS', url: '*' }, 'bad_request'],
-  ])('refuses a request for %s (F15, F17)', (_what, given, code) => {
+  ])('the guard rejects a request for %s (F15, F17)', (_what, given, code) => {
     expect(pass(given)).toMatchObject({ error: { code }, opened: { target: { path: '' } } });
   });
 
   it.each(['gzip, chunked', ', chunked', 'identity, chunked'])(
-    'refuses the transfer coding %j, whatever it is a request for (F5)',
+    'the guard rejects the transfer coding %j for any target (F5)',
     (coding) => {
       const given = { method: 'POST', headers: [host, ['Transfer-Encoding', coding]] as const };
       expect(pass(given).error).toMatchObject({ code: 'bad_request' });
     },
   );
 
-  it('refuses a transfer coding in HTTP/1.0 and does not hear an expectation there (F5)', () => {
+  it('the guard rejects a transfer coding in HTTP/1.0 and ignores an expectation there (F5)', () => {
     const request = requestOf({ headers: [host, ['Expect', '100-continue']] });
     request.httpVersion = '1.0';
     guard.check(request, guard.open(request));
@@ -97,7 +100,7 @@ describe('the guard', () => {
     expect(() => guard.check(request, guard.open(request))).toThrow(GatewayError);
   });
 
-  it('refuses whatever comes behind a malformed request on its connection (F5)', () => {
+  it('the guard rejects whatever follows a malformed request on its connection (F5)', () => {
     const first = requestOf({ url: '/api/../x', headers: [host] });
     expect(() => guard.check(first, guard.open(first))).toThrow(GatewayError);
     const second = requestOf({ url: '/api/x', headers: [host] });

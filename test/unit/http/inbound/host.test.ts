@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createHostCheck } from '../../../../src/http/inbound/host.ts';
 import { requestOf } from '../request.ts';
 
-/** How a request for a host is answered: undefined, or the code of its refusal. */
+/** The result of the host check: undefined, or the error code. */
 function askFor(
   host: string | undefined,
   baseUrl = 'https://app.example.com',
@@ -29,7 +29,7 @@ describe('the host of a request', () => {
     ['app.example.com:80', 'http://app.example.com'],
     ['127.0.0.1:3000', 'http://127.0.0.1:3000'],
     ['[::1]:3000', 'http://[::1]:3000'],
-  ])('%o is that of %s', (host, baseUrl) => {
+  ])('the host %o is that of %s', (host, baseUrl) => {
     expect(askFor(host, baseUrl)).toBeUndefined();
   });
 
@@ -51,17 +51,17 @@ describe('the host of a request', () => {
     'app.example.com, evil.test',
     ' app.example.com',
     '127.0.0.1',
-  ])('%o is not ours (F17)', (host) => {
+  ])('the host %o is rejected (F17)', (host) => {
     expect(askFor(host)).toBe('wrong_host');
   });
 
-  it('has its port unless that is the one of its scheme', () => {
+  it('the host includes its port unless it is the default port of the scheme', () => {
     expect(askFor('app.example.com', 'https://app.example.com:8443')).toBe('wrong_host');
     expect(askFor('app.example.com:443', 'https://app.example.com:8443')).toBe('wrong_host');
     expect(askFor('app.example.com:8443', 'https://app.example.com:8443')).toBeUndefined();
   });
 
-  it('may be one that is allowed besides, exactly as it is allowed', () => {
+  it('the host may be an allowed host, spelled exactly as allowed', () => {
     const allowed = ['Internal:3000', 'app.example.net'];
     expect(askFor('internal:3000', undefined, allowed)).toBeUndefined();
     expect(askFor('app.example.net', undefined, allowed)).toBeUndefined();
@@ -69,7 +69,7 @@ describe('the host of a request', () => {
     expect(askFor('app.example.net:443', undefined, allowed)).toBe('wrong_host');
   });
 
-  it('is named once, even if twice the same (F17)', () => {
+  it('the Host header may appear only once, even with the same value (F17)', () => {
     const check = createHostCheck('https://app.example.com', []);
     for (const second of ['app.example.com', 'evil.test']) {
       const headers = [

@@ -24,14 +24,14 @@ describe('isNavigation', () => {
     ],
     ['an image', { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, false],
     ['a client without fetch metadata', { accept: '*/*' }, false],
-  ])('tells for %s', (_what, headers, expected) => {
+  ])('isNavigation classifies %s', (_what, headers, expected) => {
     expect(isNavigation({ headers })).toBe(expected);
   });
 });
 
 describe('isFramed and isPrefetch', () => {
   it.each(['iframe', 'frame', 'embed', 'object', 'fencedframe'])(
-    'a destination of %s is framed',
+    'isFramed is true for the destination %s',
     (destination) => {
       expect(isFramed({ headers: { 'sec-fetch-dest': destination } })).toBe(true);
       expect(isFramed({ headers: { 'sec-fetch-dest': 'document' } })).toBe(false);
@@ -39,7 +39,7 @@ describe('isFramed and isPrefetch', () => {
   );
 
   it.each(['prefetch', 'prefetch;prerender', 'prefetch;anonymous-client-ip'])(
-    'Sec-Purpose: %s is a prefetch',
+    'isPrefetch is true for Sec-Purpose: %s',
     (purpose) => {
       expect(isPrefetch({ headers: { 'sec-purpose': purpose } })).toBe(true);
       expect(isPrefetch({ headers: { purpose: 'prefetch' } })).toBe(true);

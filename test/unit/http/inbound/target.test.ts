@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseTarget } from '../../../../src/http/inbound/target.ts';
 
-/** How a target is answered: the path and query it has, or the code of its refusal. */
+/** The result of the target check: the path and query, or the error code. */
 function read(url: string | undefined): { path: string; query: string } | string {
   try {
     return parseTarget(url);
@@ -18,7 +18,7 @@ describe('a request target', () => {
     ['/api/x?a=1&b=2', '/api/x', '?a=1&b=2'],
     ['/api/x?a=?b', '/api/x', '?a=?b'],
     ['/?x', '/', '?x'],
-  ])('%o is a path and a query', (url, path, query) => {
+  ])('the target %o has a path and a query', (url, path, query) => {
     expect(read(url)).toEqual({ path, query });
   });
 
@@ -52,7 +52,7 @@ describe('a request target', () => {
     '/api/[1]',
     '/api/http://other.test/x',
     '/api/@other.test',
-  ])('%o passes as it came, byte for byte (F13)', (url) => {
+  ])('the target %o passes unchanged, byte for byte (F13)', (url) => {
     expect(read(url)).toEqual({ path: url, query: '' });
     expect(read(`${url}?q`)).toEqual({ path: url, query: '?q' });
   });
@@ -65,7 +65,7 @@ describe('a request target', () => {
     '?next=//other.test',
     '?"<>^`{|}',
     '?a=b?c',
-  ])('may have %o for a query, which decides nothing (F13)', (query) => {
+  ])('the target accepts the query %o, which decides nothing (F13)', (query) => {
     expect(read(`/api/x${query}`)).toEqual({ path: '/api/x', query });
   });
 
@@ -99,7 +99,7 @@ describe('a request target', () => {
     '/api/%2e%2e%3b/admin',
     '/api/%2e%2e;/admin',
     '/../x?y',
-  ])('%o is refused: somebody might read a dot segment in it (F13)', (url) => {
+  ])('the target %o is rejected: a server could read a dot segment in it (F13)', (url) => {
     expect(read(url)).toBe('bad_request');
   });
 
@@ -112,7 +112,7 @@ describe('a request target', () => {
     '/api/%5C..%5Cadmin',
     '/api/%255c..',
     '/api/x%5Cy',
-  ])('%o is refused for its backslash (F13)', (url) => {
+  ])('the target %o is rejected for its backslash (F13)', (url) => {
     expect(read(url)).toBe('bad_request');
   });
 
@@ -129,7 +129,7 @@ describe('a request target', () => {
     '/api/\0',
     '/api/é',
     '/api/\uff0e\uff0e/admin',
-  ])('%j is refused for a character no path has (F13)', (url) => {
+  ])('the target %j is rejected for a character that is invalid in a path (F13)', (url) => {
     expect(read(url)).toBe('bad_request');
   });
 
@@ -141,12 +141,12 @@ describe('a request target', () => {
     '/api/%e0%80%ae%e0%80%ae/admin',
     '/api/%f0%80%80%ae',
     '/api/%25c0%25ae',
-  ])('%o is refused for an overlong encoding (F13)', (url) => {
+  ])('the target %o is rejected for an overlong encoding (F13)', (url) => {
     expect(read(url)).toBe('bad_request');
   });
 
   it.each(['/api/%', '/api/%2', '/api/%zz', '/api/%u002e%u002e/x', '/api/%%35c', '/%'])(
-    '%o is refused for a malformed encoding (F13)',
+    'the target %o is rejected for a malformed encoding (F13)',
     (url) => {
       expect(read(url)).toBe('bad_request');
     },
@@ -171,11 +171,11 @@ describe('a request target', () => {
     '@other.test/api',
     'other.test:443',
     'javascript:alert(1)',
-  ])('%o is refused: it is no path on this server (F15)', (url) => {
+  ])('the target %o is rejected: it is not a path on this server (F15)', (url) => {
     expect(read(url)).toBe('bad_request');
   });
 
-  it('is what was decided on, so that no reader between here and the upstream sees another path (F13)', () => {
+  it('the accepted target is the one that is forwarded, so that no server on the way reads another path (F13)', () => {
     const pieces = ['..', '.', '%2e', '%2E%2e', 'a', '', '%2f', ';', '%25', 'b..', '%5c'];
     const urls = pieces.flatMap((first) =>
       pieces.flatMap((second) => pieces.map((third) => `/api/${first}/${second}${third}/x`)),
@@ -188,14 +188,14 @@ describe('a request target', () => {
     expect(astray).toEqual([]);
   });
 
-  it('of the greatest length that Node takes is looked at in a moment', () => {
+  it('the longest target that Node accepts is checked in linear time', () => {
     for (const piece of ['/a', '%2f', '..a', '%25', ';', '/.'.repeat(2)]) {
       read(`/api/${piece.repeat(16_384 / piece.length)}`);
     }
   });
 });
 
-/** The path as it is, decoded once and decoded twice, as far as it can be. */
+/** The path unchanged, decoded once and decoded twice, as far as possible. */
 function readings(path: string): string[] {
   const decoded = (text: string) => text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%25/g, '%');
   return [path, decoded(path), decoded(decoded(path))];

@@ -3,7 +3,7 @@ import { GatewayError } from '../../../../src/errors.ts';
 import { logProblem } from '../../../../src/http/problem/middleware.ts';
 import { collectLog } from '../../log-lines.ts';
 
-it('logs which throttle was the reason for a 503', () => {
+it('logs which throttle caused a 503', () => {
   const { log, lines } = collectLog();
   logProblem(log, new GatewayError('provider_unavailable', { throttle: 'circuit_breaker' }), 'r1');
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({
@@ -14,7 +14,7 @@ it('logs which throttle was the reason for a 503', () => {
   });
 });
 
-it('logs a request at debug during an outage of the store, which has a line of its own', () => {
+it('logs a request at debug level during an outage of the store, which has its own log line', () => {
   const { log, lines } = collectLog();
   logProblem(log, new GatewayError('store_unavailable'), 'r1');
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({

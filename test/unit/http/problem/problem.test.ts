@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { GatewayError } from '../../../../src/errors.ts';
+import { GatewayError, type StepUpRequirement } from '../../../../src/errors.ts';
 import { createProblems } from '../../../../src/http/problem/problem.ts';
 import { inertHeaders } from '../../../../src/http/security-headers.ts';
 
 const problems = createProblems({ secure: true, loginUrl: '/auth/login' });
 
-describe('a problem', () => {
-  it('says what is wrong, with a code that never changes (RFC 9457)', () => {
+describe('a problem response', () => {
+  it('a problem has a stable code and a description (RFC 9457)', () => {
     const { status, headers, body } = problems(
       new GatewayError('not_found', { detail: 'Nothing here.' }),
       'r1',
@@ -27,7 +27,7 @@ describe('a problem', () => {
   });
 
   it.each(['session_required', 'session_expired', 'step_up_required'] as const)(
-    '%s says where to sign in, and asks for no password of the browser’s (F33)',
+    'a problem with %s names the login URL and does not trigger the password prompt of browsers (F33)',
     (code) => {
       const { status, headers, body } = problems(new GatewayError(code), 'r1');
       expect(status).toBe(401);
@@ -36,7 +36,20 @@ describe('a problem', () => {
     },
   );
 
-  it('says when to try again, and which methods there are', () => {
+  it('of a step-up says what the sign-in must bring, and where to sign in for that (H8)', () => {
+    const none = { acrValues: [], maxAge: undefined, scopes: [], resources: [] };
+    const bodyOf = (stepUp: StepUpRequirement) =>
+      JSON.parse(
+        problems(new GatewayError('step_up_required', { stepUp, loginUrl: '/auth/login?stepUp=x' }), 'r1')
+          .body,
+      );
+    const required = { acrValues: ['gold'], maxAge: 0, scopes: ['admin'], resources: ['https://api.test'] };
+    expect(bodyOf(required)).toMatchObject({ loginUrl: '/auth/login?stepUp=x' });
+    expect(bodyOf(required).stepUp).toEqual({ acrValues: ['gold'], maxAge: 0, scopes: ['admin'] });
+    expect(bodyOf(none).stepUp).toEqual({});
+  });
+
+  it('a problem states when to retry and which methods are allowed', () => {
     expect(
       problems(new GatewayError('store_unavailable', { retryAfterSeconds: 2 }), 'r1').headers,
     ).toMatchObject({
@@ -49,7 +62,7 @@ describe('a problem', () => {
     });
   });
 
-  it('says nothing of what went wrong underneath', () => {
+  it('a problem reveals nothing of the cause', () => {
     const cause = new Error('canary');
     const body = problems(new GatewayError('upstream_unreachable', { detail: 'Away.', cause }), 'r1').body;
     expect(body).not.toContain('canary');
@@ -61,7 +74,7 @@ describe('a problem', () => {
     'canary',
     { status: 404, code: 'canary' },
     undefined,
-  ])('that nobody foresaw says nothing of itself: %o', (error) => {
+  ])('an unexpected error reveals nothing of itself in the response: %o', (error) => {
     const { status, body } = problems(error, 'r1');
     expect(status).toBe(500);
     expect(JSON.parse(body)).toEqual({
@@ -72,7 +85,7 @@ describe('a problem', () => {
     });
   });
 
-  it('reads as no markup, whatever text of a URL is in its reason (C23)', () => {
+  it('a problem contains no markup, whatever text of a URL is in its detail (C23)', () => {
     const reason = '<script>alert("&amp;")</script>';
     const { body } = problems(new GatewayError('login_failed', { reason }), 'r1');
     expect(body).not.toMatch(/[<>&]/);

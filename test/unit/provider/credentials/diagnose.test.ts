@@ -29,13 +29,13 @@ it.each([
     'ok: /life, by the gateway clock',
     'ok: ends when its refresh token expires: /last',
   ],
-])('says of a vendor API what its lifetimes %j mean', (places, lifetime, session) => {
+])('reports the consequences of the vendor lifetimes %j', (places, lifetime, session) => {
   const found = report({ ...credentials, response: { ...credentials.response, ...places } });
   expect(found['lifetime']).toContain(lifetime);
   expect(found['session']).toContain(session);
   expect(found['subject']).toBe('ok: the user name, folded');
 });
 
-it('shows no secret', () => {
+it('the report on a vendor API reveals no secret', () => {
   expect(JSON.stringify(report(credentials))).not.toContain('canary');
 });

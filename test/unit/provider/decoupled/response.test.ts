@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readDecoupledResponse } from '../../../../src/provider/decoupled/response.ts';
 
-const read = (answer: unknown): unknown => JSON.parse(readDecoupledResponse(JSON.stringify(answer)));
+const read = (response: unknown): unknown => JSON.parse(readDecoupledResponse(JSON.stringify(response)));
 
 it.each([
   [
@@ -20,22 +20,22 @@ it.each([
     { code: 'a', expires_in: -1, interval: 'often' },
     { auth_req_id: 'a', expires_in: 300 },
   ],
-])('reads the beginning of a sign-in %j', (answer, words) => {
-  expect(read(answer)).toEqual(words);
+])('converts the start of a decoupled sign-in %j', (response, words) => {
+  expect(read(response)).toEqual(words);
 });
 
 it.each([{ error: 'authorization_pending', code: '17' }, { error: 'slow_down' }, { code: 400 }, []])(
-  'leaves %j as it is',
-  (answer) => {
-    expect(read(answer)).toEqual(answer);
+  'leaves the decoupled response %j unchanged',
+  (response) => {
+    expect(read(response)).toEqual(response);
   },
 );
 
-it('takes a token answer for one, whatever else is in it', () => {
+it('treats a response with tokens as a token response, whatever else it contains', () => {
   const tokens = { access_token: 'at', token_type: 'BEARER', code: 'x', expires_in: '300' };
   expect(read(tokens)).toMatchObject({ access_token: 'at', token_type: 'BEARER', expires_in: 300 });
 });
 
-it('leaves what is no JSON as it is', () => {
+it('leaves a response that is not JSON unchanged', () => {
   expect(readDecoupledResponse('<html>')).toBe('<html>');
 });

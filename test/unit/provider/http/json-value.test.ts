@@ -12,7 +12,7 @@ describe('a JSON Pointer', () => {
     [['a/b'], 1],
     [[' '], 7],
     [['m~n'], 8],
-  ])('%j leads to %j', (pointer, value) => {
+  ])('the JSON Pointer %j finds %j', (pointer, value) => {
     expect(valueAt(document, pointer)).toEqual(value);
   });
 
@@ -24,22 +24,22 @@ describe('a JSON Pointer', () => {
     ['foo', 'length'],
     ['constructor'],
     ['foo', 'map'],
-  ])('%j leads nowhere', (...pointer) => {
+  ])('the JSON Pointer %j finds nothing', (...pointer) => {
     expect(valueAt(document, pointer)).toBeUndefined();
   });
 
-  it('leads nowhere in what is no document', () => {
+  it('a JSON Pointer finds nothing in a value that is not a document', () => {
     for (const value of [undefined, null, 'text', 7]) expect(valueAt(value, ['length'])).toBeUndefined();
   });
 });
 
-it('takes a text for a token only when there is something in it', () => {
+it('a token must be a non-empty text', () => {
   expect(textAt({ a: 'x' }, ['a'])).toBe('x');
   for (const a of ['', 7, null, {}, ['x']]) expect(textAt({ a }, ['a'])).toBeUndefined();
   expect(textAt({ a: 'x' }, undefined)).toBeUndefined();
 });
 
-it('takes a text or a whole number for a subject', () => {
+it('a subject must be a text or a whole number', () => {
   expect(subjectAt({ a: 'alice' }, ['a'])).toBe('alice');
   expect(subjectAt({ a: 4711 }, ['a'])).toBe('4711');
   for (const a of ['', 1.5, 1e300, NaN, true, null, ['x'], 'x'.repeat(256)]) {

@@ -16,7 +16,7 @@ const schema = section({
   ...commonProviderKeys,
 }).meta({ description: 'A guest book.' });
 
-/** A kind of provider that is only in this folder: it signs in whoever is in its list of guests. */
+/** A provider kind that exists only in this folder: it signs in the users in its list of guests. */
 export const guestbookKind = defineProviderKind({
   type: 'guestbook',
   schema,
@@ -33,7 +33,7 @@ export const guestbookKind = defineProviderKind({
         issuer: config.book,
         subject: username,
         claims: { sub: username, isGuest: config.guests.includes(username) },
-        answer: { accessToken: `token-of-${username}` },
+        tokenResponse: { accessToken: `token-of-${username}` },
         sentAtMs: clock(),
       }),
     },

@@ -24,7 +24,7 @@ const oauth2 = {
   clientSecret: 'canary-secret',
 };
 
-it('says of a plain OAuth 2.0 server what its configuration means', () => {
+it('reports the consequences of a plain OAuth 2.0 configuration', () => {
   expect(report(oauth2)).toEqual({
     provider:
       'ok: https://login.example.com is reachable; it publishes no metadata, so the rest is as configured',
@@ -43,7 +43,7 @@ it('says of a plain OAuth 2.0 server what its configuration means', () => {
   });
 });
 
-it('says that there is no callback where nobody comes back by one', () => {
+it('reports that a provider without a redirect has no callback', () => {
   const { authorizationEndpoint: _, tokenEndpoint: __, ...rest } = oauth2;
   const found = report({
     ...rest,
@@ -64,6 +64,6 @@ it('says that there is no callback where nobody comes back by one', () => {
   expect(found).not.toHaveProperty('PKCE');
 });
 
-it('shows no secret', () => {
+it('the report on an OAuth 2.0 server reveals no secret', () => {
   expect(JSON.stringify(report(oauth2))).not.toContain('canary');
 });

@@ -8,7 +8,7 @@ import { minimal } from '../../config/sample.ts';
 const ISSUER = 'https://login.example.com';
 const CALLBACK = 'https://app.example.com/auth/callback';
 
-/** What a provider that has everything says of itself. */
+/** The metadata of a provider that supports everything. */
 const complete = {
   issuer: ISSUER,
   authorization_endpoint: `${ISSUER}/authorize`,
@@ -23,8 +23,8 @@ const complete = {
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
 };
 
-/** What is said of a provider that differs in this from the complete one, by name, each as `verdict: detail`. */
-function findings(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
+/** The check results for a complete provider with these changes, by name, each as `verdict: detail`. */
+function results(server: Record<string, unknown> = {}, keys: Record<string, unknown> = {}) {
   const { provider } = parseConfig({ ...minimal, provider: { ...minimal.provider, ...keys } });
   if (!oidcKind.owns(provider)) throw new Error('the provider is of another kind');
   const found = diagnoseOidc({ ...complete, ...server }, provider, CALLBACK);
@@ -37,9 +37,9 @@ const key = (kind: string) => ({
   privateKey: pem(kind),
 });
 
-describe('what is found at an OpenID provider', () => {
-  it('is all well when it has everything that this configuration uses', () => {
-    expect(findings()).toEqual({
+describe('the diagnosis of an OpenID provider', () => {
+  it('reports ok for everything when the provider supports the configuration', () => {
+    expect(results()).toEqual({
       provider: `ok: ${ISSUER}, from OpenID discovery`,
       endpoints: `ok: authorization ${ISSUER}/authorize, token ${ISSUER}/token, keys ${ISSUER}/jwks, revocation ${ISSUER}/revoke, logout ${ISSUER}/logout`,
       grants: 'ok: authorization_code, refresh_token',
@@ -73,9 +73,9 @@ describe('what is found at an OpenID provider', () => {
       { token_endpoint_auth_methods_supported: ['client_secret_post', 'none'] },
       'failed: provider.clientAuthentication is client_secret_basic, but the provider accepts client_secret_post, none',
     ],
-  ])('of its %s, with %o: %s', (name, server, expected) => {
-    expect(findings(server)[name]).toContain(expected);
-    const others = Object.entries(findings(server)).filter(
+  ])('reports on %s, with %o: %s', (name, server, expected) => {
+    expect(results(server)[name]).toContain(expected);
+    const others = Object.entries(results(server)).filter(
       ([other]) => other !== name && other !== 'endpoints',
     );
     for (const [, said] of others) expect(said).toMatch(/^ok: /);
@@ -88,29 +88,29 @@ describe('what is found at an OpenID provider', () => {
       'ed25519',
       'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
     ],
-  ])('of private_key_jwt with %s', (_what, kind, expected) => {
-    expect(findings({}, key(kind))['client']).toBe(expected);
+  ])('reports on private_key_jwt with %s', (_what, kind, expected) => {
+    expect(results({}, key(kind))['client']).toBe(expected);
   });
 
-  it('of the logout page that is configured, whatever the provider announces', () => {
+  it('reports the configured logout page, whatever the provider announces', () => {
     const logoutUrl = 'https://pages.example.com/logout?client_id={clientId}&to={returnTo}';
-    expect(findings({}, { logoutUrl })['logout']).toBe(
+    expect(results({}, { logoutUrl })['logout']).toBe(
       'ok: leads to https://pages.example.com, from provider.logoutUrl',
     );
   });
 
-  it('of the algorithm that the client is registered for', () => {
+  it('reports the algorithm that the client is registered for', () => {
     const announced = { id_token_signing_alg_values_supported: ['RS256', 'ES256', 'HS256'] };
-    expect(findings(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
+    expect(results(announced)['signing']).toBe('ok: RS256, ES256, for ID and logout tokens');
     const es256 = { idTokenSignedResponseAlg: 'ES256' };
-    expect(findings(announced, es256)['signing']).toBe('ok: ES256, for ID and logout tokens');
-    expect(findings({}, es256)['signing']).toBe(
+    expect(results(announced, es256)['signing']).toBe('ok: ES256, for ID and logout tokens');
+    expect(results({}, es256)['signing']).toBe(
       'failed: provider.idTokenSignedResponseAlg is ES256, but the provider announces RS256',
     );
   });
 
-  it('without an authorization endpoint, of what sign-in on another device requires', () => {
-    const found = findings(
+  it('reports the requirements of sign-in on another device without an authorization endpoint', () => {
+    const found = results(
       {
         authorization_endpoint: undefined,
         backchannel_authentication_endpoint: `${ISSUER}/backchannel`,
@@ -126,8 +126,8 @@ describe('what is found at an OpenID provider', () => {
     expect(found).not.toHaveProperty('callback');
   });
 
-  it('of offline_access that is announced and not asked for', () => {
-    expect(findings({}, { scopes: ['openid'] })['refresh']).toMatch(
+  it('reports that offline_access is announced but not requested', () => {
+    expect(results({}, { scopes: ['openid'] })['refresh']).toMatch(
       /^note: offline_access is announced but not requested/,
     );
   });

@@ -5,7 +5,7 @@ import { createKeySet } from '../../../../src/provider/oidc/key-set.ts';
 import { createTestClock } from '../../clock.ts';
 import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
-import { answer } from '../token-endpoint.ts';
+import { jsonResponse } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const accessToken = 'canary-access-token';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   [key, stranger] = await Promise.all([createSigningKey('k1'), createSigningKey('k1')]);
 });
 
-/** The checks of a client that asks for so much in its authorization requests. */
+/** The checks of a client with these parameters in its authorization requests. */
 function open({
   maxAge,
   acrValues = [],
@@ -32,7 +32,7 @@ function open({
       ...signing,
       timeoutMs: 1_000,
       clock,
-      fetch: async () => answer(status, { keys: [key.jwk] }),
+      fetch: async () => jsonResponse(status, { keys: [key.jwk] }),
     }),
     issuer,
     clientId: 'web',
@@ -58,7 +58,7 @@ function refusal(of: string) {
 }
 
 describe('the ID token of a login', () => {
-  it('is valid when it is for us, new and for this login (C4–C12)', async () => {
+  it('is valid when it is for this client, current and for this login (C4–C12)', async () => {
     const { ofLogin } = open();
     expect(await ofLogin({ name: 'Ada' })).toEqual({ kind: 'valid', claims: { ...claims, name: 'Ada' } });
     expect(await ofLogin({ aud: ['web'], azp: 'web' })).toMatchObject({ kind: 'valid' });
@@ -93,16 +93,16 @@ describe('the ID token of a login', () => {
     ['"at_hash"', { at_hash: 'b3RoZXI' }],
     ['"at_hash"', { at_hash: null }],
     ['"auth_time"', { auth_time: 'today' }],
-  ])('is refused for its %s: %o', async (claim, given) => {
+  ])('is rejected for its %s: %o', async (claim, given) => {
     expect(await open().ofLogin(given)).toEqual(refusal(claim));
   });
 
-  it('is refused when it would never end: 1e999 is a number in JSON (C10)', async () => {
+  it('is rejected when it never expires: 1e999 is a number in JSON (C10)', async () => {
     const endless = JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e999');
     expect(await open().ofLogin(endless)).toEqual(refusal('"exp"'));
   });
 
-  it('may have audiences that the configuration names (C5)', async () => {
+  it('is valid with further audiences that the configuration names (C5)', async () => {
     const { ofLogin, ofRefresh } = open({ audiences: ['other', 'third'] });
     for (const check of [ofLogin, ofRefresh]) {
       expect(await check({ aud: ['web', 'other'] })).toMatchObject({ kind: 'valid' });
@@ -111,18 +111,18 @@ describe('the ID token of a login', () => {
     }
   });
 
-  it('may be dated by a clock a minute away (C10)', async () => {
+  it('is valid when dated by a clock that is a minute off (C10)', async () => {
     const { ofLogin } = open();
     for (const iat of [nowSeconds - 300, nowSeconds - 60, nowSeconds + 60])
       expect(await ofLogin({ iat, nbf: iat, exp: iat + 360 })).toMatchObject({ kind: 'valid' });
   });
 
-  it('may tell the hash of the access token that came with it (C13)', async () => {
+  it('is valid with a matching at_hash of the access token (C13)', async () => {
     const half = createHash('sha256').update(accessToken).digest().subarray(0, 16);
     expect(await open().ofLogin({ at_hash: half.toString('base64url') })).toMatchObject({ kind: 'valid' });
   });
 
-  it('tells that the person signed in lately enough, where max_age is asked for (C14)', async () => {
+  it('is valid when auth_time is recent enough for max_age (C14)', async () => {
     const { ofLogin } = open({ maxAge: 600 });
     expect(await ofLogin({ auth_time: nowSeconds - 600 })).toMatchObject({ kind: 'valid' });
     expect(await ofLogin({ auth_time: nowSeconds - 661 })).toEqual(refusal('"auth_time"'));
@@ -130,21 +130,21 @@ describe('the ID token of a login', () => {
     expect(await open().ofLogin({ auth_time: 1 })).toMatchObject({ kind: 'valid' });
   });
 
-  it('tells that the person signed in well enough, where acr_values are asked for (C14)', async () => {
+  it('is valid when acr meets the requested acr_values (C14)', async () => {
     const { ofLogin } = open({ acrValues: ['gold', 'silver'] });
     expect(await ofLogin({ acr: 'silver' })).toMatchObject({ kind: 'valid' });
     for (const acr of ['bronze', undefined, 1, 'gold silver'])
       expect(await ofLogin({ acr })).toEqual(refusal('"acr"'));
   });
 
-  it('is refused when another key signed it, and not judged when the keys are away (C7)', async () => {
+  it('is rejected when another key signed it, and not judged while the keys are unavailable (C7)', async () => {
     expect(await open().ofLogin({}, stranger)).toEqual(refusal('signature'));
     expect(await open({ status: 503 }).ofLogin({})).toMatchObject({ kind: 'unverifiable' });
   });
 });
 
 describe('the ID token of a refresh', () => {
-  it('is valid when it is for us and about the same person (C20)', async () => {
+  it('is valid when it is for this client and about the same user (C20)', async () => {
     const { ofRefresh } = open();
     const refreshed = { ...claims, name: 'Ada' };
     expect(await ofRefresh(refreshed)).toEqual({ kind: 'valid', claims: refreshed });
@@ -159,7 +159,7 @@ describe('the ID token of a refresh', () => {
     ['"aud"', { aud: 'other' }],
     ['"aud"', { aud: undefined }],
     ['"aud"', { aud: ['other', 'another'] }],
-  ])('is refused for its %s: %o (C20)', async (claim, given) => {
+  ])('is rejected for its %s: %o (C20)', async (claim, given) => {
     expect(await open().ofRefresh(given)).toEqual(refusal(claim));
     expect(await open().ofRefresh(given, stranger)).toEqual(refusal(claim));
   });
@@ -167,17 +167,17 @@ describe('the ID token of a refresh', () => {
   it.each<[string, Record<string, unknown>]>([
     ['"aud"', { aud: ['web', 'other'] }],
     ['"azp"', { azp: 'other' }],
-  ])('is of no use for its %s, and yet about the same person: %o (C20)', async (claim, given) => {
+  ])('changes no claims because of its %s, but is about the same user: %o (C20)', async (claim, given) => {
     expect(await open().ofRefresh(given)).toEqual({ ...refusal(claim), kind: 'unverifiable' });
   });
 
-  it('cannot be verified when another key signed it, or while the keys are away (C7)', async () => {
+  it('cannot be verified when another key signed it or while the keys are unavailable (C7)', async () => {
     expect(await open().ofRefresh({}, stranger)).toEqual({ ...refusal('signature'), kind: 'unverifiable' });
     expect(await open({ status: 503 }).ofRefresh({})).toMatchObject({ kind: 'unverifiable' });
   });
 
   it.each(['', 'opaque', 'a.b.c', 'a.b.c.d.e'])(
-    'cannot be verified when it is no JWT: "%s"',
+    'cannot be verified when it is not a JWT: "%s"',
     async (text) => {
       expect(await open().refreshWith(text)).toMatchObject({ kind: 'unverifiable' });
     },
@@ -187,17 +187,17 @@ describe('the ID token of a refresh', () => {
     ['"sub"', { sub: 'eve' }],
     ['"iss"', { iss: undefined }],
     ['"aud"', { aud: undefined }],
-  ])('is refused for its %s though the keys are away: %o (C20)', async (claim, given) => {
+  ])('is rejected for its %s even while the keys are unavailable: %o (C20)', async (claim, given) => {
     expect(await open({ status: 503 }).ofRefresh(given)).toEqual(refusal(claim));
   });
 
-  it('may be dated by a clock hours away, in either direction (G5)', async () => {
+  it('is valid when dated by a clock that is hours off in either direction (G5)', async () => {
     const { ofRefresh } = open();
     for (const iat of [nowSeconds - 18_000, nowSeconds + 18_000])
       expect(await ofRefresh({ iat, nbf: iat, exp: iat + 60 })).toMatchObject({ kind: 'valid' });
   });
 
-  it('may be an older one, sent again: its at_hash is then of an older access token', async () => {
+  it('is valid when it is an earlier one, whose at_hash is that of an earlier access token', async () => {
     expect(await open().ofRefresh({ at_hash: 'b3RoZXI', exp: nowSeconds - 7_200 })).toMatchObject({
       kind: 'valid',
     });

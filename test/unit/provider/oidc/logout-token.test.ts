@@ -5,7 +5,7 @@ import { createLogoutTokens } from '../../../../src/provider/oidc/logout-token.t
 import { createTestClock } from '../../clock.ts';
 import { fixedSigning } from '../fixed-signing.ts';
 import { createSigningKey, type SigningKey } from '../signing-key.ts';
-import { answer } from '../token-endpoint.ts';
+import { jsonResponse } from '../token-endpoint.ts';
 
 const issuer = 'https://login.example.com';
 const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -26,7 +26,7 @@ function openLogoutTokens(
     ...fixedSigning({ jwksUri: `${issuer}/jwks`, algorithms: ['ES256'] }),
     timeoutMs: 1_000,
     clock: clock.now,
-    fetch: async () => answer(200, { keys: [key.jwk] }),
+    fetch: async () => jsonResponse(200, { keys: [key.jwk] }),
   });
   const check = createLogoutTokens({ keySet, issuer, clientId: 'web', audiences, checks, clock: clock.now });
   const good: JWTPayload = {
@@ -50,7 +50,7 @@ function without(claims: JWTPayload, name: string): JWTPayload {
 }
 
 describe('a logout token', () => {
-  it('says whose sign-ins have ended (standards: D11, D12)', async () => {
+  it('identifies the sign-ins that have ended (standards: D11, D12)', async () => {
     const { check, good, sign, now } = openLogoutTokens();
     expect(await check(await sign(good))).toEqual({
       issuer,
@@ -70,7 +70,7 @@ describe('a logout token', () => {
     ['other events besides', { events: { other: {}, [LOGOUT]: { a: 1 } } }],
     ['a clock half a minute ahead', { iat: 30 }],
     ['a clock half a minute behind', { iat: -150, exp: -30 }],
-  ])('may have %s', async (_what, patch) => {
+  ])('is accepted with %s', async (_what, patch) => {
     const { check, good, sign, now } = openLogoutTokens();
     const times = Object.fromEntries(
       Object.entries(patch).map(([name, value]) => [name, typeof value === 'number' ? now + value : value]),
@@ -105,14 +105,14 @@ describe('a logout token', () => {
     ['a nonce that is nothing (D14)', (claims) => ({ ...claims, nonce: null })],
     ['no identifier (D16)', (claims) => without(claims, 'jti')],
     ['an empty identifier (D16)', (claims) => ({ ...claims, jti: '' })],
-  ])('is refused with %s', async (_what, change) => {
+  ])('is rejected with %s', async (_what, change) => {
     const { check, good, sign, now } = openLogoutTokens();
     await expect(check(await sign(change(good, now)))).rejects.toBeInstanceOf(errors.JOSEError);
     expect(await check(await sign(good))).toMatchObject({ tokenId: 'jti-1' });
   });
 
   it.each(['at+jwt', 'logout', 'xlogout+jwt', 'text/logout+jwt', 'secevent+jwt', ''])(
-    'is refused with the type %s (standards: D15)',
+    'is rejected with the type %s (standards: D15)',
     async (typ) => {
       for (const checks of ['standard', 'strict', 'lenient'] as const) {
         const { check, good } = openLogoutTokens(checks);
@@ -122,7 +122,7 @@ describe('a logout token', () => {
   );
 
   it.each(['JWT', undefined])(
-    'may have the type %s, unless the checks are strict (standards: D15)',
+    'is accepted with the type %s unless the checks are strict (standards: D15)',
     async (typ) => {
       const header = typ === undefined ? {} : { typ };
       const { check, good } = openLogoutTokens();
@@ -131,32 +131,35 @@ describe('a logout token', () => {
     },
   );
 
-  it('may have audiences that the configuration names (standards: D11)', async () => {
+  it('is accepted with further audiences that the configuration names (standards: D11)', async () => {
     const { check, good, sign } = openLogoutTokens('standard', ['other']);
     expect(await check(await sign({ ...good, aud: ['web', 'other'] }))).toMatchObject({ tokenId: 'jti-1' });
     await expect(check(await sign({ ...good, aud: ['web', 'third'] }))).rejects.toThrow('aud');
   });
 
-  it.each(['logout+jwt', 'LOGOUT+JWT', 'application/logout+jwt'])('may be typed %s', async (typ) => {
-    const { check, good, sign } = openLogoutTokens();
-    expect(await check(await sign(good, typ))).toMatchObject({ tokenId: 'jti-1' });
-  });
+  it.each(['logout+jwt', 'LOGOUT+JWT', 'application/logout+jwt'])(
+    'is accepted with the type %s',
+    async (typ) => {
+      const { check, good, sign } = openLogoutTokens();
+      expect(await check(await sign(good, typ))).toMatchObject({ tokenId: 'jti-1' });
+    },
+  );
 
-  it('is refused without a signature (standards: D10)', async () => {
+  it('is rejected without a signature (standards: D10)', async () => {
     const { check, good } = openLogoutTokens();
     await expect(check(new UnsecuredJWT(good).encode())).rejects.toBeInstanceOf(errors.JOSEError);
   });
 });
 
 describe('lenient checks of a logout token', () => {
-  it.each([undefined, 'JWT', 'jwt', 'logout+jwt'])('take the type %s (standards: D15)', async (typ) => {
+  it.each([undefined, 'JWT', 'jwt', 'logout+jwt'])('accept the type %s (standards: D15)', async (typ) => {
     const { check, good } = openLogoutTokens('lenient');
     expect(await check(await key.sign(good, typ === undefined ? {} : { typ }))).toMatchObject({
       tokenId: 'jti-1',
     });
   });
 
-  it('take one without an end, for ten minutes (standards: D11)', async () => {
+  it('accept a token without an expiry, for ten minutes (standards: D11)', async () => {
     const { check, good, sign, now } = openLogoutTokens('lenient');
     const endless = without(good, 'exp');
     expect(await check(await sign(endless))).toMatchObject({ validUntilMs: (now + 660) * 1000 });
@@ -168,7 +171,7 @@ describe('lenient checks of a logout token', () => {
     ['an end that has passed', { exp: 1 }, 'JWT'],
     ['a nonce', { nonce: 'n' }, 'JWT'],
     ['no logout event', { events: {} }, 'JWT'],
-  ])('refuse %s all the same', async (_what, patch, typ) => {
+  ])('reject %s nevertheless', async (_what, patch, typ) => {
     const { check, good, sign } = openLogoutTokens('lenient');
     await expect(check(await sign({ ...good, ...patch }, typ))).rejects.toBeInstanceOf(errors.JOSEError);
   });

@@ -8,14 +8,14 @@ const parse = (keys: Record<string, unknown>) =>
 const problems = (keys: Record<string, unknown>) =>
   problemsWith({ provider: { ...minimal.provider, ...keys } }).map((text) => text.replace('provider.', ''));
 
-describe('an OpenID provider', () => {
-  it('keeps the issuer letter for letter, since it is compared as text', () => {
+describe('the configuration of an OpenID provider', () => {
+  it('keeps the issuer exactly as written, because it is compared as text', () => {
     const issuer = 'https://Login.Example.com:443/realms/acme/';
     expect(parse({ issuer }).issuer).toBe(issuer);
   });
 
   it.each(['login.example.com', 'https://login.example.com?a=b', 'https://login.example.com#x', 7])(
-    'refuses %o as an issuer',
+    'rejects the issuer %o',
     (issuer) => {
       expect(problems({ issuer })).toEqual([
         expect.stringMatching(
@@ -25,7 +25,7 @@ describe('an OpenID provider', () => {
     },
   );
 
-  it('needs the client secret that both ways of using one need', () => {
+  it('requires the client secret for both ways of sending it', () => {
     for (const clientAuthentication of ['client_secret_basic', 'client_secret_post']) {
       expect(problems({ clientAuthentication, clientSecret: undefined })).toEqual([
         `clientSecret: missing or empty; provider.clientAuthentication ${clientAuthentication} requires it`,
@@ -33,14 +33,14 @@ describe('an OpenID provider', () => {
     }
   });
 
-  it('needs the key that private_key_jwt signs with, and has no use for a secret besides', () => {
+  it('requires a private key for private_key_jwt and rejects a secret beside it', () => {
     expect(problems({ clientAuthentication: 'private_key_jwt' })).toEqual([
       'privateKey: missing or empty; provider.clientAuthentication private_key_jwt requires it',
       'clientSecret: provider.clientAuthentication private_key_jwt does not use it; remove it',
     ]);
   });
 
-  it('has no use for the keys of private_key_jwt with a secret', () => {
+  it('rejects a private key without private_key_jwt', () => {
     const keys = { privateKey: pem('ed25519'), keyId: 'key-1', assertionAudience: 'issuer' };
     expect(problems(keys)).toEqual(
       Object.keys(keys).map(
@@ -49,11 +49,11 @@ describe('an OpenID provider', () => {
     );
   });
 
-  it('refuses an empty client identifier or secret', () => {
+  it('rejects an empty client identifier or secret', () => {
     expect(problems({ clientId: '', clientSecret: '' })).toHaveLength(2);
   });
 
-  it('asks for openid among the scopes, and for scopes that fit the request', () => {
+  it('requires openid among the scopes and rejects scopes that do not fit a request', () => {
     expect(parse({ scopes: ['openid', 'api:read'] }).scopes).toEqual(['openid', 'api:read']);
     expect(problems({ scopes: ['profile'] })).toEqual([
       'scopes: expected a list of scopes that includes openid, got a list',
@@ -66,7 +66,7 @@ describe('an OpenID provider', () => {
     ]);
   });
 
-  it('takes fixed parameters for the authorization request', () => {
+  it('accepts fixed parameters for the authorization request', () => {
     const authorizationParams = { access_type: 'offline', prompt: 'consent', audience: 'https://api' };
     expect(parse({ authorizationParams }).authorizationParams).toEqual(authorizationParams);
     expect(problems({ authorizationParams: { max_age: 60 } })).toEqual([
@@ -86,7 +86,7 @@ describe('an OpenID provider', () => {
     'response_mode',
     'request',
     'request_uri',
-  ])('does not let %s be overridden', (name) => {
+  ])('rejects an override of %s', (name) => {
     expect(problems({ authorizationParams: { [name]: 'x', prompt: 'login' } })).toEqual([
       `authorizationParams.${name}: the gateway sets this parameter itself; it cannot be overridden`,
     ]);
@@ -106,20 +106,20 @@ describe('an OpenID provider', () => {
     'https://me:secret@login.example.com/logout',
     'https://login.example.com/logout?to={returnUrl}',
     'https://login.example.com/logout#there',
-  ])('refuses %s as the place where logout leads', (logoutUrl) => {
+  ])('rejects the logout URL %s', (logoutUrl) => {
     expect(problems({ logoutUrl })).toEqual([
       expect.stringMatching(/^logoutUrl: expected the http\(s\) URL of a logout page/),
     ]);
   });
 
-  it('leads to no logout page by http, except on this machine', () => {
+  it('rejects a logout URL with http, except on this machine', () => {
     expect(problems({ logoutUrl: 'http://login.example.com/logout' })).toEqual([
       expect.stringMatching(/^logoutUrl: expected https/),
     ]);
     expect(parse({ logoutUrl: 'http://127.0.0.1/logout' }).logoutUrl).toBe('http://127.0.0.1/logout');
   });
 
-  it('refuses a type it does not know', () => {
+  it('rejects an unknown provider type', () => {
     expect(problems({ type: 'saml' })).toEqual(['type: expected oidc, oauth2 or credentials, got "saml"']);
   });
 });

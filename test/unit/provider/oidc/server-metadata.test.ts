@@ -10,12 +10,12 @@ const metadata = {
   id_token_signing_alg_values_supported: ['RS256', 'none', 'HS256', 'ES256'],
 };
 
-const config = { issuer, login: 'redirect', userinfo: 'auto' } as const;
+const config = { issuer, login: 'redirect', userinfo: 'auto', endpoints: {} } as const;
 const check = (given: Record<string, unknown>, of = issuer) =>
   checkServerMetadata({ ...metadata, issuer: of, ...given }, { ...config, issuer: of });
 
 describe('the metadata of a provider', () => {
-  it('lists the signing algorithms, of which only asymmetric ones are kept (C8)', () => {
+  it('lists the signing algorithms and keeps only asymmetric ones (C8)', () => {
     const jwksUri = `${issuer}/jwks`;
     expect(check({})).toEqual({ jwksUri, algorithms: ['RS256', 'ES256'] });
     expect(check({ id_token_signing_alg_values_supported: undefined })).toEqual({
@@ -24,7 +24,7 @@ describe('the metadata of a provider', () => {
     });
   });
 
-  it('leaves no choice where the client is registered for one algorithm (C8)', () => {
+  it('allows only the algorithm that the client is registered for (C8)', () => {
     const registered = { ...config, idTokenSignedResponseAlg: 'ES256' } as const;
     for (const announced of [['RS256', 'ES256'], ['RS256']])
       expect(
@@ -32,7 +32,7 @@ describe('the metadata of a provider', () => {
       ).toMatchObject({ algorithms: ['ES256'] });
   });
 
-  it('needs no authorization endpoint where people sign in on another device', () => {
+  it('requires no authorization endpoint for sign-in on another device', () => {
     const { authorization_endpoint: _, ...rest } = metadata;
     const decoupled = { ...config, login: 'decoupled' } as const;
     const backchannel = { backchannel_authentication_endpoint: `${issuer}/backchannel` };
@@ -47,7 +47,7 @@ describe('the metadata of a provider', () => {
     expect(() => checkServerMetadata(metadata, decoupled)).not.toThrow();
   });
 
-  it('may name endpoints on other hosts, as large providers do', () => {
+  it('accepts endpoints on other hosts, as large providers have', () => {
     expect(() => check({ token_endpoint: 'https://oauth2.example.net/token' })).not.toThrow();
   });
 
@@ -57,7 +57,7 @@ describe('the metadata of a provider', () => {
     ['a port', `${issuer}:443`],
     ['another scheme', 'http://login.example.com'],
     ['nothing', undefined],
-  ])('is refused when its issuer has %s (C1)', (_what, other) => {
+  ])('is rejected when its issuer has %s (C1)', (_what, other) => {
     expect(() => check({ issuer: other })).toThrow(/the provider publishes/);
   });
 
@@ -71,30 +71,30 @@ describe('the metadata of a provider', () => {
     ['revocation_endpoint', 'https://user:secret@login.example.com/revoke'],
     ['end_session_endpoint', 'https://login.example.com/logout#now'],
     ['end_session_endpoint', ''],
-  ])('is refused when its %s is %s', (name, value) => {
+  ])('is rejected when its %s is %s', (name, value) => {
     expect(() => check({ [name]: value })).toThrow(`no usable "${name}"`);
   });
 
   it.each(['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'revocation_endpoint'])(
-    'is refused when its %s is reached less safely than the issuer',
+    'is rejected when its %s is less protected than the issuer',
     (name) => {
       for (const url of ['http://login.example.com/x', 'http://127.0.0.1:80/x'])
         expect(() => check({ [name]: url })).toThrow(`"${name}" is not https`);
       const local = 'http://127.0.0.1:4000';
       expect(() => check({ [name]: 'http://login.example.com/x' }, local)).toThrow('is not https');
       expect(() => check({ [name]: 'http://localhost:4001/x' }, local)).not.toThrow();
-      // A provider that may be reached in plain text, by allowInsecureHttp, has nothing to lose.
+      // A provider with plain http, by allowInsecureHttp, is not protected anyway.
       expect(() => check({ [name]: 'http://login.internal/x' }, 'http://login.internal')).not.toThrow();
     },
   );
 
-  it('is refused when it takes PKCE by "plain" only (B3)', () => {
+  it('is rejected when it supports only "plain" PKCE (B3)', () => {
     expect(() => check({ code_challenge_methods_supported: ['plain'] })).toThrow('S256');
     expect(() => check({ code_challenge_methods_supported: ['plain', 'S256'] })).not.toThrow();
   });
 
   it.each([[['none']], [['HS256', 'HS512']], [[]]])(
-    'is refused when it signs by %j only (C8)',
+    'is rejected when it signs only with %j (C8)',
     (algorithms) => {
       expect(() => check({ id_token_signing_alg_values_supported: algorithms })).toThrow('asymmetric');
     },

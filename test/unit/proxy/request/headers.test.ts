@@ -4,23 +4,23 @@ import { parseRoute } from '../../config/sample.ts';
 import { namesOf, valuesOf } from '../header-list.ts';
 
 const requestId = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
-const provenance = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
+const metadata = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
 
-/** What the upstream is sent of these fields of a client, on a route with these keys. */
+/** The fields for the upstream from these client fields, on a route with these keys. */
 function sent(
   fields: readonly (readonly [string, string])[],
   keys: Record<string, unknown> = {},
-  given: Partial<typeof provenance> | { accessToken: undefined } = {},
+  given: Partial<typeof metadata> | { accessToken: undefined } = {},
 ): string[] {
   const policy = createRequestHeaderPolicy(parseRoute(keys), {
     host: 'api.example.com:8443',
     baseUrl: 'https://app.example.com',
   });
-  return policy(fields.flat(), { ...provenance, ...given });
+  return policy(fields.flat(), { ...metadata, ...given });
 }
 
-describe('what the upstream sees of a request', () => {
-  it('begins with its own name, and says what the gateway knows (F17, A17)', () => {
+describe('the request headers for the upstream', () => {
+  it('begin with the host of the upstream and contain the metadata from the gateway (F17, A17)', () => {
     expect(sent([['Host', 'app.example.com']])).toEqual([
       'Host',
       'api.example.com:8443',
@@ -39,7 +39,7 @@ describe('what the upstream sees of a request', () => {
     ]);
   });
 
-  it('has the fields of the client as they came, in order and as often', () => {
+  it('contain the fields of the client unchanged, in order and as often', () => {
     const fields = [
       ['Accept', 'text/html'],
       ['X-Custom', '1'],
@@ -51,7 +51,7 @@ describe('what the upstream sees of a request', () => {
     expect(sent(fields).slice(2, 14)).toEqual(fields.flat());
   });
 
-  it('has no bearer for an anonymous caller, and never the client’s own (F9)', () => {
+  it('contain no bearer token for an anonymous caller, and never that of the client (F9)', () => {
     for (const accessToken of [undefined, 'at-1']) {
       const flat = sent(
         [
@@ -129,7 +129,7 @@ describe('what the upstream sees of a request', () => {
     'X-Request-Id',
     'X-CSRF',
     'traceparent',
-  ])('has nothing that a client says by %s (F6)', (name) => {
+  ])('contain no %s from the client (F6)', (name) => {
     for (const written of [name, name.toLowerCase(), name.toUpperCase()])
       expect(sent([[written, 'canary']]).join('\n')).not.toContain('canary');
   });
@@ -146,7 +146,7 @@ describe('what the upstream sees of a request', () => {
     'Proxy-Authenticate',
     'HTTP2-Settings',
     'Expect',
-  ])('has no %s, which concerns one connection (F3)', (name) => {
+  ])('contain no %s, which concerns one connection (F3)', (name) => {
     expect(namesOf(sent([[name, 'x']]))).not.toContain(name.toLowerCase());
   });
 
@@ -160,11 +160,11 @@ describe('what the upstream sees of a request', () => {
     'X~A',
     'é',
     '',
-  ])('has no field whose name might be read as another: %o (F7)', (name) => {
+  ])('contain no field whose name could be read as another: %o (F7)', (name) => {
     expect(sent([[name, 'canary']]).join('\n')).not.toContain('canary');
   });
 
-  it('has no field that Connection nominates, over several lines too (F1)', () => {
+  it('contain no field that Connection nominates, over several lines too (F1)', () => {
     const flat = sent([
       ['X-One', '1'],
       ['Connection', 'close, X-One'],
@@ -177,7 +177,7 @@ describe('what the upstream sees of a request', () => {
     ]);
   });
 
-  it('loses nothing that the gateway says to what a client nominates (F2)', () => {
+  it('contain every field from the gateway, whatever the client nominates (F2)', () => {
     const nominated =
       'authorization, x-forwarded-for, x-forwarded-host, x-forwarded-proto, x-request-id, traceparent, host, content-length, cookie, x-set';
     const flat = sent(
@@ -204,7 +204,7 @@ describe('what the upstream sees of a request', () => {
 });
 
 describe('requestHeaders.allow', () => {
-  it('lets only the named fields pass, besides the usual content fields and those of the gateway', () => {
+  it('forwards only the named fields, the usual content fields and those of the gateway', () => {
     const headers = sent(
       [
         ['X-Allowed', '1'],
@@ -233,10 +233,10 @@ describe('requestHeaders.allow', () => {
   });
 });
 
-describe('cookies on the way to the upstream', () => {
+describe('the cookies forwarded to the upstream', () => {
   const keys = { cookies: { toUpstream: ['theme', 'lang'] } };
 
-  it('are those that may pass, from all lines, and none by default (A17)', () => {
+  it('are the allowed ones from all header lines, and none by default (A17)', () => {
     const fields = [
       ['Cookie', '__Host-Http-coatcheck=canary; theme=dark; other=1'],
       ['cookie', 'lang = en;x=theme=2; Theme=light'],
@@ -246,14 +246,14 @@ describe('cookies on the way to the upstream', () => {
   });
 
   it.each(['theme', 'themeX', '=theme=dark', 'theme-canary', ' ; ; ', ''])(
-    'are not what has no name, or no value: %o (E9)',
+    'exclude a cookie without a name or a value: %o (E9)',
     (value) => {
       expect(valuesOf(sent([['Cookie', value]], keys), 'cookie')).toEqual([]);
     },
   );
 });
 
-describe('the trace of a request', () => {
+describe('the traceparent of a forwarded request', () => {
   const trace = (value: string) => valuesOf(sent([['traceparent', value]]), 'traceparent');
   const own = '00-0f1e2d3c4b5a69788796a5b4c3d2e1f0-8796a5b4c3d2e1f0-01';
   const theirs = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -263,7 +263,7 @@ describe('the trace of a request', () => {
     [`00-${theirs}-00f067aa0ba902b7-00`, `00-${theirs}-8796a5b4c3d2e1f0-00`],
     [`00-${theirs}-00f067aa0ba902b7-03`, `00-${theirs}-8796a5b4c3d2e1f0-01`],
     [`00-${theirs}-00f067aa0ba902b7-02`, `00-${theirs}-8796a5b4c3d2e1f0-00`],
-  ])('%s goes on with a span of our own', (value, forwarded) => {
+  ])('continues the trace %s with a new span', (value, forwarded) => {
     expect(trace(value)).toEqual([forwarded]);
   });
 
@@ -276,12 +276,12 @@ describe('the trace of a request', () => {
     `00-${theirs}-00f067aa0ba902b7-1`,
     `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`,
     `00-${theirs}-${'0'.repeat(16)}-01`,
-  ])('%o is none: ours begins with the request (F6)', (value) => {
+  ])('starts a new trace when the client sends %o (F6)', (value) => {
     expect(trace(value)).toEqual([own]);
   });
 });
 
-describe('the header rules of a route', () => {
+describe('the requestHeaders rules of a route', () => {
   it('set and remove fields of the client', () => {
     const rules = { set: { 'X-Tenant': 'acme' }, remove: ['X-Debug'] };
     const flat = sent(
@@ -298,7 +298,7 @@ describe('the header rules of a route', () => {
   });
 
   it.each(['X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Request-Id', 'traceparent'])(
-    'replace or remove the gateway’s own %s',
+    'replace or remove the %s of the gateway',
     (name) => {
       const lower = name.toLowerCase();
       expect(valuesOf(sent([], { requestHeaders: { set: { [name]: 'mine' } } }), lower)).toEqual(['mine']);

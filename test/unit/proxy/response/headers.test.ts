@@ -4,15 +4,15 @@ import { createResponseHeaderPolicy } from '../../../../src/proxy/response/heade
 import { parseRoute } from '../../config/sample.ts';
 import { namesOf, valuesOf } from '../header-list.ts';
 
-/** What the browser is sent of these fields of an upstream, on a route with these keys. */
+/** The fields for the browser from these upstream fields, on a route with these keys. */
 function passed(headers: IncomingHttpHeaders, keys: Record<string, unknown> = {}): string[] {
   return createResponseHeaderPolicy(parseRoute(keys))(headers, 'r1');
 }
 
 const inert = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-describe('what the browser sees of an answer', () => {
-  it('is inert, private and traceable, even when the upstream said nothing (F12, F20)', () => {
+describe('the response headers for the browser', () => {
+  it('are inert, private and traceable even when the upstream sends none (F12, F20)', () => {
     expect(passed({})).toEqual([
       'cache-control',
       'no-store',
@@ -29,7 +29,7 @@ describe('what the browser sees of an answer', () => {
     ]);
   });
 
-  it('has the fields of the upstream as they came, as often as they came', () => {
+  it('contain the fields of the upstream unchanged and as often', () => {
     const flat = passed({
       'content-type': 'text/plain',
       'x-many': ['1', '2'],
@@ -87,12 +87,12 @@ describe('what the browser sees of an answer', () => {
     'surrogate-control',
     'cdn-cache-control',
     'vercel-cdn-cache-control',
-  ])('has no %s, which is not this API’s to say (F3, F11)', (name) => {
+  ])('contain no %s, which the API may not set (F3, F11)', (name) => {
     expect(namesOf(passed({ [name]: 'canary' }))).not.toContain(name);
   });
 
   it.each(['x-content-type-options', 'content-security-policy', 'x-request-id'])(
-    'has the gateway’s %s and no other (F12)',
+    'contain only the %s of the gateway (F12)',
     (name) => {
       const values = valuesOf(passed({ [name]: 'canary' }), name);
       expect(values).toHaveLength(1);
@@ -100,14 +100,14 @@ describe('what the browser sees of an answer', () => {
     },
   );
 
-  it('has no field that the upstream’s Connection nominates (F1)', () => {
+  it('contain no field that Connection of the upstream nominates (F1)', () => {
     const flat = passed({ connection: 'close, X-Inner', 'x-inner': '1', 'x-outer': '1' });
     expect(namesOf(flat)).not.toContain('x-inner');
     expect(namesOf(flat)).toContain('x-outer');
   });
 });
 
-describe('caching of an answer', () => {
+describe('the Cache-Control of a forwarded response', () => {
   const cacheControl = (value: string | string[]) =>
     valuesOf(passed({ 'cache-control': value } as IncomingHttpHeaders), 'cache-control');
 
@@ -126,11 +126,11 @@ describe('caching of an answer', () => {
     [' , ,', 'private'],
     ['', 'no-store'],
     ['max-age=60,stale-while-revalidate=30', 'private, max-age=60, stale-while-revalidate=30'],
-  ])('that came as %o goes on as %o: never for a shared cache (F20)', (value, forwarded) => {
+  ])('%o becomes %o: never for a shared cache (F20)', (value, forwarded) => {
     expect(cacheControl(value)).toEqual([forwarded]);
   });
 
-  it('that came in several fields is one (F20)', () => {
+  it('is one field even when the upstream sends several (F20)', () => {
     expect(cacheControl(['public', 'max-age=60'])).toEqual(['private, max-age=60']);
   });
 
@@ -140,17 +140,17 @@ describe('caching of an answer', () => {
     ['accept, cookie', 'accept, cookie'],
     ['*', '*'],
     ['X-Cookie', 'X-Cookie, Cookie'],
-  ])('varies by the cookie besides %o (F20)', (vary, forwarded) => {
+  ])('comes with a Vary of Cookie besides %o (F20)', (vary, forwarded) => {
     expect(valuesOf(passed(vary === undefined ? {} : { vary }), 'vary')).toEqual([forwarded]);
   });
 });
 
-describe('cookies of an upstream', () => {
+describe('the cookies of an upstream', () => {
   const keys = { cookies: { fromUpstream: ['theme'] } };
   const cookies = (setCookie: string[], given = keys) =>
     valuesOf(passed({ 'set-cookie': setCookie }, given), 'set-cookie');
 
-  it('pass when they may, and none does by default (F10)', () => {
+  it('are forwarded when allowed, and never by default (F10)', () => {
     const lines = ['theme=dark; Path=/', 'other=1', 'Theme=light'];
     expect(cookies(lines)).toEqual(['theme=dark; Path=/']);
     expect(cookies(lines, { cookies: { fromUpstream: [] } })).toEqual([]);
@@ -165,13 +165,13 @@ describe('cookies of an upstream', () => {
     '=theme=dark',
     'theme',
     '',
-  ])('do not pass as %o (F10)', (line) => {
+  ])('are not forwarded when sent as %o (F10)', (line) => {
     expect(cookies([line])).toEqual([]);
   });
 });
 
 describe('a challenge of an upstream', () => {
-  it('passes when it is about tokens, and else would open a dialogue of the browser (F11)', () => {
+  it('is forwarded only when it is about tokens, because others open a dialog of the browser (F11)', () => {
     const challenges = (value: string) => valuesOf(passed({ 'www-authenticate': value }), 'www-authenticate');
     for (const value of ['Bearer error="invalid_token"', 'bearer', 'DPoP algs="ES256"'])
       expect(challenges(value)).toEqual([value]);
@@ -186,7 +186,7 @@ describe('a challenge of an upstream', () => {
   });
 });
 
-describe('the header rules of a route', () => {
+describe('the responseHeaders rules of a route', () => {
   it('set and remove fields of the upstream', () => {
     const rules = { set: { 'X-Frame-Options': 'DENY' }, remove: ['X-Inner'] };
     const flat = passed(
@@ -199,7 +199,7 @@ describe('the header rules of a route', () => {
   });
 
   it.each(['Cache-Control', 'Content-Security-Policy', 'X-Content-Type-Options', 'X-Request-Id'])(
-    'replace the gateway’s own %s',
+    'replace the %s of the gateway',
     (name) => {
       const flat = passed(
         { [name.toLowerCase()]: 'canary' },
@@ -214,14 +214,14 @@ describe('the header rules of a route', () => {
     ['Vary', 'Accept', 'Cookie'],
     ['Content-Security-Policy', "default-src 'self'", inert],
     ['X-Content-Type-Options', 'other', 'nosniff'],
-  ])('remove what the upstream says by %s, and not what the gateway says (F12, F20)', (name, said, left) => {
+  ])('remove the %s of the upstream and keep that of the gateway (F12, F20)', (name, said, left) => {
     const lower = name.toLowerCase();
     expect(valuesOf(passed({ [lower]: said }, { responseHeaders: { remove: [name] } }), lower)).toEqual([
       left,
     ]);
   });
 
-  it('never take the cookie out of Vary (F20)', () => {
+  it('never remove the cookie from Vary (F20)', () => {
     const flat = passed({}, { responseHeaders: { set: { Vary: 'Accept' } } });
     expect(valuesOf(flat, 'vary')).toEqual(['Cookie', 'Accept']);
   });

@@ -8,8 +8,8 @@ import { sampleRecord } from '../../sessions/sample.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Long answers, with watches that a test can look at. */
-function openLongAnswers() {
+/** Long responses, with watches that a test can look at. */
+function openSessionBound() {
   const watched = new Map<string, () => void>();
   const watches: EndWatcher = {
     watch: ({ key }: SessionRecord, onEnd) => {
@@ -17,69 +17,69 @@ function openLongAnswers() {
       return () => void watched.delete(key);
     },
   };
-  const answers = createSessionBoundResponses(watches);
+  const sessionBound = createSessionBoundResponses(watches);
   const begin = (key: string) => {
     const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>();
     const destroy = vi.fn();
     const response = { destroy } as unknown as ServerResponse;
-    const over = answers.follow(promise, response, sampleRecord(Date.now(), { key }));
+    const over = sessionBound.follow(promise, response, sampleRecord(Date.now(), { key }));
     over.catch(() => undefined);
     return { end, fail, over, destroy };
   };
   return { begin, watched };
 }
 
-it('an answer that is over soon is never watched, and leaves nothing behind', async () => {
-  const { begin, watched } = openLongAnswers();
+it('a short response is never watched and leaves nothing behind', async () => {
+  const { begin, watched } = openSessionBound();
   for (let at = 0; at < 50; at += 1) {
-    const answer = begin(`k${at}`);
+    const response = begin(`k${at}`);
     await vi.advanceTimersByTimeAsync(100);
-    answer.end();
-    await answer.over;
+    response.end();
+    await response.over;
     expect(watched.size).toBe(0);
   }
   await vi.advanceTimersByTimeAsync(1_000);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it('an answer that lasts is watched within two seconds, once, until it is over', async () => {
-  const { begin, watched } = openLongAnswers();
-  const answer = begin('k1');
+it('a long response is watched once, within two seconds, until it ends', async () => {
+  const { begin, watched } = openSessionBound();
+  const response = begin('k1');
   await vi.advanceTimersByTimeAsync(2_000);
   const [watch] = watched.values();
   expect(watch).toBeTypeOf('function');
   await vi.advanceTimersByTimeAsync(60_000);
   expect([...watched.values()]).toEqual([watch]);
-  answer.end();
-  await answer.over;
+  response.end();
+  await response.over;
   expect(watched.size).toBe(0);
-  expect(answer.destroy).not.toHaveBeenCalled();
+  expect(response.destroy).not.toHaveBeenCalled();
 });
 
-it('an answer is cut off when its session ends, and no other is (standards: D19)', async () => {
-  const { begin, watched } = openLongAnswers();
-  const answers = ['k1', 'k2', 'k3'].map(begin);
+it('only the responses of an ended session are cut off (standards: D19)', async () => {
+  const { begin, watched } = openSessionBound();
+  const responses = ['k1', 'k2', 'k3'].map(begin);
   await vi.advanceTimersByTimeAsync(2_000);
   watched.get('k2')?.();
-  expect(answers.map(({ destroy }) => destroy.mock.calls.length)).toEqual([0, 1, 0]);
+  expect(responses.map(({ destroy }) => destroy.mock.calls.length)).toEqual([0, 1, 0]);
 });
 
-it('answers come and go in any order', async () => {
-  const { begin, watched } = openLongAnswers();
-  const answers = ['k1', 'k2', 'k3', 'k4', 'k5'].map(begin);
-  for (const at of [1, 4, 0]) answers[at]?.end();
+it('responses may start and end in any order', async () => {
+  const { begin, watched } = openSessionBound();
+  const responses = ['k1', 'k2', 'k3', 'k4', 'k5'].map(begin);
+  for (const at of [1, 4, 0]) responses[at]?.end();
   await vi.advanceTimersByTimeAsync(2_000);
   expect([...watched.keys()].toSorted()).toEqual(['k3', 'k4']);
-  for (const at of [2, 3]) answers[at]?.end();
-  await Promise.all(answers.map(({ over }) => over));
+  for (const at of [2, 3]) responses[at]?.end();
+  await Promise.all(responses.map(({ over }) => over));
   expect(watched.size).toBe(0);
 });
 
-it('what goes wrong with an answer is passed on, and it is watched no more', async () => {
-  const { begin, watched } = openLongAnswers();
-  const answer = begin('k1');
+it('the failure of a response is passed on and the response is no longer watched', async () => {
+  const { begin, watched } = openSessionBound();
+  const response = begin('k1');
   await vi.advanceTimersByTimeAsync(2_000);
-  answer.fail(new Error('the upstream has gone'));
-  await expect(answer.over).rejects.toThrow('the upstream has gone');
+  response.fail(new Error('the upstream has gone'));
+  await expect(response.over).rejects.toThrow('the upstream has gone');
   expect(watched.size).toBe(0);
 });

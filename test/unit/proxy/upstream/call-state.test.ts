@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { createCallStates, type CallState } from '../../../../src/proxy/upstream/call-state.ts';
 
-/** The states of a call after it was moved through these; false entries are moves that were refused. */
+/** The states of a call after these transitions; false stands for a rejected one. */
 function movedThrough(...states: CallState[]): boolean[] {
   const call = createCallStates();
   return states.map((state) => call.move(state));
 }
 
-describe('the states of a call', () => {
+describe('the states of an upstream call', () => {
   it.each([
     [['sent', 'started', 'passing', 'over']],
     [['sent', 'started', 'held', 'passing', 'over']],
     [['sent', 'started', 'held', 'discarding', 'over']],
     [['over']],
     [['sent', 'over']],
-  ] as const)('lead through %j', (states) => {
+  ] as const)('accept the sequence %j', (states) => {
     expect(movedThrough(...states)).toEqual(states.map(() => true));
   });
 
-  it('end once: a call that is over fails and passes no more', () => {
+  it('are final once the call is over: it fails and passes nothing on', () => {
     const call = createCallStates();
     expect(call.move('over')).toBe(true);
     for (const state of ['sent', 'held', 'passing', 'discarding', 'over'] as const)
@@ -26,7 +26,7 @@ describe('the states of a call', () => {
     expect(call.current()).toBe('over');
   });
 
-  it('never lead back, nor from a discarded response to the browser', () => {
+  it('never go back, and a discarded response is never passed to the browser', () => {
     expect(movedThrough('sent', 'started', 'held', 'discarding', 'passing')).toEqual([
       true,
       true,

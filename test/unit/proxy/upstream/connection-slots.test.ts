@@ -6,51 +6,51 @@ const WAIT_MS = 1_000;
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** So many requests for two places, numbered; what became of those that had to wait. */
-function openPlaces(requests: number) {
-  const places = createConnectionSlots(2, WAIT_MS);
+/** This many numbered requests for two slots, and the outcomes of those that had to wait. */
+function openSlots(requests: number) {
+  const slots = createConnectionSlots(2, WAIT_MS);
   const came: (number | string)[] = [];
   const all = Array.from({ length: requests }, (_, at) => {
     const go = () => void came.push(at);
-    const isIn = places.take(go, ({ code }) => void came.push(`${at} ${code}`));
+    const isIn = slots.take(go, ({ code }) => void came.push(`${at} ${code}`));
     return { go, isIn };
   });
-  return { places, came, all };
+  return { slots, came, all };
 }
 
-describe('a place on a connection', () => {
-  it('is had at once while there are some, and then in the order of coming', () => {
-    const { places, came, all } = openPlaces(4);
+describe('a connection slot', () => {
+  it('is granted at once while slots are free, and then in order of arrival', () => {
+    const { slots, came, all } = openSlots(4);
     expect(all.map(({ isIn }) => isIn)).toEqual([true, true, false, false]);
-    places.release();
-    places.release();
+    slots.release();
+    slots.release();
     vi.runAllTimers();
     expect(came).toEqual([2, 3]);
-    places.release();
-    expect(places.take(vi.fn(), vi.fn())).toBe(true);
-    expect(places.take(vi.fn(), vi.fn())).toBe(false);
+    slots.release();
+    expect(slots.take(vi.fn(), vi.fn())).toBe(true);
+    expect(slots.take(vi.fn(), vi.fn())).toBe(false);
   });
 
-  it('is waited for so long and no longer, and goes to who still waits', () => {
-    const { places, came } = openPlaces(3);
+  it('is awaited only for the time-out, and goes to the next waiter', () => {
+    const { slots, came } = openSlots(3);
     vi.advanceTimersByTime(WAIT_MS - 1);
-    places.take(
+    slots.take(
       () => void came.push('late'),
       () => void came.push('late refused'),
     );
     expect(came).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(came).toEqual(['2 upstream_timeout']);
-    places.release();
+    slots.release();
     vi.runAllTimers();
     expect(came).toEqual(['2 upstream_timeout', 'late']);
   });
 
-  it('is not kept for who waits no longer, of whom nothing is left', () => {
-    const { places, came, all } = openPlaces(4);
-    places.forgo(all[2]?.go ?? vi.fn());
+  it('is not reserved for a waiter that gave up', () => {
+    const { slots, came, all } = openSlots(4);
+    slots.forgo(all[2]?.go ?? vi.fn());
     expect(vi.getTimerCount()).toBe(1);
-    places.release();
+    slots.release();
     vi.runAllTimers();
     expect(came).toEqual([3]);
   });

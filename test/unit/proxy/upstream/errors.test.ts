@@ -9,7 +9,7 @@ import {
 
 const coded = (code: string) => Object.assign(new Error(`canary ${code}`), { code });
 
-describe('a failed call', () => {
+describe('a failed upstream call', () => {
   it.each([
     ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
     ['upstream_timeout', new errors.BodyTimeoutError('canary')],
@@ -26,33 +26,33 @@ describe('a failed call', () => {
     ['upstream_unreachable', new Error('canary')],
     ['upstream_unreachable', 'canary'],
     ['upstream_unreachable', undefined],
-  ])('is answered with %s when it is %o, in words of our own', (code, cause) => {
+  ])('becomes %s for %o, with a message of the gateway', (code, cause) => {
     const error = explainUpstreamFailure(cause);
     expect(error).toMatchObject({ code });
     expect(error.cause).toBe(cause);
     expect(error.message).not.toContain('canary');
   });
 
-  it('that has been explained stays as it is', () => {
+  it('that is already explained stays unchanged', () => {
     const error = new GatewayError('body_too_large');
     expect(explainUpstreamFailure(error)).toBe(error);
     expect(explainBrokenResponse(error)).toBe(error);
   });
 });
 
-describe('an answer that broke off before its head was whole', () => {
+describe('a response that broke off before its head was complete', () => {
   it.each([
     ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
     ['upstream_invalid_response', new errors.SocketError('canary')],
     ['upstream_invalid_response', coded('ECONNRESET')],
     ['upstream_invalid_response', new errors.HTTPParserError('canary')],
-  ])('is answered with %s when it is %o (F21)', (code, cause) => {
+  ])('becomes %s for %o (F21)', (code, cause) => {
     expect(explainBrokenResponse(cause)).toMatchObject({ code });
   });
 });
 
 describe('a stale connection', () => {
-  it('is one that the upstream had closed before anything was answered', () => {
+  it('is one that the upstream closed before it sent any response', () => {
     for (const cause of [new errors.SocketError('closed'), coded('ECONNRESET'), coded('EPIPE')])
       expect(isStaleConnection(cause)).toBe(true);
     for (const cause of [

@@ -90,7 +90,7 @@ describe('the breaker of a route whose API rejects refreshed tokens', () => {
     await begin('session');
   });
 
-  it('starts to count anew when the API accepts a token', async () => {
+  it('starts to count again when the API accepts a token', async () => {
     const { begin, refuse } = open();
     await refuse(9);
     (await begin('accepted')).accepted();

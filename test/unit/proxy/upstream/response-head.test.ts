@@ -7,12 +7,12 @@ const read = (status: number, headers: Record<string, string | string[]>) =>
   readResponseHead(status, headers as Headers);
 
 describe('the head of an upstream response', () => {
-  it('is passed on as it is when nothing is repeated', () => {
+  it('is unchanged when no field is repeated', () => {
     const headers = { 'content-type': 'text/plain', 'set-cookie': ['a=1', 'b=2'], vary: ['a', 'b'] };
     expect(read(200, headers)).toEqual({ status: 200, headers });
   });
 
-  it('has one value of a field that cannot be a list: the first', () => {
+  it('keeps the first value of a repeated field that cannot be a list', () => {
     const headers = { 'content-type': ['text/html', 'text/plain'], 'retry-after': ['1', '2'] };
     expect(read(503, headers)).toEqual({
       status: 503,

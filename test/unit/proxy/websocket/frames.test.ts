@@ -14,13 +14,13 @@ function frame(length: number): Buffer {
 
 const lengths = [0, 1, 125, 126, 127, 129, 65_535, 65_536, 70_000];
 
-describe('following frames', () => {
+describe('the frame tracker', () => {
   it('is between two frames before the first', () => {
     expect(createFrameTracker().isBetweenFrames()).toBe(true);
   });
 
   it.each(lengths)(
-    'is so again exactly at the end of a frame of %i bytes that comes byte by byte',
+    'is between two frames exactly at the end of a frame of %i bytes that arrives byte by byte',
     (length) => {
       const tracker = createFrameTracker();
       const bytes = frame(length);
@@ -33,7 +33,7 @@ describe('following frames', () => {
     },
   );
 
-  it('does not depend on how the stream is cut', () => {
+  it('does not depend on how the stream is split', () => {
     const frames = lengths.map(frame);
     const stream = Buffer.concat(frames);
     const borders = frames.map((_frame, at) => Buffer.concat(frames.slice(0, at + 1)).length);
@@ -52,7 +52,7 @@ describe('following frames', () => {
     }
   });
 
-  it('tells how much of a piece ends with a whole frame', () => {
+  it('reports how much of a chunk ends with a whole frame', () => {
     const tracker = createFrameTracker();
     const two = Buffer.concat([frame(3), frame(200)]);
     expect(tracker.feed(two.subarray(0, 4))).toBe(0);
@@ -61,7 +61,7 @@ describe('following frames', () => {
     expect(tracker.feed(Buffer.concat([frame(0), frame(0), frame(9).subarray(0, 1)]))).toBe(4);
   });
 
-  it('goes on over an empty piece', () => {
+  it('accepts an empty chunk', () => {
     const tracker = createFrameTracker();
     tracker.feed(Buffer.alloc(0));
     expect(tracker.isBetweenFrames()).toBe(true);
@@ -70,7 +70,7 @@ describe('following frames', () => {
     expect(tracker.isBetweenFrames()).toBe(false);
   });
 
-  it('waits for the end of a frame longer than any memory', () => {
+  it('follows a frame longer than any memory to its end', () => {
     const tracker = createFrameTracker();
     tracker.feed(Buffer.of(0x82, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff));
     tracker.feed(Buffer.alloc(100_000));
@@ -82,7 +82,7 @@ describe('a close frame', () => {
   it.each([
     [1_001, [0x88, 0x02, 0x03, 0xe9]],
     [1_008, [0x88, 0x02, 0x03, 0xf0]],
-  ])('says %i, unmasked, as a server says it (RFC 6455, section 5.5.1)', (code, bytes) => {
+  ])('contains %i, unmasked, as a server sends it (RFC 6455, section 5.5.1)', (code, bytes) => {
     expect([...closeFrame(code)]).toEqual(bytes);
   });
 

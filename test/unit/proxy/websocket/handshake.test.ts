@@ -6,7 +6,7 @@ import { requestOf } from '../../http/request.ts';
 const key = ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='] as const;
 const upgrade = ['Upgrade', 'websocket'] as const;
 
-describe('a request for a WebSocket', () => {
+describe('a WebSocket handshake request', () => {
   it.each([
     [{ headers: [key, upgrade] }, true],
     [{ headers: [key, ['Upgrade', 'WebSocket']] as const }, true],
@@ -20,44 +20,44 @@ describe('a request for a WebSocket', () => {
     [{ headers: [upgrade] }, false],
     [{ headers: [upgrade, ['Sec-WebSocket-Key', 'short']] as const }, false],
     [{ headers: [upgrade, key, key] }, false],
-  ])('is, of %o, one: %o (F26)', (given, asks) => {
+  ])('%o is accepted: %o (F26)', (given, asks) => {
     expect(asksForWebSocket(requestOf(given))).toBe(asks);
   });
 
-  it('is none in HTTP/1.0, which had nothing to upgrade', () => {
+  it('is rejected in HTTP/1.0, which has no upgrades', () => {
     const request = requestOf({ headers: [key, upgrade] });
     request.httpVersion = '1.0';
     expect(asksForWebSocket(request)).toBe(false);
   });
 });
 
-describe('the handshake of a server', () => {
+describe('a WebSocket handshake response', () => {
   // The example of RFC 6455, section 1.3.
   const acceptance = acceptanceOf('dGhlIHNhbXBsZSBub25jZQ==');
   const fieldsOf = (headers: IncomingHttpHeaders) => {
     const flat = readHandshake(headers, acceptance) ?? [];
     return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : [])));
   };
-  const answer = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': acceptance };
+  const response = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': acceptance };
 
-  it('answers to the key of the client', () => {
+  it('matches the key of the client', () => {
     expect(acceptance).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
   });
 
-  it('is taken with what makes it, and with nothing else (F10, F11)', () => {
+  it('is forwarded with the handshake fields and no others (F10, F11)', () => {
     const chosen = { 'sec-websocket-protocol': 'chat', 'sec-websocket-extensions': 'permessage-deflate' };
     const others = { 'set-cookie': ['a=b'], server: 'x', 'access-control-allow-origin': '*' };
-    expect(fieldsOf({ ...answer, ...chosen, ...others })).toEqual({ ...answer, ...chosen });
-    expect(fieldsOf(answer)).toEqual(answer);
+    expect(fieldsOf({ ...response, ...chosen, ...others })).toEqual({ ...response, ...chosen });
+    expect(fieldsOf(response)).toEqual(response);
   });
 
   it.each([
-    [{ ...answer, upgrade: 'h2c' }],
-    [{ ...answer, 'sec-websocket-accept': acceptanceOf('another key') }],
+    [{ ...response, upgrade: 'h2c' }],
+    [{ ...response, 'sec-websocket-accept': acceptanceOf('another key') }],
     [{ upgrade: 'websocket' }],
     [{ 'sec-websocket-accept': acceptance }],
     [{}],
-  ])('is none as %o: what follows would be no WebSocket (F26)', (headers) => {
+  ])('is rejected as %o: the connection would not be a WebSocket (F26)', (headers) => {
     expect(readHandshake(headers, acceptance)).toBeUndefined();
   });
 });

@@ -6,7 +6,7 @@ import { closeFrame } from '../../../../src/proxy/websocket/frames.ts';
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
 
-/** A tunnel whose upstream speaks when the test says so, and what its browser received. */
+/** A tunnel whose upstream the test controls, with the bytes that its browser received. */
 function openTunnel(first: number[] = []) {
   const upstream = new Socket();
   const received: Buffer[] = [];
@@ -25,10 +25,10 @@ function openTunnel(first: number[] = []) {
 }
 
 const hello = [0x81, 0x02, 0x68, 0x69];
-const goodbye = Array.from(closeFrame(1_001));
+const closeBytes = Array.from(closeFrame(1_001));
 
-describe('a tunnel', () => {
-  it('lets everything through as long as nobody closes it', () => {
+describe('an open tunnel', () => {
+  it('passes everything through', () => {
     const { browser, say, received } = openTunnel(hello.slice(0, 3));
     say(...hello.slice(3), ...hello.slice(0, 1));
     say(...hello.slice(1));
@@ -38,16 +38,16 @@ describe('a tunnel', () => {
 });
 
 describe('a tunnel that is closed', () => {
-  it('says goodbye at once between two frames, and hears no more of the upstream (F25)', () => {
+  it('sends the close frame at once between two frames and ignores the upstream afterwards (F25)', () => {
     const { tunnel, browser, upstream, say, received } = openTunnel();
     say(...hello);
     tunnel.close(1_001);
-    expect(received()).toEqual([...hello, ...goodbye]);
+    expect(received()).toEqual([...hello, ...closeBytes]);
     expect(browser.writableEnded).toBe(true);
     expect(upstream.destroyed).toBe(true);
   });
 
-  it('lets the frame that is under way end first, with those that came whole behind it (F25)', () => {
+  it('completes the frame in progress first, with the whole frames after it (F25)', () => {
     const { tunnel, browser, upstream, say, received } = openTunnel();
     say(...hello.slice(0, 3));
     tunnel.close(1_008);
@@ -58,12 +58,12 @@ describe('a tunnel that is closed', () => {
     expect(upstream.destroyed).toBe(true);
   });
 
-  it('does not let the beginning of another frame out, which it could not end', () => {
+  it('does not send the beginning of another frame that it could not complete', () => {
     const { tunnel, say, received } = openTunnel();
     say(...hello.slice(0, 3));
     tunnel.close(1_001);
     say(...hello.slice(3), ...hello.slice(0, 2));
-    expect(received()).toEqual([...hello, ...goodbye]);
+    expect(received()).toEqual([...hello, ...closeBytes]);
   });
 
   it('is cut off when the frame does not end within a second', () => {
@@ -78,7 +78,7 @@ describe('a tunnel that is closed', () => {
     expect(received()).toEqual(hello.slice(0, 3));
   });
 
-  it('is cut off when the browser does not answer within a second', () => {
+  it('is cut off when the browser does not respond within a second', () => {
     const { tunnel, browser } = openTunnel();
     tunnel.close(1_001);
     vi.advanceTimersByTime(999);
@@ -91,6 +91,6 @@ describe('a tunnel that is closed', () => {
     const { tunnel, received } = openTunnel();
     tunnel.close(1_001);
     tunnel.close(1_008);
-    expect(received()).toEqual(goodbye);
+    expect(received()).toEqual(closeBytes);
   });
 });

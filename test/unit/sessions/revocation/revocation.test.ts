@@ -34,15 +34,15 @@ function openRevocations(durable?: RevocationOutbox) {
   return { revocations, asked, tokens, state, lines, levels };
 }
 
-describe('a revocation', () => {
-  it('is made once when it succeeds (standards: D7)', async () => {
+describe('the revocation of a refresh token', () => {
+  it('is requested once when it succeeds (standards: D7)', async () => {
     const { revocations, tokens } = openRevocations();
     await revocations.revoke('rt');
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(tokens()).toEqual(['rt']);
   });
 
-  it('that fails settles all the same, and is made again after pauses that double (standards: D8)', async () => {
+  it('settles although it fails, and is retried after pauses that double (standards: D8)', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed();
     await revocations.revoke('rt');
@@ -61,7 +61,7 @@ describe('a revocation', () => {
     expect(asked.length).toBeLessThan(25);
   });
 
-  it('is not made again once it has succeeded (standards: D8)', async () => {
+  it('is not retried once it has succeeded (standards: D8)', async () => {
     const { revocations, tokens, state } = openRevocations();
     state.outcome = failed();
     await revocations.revoke('rt');
@@ -70,7 +70,7 @@ describe('a revocation', () => {
     expect(tokens()).toEqual(['rt', 'rt']);
   });
 
-  it('is not made before the provider wants to be asked again (standards: D8)', async () => {
+  it('is not retried before the Retry-After of the provider (standards: D8)', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed(120);
     await revocations.revoke('rt');
@@ -80,7 +80,7 @@ describe('a revocation', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('that the provider refuses is not made again, and is said in the log (standards: D8)', async () => {
+  it('is not retried when the provider rejects it, which is logged (standards: D8)', async () => {
     const { revocations, tokens, state, levels } = openRevocations();
     state.outcome = refused;
     await revocations.revoke('rt');
@@ -89,7 +89,7 @@ describe('a revocation', () => {
     expect(levels()).toEqual(['error']);
   });
 
-  it('is given up after a day, and every step is said in the log, without the token (standards: E23)', async () => {
+  it('is given up after a day, and every step is logged without the token (standards: E23)', async () => {
     const { revocations, asked, state, lines, levels } = openRevocations();
     state.outcome = failed();
     await revocations.revoke('canary');
@@ -102,8 +102,8 @@ describe('a revocation', () => {
   });
 });
 
-describe('many revocations', () => {
-  it('are tried one at a time while the provider is away, and in growing numbers when it is back', async () => {
+describe('many failed revocations', () => {
+  it('are retried one at a time during an outage, and in growing numbers afterwards', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed();
     await Promise.all(Array.from({ length: 100 }, (_, at) => revocations.revoke(`rt-${at}`)));
@@ -119,7 +119,7 @@ describe('many revocations', () => {
   });
 });
 
-describe('a durable outbox', () => {
+describe('the durable outbox', () => {
   /** A durable outbox that a test can make unavailable. */
   const openDurable = () => {
     const local = createLocalOutbox({ leaseMs: LEASE_MS, clock: Date.now });
@@ -136,20 +136,20 @@ describe('a durable outbox', () => {
     return { durable, state, asked, left: () => local.claimAll().map(({ refreshToken }) => refreshToken) };
   };
 
-  it('has a token before the provider is asked, and until it is through (standards: D8)', async () => {
+  it('contains a token from before the provider is called until the revocation has ended (standards: D8)', async () => {
     const { durable, left } = openDurable();
     const { revocations, asked, state } = openRevocations(durable);
-    const answer = Promise.withResolvers<RevocationOutcome>();
-    state.outcome = answer.promise;
+    const outcome = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = outcome.promise;
     const revoking = revocations.revoke('rt');
     await vi.waitFor(() => expect(asked).toHaveLength(1));
     expect(left()).toEqual(['rt']);
-    answer.resolve({ kind: 'revoked' });
+    outcome.resolve({ kind: 'revoked' });
     await revoking;
     expect(left()).toEqual([]);
   });
 
-  it('gives what another process left to this one, once its lease is over (standards: D8)', async () => {
+  it('passes the entries of another process to this one once their lease has expired (standards: D8)', async () => {
     const { durable, left } = openDurable();
     await durable.add('rt');
     const { tokens } = openRevocations(durable);
@@ -160,7 +160,7 @@ describe('a durable outbox', () => {
     expect(left()).toEqual([]);
   });
 
-  it('that is away costs no token: it is kept in the process meanwhile', async () => {
+  it('may be unavailable: the process keeps the token meanwhile', async () => {
     const { durable, state: store } = openDurable();
     const { revocations, tokens, state } = openRevocations(durable);
     store.isUnavailable = true;
@@ -172,7 +172,7 @@ describe('a durable outbox', () => {
     expect(tokens()).toEqual(['rt', 'rt']);
   });
 
-  it('keeps what is not through at the end of the process, which tries no more (standards: D8, G18)', async () => {
+  it('keeps pending tokens when the process ends, which retries no more (standards: D8, G18)', async () => {
     const { durable, asked: operations, left } = openDurable();
     const { revocations, tokens, state } = openRevocations(durable);
     state.outcome = failed();
@@ -186,22 +186,22 @@ describe('a durable outbox', () => {
   });
 });
 
-describe('settling', () => {
-  it('waits for what is under way (standards: G18)', async () => {
+describe('settling the revocations', () => {
+  it('waits for calls in progress (standards: G18)', async () => {
     const { revocations, state } = openRevocations();
-    const answer = Promise.withResolvers<RevocationOutcome>();
-    state.outcome = answer.promise;
+    const outcome = Promise.withResolvers<RevocationOutcome>();
+    state.outcome = outcome.promise;
     void revocations.revoke('rt');
     let settled = false;
     const settling = revocations.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(settled).toBe(false);
-    answer.resolve({ kind: 'revoked' });
+    outcome.resolve({ kind: 'revoked' });
     await settling;
     expect(settled).toBe(true);
   });
 
-  it('makes what only this process knows of at once, one last time, and says what is lost (standards: G18)', async () => {
+  it('retries those that only this process knows of once, and logs what is lost (standards: G18)', async () => {
     const { revocations, tokens, state, lines } = openRevocations();
     state.outcome = failed();
     await revocations.revoke('one');

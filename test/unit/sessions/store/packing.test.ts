@@ -16,7 +16,7 @@ describe('a packed token', () => {
     ['characters of no alphabet', 'ü.ü.ü'],
     ['dots alone', '....'],
     ['two parts', `${base64('a')}.${base64('b')}`],
-  ])('comes back to the letter: %s', (_what, token) => {
+  ])('is restored exactly: %s', (_what, token) => {
     const packer = createPacker();
     const before = packer.pack(jwt('{"sub":"before"}'));
     const packed = packer.pack(token);
@@ -29,14 +29,14 @@ describe('a packed token', () => {
     ]);
   });
 
-  it('takes a quarter less room', () => {
+  it('takes a quarter less space', () => {
     const packer = createPacker();
     const token = jwt(JSON.stringify({ sub: 'a'.repeat(1_000) }));
     const packed = JSON.stringify(packer.pack(token)).length + packer.bytes().length;
     expect(packed / token.length).toBeLessThan(0.78);
   });
 
-  it('gives its payload, and another text gives none', () => {
+  it('reveals its payload only when it is a JWT', () => {
     const packer = createPacker();
     const packed = packer.pack(jwt('{"sub":"ünï"}'));
     expect(payloadOf(packed, packer.bytes())).toBe('{"sub":"ünï"}');

@@ -10,15 +10,15 @@ const codec = createRecordCodec(envelopes);
 const data = sampleData(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
 
 describe('a session record', () => {
-  it('is the session again, under the key it was written for', () => {
+  it('opens to the session under the key it was written for', () => {
     expect(codec.decode(codec.encode(data, 'k1'), 'k1')).toEqual(data);
   });
 
-  it('is nothing under another key (E5)', () => {
+  it('does not open under another key (E5)', () => {
     expect(codec.decode(codec.encode(data, 'k1'), 'k2')).toBeUndefined();
   });
 
-  it('shows no token and nobody (E5)', () => {
+  it('reveals no token and no user (E5)', () => {
     const text = codec.encode(data, 'k1').toString('latin1');
     for (const secret of ['at-1', 'rt-1', 'id-1', 'ada', 'login.example.com'])
       expect(text).not.toContain(secret);
@@ -31,11 +31,11 @@ describe('a session record', () => {
     '1',
     JSON.stringify({ ...data, tokens: {} }),
     JSON.stringify({ ...data, subject: 1 }),
-  ])('is nothing when what was sealed is %.60o', (text) => {
+  ])('is undefined when its sealed content is %.60o', (text) => {
     expect(codec.decode(envelopes.seal(text, 'k1'), 'k1')).toBeUndefined();
   });
 
-  it('of a newer version is read as far as this one understands it', () => {
+  it('of a newer version is read as far as this version understands it', () => {
     const newer = envelopes.seal(JSON.stringify({ ...data, later: true }), 'k1');
     expect(codec.decode(newer, 'k1')).toEqual(data);
   });
@@ -49,7 +49,7 @@ describe('the claims of a session record', () => {
   const claims = { sub: 'ada', name: 'Ada Ünïcode', roles: ['reader', { nested: 1 }], text: 'x'.repeat(300) };
   const withIdToken = (idToken: string) => ({ ...data, claims, tokens: { ...data.tokens, idToken } });
 
-  it('are kept once, where they are those of the ID token to the letter', () => {
+  it('are stored once when they equal those of the ID token exactly', () => {
     const same = withIdToken(idTokenOf(claims));
     expect(codec.decode(codec.encode(same, 'k1'), 'k1')).toEqual(same);
     expect(sizeOf(withIdToken(idTokenOf({ ...claims, x: 1 }))) - sizeOf(same)).toBeGreaterThan(300);
@@ -59,12 +59,12 @@ describe('the claims of a session record', () => {
     ['are others', idTokenOf({ ...claims, name: 'Eve' })],
     ['come in another order', idTokenOf(Object.fromEntries(Object.entries(claims).toReversed()))],
     ['come without a readable token', 'opaque'],
-  ])('are kept as they are where those of the ID token %s', (_what, idToken) => {
+  ])('are stored separately when those of the ID token %s', (_what, idToken) => {
     const other = withIdToken(idToken);
     expect(codec.decode(codec.encode(other, 'k1'), 'k1')).toEqual(other);
   });
 
-  it('are nobody without claims and without an ID token', () => {
+  it('are empty without claims and without an ID token', () => {
     const { claims: _claims, ...rest } = data;
     expect(codec.decode(envelopes.seal(JSON.stringify(rest), 'k1'), 'k1')).toBeUndefined();
   });

@@ -12,8 +12,8 @@ function openMemory() {
   return { clock, memory, record };
 }
 
-describe('the memory of what a process wrote and heard', () => {
-  it('takes every version for current that it knows no newer one of', () => {
+describe('the write memory', () => {
+  it('treats every version as current for which it knows no newer one', () => {
     const { memory, record } = openMemory();
     expect(memory.compare('one', 1)).toEqual({ kind: 'current' });
     memory.wrote('one', record(2));
@@ -23,7 +23,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.compare('two', 2)).toEqual({ kind: 'current' });
   });
 
-  it('gives the newer record that the process wrote', () => {
+  it('returns the newer record that the process wrote', () => {
     const { memory, record } = openMemory();
     const newest = record(3);
     memory.wrote('one', record(2));
@@ -32,7 +32,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.writtenOf('one')).toBe(newest);
   });
 
-  it('gives no record that another process has replaced', () => {
+  it('returns no record that another process has replaced', () => {
     const { memory, record } = openMemory();
     memory.wrote('one', record(2));
     memory.heard('one', 3);
@@ -51,7 +51,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.compare('one', 1)).toEqual({ kind: 'current' });
   });
 
-  it('counts that minute anew once the newer version has been seen again', () => {
+  it('restarts that minute when the newer version has been seen again', () => {
     const { clock, memory } = openMemory();
     memory.heard('one', 2);
     memory.compare('one', 1);
@@ -60,7 +60,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.compare('one', 1)).toEqual({ kind: 'behind' });
   });
 
-  it('never takes a session back that has ended', () => {
+  it('never restores a session that has ended', () => {
     const { memory, record } = openMemory();
     memory.wrote('one', record(2));
     memory.ended('one');
@@ -84,7 +84,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.writtenOf('one')).toBeUndefined();
   });
 
-  it('keeps 16 MiB of records at most, the newest', () => {
+  it('keeps the newest records, at most 16 MiB', () => {
     const { memory, record } = openMemory();
     for (let at = 1; at <= 20; at += 1) memory.wrote(`k${at}`, record(2, MIB));
     expect(memory.writtenKeys()).toHaveLength(16);
@@ -92,7 +92,7 @@ describe('the memory of what a process wrote and heard', () => {
     expect(memory.writtenOf('k5')).toBeDefined();
   });
 
-  it('gives a record also when the versions of 20,000 other sessions have been heard since', () => {
+  it('returns a record also after messages about the versions of 20,000 other sessions', () => {
     const { memory, record } = openMemory();
     memory.wrote('one', record(2));
     for (let at = 0; at < 20_000; at += 1) memory.heard(`k${at}`, 2);

@@ -11,33 +11,33 @@ export type RecordedRequest = {
   authorization: string | undefined;
   /** The connection it came over. */
   socket: Socket;
-  /** On the machine's clock, whatever the provider's clock says. */
+  /** By the machine's clock, not the provider's. */
   atMs: number;
-  /** The status of the response; stays undefined when the connection was cut. */
+  /** The status of the response; undefined when the connection was cut. */
   status: number | undefined;
 };
 
 /** The requests that the fake provider received. */
-export type Traffic = {
+export type RequestLog = {
   /** In order of arrival. */
   readonly requests: RecordedRequest[];
-  /** Records a request; call the returned function when it is complete. */
-  arrive(request: RecordedRequest): () => void;
+  /** Records a request; call the returned function when the request is complete. */
+  add(request: RecordedRequest): () => void;
   /** The largest number of concurrent requests to one endpoint. */
   maxConcurrent(endpoint: Endpoint): number;
-  /** How many token requests came, of one `grant_type` or of all. */
+  /** The number of token requests, for one `grant_type` or all. */
   tokenCalls(filter?: { grant?: string }): number;
 };
 
 /** Starts an empty record. */
-export function createTraffic(): Traffic {
+export function createRequestLog(): RequestLog {
   const requests: RecordedRequest[] = [];
   const underWay = new Map<Endpoint, number>();
   const highest = new Map<Endpoint, number>();
 
   return {
     requests,
-    arrive: (request) => {
+    add: (request) => {
       const { endpoint } = request;
       requests.push(request);
       const now = (underWay.get(endpoint) ?? 0) + 1;

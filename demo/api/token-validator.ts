@@ -14,8 +14,8 @@ export interface Caller {
   };
 }
 
-/** The API's validation of bearer tokens. */
-export interface Bearer {
+/** Validates the access tokens of callers. */
+export interface TokenValidator {
   /** The caller named by an `Authorization` header. Throws {@link Unauthorized} unless the token is valid. */
   verify(authorization: string | undefined): Promise<Caller>;
   /** Rejects the presented token from now on, before it expires. Throws {@link Unauthorized}. */
@@ -34,10 +34,10 @@ export class Unauthorized extends Error {
 }
 
 /**
- * Creates the validation: signature by the issuer's published keys, type, issuer, audience and expiry (RFC 9068,
+ * Creates the validator: signature by the issuer's published keys, type, issuer, audience and expiry (RFC 9068,
  * section 4), and the tokens rejected early. There is no leeway on the clock.
  */
-export function createBearer(issuer: string, audience: string): Bearer {
+export function createTokenValidator(issuer: string, audience: string): TokenValidator {
   const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
   const rejected = new Set<string>();
 

@@ -15,14 +15,14 @@ beforeEach(() => {
   cluster.provider.requests.length = 0;
 });
 afterAll(async () => {
-  console.log('lost answers:', summaryOf(cluster));
+  console.log('lost responses:', summaryOf(cluster));
   await cluster.close();
 });
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);
 
-/** Calls through all processes at once; the first answer of the token endpoint is lost on its way. */
+/** Calls through all processes at once; the first response of the token endpoint is lost. */
 async function callAtOnce(visitor: Visitor) {
   cluster.provider.faults.dropAfterProcessing('token');
   const calls = cluster.members.flatMap((member) => Array.from({ length: 20 }, () => visitor.call(member)));

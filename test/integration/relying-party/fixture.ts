@@ -10,26 +10,26 @@ import {
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
-/** How long a test waits for what must come, on a machine that is busy. */
+/** How long to poll for an outcome on a busy machine. */
 export const PATIENCE = { timeout: 15_000 };
 
-/** A gateway and its provider, seen from a browser that signs in. */
+/** A gateway, its provider and a browser that signs in. */
 export type Fixture = TestGateway & {
-  /** Signs in by a navigation through the provider; gives the answer to the callback. */
+  /** Signs in by a navigation through the provider; returns the response to the callback. */
   login(query?: string): Promise<AgentResponse>;
-  /** Expects that a login is refused for this reason, and that nobody is signed in by it. */
+  /** Expects that a login is rejected for this reason and starts no session. */
   expectRefusal(reason: RegExp): Promise<void>;
-  /** Expects that a login succeeds, and that its token is of use. */
+  /** Expects that a login succeeds and that its token works. */
   expectLogin(): Promise<void>;
-  /** Has the provider's ID tokens made by a function of their claims. */
+  /** Makes the provider create its ID tokens with a function of their claims. */
   mint(make: (claims: JWTPayload) => string): void;
-  /** Has the provider publish these keys in place of its own. */
+  /** Makes the provider publish these keys instead of its own. */
   publish(...keys: object[]): void;
-  /** How often the provider was asked for its keys. */
+  /** The number of JWKS requests to the provider. */
   keyReads(): number;
 };
 
-/** What a gateway starts with: `metadata` changes what the provider says of itself; what is undefined goes. */
+/** The options of a gateway: `metadata` changes the provider metadata; undefined removes a member. */
 export type FixtureOptions = TestGatewayOptions & { metadata?: Record<string, unknown> };
 
 export async function openFixture({ metadata = {}, ...options }: FixtureOptions = {}): Promise<Fixture> {
@@ -63,7 +63,7 @@ export async function openFixture({ metadata = {}, ...options }: FixtureOptions 
   };
 }
 
-/** Expects that the browser has no cookie left, and that nothing of the person went anywhere. */
+/** Expects that the browser has no cookie, and that no data of the user was sent anywhere. */
 export async function expectNobody({ agent, upstream, provider }: TestGateway): Promise<void> {
   expect(agent.cookies.all()).toEqual([]);
   expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });

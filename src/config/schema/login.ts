@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { pageParameterName } from '../values/authorization-parameter.ts';
+import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
+import { section } from './section.ts';
+
+const expectedValues = 'expected any, or a list of values; put quotes around a number';
+
+/** Which values of a query parameter of `GET /auth/login` pass on to the provider. */
+const allowedValues = z.union(
+  [
+    z.literal('any'),
+    z.array(z.string(expectedValues).min(1, expectedValues).max(256, expectedValues)).min(1, expectedValues),
+  ],
+  expectedValues,
+);
+
+/** Sign-in and sign-out. */
+export const loginSchema = section({
+  prefix: pathPrefixBelowRoot().prefault('/auth').meta({
+    description: "The path of the gateway's own endpoints. No route may lie below it.",
+  }),
+  defaultReturnTo: localPath().prefault('/').meta({
+    description: 'Where a sign-in leads without a `returnTo`: a path on this origin.',
+  }),
+  postLogoutReturnTo: localPath().prefault('/').meta({
+    description: 'Where a sign-out leads: a path on this origin.',
+  }),
+  parameters: z
+    .record(
+      pageParameterName(),
+      allowedValues.meta({ description: 'The values that pass: `any`, or a list of them.' }),
+      'expected a mapping of parameter names to any or to lists of values',
+    )
+    .prefault({})
+    .meta({
+      description:
+        'Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values, or `any`. `login_hint` and `prompt=none` always pass.',
+      details:
+        'Any site can link to `GET /auth/login`, so list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot pass.',
+      see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
+      example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
+    }),
+}).meta({ description: 'Sign-in and sign-out.' });

@@ -1,0 +1,25 @@
+import type { StepUpRequirement } from '../errors.ts';
+
+type Parameters = Readonly<Record<string, string>>;
+
+/**
+ * Adds a step-up to the parameters of an authorization request (RFC 9470, section 5). Scopes and resources are added to those
+ * of every sign-in. One that names nothing asks for a new authentication.
+ */
+export function withStepUp(parameters: Parameters, stepUp: StepUpRequirement | undefined): URLSearchParams {
+  const all = new URLSearchParams(parameters);
+  if (stepUp === undefined) return all;
+  const { acrValues, maxAge, scopes, resources } = stepUp;
+  const namesNothing =
+    maxAge === undefined && [acrValues, scopes, resources].every(({ length }) => length === 0);
+  if (namesNothing) all.set('prompt', 'login');
+  if (acrValues.length > 0) all.set('acr_values', acrValues.join(' '));
+  if (maxAge !== undefined)
+    all.set('max_age', String(Math.min(maxAge, Number(all.get('max_age') ?? maxAge))));
+  if (scopes.length > 0) {
+    const usual = all.get('scope')?.split(' ') ?? [];
+    all.set('scope', [...new Set([...usual, ...scopes])].join(' '));
+  }
+  for (const resource of resources) if (!all.has('resource', resource)) all.append('resource', resource);
+  return all;
+}

@@ -1,0 +1,94 @@
+import { stepUpRequired, type GatewayError, type StepUpRequirement } from '../../errors.ts';
+import type { ResponseHead } from './response-head.ts';
+import { parseChallenges, type Challenge, type WwwAuthenticate } from './www-authenticate.ts';
+
+/**
+ * What an upstream's 401 or 403 requires: another token (`refresh`), another sign-in (`step_up`, RFC 9470), or nothing that
+ * the gateway could give (`pass`).
+ */
+export type ChallengeAction =
+  | { readonly kind: 'refresh' | 'pass' }
+  | { readonly kind: 'step_up'; readonly requirement: StepUpRequirement };
+
+const isOfToken = ({ scheme }: Challenge) => scheme === 'bearer' || scheme === 'dpop';
+const hasError = (code: string) => (challenge: Challenge) => challenge.error === code;
+
+const refresh: ChallengeAction = { kind: 'refresh' };
+const pass: ChallengeAction = { kind: 'pass' };
+
+/** What a response asks for; undefined where it is no 401, and no 403 that another sign-in could change. */
+export function actionOn({ status, headers }: ResponseHead): ChallengeAction | undefined {
+  const challenge: WwwAuthenticate = headers['www-authenticate'];
+  if (status === 401) return actionOn401(challenge);
+  const action = status === 403 ? actionOn403(challenge) : pass;
+  return action.kind === 'pass' ? undefined : action;
+}
+
+/** The error for a request whose upstream requires another sign-in. */
+export function upstreamRequiresStepUp(requirement: StepUpRequirement): GatewayError {
+  return stepUpRequired('This request requires a stronger sign-in.', requirement);
+}
+
+/**
+ * Reads the challenges of a 401 (RFC 9110, section 11.6.1; RFC 6750, section 3). A Bearer challenge without an error, or
+ * no challenge at all, is what many APIs say of an expired token.
+ */
+export function actionOn401(wwwAuthenticate: WwwAuthenticate): ChallengeAction {
+  const challenges = parseChallenges(wwwAuthenticate);
+  if (challenges.length === 0) return refresh;
+  const ofToken = challenges.filter(isOfToken);
+  const weak = ofToken.find(hasError('insufficient_user_authentication'));
+  if (weak !== undefined) return { kind: 'step_up', requirement: requirementOf(weak) };
+  if (ofToken.some(({ error }) => error === undefined || error === 'invalid_token')) return refresh;
+  return actionOnScope(ofToken);
+}
+
+/** Reads the challenges of a 403, which may name scopes that the token lacks (RFC 6750, section 3.1). */
+export function actionOn403(wwwAuthenticate: WwwAuthenticate): ChallengeAction {
+  return wwwAuthenticate === undefined
+    ? pass
+    : actionOnScope(parseChallenges(wwwAuthenticate).filter(isOfToken));
+}
+
+/** Without a scope there is nothing to ask for. */
+function actionOnScope(challenges: readonly Challenge[]): ChallengeAction {
+  const { scope } = challenges.find(hasError('insufficient_scope')) ?? {};
+  const scopes = readValues(scope, SCOPE_LIMITS);
+  if (scopes.length === 0) return pass;
+  return { kind: 'step_up', requirement: { acrValues: [], maxAge: undefined, scopes, resources: [] } };
+}
+
+function requirementOf(challenge: Challenge): StepUpRequirement {
+  return {
+    acrValues: readValues(challenge.acr_values, ACR_LIMITS),
+    maxAge: /^\d{1,9}$/.test(challenge.max_age ?? '') ? Number(challenge.max_age) : undefined,
+    scopes: readValues(challenge.scope, SCOPE_LIMITS),
+    resources: [],
+  };
+}
+
+type Limits = { readonly count: number; readonly length: number };
+/** The values of all together, so that the login URL that names them stays short. */
+const ACR_LIMITS: Limits = { count: 10, length: 512 };
+const SCOPE_LIMITS: Limits = { count: 20, length: 1_024 };
+
+/** The characters of a scope (RFC 6749, section 3.3). */
+const value = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/**
+ * The values of a list that spaces separate, each once.
+ *
+ * SECURITY: an upstream's text becomes part of a URL and of a request to the provider: other characters, and values beyond
+ * the limits, are dropped. The upstream asks again for what is missing.
+ */
+function readValues(list: string | undefined, { count, length }: Limits): string[] {
+  let left = length;
+  const values = new Set<string>();
+  for (const candidate of (list ?? '').split(' ')) {
+    if (!value.test(candidate) || values.has(candidate)) continue;
+    if (values.size === count || candidate.length > left) break;
+    left -= candidate.length;
+    values.add(candidate);
+  }
+  return [...values];
+}

@@ -1,0 +1,32 @@
+import dns from 'node:dns';
+import type { LookupFunction } from 'node:net';
+
+/**
+ * Resolves host names so that all addresses of one are used: each connection begins with another one of the preferred family.
+ * When that address cannot be connected to, Node.js tries the others.
+ */
+export function createRotatingLookup(lookup: LookupFunction = dns.lookup): LookupFunction {
+  let turn = 0;
+  return (hostname, options, callback) =>
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null || typeof found === 'string' || found.length < 2)
+        return callback(error, options.all === true ? found : firstOf(found), familyOf(found));
+      turn = (turn + 1) % 0x1_0000;
+      const preferred = found[0]?.family;
+      const same = found.filter(({ family }) => family === preferred);
+      const others = found.filter(({ family }) => family !== preferred);
+      const at = turn % same.length;
+      const rotated = [...same.slice(at), ...same.slice(0, at), ...others];
+      callback(null, options.all === true ? rotated : firstOf(rotated), familyOf(rotated));
+    });
+}
+
+type Found = Parameters<Parameters<LookupFunction>[2]>[1];
+
+function firstOf(found: Found): string {
+  return typeof found === 'string' ? found : (found[0]?.address ?? '');
+}
+
+function familyOf(found: Found): number {
+  return typeof found === 'string' ? 0 : (found[0]?.family ?? 0);
+}

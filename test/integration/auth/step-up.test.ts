@@ -1,0 +1,390 @@
+import { decodeJwt } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { authorize, type BegunLogin } from '../../../testkit/gateway/login-steps.ts';
+import { openTestGatewayForEachTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { type Behaviour, echo, requireToken, status } from '../../../testkit/upstream/behaviours.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
+
+let testGateway: TestGateway;
+
+openTestGatewayForEachTest((opened) => ({ testGateway } = opened), {
+  config: { provider: { scopes: ['openid', 'offline_access'] } },
+  routes: [
+    { path: '/api' },
+    { path: '/admin', scopes: ['admin'] },
+    { path: '/orders', scopes: ['orders.read'], resource: ['https://orders.example.test'] },
+  ],
+});
+
+/** An API that wants the claims of its tokens to be so, and challenges otherwise. */
+function demand(
+  challenge: string,
+  isMet: (claims: Record<string, unknown>) => boolean,
+  code = 401,
+): Behaviour {
+  const refuse = status(code, { 'www-authenticate': challenge });
+  return requireToken(testGateway.provider.isAccessTokenActive, (request, response, record) =>
+    (isMet(decodeJwt(record.bearer ?? '')) ? echo : refuse)(request, response, record),
+  );
+}
+const weak = (parameters: string) => `Bearer error="insufficient_user_authentication", ${parameters}`;
+const demandGold = () => demand(weak('acr_values="gold"'), ({ acr }) => acr === 'gold');
+const demandScope = (scope: string) =>
+  demand(
+    `Bearer error="insufficient_scope", scope="${scope}"`,
+    ({ scope: granted }) => String(granted).split(' ').includes(scope),
+    403,
+  );
+
+type StepUpRequired = { code: string; stepUp: Record<string, unknown>; loginUrl: string };
+
+const call = (path = '/api/one', agent = testGateway.agent) => agent.fetch(path);
+/** Makes a call that needs a step-up. */
+async function required(path?: string, agent?: UserAgent): Promise<StepUpRequired> {
+  const problem = (await call(path, agent)).json() as StepUpRequired;
+  expect(problem.code).toBe('step_up_required');
+  return problem;
+}
+/** Follows its login URL to the provider, without going there. */
+async function begin(loginUrl: string, agent = testGateway.agent): Promise<BegunLogin> {
+  const response = await agent.get(`${loginUrl}&returnTo=/page`);
+  return { response, authorizationUrl: new URL(response.header('location') ?? '', testGateway.gateway.url) };
+}
+/** Follows its login URL until the browser is back at the app; gives where, and what the callback set. */
+async function stepUp(loginUrl: string, agent = testGateway.agent) {
+  const { chain } = await agent.navigate(`${loginUrl}&returnTo=/page?a%23b`, { from: 'page' });
+  const back = chain.find(({ status }) => status === 303);
+  if (back === undefined) throw new Error(`the step-up did not lead back: ${chain.at(-1)?.text()}`);
+  const location = new URL(back.header('location') ?? '', testGateway.gateway.url);
+  return { path: location.pathname, error: location.searchParams.get('auth_error'), back };
+}
+const sessionId = async (agent = testGateway.agent) =>
+  ((await agent.fetch('/auth/session')).json() as { sessionId?: string }).sessionId;
+const ended = () => testGateway.provider.families.map(({ endedBecause }) => endedBecause);
+const sent = (begun: BegunLogin) => Object.fromEntries(begun.authorizationUrl.searchParams);
+
+describe('a step-up', () => {
+  it('asks for what the API requires, and renews the session (standards: H8, E20)', async () => {
+    await testGateway.agent.signIn();
+    const before = await sessionId();
+    const former = testGateway.browser({ like: testGateway.agent });
+    testGateway.upstream.respond(demandGold());
+    const { loginUrl, stepUp: needed } = await required();
+    expect(needed).toEqual({ acrValues: ['gold'] });
+    expect(await stepUp(loginUrl)).toMatchObject({ path: '/page', error: null });
+    expect((await call()).status).toBe(200);
+    expect(await sessionId()).not.toBe(before);
+    expect((await call('/api/one', former)).json()).toMatchObject({ code: 'session_expired' });
+    expect(ended()).toEqual(['revoked', undefined]);
+  });
+
+  it('passes acr_values, max_age and the union of scopes to the provider', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(
+      status(401, { 'www-authenticate': weak('acr_values="gold silver", max_age="5"') }),
+    );
+    expect(sent(await begin((await required()).loginUrl))).toMatchObject({
+      acr_values: 'gold silver',
+      max_age: '5',
+      scope: 'openid offline_access',
+    });
+    testGateway.upstream.respond(demandScope('items.write'));
+    const scoped = sent(await begin((await required()).loginUrl));
+    expect(scoped).toMatchObject({ scope: 'openid offline_access items.write' });
+    expect(scoped).not.toHaveProperty('acr_values');
+  });
+
+  it('that names nothing asks for a new authentication', async () => {
+    await testGateway.agent.signIn();
+    const challenge = 'Bearer error="insufficient_user_authentication"';
+    testGateway.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    expect(sent(await begin((await required()).loginUrl))).toMatchObject({ prompt: 'login' });
+  });
+
+  it('gets the scope that an API misses', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandScope('items.write'));
+    expect(await stepUp((await required()).loginUrl)).toMatchObject({ error: null });
+    expect((await call()).status).toBe(200);
+  });
+
+  it('makes a route work whose scopes were not granted at sign-in (standards: G3)', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandScope('admin'));
+    const { loginUrl, stepUp: needed } = await required('/admin/one');
+    expect(needed).toEqual({ scopes: ['admin'] });
+    expect(await stepUp(loginUrl)).toMatchObject({ error: null });
+    expect((await call('/admin/one')).status).toBe(200);
+    const { bearer = '' } = testGateway.upstream.requests.at(-1) ?? {};
+    expect(decodeJwt(bearer)['scope']).toBe('admin');
+  });
+
+  it('keeps what an earlier step-up of the session brought', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandScope('items.write'));
+    await stepUp((await required()).loginUrl);
+    testGateway.upstream.respond(demandGold());
+    await stepUp((await required()).loginUrl);
+    expect((await call()).status).toBe(200);
+    await stepUp((await required('/admin/one')).loginUrl);
+    testGateway.upstream.respond(
+      demand(weak('acr_values="gold"'), ({ acr, scope }) => acr === 'gold' && scope === 'admin'),
+    );
+    expect((await call('/admin/one')).status).toBe(200);
+    testGateway.upstream.respond(demandScope('items.write'));
+    expect((await call()).status).toBe(200);
+  });
+});
+
+describe('a step-up that the provider does not honour', () => {
+  const expectOldSession = async (before: string | undefined, back: { setCookies: string[] }) => {
+    expect(back.setCookies.filter((line) => !/-login-/.test(line))).toEqual([]);
+    expect(await sessionId()).toBe(before);
+  };
+
+  it.each<[string, string, () => void]>([
+    ['acr', weak('acr_values="gold"'), () => (testGateway.provider.stepUp = 'ignored')],
+    [
+      'another acr',
+      weak('acr_values="gold"'),
+      () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: 'bronze' })),
+    ],
+    ['max_age', weak('max_age="0"'), () => (testGateway.provider.stepUp = 'ignored')],
+    [
+      'an old auth_time',
+      weak('max_age="60"'),
+      () =>
+        (testGateway.provider.patchIdToken = (claims) => ({
+          ...claims,
+          auth_time: Number(claims.iat) - 200,
+        })),
+    ],
+    [
+      'no auth_time',
+      weak('max_age="60"'),
+      () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, auth_time: undefined })),
+    ],
+    [
+      'scope',
+      'Bearer error="insufficient_scope", scope="items.write"',
+      () => (testGateway.provider.refusedScopes = ['items.write']),
+    ],
+    ['subject', weak('acr_values="gold"'), () => (testGateway.provider.user = 'mallory')],
+  ])(
+    '%s leaves the session as it is, and says step_up_unmet without a loop',
+    async (_what, challenge, ignore) => {
+      await testGateway.agent.signIn();
+      const before = await sessionId();
+      testGateway.upstream.respond(status(401, { 'www-authenticate': challenge }));
+      const { loginUrl } = await required();
+      ignore();
+      const { path, error, back } = await stepUp(loginUrl);
+      expect([path, error]).toEqual(['/page', 'step_up_unmet']);
+      await expectOldSession(before, back);
+      // The tokens just obtained are revoked, those of the session are not.
+      expect(ended()).toEqual([undefined, 'revoked']);
+      await required();
+      testGateway.upstream.respond(echo);
+      expect((await call()).status).toBe(200);
+    },
+  );
+
+  it('with an error leaves the session as it is', async () => {
+    await testGateway.agent.signIn();
+    const before = await sessionId();
+    testGateway.upstream.respond(demandGold());
+    const { loginUrl } = await required();
+    testGateway.provider.patchAuthorizationResponse = ({ state = '', iss = '' }) => ({
+      state,
+      iss,
+      error: 'unmet_authentication_requirements',
+    });
+    const { error, back } = await stepUp(loginUrl);
+    expect(error).toBe('step_up_unmet');
+    await expectOldSession(before, back);
+  });
+
+  it('but with the grant of the session does not end that grant', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const { loginUrl } = await required();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: undefined, sid: firstSid() });
+    expect((await stepUp(loginUrl)).error).toBe('step_up_unmet');
+    expect(ended()).toEqual([undefined, undefined]);
+  });
+});
+
+const firstSid = () => testGateway.provider.families[0]?.grant.sid;
+
+describe('a step-up that is met within the same grant', () => {
+  it.each<[string, () => void]>([
+    ['same sid', () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() }))],
+    ['no sid', () => (testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: undefined }))],
+    [
+      'same refresh token',
+      () =>
+        (testGateway.provider.patchTokenResponse = (json) => ({
+          ...json,
+          refresh_token: testGateway.provider.families[0]?.refreshTokens[0]?.token,
+        })),
+    ],
+  ])('(%s) does not end it', async (_what, arrange) => {
+    await testGateway.agent.signIn();
+    arrange();
+    testGateway.upstream.respond(demandGold());
+    expect((await stepUp((await required()).loginUrl)).error).toBeNull();
+    expect(ended()).toEqual([undefined, undefined]);
+    expect((await call()).status).toBe(200);
+  });
+});
+
+describe('the login URL of a step-up', () => {
+  const goldUrl = async (agent?: UserAgent) => {
+    testGateway.upstream.respond(demandGold());
+    return (await required('/api/one', agent)).loginUrl;
+  };
+  /** It leads back to the app at once, and asks the provider for nothing. */
+  const expectExpired = async (loginUrl: string, agent = testGateway.agent) => {
+    const { response } = await begin(loginUrl, agent);
+    expect(response.status).toBe(303);
+    expect(response.header('location')).toMatch(/^\/page\?auth_error=state_expired&auth_request_id=[\w-]+$/);
+    expect(response.setCookies).toEqual([]);
+  };
+
+  it('lasts ten minutes', async () => {
+    await testGateway.agent.signIn();
+    testGateway.stopClock();
+    const loginUrl = await goldUrl();
+    testGateway.advance(599_000);
+    expect((await begin(loginUrl)).response.status).toBe(302);
+    testGateway.advance(1_000);
+    await expectExpired(loginUrl);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+  });
+
+  it.each([
+    ['forged', (seal: string) => seal.replace(/.(?=\*)/, (last) => (last === 'A' ? 'B' : 'A'))],
+    ['cut', (seal: string) => seal.slice(0, -10)],
+    ['empty', () => ''],
+    ['endless', (seal: string) => seal.padEnd(9_000, 'A')],
+  ])('is worth nothing when it is %s', async (_what, change) => {
+    await testGateway.agent.signIn();
+    const url = new URL(await goldUrl(), testGateway.gateway.url);
+    const seal = url.searchParams.get('stepUp') ?? '';
+    await expectExpired(`/auth/login?${new URLSearchParams({ stepUp: change(seal) })}`);
+    await expectExpired(`/auth/login?${new URLSearchParams({ stepUp: seal })}&stepUp=x`);
+  });
+
+  it('is worth nothing in another session, of whomever', async () => {
+    const mallory = testGateway.browser();
+    await mallory.signIn('/', { loginHint: 'mallory' });
+    const loginUrl = await goldUrl(mallory);
+    testGateway.upstream.respond(echo);
+    await testGateway.agent.signIn();
+    await expectExpired(loginUrl);
+    await testGateway.agent.signIn();
+    const own = await goldUrl();
+    await testGateway.agent.signIn();
+    await expectExpired(own);
+  });
+
+  it('is a plain sign-in without a session, and after a sign-out', async () => {
+    await testGateway.agent.signIn();
+    const loginUrl = await goldUrl();
+    const stranger = testGateway.browser();
+    expect(sent(await begin(loginUrl, stranger))).not.toHaveProperty('acr_values');
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const begun = await begin(loginUrl);
+    expect(sent(begun)).not.toHaveProperty('acr_values');
+    expect(begun.response.status).toBe(302);
+  });
+
+  it('cannot stand in for another seal, nor another for it', async () => {
+    await testGateway.agent.signIn();
+    const { response } = await begin(await goldUrl());
+    const login = /^coatcheck-login-[^=]*=([^;]*)/.exec(response.setCookies[0] ?? '')?.[1] ?? '';
+    const ticket = testGateway.agent.cookies.all().find(({ name }) => name === 'coatcheck')?.value ?? '';
+    for (const seal of [login, ticket])
+      await expectExpired(`/auth/login?${new URLSearchParams({ stepUp: seal })}`);
+  });
+
+  it('passes nothing else of an API on to the provider', async () => {
+    await testGateway.agent.signIn();
+    const evil = 'gold&prompt=none&redirect_uri=https://evil.test#x';
+    testGateway.upstream.respond(
+      status(401, { 'www-authenticate': weak(`acr_values="${evil}", scope="a&client_id=evil"`) }),
+    );
+    const begun = await begin((await required()).loginUrl);
+    expect(sent(begun)).toMatchObject({
+      acr_values: evil,
+      scope: 'openid offline_access a&client_id=evil',
+      client_id: 'web',
+      redirect_uri: `${testGateway.gateway.url}/auth/callback`,
+    });
+    expect(sent(begun)).not.toHaveProperty('prompt');
+  });
+});
+
+describe('step-ups in two tabs', () => {
+  it('each complete, and the last session is the only one', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const urls = [(await required()).loginUrl, (await required()).loginUrl];
+    const begun = [await begin(urls[0] ?? ''), await begin(urls[1] ?? '')];
+    for (const tab of begun) {
+      const { response } = await testGateway.agent.navigate((await authorize(testGateway.agent, tab)).href);
+      expect(response.url).toMatch(/\/page$/);
+      expect((await call()).status).toBe(200);
+    }
+    expect(ended()).toEqual(['revoked', 'revoked', undefined]);
+  });
+
+  it('one that began before the other completed has an expired login URL, and its call succeeds', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const [first, second] = [await required(), await required()];
+    await stepUp(first.loginUrl);
+    expect((await stepUp(second.loginUrl)).error).toBe('state_expired');
+    expect((await call()).status).toBe(200);
+  });
+
+  it('one of another person than the other signed in as is refused', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const begun = await begin((await required()).loginUrl);
+    testGateway.provider.user = 'mallory';
+    await testGateway.agent.signIn();
+    testGateway.provider.user = 'alice';
+    const { response } = await testGateway.agent.navigate((await authorize(testGateway.agent, begun)).href);
+    expect(response.url).toMatch(/auth_error=step_up_unmet/);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ subject: 'mallory' });
+  });
+});
+
+describe('a step-up under way', () => {
+  it('does not sign in again whoever has signed out', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
+    await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
+    const { response } = await testGateway.agent.navigate(callback.href);
+    expect(response.url).toMatch(/auth_error=state_expired/);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect(ended()).toEqual(['revoked', 'revoked']);
+  });
+
+  it('survives a refresh of the session, and is refused without harm to the new tokens', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandGold());
+    const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
+    testGateway.advance(290_000);
+    await required();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: undefined });
+    const { response } = await testGateway.agent.navigate(callback.href);
+    expect(response.url).toMatch(/auth_error=step_up_unmet/);
+    testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));
+    expect((await call()).status).toBe(200);
+    expect(ended()).toEqual([undefined, 'revoked']);
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../../src/provider/read-config.ts';
+import { minimal, problemsWith } from '../sample.ts';
+
+describe('login.parameters', () => {
+  it('takes any, or lists of values', () => {
+    const parameters = { ui_locales: 'any', acr_values: ['gold'], 'x.y-z': ['1', '2'] };
+    expect(parseConfig({ ...minimal, login: { parameters } }).login.parameters).toEqual(parameters);
+  });
+
+  it.each([
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'response_mode',
+    'scope',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+    'request',
+    'request_uri',
+    'claims',
+    'resource',
+    'id_token_hint',
+    'registration',
+    'authorization_details',
+    'dpop_jkt',
+    'client_secret',
+    'Client_ID',
+    'redirect.uri',
+  ])('refuses %s, a parameter of the protocol', (name) => {
+    expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
+      `login.parameters${name.includes('.') ? `["${name}"]` : `.${name}`}: the gateway sets this parameter itself; a page cannot choose it`,
+    ]);
+  });
+
+  it.each(['returnTo', 'stepUp'])('refuses %s, a parameter of the gateway itself', (name) => {
+    expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
+      `login.parameters.${name}: this is a parameter of the gateway itself; it does not pass to the provider`,
+    ]);
+  });
+
+  it.each(['', 'a b', 'client_id[]', 'ä', 'x'.repeat(65)])('refuses the name %j', (name) => {
+    expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
+      expect.stringContaining('expected the name of a parameter, such as ui_locales'),
+    ]);
+  });
+
+  it.each([['all'], [[]], [['']], [[300]], [{}], ['x'.repeat(300)], [['x'.repeat(257)]]])(
+    'refuses the values %j',
+    (values) => {
+      expect(problemsWith({ login: { parameters: { ui_locales: values } } })).toEqual([
+        expect.stringMatching(/^login\.parameters\.ui_locales.*: expected any, or a list of values/),
+      ]);
+    },
+  );
+
+  it.each(['max_age', 'acr_values'])('refuses %s that every sign-in must meet', (name) => {
+    const provider = { ...minimal.provider, authorizationParams: { [name]: '1', prompt: 'consent' } };
+    const login = { parameters: { [name]: ['1'], prompt: 'any' } };
+    expect(problemsWith({ provider, login })).toEqual([
+      expect.stringContaining(
+        `login.parameters.${name}: provider.authorizationParams fixes this parameter; remove one of the two`,
+      ),
+    ]);
+  });
+});
