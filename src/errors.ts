@@ -37,20 +37,30 @@ export type StepUpRequirement = {
   /** How old the authentication may be, in seconds. */
   readonly maxAge?: number | undefined;
   readonly scopes: readonly string[];
+  /** Those of them that the token of another audience than the sign-in's must have, by the id of that audience. */
+  readonly audienceScopes?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Resource indicators (RFC 8707). */
   readonly resources: readonly string[];
 };
 
-/** Why a sign-in failed, as `auth_error` in the query of the page to which it leads. */
-export type AuthError = 'state_expired' | 'step_up_unmet';
+/** Why a sign-in failed, for the app to read in `auth_error`. The values are public and never change. */
+export type AuthError =
+  | 'access_denied'
+  | 'login_required'
+  | 'state_expired'
+  | 'refused'
+  | 'provider_unavailable'
+  | 'store_unavailable'
+  | 'step_up_unmet'
+  | 'not_allowed';
 
 export type GatewayErrorOptions = {
   /** One sentence for developers who read the response. It contains no secret and no text from an upstream. */
   detail?: string;
   /** Why the login failed (`login_failed` only). */
   reason?: string;
-  /** What the page learns of a failed sign-in, in place of what follows from the code. */
-  authError?: AuthError;
+  /** What the app learns of a failed sign-in, if more than the code says. */
+  authError?: AuthError | undefined;
   /** When to try again, in whole seconds; becomes `Retry-After` (RFC 9110, section 10.2.3). */
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
@@ -61,6 +71,8 @@ export type GatewayErrorOptions = {
   loginUrl?: string;
   /** Which of the gateway's own limits rejected the request (`provider_unavailable` only). Logged, never sent. */
   throttle?: string | undefined;
+  /** What an error page says, where the words for the code would mislead. */
+  pageText?: { readonly title: string; readonly detail: string };
   /** The underlying error. Logged, never sent. */
   cause?: unknown;
 };

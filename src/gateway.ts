@@ -2,24 +2,17 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { createReadiness } from './admin/readiness.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
-import { createApp } from './app.ts';
+import { createApps } from './app.ts';
+import { withTimeout } from './concurrency/with-timeout.ts';
+import { keepRestartKeys, warnOfRestartKeys } from './config/restart-keys.ts';
 import type { Config } from './config/schema/schema.ts';
-import { createAdminListener } from './gateway/admin-listener.ts';
-import { createAuthEndpoints } from './gateway/auth-endpoints.ts';
 import { openBackends } from './gateway/backends.ts';
-import { createCore } from './gateway/core.ts';
-import { createInboundPolicies } from './gateway/inbound-policies.ts';
-import { createRequestHandlers } from './gateway/request-handlers.ts';
-import { createSessionServices } from './gateway/session-services.ts';
-import { createAccessLogMiddleware } from './http/access-log.ts';
-import { createGuardMiddleware } from './http/inbound/guard.ts';
-import { createProblemMiddleware } from './http/problem/middleware.ts';
-import type { Logger } from './observability/log.ts';
-import { createExpressClasses, type ExpressClasses } from './performance/express-classes.ts';
-import { createProvider } from './provider/kinds.ts';
-import type { Provider } from './provider/provider.ts';
+import { createCore, withConfig, type CoreOverrides } from './gateway/core.ts';
+import { createGenerations, type Generation } from './gateway/generation.ts';
+import { createSharedState } from './gateway/shared-state.ts';
+import type { ExpressClasses } from './performance/express-classes.ts';
+import { configSchema } from './provider/read-config.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
-import { createUpgradePipeline } from './upgrade-pipeline.ts';
 
 /** A complete gateway without listeners. */
 export type Gateway = {
@@ -36,11 +29,15 @@ export type Gateway = {
   admin: RequestListener;
   /** Returns the checks and metrics of this process, for the admin listeners of its peer workers. */
   snapshot(): Promise<Snapshot>;
-  /** Replaces the session secrets. The first one seals, all unseal, and sessions sealed with a removed one end: they are
-   * searched for in the background, and their refresh tokens revoked. */
-  replaceSecrets(secrets: readonly string[]): void;
-  /** Replaces the client credentials with those of this section. */
-  replaceClientCredentials(provider: Config['provider']): void;
+  /**
+   * Applies another configuration to the requests that come from now on; those in progress end under the former one. Keys
+   * that need a restart keep their values, and a warning names them. Sessions that a removed secret seals end: they are
+   * searched for in the background, and their refresh tokens revoked. Settles once the new configuration is in force, which
+   * waits for the discovery of a changed provider. Rejects when it cannot be applied; the former one then stays in force.
+   */
+  reload(config: Config): Promise<void>;
+  /** Counts a reload whose configuration was invalid. */
+  reloadFailed(): void;
   /** Starts to drain: reports not ready, closes WebSockets with 1001 and ends event streams. Still serves requests. */
   drain(): void;
   /** Finishes every refresh and revocation in flight; retries a failed revocation once. */
@@ -52,7 +49,7 @@ export type Gateway = {
 type ServerOptions = ExpressClasses & { shouldUpgradeCallback(request: IncomingMessage): boolean };
 
 /** The dependencies that a caller may replace. */
-type Overrides = { log?: Logger; clock?: () => number; peers?: PeerWorkers };
+type Overrides = CoreOverrides & { peers?: PeerWorkers };
 
 /**
  * The composition root: constructs every part and passes in its dependencies. It handles no requests. Only this file and
@@ -60,54 +57,22 @@ type Overrides = { log?: Logger; clock?: () => number; peers?: PeerWorkers };
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
   const core = createCore(config, overrides);
-  const { log, clock, metrics, keyRing } = core;
-  const { prefix } = config.login;
-  const redirectUri = `${config.baseUrl}${prefix}/callback`;
+  const { log, metrics, keyRing } = core;
+  const currentConfig = () => current.core.config;
+  const currentProvider = () => current.provider;
 
-  const backends = openBackends(core);
-  const provider = createProvider({
-    config: config.provider,
-    redirectUri,
-    sessionClaims: config.session.claims,
-    refreshTimeoutMs: config.refresh.timeout,
-    clock,
-    log,
-    metrics,
-  });
-  const loginUrl = `${prefix}/${hasLoginEndpoint(provider) ? 'login' : 'decoupled'}`;
-  const sessionServices = createSessionServices(core, backends, provider);
-  const { sessions, refresher, tickets } = sessionServices;
-  const policies = createInboundPolicies(core, backends, loginUrl);
-  const { guard, accessLog, problems } = policies;
-  const handlers = createRequestHandlers(core, backends, sessionServices, policies);
-
-  const app = createApp({
-    accessLog: createAccessLogMiddleware(accessLog),
-    guard: createGuardMiddleware(guard),
-    authPrefix: prefix,
-    auth: createAuthEndpoints({ core, backends, provider, sessionServices, policies, loginUrl, redirectUri }),
-    api: handlers.api,
-    spa: handlers.spa,
-    problem: createProblemMiddleware({ problems, log }),
-  });
-  const upgrade = createUpgradePipeline({
-    guard,
-    api: handlers.apiUpgrade,
-    spa: handlers.spaUpgrade,
-    problems,
-    accessLog,
-    log,
-  });
-
-  const readiness = createReadiness({ ...backends, provider });
+  const backends = openBackends(core, currentConfig);
+  const shared = createSharedState(core, backends, { config: currentConfig, provider: currentProvider });
+  const apps = createApps();
+  const readiness = createReadiness({ ...backends, provider: currentProvider });
   const snapshot = async () => ({
     checks: await readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
   });
-  const admin = createAdminListener({
-    core,
-    provider,
-    sessions,
+  const createGeneration = createGenerations({
+    backends,
+    shared,
+    apps,
     async snapshots() {
       const own = metrics.registry.getMetricsAsJSON();
       const exchange = own.then(peers.exchangeSnapshots);
@@ -115,41 +80,68 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       return { own: { checks, metrics: await own }, peers: others };
     },
   });
+  /** What serves new requests. A reload replaces it in one assignment. */
+  let current: Generation = createGeneration(core);
+
   const drain = () => {
     readiness.drain();
-    handlers.drain();
+    shared.tunnels.closeAll();
+    shared.eventStreams.cutOff();
   };
   const settle = async () => {
-    await refresher.settle();
-    await sessions.settle();
+    await shared.refreshes.settle();
+    await shared.backgroundTasks.settle();
+    await shared.revocations.settle();
   };
 
-  let sessionSecrets: readonly string[] = config.session.secrets;
+  const apply = async (next: Config) => {
+    const { config: applied, kept } = keepRestartKeys(configSchema, currentConfig(), next);
+    warnOfRestartKeys(log, kept);
+    const generation = createGeneration(withConfig(core, applied));
+    const { provider } = generation;
+    // Requests go on with the former provider until the new one is found.
+    if (provider !== current.provider) await withTimeout(provider.start(), applied.provider.timeout);
+    replaceCurrent(generation);
+  };
+  const replaceCurrent = (next: Generation) => {
+    const former = current;
+    const { session } = next.core.config;
+    const removed = former.core.config.session.secrets.filter((secret) => !session.secrets.includes(secret));
+    current = next;
+    keyRing.replace(session.secrets);
+    shared.cache.configure(session.cache);
+    next.sessionServices.tickets.clearCache();
+    if (former.provider !== next.provider) former.provider.retire();
+    if (former.routing !== next.routing) former.routing.upstreams.retire();
+    if (removed.length > 0)
+      void next.sessionServices.sessions.endSealedBy({ removed, remaining: session.secrets });
+  };
+  /** The last reload: each one begins when the one before has ended. */
+  let lastReload: Promise<unknown> = Promise.resolve();
 
-  provider.start();
+  void current.provider.start();
   // For the log: an outage is logged elsewhere.
   void backends.missingRights().catch(() => undefined);
 
   return {
-    app,
-    serverOptions: { ...createExpressClasses(app), shouldUpgradeCallback: offersWebSocket },
-    upgrade,
+    app: (request, response) => current.app(request, response),
+    serverOptions: { ...apps.classes, shouldUpgradeCallback: offersWebSocket },
+    upgrade: (...upgrade) => current.upgrade(...upgrade),
     snapshot,
-    admin,
+    admin: (request, response) => current.admin(request, response),
 
-    replaceSecrets(secrets) {
-      const removed = sessionSecrets.filter((secret) => !secrets.includes(secret));
-      sessionSecrets = secrets;
-      keyRing.replace(secrets);
-      tickets.clearCache();
-      if (removed.length > 0) void sessions.endSealedBy({ removed, remaining: secrets });
+    async reload(reloaded) {
+      const applied = lastReload.then(() => apply(reloaded));
+      lastReload = applied.catch(() => undefined);
+      try {
+        await applied;
+        metrics.configReloaded('success');
+      } catch (error) {
+        metrics.configReloaded('failure');
+        throw error;
+      }
     },
-
-    replaceClientCredentials(section) {
-      if (provider.replaceCredentials === undefined) return;
-      provider.replaceCredentials(section);
-      log.info('client credentials reloaded');
-    },
+    reloadFailed: () => metrics.configReloaded('failure'),
 
     drain,
     settle,
@@ -157,14 +149,9 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     async close() {
       drain();
       await settle();
-      provider.close();
+      current.provider.close();
       backends.locks.close();
-      await Promise.all([handlers.close(), backends.store.close()]);
+      await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
     },
   };
-}
-
-/** True when users sign in at the login endpoint: by redirect, or with user name and password. */
-function hasLoginEndpoint({ redirectLogin, passwordLogin }: Provider): boolean {
-  return redirectLogin !== undefined || passwordLogin !== undefined;
 }

@@ -13,8 +13,10 @@ export type Listeners = { readonly url: string; readonly adminUrl: string };
 export type RunningServer = Listeners & {
   /** Returns the checks and metrics of this process. */
   snapshot(): Promise<Snapshot>;
-  /** Replaces the session secrets and the client credentials with those of another configuration. */
-  replaceSecrets(config: Config): void;
+  /** Applies another configuration, as `Gateway.reload` does. */
+  reload(config: Config): Promise<void>;
+  /** Counts a reload whose configuration was invalid. */
+  reloadFailed(): void;
   /** Stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
   stop(): Promise<void>;
 };
@@ -40,6 +42,7 @@ export async function startServer(
   peers: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, peers });
+  let { shutdownTimeout } = config;
   const server = createServer({
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
@@ -63,10 +66,12 @@ export async function startServer(
     url: urlOf(server),
     adminUrl: urlOf(admin),
     snapshot: gateway.snapshot,
-    replaceSecrets({ session, provider }) {
-      gateway.replaceSecrets(session.secrets);
-      gateway.replaceClientCredentials(provider);
+    async reload(next) {
+      await gateway.reload(next);
+      ({ shutdownTimeout } = next);
+      log.level = next.log.level;
     },
+    reloadFailed: gateway.reloadFailed,
     async stop() {
       gateway.drain();
       const closed = close(server);
@@ -80,7 +85,7 @@ export async function startServer(
           );
         // Requests without a response may still run until the end; refreshes and revocations do not wait for them.
         void gateway.settle();
-      }, config.shutdownTimeout * ABORT_RESPONSES_AFTER);
+      }, shutdownTimeout * ABORT_RESPONSES_AFTER);
       await closed;
       clearTimeout(abortTimer);
       await gateway.close();

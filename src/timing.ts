@@ -8,11 +8,11 @@ export const REDIS_COMMAND_TIMEOUT_MS = 2_000;
 /** How long an operation waits for a lost connection to come back; most reconnect at once. */
 export const RECONNECT_GRACE_MS = 250;
 
-/** How long all store operations must succeed after an outage before the store counts as available again. */
-export const STORE_RECOVERY_MS = 5_000;
+/** How long all calls of the store or the provider must succeed after an outage before it counts as available again. */
+export const OUTAGE_RECOVERY_MS = 5_000;
 
-/** How often the log counts the failures of an outage of the store. */
-export const STORE_REPORT_INTERVAL_MS = 30_000;
+/** How often the log counts the failures of an outage. */
+export const OUTAGE_REPORT_INTERVAL_MS = 30_000;
 
 /** The back-off between attempts to reconnect to Redis. */
 export const REDIS_RECONNECT = { firstMs: 50, longestMs: 1_000 } as const;

@@ -4,7 +4,7 @@ import { GatewayError } from './errors.ts';
 import type { AccessLog } from './http/access-log.ts';
 import type { Guard } from './http/inbound/guard.ts';
 import type { RequestContext } from './http/inbound/request-context.ts';
-import { logProblem } from './http/problem/middleware.ts';
+import { createProblemLog } from './http/problem/middleware.ts';
 import type { Problems } from './http/problem/problem.ts';
 import type { Logger } from './observability/log.ts';
 import { respondOnSocket } from './proxy/websocket/refusal.ts';
@@ -33,7 +33,7 @@ export type UpgradePipeline = {
 };
 
 /** Handles the `upgrade` events of a server. */
-type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+export type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** A socket error is followed by `close`; a closure here would keep the request in memory as long as the socket. */
 const ignore = () => undefined;
@@ -41,6 +41,7 @@ const ignore = () => undefined;
 /** The way of an upgrade through the gateway, on one screen. */
 export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListener {
   const { guard, api, spa, problems, accessLog, log } = pipeline;
+  const logProblem = createProblemLog(log);
 
   const handle: UpgradeStep = async (request, socket, head, context) => {
     guard.check(request, context);
@@ -52,7 +53,7 @@ export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListene
   const refuse = (request: IncomingMessage, socket: Socket, context: RequestContext, error: unknown) => {
     // The browser has disconnected, so there is no error and no response.
     if (socket.destroyed) return;
-    logProblem(log, error, context.requestId);
+    logProblem(error, context.requestId);
     const problem = problems(error, context.requestId);
     accessLog(request.method, problem.status, context);
     respondOnSocket(socket, problem);

@@ -7,12 +7,19 @@ import { createStream } from './stream.js';
 import { createTimeline } from './timeline.js';
 import { createTokens } from './tokens.js';
 
+/** What the page says when its session has ended. */
+const notices = {
+  session_required: 'Please sign in.',
+  session_expired: 'Your session has ended.',
+  signed_out: 'You have signed out in another tab.',
+  user_changed: 'Somebody else has signed in in another tab.',
+};
+
 /** Opens the page of someone who is signed in. */
 export function openSignedInPage(session, gateway, calls) {
   const tokens = createTokens({ lifetime: 30, renewedWithin: 8, colours: 6 });
   const stream = createStream(() => calls.call('/api/time'), 200);
   const timeline = createTimeline(at('timeline'), { tokens, isMoving: stream.isRunning, failed: hasFailed });
-  let leaving = false;
 
   at('desk').hidden = false;
   showAccount(session);
@@ -35,23 +42,18 @@ export function openSignedInPage(session, gateway, calls) {
     timeline.wake();
   }
 
-  function endDesk() {
-    if (leaving) return;
+  /** Takes the user off the screen, and everything that the user has loaded. */
+  function endDesk(reason) {
     toggleStream(false);
-    at('desk').inert = true;
+    at('desk').hidden = true;
     at('account').hidden = true;
-    notify('Your session has ended.', 'Sign in', () => signInAgain(gateway));
+    for (const id of ['name', 'initials', 'who', 'answer', 'answer-line']) at(id).textContent = '';
+    notify(notices[reason], 'Sign in', () => signInAgain(gateway));
   }
 
-  async function signOut() {
-    leaving = true;
+  function signOut() {
     toggleStream(false);
-    try {
-      await gateway.logout();
-    } catch (error) {
-      leaving = false;
-      throw error;
-    }
+    gateway.logout();
   }
 
   async function rejectToken() {
@@ -70,9 +72,8 @@ export function openSignedInPage(session, gateway, calls) {
     async onClose(code) {
       showLive('closed', `closed (${code})`);
       try {
-        if (!(await gateway.session()).authenticated) endDesk();
+        await gateway.session(); // reports the end of the session to the listener below
       } catch {
-        if (leaving) return;
         toggleStream(false);
         notify('The gateway cannot be reached.', 'Reload', () => location.reload());
       }

@@ -46,8 +46,9 @@ export const OWN_METADATA: readonly string[] = [
   'example',
   'setInReference',
   'secret',
+  'secretUrl',
   'misplacedSecret',
-  'reloadable',
+  'needsRestart',
   'url',
 ];
 

@@ -51,11 +51,11 @@ function defaultOf({ schema, isRequired }: DeclaredKey): string {
   return isRequired ? 'required' : 'none';
 }
 
-function meaningOf({ schema: { description, see, secret, reloadable } }: DeclaredKey): string {
+function meaningOf({ schema: { description, see, secret, needsRestart } }: DeclaredKey): string {
   return [
     description,
     ...(secret === true ? ['Never shown in messages.'] : []),
-    ...(reloadable === true ? ['Applied on SIGHUP.'] : []),
+    ...(needsRestart === true ? ['A change needs a restart.'] : []),
     ...(typeof see === 'string' ? [see] : []),
   ].join(' ');
 }

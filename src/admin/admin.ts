@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { GatewayError } from '../errors.ts';
 import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
-import { logProblem } from '../http/problem/middleware.ts';
+import { createProblemLog } from '../http/problem/middleware.ts';
 import type { Problems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
@@ -76,8 +76,9 @@ export function createAdmin(deps: {
     await handler(response, new URLSearchParams(query));
   };
 
+  const logProblem = createProblemLog(log);
   const respondWithProblem = (error: unknown, response: ServerResponse, requestId: string) => {
-    logProblem(log, error, requestId);
+    logProblem(error, requestId);
     if (response.headersSent) return void response.destroy();
     const problem = problems(error, requestId);
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');

@@ -21,7 +21,8 @@ export function createReadiness(deps: {
   store: SessionStore;
   /** The rights that the gateway lacks in the store. */
   missingRights: () => Promise<readonly string[]>;
-  provider: Provider;
+  /** The provider in force. */
+  provider: () => Provider;
 }): Readiness {
   let draining = false;
   /** Undefined until the rights have been tested. */
@@ -40,14 +41,15 @@ export function createReadiness(deps: {
         deps.store.wasReachable() ? 'unreachable; it was reachable earlier' : 'not reached since the start';
       const tested = testStore().catch(unreachableDetail);
       const store = (await withTimeout(tested, READINESS_CHECK_TIMEOUT_MS)) ?? unreachableDetail();
+      const { state, notReadyReason } = deps.provider();
       const provider = {
         up: 'reachable',
         down: 'unreachable; it was reachable earlier',
-        unknown: ['not ready since the start', deps.provider.notReadyReason()].filter(Boolean).join(': '),
-      }[deps.provider.state()];
+        unknown: ['not ready since the start', notReadyReason()].filter(Boolean).join(': '),
+      }[state()];
       return [
         { name: 'store', ok: deps.store.wasReachable() && hasRights !== false, detail: store },
-        { name: 'provider', ok: deps.provider.state() !== 'unknown', detail: provider },
+        { name: 'provider', ok: state() !== 'unknown', detail: provider },
         ...(draining
           ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const]
           : []),

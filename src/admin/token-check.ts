@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { ClientAddress } from '../http/inbound/client-address.ts';
-import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
+import { createFailureLimit, type FailureLimit } from '../http/rate-limit/failure-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
@@ -15,16 +15,20 @@ export type TokenCheck = (request: IncomingMessage, requestId: string) => void;
 /** How many wrong tokens one address may send in a minute to one process. */
 const WRONG_TOKENS_PER_MINUTE = 30;
 
+/** Counts wrong tokens. The count outlives a reload, which may replace the token. */
+export function createWrongTokenLimit(clock: () => number): FailureLimit {
+  return createFailureLimit({ perMinute: WRONG_TOKENS_PER_MINUTE, clock });
+}
+
 export function createTokenCheck(deps: {
   token: string;
   clientAddress: ClientAddress;
+  wrongTokens: FailureLimit;
   metrics: Metrics;
-  clock: () => number;
   log: Logger;
 }): TokenCheck {
-  const { clientAddress, metrics, clock, log } = deps;
+  const { clientAddress, wrongTokens, metrics, log } = deps;
   const expected = digestOf(deps.token);
-  const wrongTokens = createFailureLimit({ perMinute: WRONG_TOKENS_PER_MINUTE, clock });
 
   return (request, requestId) => {
     const { authorization } = request.headers;

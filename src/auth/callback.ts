@@ -1,21 +1,15 @@
-import type { RequestHandler } from 'express';
-import { requestContextOf } from '../http/inbound/request-context.ts';
+import type { Request, RequestHandler, Response } from 'express';
+import { isNavigation } from '../http/inbound/navigation.ts';
+import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
+import type { Sessions } from '../sessions/service.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
 import { returnWithError } from './step-up/return-with-error.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
-const parameters = [
-  'state',
-  'code',
-  'error',
-  'error_description',
-  'error_uri',
-  'iss',
-  'session_state',
-] as const;
+const parameters = ['code', 'error', 'error_description', 'error_uri', 'iss', 'session_state'] as const;
 
 /** Response parameters of flows that the gateway never requests (implicit, hybrid, JARM). */
 const unrequested = ['access_token', 'id_token', 'token', 'response'] as const;
@@ -23,50 +17,53 @@ const unrequested = ['access_token', 'id_token', 'token', 'response'] as const;
 /**
  * `GET /callback`: completes the login that this browser started, starts a session under a new ticket, and redirects to the
  * app. Clears the attempt's cookie, whether the login succeeds or fails.
+ *
+ * A navigation that fails leads to the app as well, by `failureReturnTo` of its context.
  */
 export function createCallback(deps: {
   redirectLogin: RedirectLogin;
   completeSignIn: CompleteSignIn;
+  sessions: Sessions;
   loginCookies: LoginCookies;
   redirectUri: string;
+  defaultReturnTo: string;
+  /** Where a failed login leads whose own `returnTo` is unknown. */
+  failureReturnTo: string | undefined;
 }): RequestHandler {
-  const { redirectLogin, completeSignIn, loginCookies, redirectUri } = deps;
+  const { redirectLogin, completeSignIn, sessions, loginCookies, redirectUri } = deps;
 
   return async function callback(request, response) {
-    const { query } = requestContextOf(response).target;
+    const context = requestContextOf(response);
+    context.failureReturnTo = deps.failureReturnTo;
+    const { query } = context.target;
+    const cookieHeader = request.headers.cookie;
     const search = new URLSearchParams(query);
-    for (const name of parameters) {
-      if (search.getAll(name).length > 1)
-        throw loginRefused(`the callback has more than one "${name}" parameter`);
-    }
-    const state = search.get('state');
-    if (!state)
-      throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
-
-    const pending = await loginCookies.find(state, request.headers.cookie);
-    response.setHeader('Set-Cookie', loginCookies.clear(state, request.headers.cookie));
+    const state = stateOf(search);
+    const pending = await loginCookies.find(state, cookieHeader);
+    response.setHeader('Set-Cookie', loginCookies.clear(state, cookieHeader));
     if (pending === undefined) {
+      // A reload, or the Back button: the login is complete, and the page is not for people.
+      if (isNavigation(request) && (await isSignedIn(request, context)))
+        return redirect(response, deps.defaultReturnTo);
       throw loginRefused(
         'no pending login with this "state" in this browser; it has expired or is already complete: sign in again',
+        undefined,
+        'state_expired',
       );
     }
-    for (const name of unrequested) {
-      if (search.has(name))
-        throw loginRefused(`the callback has the parameter "${name}" of a flow that was not requested`);
-    }
-    if (!search.has('code') && !search.has('error'))
-      throw loginRefused('the callback has neither "code" nor "error"');
+    context.failureReturnTo = pending.returnTo;
+    checkResponse(search);
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
-    const others = await loginCookies.findOthers(state, request.headers.cookie);
+    const others = await loginCookies.findOthers(state, cookieHeader);
     const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
     const completion = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
-      cookieHeader: request.headers.cookie,
+      cookieHeader,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs,
       stepUp: required && { required, from, beganAtMs },
     }).catch((error: unknown) => {
-      if (required === undefined) throw error;
+      if (required === undefined || isNavigation(request)) throw error;
       return returnWithError(response, pending.returnTo, error);
     });
     if (completion === undefined) return;
@@ -76,7 +73,40 @@ export function createCallback(deps: {
     // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.
     for (const other of others)
       response.appendHeader('Set-Cookie', await loginCookies.update({ ...other, replaces: key }));
-    response.status(303).setHeader('Location', pending.returnTo);
-    response.end();
+    redirect(response, pending.returnTo);
   };
+
+  async function isSignedIn(request: Request, { clientAddress }: RequestContext): Promise<boolean> {
+    const reading = await sessions.peek(request.headers.cookie, clientAddress).catch(() => undefined);
+    return reading?.kind === 'live';
+  }
+}
+
+function redirect(response: Response, location: string): void {
+  response.status(303).setHeader('Location', location);
+  response.end();
+}
+
+function stateOf(search: URLSearchParams): string {
+  checkOnce(search, 'state');
+  const state = search.get('state');
+  if (!state)
+    throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
+  return state;
+}
+
+/** Checks that the parameters are those of the response that was requested. */
+function checkResponse(search: URLSearchParams): void {
+  for (const name of parameters) checkOnce(search, name);
+  for (const name of unrequested) {
+    if (search.has(name))
+      throw loginRefused(`the callback has the parameter "${name}" of a flow that was not requested`);
+  }
+  if (!search.has('code') && !search.has('error'))
+    throw loginRefused('the callback has neither "code" nor "error"');
+}
+
+function checkOnce(search: URLSearchParams, name: string): void {
+  if (search.getAll(name).length > 1)
+    throw loginRefused(`the callback has more than one "${name}" parameter`);
 }

@@ -1,8 +1,8 @@
 import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
+import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
 import type { Sessions } from '../sessions/service.ts';
-import type { SessionData } from '../sessions/session.ts';
 import { findUnmet, type StepUp } from './step-up/check.ts';
 
 /** The browser that signs in. */
@@ -25,7 +25,12 @@ export type CompleteSignIn = (
   browser: SignInBrowser,
 ) => Promise<{ key: string; setCookie: string }>;
 
-export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
+type SignInServices = {
+  readonly sessions: Sessions;
+  readonly refresher: Pick<TokenRefresher, 'withoutRefresh'>;
+};
+
+export function createCompleteSignIn({ sessions, refresher }: SignInServices): CompleteSignIn {
   const start = async (signIn: SignIn, { cookieHeader, replaces = [], beganAtMs, stepUp }: SignInBrowser) => {
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
     const current = await sessions.peek(cookieHeader);
@@ -38,17 +43,17 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
   };
 
   const completeStepUp = async (signIn: SignIn, browser: SignInBrowser, stepUp: StepUp) => {
-    let session: SessionData | undefined;
+    let mayRevoke = false;
     try {
-      session = (await sessions.loadByKey(stepUp.from))?.data;
+      const session = (await sessions.loadByKey(stepUp.from))?.data;
+      // The session that stays must keep its grant.
+      mayRevoke = session === undefined || !usesSameGrant(session, grantOf(signIn, stepUp));
       if (session === undefined) throw stepUpExpired('the session that this step-up began in has ended');
       const unmet = findUnmet(stepUp.required, { signIn, session, beganAtMs: stepUp.beganAtMs });
       if (unmet !== undefined) throw stepUpUnmet(unmet);
       return await start(signIn, browser);
     } catch (error) {
-      // The session stays, and so must a grant that both share.
-      if (session === undefined || !usesSameGrant(session, grantOf(signIn, stepUp)))
-        sessions.revoke(signIn.tokenResponse.refreshToken);
+      if (mayRevoke) sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;
     }
   };
@@ -58,7 +63,10 @@ export function createCompleteSignIn(sessions: Sessions): CompleteSignIn {
       if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
       throw error;
     });
-    if (browser.stepUp !== undefined) return completeStepUp(signIn, browser, browser.stepUp);
+    const { stepUp } = browser;
+    // A refresh that ended after its session would revoke what it got, and with that a grant that both sessions share.
+    if (stepUp !== undefined)
+      return refresher.withoutRefresh(stepUp.from, () => completeStepUp(signIn, browser, stepUp));
     return start(signIn, browser).catch((error: unknown) => {
       sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;

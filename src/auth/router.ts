@@ -2,7 +2,7 @@ import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
-import type { MySessions } from './my-sessions.ts';
+import type { MySessions } from './session/my-sessions.ts';
 
 /** A handler, or a rate limit followed by a handler. */
 type Handlers = RequestHandler | RequestHandler[];
@@ -18,6 +18,7 @@ export type AuthHandlers = {
   beginDecoupled?: Handlers | undefined;
   pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
+  extendSession: RequestHandler;
   logout: RequestHandler;
   /** The logout notifications of an OpenID provider, sent directly or through the browser. */
   backchannelLogout?: Handlers | undefined;
@@ -54,6 +55,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/callback', { get: handlers.callback });
   serve('/decoupled', { get: handlers.pollDecoupled, post: handlers.beginDecoupled });
   serve('/session', { get: handlers.session });
+  serve('/session/extend', { post: handlers.extendSession });
   serve('/logout', { post: handlers.logout });
   serve('/backchannel-logout', { post: handlers.backchannelLogout });
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });

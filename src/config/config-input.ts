@@ -106,6 +106,13 @@ export type ConfigInput = {
            * @defaultValue `strict`
            */
           sameSite?: 'strict' | 'lax' | undefined;
+          /**
+           * Keeps people signed in when they close the browser: the cookie then lasts until the absolute limit
+           * of its session. The limits of the session stay as they are. Leave it off where people share a
+           * computer.
+           * @defaultValue `false`
+           */
+          persistent?: boolean | 'true' | 'false' | undefined;
         }
       | undefined;
     /** The cache of sessions read from the store, one in each process. */
@@ -149,6 +156,18 @@ export type ConfigInput = {
          * @defaultValue `/`
          */
         postLogoutReturnTo?: string | undefined;
+        /**
+         * Where a failed sign-in leads when its own `returnTo` is unknown: a path on this origin. Without it,
+         * the gateway shows its error page.
+         */
+        failureReturnTo?: string;
+        /**
+         * An HTML file in place of the gateway's error page, of at most 64 kB, relative to the working
+         * directory of the process. It has the placeholders `{{title}}`, `{{detail}}`, `{{retryUrl}}`,
+         * `{{retryLabel}}` and `{{requestId}}`. It runs no script, and loads styles, images and fonts from
+         * this origin only.
+         */
+        errorPage?: string;
         /**
          * Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values,
          * or `any`. `login_hint` and `prompt=none` always pass. Any site can link to `GET /auth/login`, so

@@ -81,7 +81,7 @@ export const UNNAMED_PROBLEM =
   'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';
 
 /** Why a file could not be read: the end of a sentence that starts with the file. */
-export function unreadable(error: unknown): string {
+export function unreadable(error: unknown, maxBytes = MAX_FILE_BYTES): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'ENOENT':
@@ -91,7 +91,7 @@ export function unreadable(error: unknown): string {
     case 'EISDIR':
       return 'is a directory';
     case 'EFBIG':
-      return `is larger than ${MAX_FILE_BYTES / 1_048_576} MB`;
+      return `is larger than ${maxBytes < 1_048_576 ? `${maxBytes / 1_024} kB` : `${maxBytes / 1_048_576} MB`}`;
     default:
       return typeof code === 'string' ? `cannot be read (${code})` : 'cannot be read';
   }

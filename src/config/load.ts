@@ -1,16 +1,9 @@
-import { readBoundedFile } from './bounded-file.ts';
 import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
+import { effectiveYaml } from './effective-config.ts';
 import { formatPath, isWithin } from './diagnostics/key-path.ts';
-import {
-  interpolate,
-  isInterpolation,
-  MALFORMED,
-  MAX_FILE_BYTES,
-  UNNAMED_PROBLEM,
-  unreadable,
-} from './interpolation.ts';
+import { interpolate, isInterpolation, MALFORMED, UNNAMED_PROBLEM, unreadable } from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
 import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
@@ -19,6 +12,7 @@ import { TOO_DEEP } from './diagnostics/yaml-problem.ts';
 import { readProxyEnvironment } from './outgoing-proxy.ts';
 import type { ProviderSectionKinds } from './schema/provider-section.ts';
 import { createConfigSchema, type Config, type ConfigSchema } from './schema/schema.ts';
+import { processSources } from './sources.ts';
 import { createValidator, type Validate } from './validate.ts';
 
 /** Reads configurations whose provider is one of a list of kinds. */
@@ -30,6 +24,8 @@ export type ConfigReader = {
    * @throws {ConfigError} with every problem at once, each with its line.
    */
   loadConfig(file: string, sources?: Sources): Config;
+  /** Does the same, and gives the configuration as YAML with its defaults, without secrets. */
+  describeConfig(file: string, sources?: Sources): string;
   /**
    * Checks a configuration given as plain data, with the keys of the file, and fills in the defaults.
    *
@@ -48,9 +44,11 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
   return {
     loadConfig: (file, sources = processSources()) =>
       withProxies(
-        withDepthError(() => loadWith(validate, schema, file, sources)),
+        withDepthError(() => loadWith(validate, schema, file, sources).config),
         sources.env,
       ),
+    describeConfig: (file, sources = processSources()) =>
+      withDepthError(() => effectiveYaml(schema, loadWith(validate, schema, file, sources).input)),
     parseConfig(input) {
       const validation = withDepthError(() => validate(input));
       if (validation.ok) return withProxies(validation.config, process.env);
@@ -60,11 +58,6 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
     schema,
   };
 }
-
-const processSources = (): Sources => ({
-  env: process.env,
-  readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES),
-});
 
 /** Adds the proxies of the environment to `provider.proxy: env`. */
 function withProxies(config: Config, env: Sources['env']): Config {
@@ -90,7 +83,10 @@ function withDepthError<Result>(read: () => Result): Result {
   }
 }
 
-function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: string, sources: Sources): Config {
+/** A valid configuration, and the data of its file, interpolated, before it was parsed. */
+type Loaded = { readonly config: Config; readonly input: unknown };
+
+function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: string, sources: Sources): Loaded {
   const yaml = readYaml(readText(file, sources));
   if (yaml.isEmpty) throw new ConfigError([{ path: '', message: 'the file is empty' }]);
 
@@ -99,12 +95,13 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
   if (yaml.problems.some(({ isFatal }) => isFatal)) throw new ConfigError(inOrder(syntaxProblems));
 
   const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);
-  const validation = validate(plainData(yaml), hidden);
+  const input = plainData(yaml);
+  const validation = validate(input, hidden);
   const issues = validation.ok ? [] : validation.issues;
   // The text of a failed interpolation says nothing about the value that was meant.
   const relevant = issues.filter(({ path }) => !unresolved.some((other) => isWithin(path, other.path)));
   const problems = [...syntaxProblems, ...[...unresolved, ...relevant].map((issue) => located(issue, yaml))];
-  if (validation.ok && problems.length === 0) return validation.config;
+  if (validation.ok && problems.length === 0) return { config: validation.config, input };
   throw new ConfigError(inOrder(problems));
 }
 

@@ -1,8 +1,18 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
-/** The purpose of a key. Keys of different purposes are unrelated: one cannot open what another has sealed. */
+/**
+ * The purpose of a key. Keys of different purposes are unrelated: one cannot open what another has sealed. `session-record`
+ * is that of the previous format of `envelope`, and only reads.
+ */
 export type KeyPurpose =
-  'session-record' | 'session-cookie' | 'login-cookie' | 'decoupled-cookie' | 'step-up' | 'blind-index';
+  | 'session-record'
+  | 'envelope'
+  | 'idle-limit'
+  | 'session-cookie'
+  | 'login-cookie'
+  | 'decoupled-cookie'
+  | 'step-up'
+  | 'blind-index';
 
 /**
  * A derived key, and its id in sealed values. The key is a `KeyObject` because Node.js 24 needs 12 µs more at every use of
@@ -29,6 +39,8 @@ export type KeyRing = {
 export function createKeyRing(secrets: readonly string[]): KeyRing {
   const derive = (from: readonly string[]) => ({
     'session-record': from.map((secret) => deriveKey(secret, 'session-record')),
+    envelope: from.map((secret) => deriveKey(secret, 'envelope')),
+    'idle-limit': from.map((secret) => deriveKey(secret, 'idle-limit')),
     'session-cookie': from.map((secret) => deriveKey(secret, 'session-cookie')),
     'login-cookie': from.map((secret) => deriveKey(secret, 'login-cookie')),
     'decoupled-cookie': from.map((secret) => deriveKey(secret, 'decoupled-cookie')),

@@ -9,16 +9,18 @@ import { createProblems } from '../http/problem/problem.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Core } from './core.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** The handler of the admin listener's requests. */
 export function createAdminListener(deps: {
   core: Core;
+  shared: SharedState;
   provider: Provider;
   sessions: Sessions;
   /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<Snapshots>;
 }): RequestListener {
-  const { core, provider, sessions, snapshots } = deps;
+  const { core, shared, provider, sessions, snapshots } = deps;
   const { config, log, clock, metrics } = core;
   const { listen, token, allowedHosts } = config.admin;
   const clientAddress = createClientAddress(config.trustProxy);
@@ -31,7 +33,9 @@ export function createAdminListener(deps: {
     }),
     hostCheck: createAdminHostCheck(listen.host, allowedHosts),
     tokenCheck:
-      token === undefined ? undefined : createTokenCheck({ token, clientAddress, metrics, clock, log }),
+      token === undefined
+        ? undefined
+        : createTokenCheck({ token, clientAddress, wrongTokens: shared.wrongAdminTokens, metrics, log }),
     problems: createProblems({ secure: false, loginUrl: undefined }),
     clock,
     log,

@@ -5,16 +5,17 @@ import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
 import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
+import { createExtendSession } from '../auth/session/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLoginParameters } from '../auth/login-parameters.ts';
 import { createLogin } from '../auth/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
-import { createMySessions } from '../auth/my-sessions.ts';
+import { createMySessions } from '../auth/session/my-sessions.ts';
 import { createPasswordLogin } from '../auth/password-login.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
-import { createSessionInfo } from '../auth/session-info.ts';
+import { createSessionInfo } from '../auth/session/session-info.ts';
 import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
@@ -62,7 +63,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn(sessions);
+  const completeSignIn = createCompleteSignIn(sessionServices);
   const decoupled =
     decoupledLogin &&
     createDecoupled({
@@ -97,7 +98,15 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({ redirectLogin, completeSignIn, loginCookies, redirectUri }),
+        createCallback({
+          redirectLogin,
+          completeSignIn,
+          sessions,
+          loginCookies,
+          redirectUri,
+          defaultReturnTo: login.defaultReturnTo,
+          failureReturnTo: login.failureReturnTo,
+        }),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
@@ -112,6 +121,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         logoutUrl: `${login.prefix}/logout`,
         clock,
       }),
+      extendSession: createExtendSession({ sessions, originPolicy }),
       logout: createLogout({
         provider,
         sessions,

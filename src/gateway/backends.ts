@@ -1,5 +1,7 @@
+import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
+import { createSealedTimes } from '../crypto/sealed-time.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRightsCheck } from '../redis/rights.ts';
 import { createRedisRateCounters, type RateCounters } from '../redis/rate-counter.ts';
@@ -12,7 +14,7 @@ import {
   type PollSchedule,
 } from '../redis/poll-schedule.ts';
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
-import { createRecordCodec } from '../sessions/store/record.ts';
+import { createRecordCodec } from '../sessions/store/record/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
 import { createRedisStore } from '../sessions/store/redis-store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
@@ -31,7 +33,11 @@ export type Backends = {
   missingRights(): Promise<readonly string[]>;
 };
 
-export function openBackends({ config, keyRing, clock, log, metrics }: Core): Backends {
+/** `current` gives the configuration in force, for the few settings of a backend that a reload changes. */
+export function openBackends(
+  { config, keyRing, clock, log, metrics }: Core,
+  current: () => Config,
+): Backends {
   const { store: address, keyPrefix } = config.session;
   if (address.kind === 'memory') {
     log.warn(
@@ -50,21 +56,37 @@ export function openBackends({ config, keyRing, clock, log, metrics }: Core): Ba
   const redis = createRedisConnection({ address, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
-  const leaseMs = revocationLeaseMs(config.provider);
   return {
     store: createRedisStore({
       redis,
       codec,
+      idleLimits: createSealedTimes(keyRing),
       blindIndex: createBlindIndex(keyRing),
       keyPrefix,
       clock,
       log,
       metrics,
     }),
-    locks: createRedisLocks({ redis, keyPrefix, ttlMs: config.refresh.lockTtl, log }),
+    locks: createRedisLocks({
+      redis,
+      keyPrefix,
+      get ttlMs() {
+        return current().refresh.lockTtl;
+      },
+      log,
+    }),
     rateCounters: createRedisRateCounters({ redis, keyPrefix }),
     pollSchedule: createRedisPollSchedule({ redis, keyPrefix }),
-    outbox: createRedisOutbox({ redis, envelopes, keyPrefix, leaseMs, clock, log }),
+    outbox: createRedisOutbox({
+      redis,
+      envelopes,
+      keyPrefix,
+      get leaseMs() {
+        return revocationLeaseMs(current().provider);
+      },
+      clock,
+      log,
+    }),
     missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */
 export type Core = {
+  /** The configuration; a reload creates a core with another one. */
   readonly config: Config;
   readonly log: Logger;
   readonly clock: () => number;
@@ -21,17 +22,28 @@ export type Core = {
 /** How many forged cookies one address may send in a minute to one process. */
 const FORGED_SEALS_PER_MINUTE = 120;
 
+/** The dependencies that a caller may replace. */
+export type CoreOverrides = { log?: Logger; clock?: () => number };
+
 export function createCore(
   config: Config,
-  { log = createLogger(config.log), clock = Date.now }: { log?: Logger; clock?: () => number },
+  { log = createLogger(config.log), clock = Date.now }: CoreOverrides,
 ): Core {
   return {
-    config,
+    ...configured(config),
     log,
     clock,
     metrics: createMetrics(),
     keyRing: createKeyRing(config.session.secrets),
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
-    secure: config.baseUrl.startsWith('https:'),
   };
+}
+
+/** The same core for another configuration. */
+export function withConfig(core: Core, config: Config): Core {
+  return { ...core, ...configured(config) };
+}
+
+function configured(config: Config): Pick<Core, 'config' | 'secure'> {
+  return { config, secure: config.baseUrl.startsWith('https:') };
 }

@@ -1,28 +1,22 @@
 import type { RequestHandler } from 'express';
 import { createPageHeaders } from '../http/security-headers.ts';
-import { createWriteBatch } from '../performance/write-batch.ts';
 import { createApi } from '../proxy/api-handler.ts';
-import { createConcurrencyLimit } from '../proxy/concurrency-limit.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
-import { createEventStreams } from '../proxy/response/event-streams.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
-import { createRoutes } from '../proxy/routes.ts';
+import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
-import { createRouteSlots } from '../proxy/upstream/connection-slots.ts';
+import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
-import { createUpstreams } from '../proxy/upstream/pools.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
-import { createTunnels } from '../proxy/websocket/tunnel.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
-import { createEndWatcher } from '../sessions/end-watcher.ts';
 import { createDevServer } from '../spa/dev-server.ts';
 import { createSpaFiles } from '../spa/files.ts';
 import type { UpgradeStep } from '../upgrade-pipeline.ts';
-import type { Backends } from './backends.ts';
 import type { Core } from './core.ts';
 import type { InboundPolicies } from './inbound-policies.ts';
 import type { SessionServices } from './session-services.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
@@ -30,15 +24,19 @@ export type RequestHandlers = {
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
-  /** Closes WebSockets with 1001 and ends event streams, so that browsers reconnect to another replica. */
-  drain(): void;
-  /** Closes the connections to the upstreams. */
-  close(): Promise<void>;
 };
+
+/** The routes and the connections to their upstreams. */
+export type Routing = { readonly routes: Routes; readonly upstreams: Upstreams };
+
+export function createRouting({ config }: Core): Routing {
+  return { routes: createRoutes(config.routes), upstreams: createUpstreams() };
+}
 
 export function createRequestHandlers(
   core: Core,
-  backends: Backends,
+  shared: SharedState,
+  { routes, upstreams }: Routing,
   sessionServices: SessionServices,
   policies: InboundPolicies,
 ): RequestHandlers {
@@ -46,24 +44,19 @@ export function createRequestHandlers(
   const { sessions, refresher, stepUpLinks } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
+  const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
-  const routes = createRoutes(config.routes);
-  const upstreams = createUpstreams();
-  const endWatcher = createEndWatcher({ store: backends.store, clock });
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });
-  const concurrencyLimit = createConcurrencyLimit();
-  const tunnels = createTunnels();
-  const eventStreams = createEventStreams();
   const upgradeRelay = createUpgradeRelay({
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
-  const slots = createRouteSlots(routes.all);
+  const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
   const forwarder = createForwarder({
     routes,
@@ -72,7 +65,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     metrics,
-    writeBatch: createWriteBatch(),
+    writeBatch,
     eventStreams,
     baseUrl,
     clock,
@@ -112,10 +105,5 @@ export function createRequestHandlers(
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
-    drain() {
-      tunnels.closeAll();
-      eventStreams.cutOff();
-    },
-    close: upstreams.close,
   };
 }

@@ -6,15 +6,13 @@ import { createSlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../refresh/token-refresher.ts';
 import { createRefreshSuppression } from '../refresh/refresh-suppression.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
-import { createReadCache } from '../sessions/read-cache.ts';
-import { createRevocations } from '../sessions/revocation/revocation.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
 import { createStepUpLinks, type StepUpLinks } from '../sessions/step-up-links.ts';
 import { createTickets, type Tickets } from '../sessions/ticket.ts';
-import { createPendingWrites } from '../sessions/pending-writes.ts';
-import { refreshWaits, revocationLeaseMs, spendMarkMs } from '../timing.ts';
+import { refreshWaits, spendMarkMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** Sessions and their token refreshes. */
 export type SessionServices = {
@@ -24,29 +22,30 @@ export type SessionServices = {
   readonly stepUpLinks: StepUpLinks;
 };
 
-export function createSessionServices(core: Core, backends: Backends, provider: Provider): SessionServices {
+export function createSessionServices(
+  core: Core,
+  backends: Backends,
+  shared: SharedState,
+  provider: Provider,
+): SessionServices {
   const { config, keyRing, forgedSeals, secure, clock, log, metrics } = core;
-  const { store, locks, outbox } = backends;
+  const { store, locks } = backends;
+  const { cache, revocations, pendingWrites, refreshes, backgroundTasks } = shared;
   const { session, refresh } = config;
 
   const tickets = createTickets({
     seals: createSealedCookies(keyRing, 'session-cookie', forgedSeals),
     secure,
-    sameSite: session.cookie.sameSite,
+    ...session.cookie,
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({
     store,
-    cache: createReadCache({ store, clock, ...session.cache }),
+    cache,
     tickets,
-    revocations: createRevocations({
-      provider,
-      durable: outbox,
-      leaseMs: revocationLeaseMs(config.provider),
-      clock,
-      log,
-    }),
-    pendingWrites: createPendingWrites({ store, clock, log }),
+    revocations,
+    pendingWrites,
+    backgroundTasks,
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,
@@ -71,6 +70,8 @@ export function createSessionServices(core: Core, backends: Backends, provider: 
     breaker,
     sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
+    refreshes,
+    backgroundTasks,
     ahead: refresh.ahead,
     lockWaitMs,
     spendMarkMs: spendMarkMs(refresh),

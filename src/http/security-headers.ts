@@ -60,6 +60,19 @@ export function createDocumentHeaders({ script, style }: { script: string; style
   return setting(fieldsOf(set));
 }
 
+/**
+ * The CSP of an error page: its own style, or, for an operator's page, the styles, images and fonts of this origin. No script
+ * and no form.
+ */
+export function errorPagePolicy(ownStyle: string | undefined): string {
+  const sources =
+    ownStyle === undefined
+      ? ["style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "font-src 'self' data:"]
+      : [`style-src ${sourceOf(ownStyle)}`];
+  const rest = ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"];
+  return ["default-src 'none'", ...sources, ...rest].join('; ');
+}
+
 /** The CSP hash source of an inline script or style (CSP Level 3, section 2.3.1). */
 function sourceOf(content: string): string {
   return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;

@@ -37,15 +37,36 @@ export function createLogger(
   );
 }
 
-/** Opens standard output; `isShared` when other processes also write to it. */
-export function openDestination(options: Config['log'], { isShared = false } = {}): DestinationStream {
-  if (options.format === 'pretty') return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
-  const maxWrite = isShared ? MAX_SHARED_WRITE : MAX_WRITE;
-  return bufferLines(pino.destination({ sync: false, maxWrite: maxWrite }), maxWrite);
-}
+/** Standard output, in a format that can change. */
+export type LogDestination = Sink & { setFormat(format: LogFormat): void };
+
+type LogFormat = Config['log']['format'];
 
 /** A destination whose buffer can be written at once. */
 type Sink = DestinationStream & { flushSync(): void };
+
+/** Opens standard output; `isShared` when other processes also write to it. */
+export function openDestination(options: Config['log'], { isShared = false } = {}): LogDestination {
+  const maxWrite = isShared ? MAX_SHARED_WRITE : MAX_WRITE;
+  const sinks: Partial<Record<LogFormat, Sink>> = {};
+  const sinkOf = (format: LogFormat) => (sinks[format] ??= openSink(format, maxWrite));
+  let current = sinkOf(options.format);
+  return {
+    write: (line) => current.write(line),
+    flushSync: () => current.flushSync(),
+    setFormat(format) {
+      const next = sinkOf(format);
+      if (next !== current) current.flushSync();
+      current = next;
+    },
+  };
+}
+
+function openSink(format: LogFormat, maxWrite: number): Sink {
+  if (format === 'json') return bufferLines(pino.destination({ sync: false, maxWrite: maxWrite }), maxWrite);
+  const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
+  return { write: (line) => stream.write(line), flushSync: () => undefined };
+}
 
 /**
  * Buffers lines and writes them together: a line costs 2 µs including pino's work, and 5 µs when written alone. Writes the

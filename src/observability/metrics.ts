@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { VERSION } from '../version.ts';
 
 export type RefreshOutcomeLabel = 'refreshed' | 'joined' | 'reused' | 'kept' | 'rejected' | 'failed';
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
@@ -17,6 +18,8 @@ export type Metrics = {
   sessionEnded(reason: string): void;
   storeError(operation: string): void;
   wrongAdminToken(): void;
+  /** Counts a reload of the configuration; a successful one sets the time since which it is in force. */
+  configReloaded(result: 'success' | 'failure'): void;
   providerUp(up: 0 | 1): void;
   storeUp(up: 0 | 1): void;
 };
@@ -106,6 +109,28 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const configReloads = new Counter({
+    name: 'coatcheck_config_reloads_total',
+    help: 'Reloads of the configuration, by result: success, failure. Each worker process counts its own.',
+    labelNames: ['result'],
+    registers,
+  });
+  const configLoaded = new Gauge({
+    name: 'coatcheck_config_loaded_timestamp_seconds',
+    aggregator: 'min',
+    help: 'When the configuration in force was loaded, in seconds since the epoch; of several workers, the earliest.',
+    registers,
+  });
+  for (const result of ['success', 'failure']) configReloads.inc({ result }, 0);
+  configLoaded.setToCurrentTime();
+  new Gauge({
+    name: 'coatcheck_build_info',
+    aggregator: 'first',
+    help: 'Always 1; the labels are the versions of the gateway and of Node.js.',
+    labelNames: ['version', 'node_version'],
+    registers,
+  }).set({ version: VERSION, node_version: process.version }, 1);
+
   const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
   const timeRequest = cachedByLabels((route) => durations.labels(route));
 
@@ -124,6 +149,10 @@ export function createMetrics(): Metrics {
     sessionEnded: (reason) => ended.inc({ reason }),
     storeError: (op) => storeErrors.inc({ op }),
     wrongAdminToken: () => wrongAdminTokens.inc(),
+    configReloaded(result) {
+      configReloads.inc({ result });
+      if (result === 'success') configLoaded.setToCurrentTime();
+    },
     providerUp: (up) => providerUp.set(up),
     storeUp: (up) => storeUp.set(up),
   };

@@ -8,8 +8,8 @@ export type Discovery<Found> = {
   current(): Found | undefined;
   /** Returns the result; without one, tries again at once. Throws `provider_unavailable`. */
   get(): Promise<Found>;
-  /** Tries now and retries with growing pauses until the provider is found. */
-  start(): void;
+  /** Tries now and retries with growing pauses until the provider is found. Settles after the first attempt; never rejects. */
+  start(): Promise<void>;
   /** Why the last attempt failed, while nothing has been found; for operators, without secrets. */
   failure(): string | undefined;
   close(): void;
@@ -54,13 +54,14 @@ export function createDiscovery<Found>(deps: {
     return attempt;
   };
 
-  const keepTrying = () => {
+  const keepTrying = async () => {
     // A caller of `get` may have found it during the pause.
     if (found !== undefined) return;
-    tryOnce().catch(() => {
-      if (closed) return;
-      timer = setTimeout(keepTrying, backoffMs(failures, PAUSES));
-    });
+    try {
+      await tryOnce();
+    } catch {
+      if (!closed) timer = setTimeout(() => void keepTrying(), backoffMs(failures, PAUSES));
+    }
   };
 
   return {

@@ -1,5 +1,5 @@
 import { AuthorizationResponseError, ResponseBodyError } from 'openid-client';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, type AuthError } from '../errors.ts';
 import { explainLoginFailure } from './refusal.ts';
 
 /** The error for a login that failed with `cause` at an endpoint: rejected with a reason, denied, or the provider is unavailable. */
@@ -8,12 +8,24 @@ export function loginFailure(cause: unknown, endpoint?: string): GatewayError {
   const reason = explainLoginFailure(cause, endpoint);
   if (reason === undefined) return providerUnavailable(cause);
   if (cause instanceof ResponseBodyError && cause.error === 'access_denied') return loginDenied(cause);
-  return loginRefused(reason, cause);
+  const authError = cause instanceof AuthorizationResponseError ? authErrors.get(cause.error) : undefined;
+  return loginRefused(reason, cause, authError);
 }
 
+/** The error codes of an authorization response that mean more than a refusal (RFC 6749, section 4.1.2.1; OpenID Connect Core, section 3.1.2.6). */
+const authErrors: ReadonlyMap<string, AuthError> = new Map([
+  ['access_denied', 'access_denied'],
+  ['login_required', 'login_required'],
+  ['interaction_required', 'login_required'],
+  ['consent_required', 'login_required'],
+  ['account_selection_required', 'login_required'],
+  ['server_error', 'provider_unavailable'],
+  ['temporarily_unavailable', 'provider_unavailable'],
+]);
+
 /** The error for a login that the gateway does not accept, with a `reason` for developers. */
-export function loginRefused(reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, cause });
+export function loginRefused(reason: string, cause?: unknown, authError?: AuthError): GatewayError {
+  return new GatewayError('login_failed', { detail: 'The sign-in failed.', reason, authError, cause });
 }
 
 /** The error for a login that the user, or the provider for them, denied. */

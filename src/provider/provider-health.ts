@@ -1,27 +1,48 @@
+import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { createOutageLog } from '../observability/outage-log.ts';
 import type { ProviderState } from './provider.ts';
 
-/** Whether the provider can be used, by its last call. */
+/** Whether the provider can be used, by its last call. The log has a line when an outage begins and when it is over. */
 export type ProviderHealth = {
-  /** Records whether the provider responded to a call. */
-  record(responded: boolean): void;
+  /** The provider has responded to a call. */
+  responded(): void;
+  /** The provider has not responded to a call, or with a server error. */
+  failed(error: unknown): void;
   /** Discovery has succeeded: until then a response says nothing, since it may be an error page or another issuer. */
   established(): void;
   state(): ProviderState;
+  close(): void;
 };
 
 /** The state is `unknown` until discovery has succeeded once. */
-export function createProviderHealth(metrics: Metrics): ProviderHealth {
+export function createProviderHealth({ log, metrics }: { log: Logger; metrics: Metrics }): ProviderHealth {
+  const outages = createOutageLog({
+    messages: {
+      began: 'identity provider unavailable',
+      goesOn: 'identity provider still unavailable',
+      ended: 'identity provider available again',
+    },
+    log,
+  });
   let state: ProviderState = 'unknown';
-  const set = (next: 'up' | 'down') => {
-    state = next;
-    metrics.providerUp(next === 'up' ? 1 : 0);
+  const setUp = () => {
+    state = 'up';
+    metrics.providerUp(1);
+    outages.succeeded();
   };
   return {
-    record(responded) {
-      if (state !== 'unknown') set(responded ? 'up' : 'down');
+    responded() {
+      if (state !== 'unknown') setUp();
     },
-    established: () => set('up'),
+    failed(error) {
+      if (state === 'unknown') return;
+      state = 'down';
+      metrics.providerUp(0);
+      outages.failed('call', error);
+    },
+    established: setUp,
     state: () => state,
+    close: outages.close,
   };
 }

@@ -1,7 +1,6 @@
 import type { BindingMessageSource } from '../config/values/binding-message.ts';
 import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { ProviderSection } from '../config/schema/provider-section.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
@@ -65,6 +64,8 @@ export type RefreshRequest = {
   readonly flow?: LoginFlow | undefined;
   /** The audience of the requested access token. */
   readonly audience: Audience;
+  /** True when the grant covers more resources than the sign-in's: where the audience has none, the latter must be named. */
+  readonly namesResource?: boolean;
   /** Called right before the request is written; when it returns false, nothing is sent. */
   readonly maySend: () => boolean;
 };
@@ -183,14 +184,14 @@ export type Provider = {
    * has no such endpoint or was never reached.
    */
   endSessionUrl(options: { postLogoutRedirectUri: string; idTokenHint: string | undefined }): URL | undefined;
-  /** Uses the client credentials of another section from now on; absent when the kind has none. */
-  readonly replaceCredentials?: (section: ProviderSection) => void;
   state(): ProviderState;
   /** Why discovery has not succeeded yet, once an attempt has failed; for operators, without secrets. */
   notReadyReason(): string | undefined;
   /** Checks the provider against its configuration. Throws `provider_unavailable`. */
   diagnose(): Promise<readonly CheckResult[]>;
-  /** Starts discovery, which retries until the provider is found. */
-  start(): void;
+  /** Starts discovery, which retries until the provider is found. Settles after the first attempt; never rejects. */
+  start(): Promise<void>;
+  /** Stops what runs by itself. Calls are still possible, and unused connections end by themselves. */
+  retire(): void;
   close(): void;
 };

@@ -59,10 +59,15 @@ export function createRedirectLogin(deps: {
       if (!isOpenId) callback.searchParams.delete('iss');
       const sentAtMs = clock();
       try {
-        const json = await oauth.authorizationCodeGrant(config, callback, {
-          expectedState: attempt.state,
-          pkceCodeVerifier: attempt.codeVerifier,
-        });
+        const checks = { expectedState: attempt.state, pkceCodeVerifier: attempt.codeVerifier };
+        // With the resources of a step-up, the one of every sign-in must be named.
+        const { resource } = attempt.stepUp?.resources.length ? parameters : {};
+        const json = await oauth.authorizationCodeGrant(
+          config,
+          callback,
+          checks,
+          resource === undefined ? {} : { resource },
+        );
         const { nonce, maxAge, stepUp } = attempt;
         return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
       } catch (cause) {

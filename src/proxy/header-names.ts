@@ -37,9 +37,9 @@ export function rememberNames<Result>(judge: (name: string) => Result): (name: s
     const cached = results.get(name);
     if (cached !== undefined) return cached;
     const result = judge(name);
-    // Clients choose the names, so the cache needs a limit. It evicts nothing: a hostile client could otherwise push out
+    // Clients choose the names, so the cache needs limits, also of their length. It evicts nothing: a hostile client could otherwise push out
     // the names that honest clients use.
-    if (results.size < 1_000) results.set(name, result);
+    if (results.size < 1_000 && name.length <= 64) results.set(name, result);
     return result;
   };
 }

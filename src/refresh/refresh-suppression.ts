@@ -43,6 +43,8 @@ const REFUSALS_UNTIL_ENDED = 3;
 const REJECTIONS_PER_MINUTE = 3;
 /** How many rejections of upstreams, and of the provider, a process remembers. */
 const MAX_ENTRIES = 10_000;
+/** The maximum size of the rejected tokens that a process remembers, in bytes. */
+const MAX_TOKEN_BYTES = 16 * 1024 * 1024;
 
 export function createRefreshSuppression(deps: {
   sessions: Sessions;
@@ -52,7 +54,11 @@ export function createRefreshSuppression(deps: {
   clock: () => number;
 }): RefreshSuppression {
   const { sessions, locks, lockWaitMs, clock } = deps;
-  const rejectedTokens = createBoundedMap<string, string>({ maxEntries: MAX_ENTRIES });
+  const rejectedTokens = createBoundedMap<string, string>({
+    maxEntries: MAX_ENTRIES,
+    maxSize: MAX_TOKEN_BYTES,
+    sizeOf: (token) => token.length,
+  });
   const notGrantedAtMs = createBoundedMap<string, number>({
     maxEntries: MAX_ENTRIES,
     isExpired: (atMs) => atMs <= clock() - NOT_GRANTED_MS,

@@ -1,10 +1,12 @@
 import { jittered } from '../concurrency/backoff.ts';
 import type { Attempt, CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
+import { createLimitedWarning } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider, RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
 import type { MarkResult } from '../sessions/store/spend-mark.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../timing.ts';
 
 /**
  * The reasons not to try a refresh, or not to wait for it any longer; the log line of a 503 names one.
@@ -48,6 +50,8 @@ export function createTokenEndpointCall(deps: {
   metrics: Metrics;
 }): TokenEndpointCall {
   const { provider, breaker, semaphore, retries, clock, log, metrics } = deps;
+
+  const warnOfRetry = createLimitedWarning({ log, intervalMs: OUTAGE_REPORT_INTERVAL_MS, clock });
 
   const call: TokenEndpointCall = async (request, ownMark) => {
     const pauseMs = breaker.pauseMs();
@@ -105,7 +109,7 @@ export function createTokenEndpointCall(deps: {
       // The provider may have rotated the token although the response was lost: in its grace period the same token works once.
       if (outcome.kind === 'ambiguous' && wasAmbiguous) return outcome;
       wasAmbiguous ||= outcome.kind === 'ambiguous';
-      log.warn({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
+      warnOfRetry({ err: outcome.cause, attempt }, 'token endpoint call failed; retrying');
       // Nothing was sent: if this process is killed during the pause, no other one has to wait for its mark.
       if (outcome.kind === 'transient') await mark.remove();
       const pauseMs = jittered(RETRY_PAUSE_MS * (attempt + 1), 0.75, 1.25);

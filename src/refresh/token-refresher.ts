@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
-import { createSingleFlight, type Run } from '../concurrency/single-flight.ts';
+import type { Run, SingleFlight } from '../concurrency/single-flight.ts';
 import type { SlidingWindow } from '../concurrency/sliding-window.ts';
-import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
-import type { GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionRecord, SessionView } from '../sessions/session.ts';
+import { widened } from '../sessions/step-up-requirement.ts';
 import type { MarkResult } from '../sessions/store/spend-mark.ts';
 import { OUTAGE_GRACE_MS } from '../timing.ts';
 import type { Audience } from '../tokens/audience.ts';
@@ -22,6 +23,7 @@ import {
   credentialOf,
   expired,
   notGranted,
+  pausedByBreaker,
   refreshed,
   sessionOrThrow,
   throttledBy,
@@ -48,6 +50,11 @@ export type TokenRefresher = {
   afterRefusal(rejected: Credential, route: string): Promise<Credential | undefined>;
   /** Reports that the upstream of `route` rejected a refreshed token, too: it is not refreshed again for that route. */
   refusedAgain(rejected: Credential, route: string): void;
+  /**
+   * Runs something while no refresh of a session is under way, in any process. Throws `provider_unavailable` when one takes
+   * too long.
+   */
+  withoutRefresh<Result>(key: string, run: () => Promise<Result>): Promise<Result>;
   /** Settles when no refresh is running and every lock has been released. */
   settle(): Promise<void>;
 };
@@ -81,6 +88,9 @@ export function createTokenRefresher(deps: {
   /** `refresh.maxPerMinute` */
   sessionLimit: SlidingWindow;
   suppression: RefreshSuppression;
+  /** The refreshes in progress: after a reload, those of the former configuration are among them. */
+  refreshes: SingleFlight<RefreshResult>;
+  backgroundTasks: TaskTracker;
   ahead: Ahead;
   /** The longest wait of a refresh for the lock of its session, in milliseconds: longer than a lock outlives its holder. */
   lockWaitMs: number;
@@ -93,9 +103,8 @@ export function createTokenRefresher(deps: {
   metrics: Metrics;
 }): TokenRefresher {
   const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
+  const { refreshes, backgroundTasks } = deps;
   const settleFailure = createFailureSettlement(deps);
-  const refreshes = createSingleFlight<RefreshResult>();
-  const backgroundTasks = createTaskTracker();
 
   /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
   const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {
@@ -170,6 +179,9 @@ export function createTokenRefresher(deps: {
     const refusedForMs = suppression.refusedForMs(record.key);
     if (refusedForMs > 0 && audience.id === '')
       return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
+    // Before the limit of the session, which counts only refreshes that may reach the provider.
+    const pauseMs = breaker.pauseMs();
+    if (pauseMs > 0) return pausedByBreaker(pauseMs);
     // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
     const retryInMs = isFirstToken(record, audience)
       ? 0
@@ -231,7 +243,14 @@ export function createTokenRefresher(deps: {
       sessions.markSpend({ key, version, owner, lifetimeMs: deps.spendMarkMs, over });
     const unmark = () => sessions.unmarkSpend(key, owner);
     const outcome = await callTokenEndpoint(
-      { refreshToken, subject: data.subject, flow: data.flow, audience, maySend: lease.isHeld },
+      {
+        refreshToken,
+        subject: data.subject,
+        flow: data.flow,
+        audience: widened(audience, data.steppedUp),
+        namesResource: (data.steppedUp?.resources.length ?? 0) > 0,
+        maySend: lease.isHeld,
+      },
       { write: () => markOver(waitedFor), remove: unmark },
     );
     if (outcome.kind === 'not_marked')
@@ -310,6 +329,19 @@ export function createTokenRefresher(deps: {
     refusedAgain(rejected, route) {
       if (suppression.wasRejected(rejected, route)) return;
       void backgroundTasks.track(suppression.rejectedByUpstream(rejected, route));
+    },
+
+    async withoutRefresh(key, run) {
+      const lease = await locks.acquire(key, Date.now() + deps.lockWaitMs);
+      if (lease === undefined) {
+        const detail = 'Another process refreshes the token. Try again.';
+        throw new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 1, throttle: 'lock' });
+      }
+      try {
+        return await run();
+      } finally {
+        await lease.release();
+      }
     },
 
     async settle() {

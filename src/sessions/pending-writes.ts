@@ -1,6 +1,6 @@
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
-import { PENDING_WRITE_RETRY, STORE_REPORT_INTERVAL_MS } from '../timing.ts';
+import { PENDING_WRITE_RETRY, OUTAGE_REPORT_INTERVAL_MS } from '../timing.ts';
 import { isOver, type SessionData, type SessionRecord } from './session.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 
@@ -29,7 +29,7 @@ export function createPendingWrites(deps: {
   let warnedAtMs = -Infinity;
   /** An outage concerns many sessions: one line at intervals, with their number. */
   const logPending = () => {
-    const isDue = clock() - warnedAtMs >= STORE_REPORT_INTERVAL_MS;
+    const isDue = clock() - warnedAtMs >= OUTAGE_REPORT_INTERVAL_MS;
     if (isDue) warnedAtMs = clock();
     log[isDue ? 'warn' : 'debug'](
       { pending: pending.size },

@@ -16,7 +16,12 @@ export type ReadCache = {
   /** Updates the idle limit of a cached session; its age stays the same. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
+  /** Changes its limits. It may be empty afterwards. */
+  configure(limits: CacheLimits): void;
 };
+
+/** `session.cache` */
+type CacheLimits = { readonly maxAge: number; readonly maxEntries: number };
 
 /** The maximum number of tombstones: keys of ended sessions that a late read or write must not bring back. */
 const MAX_TOMBSTONES = 10_000;
@@ -36,20 +41,19 @@ type PendingRead = { result: Promise<SessionView | undefined>; outdated: boolean
  * on any replica drops the entry, and the cache serves nothing while the subscription is down. An entry that is too old to
  * serve still saves the store from decrypting an unchanged record.
  */
-export function createReadCache(deps: {
-  store: SessionStore;
-  maxAge: number;
-  maxEntries: number;
-  clock: () => number;
-}): ReadCache {
-  const { store, maxAge, maxEntries, clock } = deps;
-  const retentionMs = Math.max(maxAge, REUSABLE_MS);
-  const entries = createBoundedMap<string, Entry>({
-    maxEntries,
-    maxSize: maxEntries * BYTES_PER_SESSION,
-    sizeOf: ({ session }) => sizeOf(session),
-    isExpired: ({ readAtMs }) => clock() - readAtMs >= retentionMs,
-  });
+export function createReadCache(deps: CacheLimits & { store: SessionStore; clock: () => number }): ReadCache {
+  const { store, clock } = deps;
+  const createEntries = ({ maxAge, maxEntries }: CacheLimits) => {
+    const retentionMs = Math.max(maxAge, REUSABLE_MS);
+    return createBoundedMap<string, Entry>({
+      maxEntries,
+      maxSize: maxEntries * BYTES_PER_SESSION,
+      sizeOf: ({ session }) => sizeOf(session),
+      isExpired: ({ readAtMs }) => clock() - readAtMs >= retentionMs,
+    });
+  };
+  let { maxAge, maxEntries } = deps;
+  let entries = createEntries(deps);
   const reads = new Map<string, PendingRead>();
   const tombstones = createBoundedMap<string, true>({ maxEntries: MAX_TOMBSTONES });
 
@@ -111,7 +115,12 @@ export function createReadCache(deps: {
       const entry = entries.get(key);
       if (entry !== undefined) entry.session = { ...entry.session, idleExpiresAtMs };
     },
-    drop: entries.delete,
+    drop: (key) => entries.delete(key),
+    configure(limits) {
+      if (limits.maxAge === maxAge && limits.maxEntries === maxEntries) return;
+      ({ maxAge, maxEntries } = limits);
+      entries = createEntries(limits);
+    },
   };
 }
 

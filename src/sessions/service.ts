@@ -1,4 +1,4 @@
-import { createTaskTracker } from '../concurrency/task-tracker.ts';
+import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { createLimitedWarning } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -29,10 +29,12 @@ import type { SteppedUp } from './step-up-requirement.ts';
 
 /**
  * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
- * are two different cookies, of which one is planted.
+ * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  { kind: 'absent'; because?: 'conflict' } | { kind: 'ended' } | { kind: 'live'; session: Kind };
+  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'ended' }
+  | { kind: 'live'; session: Kind };
 
 /** The circumstances of a sign-in. */
 export type SignInOrigin = {
@@ -108,6 +110,7 @@ type SessionsDeps = {
   tickets: Tickets;
   revocations: Revocations;
   pendingWrites: PendingWrites;
+  backgroundTasks: TaskTracker;
   idleTimeout: number;
   absoluteTimeout: number;
   /** The maximum number of sessions per person; 0 means no limit. */
@@ -134,7 +137,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
 
-  const pendingTasks = createTaskTracker();
   const revoke = (refreshToken: string | undefined) => {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
   };
@@ -163,7 +165,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           { keyId: ticket.keyId },
           'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
         );
-        return { kind: 'absent' };
+        return { kind: 'absent', because: 'unknown_key' };
       case 'invalid':
         return { kind: 'ended' };
       case 'ticket':
@@ -301,7 +303,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
       const now = clock();
-      const { key, keyId, setCookie } = await tickets.issue();
+      const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
+      const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
       const data: SessionData = {
         issuer: signIn.issuer,
         subject: signIn.subject,
@@ -314,7 +317,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         ticketKeyId: keyId,
         steppedUp: stepUp?.brought,
         createdAtMs: now,
-        absoluteExpiresAtMs: Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims)),
+        absoluteExpiresAtMs,
       };
       if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
@@ -352,7 +355,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           if (result === 'gone') revoke(data.tokens.refreshToken);
           if (result === 'conflict') logDroppedTokens(old.key);
         });
-        return { result: 'replaced', record, saved: pendingTasks.track(saved) };
+        return { result: 'replaced', record, saved: deps.backgroundTasks.track(saved) };
       }
     },
 
@@ -366,7 +369,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     revoke,
     async settle() {
-      await pendingTasks.settle();
+      await deps.backgroundTasks.settle();
       await revocations.settle();
     },
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StepUpRequirement } from '../errors.ts';
+import type { Audience } from '../tokens/audience.ts';
 
 const texts = z.array(z.string()).readonly();
 
@@ -8,6 +9,7 @@ export const stepUpRequirement = z.object({
   acrValues: texts,
   maxAge: z.number().optional(),
   scopes: texts,
+  audienceScopes: z.record(z.string(), texts).readonly().optional(),
   resources: texts,
 });
 
@@ -21,8 +23,25 @@ export function withEarlier(required: StepUpRequirement, earlier: SteppedUp | un
     acrValues: required.acrValues.length > 0 ? required.acrValues : earlier.acrValues,
     maxAge: required.maxAge,
     scopes: union(required.scopes, earlier.scopes),
+    audienceScopes: mergeScopes(required.audienceScopes, earlier.audienceScopes),
     resources: union(required.resources, earlier.resources),
   };
+}
+
+/** The audience for which a token is requested: with the scopes that a step-up brought for it. */
+export function widened(audience: Audience, { audienceScopes }: Partial<SteppedUp> = {}): Audience {
+  const further = audienceScopes?.[audience.id];
+  return further === undefined ? audience : { ...audience, scopes: union(audience.scopes, further) };
+}
+
+function mergeScopes(
+  a: StepUpRequirement['audienceScopes'] = {},
+  b: StepUpRequirement['audienceScopes'] = {},
+): StepUpRequirement['audienceScopes'] {
+  const ids = union(Object.keys(a), Object.keys(b));
+  return ids.length === 0
+    ? undefined
+    : Object.fromEntries(ids.map((id) => [id, union(a[id] ?? [], b[id] ?? [])]));
 }
 
 function union(a: readonly string[], b: readonly string[]): string[] {

@@ -16,8 +16,11 @@ export type TicketReading =
 
 /** Tickets are opaque cookies around a random identifier. The key of the session is a hash of the identifier. */
 export type Tickets = {
-  /** Creates a ticket; gives the key of its session, the id of the key that seals it and the Set-Cookie value. */
-  issue(): Promise<{ key: string; keyId: number | undefined; setCookie: string }>;
+  /**
+   * Creates a ticket for a session that lasts `lifetimeMs` at most; gives the key of its session, the id of the key that seals
+   * it and the Set-Cookie value.
+   */
+  issue(lifetimeMs: number): Promise<{ key: string; keyId: number | undefined; setCookie: string }>;
   /** Throws `rate_limited` for a seal that is not in the cache, once `clientAddress` has sent too many forged ones. */
   read(cookieHeader: string | undefined, clientAddress?: string): Promise<TicketReading>;
   /** The Set-Cookie value that deletes the ticket. */
@@ -41,18 +44,22 @@ export function createTickets(deps: {
   seals: SealedCookies;
   secure: boolean;
   sameSite: 'strict' | 'lax';
+  /** Whether the browser keeps the cookie when it closes, until the absolute limit of the session. */
+  persistent: boolean;
   remembered: number;
 }): Tickets {
-  const { seals, secure, sameSite, remembered } = deps;
+  const { seals, secure, sameSite, persistent, remembered } = deps;
   const name = cookieName('coatcheck', secure);
   const attributes: CookieAttributes = { secure, sameSite };
   const opened = createBoundedMap<string, TicketReading>({ maxEntries: remembered });
 
   return {
-    async issue() {
+    async issue(lifetimeMs) {
       const id = randomIdentifier();
       const seal = await seals.seal({ id }, 0);
-      return { key: keyOf(id), keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, attributes) };
+      const maxAge = Math.max(1, Math.floor(lifetimeMs / 1000));
+      const withLifetime = persistent ? { ...attributes, maxAge } : attributes;
+      return { key: keyOf(id), keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, withLifetime) };
     },
 
     async read(header, clientAddress) {

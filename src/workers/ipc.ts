@@ -1,5 +1,6 @@
 import { addPastCounters } from '../admin/past-counters.ts';
 import type { PeerSnapshots, PeerWorkers, Snapshot } from '../admin/snapshot.ts';
+import type { FileTexts } from '../config/sources.ts';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { PEER_SNAPSHOTS_TIMEOUT_MS, WORKER_SNAPSHOT_TIMEOUT_MS } from '../timing.ts';
 
@@ -10,13 +11,25 @@ export type Peer = {
 };
 
 /**
+ * The configuration files as the supervisor has read them: at its start, where keys that need a restart are read, and last
+ * when they were valid.
+ */
+export type ConfigFiles = { readonly file: string; readonly initial: FileTexts; readonly current: FileTexts };
+
+/**
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
  * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
- * (`peerSnapshots`). `id` pairs a response with its request. A worker responds to each `ping` at once, unless it hangs.
+ * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It starts
+ * and reloads with the files it is sent, so that all workers have the same configuration, and a new one that of the others;
+ * it counts a reload whose files were invalid (`reloadFailed`).
+ *
+ * SECURITY: the files may hold secrets. The channel is a socket pair between two processes of the same user.
  */
 export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }
-  | { readonly kind: 'ping' | 'pong' }
+  | { readonly kind: 'ping' | 'pong' | 'reloadFailed' }
+  | { readonly kind: 'start'; readonly files: ConfigFiles }
+  | { readonly kind: 'reload'; readonly files: ConfigFiles }
   | { readonly kind: 'getSnapshot'; readonly id: number }
   | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
   | { readonly kind: 'exchangeSnapshots'; readonly id: number; readonly metrics: Snapshot['metrics'] }
@@ -24,6 +37,9 @@ export type Message =
 
 const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'listening',
+  'start',
+  'reload',
+  'reloadFailed',
   'ping',
   'pong',
   'getSnapshot',

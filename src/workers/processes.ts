@@ -1,7 +1,9 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
+import { keepRestartKeys, warnOfRestartKeys } from '../config/restart-keys.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
+import { configSchema, type LoadedConfig } from '../provider/read-config.ts';
 import { startServer, type Listeners, type RunningServer } from '../server.ts';
 import { supervise } from './supervisor.ts';
 import { startWorker, supervisorLoss } from './worker.ts';
@@ -10,8 +12,10 @@ import { startWorker, supervisorLoss } from './worker.ts';
 export type Service = {
   /** Settles when all processes listen. Rejects when an address cannot be bound. */
   readonly listening: Promise<Listeners>;
-  /** Replaces the secrets with those of another configuration. During start-up, waits until the start is complete. */
-  replaceSecrets(config: Config): Promise<void>;
+  /** Applies another configuration. During start-up, waits until the start is complete. */
+  reload(loaded: LoadedConfig): Promise<void>;
+  /** Counts a reload whose configuration was invalid. */
+  reloadFailed(): void;
   /** Settles when the supervisor of this worker has exited unexpectedly. Never settles in other processes. */
   readonly abandoned: Promise<void>;
   /** Stops accepting, finishes requests in flight and settles. During start-up, waits until the start is complete. */
@@ -22,32 +26,66 @@ export type Service = {
 export type ProcessRole = 'all' | 'supervisor' | 'worker';
 
 export function processRole({ workers }: Pick<Config, 'workers'>): ProcessRole {
-  if (workerCount(workers) === 1) return 'all';
-  return cluster.isWorker ? 'worker' : 'supervisor';
+  if (cluster.isWorker) return 'worker';
+  return workerCount(workers) === 1 ? 'all' : 'supervisor';
 }
 
-/** Starts to serve, in this process or in the configured number of workers. */
-export function start(config: Config, log: Logger): Service {
+/**
+ * Starts to serve, in this process or in the configured number of workers. `onReload` gets each configuration that comes
+ * into force.
+ */
+export function start(loaded: LoadedConfig, log: Logger, onReload: (config: Config) => void): Service {
+  const { config } = loaded;
   switch (processRole(config)) {
     case 'all':
-      return serviceOf(startServer(config, log), never);
+      return serviceOf(startServer(config, log), never, onReload);
     case 'worker':
-      return serviceOf(startWorker(config, log), supervisorLoss());
-    case 'supervisor': {
-      const { listening, reload, stop } = supervise({ count: workerCount(config.workers), log });
-      // Each worker reads the file itself, so that no secret is sent over IPC.
-      return { listening, replaceSecrets: async () => reload(), abandoned: never, stop };
-    }
+      return serviceOf(startWorker(config, log, onReload), supervisorLoss(), onReload);
+    case 'supervisor':
+      return supervisorService(loaded, log, onReload);
   }
 }
 
 const never = new Promise<void>(() => undefined);
 
-function serviceOf(starting: Promise<RunningServer>, abandoned: Promise<void>): Service {
+function supervisorService(
+  { config, file, texts }: LoadedConfig,
+  log: Logger,
+  onReload: (config: Config) => void,
+): Service {
+  const files = { file, initial: texts, current: texts };
+  const supervisor = supervise({ count: workerCount(config.workers), files, log });
+  return {
+    listening: supervisor.listening,
+    async reload(next) {
+      const { config: applied, kept } = keepRestartKeys(configSchema, config, next.config);
+      warnOfRestartKeys(log, kept);
+      supervisor.reload({ ...files, current: next.texts });
+      onReload(applied);
+    },
+    reloadFailed: supervisor.reloadFailed,
+    abandoned: never,
+    stop: supervisor.stop,
+  };
+}
+
+function serviceOf(
+  starting: Promise<RunningServer>,
+  abandoned: Promise<void>,
+  onReload: (config: Config) => void,
+): Service {
   return {
     abandoned,
     listening: starting,
-    replaceSecrets: async (config) => (await starting).replaceSecrets(config),
+    async reload({ config }) {
+      await (await starting).reload(config);
+      onReload(config);
+    },
+    reloadFailed: () =>
+      void starting.then(
+        (server) => server.reloadFailed(),
+        () => undefined,
+      ),
     stop: async () => (await starting).stop(),
   };
 }

@@ -3,7 +3,7 @@ import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts';
-import { createSnapshotBroker, isMessage, type Message, type Peer } from './ipc.ts';
+import { createSnapshotBroker, isMessage, type ConfigFiles, type Message, type Peer } from './ipc.ts';
 
 /** Runs the workers. The supervisor process itself serves no requests. */
 export type Supervisor = {
@@ -12,8 +12,10 @@ export type Supervisor = {
    * fail for the same reason. Never settles after an earlier `stop`.
    */
   readonly listening: Promise<Listeners>;
-  /** Makes every worker reload its secrets; a worker that is still starting does so afterwards. */
-  reload(): void;
+  /** Makes every worker reload its configuration; a worker that is still starting does so afterwards. */
+  reload(files: ConfigFiles): void;
+  /** Makes every worker count a reload whose files were invalid. */
+  reloadFailed(): void;
   /** Lets every worker finish its requests in flight. Settles when all have exited; rejects when one exits with an error. */
   stop(): Promise<void>;
 };
@@ -22,8 +24,10 @@ export type Supervisor = {
 const SHORT_LIFE_MS = 5_000;
 const RESTART_BACKOFF = { firstMs: 500, longestMs: 10_000 };
 
-/** Starts `count` workers on the same listeners and replaces each that ends or hangs. */
-export function supervise({ count, log }: { count: number; log: Logger }): Supervisor {
+/** Starts `count` workers on the same listeners, with the files, and replaces each that ends or hangs. */
+export function supervise(deps: { count: number; files: ConfigFiles; log: Logger }): Supervisor {
+  const { count, log } = deps;
+  let { files } = deps;
   const serving = new Map<Worker, Peer>();
   const snapshotBroker = createSnapshotBroker((requester) =>
     [...serving.values()].filter((peer) => peer !== requester),
@@ -33,21 +37,20 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let shortLives = 0;
   let hasFailed = false;
-  let reloads = 0;
 
   const fork = () => {
     const worker = cluster.fork();
     const startedAtMs = performance.now();
-    const reloadsBefore = reloads;
+    const startedWith = files;
     const peer = peerOf(worker);
+    peer.send({ kind: 'start', files });
     let heartbeat: Heartbeat | undefined;
     snapshotBroker.connect(peer);
     peer.onMessage((message) => {
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
       heartbeat = startHeartbeat(peer, () => killHanging(worker));
-      // The worker may have read the file before it changed.
-      if (reloads > reloadsBefore) worker.process.kill('SIGHUP');
+      if (files !== startedWith) peer.send({ kind: 'reload', files });
       if (phase === 'starting' && serving.size === count) {
         phase = 'running';
         started.resolve({ url: message.url, adminUrl: message.adminUrl });
@@ -80,11 +83,14 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
     signalAll('SIGKILL');
     started.reject(new Error('a worker exited before it was ready'));
   };
-  const reload = () => {
-    reloads += 1;
-    // SIGHUP would kill a worker that is still starting.
-    for (const worker of serving.keys()) worker.process.kill('SIGHUP');
+  const sendAll = (message: Message) => {
+    for (const peer of serving.values()) peer.send(message);
   };
+  const reload = (next: ConfigFiles) => {
+    files = next;
+    sendAll({ kind: 'reload', files });
+  };
+  const reloadFailed = () => sendAll({ kind: 'reloadFailed' });
   const stop = async () => {
     phase = 'stopping';
     hasFailed = false;
@@ -95,7 +101,7 @@ export function supervise({ count, log }: { count: number; log: Logger }): Super
   };
 
   for (let at = 0; at < count; at += 1) fork();
-  return { listening: started.promise, reload, stop };
+  return { listening: started.promise, reload, reloadFailed, stop };
 }
 
 function allWorkers(): readonly Worker[] {

@@ -1,15 +1,56 @@
 import cluster from 'node:cluster';
+import { keepRestartKeys } from '../config/restart-keys.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { sourcesOf } from '../config/sources.ts';
 import type { Logger } from '../observability/log.ts';
+import { configSchema, loadConfig, type LoadedConfig } from '../provider/read-config.ts';
 import { startServer, type RunningServer } from '../server.ts';
-import { createSnapshotClient, isMessage, type Peer } from './ipc.ts';
+import { createSnapshotClient, isMessage, type ConfigFiles, type Peer } from './ipc.ts';
 
-/** Serves as one of several workers: reports to the supervisor once it listens, and provides snapshots on request. */
-export async function startWorker(config: Config, log: Logger): Promise<RunningServer> {
+/** The configuration that the supervisor wants this worker to start with. */
+export async function configOfWorker(): Promise<LoadedConfig> {
+  const files = await new Promise<ConfigFiles>((resolve) => {
+    createSupervisorPeer().onMessage((message) => {
+      if (message.kind === 'start') resolve(message.files);
+    });
+  });
+  return { config: readFiles(files), file: files.file, texts: files.current };
+}
+
+/** The keys that need a restart are those of the start of the supervisor, which has warned of the others. */
+function readFiles({ file, initial, current }: ConfigFiles): Config {
+  const last = loadConfig(file, sourcesOf(current));
+  return keepRestartKeys(configSchema, loadConfig(file, sourcesOf(initial)), last).config;
+}
+
+/**
+ * Serves as one of several workers: reports to the supervisor once it listens, provides snapshots on request, and reloads
+ * when the supervisor has read another configuration.
+ */
+export async function startWorker(
+  config: Config,
+  log: Logger,
+  onReload: (config: Config) => void,
+): Promise<RunningServer> {
   const supervisor = createSupervisorPeer();
   const snapshotClient = createSnapshotClient(supervisor);
-  const server = await startServer(config, log.child({ worker: cluster.worker?.id }), snapshotClient);
+  const workerLog = log.child({ worker: cluster.worker?.id });
+  const server = await startServer(config, workerLog, snapshotClient);
   snapshotClient.provide(server.snapshot);
+  supervisor.onMessage((message) => {
+    if (message.kind === 'reloadFailed') server.reloadFailed();
+    if (message.kind === 'reload') void reload(message.files);
+  });
+  const reload = async (files: ConfigFiles) => {
+    try {
+      const next = readFiles(files);
+      await server.reload(next);
+      onReload(next);
+      workerLog.info('configuration reloaded');
+    } catch (error) {
+      workerLog.error({ err: error }, 'config reload failed; keeping the current settings');
+    }
+  };
   supervisor.send({ kind: 'listening', url: server.url, adminUrl: server.adminUrl });
   return server;
 }

@@ -105,12 +105,30 @@ describe('the complete flow in a browser with a provider that issues one-time re
     ]);
   });
 
+  it('has targets of at least 44 pixels on a phone', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    const sizes = await page.evaluate(() =>
+      Array.from(document.querySelectorAll('button, input, a'), (each) => each.getBoundingClientRect())
+        .filter(({ width }) => width > 0)
+        .map(({ width, height }) => Math.min(width, height)),
+    );
+    expect(sizes.length).toBeGreaterThan(5);
+    expect(sizes.filter((size) => size < 44)).toEqual([]);
+    await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
   it('signs the user out at the gateway and the provider and closes the WebSocket', async () => {
     await expect.poll(() => page.locator('#live').getAttribute('data-state')).toBe('open');
+    const other = await context.newPage();
+    await other.goto(demo.url);
+    await other.waitForSelector('#name:has-text("Ada")');
     const loggedOutAtProvider = page.waitForRequest((request) => request.url().includes('/session/end'));
     await page.click('#sign-out');
     await loggedOutAtProvider;
     await page.waitForSelector('#welcome:not([hidden])');
+    await other.waitForSelector('#notice:has-text("You have signed out in another tab.")');
+    expect(await other.locator('body').textContent()).not.toContain('Ada');
+    await other.close();
     expect(await context.cookies(demo.url)).not.toContainEqual(
       expect.objectContaining({ name: 'coatcheck' }),
     );

@@ -54,6 +54,13 @@ async function signInAndRefresh(): Promise<void> {
   dumps.push(await fixture.redis.dump());
 }
 
+/** Signs in with another browser, and gives what the app learns of the failure. */
+async function failedSignIn(): Promise<string | null> {
+  const { chain } = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
+  const location = chain.find(({ url }) => new URL(url).pathname === '/auth/callback')?.header('location');
+  return new URL(location ?? '', fixture.provider.issuer).searchParams.get('auth_error');
+}
+
 /** A provider and an upstream that fail or reject, in refreshes and in sign-ins. */
 async function refuseAndFail(): Promise<void> {
   const { provider, upstream } = fixture;
@@ -62,13 +69,11 @@ async function refuseAndFail(): Promise<void> {
   expect(await call('/api/misconfigured')).toBe(503);
   provider.faults.token = { status: 500, body: blabbing('server_error') };
   expect(await call('/api/provider-down')).toBe(503);
-  const failed = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
-  expect(failed.response.status).toBe(503);
+  expect(await failedSignIn()).toBe('provider_unavailable');
   provider.faults.clear();
 
   provider.faults.token = { status: 400, body: blabbing('invalid_grant'), times: 1 };
-  const refused = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
-  expect(refused.response.status).toBe(400);
+  expect(await failedSignIn()).toBe('refused');
   expect(await call('/auth/callback?code=canary-code&state=canary-state')).toBe(400);
 
   await vi.waitUntil(async () => (await call('/api/recovered')) === 200, patiently);
@@ -93,8 +98,7 @@ async function loseTheStore(): Promise<void> {
   await vi.waitUntil(async () => (await call('/api/resumed')) === 200, patiently);
 
   await redis.command('CONFIG', 'SET', 'maxmemory', '1');
-  const full = await fixture.browser(program).navigate('/auth/login', { from: 'page' });
-  expect(full.response.status).toBe(503);
+  expect(await failedSignIn()).toBe('store_unavailable');
   await redis.command('CONFIG', 'SET', 'maxmemory', '0');
 }
 

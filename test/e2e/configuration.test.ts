@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { startChildProcess } from '../../testkit/processes/child-process.ts';
 import { type FakeProvider, startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
 import { freePort } from '../../testkit/network/free-port.ts';
@@ -9,6 +11,7 @@ import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { type ProgramResult, runProgram } from '../../testkit/processes/program.ts';
 import { GATEWAY_NAME, startRedis } from '../../testkit/redis/redis-server.ts';
 
+const MANIFEST = new URL('../../package.json', import.meta.url);
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** Runs the built program to its end with these arguments alone. */
@@ -130,6 +133,64 @@ describe('the command line', () => {
       expect(stderr).toContain(flaw);
       expect(stderr).toContain(usage);
     }
+  });
+});
+
+describe('--version', () => {
+  it('prints the versions of the gateway and of Node.js, whatever the configuration', async () => {
+    const { version } = JSON.parse(await readFile(MANIFEST, 'utf8')) as { version: string };
+    expect(await coatcheck('--version', '--config', '/nowhere')).toMatchObject({
+      code: 0,
+      stdout: `coatcheck ${version}\nNode.js ${process.version}\n`,
+      stderr: '',
+    });
+  });
+});
+
+describe('--print-config', () => {
+  it('prints the file with every default, as a valid file, without secrets', async () => {
+    const yaml = `
+baseUrl: https://app.example.com
+admin: { token: canary-admin-token-of-32-characters- }
+provider:
+  type: oidc
+  issuer: https://login.example.com
+  clientId: "\${CLIENT}"
+  clientSecret: canary://client-secret
+session:
+  store: redis+sentinel://user:canary-password@one.example.com,two.example.com/mymaster
+  secrets: ["\${SECRET}", canary-second-secret-of-the-two-xyz]
+routes:
+  - path: /api
+    upstream: https://api.example.com
+    requestHeaders: { set: { X-Api-Key: canary-key } }
+`;
+    const env = { CLIENT: 'web', SECRET: 'canary-first-secret-of-the-two-abc' };
+    const result = await runProgram(yaml, { args: ['--print-config'], env });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).not.toContain('canary');
+    expect(parse(result.stdout)).toMatchObject({
+      baseUrl: 'https://app.example.com',
+      listen: '0.0.0.0:3000',
+      admin: { listen: '127.0.0.1:9464', token: '***' },
+      provider: { clientId: 'web', clientSecret: '***', timeout: '10s' },
+      session: {
+        store: 'redis+sentinel://user:***@one.example.com,two.example.com/mymaster',
+        secrets: ['***', '***'],
+        idleTimeout: '30m',
+        cache: { maxAge: '5s' },
+      },
+      routes: [
+        { path: '/api', auth: 'required', requestHeaders: { set: { 'X-Api-Key': '***' }, allow: [] } },
+      ],
+    });
+    expect(result.stdout.indexOf('baseUrl')).toBeLessThan(result.stdout.indexOf('listen'));
+  });
+
+  it('lists the problems of an invalid configuration', async () => {
+    const result = await runProgram('baseUrl: 1', { args: ['--print-config'] });
+    expect(result).toMatchObject({ code: 78, stdout: '' });
+    expect(result.stderr).toContain('baseUrl: expected an http(s) origin');
   });
 });
 

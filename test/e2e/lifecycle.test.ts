@@ -80,9 +80,9 @@ describe('starting', () => {
     expect(messages(program)).toEqual(
       expect.arrayContaining(['session store unavailable', 'provider not ready; retrying']),
     );
-    const login = await fixture.browser(program).navigate('/auth/login');
-    expect(login.response).toMatchObject({ status: 503 });
-    expect(login.response.json()).toMatchObject({ code: 'provider_unavailable' });
+    const login = await fixture.browser(program).get('/auth/login');
+    expect(login).toMatchObject({ status: 503 });
+    expect(login.json()).toMatchObject({ code: 'provider_unavailable' });
 
     await fixture.redis.start();
     await expect.poll(() => readiness(program), patiently).toEqual({ status: 503, failing: ['provider'] });

@@ -24,7 +24,7 @@ async function write(current: string, previous = ''): Promise<void> {
 /** Reloads the secrets, and waits for the log line with the result. */
 async function reload(program: Program): Promise<string | undefined> {
   const outcomes = (text: string) =>
-    text.split('\n').filter((line) => /"session secrets reloaded"|config reload failed/.test(line));
+    text.split('\n').filter((line) => /"configuration reloaded"|config reload failed/.test(line));
   const before = outcomes(program.stdout()).length;
   program.signal('SIGHUP');
   return program.waitForOutput((text) => outcomes(text).at(before));
@@ -37,7 +37,7 @@ it('a reload on SIGHUP rotates the session secrets and ends sessions only once t
   const early = await fixture.signedIn(program);
 
   await write(NEXT, FORMER);
-  expect(await reload(program)).toContain('"session secrets reloaded"');
+  expect(await reload(program)).toContain('"configuration reloaded"');
   const late = await fixture.signedIn(program, 'bob');
   expect((await early.fetch('/api/one')).status).toBe(200);
   expect((await late.fetch('/api/one')).status).toBe(200);
@@ -49,7 +49,7 @@ it('a reload on SIGHUP rotates the session secrets and ends sessions only once t
   expect((await late.fetch('/api/two')).status).toBe(200);
 
   await write(NEXT);
-  expect(await reload(program)).toContain('"session secrets reloaded"');
+  expect(await reload(program)).toContain('"configuration reloaded"');
   const ended = await early.fetch('/api/three');
   expect(ended.status).toBe(401);
   expect(ended.json()).toMatchObject({ code: 'session_required', loginUrl: '/auth/login' });
@@ -77,7 +77,7 @@ it('a reload on SIGHUP applies a new client secret without a new sign-in', async
 
   client.secret = 'canary-next-client-secret';
   await writeFile(file, client.secret);
-  expect(await reload(program)).toContain('"session secrets reloaded"');
+  expect(await reload(program)).toContain('"configuration reloaded"');
   expect((await early.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
   expect(fixture.provider.families).toMatchObject([{ endedBecause: 'revoked' }]);
   expect((await (await fixture.signedIn(program, 'bob')).fetch('/api/one')).status).toBe(200);

@@ -256,7 +256,7 @@ describe('a gateway with several workers', () => {
 
     await replaceOne();
     program.signal('SIGHUP');
-    await expect.poll(() => countOf('session secrets reloaded'), PATIENCE).toBe(WORKERS + 1);
+    await expect.poll(() => countOf('configuration reloaded'), PATIENCE).toBe(WORKERS + 1);
     await replaceOne();
     program.signal('SIGTERM');
     expect(await program.exit).toEqual({ code: 0, signal: null });

@@ -15,7 +15,8 @@ const STATE = 'the-state-of-a-login';
 const keyRing = createKeyRing(['the-newest-secret-of-32-characters', 'an-older-secret-of-32-characters.']);
 const seals = createSealedCookies(keyRing, 'session-cookie');
 const loginSeals = createSealedCookies(keyRing, 'login-cookie');
-const openTickets = () => createTickets({ seals, secure: true, sameSite: 'strict', remembered: 10 });
+const openTickets = () =>
+  createTickets({ seals, secure: true, sameSite: 'strict', persistent: false, remembered: 10 });
 const loginCookies = createLoginCookies({
   seals: loginSeals,
   store: createMemoryStore({ clock: () => 1_000_000 }),
@@ -31,7 +32,7 @@ let login: { name: string; value: string };
 let others: string[];
 
 beforeAll(async () => {
-  const issued = await openTickets().issue();
+  const issued = await openTickets().issue(60_000);
   ticket = valueOf(issued.setCookie);
   ticketKey = issued.key;
   const attempt = { issuer: 'https://login.example.com', state: STATE, nonce: 'n', codeVerifier: 'v' };

@@ -202,7 +202,10 @@ function browserEndpoints(): string[] {
     frontchannelLogout: none,
   };
   const mySessions = { list: none, endOne: none, endOthers: none };
-  const router = createAuthRouter({ ...ways, session: none, logout: none, mySessions }, none);
+  const router = createAuthRouter(
+    { ...ways, session: none, extendSession: none, logout: none, mySessions },
+    none,
+  );
   return router.stack.flatMap(({ route }) =>
     (route?.stack ?? []).flatMap(({ method }) =>
       method === undefined ? [] : [`${method.toUpperCase()} /auth${route?.path.replace(/:(\w+)/, '{$1}')}`],

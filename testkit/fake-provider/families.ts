@@ -1,6 +1,6 @@
 import type { Grant } from './grant.ts';
 import { ProtocolError } from './protocol-error.ts';
-import type { ProviderSettings } from './settings.ts';
+import type { ProviderSettings, Rotation } from './settings.ts';
 
 /** The record of a refresh token. */
 export type RefreshTokenEntry = {
@@ -59,6 +59,9 @@ export type Families = {
   ofActive(accessToken: string): Family | undefined;
   tokenLedger(): LedgerEntry[];
 };
+
+/** The rotations that spend a refresh token. */
+const spending: ReadonlySet<Rotation> = new Set(['strict', 'once', 'grace']);
 
 /** Creates an empty ledger. `settings` is read at each use of a refresh token, `nowMs` is the provider's clock. */
 export function createFamilies(
@@ -120,7 +123,7 @@ export function createFamilies(
       entry.presented += 1;
       if (!isForgiven(presented)) {
         family.reuses += 1;
-        end(family, 'refresh token reused');
+        if (settings.rotate !== 'once') end(family, 'refresh token reused');
         throw new ProtocolError('invalid_grant', 'the refresh token was used before');
       }
       if (!family.alive)
@@ -130,7 +133,7 @@ export function createFamilies(
 
     spend: ({ family, entry }) => {
       entry.spent += 1;
-      if (settings.rotate !== 'strict' && settings.rotate !== 'grace') return;
+      if (!spending.has(settings.rotate)) return;
       const latest = latestSpent.get(family);
       if (latest === undefined || entry.generation > latest.generation) {
         latestSpent.set(family, { generation: entry.generation, atMs: nowMs() });

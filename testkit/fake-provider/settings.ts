@@ -7,9 +7,10 @@ import type { ProtocolError } from './protocol-error.ts';
  * What a refresh does to its refresh token:
  * `off`: it stays valid and the response has none; `same`: it stays valid and the response repeats it;
  * `new`: it stays valid and the response has another; `strict`: it is spent, and a second use ends the family;
+ * `once`: it is spent, and a second use is refused and changes nothing;
  * `grace`: it is spent, but while it is the latest one spent it may be used again for `graceMs`.
  */
-export type Rotation = 'off' | 'same' | 'new' | 'strict' | 'grace';
+export type Rotation = 'off' | 'same' | 'new' | 'strict' | 'once' | 'grace';
 
 /** The one client the fake provider knows. */
 export type Client = {

@@ -41,7 +41,11 @@ export function gatewayConfig(
   return merged(usual, config);
 }
 
-function merged(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+/** A configuration with some other keys: mappings are merged, lists and values replaced. */
+export function merged(
+  base: Record<string, unknown>,
+  over: Record<string, unknown>,
+): Record<string, unknown> {
   const result = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const former = result[key];

@@ -5,7 +5,7 @@ import type { Config } from '../../src/config/schema/schema.ts';
 import { type Gateway, createGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/observability/log.ts';
 import { canaries } from '../secrets/canaries.ts';
-import { type GatewayParts, gatewayConfig } from './gateway-config.ts';
+import { type GatewayParts, gatewayConfig, merged } from './gateway-config.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 
 /** A gateway in this process, with its listeners. */
@@ -17,6 +17,8 @@ export type RunningGateway = {
   readonly adminUrl: string;
   readonly config: Config;
   readonly gateway: Gateway;
+  /** Reloads it with its first configuration, in which these keys are others. */
+  reload(changes: Record<string, unknown>): Promise<void>;
   /** Every line it logged, at every level. */
   logs(): string;
   /** Cuts its connections, closes its listeners and the gateway. */
@@ -40,7 +42,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const address = `127.0.0.1:${listener.port}`;
   const lines: string[] = [];
   try {
-    const config = parseConfig(gatewayConfig(options, options.baseUrl ?? `http://${address}`, address));
+    const input = gatewayConfig(options, options.baseUrl ?? `http://${address}`, address);
+    const config = parseConfig(input);
     canaries.keepSessionSecrets(config.session.secrets);
     const write = (line: string) => {
       lines.push(line);
@@ -61,6 +64,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       adminUrl,
       config,
       gateway,
+      async reload(changes) {
+        const next = parseConfig(merged(input, changes));
+        canaries.keepSessionSecrets(next.session.secrets);
+        await gateway.reload(next);
+      },
       logs: () => lines.join(''),
       close: async () => {
         if (adminServer.listening)

@@ -21,12 +21,18 @@ export async function authorize(agent: UserAgent, { authorizationUrl }: BegunLog
   return new URL(response.header('location') ?? '');
 }
 
-/** Completes a started login through the provider and returns the callback's response. */
+/** Makes a callback no navigation, so that a failed one gets a problem document. */
+const noNavigation = { accept: '*/*', 'sec-fetch-mode': undefined, 'sec-fetch-dest': undefined };
+
+/**
+ * Completes a started login through the provider and returns the callback's response; a failed one is a problem document, as
+ * for a client that is not a browser.
+ */
 export async function finishLogin(
   agent: UserAgent,
   { authorizationUrl }: BegunLogin,
 ): Promise<AgentResponse> {
-  const { chain } = await agent.navigate(authorizationUrl.href);
+  const { chain } = await agent.navigate(authorizationUrl.href, { headers: noNavigation });
   const callback = chain.find(({ url }) => new URL(url).pathname.endsWith('/callback'));
   if (callback === undefined) throw new Error('the provider did not send the browser back');
   return callback;

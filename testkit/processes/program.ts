@@ -3,10 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 import { canaries } from '../secrets/canaries.ts';
 import { type ChildExit, type ChildProcess, startChildProcess } from './child-process.ts';
 import { freePort } from '../network/free-port.ts';
-import { SESSION_SECRET, type GatewayParts, gatewayConfig } from '../gateway/gateway-config.ts';
+import { SESSION_SECRET, type GatewayParts, gatewayConfig, merged } from '../gateway/gateway-config.ts';
 
 /** The built program in its own process. */
 export type Program = Pick<
@@ -17,15 +18,21 @@ export type Program = Pick<
   readonly url: string;
   readonly port: number;
   readonly adminUrl: string;
+  /** Its configuration file, in which `${PORT}` is its port. */
+  readonly file: string;
+  /** Writes the configuration file anew, with these keys changed from those at the start. */
+  reconfigure(changes: Record<string, unknown>): Promise<void>;
   /** Stops the process by SIGTERM, and by SIGKILL if it does not end in time. */
   close(): Promise<void>;
 };
 
-/** The text of a configuration file, in which `${PORT}` is a free port, or the parts to build one from. */
-export type ProgramOptions = ({ yaml: string } | (GatewayParts & { baseUrl?: string })) & {
-  /** Added to a minimal environment with `PATH`. */
-  env?: Record<string, string>;
-};
+/**
+ * The text of a configuration file, in which `${PORT}` is a free port, or the parts to build one from; further arguments, and
+ * variables that are added to an environment that has little more than `PATH`.
+ */
+export type ProgramOptions = { args?: readonly string[]; env?: Record<string, string> } & (
+  { yaml: string } | (GatewayParts & { baseUrl?: string })
+);
 
 /** The output and exit of a finished program. */
 export type ProgramResult = ChildExit & { stdout: string; stderr: string };
@@ -41,7 +48,11 @@ const ATTEMPTS = 2;
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
-    const child = await launch(configText(options, port), ['--config'], { ...options.env, PORT: `${port}` });
+    const text = configText(options, port);
+    const { child, file } = await launch(text, [...(options.args ?? []), '--config'], {
+      ...options.env,
+      PORT: `${port}`,
+    });
     try {
       const url = await child.waitForOutput((text) => urlIn(text, 'gateway listening'));
       canaries.followPort(Number(new URL(url).port));
@@ -52,6 +63,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
         url,
         port: Number(new URL(url).port),
         adminUrl,
+        file,
+        reconfigure: (changes) => writeFile(file, JSON.stringify(merged(parse(text), changes))),
         close: async () => {
           child.signal('SIGCONT');
           await child.terminate(3000);
@@ -70,13 +83,17 @@ export async function runProgram(
   yaml: string,
   { args = [], env = {} }: { args?: string[]; env?: Record<string, string> } = {},
 ): Promise<ProgramResult> {
-  const child = await launch(yaml, [...args, '--config'], env);
+  const { child } = await launch(yaml, [...args, '--config'], env);
   const exit = await child.exit;
   return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
 }
 
 /** Starts the program with the path of a new file as its last argument. The file is removed when the process ends. */
-async function launch(text: string, args: string[], env: Record<string, string>): Promise<ChildProcess> {
+async function launch(
+  text: string,
+  args: string[],
+  env: Record<string, string>,
+): Promise<{ child: ChildProcess; file: string }> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run npm run build first');
   const directory = await mkdtemp(join(tmpdir(), 'coatcheck-program-'));
   const file = join(directory, 'coatcheck.yaml');
@@ -89,7 +106,7 @@ async function launch(text: string, args: string[], env: Record<string, string>)
     canaries.see('the output of the program', child.stdout() + child.stderr());
     await rm(directory, { recursive: true, force: true });
   });
-  return child;
+  return { child, file };
 }
 
 function configText(options: ProgramOptions, port: number): string {

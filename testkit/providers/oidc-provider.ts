@@ -2,7 +2,7 @@
  * oidc-provider, imported without its warning about the runtime: release 9.13.3 warns of any Node.js without long-term
  * support, which Coatcheck supports too, and the warning does not help users of the demo.
  */
-export const { Provider, errors } = await importQuietly();
+export const { Provider, errors, interactionPolicy } = await importQuietly();
 
 async function importQuietly() {
   const { warn } = console;

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
 import { Provider } from './oidc-provider.ts';
@@ -108,11 +108,20 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
     provider.on('grant.error', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
   };
 
+  /** The person authenticates with whatever was asked for first. */
+  const finishInteraction = async (request: IncomingMessage, response: ServerResponse) => {
+    const { params } = await instance.interactionDetails(request, response);
+    const { acr_values: asked } = params;
+    const acr = typeof asked === 'string' ? asked.split(' ')[0] : undefined;
+    const login = { accountId: PERSON, ...(acr !== undefined && { acr }) };
+    await instance.interactionFinished(request, response, { login });
+  };
+
   let instance = build();
   recordTokens(instance);
   server.on('request', (request, response) => {
     if (request.url?.startsWith('/interaction/') === true) {
-      void instance.interactionFinished(request, response, { login: { accountId: PERSON } });
+      void finishInteraction(request, response);
       return;
     }
     void instance.callback()(request, response);

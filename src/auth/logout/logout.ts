@@ -10,6 +10,9 @@ import type { Sessions } from '../../sessions/service.ts';
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;
 
+/** The Retry-After while this process lacks a secret, as during a rolling restart. */
+const UNKNOWN_KEY_RETRY_SECONDS = 5;
+
 /**
  * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
  * logout page. A form post gets a redirect; a `fetch` gets the URL as JSON.
@@ -27,12 +30,8 @@ export function createLogout(deps: {
   return async function logout(request, response) {
     originPolicy.checkForm(request);
     const reading = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
-    // SECURITY: nothing tells which of two cookies is planted. To say "signed out" would be wrong: the session outlives this.
-    if (reading.kind === 'absent' && reading.because === 'conflict')
-      throw new GatewayError('bad_request', {
-        detail:
-          'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
-      });
+    // SECURITY: to say "signed out" would be wrong, because the session outlives this request.
+    if (reading.kind === 'absent' && reading.because !== undefined) throw cannotEnd(reading.because);
     const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
     // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
     if (reading.kind !== 'absent') {
@@ -52,6 +51,32 @@ export function createLogout(deps: {
     const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
     response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
   };
+}
+
+/** Nothing tells which of two cookies is planted. With a cookie that another process can open, that process can end the session. */
+function cannotEnd(because: 'conflict' | 'unknown_key'): GatewayError {
+  switch (because) {
+    case 'conflict':
+      return new GatewayError('bad_request', {
+        detail:
+          'The request has two different session cookies, of which one is planted. No session was ended. Delete the cookies of this site.',
+        pageText: {
+          title: 'You are still signed in',
+          detail:
+            'This browser has two different session cookies, of which one is planted. Delete the cookies of this site, then sign out again.',
+        },
+      });
+    case 'unknown_key':
+      return new GatewayError('store_unavailable', {
+        detail:
+          'The session cookie is sealed with a secret that this process does not have. No session was ended. Try again.',
+        pageText: {
+          title: 'You are still signed in',
+          detail: 'The server cannot read this session at the moment. Try to sign out again in a minute.',
+        },
+        retryAfterSeconds: UNKNOWN_KEY_RETRY_SECONDS,
+      });
+  }
 }
 
 function isForm(request: Request): boolean {

@@ -18,10 +18,12 @@ declare module 'zod' {
     setInReference?: boolean;
     /** The value may contain a secret, so no message shows it. */
     secret?: boolean;
+    /** A secret URL of which only the credentials and the query are secret: `--print-config` shows the rest. */
+    secretUrl?: boolean;
     /** The value is not a secret, but users may put one there by mistake, so no message shows it. */
     misplacedSecret?: boolean;
-    /** A reload applies a new value; other keys need a restart. */
-    reloadable?: boolean;
+    /** A reload keeps the old value, since a new one needs a restart; it applies every other key. */
+    needsRestart?: boolean;
     /** A URL, for which plain http to another machine needs `allowInsecureHttp`. */
     url?: boolean;
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pageParameterName } from '../values/authorization-parameter.ts';
+import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
 import { section } from './section.ts';
 
@@ -24,6 +25,19 @@ export const loginSchema = section({
   }),
   postLogoutReturnTo: localPath().prefault('/').meta({
     description: 'Where a sign-out leads: a path on this origin.',
+  }),
+  failureReturnTo: localPath().exactOptional().meta({
+    description:
+      'Where a failed sign-in leads when its own `returnTo` is unknown: a path on this origin. Without it, the gateway shows its error page.',
+    example: '/sign-in-failed',
+  }),
+  errorPage: errorPageFile().exactOptional().meta({
+    description:
+      "An HTML file in place of the gateway's error page, of at most 64 kB, relative to the working directory of the process.",
+    details:
+      'It has the placeholders `{{title}}`, `{{detail}}`, `{{retryUrl}}`, `{{retryLabel}}` and `{{requestId}}`. It runs no script, and loads styles, images and fonts from this origin only.',
+    see: '[Error pages](endpoints.md#error-pages)',
+    example: './error.html',
   }),
   parameters: z
     .record(

@@ -34,11 +34,13 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     }),
     listen: listenAddress().prefault('0.0.0.0:3000').meta({
       description: 'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.',
+      needsRestart: true,
     }),
     admin: section({
       listen: listenAddress().prefault('127.0.0.1:9464').meta({
         description:
           'Where health, metrics and session administration are served; another address than `listen`. Keep it private.',
+        needsRestart: true,
       }),
       token: shaped(
         /^(?=.{32})[A-Za-z0-9._~+/-]+=*$/,
@@ -67,6 +69,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
         description:
           'How many processes serve: a number, or `auto` for one per core. More than 1 needs a `session.store` in Redis.',
         see: '[Several processes](operations.md#several-processes)',
+        needsRestart: true,
       }),
     allowedHosts: z.array(hostName(), 'expected a list of hosts').prefault([]).meta({
       description:

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
-import { integer, oneOf, shaped, text } from '../values/scalar.ts';
+import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { secretText } from '../values/secret.ts';
 import { storeAddress } from '../values/store-address.ts';
 import { section } from './section.ts';
@@ -15,11 +15,14 @@ export const sessionSchema = section({
       'Where sessions are kept: `memory:`, `redis://[user:password@]host[:port][/database]`, `redis+sentinel://…` or `redis+cluster://…`.',
     see: '[Store addresses](#store-addresses)',
     secret: true,
+    secretUrl: true,
+    needsRestart: true,
   }),
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
     .meta({
       description: 'The prefix of every key in Redis. Gateways that share a database need different ones.',
+      needsRestart: true,
     }),
   secrets: z
     .array(secretText(), 'expected a list of secrets of at least 32 characters each')
@@ -30,7 +33,6 @@ export const sessionSchema = section({
       see: '[Secrets](#secrets)',
       example: ['${SESSION_SECRET}'],
       secret: true,
-      reloadable: true,
     }),
   idleTimeout: sessionDuration().prefault('30m').meta({
     description:
@@ -45,6 +47,11 @@ export const sessionSchema = section({
   cookie: section({
     sameSite: oneOf(['strict', 'lax']).prefault('strict').meta({
       description: 'The `SameSite` attribute of the session cookie: `strict` or `lax`.',
+    }),
+    persistent: flag().prefault(false).meta({
+      description:
+        'Keeps people signed in when they close the browser: the cookie then lasts until the absolute limit of its session.',
+      details: 'The limits of the session stay as they are. Leave it off where people share a computer.',
     }),
   })
     .prefault({})

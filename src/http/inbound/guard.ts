@@ -26,14 +26,25 @@ const MAX_OUTSTANDING_RESPONSES = 32;
 
 const unchecked = { path: '', query: '' };
 
+/** What is known of each connection. It outlives a reload, since connections do. */
+export type ConnectionStates = {
+  /** Connections that sent a malformed request: bytes that follow may belong to that request (request smuggling). */
+  readonly poisonedSockets: WeakSet<Socket>;
+  /** How many responses are outstanding. */
+  readonly outstanding: WeakMap<Socket, number>;
+};
+
+export function createConnectionStates(): ConnectionStates {
+  return { poisonedSockets: new WeakSet(), outstanding: new WeakMap() };
+}
+
 export function createGuard(deps: {
   hostCheck: HostCheck;
   clientAddress: ClientAddress;
+  connectionStates: ConnectionStates;
   clock: () => number;
 }): Guard {
-  /** Connections that sent a malformed request: bytes that follow may belong to that request (request smuggling). */
-  const poisonedSockets = new WeakSet<Socket>();
-  const outstanding = new WeakMap<Socket, number>();
+  const { poisonedSockets, outstanding } = deps.connectionStates;
 
   return {
     open: (request) => ({

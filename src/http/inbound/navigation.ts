@@ -11,8 +11,12 @@ export function isNavigation({ headers }: Headers): boolean {
   const mode = headers['sec-fetch-mode'];
   if (mode === undefined) return acceptsHtml;
   if (mode === 'navigate') return true;
-  return mode === 'same-origin' && headers['sec-fetch-dest'] === 'empty' && acceptsHtml;
+  if (mode === 'same-origin') return headers['sec-fetch-dest'] === 'empty' && acceptsHtml;
+  return !otherModes.has(mode) && acceptsHtml;
 }
+
+/** The modes that are known to be no navigation (Fetch, section 2.2.5). */
+const otherModes: ReadonlySet<unknown> = new Set(['cors', 'no-cors', 'websocket', 'webtransport']);
 
 const framing: ReadonlySet<unknown> = new Set(['iframe', 'frame', 'fencedframe', 'embed', 'object']);
 

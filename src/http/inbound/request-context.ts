@@ -11,6 +11,8 @@ export type RequestContext = {
   readonly clientAddress: string;
   /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
+  /** Where a navigation that fails leads in place of an error page: the app, which reads why from the query. */
+  failureReturnTo?: string | undefined;
 };
 
 declare global {

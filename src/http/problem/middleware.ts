@@ -1,18 +1,33 @@
 import type { ErrorRequestHandler } from 'express';
 import { GatewayError } from '../../errors.ts';
+import { createLogLimit, type LogLimit } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
+import { isNavigation } from '../inbound/navigation.ts';
 import { createRequestId } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
+import type { NavigationErrors } from './navigation-errors.ts';
 import type { Problems } from './problem.ts';
 
-/** Turns an error of the pipeline into a problem response. Logs the error's cause and never sends it. */
-export function createProblemMiddleware(deps: { problems: Problems; log: Logger }): ErrorRequestHandler {
-  const { problems, log } = deps;
+/**
+ * Turns an error of the pipeline into a response: a page or a redirect for a navigation, otherwise a problem document. Logs the
+ * error's cause and never sends it.
+ */
+export function createProblemMiddleware(deps: {
+  problems: Problems;
+  navigationErrors: NavigationErrors;
+  log: Logger;
+}): ErrorRequestHandler {
+  const { problems, navigationErrors, log } = deps;
+  const logProblem = createProblemLog(log);
   return function respondWithProblem(error, request, response, _next) {
-    const requestId = response.locals.context?.requestId ?? createRequestId();
-    logProblem(log, error, requestId);
+    const { context } = response.locals;
+    const requestId = context?.requestId ?? createRequestId();
+    logProblem(error, requestId);
     if (response.headersSent) return void response.destroy();
-    const problem = problems(error, requestId);
+    const problem = isNavigation(request)
+      ? navigationErrors(error, { method: request.method, requestId, context })
+      : problems(error, requestId);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.status(problem.status);
     // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).
@@ -30,17 +45,38 @@ export function createProblemMiddleware(deps: { problems: Problems; log: Logger 
   };
 }
 
+/** Logs why a request failed. */
+export type ProblemLog = (error: unknown, requestId: string) => void;
+
 /**
- * Logs an unexpected error at error, outages and failed logins at warn, and client errors at debug. An outage of the store
- * concerns every request: the connection logs it and counts its failures, so a single request is logged at debug.
+ * Logs an unexpected error at error, failed logins and 5xx responses at warn, and client errors at debug. An outage of the store
+ * or the provider concerns many requests, and has lines of its own: a request that the store fails is logged at debug, and so
+ * are those that the provider fails, except one of each kind at intervals.
  */
-export function logProblem(log: Logger, error: unknown, requestId: string): void {
-  if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
-  else if (error.status >= 500) {
+export function createProblemLog(log: Logger): ProblemLog {
+  const limits = new Map<string | undefined, LogLimit>();
+  const limitOf = (throttle: string | undefined) => {
+    const known = limits.get(throttle);
+    if (known !== undefined) return known;
+    const limit = createLogLimit({ intervalMs: OUTAGE_REPORT_INTERVAL_MS, clock: () => performance.now() });
+    limits.set(throttle, limit);
+    return limit;
+  };
+
+  const logServerError = (error: GatewayError, requestId: string) => {
     const { code, options } = error;
-    const level = code === 'store_unavailable' ? 'debug' : 'warn';
-    log[level]({ requestId, code, throttle: options.throttle, err: error }, 'request failed');
-  } else if (error.code === 'login_failed') {
-    log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
-  } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');
+    const { throttle } = options;
+    const fields = { requestId, code, throttle, err: error };
+    const due = code === 'provider_unavailable' ? limitOf(throttle).take() : {};
+    if (code === 'store_unavailable' || due === undefined) log.debug(fields, 'request failed');
+    else log.warn({ ...fields, ...due }, 'request failed');
+  };
+
+  return (error, requestId) => {
+    if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
+    else if (error.status >= 500) logServerError(error, requestId);
+    else if (error.code === 'login_failed') {
+      log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
+    } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');
+  };
 }

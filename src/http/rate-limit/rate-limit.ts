@@ -58,6 +58,15 @@ export function createRateLimits(deps: {
   const { rateCounters, clock } = deps;
   let pausedUntilMs = 0;
 
+  /** By name: a reload creates the same limits again, and their counts go on unless their size has changed. */
+  const counters = new Map<string, { perMinute: number; counter: ReturnType<typeof createCounter> }>();
+  const counterOf = (name: string, perMinute: number) => {
+    const existing = counters.get(name);
+    if (existing?.perMinute === perMinute) return existing.counter;
+    const counter = createCounter(name, perMinute);
+    counters.set(name, { perMinute, counter });
+    return counter;
+  };
   const createCounter = (name: string, perMinute: number) => {
     const costMs = Math.round(MINUTE_MS / perMinute);
     const sizeMs = perMinute * costMs;
@@ -78,7 +87,7 @@ export function createRateLimits(deps: {
 
   const refundable: RateLimits['refundable'] = (name, perMinute) => {
     if (perMinute === 0) return { take: unlimited, giveBack: unlimited };
-    const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
+    const { buckets, addShared, costMs, sizeMs } = counterOf(name, perMinute);
     return {
       async take(subject) {
         throwIfLimited(buckets.tryTake(subject));
@@ -100,7 +109,7 @@ export function createRateLimits(deps: {
 
     eventual(name, perMinute) {
       if (perMinute === 0) return unlimited;
-      const { buckets, addShared, costMs, sizeMs } = createCounter(name, perMinute);
+      const { buckets, addShared, costMs, sizeMs } = counterOf(name, perMinute);
       const unreported = new Map<string, number>();
       const report = () => {
         for (const [subject, count] of unreported) {

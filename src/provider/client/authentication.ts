@@ -3,29 +3,11 @@ import * as client from 'openid-client';
 import type { SigningAlgorithm, SigningKey } from '../../config/values/private-key.ts';
 import type { ClientConfig } from './keys.ts';
 
-/** How the gateway proves that it is the client. The credentials can be replaced while it runs. */
-export type ClientAuthentication = {
-  /** Adds the proof to a request of the token or revocation endpoint. */
-  authenticate: client.ClientAuth;
-  /** Uses other credentials from the next request on. */
-  replace(config: ClientConfig): void;
-};
-
 /**
  * Client authentication as configured: `client_secret_basic`, `client_secret_post` (RFC 6749, section 2.3.1),
  * `private_key_jwt` (RFC 7523, section 2.2; OpenID Connect Core, section 9), or `none` for a public client.
  */
-export function createClientAuthentication(config: ClientConfig): ClientAuthentication {
-  let current = createMethod(config);
-  return {
-    authenticate: (...request) => current(...request),
-    replace(next) {
-      current = createMethod(next);
-    },
-  };
-}
-
-function createMethod(config: ClientConfig): client.ClientAuth {
+export function createClientAuthentication(config: ClientConfig): client.ClientAuth {
   const { clientAuthentication, clientSecret, privateKey, keyId, assertionAudience = 'issuer' } = config;
   switch (clientAuthentication) {
     case 'client_secret_basic':

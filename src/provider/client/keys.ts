@@ -4,7 +4,6 @@ import { protocolParameters } from '../../config/values/authorization-parameter.
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
 import { privateKey } from '../../config/values/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
-import type { ProviderSection } from '../../config/schema/provider-section.ts';
 
 /** One scope. */
 export const scopeToken = () =>
@@ -59,7 +58,6 @@ export const clientKeys = {
     .meta({
       description:
         'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.',
-      reloadable: true,
     }),
   clientSecret: text('expected the client secret').exactOptional().meta({
     description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
@@ -67,19 +65,16 @@ export const clientKeys = {
     example: '${CLIENT_SECRET}',
     setInReference: true,
     secret: true,
-    reloadable: true,
   }),
   privateKey: privateKey().exactOptional().meta({
     description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it.',
     see: '[Client keys](#client-keys)',
     example: '${file:/run/secrets/client-key}',
     secret: true,
-    reloadable: true,
   }),
   keyId: text('expected the key identifier registered at the provider').exactOptional().meta({
     description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
     example: 'key-1',
-    reloadable: true,
   }),
   rejectionErrors: z
     .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
@@ -92,17 +87,11 @@ export const clientKeys = {
     description:
       'The audience of the assertion of `private_key_jwt`: `issuer`, the default, or `token_endpoint`, which some providers still require.',
     example: 'issuer',
-    reloadable: true,
   }),
 };
 
 /** How the gateway proves to a token server that it is the client. */
 export type ClientConfig = z.output<z.ZodObject<typeof clientKeys>>;
-
-/** True for a section whose kind has {@link clientKeys}. */
-export function hasClientKeys(section: ProviderSection): section is ProviderSection & ClientConfig {
-  return 'clientAuthentication' in section;
-}
 
 const secretKeys = {
   required: ['clientSecret'],

@@ -2,6 +2,7 @@ import type { CustomFetch } from 'openid-client';
 import { Agent, fetch, type Dispatcher } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
 import { createConnector } from './connector.ts';
+import type { ProviderHealth } from '../provider-health.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
 export type ProviderClient = {
@@ -31,13 +32,14 @@ const MAX_RESPONSE_BYTES = 1_048_576;
  */
 const TIMEOUT_GRACE_MS = 250;
 
-/** Opens connections to a provider. `onCall` is told after each call whether the provider responded. */
+/** Opens connections to a provider, and reports after each call whether the provider responded. */
 export function createProviderClient(deps: {
   config: Pick<ProviderSection, 'proxy' | 'tls'>;
-  onCall: (responded: boolean) => void;
+  health: Pick<ProviderHealth, 'responded' | 'failed'>;
 }): ProviderClient {
   // HTTP/1.1 only: over HTTP/2, undici 8 calls `onRequestStart` at another moment, and `maySend` relies on it.
   const agent = new Agent({ keepAliveTimeout: 4_000, connect: createConnector(deps.config), allowH2: false });
+  const { health } = deps;
 
   return {
     fetchWith({ transformText = (text) => text, maySend }) {
@@ -55,7 +57,8 @@ export function createProviderClient(deps: {
           const dispatcher = agent.compose(checkingBeforeSend(beforeSend));
           const response = await fetch(url, { signal, method, headers, redirect, body, dispatcher });
           const text = await readText(response.body);
-          deps.onCall(response.status < 500);
+          if (response.status < 500) health.responded();
+          else health.failed(new Error(`the provider responded with status ${response.status}`));
           const decodedHeaders = new Headers([...response.headers]);
           decodedHeaders.delete('content-encoding');
           decodedHeaders.delete('content-length');
@@ -69,7 +72,7 @@ export function createProviderClient(deps: {
             headers: decodedHeaders,
           });
         } catch (error) {
-          if (!isNotSent(error)) deps.onCall(false);
+          if (!isNotSent(error)) health.failed(error);
           throw maySend !== undefined && !isSent
             ? new NotSentError('the request was not sent', { cause: error })
             : error;

@@ -1,7 +1,6 @@
 import * as oauth from 'openid-client';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
-import { hasClientKeys } from '../client/keys.ts';
 import { createDecoupledLogin } from '../decoupled/login.ts';
 import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
 import { createDiscovery } from '../discovery.ts';
@@ -33,15 +32,15 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const { authorizationEndpoint, decoupledEndpoint, decoupledTokenEndpoint, timeout: timeoutMs } = config;
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ config, onCall: health.record });
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ config, health });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),
     issuer,
     log,
   });
-  const { authenticate, replace } = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config);
   const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
   /** A client of the server. Its token endpoint depends on how the user signed in. */
@@ -135,19 +134,20 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     state: health.state,
     notReadyReason: discovery.failure,
 
-    replaceCredentials(section) {
-      if (hasClientKeys(section)) replace(section);
-    },
-
     async diagnose() {
       await discovery.get();
       return diagnoseOAuth2(config, issuer, redirectUri);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire() {
+      discovery.close();
+      health.close();
+    },
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

@@ -2,7 +2,6 @@ import * as oauth from 'openid-client';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
-import { hasClientKeys } from '../client/keys.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createProviderClient } from '../http/http-client.ts';
@@ -27,11 +26,11 @@ import type { OidcProviderConfig } from './schema.ts';
 /** Any OpenID provider with discovery, with openid-client 6: authorization code with PKCE S256, state and nonce. */
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
-  const health = createProviderHealth(metrics);
-  const http = createProviderClient({ config, onCall: health.record });
-  const clientAuthentication = createClientAuthentication(config);
+  const health = createProviderHealth({ log, metrics });
+  const http = createProviderClient({ config, health });
+  const authenticate = createClientAuthentication(config);
   const discovery = createDiscovery<DiscoveredProvider>({
-    discover: () => discover(deps, http, clientAuthentication.authenticate),
+    discover: () => discover(deps, http, authenticate),
     onFound: () => health.established(),
     issuer: config.issuer,
     log,
@@ -87,13 +86,21 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
-    async refresh({ refreshToken, subject, audience, maySend }): Promise<RefreshOutcome> {
+    async refresh({
+      refreshToken,
+      subject,
+      audience,
+      namesResource = false,
+      maySend,
+    }): Promise<RefreshOutcome> {
       const found = await discovery.get().catch((cause: unknown) => ({ cause }));
       if ('cause' in found) return { kind: 'transient', retryAfterSeconds: undefined, cause: found.cause };
       const sentAtMs = deps.clock();
       try {
         const refreshClient = found.createRefreshClient(maySend);
-        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, forAudience(audience));
+        const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
+        const parameters = forAudience(audience, usualResource);
+        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, parameters);
         const tokenResponse = readRefreshResponse(json);
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
@@ -150,10 +157,6 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       });
     },
 
-    replaceCredentials(section) {
-      if (hasClientKeys(section)) clientAuthentication.replace(section);
-    },
-
     state: health.state,
     notReadyReason: discovery.failure,
 
@@ -161,10 +164,15 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       return diagnoseOidc((await client()).serverMetadata(), config, deps.redirectUri);
     },
 
-    start: () => discovery.start(),
+    start: discovery.start,
+    retire() {
+      discovery.close();
+      health.close();
+    },
     close() {
       discovery.close();
       http.close();
+      health.close();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { stepUpRequired, type GatewayError, type StepUpRequirement } from '../../errors.ts';
+import type { Audience } from '../../tokens/audience.ts';
 import type { ResponseHead } from './response-head.ts';
 import { parseChallenges, type Challenge, type WwwAuthenticate } from './www-authenticate.ts';
 
@@ -24,9 +25,17 @@ export function actionOn({ status, headers }: ResponseHead): ChallengeAction | u
   return action.kind === 'pass' ? undefined : action;
 }
 
-/** The error for a request whose upstream requires another sign-in. */
-export function upstreamRequiresStepUp(requirement: StepUpRequirement): GatewayError {
-  return stepUpRequired('This request requires a stronger sign-in.', requirement);
+/** The error for a request whose upstream requires another sign-in. The token for this audience must then have its scopes. */
+export function upstreamRequiresStepUp(
+  requirement: StepUpRequirement,
+  { id, scopes }: Audience,
+): GatewayError {
+  // A token without scopes of its own has every scope that is granted.
+  const isNarrow = scopes.length > 0 && requirement.scopes.length > 0;
+  return stepUpRequired('This request requires a stronger sign-in.', {
+    ...requirement,
+    ...(isNarrow && { audienceScopes: { [id]: requirement.scopes } }),
+  });
 }
 
 /**

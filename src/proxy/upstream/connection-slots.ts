@@ -9,15 +9,27 @@ export type ConnectionSlots = {
   forgo(go: () => void): void;
   /** Releases a slot. */
   release(): void;
+  /** Changes their number and the longest wait; slots in use beyond the number are not taken away. */
+  resize(max: number, waitMs: number): void;
 };
 
 /** The slots of each route: requests and upgrades count together. */
 export type RouteSlots = (route: Route) => ConnectionSlots;
 
-export function createRouteSlots(routes: readonly Route[]): RouteSlots {
-  return forEachRoute(routes, ({ config }) =>
-    createConnectionSlots(config.connections.max, config.timeout.headers),
-  );
+/** Finds the slots of routes; the routes of a reloaded configuration share those of earlier ones with the same path. */
+export function createRouteSlots(): (routes: readonly Route[]) => RouteSlots {
+  const byPath = new Map<string, ConnectionSlots>();
+  return (routes) =>
+    forEachRoute(routes, ({ config: { path, connections, timeout } }) => {
+      const existing = byPath.get(path);
+      if (existing !== undefined) {
+        existing.resize(connections.max, timeout.headers);
+        return existing;
+      }
+      const created = createConnectionSlots(connections.max, timeout.headers);
+      byPath.set(path, created);
+      return created;
+    });
 }
 
 /**
@@ -29,12 +41,23 @@ export function createRouteSlots(routes: readonly Route[]): RouteSlots {
  * undici 8 counts no time for a request that waits for a connection, and keeps it in its queue after its client has left.
  */
 export function createConnectionSlots(max: number, waitMs: number): ConnectionSlots {
-  let free = max;
+  let [size, longestWaitMs] = [max, waitMs];
+  /** Below zero while more are in use than there should be. */
+  let free = size;
   const waiting = new Map<() => void, NodeJS.Timeout>();
 
   const forgo = (go: () => void) => {
     clearTimeout(waiting.get(go));
     waiting.delete(go);
+  };
+  const serveWaiting = () => {
+    for (const next of waiting.keys()) {
+      if (free <= 0) return;
+      free -= 1;
+      forgo(next);
+      // Not from within the call that releases: undici has its connection free only after that.
+      setImmediate(next);
+    }
   };
   return {
     take(go, refuse) {
@@ -48,21 +71,18 @@ export function createConnectionSlots(max: number, waitMs: number): ConnectionSl
           new GatewayError('upstream_timeout', { detail: 'No connection to the API became free in time.' }),
         );
       };
-      waiting.set(go, setTimeout(giveUp, waitMs));
+      waiting.set(go, setTimeout(giveUp, longestWaitMs));
       return false;
     },
     forgo,
     release() {
-      if (waiting.size === 0) {
-        free += 1;
-        return;
-      }
-      for (const next of waiting.keys()) {
-        forgo(next);
-        // Not from within the call that releases: undici has its connection free only after that.
-        setImmediate(next);
-        return;
-      }
+      free += 1;
+      serveWaiting();
+    },
+    resize(newSize, newWaitMs) {
+      free += newSize - size;
+      [size, longestWaitMs] = [newSize, newWaitMs];
+      serveWaiting();
     },
   };
 }

@@ -106,7 +106,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         await call(admitted, refreshed.credential, body.again() ?? null, (head) => {
           const action = actionOn(head);
           if (head.status !== 401) refreshed.attempt.accepted();
-          if (action?.kind === 'step_up') return askForStepUp(action.requirement);
+          if (action?.kind === 'step_up') return askForStepUp(action.requirement, route);
           if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
@@ -126,7 +126,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    if (action.kind === 'step_up') return askForStepUp(action.requirement);
+    if (action.kind === 'step_up') return askForStepUp(action.requirement, admitted.route);
     const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
     if (refreshing === undefined) {
       metrics.upstream401('passed');
@@ -163,9 +163,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return undefined;
   }
 
-  function askForStepUp(requirement: StepUpRequirement): Promise<never> {
+  function askForStepUp(requirement: StepUpRequirement, { audience }: Route): Promise<never> {
     metrics.upstream401('step_up');
-    return Promise.reject(upstreamRequiresStepUp(requirement));
+    return Promise.reject(upstreamRequiresStepUp(requirement, audience));
   }
 
   function call(...attempt: Attempt): Promise<ForwardResult> {

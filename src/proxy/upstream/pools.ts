@@ -6,7 +6,15 @@ import { createRotatingLookup } from './lookup.ts';
 import { refuseOtherVersions } from './http-version.ts';
 
 /** Keep-alive connection pools to the servers of each route, so that a slow API does not delay the others. */
-export type Upstreams = { of(route: Route, server: UpstreamServer): Pool; close(): Promise<void> };
+export type Upstreams = {
+  of(route: Route, server: UpstreamServer): Pool;
+  /**
+   * Closes the connections once their requests are done. A request that comes later, because it was in progress during a
+   * reload, opens another one, which ends by itself when it is idle.
+   */
+  retire(): void;
+  close(): Promise<void>;
+};
 
 /**
  * Opens a server's pool on first use. `lookup` resolves the host name for each new connection. A pool is replaced after
@@ -59,6 +67,10 @@ export function createUpstreams(lookup: LookupFunction = createRotatingLookup())
       if (performance.now() < existing.endsAtMs) return existing.pool;
       retire(existing.pool);
       return open(route, server);
+    },
+    retire() {
+      for (const { pool } of current.values()) retire(pool);
+      current.clear();
     },
     async close() {
       const pools = [...retired, ...Array.from(current.values(), ({ pool }) => pool)];

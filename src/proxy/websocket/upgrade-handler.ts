@@ -174,7 +174,7 @@ function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps
           const action = credential && actionOn(head);
           if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
           metrics.upstream401('step_up');
-          throw upstreamRequiresStepUp(action.requirement);
+          throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
       };

@@ -41,7 +41,7 @@ export function createRedisLocks(deps: {
   ttlMs: number;
   log: Logger;
 }): Locks {
-  const { redis, keyPrefix, ttlMs } = deps;
+  const { redis, keyPrefix } = deps;
   const signals = createReleaseSignals(deps);
   const releaseRetries = new Set<NodeJS.Timeout>();
   let isClosed = false;
@@ -61,7 +61,7 @@ export function createRedisLocks(deps: {
 
   /** Releases a lock. While Redis is unavailable, retries until the lifetime of the lock is over. */
   const release = (key: string, owner: string, message: string): Promise<void> => {
-    const expiresAtMs = Date.now() + ttlMs;
+    const expiresAtMs = Date.now() + deps.ttlMs;
     const attempt = async (): Promise<void> => {
       try {
         await redis.evaluate('lock_release', releaseScript, [key], [owner, signals.channelName, message]);
@@ -81,7 +81,7 @@ export function createRedisLocks(deps: {
     name: string,
     key: string,
     owner: string,
-    { waitingSinceMs, takenAtMs }: { waitingSinceMs: number; takenAtMs: number },
+    { waitingSinceMs, takenAtMs, ttlMs }: { waitingSinceMs: number; takenAtMs: number; ttlMs: number },
   ): Lease => {
     // Counted from before the command was sent, on the clock of this process: never later than Redis counts.
     let heldUntilMs = takenAtMs + ttlMs;
@@ -108,6 +108,7 @@ export function createRedisLocks(deps: {
     async acquire(name, deadlineMs) {
       const key = `${keyPrefix}lock:${name}`;
       const owner = randomIdentifier();
+      const { ttlMs } = deps;
       const waitingSinceMs = Date.now();
       for (;;) {
         const sentAtMs = Date.now();
@@ -123,7 +124,7 @@ export function createRedisLocks(deps: {
         );
         if (reply === -1) {
           releaseSignal.cancel();
-          const lease = createLease(name, key, owner, { waitingSinceMs, takenAtMs: sentAtMs });
+          const lease = createLease(name, key, owner, { waitingSinceMs, takenAtMs: sentAtMs, ttlMs });
           await waitForOutageGrace();
           return lease;
         }

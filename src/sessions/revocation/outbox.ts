@@ -28,21 +28,26 @@ export type LocalOutbox = RevocationOutbox & {
   claimAll(): PendingRevocation[];
 };
 
-/** The maximum number of tokens in memory; one more drops the oldest. */
+/** The maximum number of tokens in memory, and their maximum size in bytes; one more drops the oldest. */
 const MAX_ENTRIES = 10_000;
+const MAX_BYTES = 16 * 1024 * 1024;
 
 export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }): LocalOutbox {
-  const { leaseMs, clock } = deps;
-  const entries = createBoundedMap<PendingRevocation, { dueAtMs: number }>({ maxEntries: MAX_ENTRIES });
+  const { clock } = deps;
+  const entries = createBoundedMap<PendingRevocation, { dueAtMs: number; readonly bytes: number }>({
+    maxEntries: MAX_ENTRIES,
+    maxSize: MAX_BYTES,
+    sizeOf: ({ bytes }) => bytes,
+  });
 
   const isDue = (pending: PendingRevocation) => (entries.get(pending)?.dueAtMs ?? Infinity) <= clock();
   /** Keeps the position of a token that is already there: the oldest is dropped first, however often it is retried. */
   const setDueTime = (pending: PendingRevocation, dueAtMs: number) => {
     const entry = entries.get(pending);
-    if (entry === undefined) entries.set(pending, { dueAtMs });
+    if (entry === undefined) entries.set(pending, { dueAtMs, bytes: pending.refreshToken.length });
     else entry.dueAtMs = dueAtMs;
   };
-  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + leaseMs);
+  const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + deps.leaseMs);
 
   return {
     async add(refreshToken) {

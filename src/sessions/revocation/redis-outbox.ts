@@ -43,7 +43,7 @@ export function createRedisOutbox(deps: {
   clock: () => number;
   log: Logger;
 }): RevocationOutbox {
-  const { redis, envelopes, leaseMs, clock, log } = deps;
+  const { redis, envelopes, clock, log } = deps;
   const name = `${deps.keyPrefix}revocations`;
 
   const seal = (refreshToken: string, addedAtMs: number): Buffer => {
@@ -94,7 +94,7 @@ export function createRedisOutbox(deps: {
     async add(refreshToken) {
       const addedAtMs = clock();
       const member = seal(refreshToken, addedAtMs);
-      const args = [member, addedAtMs + leaseMs, MAX_ENTRIES, MAX_AGE_MS];
+      const args = [member, addedAtMs + deps.leaseMs, MAX_ENTRIES, MAX_AGE_MS];
       const surplus = Number(await redis.evaluate('revocation_keep', addScript, [name], args));
       if (surplus > 0)
         log.error({ surplus }, 'the revocation queue is full; dropped refresh tokens without revoking them');
@@ -105,7 +105,7 @@ export function createRedisOutbox(deps: {
       const claimed: PendingRevocation[] = [];
       while (claimed.length < count) {
         const now = clock();
-        const args = [now, now + leaseMs, count - claimed.length];
+        const args = [now, now + deps.leaseMs, count - claimed.length];
         const reply = await redis.evaluate('revocation_take', claimScript, [name], args);
         const members = Array.isArray(reply) ? reply.filter((member) => Buffer.isBuffer(member)) : [];
         if (members.length === 0) break;

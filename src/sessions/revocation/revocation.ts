@@ -25,7 +25,7 @@ const LONGEST_PAUSE_MS = 600_000;
  * the revocation outlives this process. Any process retries a failed revocation, after pauses that double.
  */
 export function createRevocations(deps: {
-  provider: Provider;
+  provider: Pick<Provider, 'revoke'>;
   /** Outlives this process. Without one, or while it is unavailable, tokens stay in memory. */
   durable: RevocationOutbox | undefined;
   leaseMs: number;

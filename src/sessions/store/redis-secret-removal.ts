@@ -2,9 +2,11 @@ import { Cluster } from 'ioredis';
 import { createBlindIndex } from '../../crypto/blind-index.ts';
 import { createEnvelopes, UnknownKeyError } from '../../crypto/envelope.ts';
 import { createKeyRing } from '../../crypto/key-ring.ts';
+import { createSealedTimes } from '../../crypto/sealed-time.ts';
 import type { RedisConnection } from '../../redis/connection.ts';
 import { ownersOf, type SessionData } from '../session.ts';
-import { createRecordCodec, type RecordCodec } from './record.ts';
+import { createRecordCodec, type RecordCodec } from './record/record.ts';
+import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from './record/record-fields.ts';
 import { createRedisIndex } from './redis-index.ts';
 import type { RemovedSecrets, SessionStore } from './store.ts';
 
@@ -71,11 +73,12 @@ export function createRedisSecretRemoval(deps: {
     };
 
     for await (const names of scan()) {
-      const envelopes = await Promise.all(
-        names.map((name) => redis.run('load', (client) => client.hgetBuffer(name, 'e'))),
+      const found = await Promise.all(
+        names.map((name) => redis.run('load', (client) => client.hmgetBuffer(name, ...RECORD_FIELDS))),
       );
       for (const [at, name] of names.entries()) {
-        const data = isSealedBy(name, envelopes[at] ?? undefined);
+        const fields = readRecordFields(found[at] ?? []);
+        const data = fields && isSealedBy(name, fields);
         const removed = data && (await remove(name, data));
         if (removed !== undefined) yield removed;
       }
@@ -83,24 +86,29 @@ export function createRedisSecretRemoval(deps: {
   };
 }
 
-/** Gives the data of a record whose envelope, or whose cookie, a removed secret seals. */
+/** Gives the data of a record whose envelope, whose idle limit or whose cookie a removed secret seals. */
 function createSealTest({ removed, remaining }: RemovedSecrets) {
   const removedKeys = createKeyRing(removed);
   const removedCodec = createRecordCodec(createEnvelopes(removedKeys));
   const remainingCodec = createRecordCodec(createEnvelopes(createKeyRing(remaining)));
   const ticketKeyIds = new Set(removedKeys.all('session-cookie').map(({ id }) => id));
-  return (name: string, envelope: Buffer | undefined): SessionData | undefined => {
-    if (envelope === undefined) return undefined;
-    const sealed = decodeIfKnown(removedCodec, envelope, name);
+  const idleKeyIds = new Set(removedKeys.all('idle-limit').map(({ id }) => id));
+  const { keyIdOf } = createSealedTimes(removedKeys);
+  return (name: string, fields: RecordFields): SessionData | undefined => {
+    const sealed = decodeIfKnown(removedCodec, name, fields);
     if (sealed !== undefined) return sealed;
-    const data = decodeIfKnown(remainingCodec, envelope, name);
-    return data?.ticketKeyId !== undefined && ticketKeyIds.has(data.ticketKeyId) ? data : undefined;
+    const data = decodeIfKnown(remainingCodec, name, fields);
+    const idleKeyId = fields.sealedIdle && keyIdOf(fields.sealedIdle);
+    const isSealed =
+      (data?.ticketKeyId !== undefined && ticketKeyIds.has(data.ticketKeyId)) ||
+      (idleKeyId !== undefined && idleKeyIds.has(idleKeyId));
+    return isSealed ? data : undefined;
   };
 }
 
-function decodeIfKnown(codec: RecordCodec, envelope: Buffer, context: string): SessionData | undefined {
+function decodeIfKnown(codec: RecordCodec, name: string, fields: RecordFields): SessionData | undefined {
   try {
-    return codec.decode(envelope, context);
+    return codec.decode(fields.envelope, placeOf(name, fields));
   } catch (error) {
     if (error instanceof UnknownKeyError) return undefined;
     throw error;

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { setTtl } from './record-ttl.ts';
+import { setTtl } from './record/record-fields.ts';
+import { setMissingIdle, type IdleSealing } from './redis-idle-limit.ts';
 import type { WriteMemory, WrittenRecord } from './write-memory.ts';
 
 /** Writes records again that Redis has lost: a failover or a restart may return an older version of them. */
@@ -23,10 +24,12 @@ const BATCH = 100;
 /** The pause before records are checked again for which Redis failed, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** KEYS record · ARGV now, version, envelope, end, channel, name: gives 1 if the record was older. */
-const restoreScript = createScript(`${setTtl}
+/** KEYS record · ARGV now, version, envelope, end, channel, name, idle limit, sealed idle limit: gives 1 if the record was older. */
+const restoreScript = createScript(`${setTtl}${setMissingIdle}
   local version = redis.call('HGET', KEYS[1], 'v')
   if not version or tonumber(version) >= tonumber(ARGV[2]) then return 0 end
+  local previous = set_missing_idle(KEYS[1], ARGV[7], ARGV[8])
+  if previous then return previous end
   redis.call('HSET', KEYS[1], 'v', ARGV[2], 'e', ARGV[3], 'a', ARGV[4])
   redis.call('HDEL', KEYS[1], 'm')
   expire(KEYS[1], tonumber(ARGV[1]))
@@ -35,19 +38,20 @@ const restoreScript = createScript(`${setTtl}
 
 export function createRedisWriteBack(deps: {
   redis: RedisConnection;
+  idleSealing: IdleSealing;
   memory: WriteMemory;
   recordKey: (key: string) => string;
   channel: string;
   clock: () => number;
   log: Logger;
 }): RedisWriteBack {
-  const { redis, memory, recordKey, channel, clock, log } = deps;
+  const { redis, idleSealing, memory, recordKey, channel, clock, log } = deps;
   /** The number of `restoreAll` calls: a newer one replaces the one that is running. */
   let runs = 0;
 
   const restore: RedisWriteBack['restore'] = async (key, { version, envelope, endsAtMs }) => {
     const args = [clock(), version, envelope, endsAtMs, channel, key];
-    const reply = await redis.evaluate('write_back', restoreScript, [recordKey(key)], args);
+    const reply = await idleSealing.evaluate('write_back', restoreScript, recordKey(key), args);
     if (reply === 1)
       log.warn(
         { session: key },

@@ -28,6 +28,7 @@ export type Fixture = {
 
 /** Keys of the configuration that differ, and variables of the environment. */
 export type StartOptions = {
+  args?: readonly string[];
   config?: Record<string, unknown>;
   env?: Record<string, string>;
   replicaOf?: Program;

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAdmin } from '../../../src/admin/admin.ts';
-import { createTokenCheck } from '../../../src/admin/token-check.ts';
+import { createTokenCheck, createWrongTokenLimit } from '../../../src/admin/token-check.ts';
 import { createAdminHostCheck } from '../../../src/http/inbound/host.ts';
 import { createProblems } from '../../../src/http/problem/problem.ts';
 import type { Logger } from '../../../src/observability/log.ts';
@@ -34,8 +34,8 @@ beforeAll(async () => {
     tokenCheck: createTokenCheck({
       token: TOKEN,
       clientAddress: () => '127.0.0.1',
+      wrongTokens: createWrongTokenLimit(Date.now),
       metrics: createMetrics(),
-      clock: Date.now,
       log,
     }),
     problems: createProblems({ secure: false, loginUrl: undefined }),

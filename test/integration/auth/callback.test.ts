@@ -24,9 +24,9 @@ let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
-/** Sends a callback as the browser would: a navigation that another origin began. */
+/** Sends a callback that another origin began, not as a navigation: a failed one gets a problem document. */
 function sendCallback(agent: UserAgent, url: URL | string): Promise<AgentResponse> {
-  const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+  const headers = { 'sec-fetch-site': 'cross-site' };
   return agent.get(new URL(url, agent.origin).href, { headers });
 }
 

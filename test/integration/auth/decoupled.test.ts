@@ -11,6 +11,7 @@ import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { until } from '../../../testkit/until.ts';
 import { type UserAgent, createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
+import { beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
 
 type Decoupled = ProviderFake & {
   approvals: Approvals;
@@ -467,7 +468,7 @@ describe('a sign-in at a bank', () => {
       bank.server.fault = ({ path }) =>
         path === '/v3/customer' ? { status: 200, body: { customer: {} } } : undefined;
       const signIns = {
-        redirect: async () => (await agent.navigate('/auth/login', { from: 'page' })).response,
+        redirect: async () => finishLogin(agent, await beginLogin(agent)),
         decoupled: async () => {
           await begin();
           approval().state = 'approved';

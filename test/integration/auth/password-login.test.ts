@@ -128,7 +128,13 @@ describe('POST /auth/login with a password', () => {
   });
 
   it('responds 405 to a navigation and describes the expected request', async () => {
-    const { response } = await fixture.browser().navigate('/auth/login?returnTo=/inbox', { from: 'page' });
+    const { response: page } = await fixture
+      .browser()
+      .navigate('/auth/login?returnTo=/inbox', { from: 'page' });
+    expect(page.status).toBe(405);
+    expect(page.header('allow')).toBe('POST');
+    expect(page.header('content-type')).toBe('text/html; charset=utf-8');
+    const response = await fixture.browser().get('/auth/login?returnTo=/inbox');
     expect(response.status).toBe(405);
     expect(response.header('allow')).toBe('POST');
     expect(response.json()).toMatchObject({

@@ -1,7 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { authorize, type BegunLogin } from '../../../testkit/gateway/login-steps.ts';
-import { openTestGatewayForEachTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForEachTest,
+  openTestGatewayForTest,
+} from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { type Behaviour, echo, requireToken, status } from '../../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
@@ -9,10 +14,11 @@ import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ testGateway } = opened), {
-  config: { provider: { scopes: ['openid', 'offline_access'] } },
+  config: { provider: { scopes: ['openid', 'offline_access', 'reports.read'] } },
   routes: [
     { path: '/api' },
     { path: '/admin', scopes: ['admin'] },
+    { path: '/reports', scopes: ['reports.read'] },
     { path: '/orders', scopes: ['orders.read'], resource: ['https://orders.example.test'] },
   ],
 });
@@ -62,6 +68,7 @@ async function stepUp(loginUrl: string, agent = testGateway.agent) {
 const sessionId = async (agent = testGateway.agent) =>
   ((await agent.fetch('/auth/session')).json() as { sessionId?: string }).sessionId;
 const ended = () => testGateway.provider.families.map(({ endedBecause }) => endedBecause);
+const sentResources = (begun: BegunLogin) => begun.authorizationUrl.searchParams.getAll('resource');
 const sent = (begun: BegunLogin) => Object.fromEntries(begun.authorizationUrl.searchParams);
 
 describe('a step-up', () => {
@@ -87,11 +94,11 @@ describe('a step-up', () => {
     expect(sent(await begin((await required()).loginUrl))).toMatchObject({
       acr_values: 'gold silver',
       max_age: '5',
-      scope: 'openid offline_access',
+      scope: 'openid offline_access reports.read',
     });
     testGateway.upstream.respond(demandScope('items.write'));
     const scoped = sent(await begin((await required()).loginUrl));
-    expect(scoped).toMatchObject({ scope: 'openid offline_access items.write' });
+    expect(scoped).toMatchObject({ scope: 'openid offline_access reports.read items.write' });
     expect(scoped).not.toHaveProperty('acr_values');
   });
 
@@ -120,6 +127,19 @@ describe('a step-up', () => {
     expect(decodeJwt(bearer)['scope']).toBe('admin');
   });
 
+  it('gets the scope that the API of a route with scopes of its own misses', async () => {
+    await testGateway.agent.signIn();
+    testGateway.upstream.respond(demandScope('reports.write'));
+    expect(await stepUp((await required('/reports/one')).loginUrl)).toMatchObject({ error: null });
+    expect((await call('/reports/one')).status).toBe(200);
+    const { bearer = '' } = testGateway.upstream.requests.at(-1) ?? {};
+    expect(decodeJwt(bearer)['scope']).toBe('reports.read reports.write');
+    testGateway.upstream.respond(demandGold());
+    await stepUp((await required()).loginUrl);
+    testGateway.upstream.respond(demandScope('reports.write'));
+    expect((await call('/reports/one')).status).toBe(200);
+  });
+
   it('keeps what an earlier step-up of the session brought', async () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(demandScope('items.write'));
@@ -135,6 +155,29 @@ describe('a step-up', () => {
     testGateway.upstream.respond(demandScope('items.write'));
     expect((await call()).status).toBe(200);
   });
+});
+
+it('a step-up for the resource of a route leaves the token of the sign-in to its own (RFC 8707)', async () => {
+  const [api, orders] = ['https://api.example.test', 'https://orders.example.test'];
+  const provider = await startFakeProvider({ resources: [api] });
+  testGateway = await openTestGatewayForTest({
+    provider,
+    config: { provider: { scopes: ['openid'], authorizationParams: { resource: api } } },
+    routes: [{ path: '/api' }, { path: '/orders', resource: [orders] }],
+  });
+  await testGateway.agent.signIn();
+  const { loginUrl } = await required('/orders/one');
+  provider.resources = [api, orders];
+  expect(sentResources(await begin(loginUrl))).toEqual([api, orders]);
+  expect((await stepUp(loginUrl)).error).toBeNull();
+  const audience = async (path: string) => {
+    expect((await call(path)).status).toBe(200);
+    return decodeJwt(testGateway.upstream.requests.at(-1)?.bearer ?? '').aud;
+  };
+  for (let round = 0; round < 2; round += 1) {
+    expect([await audience('/api/one'), await audience('/orders/one')]).toEqual([api, orders]);
+    testGateway.advance(299_500);
+  }
 });
 
 describe('a step-up that the provider does not honour', () => {
@@ -318,7 +361,7 @@ describe('the login URL of a step-up', () => {
     const begun = await begin((await required()).loginUrl);
     expect(sent(begun)).toMatchObject({
       acr_values: evil,
-      scope: 'openid offline_access a&client_id=evil',
+      scope: 'openid offline_access reports.read a&client_id=evil',
       client_id: 'web',
       redirect_uri: `${testGateway.gateway.url}/auth/callback`,
     });
@@ -372,6 +415,31 @@ describe('a step-up under way', () => {
     expect(response.url).toMatch(/auth_error=state_expired/);
     expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
     expect(ended()).toEqual(['revoked', 'revoked']);
+  });
+
+  it('waits for a refresh of the session, whose tokens may be of the same grant', async () => {
+    await testGateway.agent.signIn();
+    testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() });
+    testGateway.upstream.respond(demandGold());
+    const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
+    const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    testGateway.provider.shapeRefreshToken = async (random) => {
+      testGateway.provider.shapeRefreshToken = undefined;
+      arrived.resolve();
+      await released.promise;
+      return random;
+    };
+    testGateway.advance(299_500);
+    const refreshing = call();
+    await arrived.promise;
+    const completing = testGateway.agent.navigate(callback.href);
+    // One that did not wait would be complete by now. The pause only helps to find that.
+    await Promise.race([completing, sleep(1_000)]);
+    released.resolve();
+    await refreshing;
+    expect((await completing).response.url).toMatch(/\/page$/);
+    expect(ended()).toEqual([undefined, undefined]);
+    expect((await call()).status).toBe(200);
   });
 
   it('survives a refresh of the session, and is refused without harm to the new tokens', async () => {

@@ -334,6 +334,15 @@ describe('while the provider is down', () => {
       ]);
     });
 
+    it('the log has a line when the outage begins, not one for each request', async () => {
+      testGateway.advance(300_000);
+      for (let call = 0; call < 40; call += 1)
+        expectUnavailable(await testGateway.agent.fetch(`/api/${call}`), 'provider_unavailable');
+      const lines = testGateway.gateway.logs().match(/"level":"(?:warn|error)".*/g) ?? [];
+      expect(lines.filter((line) => line.includes('identity provider unavailable'))).toHaveLength(1);
+      expect(lines.length).toBeLessThan(8);
+    });
+
     it('a logout succeeds and returns the logout URL of the provider', async () => {
       const response = await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
       expect(response.status).toBe(200);

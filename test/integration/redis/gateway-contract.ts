@@ -94,7 +94,8 @@ export function describeGatewayContract(at: () => string): void {
 
   it('end the sessions of a removed secret everywhere and revoke their refresh tokens', async () => {
     const socket = await there.websocket('/socket/live');
-    testGateway.gateway.gateway.replaceSecrets(['the only secret from now on, of this replica']);
+    const secrets = ['the only secret from now on, of this replica'];
+    await testGateway.gateway.reload({ session: { secrets } });
     await vi.waitFor(
       () =>
         expect(testGateway.gateway.logs()).toMatch(/"ended":1,"msg":"ended the sessions of removed secrets/),

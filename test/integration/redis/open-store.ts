@@ -2,10 +2,11 @@ import { storeAddress } from '../../../src/config/values/store-address.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedTimes } from '../../../src/crypto/sealed-time.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
-import { createRecordCodec } from '../../../src/sessions/store/record.ts';
+import { createRecordCodec } from '../../../src/sessions/store/record/record.ts';
 import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
@@ -23,6 +24,7 @@ export function openStoreAt(url: string): SessionStore {
   return createRedisStore({
     redis,
     codec,
+    idleLimits: createSealedTimes(keyRing),
     blindIndex,
     keyPrefix: 'coatcheck:',
     clock: Date.now,

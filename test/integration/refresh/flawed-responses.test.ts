@@ -7,6 +7,7 @@ import {
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
+import { login } from '../../../testkit/gateway/login-steps.ts';
 
 /** The lifetime of the access tokens here, in milliseconds. */
 const LIFE = 300_000;
@@ -126,7 +127,7 @@ describe('a refresh whose response has a new refresh token and a flaw (standards
   it.each(unusable)('does not sign anybody in when the access token of a login %s', async (_what, token) => {
     flaw({ access_token: token });
     const other = testGateway.browser();
-    const { response } = await other.navigate('/auth/login');
+    const response = await login(other);
     expect(response.status).toBe(400);
     expect(other.cookies.all()).toEqual([]);
   });

@@ -1,12 +1,11 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { parseConfig } from '../../../src/provider/read-config.ts';
 import { type Client, settingsWith } from '../../../testkit/fake-provider/settings.ts';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
 import { startRealProvider } from '../../../testkit/providers/real-provider.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { login } from '../../../testkit/gateway/login-steps.ts';
 import { jwk, pem, publicJwk, signingKinds } from '../../unit/config/keys.ts';
 
 const LIFE = 300_000;
@@ -110,7 +109,7 @@ describe('a provider that expects its token endpoint as the assertion audience',
 
   it('rejects another audience and the error names the configuration keys', async () => {
     const testGateway = await withKey('P-256', { assertionAudience: 'token_endpoint' });
-    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
+    const response = await login(testGateway.agent);
     expect(response.json()).toMatchObject({
       status: 400,
       code: 'login_failed',
@@ -135,20 +134,13 @@ describe('a client that the provider rejects', () => {
   });
 });
 
-describe('client credentials replaced at run time', () => {
+describe('client credentials replaced by a reload', () => {
   it('apply from the next request without a new sign-in (standards: H6)', async () => {
     const testGateway = await withKey('P-256');
     await testGateway.agent.signIn();
     testGateway.provider.client.keys = [publicJwk('ed25519', { kid: 'key-2' })];
-    const { gateway, config } = testGateway.gateway;
-    const provider = { type: 'oidc', issuer: testGateway.provider.issuer, clientId: 'web' };
-    const key = jwk('ed25519', { kid: 'key-2' });
-    const next = parseConfig({
-      baseUrl: config.baseUrl,
-      session: { secrets: [SESSION_SECRET] },
-      provider: { ...provider, clientAuthentication: 'private_key_jwt', privateKey: key },
-    });
-    gateway.replaceClientCredentials(next.provider);
+    const privateKey = jwk('ed25519', { kid: 'key-2' });
+    await testGateway.gateway.reload({ provider: { privateKey } });
     testGateway.advance(LIFE);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     await testGateway.browser().signIn();

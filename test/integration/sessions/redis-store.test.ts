@@ -4,10 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { createBlindIndex } from '../../../src/crypto/blind-index.ts';
 import { createEnvelopes } from '../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
+import { createSealedTimes } from '../../../src/crypto/sealed-time.ts';
+import { GatewayError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection, type RedisConnection } from '../../../src/redis/connection.ts';
-import { createRecordCodec } from '../../../src/sessions/store/record.ts';
+import { createRecordCodec } from '../../../src/sessions/store/record/record.ts';
 import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
@@ -30,6 +32,8 @@ const POLLING = { timeout: 10_000, interval: 20 };
 let redis: RedisServer;
 /** A Redis connection of the test itself. */
 let client: Redis;
+
+const withSecrets = (...secrets: string[]) => ({ session: { secrets } });
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -63,6 +67,7 @@ function openStore({ secrets = [SESSION_SECRET], wrap }: StoreOptions = {}): Ses
   return createRedisStore({
     redis: redisConnection,
     codec,
+    idleLimits: createSealedTimes(keyRing),
     blindIndex,
     keyPrefix: PREFIX,
     clock: Date.now,
@@ -168,6 +173,29 @@ describe('the Redis store', () => {
       await store.touch('one', Date.now());
       await expectTtl(2 * HOUR);
     });
+  });
+
+  it('knows its own write again whose reply was lost, and no other one', async () => {
+    let losesReply = true;
+    const store = openStoreHere({
+      wrap: (connection) => ({
+        ...connection,
+        async evaluate(operation, ...rest) {
+          const reply = await connection.evaluate(operation, ...rest);
+          if (operation !== 'replace' || !losesReply) return reply;
+          losesReply = false;
+          throw new GatewayError('store_unavailable');
+        },
+      }),
+    });
+    const data = refreshed(sampleData(), 'access-2');
+    await store.create('one', sampleData(), Date.now() + 60_000);
+    await expect(store.replace('one', data, 1)).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await store.replace('one', refreshed(sampleData(), 'access-3'), 1)).toBe('conflict');
+    expect(await store.replace('one', data, 1)).toBe('replaced');
+    expect(await store.loadRecord('one')).toMatchObject({ version: 2, data });
+    await store.replace('one', refreshed(sampleData(), 'access-3'), 2);
+    expect(await store.replace('one', data, 1)).toBe('conflict');
   });
 
   it('works after Redis has lost its scripts', async () => {
@@ -487,7 +515,7 @@ describe('the rotation of session secrets (standards: E6)', () => {
     const before = await keyIdOf(key);
     const login = await beginLogin(testGateway.browser({ like: agent }));
 
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(await keyIdOf(key)).toBe(before);
     testGateway.advance(300_000);
@@ -503,12 +531,12 @@ describe('the rotation of session secrets (standards: E6)', () => {
     const { agent, browser, gateway } = await openGateway();
     await agent.signIn();
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     const younger = browser();
     await younger.signIn();
     expect((await younger.fetch('/api/one')).status).toBe(200);
 
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     const refused = await agent.fetch('/api/one');
     expect(refused.json()).toMatchObject({ status: 401, code: 'session_required' });
     expect(refused.setCookies).toEqual([]);
@@ -527,11 +555,11 @@ describe('the removal of a session secret that may have leaked', () => {
     const { agent, gateway } = testGateway;
     await agent.signIn('/', { loginHint: 'alice' });
     const socket = await agent.websocket('/socket/live');
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     const younger = testGateway.browser();
     await younger.signIn('/', { loginHint: 'bob' });
 
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(['revoked', undefined]);
     expect(await sessionKeys()).toHaveLength(1);
@@ -546,10 +574,10 @@ describe('the removal of a session secret that may have leaked', () => {
     const testGateway = await openGateway();
     const { agent, gateway } = testGateway;
     await agent.signIn();
-    gateway.gateway.replaceSecrets([second, first]);
+    await gateway.reload(withSecrets(second, first));
     testGateway.advance(300_000);
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(['revoked']);
     expect(await sessionKeys()).toEqual([]);
@@ -560,7 +588,7 @@ describe('the removal of a session secret that may have leaked', () => {
     const replica = await testGateway.replica();
     const gateways = [testGateway.gateway, replica];
     for (let count = 0; count < 20; count += 1) await testGateway.browser().signIn();
-    for (const { gateway } of gateways) gateway.replaceSecrets([second]);
+    for (const gateway of gateways) await gateway.reload(withSecrets(second));
     for (const gateway of gateways) await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(families(testGateway)).toEqual(Array(20).fill('revoked'));
     const ended = gateways.map(({ logs }) => Number(/"ended":(\d+)/.exec(logs())?.[1]));
@@ -572,14 +600,14 @@ describe('the removal of a session secret that may have leaked', () => {
     const { agent, gateway, provider } = testGateway;
     await agent.signIn();
     provider.faults.revoke = { status: 503 };
-    gateway.gateway.replaceSecrets([second]);
+    await gateway.reload(withSecrets(second));
     await vi.waitFor(() => expect(gateway.logs()).toContain(done), POLLING);
     expect(await sessionKeys()).toEqual([]);
     delete provider.faults.revoke;
     await vi.waitFor(() => expect(families(testGateway)).toEqual(['revoked']), POLLING);
 
     await client.acl('SETUSER', GATEWAY_NAME, '-scan');
-    gateway.gateway.replaceSecrets([first]);
+    await gateway.reload(withSecrets(first));
     await vi.waitFor(
       () => expect(gateway.logs()).toContain('could not find all sessions of removed secrets'),
       POLLING,
@@ -591,10 +619,10 @@ describe('the removal of a session secret that may have leaked', () => {
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
   it('neither reports a session of the other replica as missing nor clears its cookie (standards: E6)', async () => {
     const newest = await openGateway();
-    newest.gateway.gateway.replaceSecrets([second, first]);
+    await newest.gateway.reload(withSecrets(second, first));
     await newest.agent.signIn();
     const late = await newest.replica();
-    late.gateway.replaceSecrets([first]);
+    await late.reload(withSecrets(first));
     const elsewhere = newest.browser({ like: newest.agent, at: late });
 
     const call = await elsewhere.fetch('/api/one');
@@ -605,15 +633,33 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     expect(late.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
 
     expect((await newest.agent.fetch('/api/one')).status).toBe(200);
-    late.gateway.replaceSecrets([second, first]);
+    await late.reload(withSecrets(second, first));
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('does not say "signed out" under a cookie of the newest secret, and the other replica ends the session', async () => {
+    const newest = await openGateway();
+    await newest.gateway.reload(withSecrets(second, first));
+    await newest.agent.signIn();
+    const late = await newest.replica();
+    await late.reload(withSecrets(first));
+    const elsewhere = newest.browser({ like: newest.agent, at: late });
+
+    const refused = await elsewhere.fetch('/auth/logout', { method: 'POST' });
+    expect(refused.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(refused.header('retry-after')).toBe('5');
+    expect(refused.setCookies).toEqual([]);
+    expect((await newest.agent.fetch('/api/one')).status).toBe(200);
+
+    expect((await newest.agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
+    expect(await client.keys(`${PREFIX}session:*`)).toEqual([]);
   });
 
   it('responds 503 while a record is sealed with a secret that only the other replica has (standards: E6)', async () => {
     const testGateway = await openGateway({ config: uncached });
     await testGateway.agent.signIn();
     const ahead = await testGateway.replica();
-    ahead.gateway.replaceSecrets([second, first]);
+    await ahead.reload(withSecrets(second, first));
     testGateway.advance(300_000);
     expect((await testGateway.browser({ like: testGateway.agent, at: ahead }).fetch('/api/one')).status).toBe(
       200,
@@ -625,7 +671,7 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     expect(testGateway.gateway.logs()).toMatch(
       /"keyId":\d+.*sealed with a secret that this process does not have/,
     );
-    testGateway.gateway.gateway.replaceSecrets([second, first]);
+    await testGateway.gateway.reload(withSecrets(second, first));
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 });

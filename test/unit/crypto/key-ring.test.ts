@@ -3,7 +3,14 @@ import { createKeyRing, type KeyPurpose } from '../../../src/crypto/key-ring.ts'
 
 const first = 'the-first-secret-of-32-characters';
 const second = 'the-second-secret-of-32-characters';
-const purposes: readonly KeyPurpose[] = ['session-record', 'session-cookie', 'login-cookie', 'blind-index'];
+const purposes: readonly KeyPurpose[] = [
+  'session-record',
+  'envelope',
+  'idle-limit',
+  'session-cookie',
+  'login-cookie',
+  'blind-index',
+];
 
 describe('the key ring', () => {
   it('the key ring seals with the first secret and opens with all of them (E6)', () => {
@@ -27,8 +34,8 @@ describe('the key ring', () => {
   it('the key ring derives unrelated keys for different purposes', () => {
     const ring = createKeyRing([first, second]);
     const keys = purposes.flatMap((purpose) => ring.all(purpose));
-    expect(new Set(keys.map(({ secret }) => secret.export().toString('hex'))).size).toBe(8);
-    expect(new Set(keys.map(({ id }) => id)).size).toBe(8);
+    expect(new Set(keys.map(({ secret }) => secret.export().toString('hex'))).size).toBe(purposes.length * 2);
+    expect(new Set(keys.map(({ id }) => id)).size).toBe(purposes.length * 2);
     const { id } = ring.current('login-cookie');
     expect(ring.find('session-cookie', id)).toBeUndefined();
   });

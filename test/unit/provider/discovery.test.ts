@@ -40,7 +40,7 @@ describe('discovery', () => {
   it('discovery returns the metadata it found and sends no further request', async () => {
     const { discovery, looks, find } = openDiscovery();
     expect(discovery.current()).toBeUndefined();
-    discovery.start();
+    void discovery.start();
     await find();
     expect(discovery.current()).toBe('found');
     expect(await discovery.get()).toBe('found');
@@ -50,7 +50,7 @@ describe('discovery', () => {
 
   it('discovery makes one attempt at a time for any number of callers', async () => {
     const { discovery, looks, find } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     const asked = Promise.all([discovery.get(), discovery.get(), discovery.get()]);
     await find();
     expect(await asked).toEqual(['found', 'found', 'found']);
@@ -66,7 +66,7 @@ describe('discovery', () => {
 
   it('discovery retries at once for a caller, whatever is left of the pause (C3)', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     await fail();
     const asked = discovery.get();
     expect(looks).toHaveLength(2);
@@ -77,7 +77,7 @@ describe('discovery', () => {
   it('discovery retries by itself after pauses that double up to half a minute (C3)', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1);
     const { discovery, looks, fail } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     const pauses = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
     for (const [round, pauseMs] of pauses.entries()) {
       await fail();
@@ -92,7 +92,7 @@ describe('discovery', () => {
   it('discovery shortens each pause by up to a quarter at random, so that processes do not retry together', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const { discovery, looks, fail } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     await fail();
     await vi.advanceTimersByTimeAsync(374);
     expect(looks).toHaveLength(1);
@@ -103,7 +103,7 @@ describe('discovery', () => {
 
   it('discovery stops its own retries once the attempt of a caller has succeeded', async () => {
     const { discovery, looks, fail, find } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     await fail();
     const asked = discovery.get();
     await find();
@@ -114,7 +114,7 @@ describe('discovery', () => {
 
   it('discovery logs the first failure as an error, later ones at a lower level, and the recovery', async () => {
     const { discovery, lines, fail, find } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     for (let round = 0; round < 4; round += 1) {
       await fail();
       await vi.advanceTimersByTimeAsync(30_000);
@@ -125,7 +125,7 @@ describe('discovery', () => {
 
   it('discovery does not retry after it is closed, even if an attempt fails later', async () => {
     const { discovery, looks, fail } = openDiscovery();
-    discovery.start();
+    void discovery.start();
     discovery.close();
     await fail();
     await vi.advanceTimersByTimeAsync(3_600_000);

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts';
-import { createStoreHealth, type StoreHealth } from '../../../src/redis/store-health.ts';
-import { STORE_RECOVERY_MS, STORE_REPORT_INTERVAL_MS } from '../../../src/timing.ts';
+import type { OutageLog } from '../../../src/observability/outage-log.ts';
+import { createStoreHealth } from '../../../src/redis/store-health.ts';
+import { OUTAGE_RECOVERY_MS, OUTAGE_REPORT_INTERVAL_MS } from '../../../src/timing.ts';
 import { collectLog } from '../log-lines.ts';
 
-let health: StoreHealth;
+let health: OutageLog;
 let metrics: Metrics;
 let lines: () => Record<string, unknown>[];
 
@@ -44,7 +45,7 @@ describe('the health of the store', () => {
   it('stays down while some operations fail and others succeed', async () => {
     for (let round = 0; round < 100; round += 1) {
       fail();
-      vi.advanceTimersByTime(STORE_RECOVERY_MS - 1);
+      vi.advanceTimersByTime(OUTAGE_RECOVERY_MS - 1);
       health.succeeded();
       expect(await gauge()).toBe(0);
     }
@@ -57,19 +58,19 @@ describe('the health of the store', () => {
     vi.advanceTimersByTime(1_000);
     health.succeeded();
     expect(await gauge()).toBe(0);
-    vi.advanceTimersByTime(STORE_RECOVERY_MS);
+    vi.advanceTimersByTime(OUTAGE_RECOVERY_MS);
     expect(await gauge()).toBe(1);
     expect(lines().at(-1)).toMatchObject({
       level: 'info',
       msg: 'session store available again',
       failures: 2,
-      durationMs: STORE_RECOVERY_MS,
+      durationMs: OUTAGE_RECOVERY_MS,
     });
   });
 
   it('stays down without any success, however long nothing fails', async () => {
     fail();
-    vi.advanceTimersByTime(STORE_RECOVERY_MS * 10);
+    vi.advanceTimersByTime(OUTAGE_RECOVERY_MS * 10);
     expect(await gauge()).toBe(0);
     health.succeeded();
     expect(await gauge()).toBe(1);
@@ -79,14 +80,14 @@ describe('the health of the store', () => {
     fail();
     for (let count = 0; count < 3; count += 1) fail();
     health.failed('connect', new Error('reset'));
-    vi.advanceTimersByTime(STORE_REPORT_INTERVAL_MS);
+    vi.advanceTimersByTime(OUTAGE_REPORT_INTERVAL_MS);
     expect(lines().at(-1)).toMatchObject({
       level: 'error',
       msg: 'session store still unavailable',
       failures: { load: 4, connect: 1 },
       err: { message: 'reset' },
     });
-    vi.advanceTimersByTime(STORE_REPORT_INTERVAL_MS * 3);
+    vi.advanceTimersByTime(OUTAGE_REPORT_INTERVAL_MS * 3);
     expect(lines()).toHaveLength(2);
   });
 
@@ -94,7 +95,7 @@ describe('the health of the store', () => {
     for (let round = 0; round < 2; round += 1) {
       fail();
       health.succeeded();
-      vi.advanceTimersByTime(STORE_RECOVERY_MS);
+      vi.advanceTimersByTime(OUTAGE_RECOVERY_MS);
     }
     const outage = ['session store unavailable', 'session store available again'];
     expect(messages()).toEqual([...outage, ...outage]);

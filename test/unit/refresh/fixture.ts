@@ -9,6 +9,8 @@ import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-cal
 import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';
 import { createRefreshSuppression } from '../../../src/refresh/refresh-suppression.ts';
+import { createSingleFlight } from '../../../src/concurrency/single-flight.ts';
+import { createTaskTracker } from '../../../src/concurrency/task-tracker.ts';
 import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { collectLog } from '../log-lines.ts';
@@ -117,6 +119,8 @@ export function openRefresher({
     breaker,
     sessionLimit: createSlidingWindow({ perMinute: maxPerMinute, clock: Date.now }),
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs: LOCK_WAIT_MS, clock: Date.now }),
+    refreshes: createSingleFlight(),
+    backgroundTasks: createTaskTracker(),
     ahead: { kind: 'share', share: 0.2 },
     lockWaitMs: LOCK_WAIT_MS,
     spendMarkMs: WAIT_MS + 500,

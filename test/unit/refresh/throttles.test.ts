@@ -8,6 +8,9 @@ import { failure, LOCK_WAIT_MS, openRefresher, refreshed, WAIT_MS } from './fixt
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
+/** The longest pause of an open circuit breaker, in milliseconds. */
+const PAUSED_MS = 30_000;
+
 /** The throttle that the error of a request names for the log. */
 const throttleOf = (promise: Promise<unknown>): Promise<unknown> =>
   run(promise).then(
@@ -24,6 +27,18 @@ describe('the error of a request that a throttle rejects', () => {
       expect(await throttleOf(refresher.fresh(record, signIn))).toBeUndefined();
     expect(await throttleOf(refresher.fresh(record, signIn))).toBe('circuit_breaker');
     expect(calls).toHaveLength(3);
+  });
+
+  it('counts nothing toward the limit of a session while the circuit breaker is open', async () => {
+    const { begin, refresher, outcomes, calls } = openRefresher({ retries: 0, maxPerMinute: 4 });
+    const record = await begin(EXPIRED_MS);
+    outcomes.push(failure.transient, failure.transient, { ...failure.transient, retryAfterSeconds: 30 });
+    for (let call = 0; call < 3; call += 1) await throttleOf(refresher.fresh(record, signIn));
+    for (let poll = 0; poll < 4; poll += 1)
+      expect(await throttleOf(refresher.fresh(record, signIn))).toBe('circuit_breaker');
+    await vi.advanceTimersByTimeAsync(PAUSED_MS);
+    expect(await throttleOf(refresher.fresh(record, signIn))).toBe('no error');
+    expect(calls).toHaveLength(4);
   });
 
   it('names the rate limit of a session', async () => {

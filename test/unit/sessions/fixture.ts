@@ -5,6 +5,7 @@ import type { Provider, SignIn } from '../../../src/provider/provider.ts';
 import { createReadCache } from '../../../src/sessions/read-cache.ts';
 import { createRevocations } from '../../../src/sessions/revocation/revocation.ts';
 import type { SessionRecord } from '../../../src/sessions/session.ts';
+import { createTaskTracker } from '../../../src/concurrency/task-tracker.ts';
 import { createSessions, type Sessions } from '../../../src/sessions/service.ts';
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
 import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
@@ -48,6 +49,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     seals: createSealedCookies(keyRing, 'session-cookie'),
     secure: true,
     sameSite: 'strict',
+    persistent: false,
     remembered: 100,
   });
   const sessions = createSessions({
@@ -56,6 +58,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
     pendingWrites: createPendingWrites({ store, clock, log }),
+    backgroundTasks: createTaskTracker(),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,
     maxPerUser,

@@ -67,7 +67,7 @@ describe('finding a session', () => {
     expect(await sessions.peek('other=1')).toEqual({ kind: 'absent' });
     expect(await sessions.peek('__Host-Http-coatcheck=nonsense')).toEqual({ kind: 'ended' });
     expect(store.operations).toEqual([]);
-    const { setCookie } = await tickets.issue();
+    const { setCookie } = await tickets.issue(60_000);
     expect(await sessions.peek(setCookie.slice(0, setCookie.indexOf(';')))).toEqual({ kind: 'ended' });
     expect(store.operations).toEqual([expect.stringMatching(/^loadView /)]);
   });

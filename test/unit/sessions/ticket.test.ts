@@ -7,7 +7,7 @@ import { createTickets } from '../../../src/sessions/ticket.ts';
 const secret = 'a-session-secret-of-32-characters';
 
 /** Tickets with a count of the opened seals. */
-function openTickets({ secure = true, remembered = 10 } = {}) {
+function openTickets({ secure = true, remembered = 10, persistent = false } = {}) {
   const keyRing = createKeyRing([secret]);
   const sealed = createSealedCookies(keyRing, 'session-cookie');
   const opened: string[] = [];
@@ -19,9 +19,9 @@ function openTickets({ secure = true, remembered = 10 } = {}) {
     },
     unknownKeyId: sealed.unknownKeyId,
   };
-  const tickets = createTickets({ seals, secure, sameSite: 'strict', remembered });
+  const tickets = createTickets({ seals, secure, sameSite: 'strict', persistent, remembered });
   const issue = async () => {
-    const { key, setCookie } = await tickets.issue();
+    const { key, setCookie } = await tickets.issue(60_000);
     return { key, setCookie, cookie: setCookie.slice(0, setCookie.indexOf(';')) };
   };
   return { tickets, issue, seals, keyRing, opened };
@@ -34,6 +34,15 @@ describe('a ticket', () => {
     expect(await tickets.read(cookie)).toEqual({ kind: 'ticket', key });
     expect(setCookie).not.toContain(key);
     expect(setCookie).toMatch(/^__Host-Http-coatcheck=\S+; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
+  });
+
+  it('lasts as long as its session at most when it is persistent', async () => {
+    const { issue, tickets } = openTickets({ persistent: true });
+    const { setCookie } = await issue();
+    expect(setCookie).toMatch(
+      /^__Host-Http-coatcheck=\S+; Path=\/; Max-Age=60; HttpOnly; Secure; SameSite=Strict$/,
+    );
+    expect(tickets.clear()).toContain('Max-Age=0');
   });
 
   it('is small and opaque (A9, E10)', async () => {

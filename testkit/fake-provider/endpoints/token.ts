@@ -82,6 +82,7 @@ export function createToken(parts: TokenParts): Token {
         return entry.token;
       case 'new':
       case 'strict':
+      case 'once':
       case 'grace':
         return issuance.refreshToken(family, entry.generation + 1);
     }

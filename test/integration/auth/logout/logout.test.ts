@@ -2,6 +2,7 @@ import request from 'supertest';
 import { describe, expect, it, vi } from 'vitest';
 import { startFakeProvider } from '../../../../testkit/fake-provider/fake-provider.ts';
 import type { RedisServer } from '../../../../testkit/redis/redis-server.ts';
+import { errorCodeOf } from '../../../../testkit/gateway/error-code.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
@@ -157,10 +158,8 @@ describe('POST /auth/logout with two different session cookies', () => {
       );
       for (const [own, planted] of [seals, seals.toReversed(), [seals[0], 'nonsense']]) {
         const response = await send(`coatcheck=${own}; coatcheck=${planted}`, headers).expect(400);
-        expect(JSON.parse(response.text)).toMatchObject({
-          code: 'bad_request',
-          detail: expect.stringContaining('two different'),
-        });
+        expect(errorCodeOf(response.text, testGateway.gateway)).toBe('bad_request');
+        expect(response.text).toContain('two different');
         expect(response.headers).not.toHaveProperty('set-cookie');
         expect(response.headers).not.toHaveProperty('clear-site-data');
       }
@@ -297,7 +296,7 @@ describe('a logout request that does not come from a page of this origin (standa
     await testGateway.agent.signIn();
     const response = await testGateway.agent.post('/auth/logout', { headers });
     expect(response.status).toBe(403);
-    expect(response.json()).toMatchObject({ code });
+    expect(errorCodeOf(response.text(), testGateway.gateway)).toBe(code);
     expect(response.setCookies).toEqual([]);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
     expect(revocations()).toEqual([]);

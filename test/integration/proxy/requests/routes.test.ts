@@ -95,7 +95,13 @@ describe('the session check of a route', () => {
     rawRequest(fixture.gateway.port, anonymousHead(fixture.host, `GET ${path} HTTP/1.1`, ...fields));
 
   it('requires a session by default and responds 401 with the login URL (standards: F33)', async () => {
-    const response = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
+    const page = await anonymous('/api/one', 'Accept: text/html', 'Sec-Fetch-Mode: navigate');
+    expect([page.status, page.header('content-type')]).toEqual([401, 'text/html; charset=utf-8']);
+    expect(page.body.toString()).toContain('href="/auth/login?returnTo=%2Fapi%2Fone"');
+    for (const name of ['www-authenticate', 'location']) expect(namesOf(page.headers)).not.toContain(name);
+    expect(page.header('cache-control')).toBe('no-store');
+
+    const response = await anonymous('/api/one');
     expect([response.status, codeOf(response)]).toEqual([401, 'session_required']);
     expect(JSON.parse(response.body.toString()).loginUrl).toBe('/auth/login');
     expect(namesOf(response.headers)).not.toContain('www-authenticate');

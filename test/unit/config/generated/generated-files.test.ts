@@ -29,20 +29,11 @@ describe('the declaration of the keys', () => {
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
-  it('only session secrets and client credentials are declared reloadable', () => {
+  it('the keys that need a restart are declared as such', () => {
     const paths = schemaKeys()
-      .filter(({ schema }) => schema['reloadable'] === true)
+      .filter(({ schema }) => schema['needsRestart'] === true)
       .map(({ path }) => path);
-    expect(new Set(paths)).toEqual(
-      new Set([
-        'session.secrets',
-        'provider.clientAuthentication',
-        'provider.clientSecret',
-        'provider.privateKey',
-        'provider.keyId',
-        'provider.assertionAudience',
-      ]),
-    );
+    expect(paths).toEqual(['listen', 'admin.listen', 'workers', 'session.store', 'session.keyPrefix']);
   });
 
   it('the keys that may hold secrets are declared as such', () => {

@@ -63,6 +63,8 @@ describe('the JSON Schema of the configuration', () => {
       'provider.response.refreshExpiresAt',
       'provider.response.subject',
       'provider.logout',
+      'login.failureReturnTo',
+      'login.errorPage',
       'routes[].tls.ca',
       'routes[].tls.certificate',
       'routes[].tls.key',

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../src/provider/read-config.ts';
 import { minimal, problemsWith } from '../sample.ts';
@@ -63,6 +66,38 @@ describe('login.parameters', () => {
       expect.stringContaining(
         `login.parameters.${name}: provider.authorizationParams fixes this parameter; remove one of the two`,
       ),
+    ]);
+  });
+});
+
+describe('login.errorPage', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'coatcheck-'));
+  const fileWith = (html: string) => {
+    const file = join(directory, 'error.html');
+    writeFileSync(file, html);
+    return file;
+  };
+  const problemsOf = (errorPage: unknown) => problemsWith({ login: { errorPage } });
+
+  it('is read at the start', () => {
+    const html = '<h1>{{title}}</h1>{{ detail }}{{retryUrl}}{{retryLabel}}{{requestId}}';
+    const file = fileWith(html);
+    expect(parseConfig({ ...minimal, login: { errorPage: file } }).login.errorPage).toEqual({ file, html });
+  });
+
+  it('is refused when the file does not exist, is a directory or is too large', () => {
+    expect(problemsOf('/nonexistent/error.html')).toEqual([
+      'login.errorPage: the file "/nonexistent/error.html" does not exist',
+    ]);
+    expect(problemsOf(directory)).toEqual([`login.errorPage: the file "${directory}" is a directory`]);
+    const file = fileWith('x'.repeat(65_537));
+    expect(problemsOf(file)).toEqual([`login.errorPage: the file "${file}" is larger than 64 kB`]);
+    expect(problemsOf('')).toHaveLength(1);
+  });
+
+  it('is refused when it has a placeholder that nothing fills in', () => {
+    expect(problemsOf(fileWith('{{title}} {{reason}}'))).toEqual([
+      'login.errorPage: the file has the unknown placeholder {{reason}}; known are title, detail, retryUrl, retryLabel, requestId',
     ]);
   });
 });

@@ -39,7 +39,7 @@ describe('the configuration', () => {
         idleTimeout: 1_800_000,
         absoluteTimeout: 43_200_000,
         maxPerUser: 1_000,
-        cookie: { sameSite: 'strict' },
+        cookie: { sameSite: 'strict', persistent: false },
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },

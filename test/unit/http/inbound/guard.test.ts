@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
 import { createClientAddress } from '../../../../src/http/inbound/client-address.ts';
-import { createGuard } from '../../../../src/http/inbound/guard.ts';
+import { createConnectionStates, createGuard } from '../../../../src/http/inbound/guard.ts';
 import { createHostCheck } from '../../../../src/http/inbound/host.ts';
 import { createTestClock } from '../../clock.ts';
 import { requestOf } from '../request.ts';
@@ -10,6 +10,7 @@ const clock = createTestClock();
 const guard = createGuard({
   hostCheck: createHostCheck('https://app.example.com', []),
   clientAddress: createClientAddress([]),
+  connectionStates: createConnectionStates(),
   clock: clock.now,
 });
 const host = ['Host', 'app.example.com'] as const;

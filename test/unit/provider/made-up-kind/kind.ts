@@ -43,7 +43,8 @@ export const guestbookKind = defineProviderKind({
     state: () => 'up',
     notReadyReason: () => undefined,
     diagnose: async () => [checkResult('guests', 'ok', `${config.guests.length} in the book`)],
-    start: () => undefined,
+    start: async () => undefined,
+    retire: () => undefined,
     close: () => undefined,
   }),
 });

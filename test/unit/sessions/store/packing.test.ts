@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPacker, payloadOf, unpack } from '../../../../src/sessions/store/packing.ts';
+import { createPacker, payloadOf, unpack } from '../../../../src/sessions/store/record/packing.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64url');
 const jwt = (payload: string) => `${base64('{"alg":"RS256"}')}.${base64(payload)}.${base64('signature')}`;

@@ -1,13 +1,13 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { GatewayError } from '../errors.ts';
-import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { readPageQuery } from '../http/inbound/page-query.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
-import type { RateLimit } from '../http/rate-limit/rate-limit.ts';
-import { describePage, describeSession } from '../sessions/description.ts';
-import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
-import type { Owner, SessionRecord } from '../sessions/session.ts';
-import type { Sessions } from '../sessions/service.ts';
+import { GatewayError } from '../../errors.ts';
+import type { OriginPolicy } from '../../http/inbound/csrf.ts';
+import { readPageQuery } from '../../http/inbound/page-query.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import type { RateLimit } from '../../http/rate-limit/rate-limit.ts';
+import { describePage, describeSession } from '../../sessions/description.ts';
+import { sessionExpired, sessionRequired } from '../../sessions/no-session.ts';
+import type { Owner, SessionRecord } from '../../sessions/session.ts';
+import type { Sessions } from '../../sessions/service.ts';
 
 /** Lists and ends the signed-in user's own sessions. */
 export type MySessions = { list: RequestHandler; endOne: RequestHandler; endOthers: RequestHandler };

@@ -1,14 +1,26 @@
 import { z } from 'zod';
-import type { Envelopes } from '../../crypto/envelope.ts';
+import type { Envelopes } from '../../../crypto/envelope.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
-import type { SessionData } from '../session.ts';
-import { stepUpRequirement } from '../step-up-requirement.ts';
+import type { SessionData } from '../../session.ts';
+import { stepUpRequirement } from '../../step-up-requirement.ts';
+
+/** What a record is bound to: its key in the store, and the fields that stand beside it in the clear. */
+export type RecordPlace = {
+  readonly name: string;
+  readonly version: number;
+  /** The end of the session: see `sessionEndsAtMs`. */
+  readonly endsAtMs: number;
+};
 
 /** Encrypts session data for the store. */
 export type RecordCodec = {
-  encode(data: SessionData, context: string): Buffer;
-  /** Gives undefined for bytes that `encode` did not produce with this context. Throws `UnknownKeyError`. */
-  decode(record: Buffer, context: string): SessionData | undefined;
+  encode(data: SessionData, place: RecordPlace): Buffer;
+  /** Gives undefined for bytes that `encode` did not produce for this place. Throws `UnknownKeyError`. */
+  decode(record: Buffer, place: RecordPlace): SessionData | undefined;
+  /** True if the record holds exactly this data. Throws `UnknownKeyError`. */
+  holds(record: Buffer, data: SessionData, place: RecordPlace): boolean;
+  /** True for a record of the format before this one, which authenticates nothing but its name. */
+  isPreviousFormat(record: Buffer): boolean;
 };
 
 const packed = z.union([z.string(), z.array(z.number())]);
@@ -54,26 +66,17 @@ const LINE_FEED = '\n'.charCodeAt(0);
  * record.
  */
 export function createRecordCodec(envelopes: Envelopes): RecordCodec {
-  return {
-    encode(value, context) {
-      const packer = createPacker();
-      const packOptional = (text: string | undefined) => (text === undefined ? undefined : packer.pack(text));
-      const { access, refreshToken, idToken, ...rest } = value.tokens;
-      const tokens = {
-        ...rest,
-        access: mapValues(access, (token) => ({ ...token, value: packer.pack(token.value) })),
-        refreshToken: packOptional(refreshToken),
-        idToken: packOptional(idToken),
-      };
-      const bytes = packer.bytes();
-      const isInIdToken = payloadOf(tokens.idToken ?? '', bytes) === JSON.stringify(value.claims);
-      const claims = isInIdToken ? undefined : value.claims;
-      const json = `${JSON.stringify({ ...value, claims, tokens })}\n`;
-      return envelopes.seal(Buffer.concat([Buffer.from(json), bytes]), context);
-    },
+  const associatedOf = ({ version, endsAtMs }: RecordPlace) => [version, endsAtMs];
+  const open = (record: Buffer, place: RecordPlace) =>
+    envelopes.openBytes(record, place.name, associatedOf(place));
 
-    decode(record, context) {
-      const plaintext = envelopes.openBytes(record, context);
+  return {
+    encode: (data, place) => envelopes.seal(write(data), place.name, associatedOf(place)),
+    holds: (record, data, place) => open(record, place)?.equals(write(data)) ?? false,
+    isPreviousFormat: envelopes.isPreviousFormat,
+
+    decode(record, place) {
+      const plaintext = open(record, place);
       if (plaintext === undefined) return undefined;
       const end = plaintext.indexOf(LINE_FEED);
       const json = plaintext.toString('utf8', 0, end === -1 ? plaintext.length : end);
@@ -95,6 +98,23 @@ export function createRecordCodec(envelopes: Envelopes): RecordCodec {
       };
     },
   };
+}
+
+/** The plaintext of a record. */
+function write(data: SessionData): Buffer {
+  const packer = createPacker();
+  const packOptional = (text: string | undefined) => (text === undefined ? undefined : packer.pack(text));
+  const { access, refreshToken, idToken, ...rest } = data.tokens;
+  const tokens = {
+    ...rest,
+    access: mapValues(access, (token) => ({ ...token, value: packer.pack(token.value) })),
+    refreshToken: packOptional(refreshToken),
+    idToken: packOptional(idToken),
+  };
+  const bytes = packer.bytes();
+  const isInIdToken = payloadOf(tokens.idToken ?? '', bytes) === JSON.stringify(data.claims);
+  const claims = isInIdToken ? undefined : data.claims;
+  return Buffer.concat([Buffer.from(`${JSON.stringify({ ...data, claims, tokens })}\n`), bytes]);
 }
 
 /** Needs no check: the claims are absent only if they equal the payload exactly. */

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
-import { requestContextOf } from '../http/inbound/request-context.ts';
-import { livesUntilMs } from '../sessions/session.ts';
-import type { Sessions } from '../sessions/service.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { livesUntilMs } from '../../sessions/session.ts';
+import type { Sessions } from '../../sessions/service.ts';
 
 /** `GET /session`: returns who is signed in and for how long. Never extends the session and never returns a token. */
 export function createSessionInfo(deps: {

@@ -1,0 +1,108 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../../errors.ts';
+import type { RequestContext } from '../inbound/request-context.ts';
+import { inertHeaders } from '../security-headers.ts';
+import { authErrorOf, withAuthError } from './auth-error.ts';
+import { createErrorPage } from './error-page.ts';
+import { pageWordsOf, type PageLink } from './page-words.ts';
+import type { Problem, Problems } from './problem.ts';
+
+/** Builds the response to an error of a navigation: people read it. */
+export type NavigationErrors = (error: unknown, request: FailedNavigation) => Problem;
+
+type FailedNavigation = {
+  readonly method: IncomingMessage['method'];
+  readonly requestId: string;
+  /** Undefined before the guard has run. */
+  readonly context: RequestContext | undefined;
+};
+
+/** Where the links of error pages lead. */
+export type PageLinks = {
+  readonly baseUrl: string;
+  /** Where the app starts. */
+  readonly home: string;
+  /** Where a navigation starts a sign-in; undefined where people sign in on a page of the app. */
+  readonly loginUrl: string | undefined;
+  /** An address that works only once. */
+  readonly callbackPath: string;
+};
+
+const labels = {
+  again: 'Try again',
+  'sign-in': 'Sign in',
+  home: 'Go to the application',
+  base: 'Go to the application',
+} as const satisfies Record<PageLink, string>;
+
+/**
+ * A failed sign-in leads to its `failureReturnTo`, and the app learns why from the query. Any other error gets a page, with the
+ * status of the problem response.
+ */
+export function createNavigationErrors(deps: {
+  problems: Problems;
+  secure: boolean;
+  /** The HTML of `login.errorPage`. */
+  template: string | undefined;
+  links: PageLinks;
+}): NavigationErrors {
+  const { problems, secure, template, links } = deps;
+  const page = createErrorPage(template);
+  const redirectHeaders = inertHeaders(secure);
+
+  return (error, request) => {
+    const { context, requestId } = request;
+    const returnTo = context?.failureReturnTo;
+    if (returnTo !== undefined) {
+      const location = withAuthError(returnTo, authErrorOf(error), requestId);
+      return { status: 303, headers: { ...redirectHeaders, 'x-request-id': requestId, location }, body: '' };
+    }
+    const { status, headers } = problems(error, requestId);
+    const { title, detail, link } = pageWordsOf(error);
+    const { headers: pageHeaders, body } = page({
+      title,
+      detail,
+      ...linkTo(link, request, error),
+      requestId,
+    });
+    return { status, headers: { ...headers, ...pageHeaders }, body };
+  };
+
+  function linkTo(
+    link: PageLink,
+    request: FailedNavigation,
+    error: unknown,
+  ): { retryUrl: string; retryLabel: string } {
+    const loginUrl =
+      links.loginUrl && error instanceof GatewayError
+        ? (error.options.loginUrl ?? links.loginUrl)
+        : links.loginUrl;
+    const own = addressOf(request);
+    const home = { retryUrl: links.home, retryLabel: labels.home };
+    switch (link) {
+      case 'again':
+        if (own !== undefined) return { retryUrl: own, retryLabel: labels.again };
+        return request.context?.target.path === links.callbackPath ? signIn(loginUrl, undefined) : home;
+      case 'sign-in':
+        return signIn(loginUrl, own);
+      case 'home':
+        return home;
+      case 'base':
+        return { retryUrl: `${links.baseUrl}${links.home}`, retryLabel: labels.base };
+    }
+  }
+
+  function signIn(loginUrl: string | undefined, returnTo: string | undefined) {
+    if (loginUrl === undefined) return { retryUrl: links.home, retryLabel: labels.home };
+    const query = returnTo === undefined ? '' : `returnTo=${encodeURIComponent(returnTo)}`;
+    const separator = query === '' ? '' : loginUrl.includes('?') ? '&' : '?';
+    return { retryUrl: `${loginUrl}${separator}${query}`, retryLabel: labels['sign-in'] };
+  }
+
+  /** The address that the browser can open again; undefined for a form, a callback, and what the guard has rejected. */
+  function addressOf({ method, context }: FailedNavigation): string | undefined {
+    if (context === undefined || (method !== 'GET' && method !== 'HEAD')) return undefined;
+    const { path, query } = context.target;
+    return path === '' || path === links.callbackPath ? undefined : `${path}${query}`;
+  }
+}

@@ -1,0 +1,66 @@
+import cluster from 'node:cluster';
+import { checkDependencies } from '../check.ts';
+import { ConfigError, formatProblems } from '../config/config-error.ts';
+import type { Config } from '../config/schema/schema.ts';
+import { recordingSources } from '../config/sources.ts';
+import { describeConfig, loadConfig } from '../provider/read-config.ts';
+import { VERSION } from '../version.ts';
+import { configOfWorker } from '../workers/worker.ts';
+import { readArguments, usage } from './arguments.ts';
+import { EXIT_CONFIG, EXIT_FAILURE } from './exit-codes.ts';
+import { run } from './run.ts';
+
+/** Runs the program with the arguments of this process. */
+export async function main(): Promise<void> {
+  const args = readArguments();
+  if (args === undefined) {
+    process.exitCode = EXIT_FAILURE;
+    return;
+  }
+  if (args.help) {
+    console.log(usage);
+    return;
+  }
+  if (args.version) {
+    console.log(`coatcheck ${VERSION}\nNode.js ${process.version}`);
+    return;
+  }
+  if (args['print-config']) {
+    process.stdout.write(orExit(args.config, describeConfig));
+    return;
+  }
+  if (cluster.isWorker) return run(await configOfWorker(), args);
+  const sources = recordingSources();
+  const config = orExit(args.config, (file) => loadConfig(file, sources));
+  if (args.check) {
+    const isHealthy = await report(config, args.config);
+    // Exits now: after a failed connection, ioredis 6 would keep the event loop alive for 2 s.
+    process.exit(isHealthy ? 0 : EXIT_FAILURE);
+  }
+  await run({ config, file: args.config, texts: sources.texts() }, args);
+}
+
+/** Prints the results of `--check`, one per line. Returns false if any check failed. */
+async function report(config: Config, file: string): Promise<boolean> {
+  const results = [
+    { name: 'configuration', verdict: 'ok' as const, detail: `${file} is valid` },
+    ...(await checkDependencies(config)),
+  ];
+  const labels = { ok: 'ok', note: 'note', failed: 'FAILED' };
+  for (const { name, verdict, detail } of results) {
+    console.log(`${labels[verdict].padEnd(6)}  ${name.padEnd(13)}  ${detail}`);
+  }
+  return results.every(({ verdict }) => verdict !== 'failed');
+}
+
+/** Reads the configuration file. Lists its problems and exits when it is invalid. */
+function orExit<Result>(file: string, read: (file: string) => Result): Result {
+  try {
+    return read(file);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const count = error.problems.length === 1 ? 'one problem' : `${error.problems.length} problems`;
+    console.error(`The configuration is invalid: ${count}.\n${formatProblems(file, error.problems)}`);
+    process.exit(EXIT_CONFIG);
+  }
+}

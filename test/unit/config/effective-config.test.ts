@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { effectiveYaml } from '../../../src/config/effective-config.ts';
+import { configSchema } from '../../../src/provider/read-config.ts';
+
+it.each([
+  ['redis://:canary@host:1/0', 'redis://:***@host:1/0'],
+  ['redis://canary@host/0', 'redis://***@host/0'],
+  ['rediss://user:can@ary@host/0', 'rediss://user:***@host/0'],
+  ['redis://host/0?password=canary', 'redis://host/0?***'],
+  ['memory:', 'memory:'],
+])('the effective configuration masks the secret part of the store address %s', (store, shown) => {
+  const text = effectiveYaml(configSchema, { session: { store } });
+  expect(parse(text)).toMatchObject({ session: { store: shown } });
+  expect(text).not.toContain('canary');
+});
+
+it('the effective configuration masks the password of a URL in any other key', () => {
+  const text = effectiveYaml(configSchema, { baseUrl: 'https://user:canary@app.example.com' });
+  expect(text).toContain('baseUrl: https://user:***@app.example.com\n');
+});
+
+it('the effective configuration masks a secret that looks like a URL', () => {
+  const provider = { type: 'oidc', clientSecret: 'https://canary.example.com' };
+  expect(effectiveYaml(configSchema, { provider })).toMatch(/clientSecret: "?\*\*\*"?\n/);
+});
