@@ -5,17 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { selfSignedForLocalhost } from '../../../testkit/network/self-signed.ts';
 import { type ChildProcess, startChildProcess } from '../../../testkit/processes/child-process.ts';
 
-/** Where a balancer and the two replicas behind it listen, on 127.0.0.1. */
+/** Where a balancer listens on 127.0.0.1, and two replicas on 127.0.0.1 and 127.0.0.2. */
 export type Ports = {
   readonly https: number;
   readonly http: number;
-  readonly replicas: readonly [Replica, Replica];
+  readonly replica: number;
+  readonly admin: number;
 };
-export type Replica = { readonly port: number; readonly adminPort: number };
 
 /** A program for which `deploy/` has a sample. */
 export type Balancer = {
   readonly name: string;
+  /** Long enough for its health checks to notice a stop; nginx has none. */
+  readonly shutdownDelay: string;
   /** Writes the sample into `folder`, changed to listen on these ports only, and starts the program. */
   start(folder: string, ports: Ports): Promise<ChildProcess>;
 };
@@ -25,10 +27,11 @@ const deploy = fileURLToPath(new URL('../../../deploy/', import.meta.url));
 export const balancers: readonly Balancer[] = [
   {
     name: 'nginx',
+    shutdownDelay: '0s',
     async start(folder, ports) {
       const sample = await adapt('nginx/coatcheck.conf', [
-        ['127.0.0.1:3001', `127.0.0.1:${ports.replicas[0].port}`],
-        ['127.0.0.1:3002', `127.0.0.1:${ports.replicas[1].port}`],
+        ['10.0.0.11:3000', `127.0.0.1:${ports.replica}`],
+        ['10.0.0.12:3000', `127.0.0.2:${ports.replica}`],
         ['listen 443', `listen 127.0.0.1:${ports.https}`],
         ['listen 80', `listen 127.0.0.1:${ports.http}`],
         ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
@@ -51,12 +54,12 @@ export const balancers: readonly Balancer[] = [
   },
   {
     name: 'HAProxy',
+    shutdownDelay: '2500ms',
     async start(folder, ports) {
       const sample = await adapt('haproxy/haproxy.cfg', [
-        ['127.0.0.1:3001', `127.0.0.1:${ports.replicas[0].port}`],
-        ['127.0.0.1:3002', `127.0.0.1:${ports.replicas[1].port}`],
-        ['port 9461', `port ${ports.replicas[0].adminPort}`],
-        ['port 9462', `port ${ports.replicas[1].adminPort}`],
+        ['10.0.0.11:3000', `127.0.0.1:${ports.replica}`],
+        ['10.0.0.12:3000', `127.0.0.2:${ports.replica}`],
+        ['port 9464', `port ${ports.admin}`],
         ['bind :443', `bind 127.0.0.1:${ports.https}`],
         ['bind :80', `bind 127.0.0.1:${ports.http}`],
         ['/etc/ssl/coatcheck/tls.pem', join(folder, 'tls.pem')],
@@ -71,10 +74,12 @@ export const balancers: readonly Balancer[] = [
   },
   {
     name: 'Caddy',
+    shutdownDelay: '2500ms',
     async start(folder, ports) {
       const sample = await adapt('caddy/Caddyfile', [
-        ['127.0.0.1:3001', `127.0.0.1:${ports.replicas[0].port}`],
-        ['127.0.0.1:3002', `127.0.0.1:${ports.replicas[1].port}`],
+        ['10.0.0.11:3000', `127.0.0.1:${ports.replica}`],
+        ['10.0.0.12:3000', `127.0.0.2:${ports.replica}`],
+        ['health_port 9464', `health_port ${ports.admin}`],
         ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
         ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
       ]);
