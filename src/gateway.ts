@@ -68,7 +68,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const apps = createApps();
   const readiness = createReadiness({ ...backends, provider: currentProvider });
   const snapshot = async () => ({
-    checks: await readiness.checks(),
+    checks: readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
   });
   const createGeneration = createGenerations({
@@ -76,10 +76,9 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     shared,
     apps,
     async snapshots() {
-      const own = metrics.registry.getMetricsAsJSON();
-      const exchange = own.then(peers.exchangeSnapshots);
-      const [checks, others] = await Promise.all([readiness.checks(), exchange]);
-      return { own: { checks, metrics: await own }, peers: others };
+      const own = await metrics.registry.getMetricsAsJSON();
+      const others = await peers.exchangeSnapshots(own);
+      return { own: { checks: readiness.checks(), metrics: own }, peers: others };
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */
@@ -122,8 +121,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   let lastReload: Promise<unknown> = Promise.resolve();
 
   void current.provider.start();
-  // For the log: an outage is logged elsewhere.
-  void backends.missingRights().catch(() => undefined);
+  readiness.start();
 
   return {
     app: (request, response) => current.app(request, response),

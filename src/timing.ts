@@ -42,14 +42,14 @@ export const STEP_UP_LINK_LIFETIME_MS = 600_000;
  */
 export const SIGN_IN_REFUSAL_MS = LOGIN_LIFETIME_MS * 1.5;
 
-/** How long a readiness check waits for the store. Probes usually wait one second in total. */
-export const READINESS_CHECK_TIMEOUT_MS = 500;
+/** The pause between tests of the store until one has succeeded. */
+export const STORE_TEST_PAUSE_MS = 1_000;
 
-/** How long the supervisor waits for the snapshot of one worker, which includes its readiness check. */
-export const WORKER_SNAPSHOT_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.2;
+/** How long the supervisor waits for the snapshot of one worker. */
+export const WORKER_SNAPSHOT_TIMEOUT_MS = 600;
 
-/** How long a worker waits for the supervisor to collect the snapshots of its peers. */
-export const PEER_SNAPSHOTS_TIMEOUT_MS = READINESS_CHECK_TIMEOUT_MS * 1.6;
+/** How long a worker waits for the supervisor to collect the snapshots of its peers. Probes usually wait one second in total. */
+export const PEER_SNAPSHOTS_TIMEOUT_MS = 800;
 
 /** How often the supervisor pings a worker, and after how many missed responses in a row the worker counts as hanging. */
 export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5 } as const;

@@ -1,14 +1,16 @@
-import { withTimeout } from '../concurrency/with-timeout.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
-import { READINESS_CHECK_TIMEOUT_MS } from '../timing.ts';
+import { STORE_TEST_PAUSE_MS } from '../timing.ts';
 
 /** The state of one dependency, or of shutdown. */
 export type Check = { name: 'store' | 'provider' | 'draining'; ok: boolean; detail: string };
 
 /** Decides whether the gateway should receive traffic. */
 export type Readiness = {
-  checks(): Promise<readonly Check[]>;
+  /** Starts to test the store, until a test has succeeded. */
+  start(): void;
+  /** Returns what is known, without I/O, and starts a test of the store whose result the next call returns. */
+  checks(): readonly Check[];
   /** Makes the gateway not ready for the rest of its life, because it is shutting down. */
   drain(): void;
 };
@@ -18,29 +20,48 @@ export type Readiness = {
  * unready: it affects every replica, and sessions with a valid access token still work.
  */
 export function createReadiness(deps: {
-  store: SessionStore;
+  store: Pick<SessionStore, 'ping' | 'wasReachable' | 'isReachable'>;
   /** The rights that the gateway lacks in the store. */
   missingRights: () => Promise<readonly string[]>;
   /** The provider in force. */
   provider: () => Provider;
 }): Readiness {
+  const { store } = deps;
   let draining = false;
   /** Undefined until the rights have been tested. */
-  let hasRights: boolean | undefined;
+  let missing: readonly string[] | undefined;
 
-  const testStore = async (): Promise<string> => {
-    await deps.store.ping();
-    const missing = await deps.missingRights();
-    hasRights = missing.length === 0;
-    return hasRights ? 'reachable' : `the Redis user lacks ${missing.join(' ')}`;
+  const test = async () => {
+    await store.ping();
+    missing = await deps.missingRights();
+  };
+  /** The test in progress: while the store hangs, probes do not add to the commands that wait. */
+  let running: Promise<void> | undefined;
+  const startTest = (): Promise<void> => {
+    // The connection logs an outage.
+    running ??= test()
+      .catch(() => undefined)
+      .finally(() => (running = undefined));
+    return running;
+  };
+  const testUntilKnown = async () => {
+    await startTest();
+    if (missing === undefined && !draining)
+      setTimeout(() => void testUntilKnown(), STORE_TEST_PAUSE_MS).unref();
+  };
+
+  const describeStore = (): Check => {
+    const ok = missing?.length === 0;
+    if (!store.wasReachable()) return { name: 'store', ok: false, detail: 'not reached since the start' };
+    if (!store.isReachable()) return { name: 'store', ok, detail: 'unreachable; it was reachable earlier' };
+    if (missing === undefined) return { name: 'store', ok, detail: 'reachable; its rights are being tested' };
+    return { name: 'store', ok, detail: ok ? 'reachable' : `the Redis user lacks ${missing.join(' ')}` };
   };
 
   return {
-    async checks() {
-      const unreachableDetail = () =>
-        deps.store.wasReachable() ? 'unreachable; it was reachable earlier' : 'not reached since the start';
-      const tested = testStore().catch(unreachableDetail);
-      const store = (await withTimeout(tested, READINESS_CHECK_TIMEOUT_MS)) ?? unreachableDetail();
+    start: () => void testUntilKnown(),
+    checks() {
+      if (!draining) void startTest();
       const { state, notReadyReason } = deps.provider();
       const provider = {
         up: 'reachable',
@@ -48,7 +69,7 @@ export function createReadiness(deps: {
         unknown: ['not ready since the start', notReadyReason()].filter(Boolean).join(': '),
       }[state()];
       return [
-        { name: 'store', ok: deps.store.wasReachable() && hasRights !== false, detail: store },
+        describeStore(),
         { name: 'provider', ok: state() !== 'unknown', detail: provider },
         ...(draining
           ? [{ name: 'draining', ok: false, detail: 'the gateway is shutting down' } as const]

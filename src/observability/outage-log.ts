@@ -10,6 +10,7 @@ export type OutageLog = {
   succeeded(): void;
   /** Counts a failure of an operation. */
   failed(operation: string, error: unknown): void;
+  isUp(): boolean;
   close(): void;
 };
 
@@ -96,6 +97,7 @@ export function createOutageLog(deps: {
       recovery = setTimeout(endIfOver, OUTAGE_RECOVERY_MS);
       recovery.unref();
     },
+    isUp: () => isUp,
     close,
   };
 }

@@ -31,6 +31,8 @@ export type RedisConnection = Pick<Reconnections, 'serverChangedAtMs' | 'onRecon
   openSubscriber(attempt: number): Redis | undefined;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
+  /** False during an outage: see {@link createStoreHealth}. */
+  isReachable(): boolean;
   close(): Promise<void>;
 };
 
@@ -113,6 +115,7 @@ export function createRedisConnection(deps: {
       }),
     openSubscriber: (attempt) => openSubscriber(deps.address, client, attempt),
     wasReachable: () => wasReachable,
+    isReachable: health.isUp,
     serverChangedAtMs: reconnections.serverChangedAtMs,
     onReconnect: reconnections.onReconnect,
     async close() {

@@ -19,15 +19,15 @@ export type ConfigFiles = { readonly file: string; readonly initial: FileTexts; 
 /**
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
  * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
- * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It starts
- * and reloads with the files it is sent, so that all workers have the same configuration, and a new one that of the others;
+ * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It asks
+ * for the files to start with (`getFiles`) and reloads with those it is sent, so that all workers have the same configuration, and a new one that of the others;
  * it counts a reload whose files were invalid (`reloadFailed`).
  *
  * SECURITY: the files may hold secrets. The channel is a socket pair between two processes of the same user.
  */
 export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }
-  | { readonly kind: 'ping' | 'pong' | 'reloadFailed' }
+  | { readonly kind: 'getFiles' | 'ping' | 'pong' | 'reloadFailed' }
   | { readonly kind: 'start'; readonly files: ConfigFiles }
   | { readonly kind: 'reload'; readonly files: ConfigFiles }
   | { readonly kind: 'getSnapshot'; readonly id: number }
@@ -37,6 +37,7 @@ export type Message =
 
 const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'listening',
+  'getFiles',
   'start',
   'reload',
   'reloadFailed',

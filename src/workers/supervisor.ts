@@ -43,10 +43,10 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
     const startedAtMs = performance.now();
     const startedWith = files;
     const peer = peerOf(worker);
-    peer.send({ kind: 'start', files });
     let heartbeat: Heartbeat | undefined;
     snapshotBroker.connect(peer);
     peer.onMessage((message) => {
+      if (message.kind === 'getFiles') peer.send({ kind: 'start', files: startedWith });
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
       heartbeat = startHeartbeat(peer, () => killHanging(worker));

@@ -10,9 +10,12 @@ import { createSnapshotClient, isMessage, type ConfigFiles, type Peer } from './
 /** The configuration that the supervisor wants this worker to start with. */
 export async function configOfWorker(): Promise<LoadedConfig> {
   const files = await new Promise<ConfigFiles>((resolve) => {
-    createSupervisorPeer().onMessage((message) => {
+    const supervisor = createSupervisorPeer();
+    supervisor.onMessage((message) => {
       if (message.kind === 'start') resolve(message.files);
     });
+    // Node.js 24 drops a message that arrives before a listener: the supervisor sends the files only now.
+    supervisor.send({ kind: 'getFiles' });
   });
   return { config: readFiles(files), file: files.file, texts: files.current };
 }

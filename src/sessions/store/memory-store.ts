@@ -141,6 +141,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     onChange: (listener) => void listeners.push(listener),
     async ping() {},
     wasReachable: () => true,
+    isReachable: () => true,
     async close() {
       clearInterval(sweep);
       for (const map of [records, keysByOwner, markers]) map.clear();

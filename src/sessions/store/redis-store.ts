@@ -275,6 +275,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       await redis.run('ping', (client) => client.ping());
     },
     wasReachable: redis.wasReachable,
+    isReachable: redis.isReachable,
     async close() {
       channel.close();
       generation.close();

@@ -90,5 +90,7 @@ export type SessionStore = {
   ping(): Promise<void>;
   /** True once any operation has succeeded. */
   wasReachable(): boolean;
+  /** False from the first failure until the store has worked for a while; known without I/O. */
+  isReachable(): boolean;
   close(): Promise<void>;
 };

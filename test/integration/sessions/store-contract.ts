@@ -473,6 +473,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     it('succeeds and marks the store as reachable', async () => {
       await store.ping();
       expect(store.wasReachable()).toBe(true);
+      expect(store.isReachable()).toBe(true);
     });
   });
 }
