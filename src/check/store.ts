@@ -16,6 +16,7 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
   const location = locationOf(store);
   const redis = createRedisConnection({
     address: store,
+    access: session,
     log: createLogger({ ...log, level: 'fatal' }),
     metrics: createMetrics(),
   });

@@ -79,6 +79,28 @@ export type ConfigInput = {
      * @defaultValue `'memory:'`
      */
     store?: string | undefined;
+    /** The Redis user, instead of one in `session.store`. */
+    username?: string;
+    /** The password at Redis as it is, not percent-encoded, instead of one in `session.store`. */
+    password?: string;
+    /** The user at the Sentinels. Without a user and a password, the gateway does not sign in there. */
+    sentinelUsername?: string;
+    /** The password at the Sentinels. */
+    sentinelPassword?: string;
+    /** TLS to Redis and its Sentinels: a private CA, a client certificate. Only with `rediss`. */
+    tls?:
+      | {
+          /** The CA certificates, in PEM, that Redis is verified with, instead of those that Node.js trusts. */
+          ca?: string;
+          /**
+           * The client certificate, in PEM, that the gateway shows to Redis, with its intermediate ones after
+           * it.
+           */
+          certificate?: string;
+          /** The private key of the client certificate, in PEM, not encrypted. */
+          key?: string;
+        }
+      | undefined;
     /**
      * The prefix of every key in Redis. Gateways that share a database need different ones.
      * @defaultValue `'coatcheck:'`

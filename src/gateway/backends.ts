@@ -53,7 +53,7 @@ export function openBackends(
       missingRights: async () => [],
     };
   }
-  const redis = createRedisConnection({ address, log, metrics });
+  const redis = createRedisConnection({ address, access: config.session, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
   return {

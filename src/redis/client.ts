@@ -1,6 +1,8 @@
 import { Cluster, Redis } from 'ioredis';
 import { backoffMs } from '../concurrency/backoff.ts';
-import type { RedisAccess, StoreAddress } from '../config/values/store-address.ts';
+import type { RedisAccess } from '../config/schema/redis-access.ts';
+import { tlsOptions, type ClientTls } from '../config/schema/tls.ts';
+import type { StoreAddress } from '../config/values/store-address.ts';
 import { REDIS_COMMAND_TIMEOUT_MS, REDIS_RECONNECT } from '../timing.ts';
 
 /** The address of Redis: a server, Sentinels or a cluster. */
@@ -35,14 +37,14 @@ type Persistence = {
  * The client fails fast: it queues no command while Redis is unavailable and repeats none after a reconnection. A request
  * learns of an outage at once, and a script never runs twice for one call.
  */
-export function openClient(address: RedisAddress): RedisClient {
-  if (address.kind === 'cluster') return openCluster(address);
-  return openServer(address, { enableOfflineQueue: false, retryStrategy: reconnectDelayMs });
+export function openClient(address: RedisAddress, access: RedisAccess): RedisClient {
+  if (address.kind === 'cluster') return openCluster(address, access);
+  return openServer(address, access, { enableOfflineQueue: false, retryStrategy: reconnectDelayMs });
 }
 
-function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Cluster {
+function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>, access: RedisAccess): Cluster {
   const cluster = new Cluster(address.nodes, {
-    redisOptions: { ...common, ...accessOf(address) },
+    redisOptions: { ...common, ...accessOf(address, access) },
     // Commands wait for a node that is still connecting. They are not repeated after a failover or a cluster outage: the
     // caller may have given up by then.
     enableOfflineQueue: true,
@@ -66,11 +68,12 @@ function openCluster(address: Extract<RedisAddress, { kind: 'cluster' }>): Clust
  */
 export function openSubscriber(
   address: RedisAddress,
+  access: RedisAccess,
   client: RedisClient,
   attempt: number,
 ): Redis | undefined {
   if (address.kind !== 'cluster')
-    return openServer(address, { enableOfflineQueue: true, retryStrategy: null });
+    return openServer(address, access, { enableOfflineQueue: true, retryStrategy: null });
   const nodes = client instanceof Cluster && client.status === 'ready' ? client.nodes('master') : [];
   const node = nodes[attempt % nodes.length];
   if (node === undefined) return undefined;
@@ -84,27 +87,51 @@ export function openSubscriber(
   return subscriber;
 }
 
-function openServer(address: Exclude<RedisAddress, { kind: 'cluster' }>, persistence: Persistence): Redis {
-  const options = { ...common, ...persistence };
+function openServer(
+  address: Exclude<RedisAddress, { kind: 'cluster' }>,
+  access: RedisAccess,
+  persistence: Persistence,
+): Redis {
+  const options = { ...common, ...persistence, ...accessOf(address, access) };
   if (address.kind === 'redis') return new Redis(address.url, options);
-  const { sentinels, name, database, access } = address;
+  const { sentinels, name, database } = address;
+  const { tls, sentinelUsername, sentinelPassword } = access;
   return new Redis({
     ...options,
-    ...accessOf(address),
     sentinels,
     name,
     db: database,
-    enableTLSForSentinelMode: access.tls,
-    ...(access.tls && { sentinelTLS: {} }),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    enableTLSForSentinelMode: address.access.tls,
+    ...(address.access.tls && { sentinelTLS: socketTls(tls) }),
     sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
   });
 }
 
-function accessOf({ access }: { access: RedisAccess }) {
-  const { tls, ...credentials } = access;
-  return tls ? { ...credentials, tls: {} } : credentials;
+/** The credentials of the address or of the keys beside it; the configuration has no credential in both. */
+function accessOf(address: RedisAddress, { username, password, tls }: RedisAccess) {
+  const inAddress = address.kind === 'redis' ? { tls: address.url.startsWith('rediss:') } : address.access;
+  const { tls: isSecure, ...credentials } = inAddress;
+  return {
+    ...credentials,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(isSecure && { tls: socketTls(tls) }),
+  };
+}
+
+/**
+ * ioredis listens for one error of a socket. A TLS socket can emit two: the server's certificate is rejected, and the server's
+ * alert about the connection closed meanwhile arrives before the socket is closed. Without a listener, the second one ends
+ * the process. Node.js listens to the errors of a socket that has a signal as long as the socket exists.
+ */
+const { signal } = new AbortController();
+
+function socketTls(tls: ClientTls) {
+  return { ...tlsOptions(tls), signal };
 }
 
 /** Reconnection delays in milliseconds: 50, 100, 200 … up to one second, with jitter so that replicas spread out. */

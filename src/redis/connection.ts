@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { RedisAccess } from '../config/schema/redis-access.ts';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
@@ -45,12 +46,13 @@ export function createScript(lua: string): Script {
 /** Opens a connection to Redis. Metrics count failed operations; {@link createStoreHealth} logs outages. */
 export function createRedisConnection(deps: {
   address: RedisAddress;
+  access?: RedisAccess;
   log: Logger;
   metrics: Metrics;
 }): RedisConnection {
-  const { metrics } = deps;
+  const { metrics, access = { tls: {} } } = deps;
   const health = createStoreHealth(deps);
-  const client = openClient(deps.address);
+  const client = openClient(deps.address, access);
   const corkNextWrites = corkWrites(client);
   const reconnections = watchReconnections(client);
   let wasReachable = false;
@@ -113,7 +115,7 @@ export function createRedisConnection(deps: {
           return redis.callBuffer('EVAL', [script.lua, keys.length, ...keys, ...args]);
         }
       }),
-    openSubscriber: (attempt) => openSubscriber(deps.address, client, attempt),
+    openSubscriber: (attempt) => openSubscriber(deps.address, access, client, attempt),
     wasReachable: () => wasReachable,
     isReachable: health.isUp,
     serverChangedAtMs: reconnections.serverChangedAtMs,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { balance, printFigures } from '../../testkit/secrets/token-ledger.ts';
 import {
   type GatewayCluster,
   type Visitor,
@@ -21,10 +21,9 @@ let cluster: GatewayCluster;
 beforeAll(async () => {
   cluster = await openGatewayCluster({ size: PROCESSES, lockTtlMs: 30_000, refresh: DEPLOYED });
 });
-afterAll(async () => {
-  console.log('expiry:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { balance, printFigures } from '../../testkit/secrets/token-ledger.ts';
 import { isLong, createSeededRandom } from '../../testkit/seeded-random.ts';
 import {
   type GatewayCluster,
@@ -74,7 +74,8 @@ async function callAll(): Promise<LoadResponse['status'][]> {
 
 function report(what: string, load: Load): void {
   const statuses = countOccurrences(load.responses.map(({ status }) => status));
-  console.log(`${what} (CHAOS_SEED=${random.seed}): ${summaryOf(cluster)}; responses`, statuses);
+  printFigures(`${what} (CHAOS_SEED=${random.seed})`, cluster);
+  console.log(`${what}: responses`, statuses);
 }
 
 it(

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
 import {
   BASE_URL,
   type GatewayCluster,
@@ -20,10 +20,9 @@ beforeAll(async () => {
   cluster = await openGatewayCluster({ size: 2 });
   [alice, bob, carol, dave] = await cluster.signInWithTokensOver(['alice', 'bob', 'carol', 'dave'] as const);
 });
-afterAll(async () => {
-  console.log('logout:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const sessions = async () => (await cluster.redis.command('KEYS', 'coatcheck:session:*')) as string[];
 const revoked = () =>

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
 import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
@@ -14,10 +14,9 @@ beforeAll(async () => {
 beforeEach(() => {
   cluster.provider.requests.length = 0;
 });
-afterAll(async () => {
-  console.log('lost responses:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
 import { type GatewayCluster, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
 import { startLoad } from '../../testkit/gateway/load.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
@@ -15,10 +15,9 @@ beforeEach(() => {
   cluster.provider.requests.length = 0;
   cluster.upstream.requests.length = 0;
 });
-afterAll(async () => {
-  console.log('refusals:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 

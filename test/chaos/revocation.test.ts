@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
 import { type GatewayCluster, type Visitor, openGatewayCluster } from '../../testkit/gateway/cluster.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
@@ -12,10 +12,9 @@ beforeAll(async () => {
   cluster = await openGatewayCluster({ size: 2 });
   visitors = await cluster.signIn(['alice', 'bob', 'carol'] as const);
 });
-afterAll(async () => {
-  console.log('revocation:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const waiting = () => cluster.redis.command('ZCARD', 'coatcheck:revocations');
 const familyOf = ({ name }: Visitor) => cluster.provider.families.find(({ grant }) => grant.subject === name);

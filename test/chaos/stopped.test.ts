@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { balance, printFigures } from '../../testkit/secrets/token-ledger.ts';
 import {
   type GatewayCluster,
   type Member,
@@ -36,10 +36,9 @@ beforeAll(async () => {
 beforeEach(() => {
   cluster.provider.requests.length = 0;
 });
-afterAll(async () => {
-  console.log('stopped:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const refreshes = () => cluster.provider.tokenCalls({ grant: 'refresh_token' });
 const calls = (visitor: Visitor, at: Member) => Array.from({ length: 10 }, () => visitor.call(at));

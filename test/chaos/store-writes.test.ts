@@ -4,14 +4,12 @@ import {
   type GatewayCluster,
   type Member,
   openGatewayCluster,
-  type Visitor,
   visitorNames,
 } from '../../testkit/gateway/cluster.ts';
-import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 import { OUTAGE_GRACE_MS } from '../../src/timing.ts';
-import { balance, summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
+import { allServed, expectBalancedLedger, holdRefreshes, PATIENCE } from './support/refreshes.ts';
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
 const PEOPLE = 8;
 
 let cluster: GatewayCluster;
@@ -23,42 +21,16 @@ const open = async (redis: readonly string[] = []) => {
   cluster = await openGatewayCluster({ size: 2, redis });
   [refreshing, other] = [cluster.member(0), cluster.member(1)];
 };
-afterEach(async () => {
-  console.log('writes refused or lost:', summaryOf(cluster));
+afterEach(async ({ task }) => {
+  printFigures(task.name, cluster);
   await cluster.close();
 });
 
-const statuses = async (visitors: readonly Visitor[], at: Member) =>
-  countOccurrences(
-    (await Promise.all(visitors.map((visitor) => visitor.call(at)))).map(({ status }) => status),
-  );
-const allServed = (visitors: readonly Visitor[], at: Member) =>
-  vi.waitFor(async () => expect(await statuses(visitors, at)).toEqual({ 200: visitors.length }), PATIENCE);
-
-/** Expects that no refresh token was presented twice and that no session was lost. */
-function expectBalancedLedger() {
-  const { repeated, lost, mixUps } = balance(cluster);
-  expect(repeated.map(({ token }) => token)).toEqual([]);
-  expect(lost).toEqual([]);
-  expect(mixUps).toEqual([]);
-}
-
-/** Holds the refreshes of all visitors at the provider, which has rotated the tokens; `release` lets it respond. */
-async function holdRefreshes(visitors: readonly Visitor[]) {
-  const gate = cluster.provider.faults.hold('token', 'after');
-  const before = cluster.provider.tokenCalls({ grant: 'refresh_token' });
-  const waiting = visitors.map((visitor) => visitor.call(refreshing));
-  await vi.waitFor(
-    () => expect(cluster.provider.tokenCalls({ grant: 'refresh_token' }) - before).toBe(visitors.length),
-    PATIENCE,
-  );
-  return { waiting, release: () => gate.release() };
-}
 /** Lets refreshes get their tokens while Redis rejects writes, until their locks have expired. */
 async function refreshWithoutWrites() {
   await open();
   const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
-  const refreshes = await holdRefreshes(visitors);
+  const refreshes = await holdRefreshes(cluster, visitors, refreshing);
   await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
   refreshes.release();
   await Promise.all(refreshes.waiting);
@@ -75,7 +47,7 @@ describe('refreshes in progress', () => {
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(other)));
     await allServed(visitors, other);
-    expectBalancedLedger();
+    expectBalancedLedger(cluster);
   });
 
   it('spend each refresh token once when another process starts while Redis rejects writes', async () => {
@@ -85,14 +57,14 @@ describe('refreshes in progress', () => {
     await cluster.redis.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedLedger();
+    expectBalancedLedger(cluster);
     await cluster.stop(late);
   });
 
   it('spend each refresh token once when another process starts while Redis is down', async () => {
     await open(['--appendonly', 'yes', '--appendfsync', 'always']);
     const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
-    const refreshes = await holdRefreshes(visitors);
+    const refreshes = await holdRefreshes(cluster, visitors, refreshing);
     await cluster.redis.stop();
     refreshes.release();
     await Promise.all(refreshes.waiting);
@@ -103,22 +75,20 @@ describe('refreshes in progress', () => {
 
     await Promise.all(visitors.map((visitor) => visitor.call(late)));
     await allServed(visitors, late);
-    expectBalancedLedger();
+    expectBalancedLedger(cluster);
     await cluster.stop(late);
   });
 });
 
-describe('a Redis that restarts from an older snapshot', () => {
-  it('receives the newest tokens again from the process that wrote them', async () => {
-    await open();
-    const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
-    await cluster.redis.command('SAVE');
-    await allServed(visitors, refreshing);
-    await cluster.redis.crash();
-    await cluster.redis.start();
+it('a Redis that restarts from an older snapshot receives the newest tokens again from the process that wrote them', async () => {
+  await open();
+  const visitors = await cluster.signInWithTokensOver(visitorNames(PEOPLE));
+  await cluster.redis.command('SAVE');
+  await allServed(visitors, refreshing);
+  await cluster.redis.crash();
+  await cluster.redis.start();
 
-    await allServed(visitors, other);
-    await allServed(visitors, refreshing);
-    expectBalancedLedger();
-  });
+  await allServed(visitors, other);
+  await allServed(visitors, refreshing);
+  expectBalancedLedger(cluster);
 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { summaryOf } from '../../testkit/secrets/token-ledger.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { printFigures } from '../../testkit/secrets/token-ledger.ts';
 import {
   type GatewayCluster,
   type Member,
@@ -70,10 +70,9 @@ beforeAll(async () => {
   const signedIn = await cluster.signInWithTokensOver(visitorNames(names.length));
   visitors = new Map(signedIn.map((visitor, at) => [names[at] ?? '', visitor]));
 });
-afterAll(async () => {
-  console.log('store away:', summaryOf(cluster));
-  await cluster.close();
-});
+// The figures add up over the tests of this file, which share a cluster.
+afterEach(({ task }) => printFigures(task.name, cluster));
+afterAll(() => cluster.close());
 
 const statuses = async (visitor: Visitor, at: Member) =>
   countOccurrences(

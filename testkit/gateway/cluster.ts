@@ -9,6 +9,7 @@ import {
   startFakeProvider,
 } from '../fake-provider/fake-provider.ts';
 import { type Program, startProgram } from '../processes/program.ts';
+import { merged } from './gateway-config.ts';
 import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { type Upstream, startUpstream } from '../upstream/upstream.ts';
 import { requireToken, status } from '../upstream/behaviours.ts';
@@ -40,12 +41,11 @@ export type Visitor = {
   post(at: Member, path: string): Promise<ClusterResponse>;
 };
 
-/** Processes of the built gateway behind one base URL and on one Redis, with a provider and an upstream. */
-export type GatewayCluster = {
+/** Processes of the built gateway behind one base URL and on one store, with a provider and an upstream. */
+export type ClusterOnStore = {
   readonly provider: FakeProvider;
   /** Accepts the active access tokens of the provider. */
   readonly upstream: Upstream;
-  readonly redis: RedisServer;
   /** The processes that serve, in the order in which they were started. */
   readonly members: readonly Member[];
   /** The running process at this index, in the order of start. */
@@ -54,6 +54,8 @@ export type GatewayCluster = {
   add(): Promise<Member>;
   /** Kills a process with SIGKILL, and settles when it has ended. */
   kill(member: Member): Promise<void>;
+  /** Kills the supervisor of a process with workers, and settles when the last worker has ended by itself. */
+  killSupervisor(member: Member): Promise<void>;
   /** Stops a process by SIGTERM and returns its exit. */
   stop(member: Member): Promise<ChildExit>;
   /** Signs users in, a few at a time and through all processes, and returns them in the same order. */
@@ -66,19 +68,29 @@ export type GatewayCluster = {
   readonly lockTtlMs: number;
   /** The value of a metric without labels in one process. */
   count(at: Member, name: string): Promise<number>;
-  /** The refresh locks in Redis with their remaining TTL in milliseconds. */
-  locks(): Promise<{ key: string; ttlMs: number }[]>;
   close(): Promise<void>;
 };
 
-export type GatewayClusterOptions = {
+/** A cluster on a Redis of its own. */
+export type GatewayCluster = ClusterOnStore & {
+  readonly redis: RedisServer;
+  /** The refresh locks in Redis with their remaining TTL in milliseconds. */
+  locks(): Promise<{ key: string; ttlMs: number }[]>;
+};
+
+export type ClusterOptions = {
   size: number;
   provider?: FakeProviderOptions;
   lockTtlMs?: number;
-  /** Arguments of redis-server. */
-  redis?: readonly string[];
   /** Keys of `refresh` that differ from the cluster's defaults. */
   refresh?: Record<string, string | number>;
+  /** Other keys of the configuration that differ. */
+  config?: Record<string, unknown>;
+};
+
+export type GatewayClusterOptions = ClusterOptions & {
+  /** Arguments of redis-server. */
+  redis?: readonly string[];
 };
 
 /** Nothing listens on this address: each call names its process. */
@@ -88,13 +100,38 @@ const REFRESH = { timeout: '1s', maxPerMinute: 10_000 };
 const LOCK_TTL_MS = 2_000;
 const SIGN_INS_AT_ONCE = 8;
 
-/** Starts a cluster. */
+/** Starts a cluster and its Redis. */
 export async function openGatewayCluster(options: GatewayClusterOptions): Promise<GatewayCluster> {
-  const [provider, upstream, redis] = await Promise.all([
-    startFakeProvider(options.provider),
-    startUpstream(),
-    startRedis({ args: options.redis ?? [] }),
-  ]);
+  const redis = await startRedis({ args: options.redis ?? [] });
+  try {
+    const cluster = await openClusterOn(redis.url, options);
+    return {
+      ...cluster,
+      redis,
+
+      locks: async () => {
+        const keys = (await redis.command('KEYS', 'coatcheck:lock:*')) as string[];
+        const found = await Promise.all(
+          keys.map(async (key) => ({ key, ttlMs: Number(await redis.command('PTTL', key)) })),
+        );
+        // Skip a lock that was released meanwhile.
+        return found.filter(({ ttlMs }) => ttlMs !== -2);
+      },
+
+      close: async () => {
+        await cluster.close();
+        await redis.close();
+      },
+    };
+  } catch (error) {
+    await redis.close();
+    throw error;
+  }
+}
+
+/** Starts a cluster on a store that the caller closes, as in `session.store`. */
+export async function openClusterOn(store: string, options: ClusterOptions): Promise<ClusterOnStore> {
+  const [provider, upstream] = await Promise.all([startFakeProvider(options.provider), startUpstream()]);
   const { lockTtlMs = LOCK_TTL_MS } = options;
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200)));
   const agent = new Agent({ keepAlive: true });
@@ -104,22 +141,25 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
     const program = await startProgram({
       provider,
       upstream,
-      store: redis.url,
+      store,
       baseUrl: BASE_URL,
-      config: {
-        refresh: { ...REFRESH, lockTtl: `${lockTtlMs}ms`, ...options.refresh },
-        provider: { timeout: REFRESH.timeout },
-        log: { level: 'info' },
-      },
+      config: merged(
+        {
+          refresh: { ...REFRESH, lockTtl: `${lockTtlMs}ms`, ...options.refresh },
+          provider: { timeout: REFRESH.timeout },
+          log: { level: 'info' },
+        },
+        options.config ?? {},
+      ),
     });
     const member = { program, isServing: true };
     members.push(member);
     return member;
   };
-  const dismiss = async (member: Member, signal: NodeJS.Signals) => {
+  const dismiss = async (member: Member, end: (program: Program) => void) => {
     const at = members.findIndex(({ program }) => program === member.program);
     for (const dismissed of members.splice(at, 1)) dismissed.isServing = false;
-    member.program.signal(signal);
+    end(member.program);
     return member.program.exit;
   };
 
@@ -158,7 +198,7 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
       post: (member, path) => send(member, 'POST', path, cookie),
     };
   };
-  const signIn: GatewayCluster['signIn'] = async (names) => {
+  const signIn: ClusterOnStore['signIn'] = async (names) => {
     const visitors: Visitor[] = [];
     const queue = names.entries();
     const work = async () => {
@@ -174,14 +214,13 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
   try {
     await Promise.all(Array.from({ length: options.size }, add));
   } catch (error) {
-    await Promise.all([provider.close(), upstream.close(), redis.close()]);
+    await Promise.all([provider.close(), upstream.close()]);
     throw error;
   }
 
   return {
     provider,
     upstream,
-    redis,
     members,
     lockTtlMs,
     member: (at) => {
@@ -191,8 +230,9 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
     },
     add,
     signIn,
-    kill: async (member) => void (await dismiss(member, 'SIGKILL')),
-    stop: (member) => dismiss(member, 'SIGTERM'),
+    kill: async (member) => void (await dismiss(member, (program) => program.signal('SIGKILL'))),
+    killSupervisor: async (member) => void (await dismiss(member, (program) => program.killAlone())),
+    stop: (member) => dismiss(member, (program) => program.signal('SIGTERM')),
 
     signInWithTokensOver: async (names) => {
       provider.accessTokenLifetime = 1;
@@ -207,20 +247,11 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
       return Number(new RegExp(`^coatcheck_${name} (.+)$`, 'm').exec(metrics)?.[1]);
     },
 
-    locks: async () => {
-      const keys = (await redis.command('KEYS', 'coatcheck:lock:*')) as string[];
-      const found = await Promise.all(
-        keys.map(async (key) => ({ key, ttlMs: Number(await redis.command('PTTL', key)) })),
-      );
-      // Skip a lock that was released meanwhile.
-      return found.filter(({ ttlMs }) => ttlMs !== -2);
-    },
-
     close: async () => {
       agent.destroy();
       provider.faults.clear();
       await Promise.all(members.map(({ program }) => program.close()));
-      await Promise.all([provider.close(), upstream.close(), redis.close()]);
+      await Promise.all([provider.close(), upstream.close()]);
     },
   };
 }

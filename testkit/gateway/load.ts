@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClusterResponse, GatewayCluster, Member, Visitor } from './cluster.ts';
+import type { ClusterOnStore, ClusterResponse, Member, Visitor } from './cluster.ts';
 
 /** One response of a load, with its visitor and its process. */
 export type LoadResponse = ClusterResponse & { visitor: Visitor; member: Member };
@@ -16,7 +16,7 @@ export type Load = {
 const PAUSE_MS = 80;
 
 /** Lets each visitor call repeatedly, through the processes in turn, until their session ends. */
-export function startLoad(cluster: GatewayCluster, visitors: readonly Visitor[]): Load {
+export function startLoad(cluster: ClusterOnStore, visitors: readonly Visitor[]): Load {
   const responses: LoadResponse[] = [];
   let goesOn = true;
 

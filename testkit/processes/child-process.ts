@@ -64,6 +64,8 @@ export function startChildProcess(
   child.stdio[3]?.on('error', () => {});
   let isGroupSpared = false;
   child.once('exit', () => isGroupSpared || killGroup(pid));
+  // Nobody is left to write, except the guard, which keeps its pipe open.
+  child.stdout?.once('close', () => isGroupSpared && killGroup(pid));
   const exit = new Promise<ChildExit>((resolve) => {
     child.once('close', (code, signal) => {
       ended = { code, signal };

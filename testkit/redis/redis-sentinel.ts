@@ -48,12 +48,17 @@ const SENTINELS = 3;
 const QUICK = ['--repl-diskless-sync-delay', '0'];
 
 /** Starts them, and waits until all know each other and each replica has its copy. */
-export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSentinel> {
+export async function startRedisSentinel({
+  replicas = 1,
+  sentinelPassword,
+}: { replicas?: number; sentinelPassword?: string } = {}): Promise<RedisSentinel> {
   const first = await startRedis({ args: QUICK });
   const following = ['--replicaof', '127.0.0.1', `${first.port}`];
   const others = Array.from({ length: replicas }, () => startRedis({ args: [...QUICK, ...following] }));
   const servers = [first, ...(await Promise.all(others))];
-  const sentinels = await Promise.all(Array.from({ length: SENTINELS }, () => startSentinel(first.port)));
+  const sentinels = await Promise.all(
+    Array.from({ length: SENTINELS }, () => startSentinel(first.port, sentinelPassword)),
+  );
 
   const primary = () =>
     until('the Sentinels agree on a primary', async () => {
@@ -104,7 +109,7 @@ export async function startRedisSentinel({ replicas = 1 } = {}): Promise<RedisSe
   };
 }
 
-async function startSentinel(primaryPort: number): Promise<Sentinel> {
+async function startSentinel(primaryPort: number, password: string | undefined): Promise<Sentinel> {
   const directory = await mkdtemp(join(tmpdir(), 'coatcheck-sentinel-'));
   const port = await freePort();
   const settings = [
@@ -114,13 +119,17 @@ async function startSentinel(primaryPort: number): Promise<Sentinel> {
     `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
     `sentinel down-after-milliseconds ${NAME} 1000`,
     `sentinel failover-timeout ${NAME} 3000`,
+    ...(password === undefined ? [] : [`requirepass ${password}`, `sentinel sentinel-pass ${password}`]),
   ];
   // A Sentinel stores its state in its configuration file.
   const file = join(directory, 'sentinel.conf');
   await writeFile(file, `${settings.join('\n')}\n`);
   const child = startChildProcess(findRedisServer(), [file, '--sentinel']);
   await child.waitForOutput((text) => text.includes('+monitor master') || undefined);
-  const client = new Redis(port, '127.0.0.1', { commandTimeout: 500 }).on('error', () => {});
+  const client = new Redis(port, '127.0.0.1', {
+    commandTimeout: 500,
+    ...(password !== undefined && { password }),
+  }).on('error', () => {});
 
   return {
     port,

@@ -45,7 +45,7 @@ export type RedisOptions = {
 
 /** The Redis user of gateways, with the rights from docs/operations.md. */
 export const GATEWAY_NAME = 'coatcheck';
-const GATEWAY_PASSWORD = 'password-of-the-gateway';
+export const GATEWAY_PASSWORD = 'password-of-the-gateway';
 /** Its name and password, as in `session.store`. */
 export const GATEWAY_USER = `${GATEWAY_NAME}:${GATEWAY_PASSWORD}`;
 

@@ -5,6 +5,7 @@ import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
+import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
 
 /** The inputs of the rules besides the configuration. */
@@ -45,6 +46,7 @@ const rules: readonly Rule[] = [
   oneAccessToken,
   memoryStoreWorkers,
   distinctSecrets,
+  redisAccess,
   idleWithinAbsolute,
   delayWithinShutdown,
   lockOutlivesCall,
@@ -101,6 +103,12 @@ function* distinctSecrets({ session }: Config, { isValid }: RuleContext): Iterab
     const message = `expected distinct secrets; session.secrets[${first}] is the same`;
     yield { path: ['session', 'secrets', index], message };
   }
+}
+
+function* redisAccess({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('session', 'store')) return;
+  const issues = redisAccessRules(session, (...path) => isValid('session', ...path));
+  for (const { path, message } of issues) yield { path: ['session', ...path], message };
 }
 
 function* idleWithinAbsolute({ session }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {

@@ -3,6 +3,7 @@ import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { secretText } from '../values/secret.ts';
 import { storeAddress } from '../values/store-address.ts';
+import { redisAccessKeys } from './redis-access.ts';
 import { section } from './section.ts';
 
 const aYearMs = 365 * 86_400_000;
@@ -18,6 +19,7 @@ export const sessionSchema = section({
     secretUrl: true,
     needsRestart: true,
   }),
+  ...redisAccessKeys,
   keyPrefix: shaped(/^[!-z|~]{1,64}$/, 'expected 1 to 64 printable characters without spaces or braces')
     .prefault('coatcheck:')
     .meta({

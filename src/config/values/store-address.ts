@@ -4,15 +4,15 @@ import { shaped } from './scalar.ts';
 /** A host and its port. */
 export type RedisNode = { host: string; port: number };
 
-/** The credentials for Redis, and whether to use TLS. */
-export type RedisAccess = { username?: string; password?: string; tls: boolean };
+/** The credentials for Redis in its address, and whether to use TLS. */
+type AddressAccess = { username?: string; password?: string; tls: boolean };
 
 /** Where sessions are stored: in this process, on one Redis server, on the primary found by Sentinel, or in a cluster. */
 export type StoreAddress =
   | { kind: 'memory' }
   | { kind: 'redis'; url: string }
-  | { kind: 'sentinel'; sentinels: RedisNode[]; name: string; database: number; access: RedisAccess }
-  | { kind: 'cluster'; nodes: RedisNode[]; access: RedisAccess };
+  | { kind: 'sentinel'; sentinels: RedisNode[]; name: string; database: number; access: AddressAccess }
+  | { kind: 'cluster'; nodes: RedisNode[]; access: AddressAccess };
 
 const credentials = String.raw`(?:[^\s/?#@]*@)?`;
 const host = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)`;

@@ -104,3 +104,52 @@ describe('where the provider is', () => {
     expect(() => parse(provider, { allowInsecureHttp: true })).not.toThrow();
   });
 });
+
+describe('the credentials of Redis', () => {
+  const { certificate } = createCertificateAuthority();
+  const session = (keys: object) => problemsWith({ session: { ...minimal.session, ...keys } });
+
+  it.each<[string, object, string]>([
+    [
+      'a password in both places',
+      { store: 'redis://:a@redis', password: 'b' },
+      'password: session.store has a password as well',
+    ],
+    [
+      'a user in both places',
+      { store: 'rediss+cluster://u:a@h', username: 'v' },
+      'username: session.store has a username as well',
+    ],
+    [
+      'a password for the memory',
+      { password: 'b' },
+      'password: session.store is memory:, which does not use it',
+    ],
+    [
+      'a Sentinel password without Sentinels',
+      { store: 'redis://redis', sentinelPassword: 'b' },
+      'sentinelPassword: only session.store redis+sentinel: uses it',
+    ],
+    [
+      'TLS without rediss',
+      { store: 'redis://redis', tls: { ca: certificate } },
+      'tls: session.store does not use TLS; write rediss',
+    ],
+  ])('are rejected with %s', (_what, keys, problem) => {
+    expect(session(keys)).toEqual([expect.stringContaining(`session.${problem}`)]);
+  });
+
+  it('are accepted beside an address', () => {
+    const keys = {
+      username: 'u',
+      password: 'p@:/',
+      sentinelUsername: 's',
+      sentinelPassword: 'x',
+      tls: { ca: certificate },
+    };
+    const store = 'rediss+sentinel://h1,h2/mymaster';
+    expect(
+      parseConfig({ ...minimal, session: { ...minimal.session, store, ...keys } }).session,
+    ).toMatchObject(keys);
+  });
+});

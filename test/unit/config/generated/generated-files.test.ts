@@ -33,7 +33,20 @@ describe('the declaration of the keys', () => {
     const paths = schemaKeys()
       .filter(({ schema }) => schema['needsRestart'] === true)
       .map(({ path }) => path);
-    expect(paths).toEqual(['listen', 'admin.listen', 'workers', 'session.store', 'session.keyPrefix']);
+    expect(paths).toEqual([
+      'listen',
+      'admin.listen',
+      'workers',
+      'session.store',
+      'session.username',
+      'session.password',
+      'session.sentinelUsername',
+      'session.sentinelPassword',
+      'session.tls.ca',
+      'session.tls.certificate',
+      'session.tls.key',
+      'session.keyPrefix',
+    ]);
   });
 
   it('the keys that may hold secrets are declared as such', () => {
@@ -52,6 +65,9 @@ describe('the declaration of the keys', () => {
         'provider.refresh.body',
         'provider.logout.body',
         'session.store',
+        'session.password',
+        'session.sentinelPassword',
+        'session.tls.key',
         'session.secrets',
         'routes[].tls.key',
         'routes[].requestHeaders.set',

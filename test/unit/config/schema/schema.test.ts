@@ -35,6 +35,7 @@ describe('the configuration', () => {
       },
       session: {
         store: { kind: 'memory' },
+        tls: {},
         keyPrefix: 'coatcheck:',
         secrets: [secret],
         idleTimeout: 1_800_000,
