@@ -7,7 +7,8 @@ element('status').textContent = session.authenticated
 element('login').hidden = session.authenticated;
 element('call').hidden = element('logout').hidden = !session.authenticated;
 
-element('call').addEventListener('click', async () => {
+async function call() {
   const response = await fetch('/api/who');
   element('response').textContent = `${response.status} ${await response.text()}`;
-});
+}
+element('call').addEventListener('click', () => void call());

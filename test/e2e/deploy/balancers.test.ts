@@ -5,7 +5,7 @@ import { Agent, type RequestOptions, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
@@ -15,6 +15,7 @@ import { type Program, startProgram } from '../../../testkit/processes/program.t
 import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream } from '../../../testkit/upstream/streams.ts';
+import { until } from '../../../testkit/until.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { balancers, type Ports, writeCertificate } from './balancer-programs.ts';
@@ -78,9 +79,9 @@ describe.each(balancers)('behind $name, as deploy/ configures it,', ({ start, sh
     programs = await Promise.all([startReplica(ADDRESSES[0]), startReplica(ADDRESSES[1])]);
     cookie = await signIn(programs[0]);
     balancer = await start(folder, ports);
-    await vi.waitFor(async () => expect(await statusOf('GET', '/api/up').catch(String)).toBe(200), {
-      timeout: 20_000,
-    });
+    await until('the balancer passes a request on', async () =>
+      (await statusOf('GET', '/api/up')) === 200 ? true : undefined,
+    );
   });
 
   afterAll(async () => {
