@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
@@ -17,7 +18,7 @@ export type RunningServer = Listeners & {
   reload(config: Config): Promise<void>;
   /** Counts a reload whose configuration was invalid. */
   reloadFailed(): void;
-  /** Stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
+  /** After `shutdownDelay`, stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
   stop(): Promise<void>;
 };
 
@@ -42,7 +43,7 @@ export async function startServer(
   peers: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, peers });
-  let { shutdownTimeout } = config;
+  let { shutdownTimeout, shutdownDelay } = config;
   const server = createServer({
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
@@ -68,11 +69,14 @@ export async function startServer(
     snapshot: gateway.snapshot,
     async reload(next) {
       await gateway.reload(next);
-      ({ shutdownTimeout } = next);
+      ({ shutdownTimeout, shutdownDelay } = next);
       log.level = next.log.level;
     },
     reloadFailed: gateway.reloadFailed,
     async stop() {
+      const abortAtMs = performance.now() + shutdownTimeout * ABORT_RESPONSES_AFTER;
+      gateway.announceStop();
+      if (shutdownDelay > 0) await sleep(shutdownDelay);
       gateway.drain();
       const closed = close(server);
       connections.drain();
@@ -85,7 +89,7 @@ export async function startServer(
           );
         // Requests without a response may still run until the end; refreshes and revocations do not wait for them.
         void gateway.settle();
-      }, shutdownTimeout * ABORT_RESPONSES_AFTER);
+      }, abortAtMs - performance.now());
       await closed;
       clearTimeout(abortTimer);
       await gateway.close();
