@@ -49,7 +49,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
     });
   };
 
-  server.on('connection', (socket: Socket) => {
+  server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     pendingResponses.set(socket, []);
     socket.once('close', () => {
       pendingResponses.delete(socket);

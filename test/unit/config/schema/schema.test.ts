@@ -7,6 +7,7 @@ describe('the configuration', () => {
     expect(parseConfig(minimal)).toEqual({
       baseUrl: 'https://app.example.com',
       listen: { host: '0.0.0.0', port: 3000 },
+      tls: {},
       admin: { listen: { host: '127.0.0.1', port: 9464 }, allowedHosts: [] },
       workers: 1,
       allowedHosts: [],
