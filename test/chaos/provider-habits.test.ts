@@ -1,8 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it, vi } from 'vitest';
-import { parse } from 'yaml';
-import { ProtocolError } from '../../testkit/fake-provider/protocol-error.ts';
-import type { FakeProviderOptions } from '../../testkit/fake-provider/fake-provider.ts';
 import {
   type GatewayCluster,
   type Visitor,
@@ -11,6 +7,7 @@ import {
 } from '../../testkit/gateway/cluster.ts';
 import { merged } from '../../testkit/gateway/gateway-config.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
+import { startDex } from '../../testkit/providers/named/dex.ts';
 import { balance, printFigures } from '../../testkit/secrets/token-ledger.ts';
 import {
   expectBalancedLedger,
@@ -50,7 +47,8 @@ it('keys rotated under a lagging JWKS spend each refresh token once and lose no 
   provider.faults.jwks = { status: 200, body: published as Record<string, unknown> };
   await provider.swapKeys();
   await expectRefreshed(visitors);
-  for (const { program } of cluster.members) expect(program.stdout()).toContain(UNVERIFIED);
+  for (const { program } of cluster.members)
+    await program.waitForOutput((text) => text.includes(UNVERIFIED) || undefined);
   // Another new key signs under the id of the published one.
   delete provider.faults.jwks;
   provider.signWith('other-key');
@@ -64,18 +62,12 @@ it('keys rotated under a lagging JWKS spend each refresh token once and lose no 
   expectBalancedLedger(cluster);
 });
 
-/** Dex: a dead refresh token is refused with `invalid_request`. */
-const DEX: FakeProviderOptions = {
-  patchRefusal: ({ error, message }) =>
-    new ProtocolError(error === 'invalid_grant' ? 'invalid_request' : error, message),
-};
-
-/** Signs users in at a Dex with this configuration, which then deletes the refresh tokens of some of them. */
-async function openWithDex(provider: Record<string, unknown>) {
+/** Signs users in with the ready configuration for Dex and these changes; Dex then deletes the refresh tokens of some users. */
+async function openWithDex(provider: Record<string, unknown> = {}) {
   cluster = await openGatewayCluster({
     size: 2,
     ...UNHURRIED,
-    provider: DEX,
+    openProvider: () => startDex(),
     config: merged(UNHURRIED.config, { provider }),
   });
   const names = [...visitorNames(PEOPLE), ...visitorNames(3, 'deleted')];
@@ -96,8 +88,7 @@ async function poll(deleted: readonly Visitor[]) {
 }
 
 it('a provider that answers like Dex ends the sessions whose refresh tokens it has deleted, and no other', async () => {
-  const ready = parse(await readFile(new URL('../../config/providers/dex.yaml', import.meta.url), 'utf8'));
-  const { others, deleted } = await openWithDex({ rejectionErrors: ready.provider.rejectionErrors });
+  const { others, deleted } = await openWithDex();
 
   expect(await poll(deleted)).toEqual({ '401 session_expired': 5 * 2 * deleted.length });
   await expectRefreshed(others);
@@ -106,7 +97,7 @@ it('a provider that answers like Dex ends the sessions whose refresh tokens it h
 });
 
 it('a provider that answers like Dex to a gateway without rejectionErrors stops the refreshes of no other session', async () => {
-  const { others, deleted } = await openWithDex({});
+  const { others, deleted } = await openWithDex({ rejectionErrors: ['invalid_grant'] });
 
   expect(await poll(deleted)).toEqual({ '503 provider_unavailable': 5 * 2 * deleted.length });
   await expectRefreshed(others);

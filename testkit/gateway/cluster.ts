@@ -81,6 +81,8 @@ export type GatewayCluster = ClusterOnStore & {
 export type ClusterOptions = {
   size: number;
   provider?: FakeProviderOptions;
+  /** Starts the provider, where a fake of a certain product replaces the usual one. */
+  openProvider?: () => Promise<FakeProvider>;
   lockTtlMs?: number;
   /** Keys of `refresh` that differ from the cluster's defaults. */
   refresh?: Record<string, string | number>;
@@ -131,8 +133,8 @@ export async function openGatewayCluster(options: GatewayClusterOptions): Promis
 
 /** Starts a cluster on a store that the caller closes, as in `session.store`. */
 export async function openClusterOn(store: string, options: ClusterOptions): Promise<ClusterOnStore> {
-  const [provider, upstream] = await Promise.all([startFakeProvider(options.provider), startUpstream()]);
-  const { lockTtlMs = LOCK_TTL_MS } = options;
+  const { lockTtlMs = LOCK_TTL_MS, openProvider = () => startFakeProvider(options.provider) } = options;
+  const [provider, upstream] = await Promise.all([openProvider(), startUpstream()]);
   upstream.respond(requireToken(provider.isAccessTokenActive, status(200)));
   const agent = new Agent({ keepAlive: true });
   const members: { program: Program; isServing: boolean }[] = [];
