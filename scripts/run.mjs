@@ -39,6 +39,9 @@ const commands = {
       'redis-server',
       'Chromium',
       'Firefox',
+      'nginx',
+      'HAProxy',
+      'Caddy',
     ]);
     await ensureBuilt(progress);
     return test(progress, args, programs);

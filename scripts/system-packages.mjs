@@ -12,6 +12,9 @@ const needed = [
     commands: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
   },
   { name: 'Firefox', variable: 'FIREFOX', package: 'firefox-esr', commands: ['firefox-esr', 'firefox'] },
+  { name: 'nginx', variable: 'NGINX', package: 'nginx-light', commands: ['nginx'] },
+  { name: 'HAProxy', variable: 'HAPROXY', package: 'haproxy', commands: ['haproxy'] },
+  { name: 'Caddy', variable: 'CADDY', package: 'caddy', commands: ['caddy'] },
 ];
 
 /**
@@ -37,7 +40,8 @@ function locate({ variable, commands }) {
     if (isExecutable(named)) return named;
     throw new Failure(`${variable} is ${named}, which is not an executable file`);
   }
-  const folders = process.env.PATH.split(delimiter);
+  // Debian keeps servers in a folder that is not on every user's PATH.
+  const folders = [...process.env.PATH.split(delimiter), '/usr/sbin'];
   return commands.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
 }
 
@@ -55,6 +59,6 @@ function advice(script, programs) {
   const packages = list('package', ' ');
   return (
     `${script} needs ${list('name', ' and ')}: install with \`sudo apt-get install ${packages}\` (Debian, Ubuntu) or ` +
-    `\`brew install ${packages.replace('redis-server', 'redis')}\` (macOS), or set ${list('variable', ' and ')} to the path`
+    `\`brew install ${packages.replace('redis-server', 'redis').replace('-light', '').replace('-esr', '')}\` (macOS), or set ${list('variable', ' and ')} to the path`
   );
 }

@@ -38,6 +38,8 @@ export type Gateway = {
   reload(config: Config): Promise<void>;
   /** Counts a reload whose configuration was invalid. */
   reloadFailed(): void;
+  /** Reports not ready, so that load balancers send their requests to others. */
+  announceStop(): void;
   /** Starts to drain: reports not ready, closes WebSockets with 1001 and ends event streams. Still serves requests. */
   drain(): void;
   /** Finishes every refresh and revocation in flight; retries a failed revocation once. */
@@ -141,6 +143,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     },
     reloadFailed: () => metrics.configReloaded('failure'),
 
+    announceStop: readiness.drain,
     drain,
     settle,
 

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
@@ -19,7 +20,7 @@ export type RunningServer = Listeners & {
   reload(config: Config): Promise<void>;
   /** Counts a reload whose configuration was invalid. */
   reloadFailed(): void;
-  /** Stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
+  /** After `shutdownDelay`, stops accepting, closes WebSockets, finishes the requests and refreshes in flight, and settles. */
   stop(): Promise<void>;
 };
 
@@ -44,7 +45,7 @@ export async function startServer(
   peers: PeerWorkers = noPeers,
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, peers });
-  let { shutdownTimeout } = config;
+  let { shutdownTimeout, shutdownDelay } = config;
   const options = {
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
@@ -81,11 +82,14 @@ export async function startServer(
         log.warn({ keys: ['tls'] }, 'turning TLS on or off needs a restart; keeping the listener as it is');
       // Connections that are open keep the certificate that they were opened with.
       else if (secureContext !== undefined) secureServer?.setSecureContext(secureContext);
-      ({ shutdownTimeout } = next);
+      ({ shutdownTimeout, shutdownDelay } = next);
       log.level = next.log.level;
     },
     reloadFailed: gateway.reloadFailed,
     async stop() {
+      const abortAtMs = performance.now() + shutdownTimeout * ABORT_RESPONSES_AFTER;
+      gateway.announceStop();
+      if (shutdownDelay > 0) await sleep(shutdownDelay);
       gateway.drain();
       const closed = close(server);
       connections.drain();
@@ -98,7 +102,7 @@ export async function startServer(
           );
         // Requests without a response may still run until the end; refreshes and revocations do not wait for them.
         void gateway.settle();
-      }, shutdownTimeout * ABORT_RESPONSES_AFTER);
+      }, abortAtMs - performance.now());
       await closed;
       clearTimeout(abortTimer);
       await gateway.close();

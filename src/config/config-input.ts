@@ -67,6 +67,12 @@ export type ConfigInput = {
    */
   shutdownTimeout?: string | undefined;
   /**
+   * How long the gateway goes on accepting connections after SIGTERM or SIGINT, with `/readyz` at 503,
+   * so that a load balancer stops sending requests first. Part of `shutdownTimeout`.
+   * @defaultValue `0s`
+   */
+  shutdownDelay?: string | undefined;
+  /**
    * Allows plain http to a provider, an upstream, a `spa.devServer` or a `baseUrl` on another machine.
    * Anybody on the network path can then read and change tokens.
    * @defaultValue `false`

@@ -121,7 +121,8 @@ export function createUserAgent(baseUrl: string, options: UserAgentOptions = {})
       });
       const navigation = await navigate(`/auth/login?${query}`, { from: 'page' });
       const callback = navigation.chain.find(({ url }) => new URL(url).pathname === '/auth/callback');
-      if (callback?.status !== 303) throw new Error(`the sign-in failed: ${describeChain(navigation.chain)}`);
+      const isSignedIn = callback?.status === 303 && !callback.header('location')?.includes('auth_error=');
+      if (!isSignedIn) throw new Error(`the sign-in failed: ${describeChain(navigation.chain)}`);
       return navigation;
     },
 

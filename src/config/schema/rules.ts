@@ -48,6 +48,7 @@ const rules: readonly Rule[] = [
   distinctSecrets,
   redisAccess,
   idleWithinAbsolute,
+  delayWithinShutdown,
   lockOutlivesCall,
   separateListeners,
   distinctPaths,
@@ -114,6 +115,16 @@ function* idleWithinAbsolute({ session }: Config, { isValid }: RuleContext): Ite
   if (!isValid('session', 'idleTimeout') || !isValid('session', 'absoluteTimeout')) return;
   if (session.idleTimeout > session.absoluteTimeout) {
     yield { path: ['session', 'idleTimeout'], message: 'expected no longer than session.absoluteTimeout' };
+  }
+}
+
+function* delayWithinShutdown(
+  { shutdownDelay, shutdownTimeout }: Config,
+  { isValid }: RuleContext,
+): Iterable<ConfigIssue> {
+  if (!isValid('shutdownDelay') || !isValid('shutdownTimeout')) return;
+  if (shutdownDelay > shutdownTimeout / 2) {
+    yield { path: ['shutdownDelay'], message: 'expected at most half of shutdownTimeout' };
   }
 }
 

@@ -87,6 +87,11 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     shutdownTimeout: duration().prefault('25s').meta({
       description: 'How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.',
     }),
+    shutdownDelay: duration().prefault('0s').meta({
+      description:
+        'How long the gateway goes on accepting connections after SIGTERM or SIGINT, with `/readyz` at 503, so that a load balancer stops sending requests first. Part of `shutdownTimeout`.',
+      see: '[Stopping](operations.md#stopping)',
+    }),
     allowInsecureHttp: flag().prefault(false).meta({
       description:
         'Allows plain http to a provider, an upstream, a `spa.devServer` or a `baseUrl` on another machine. Anybody on the network path can then read and change tokens.',

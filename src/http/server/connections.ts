@@ -5,13 +5,19 @@ import { isSending, linger } from './lingering-close.ts';
 /** Tracks a server's connections, so that the server can stop without truncating a response. */
 export type Connections = {
   /**
-   * Closes idle connections at once, busy ones after their last response, and upgraded ones after a grace period. Call it
-   * once, after the server has stopped accepting connections.
+   * Closes idle connections at once, busy ones after their last response, and new and upgraded ones after a grace period.
+   * Call it once, after the server has stopped accepting connections.
    */
   drain(): void;
   /** Aborts the responses that have started and not finished; returns their number. */
   abortResponses(): number;
 };
+
+/**
+ * How long a new connection has for its first request, in milliseconds. Its client, such as a load balancer that connects for
+ * each request, has most likely sent it already.
+ */
+const NEW_GRACE_MS = 500;
 
 /** How long an upgraded connection has for its closing handshake, in milliseconds. */
 const UPGRADED_GRACE_MS = 2_500;
@@ -32,12 +38,15 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
    * as long as the oldest table (`docs/decisions/0014-nothing-outlives-its-request.md`).
    */
   const pendingResponses = new Map<Socket, ServerResponse[]>();
+  /** Connections without a request so far. */
+  const fresh = new Set<Socket>();
   const upgraded = new Set<Socket>();
   const stalled = new Set<Socket>();
   let draining = false;
 
   const trackResponse = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
+    fresh.delete(socket);
     if (draining) response.setHeader('Connection', 'close');
     pendingResponses.get(socket)?.push(response);
     response.once('close', () => {
@@ -51,8 +60,10 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
 
   server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     pendingResponses.set(socket, []);
+    fresh.add(socket);
     socket.once('close', () => {
       pendingResponses.delete(socket);
+      fresh.delete(socket);
       upgraded.delete(socket);
       stalled.delete(socket);
     });
@@ -61,6 +72,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
   server.on('checkContinue', trackResponse);
   server.on('upgrade', (request: IncomingMessage) => {
     pendingResponses.delete(request.socket);
+    fresh.delete(request.socket);
     upgraded.add(request.socket);
   });
 
@@ -85,10 +97,11 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
     drain() {
       draining = true;
       for (const [socket, responses] of pendingResponses) {
-        if (responses.length === 0) socket.destroy();
+        if (responses.length === 0 && !fresh.has(socket)) socket.destroy();
         for (const response of responses)
           if (!response.headersSent) response.setHeader('Connection', 'close');
       }
+      setTimeout(() => fresh.forEach((socket) => socket.destroy()), NEW_GRACE_MS).unref();
       setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
     },
 

@@ -94,7 +94,8 @@ describe.each([
     it('does not start when that time has passed and its tokens are revoked (standards: D23)', async () => {
       saying(-1);
       const agent = testGateway.browser();
-      await expect(agent.signIn()).rejects.toThrow('session_expiry');
+      await expect(agent.signIn()).rejects.toThrow('auth_error=refused');
+      expect(testGateway.gateway.logs()).toContain('session_expiry');
       expect(agent.cookies.all()).toEqual([]);
       await vi.waitFor(
         () => expect(testGateway.provider.families.at(-1)).toMatchObject({ endedBecause: 'revoked' }),

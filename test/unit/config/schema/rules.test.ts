@@ -35,6 +35,15 @@ describe('rules between keys', () => {
     expect(problemsWith({ session: [], login: 1 })).toHaveLength(2);
   });
 
+  it('rules between keys reject a delay of the shutdown that leaves less than half of its time', () => {
+    expect(parseConfig({ ...minimal, shutdownDelay: '5s', shutdownTimeout: '10s' }).shutdownDelay).toBe(
+      5_000,
+    );
+    expect(problemsWith({ shutdownDelay: '6s', shutdownTimeout: '10s' })).toEqual([
+      'shutdownDelay: expected at most half of shutdownTimeout, got "6s"',
+    ]);
+  });
+
   it('rules between keys reject one address for both listeners, unless the system chooses the ports', () => {
     const admin = { listen: '127.0.0.1:3000' };
     expect(problemsWith({ listen: '127.0.0.1:3000', admin })).toEqual([

@@ -13,6 +13,7 @@ describe('the configuration', () => {
       allowedHosts: [],
       trustProxy: [],
       shutdownTimeout: 25_000,
+      shutdownDelay: 0,
       allowInsecureHttp: false,
       provider: {
         type: 'oidc',
