@@ -103,7 +103,9 @@ describe('the configuration', () => {
   it.each([undefined, null, 'text', 7, [minimal], () => minimal])(
     'rejects %o as a configuration',
     (input) => {
-      expect(() => parseConfig(input)).toThrow('expected a mapping with the keys baseUrl, listen, tls, admin');
+      expect(() => parseConfig(input)).toThrow(
+        'expected a mapping with the keys baseUrl, listen, tls, admin',
+      );
     },
   );
 
