@@ -1,10 +1,12 @@
 import { createServer, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
 import { createConnections } from './http/server/connections.ts';
+import { hasCertificate, listenerTlsOptions } from './http/server/listener-tls.ts';
 import type { Logger } from './observability/log.ts';
 
 /** The URLs of the public and the admin listener, as bound. */
@@ -44,7 +46,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const gateway = createGateway(config, { log, peers });
   let { shutdownTimeout, shutdownDelay } = config;
-  const server = createServer({
+  const options = {
     ...gateway.serverOptions,
     headersTimeout: HEAD_TIMEOUT_MS,
     connectionsCheckingInterval: HEAD_CHECK_MS,
@@ -52,7 +54,11 @@ export async function startServer(
     // The route's `timeout.idle` limits slow bodies instead.
     requestTimeout: 0,
     requireHostHeader: true,
-  });
+  };
+  const secureServer = hasCertificate(config.tls)
+    ? createSecureServer({ ...options, ...listenerTlsOptions(config.tls) })
+    : undefined;
+  const server = secureServer ?? createServer(options);
   const connections = createConnections(server);
   server.on('request', gateway.app);
   // The gateway sends 100 Continue itself, once it wants the body.
@@ -68,7 +74,14 @@ export async function startServer(
     adminUrl: urlOf(admin),
     snapshot: gateway.snapshot,
     async reload(next) {
+      const isSecure = hasCertificate(next.tls);
+      // Throws before anything changes.
+      const secureContext = isSecure ? listenerTlsOptions(next.tls) : undefined;
       await gateway.reload(next);
+      if (isSecure !== (secureServer !== undefined))
+        log.warn({ keys: ['tls'] }, 'turning TLS on or off needs a restart; keeping the listener as it is');
+      // Connections that are open keep the certificate that they were opened with.
+      else if (secureContext !== undefined) secureServer?.setSecureContext(secureContext);
       ({ shutdownTimeout, shutdownDelay } = next);
       log.level = next.log.level;
     },
@@ -119,7 +132,8 @@ function urlOf(server: Server): string {
   const address = server.address();
   if (address === null || typeof address === 'string')
     throw new Error('the server does not listen on a port');
-  return `http://${hostOf(address)}:${address.port}`;
+  const scheme = 'setSecureContext' in server ? 'https' : 'http';
+  return `${scheme}://${hostOf(address)}:${address.port}`;
 }
 
 function hostOf({ address }: AddressInfo): string {

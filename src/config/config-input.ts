@@ -13,6 +13,15 @@ export type ConfigInput = {
    * @defaultValue `0.0.0.0:3000`
    */
   listen?: string | undefined;
+  /** TLS of the public listener. Without a certificate, it speaks plain HTTP. */
+  tls?:
+    | {
+        /** The certificate of the public listener, in PEM, with its intermediate ones after it. */
+        certificate?: string;
+        /** The private key of the certificate, in PEM, not encrypted. */
+        key?: string;
+      }
+    | undefined;
   /** The admin listener. */
   admin?:
     | {

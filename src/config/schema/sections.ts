@@ -11,6 +11,7 @@ import { routeSchema } from './route.ts';
 import { section } from './section.ts';
 import { sessionSchema } from './session.ts';
 import { spaSchema } from './spa.ts';
+import { listenerTls } from './tls.ts';
 
 const expectedWorkers = 'expected a whole number, at least 1, or auto';
 
@@ -35,6 +36,10 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     listen: listenAddress().prefault('0.0.0.0:3000').meta({
       description: 'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.',
       needsRestart: true,
+    }),
+    tls: listenerTls().prefault({}).meta({
+      description: 'TLS of the public listener. Without a certificate, it speaks plain HTTP.',
+      see: '[TLS](operations.md#tls)',
     }),
     admin: section({
       listen: listenAddress().prefault('127.0.0.1:9464').meta({

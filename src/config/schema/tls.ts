@@ -41,6 +41,22 @@ export function clientTls(peer: string) {
   return section(clientTlsKeys(peer)).superRefine(checkKeyPair);
 }
 
+/** The `tls` section of the public listener. */
+export function listenerTls() {
+  return section({
+    certificate: certificates().exactOptional().meta({
+      description: 'The certificate of the public listener, in PEM, with its intermediate ones after it.',
+      example: '${file:/run/secrets/tls.crt}',
+      misplacedSecret: true,
+    }),
+    key: certificateKey().exactOptional().meta({
+      description: 'The private key of the certificate, in PEM, not encrypted.',
+      example: '${file:/run/secrets/tls.key}',
+      secret: true,
+    }),
+  }).superRefine(checkKeyPair);
+}
+
 /** The `tls` section of a route. */
 export function upstreamTls() {
   const serverName = shaped(

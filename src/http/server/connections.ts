@@ -58,7 +58,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
     });
   };
 
-  server.on('connection', (socket: Socket) => {
+  server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     pendingResponses.set(socket, []);
     fresh.add(socket);
     socket.once('close', () => {

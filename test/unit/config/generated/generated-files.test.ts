@@ -55,6 +55,7 @@ describe('the declaration of the keys', () => {
       .map(({ path }) => path);
     expect(new Set(paths)).toEqual(
       new Set([
+        'tls.key',
         'admin.token',
         'provider.clientSecret',
         'provider.privateKey',

@@ -33,6 +33,8 @@ describe('the JSON Schema of the configuration', () => {
       ({ schema, isRequired }) => !isRequired && schema.default === undefined,
     );
     expect([...new Set(without.map(({ path }) => path))]).toEqual([
+      'tls.certificate',
+      'tls.key',
       'admin.token',
       'provider.discoveryUrl',
       'provider.endpoints.authorization',

@@ -7,6 +7,7 @@ describe('the configuration', () => {
     expect(parseConfig(minimal)).toEqual({
       baseUrl: 'https://app.example.com',
       listen: { host: '0.0.0.0', port: 3000 },
+      tls: {},
       admin: { listen: { host: '127.0.0.1', port: 9464 }, allowedHosts: [] },
       workers: 1,
       allowedHosts: [],
@@ -102,7 +103,9 @@ describe('the configuration', () => {
   it.each([undefined, null, 'text', 7, [minimal], () => minimal])(
     'rejects %o as a configuration',
     (input) => {
-      expect(() => parseConfig(input)).toThrow('expected a mapping with the keys baseUrl, listen, admin');
+      expect(() => parseConfig(input)).toThrow(
+        'expected a mapping with the keys baseUrl, listen, tls, admin',
+      );
     },
   );
 
