@@ -216,7 +216,7 @@ describe('Cache-Control and Vary of an upstream response', () => {
 
 describe('WWW-Authenticate from an upstream', () => {
   it.each([
-    ['Bearer error="insufficient_scope", scope="a"', ['Bearer error="insufficient_scope", scope="a"']],
+    ['Bearer error="insufficient_scope", realm="a"', ['Bearer error="insufficient_scope", realm="a"']],
     ['DPoP algs="ES256"', ['DPoP algs="ES256"']],
     ['Basic realm="x"', []],
     ['Negotiate', []],
