@@ -1,4 +1,9 @@
-import { itemOf, keySchema, typeOf, type KeySchema } from '../../src/config/schema/declared-keys.ts';
+import {
+  itemOf,
+  keySchema,
+  typeOf,
+  type KeySchema,
+} from '../../src/config/schema/declaration/declared-keys.ts';
 import { configSchema } from '../../src/provider/read-config.ts';
 import { describe, inlineYaml, wrap } from './metadata.ts';
 

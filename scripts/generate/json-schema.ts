@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { keySchema, type KeySchema } from '../../src/config/schema/declared-keys.ts';
+import { keySchema, type KeySchema } from '../../src/config/schema/declaration/declared-keys.ts';
 import { configSchema } from '../../src/provider/read-config.ts';
 import { describe } from './metadata.ts';
 

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { KeySchema } from '../../src/config/schema/declared-keys.ts';
+import type { KeySchema } from '../../src/config/schema/declaration/declared-keys.ts';
 
 /** The description of a key with its details, in Markdown. */
 export function describe({ description = '', details }: KeySchema): string {

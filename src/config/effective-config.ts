@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { itemOf, keySchema, typeOf, type KeySchema } from './schema/declared-keys.ts';
+import { itemOf, keySchema, typeOf, type KeySchema } from './schema/declaration/declared-keys.ts';
 import type { ConfigSchema } from './schema/schema.ts';
 
 const MASK = '***';

@@ -1,6 +1,6 @@
 import type { JWK, JWTPayload } from 'jose';
 import type { Parameters } from './messages.ts';
-import type { Grant } from './grant.ts';
+import type { Grant } from './tokens/grant.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
 /**

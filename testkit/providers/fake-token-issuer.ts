@@ -1,5 +1,5 @@
 import { createSecrets } from '../fake-provider/secrets.ts';
-import type { LedgerEntry } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/tokens/families.ts';
 
 /** An issued pair of tokens. */
 export type TokenPair = {

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/tokens/families.ts';
 import type { UserAgent } from '../user-agent/user-agent.ts';
 import type { AgentResponse } from '../user-agent/transport.ts';
 

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
 import { Provider } from './oidc-provider.ts';
 import { createOidcRecords } from './oidc-records.ts';
-import type { LedgerEntry } from '../fake-provider/families.ts';
+import type { LedgerEntry } from '../fake-provider/tokens/families.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 import type { ProviderFake } from './provider-fake.ts';
 

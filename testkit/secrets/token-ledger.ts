@@ -1,5 +1,5 @@
 import type { FakeProvider } from '../fake-provider/fake-provider.ts';
-import type { Family, LedgerEntry } from '../fake-provider/families.ts';
+import type { Family, LedgerEntry } from '../fake-provider/tokens/families.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** The result of a run, from the provider's token ledger and the requests that reached the API. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 const expectedValues = 'expected any, or a list of values; put quotes around a number';
 

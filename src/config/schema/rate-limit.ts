@@ -1,5 +1,5 @@
 import { integer } from '../values/scalar.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 /** A number of uses per minute; 0 is no limit. The maximum exists because the limiter counts in milliseconds. */
 export const perMinute = () => integer({ min: 0, max: 6_000 });

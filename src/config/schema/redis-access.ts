@@ -1,5 +1,5 @@
 import { text } from '../values/scalar.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 import { checkKeyPair, clientTlsKeys, type ClientTls } from './tls.ts';
 
 /** How to sign in at Redis and at its Sentinels, and TLS to them, besides what `session.store` has. */

@@ -1,7 +1,7 @@
 import { duration, parseDuration } from '../values/duration.ts';
 import type { Milliseconds } from '../values/duration.ts';
 import { integer, shaped } from '../values/scalar.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 /** How long before its expiry a token is refreshed: a share of its lifetime (0.2 is 20 %), or a fixed time. */
 export type RefreshAhead = { kind: 'share'; share: number } | { kind: 'duration'; ms: Milliseconds };

@@ -4,7 +4,7 @@ import { headerNames, requestHeadersToSet, responseHeadersToSet } from './header
 import { pathPrefix } from '../values/path.ts';
 import { perMinute } from './rate-limit.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 import { upstreamTls } from './tls.ts';
 import { size } from '../values/size.ts';
 import { upstreamUrls } from '../values/url.ts';

@@ -3,7 +3,7 @@ import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
-import type { DeclaredKey } from './declared-keys.ts';
+import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { declaredKeys, type DeclaredKey } from './declared-keys.ts';
+import { declaredKeys, type DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKinds } from './provider-section.ts';
 import type { refreshSchema } from './refresh.ts';
 import { brokenRules } from './rules.ts';

@@ -8,7 +8,7 @@ import { providerSection, type ProviderSectionKinds } from './provider-section.t
 import { rateLimitSchema } from './rate-limit.ts';
 import { refreshSchema } from './refresh.ts';
 import { routeSchema } from './route.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 import { sessionSchema } from './session.ts';
 import { spaSchema } from './spa.ts';
 import { listenerTls } from './tls.ts';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
-import { secretText } from '../values/secret.ts';
+import { secretText } from '../values/secrets/secret.ts';
 import { storeAddress } from '../values/store-address.ts';
 import { redisAccessKeys } from './redis-access.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 const aYearMs = 365 * 86_400_000;
 const sessionDuration = () => duration({ min: 1000, max: aYearMs });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { text } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 /** Where the single-page app comes from: a directory of built files, or its development server. */
 export type SpaConfig = { directory: string; devServer?: never } | { directory?: never; devServer: string };

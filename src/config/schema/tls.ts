@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { certificateKey, certificates, isOtherKey } from '../values/pem.ts';
+import { certificateKey, certificates, isOtherKey } from '../values/secrets/pem.ts';
 import { shaped } from '../values/scalar.ts';
-import { section } from './section.ts';
+import { section } from './declaration/section.ts';
 
 /** How the gateway connects by TLS: whom it trusts, and the certificate that it shows. All in PEM. */
 export type ClientTls = {

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import * as client from 'openid-client';
-import type { SigningAlgorithm, SigningKey } from '../../config/values/private-key.ts';
+import type { SigningAlgorithm, SigningKey } from '../../config/values/secrets/private-key.ts';
 import type { ClientConfig } from './keys.ts';
 
 /**

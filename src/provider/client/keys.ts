@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
 import { protocolParameters } from '../../config/values/authorization-parameter.ts';
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
-import { privateKey } from '../../config/values/private-key.ts';
+import { privateKey } from '../../config/values/secrets/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
 
 /** One scope. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { commonProviderKeys } from '../../config/schema/provider-section.ts';
-import { section } from '../../config/schema/section.ts';
+import { section } from '../../config/schema/declaration/section.ts';
 import { bodyTemplate } from '../../config/values/body-template.ts';
 import { jsonPointer } from '../../config/values/json-pointer.ts';
 import { integer, oneOf } from '../../config/values/scalar.ts';

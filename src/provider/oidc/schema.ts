@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { commonProviderKeys } from '../../config/schema/provider-section.ts';
-import { section } from '../../config/schema/section.ts';
+import { section } from '../../config/schema/declaration/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { oneOf, text } from '../../config/values/scalar.ts';
 import { endpointUrl, exactUrl } from '../../config/values/url.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import type { Family } from '../../../testkit/fake-provider/families.ts';
+import type { Family } from '../../../testkit/fake-provider/tokens/families.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { countOccurrences } from '../../../testkit/secrets/count-occurrences.ts';

@@ -1,4 +1,4 @@
-import type { DeclaredKey } from '../../../src/config/schema/declared-keys.ts';
+import type { DeclaredKey } from '../../../src/config/schema/declaration/declared-keys.ts';
 import { configSchema } from '../../../src/provider/read-config.ts';
 
 /** A key of the configuration, with `[]` in its path for any item of a list. Each provider type has keys of its own. */

@@ -1,4 +1,4 @@
-import type { Codes } from '../codes.ts';
+import type { Codes } from '../tokens/codes.ts';
 import {
   type Parameters,
   type ProviderResponse,

@@ -2,7 +2,7 @@ import { withQuery } from './authorize.ts';
 import { type Parameters, type ProviderResponse, type ProviderRequest, parametersOf } from '../messages.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import type { ProviderSettings } from '../settings.ts';
-import type { Signer } from '../signer.ts';
+import type { Signer } from '../tokens/signer.ts';
 
 type EndSessionParts = {
   settings: ProviderSettings;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientAuthentication } from '../client-authentication.ts';
-import type { Codes } from '../codes.ts';
+import type { Codes } from '../tokens/codes.ts';
 import {
   type Parameters,
   type ProviderResponse,
@@ -8,9 +8,9 @@ import {
   formOf,
   required,
 } from '../messages.ts';
-import type { Families, Family, Presented } from '../families.ts';
-import type { Grant } from '../grant.ts';
-import type { Issuance } from '../issuance.ts';
+import type { Families, Family, Presented } from '../tokens/families.ts';
+import type { Grant } from '../tokens/grant.ts';
+import type { Issuance } from '../tokens/issuance.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import type { Secrets } from '../secrets.ts';
 import type { ProviderSettings } from '../settings.ts';

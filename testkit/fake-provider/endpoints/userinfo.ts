@@ -1,5 +1,5 @@
 import type { ProviderResponse, ProviderRequest } from '../messages.ts';
-import type { Families } from '../families.ts';
+import type { Families } from '../tokens/families.ts';
 import { claimsAbout } from '../person-claims.ts';
 import type { ProviderSettings } from '../settings.ts';
 

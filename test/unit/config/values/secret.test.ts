@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { secretText } from '../../../../src/config/values/secret.ts';
+import { secretText } from '../../../../src/config/values/secrets/secret.ts';
 
 const isAccepted = (text: string) => secretText().safeParse(text).success;
 

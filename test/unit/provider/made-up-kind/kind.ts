@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { commonProviderKeys } from '../../../../src/config/schema/provider-section.ts';
-import { section } from '../../../../src/config/schema/section.ts';
+import { section } from '../../../../src/config/schema/declaration/section.ts';
 import { text } from '../../../../src/config/values/scalar.ts';
 import { endpointUrl } from '../../../../src/config/values/url.ts';
 import { checkResult } from '../../../../src/provider/check-result.ts';

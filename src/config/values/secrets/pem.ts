@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { text } from './scalar.ts';
+import { text } from '../scalar.ts';
 
 const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const expectedCertificates = 'expected one or more certificates in PEM';

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { text } from './scalar.ts';
+import { text } from '../scalar.ts';
 
 /** A private key with its algorithm. */
 export type SigningKey = {

@@ -1,7 +1,7 @@
 import type { Families, Family } from './families.ts';
-import { claimsAbout } from './person-claims.ts';
-import type { Secrets } from './secrets.ts';
-import type { ProviderSettings } from './settings.ts';
+import { claimsAbout } from '../person-claims.ts';
+import type { Secrets } from '../secrets.ts';
+import type { ProviderSettings } from '../settings.ts';
 import type { Signer } from './signer.ts';
 
 /** Issues tokens and records each in the ledger and among the secrets. */

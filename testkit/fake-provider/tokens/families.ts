@@ -1,6 +1,6 @@
 import type { Grant } from './grant.ts';
-import { ProtocolError } from './protocol-error.ts';
-import type { ProviderSettings, Rotation } from './settings.ts';
+import { ProtocolError } from '../protocol-error.ts';
+import type { ProviderSettings, Rotation } from '../settings.ts';
 
 /** The record of a refresh token. */
 export type RefreshTokenEntry = {

@@ -1,6 +1,6 @@
 import type { Family } from './families.ts';
 import type { Grant } from './grant.ts';
-import { ProtocolError } from './protocol-error.ts';
+import { ProtocolError } from '../protocol-error.ts';
 
 /** The grant behind a code, and the request that the code is bound to. */
 export type Authorization = { grant: Grant; redirectUri: string; codeChallenge: string };

@@ -1,4 +1,4 @@
-import type { Parameters } from './messages.ts';
+import type { Parameters } from '../messages.ts';
 
 /** The grant of a user at one sign-in. */
 export type Grant = {

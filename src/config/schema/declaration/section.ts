@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { quoteKey } from '../diagnostics/key-path.ts';
-import { nearest } from '../diagnostics/nearest.ts';
+import { quoteKey } from '../../diagnostics/key-path.ts';
+import { nearest } from '../../diagnostics/nearest.ts';
 
 /**
  * A mapping with a fixed set of keys: an unknown key is an issue that suggests the nearest known key.
