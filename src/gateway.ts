@@ -7,8 +7,8 @@ import { withTimeout } from './concurrency/with-timeout.ts';
 import { keepRestartKeys, warnOfRestartKeys } from './config/restart-keys.ts';
 import type { Config } from './config/schema/schema.ts';
 import { openBackends } from './gateway/backends.ts';
-import { createCore, withConfig, type CoreOverrides } from './gateway/core.ts';
-import { createGenerations, type Generation } from './gateway/generation.ts';
+import { createCore, withConfig, type Core, type CoreOverrides } from './gateway/core.ts';
+import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
 import type { HostSessions } from './gateway/host-sessions.ts';
 import { createSharedState } from './gateway/shared-state.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
@@ -72,7 +72,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     checks: readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
   });
-  const createGeneration = createGenerations({
+  const generations = createGenerations({
     backends,
     shared,
     apps,
@@ -83,7 +83,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */
-  let current: Generation = createGeneration(core);
+  let current: Generation = generations.create(core, generations.providerOf(core));
 
   const drain = () => {
     readiness.drain();
@@ -99,11 +99,20 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const apply = async (next: Config) => {
     const { config: applied, kept } = keepRestartKeys(configSchema, currentConfig(), next);
     warnOfRestartKeys(log, kept);
-    const generation = createGeneration(withConfig(core, applied));
-    const { provider } = generation;
-    // Requests go on with the former provider until the new one is found.
-    if (provider !== current.provider) await withTimeout(provider.start(), applied.provider.timeout);
-    replaceCurrent(generation);
+    const nextCore = withConfig(core, applied);
+    const found = await findProvider(nextCore);
+    replaceCurrent(generations.create(nextCore, found, current));
+  };
+  /** Requests go on with the former provider until a changed one is found. */
+  const findProvider = async (nextCore: Core): Promise<GenerationProvider> => {
+    const next = generations.providerOf(nextCore, current);
+    if (next.provider === current.provider) return next;
+    await withTimeout(next.provider.start(), nextCore.config.provider.timeout);
+    if (next.provider.state() !== 'unknown') return next;
+    next.provider.retire();
+    const reason = next.provider.notReadyReason() ?? 'it did not respond in time';
+    next.provider.close();
+    throw new Error(`the changed provider cannot be used: ${reason}`);
   };
   const replaceCurrent = (next: Generation) => {
     const former = current;
@@ -115,8 +124,10 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     next.sessionServices.tickets.clearCache();
     if (former.provider !== next.provider) former.provider.retire();
     if (former.routing !== next.routing) former.routing.upstreams.retire();
-    if (removed.length > 0)
-      void next.sessionServices.sessions.endSealedBy({ removed, remaining: session.secrets });
+    if (removed.length > 0) {
+      const { sessions } = next.sessionServices;
+      void shared.backgroundTasks.track(sessions.endSealedBy({ removed, remaining: session.secrets }));
+    }
   };
   /** The last reload: each one begins when the one before has ended. */
   let lastReload: Promise<unknown> = Promise.resolve();

@@ -69,14 +69,23 @@ export async function startServer(
   await listen(admin, config.admin.listen);
   await listen(server, config.listen);
 
+  /** Throws before anything of a reload has changed. */
+  const secureContextOf = ({ tls }: Config) => {
+    try {
+      return hasCertificate(tls) ? listenerTlsOptions(tls) : undefined;
+    } catch (error) {
+      gateway.reloadFailed();
+      throw error;
+    }
+  };
+
   return {
     url: urlOf(server),
     adminUrl: urlOf(admin),
     snapshot: gateway.snapshot,
     async reload(next) {
       const isSecure = hasCertificate(next.tls);
-      // Throws before anything changes.
-      const secureContext = isSecure ? listenerTlsOptions(next.tls) : undefined;
+      const secureContext = secureContextOf(next);
       await gateway.reload(next);
       if (isSecure !== (secureServer !== undefined))
         log.warn({ keys: ['tls'] }, 'turning TLS on or off needs a restart; keeping the listener as it is');

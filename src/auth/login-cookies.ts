@@ -98,7 +98,10 @@ export function createLoginCookies(deps: {
   };
   const lengthen = async ({ returnTo, stepUp, ...login }: SealedLogin): Promise<PendingLogin | undefined> => {
     const isStored = returnTo === undefined || stepUp === 'stored';
-    const sealed = isStored ? await store.getMarker(markerOf(login.state)).catch(() => undefined) : undefined;
+    const readMarker = () => store.getMarker(markerOf(login.state));
+    // The default replaces a `returnTo` during an outage of the store; nothing replaces what a step-up requires.
+    const read = stepUp === 'stored' ? readMarker : () => readMarker().catch(() => undefined);
+    const sealed = isStored ? await read() : undefined;
     const stored = storedPart.safeParse(sealed === undefined ? {} : await seals.unseal(sealed)).data;
     const required = stepUp === 'stored' ? stored?.stepUp : stepUp;
     // SECURITY: without its requirement, a step-up would pass for any sign-in.

@@ -1,6 +1,8 @@
 import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
+import { hasSameSettings } from '../config/same-settings.ts';
+import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
@@ -14,7 +16,6 @@ import type { Core } from './core.ts';
 import { createHostSessions, type HostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
-import { createReusedPart } from './reused-part.ts';
 import { createSessionServices, type SessionServices } from './session-services.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -28,41 +29,59 @@ export type Generation = {
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
   readonly hostSessions: HostSessions;
+  /** What the reusable parts were created with. */
+  readonly settings: { readonly provider: unknown; readonly sessions: unknown; readonly routes: unknown };
 };
 
-/** Creates generations. The next one has the provider, the sessions and the routes of the last one, if their settings are the same. */
+/** The provider of a generation, and the settings it was created with. */
+export type GenerationProvider = { readonly provider: Provider; readonly settings: unknown };
+
+/** Creates generations. The next one has the provider, the sessions and the routes of `former`, if their settings are the same. */
+export type Generations = {
+  providerOf(core: Core, former?: Generation): GenerationProvider;
+  create(core: Core, provider: GenerationProvider, former?: Generation): Generation;
+};
+
 export function createGenerations(deps: {
   backends: Backends;
   shared: SharedState;
   apps: Apps;
   /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<Snapshots>;
-}): (core: Core) => Generation {
+}): Generations {
   const { backends, shared, apps, snapshots } = deps;
-  const reuseProvider = createReusedPart<Provider>();
-  const reuseSessionServices = createReusedPart<SessionServices>();
-  const reuseRouting = createReusedPart<Routing>();
 
-  return (core) => {
-    const { config, clock, log, metrics, secure } = core;
-    const { prefix } = config.login;
-    const redirectUri = `${config.baseUrl}${prefix}/callback`;
-
-    const providerSettings = {
+  const providerOf: Generations['providerOf'] = ({ config, clock, log, metrics }, former) => {
+    const settings = {
       config: config.provider,
-      redirectUri,
+      redirectUri: redirectUriOf(config),
       sessionClaims: config.session.claims,
       refreshTimeoutMs: config.refresh.timeout,
     };
-    const provider = reuseProvider(providerSettings, () =>
-      createProvider({ ...providerSettings, clock, log, metrics }),
-    );
+    if (former !== undefined && hasSameSettings(settings, former.settings.provider))
+      return { provider: former.provider, settings };
+    return { provider: createProvider({ ...settings, clock, log, metrics }), settings };
+  };
+
+  const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
+    const { config, log, secure } = core;
+    const { prefix } = config.login;
+    const redirectUri = redirectUriOf(config);
     // The key ring and the cache follow the configuration by themselves.
     const { secrets: _secrets, ...sessionSettings } = config.session;
-    const sessionServices = reuseSessionServices([provider, sessionSettings, config.refresh, secure], () =>
-      createSessionServices(core, backends, shared, provider),
-    );
-    const routing = reuseRouting(config.routes, () => createRouting(core));
+    const settings = {
+      provider: providerSettings,
+      sessions: [provider, sessionSettings, config.refresh, secure],
+      routes: config.routes,
+    };
+    const sessionServices =
+      former !== undefined && hasSameSettings(settings.sessions, former.settings.sessions)
+        ? former.sessionServices
+        : createSessionServices(core, backends, shared, provider);
+    const routing =
+      former !== undefined && hasSameSettings(settings.routes, former.settings.routes)
+        ? former.routing
+        : createRouting(core);
 
     const loginUrl = `${prefix}/${hasLoginEndpoint(provider) ? 'login' : 'decoupled'}`;
     const policies = createInboundPolicies(core, shared, {
@@ -104,8 +123,14 @@ export function createGenerations(deps: {
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);
-    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions };
+    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions, settings };
   };
+
+  return { providerOf, create };
+}
+
+function redirectUriOf({ baseUrl, login }: Config): string {
+  return `${baseUrl}${login.prefix}/callback`;
 }
 
 /** True when users sign in at the login endpoint: by redirect, or with user name and password. */

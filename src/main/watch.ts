@@ -18,9 +18,8 @@ export async function watchFiles(pathsOf: () => readonly string[], onChange: () 
     const isSettled = now === previous;
     previous = now;
     if (isSettled && now !== known) {
+      known = now;
       onChange();
-      // The change may have named other files.
-      known = previous = await fingerprintOf(pathsOf());
     }
     setTimeout(() => void look(), INTERVAL_MS).unref();
   };

@@ -26,8 +26,11 @@ export function createProviderHealth({ log, metrics }: { log: Logger; metrics: M
     log,
   });
   let state: ProviderState = 'unknown';
+  // After a reload, calls to the former provider may still end.
+  let isClosed = false;
   const setUp = () => {
     state = 'up';
+    if (isClosed) return;
     metrics.providerUp(1);
     outages.succeeded();
   };
@@ -38,11 +41,15 @@ export function createProviderHealth({ log, metrics }: { log: Logger; metrics: M
     failed(error) {
       if (state === 'unknown') return;
       state = 'down';
+      if (isClosed) return;
       metrics.providerUp(0);
       outages.failed('call', error);
     },
     established: setUp,
     state: () => state,
-    close: outages.close,
+    close() {
+      isClosed = true;
+      outages.close();
+    },
   };
 }

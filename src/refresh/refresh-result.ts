@@ -21,8 +21,6 @@ export type RefreshResult = { readonly outcome: RefreshOutcomeLabel | undefined 
   | { readonly kind: 'unavailable'; readonly error: GatewayError }
 );
 
-const CANNOT_BE_REACHED = 'The identity provider cannot be reached to refresh the token. Try again.';
-
 export function refreshed(record: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
   return { kind: 'refreshed', outcome, session: sessionView(record) };
 }
@@ -49,11 +47,6 @@ export function unavailable(
 /** A refresh that was not tried, or that the request no longer waits for. */
 export function throttledBy(throttle: RefreshThrottle, detail: string, retryAfterMs: number): RefreshResult {
   return unavailable(detail, retryAfterMs, { throttle });
-}
-
-/** The token endpoint is left alone for now, because it has been failing. */
-export function pausedByBreaker(pauseMs: number): RefreshResult {
-  return throttledBy('circuit_breaker', CANNOT_BE_REACHED, pauseMs);
 }
 
 /** The provider returned an access token that cannot be sent to an API. */
@@ -152,10 +145,14 @@ export function createFailureSettlement(deps: {
       case 'ambiguous':
         return cannotRefresh(cause, failure.retryAfterSeconds);
       case 'transient':
-        return unavailable(CANNOT_BE_REACHED, (failure.retryAfterSeconds ?? 1) * 1000, {
-          cause,
-          throttle: failure.throttle,
-        });
+        return unavailable(
+          'The identity provider cannot be reached to refresh the token. Try again.',
+          (failure.retryAfterSeconds ?? 1) * 1000,
+          {
+            cause,
+            throttle: failure.throttle,
+          },
+        );
     }
   };
 }

@@ -23,7 +23,6 @@ import {
   credentialOf,
   expired,
   notGranted,
-  pausedByBreaker,
   refreshed,
   sessionOrThrow,
   throttledBy,
@@ -179,13 +178,10 @@ export function createTokenRefresher(deps: {
     const refusedForMs = suppression.refusedForMs(record.key);
     if (refusedForMs > 0 && audience.id === '')
       return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
-    // Before the limit of the session, which counts only refreshes that may reach the provider.
-    const pauseMs = breaker.pauseMs();
-    if (pauseMs > 0) return pausedByBreaker(pauseMs);
-    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are.
-    const retryInMs = isFirstToken(record, audience)
-      ? 0
-      : sessionLimit.take(record.key, record.data.renewedAtMs);
+    // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are. And it counts
+    // only refreshes that may reach the provider.
+    const isCounted = !isFirstToken(record, audience) && breaker.pauseMs() === 0;
+    const retryInMs = isCounted ? sessionLimit.take(record.key, record.data.renewedAtMs) : 0;
     if (retryInMs === 0) return undefined;
     const detail = 'This session has refreshed its token too often. Try again later.';
     return throttledBy('session_limit', detail, retryInMs);

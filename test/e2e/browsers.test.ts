@@ -241,7 +241,7 @@ describe.each([
       const foreign = await served.openPage(origin);
       await foreign.navigateBy(APP + path, submit, { action: APP + path, method: 'post', enctype });
       const shown = () => foreign.evaluate(() => document.body.textContent);
-      await expect.poll(shown, patiently).toMatch(/(?:csrf|origin)_rejected/);
+      await expect.poll(shown, patiently).toMatch(/Request not accepted|(?:csrf|origin)_rejected/);
       await foreign.close();
     }
   });

@@ -6,16 +6,18 @@ import type { LookupFunction } from 'node:net';
  * When that address cannot be connected to, Node.js tries the others.
  */
 export function createRotatingLookup(lookup: LookupFunction = dns.lookup): LookupFunction {
-  let turn = 0;
+  let start = 0;
   return (hostname, options, callback) =>
     lookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error !== null || typeof found === 'string' || found.length < 2)
-        return callback(error, options.all === true ? found : firstOf(found), familyOf(found));
-      turn = (turn + 1) % 0x1_0000;
+      // Node.js passes no addresses with an error.
+      if (error !== null) return callback(error, options.all === true ? [] : '', 0);
+      if (typeof found === 'string' || found.length < 2)
+        return callback(null, options.all === true ? found : firstOf(found), familyOf(found));
+      start = (start + 1) % 0x1_0000;
       const preferred = found[0]?.family;
       const same = found.filter(({ family }) => family === preferred);
       const others = found.filter(({ family }) => family !== preferred);
-      const at = turn % same.length;
+      const at = start % same.length;
       const rotated = [...same.slice(at), ...same.slice(0, at), ...others];
       callback(null, options.all === true ? rotated : firstOf(rotated), familyOf(rotated));
     });

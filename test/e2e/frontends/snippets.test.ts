@@ -32,7 +32,7 @@ declare global {
   function greet(name: string): void;
   function showSignInButton(): void;
   function showSignInLink(url: string): void;
-  function showNotice(text: string, notice: Notice): void;
+  function showNotice(text: string, notice?: Notice): void;
   function showDialog(text: string, notice: Notice): void;
   function hidePersonalData(): void;
   function showProgress(share: number): void;

@@ -125,6 +125,20 @@ describe('several addresses of one name', () => {
   });
 });
 
+it('an API whose name does not resolve is an error of the request, not of the process', async () => {
+  const { routes } = parseConfig({
+    ...minimal,
+    allowInsecureHttp: true,
+    routes: [{ path: '/api', upstream: 'http://api.invalid:81' }],
+  });
+  const [route] = createRoutes(routes).all;
+  if (route === undefined) throw new Error('there is no route');
+  const upstreams = createUpstreams();
+  onTestFinished(() => upstreams.close());
+  const request = upstreams.of(route, route.servers[0]).request({ path: '/', method: 'GET' });
+  await expect(request).rejects.toMatchObject({ code: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/) });
+});
+
 describe('TLS to an API', () => {
   const authority = createCertificateAuthority();
   const { cert: certificate, key } = authority.issue();
