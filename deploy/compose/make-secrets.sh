@@ -4,7 +4,8 @@
 set -eu
 cd "$(dirname "$0")"
 mkdir -p secrets
-# The containers run as other users.
+chmod 700 secrets
+# The containers run as other users, which read the mounted files but not this folder.
 umask 022
 for name in session-secret redis-password; do
   [ -s "secrets/$name" ] || head -c 32 /dev/urandom | base64 | tr -d '\n=+/' > "secrets/$name"

@@ -6,7 +6,7 @@ const MASK = '***';
 
 /**
  * A valid configuration as YAML: what people wrote, with every default filled in, in the order of the declaration. Masks
- * the values of keys that are declared secret, and the passwords in URLs.
+ * the values of keys that are declared secret, and in URLs the passwords and the values of the query.
  *
  * @param input - the data of the file, interpolated, before it was parsed.
  */
@@ -46,7 +46,7 @@ function mask(value: unknown): unknown {
 function maskUrls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(maskUrls);
   if (isMapping(value)) return mapValues(value, maskUrls);
-  return typeof value === 'string' ? maskPassword(value) : value;
+  return typeof value === 'string' ? maskQuery(maskPassword(value)) : value;
 }
 
 /** SECURITY: whatever follows the last `@` is the host; a password may contain an `@` that should have been encoded. */
@@ -57,7 +57,13 @@ function maskPassword(text: string): string {
   });
 }
 
-/** The same for a URL that is declared secret, whose query may hold a password as well. */
+/** SECURITY: vendors give out API keys as query parameters. Placeholders, such as `{returnTo}`, stay. */
+function maskQuery(text: string): string {
+  if (!/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return text;
+  return text.replace(/\?[^#]*/s, (query) => query.replace(/=(?!\{)[^&]*/g, `=${MASK}`));
+}
+
+/** A URL that is declared secret: its whole query is masked. */
 function maskUrl(text: string): string {
   return maskPassword(text).replace(/[?#].*$/s, `?${MASK}`);
 }

@@ -29,7 +29,7 @@ const SHUTDOWN_SECONDS = 25;
 it('the configuration in the values of the Helm chart is valid, with a service of the cluster as its API', () => {
   const { config } = parse(read('helm/coatcheck/values.yaml'));
   expect(load(stringify(config)).routes).toMatchObject([
-    { path: '/api', upstream: new URL('http://api.default.svc:8080') },
+    { path: '/api', upstream: ['https://api.default.svc:8443'] },
   ]);
 });
 

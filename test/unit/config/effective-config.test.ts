@@ -20,6 +20,21 @@ it('the effective configuration masks the password of a URL in any other key', (
   expect(text).toContain('baseUrl: https://user:***@app.example.com\n');
 });
 
+it('the effective configuration masks the values of the query of a URL, but no placeholders', () => {
+  const provider = {
+    type: 'oidc',
+    discoveryUrl: 'https://login.example.com/metadata?apikey=canary&v=canary#part',
+    logoutUrl: 'https://login.example.com/logout?k=canary&to={returnTo}',
+  };
+  const text = effectiveYaml(configSchema, { provider });
+  expect(parse(text)).toMatchObject({
+    provider: {
+      discoveryUrl: 'https://login.example.com/metadata?apikey=***&v=***#part',
+      logoutUrl: 'https://login.example.com/logout?k=***&to={returnTo}',
+    },
+  });
+});
+
 it('the effective configuration masks a secret that looks like a URL', () => {
   const provider = { type: 'oidc', clientSecret: 'https://canary.example.com' };
   expect(effectiveYaml(configSchema, { provider })).toMatch(/clientSecret: "?\*\*\*"?\n/);
