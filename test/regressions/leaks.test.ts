@@ -1,6 +1,7 @@
 import { createServer as createTlsServer } from 'node:tls';
 import { CompactEncrypt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { login } from '../../testkit/gateway/login-steps.ts';
 import { parseConfig } from '../../src/provider/read-config.ts';
 import { selfSigned } from '../../testkit/network/self-signed.ts';
 import { type Fixture, respondingWith, codeOf, namesOf, openFixture } from '../integration/proxy/fixture.ts';
@@ -208,7 +209,7 @@ describe('a sealed value', () => {
       ...bomb.split('.').slice(1),
     ].join('.');
     testGateway.provider.patchTokenResponse = (json) => ({ ...json, id_token: compressed });
-    const { response } = await testGateway.agent.navigate('/auth/login', { from: 'page' });
+    const response = await login(testGateway.agent);
     expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
     expect(await redis.command('KEYS', 'coatcheck:session:*')).toEqual([]);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { errorCodeOf } from '../../testkit/gateway/error-code.ts';
 import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
 import { startGateway } from '../../testkit/gateway/gateway.ts';
 import { authorize, beginLogin, login } from '../../testkit/gateway/login-steps.ts';
@@ -239,11 +240,9 @@ describe('CVE-2025-31492 (GHSA-59jp-rwph-878r), mod_auth_openidc: protected cont
       const response = await testGateway.agent.get('/api/one', {
         headers: { 'sec-fetch-mode': mode, 'sec-fetch-site': 'same-origin' },
       });
-      expect(response.json()).toMatchObject({
-        status: 401,
-        code: 'session_required',
-        loginUrl: '/auth/login',
-      });
+      expect(response.status).toBe(401);
+      expect(errorCodeOf(response.text(), testGateway.gateway)).toBe('session_required');
+      expect(response.text()).toContain('"/auth/login');
       expect(testGateway.agent.received()).not.toContain('canary of the API');
       expect(testGateway.upstream.requests).toEqual([]);
     },
