@@ -11,7 +11,7 @@ export default defineConfig({
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
-      project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
+      project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: 2 }),
       project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
   },
