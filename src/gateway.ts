@@ -9,7 +9,7 @@ import type { Config } from './config/schema/schema.ts';
 import { openBackends } from './gateway/backends.ts';
 import { createCore, withConfig, type Core, type CoreOverrides } from './gateway/core.ts';
 import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
-import type { HostSessions } from './gateway/host-sessions.ts';
+import type { HostSessions } from './gateway/host-session.ts';
 import { createSharedState } from './gateway/shared-state.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';

@@ -6,7 +6,7 @@ import { createHostedLogger, createLogger, type Logger } from './observability/l
 import { parseConfig } from './provider/read-config.ts';
 
 export type { ErrorCode } from './errors.ts';
-export type { HostSession, TokenRequest } from './gateway/host-sessions.ts';
+export type { HostSession, TokenRequest } from './gateway/host-session.ts';
 export type { ConfigInput };
 export { ConfigError } from './config/config-error.ts';
 export { GatewayError } from './errors.ts';

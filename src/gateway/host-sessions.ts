@@ -1,44 +1,11 @@
-import type { IncomingMessage } from 'node:http';
 import { claimsOf } from '../auth/session/session-info.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
 import { describeSession } from '../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import { createAudience } from '../tokens/audience.ts';
 import type { Core } from './core.ts';
+import type { HostSessions } from './host-session.ts';
 import type { SessionServices } from './session-services.ts';
-
-/** Who is signed in. */
-export type HostSession = {
-  /** Identifies the person at the provider. */
-  readonly subject: string;
-  /** The claims that `session.claims` names. */
-  readonly claims: Readonly<Record<string, unknown>>;
-  /** Names the session in the log and at the admin endpoints. It gives no access. */
-  readonly sessionId: string;
-  /** When the session ends without further use (ISO 8601). */
-  readonly expiresAt: string;
-};
-
-/** What an access token must cover beyond the sign-in, as in `routes[].scopes` and `routes[].resource`. */
-export type TokenRequest = {
-  readonly scopes?: readonly string[];
-  readonly resource?: string | readonly string[];
-};
-
-/** The sessions of requests that the host of the gateway handles itself. */
-export type HostSessions = {
-  /**
-   * Finds who is signed in; undefined without a session. Does not extend the session. Rejects with a `GatewayError`:
-   * `store_unavailable`, or `rate_limited` for a client that sends many forged cookies.
-   */
-  session(request: IncomingMessage): Promise<HostSession | undefined>;
-  /**
-   * Returns an access token that may be sent now, refreshed if it has expired, and extends the session as a call of a route
-   * does. Rejects with a `GatewayError` when there is none: `session_required`, `session_expired`, `step_up_required`,
-   * `provider_unavailable` or `store_unavailable`.
-   */
-  accessToken(request: IncomingMessage, wanted?: TokenRequest): Promise<string>;
-};
 
 export function createHostSessions({ config }: Core, sessionServices: SessionServices): HostSessions {
   const { sessions, refresher, stepUpLinks } = sessionServices;
