@@ -113,6 +113,7 @@ it('suspending a process during a hundred refreshes spends only the tokens of ca
   cluster.provider.faults.delayMs('token', 25);
   const first = visitors.map((visitor) => visitor.call(holder));
   await vi.waitFor(() => expect(refreshes()).toBeGreaterThan(30), PATIENCE);
+  const sentAtStop = refreshes();
   holder.program.signal('SIGSTOP');
   // The request of the stopped process arrives.
   await sleep(200);
@@ -136,7 +137,8 @@ it('suspending a process during a hundred refreshes spends only the tokens of ca
   // A Redis command that was running at the stop has timed out when its process resumes: that request gets 503.
   const { 503: overdue, ...others } = firstStatuses;
   expect(Object.keys(others).filter((status) => !['200', '401'].includes(status))).toEqual([]);
-  expect(overdue ?? 0).toBeLessThan(50);
+  // Of the calls that were sent, only those in progress had no response yet.
+  expect(overdue ?? 0).toBeLessThanOrEqual(100 - (sentAtStop - AT_ONCE));
 });
 
 it('a killed lock holder delays other processes no longer than its lock TTL', async () => {
