@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Program, runProgram } from '../../testkit/processes/program.ts';
+import { type Program, runProgram, workersOf } from '../../testkit/processes/program.ts';
 import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
@@ -22,18 +21,6 @@ afterEach(() => fixture.close());
 /** Browsers of one user on separate connections, which reach the workers in turn. */
 function browsersOf(person: UserAgent, count: number): UserAgent[] {
   return Array.from({ length: count }, () => fixture.browser(program, { like: person }));
-}
-
-/** The children that run the program; the guard process of the tests is not one of them. */
-async function workersOf({ pid }: Program): Promise<number[]> {
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
-    .trim()
-    .split(' ')
-    .map(Number);
-  const commands = await Promise.all(
-    children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
 }
 
 function isRunning(pid: number): boolean {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -86,6 +86,18 @@ export async function runProgram(
   const { child } = await launch(yaml, [...args, '--config'], env);
   const exit = await child.exit;
   return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
+}
+
+/** The workers of a program. The guard process of the tests is not one of them. */
+export async function workersOf({ pid }: Pick<Program, 'pid'>): Promise<number[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+    .trim()
+    .split(' ')
+    .map(Number);
+  const commands = await Promise.all(
+    children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
 }
 
 /** Starts the program with the path of a new file as its last argument. The file is removed when the process ends. */

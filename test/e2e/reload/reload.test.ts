@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
-import type { Program } from '../../../testkit/processes/program.ts';
+import { type Program, workersOf } from '../../../testkit/processes/program.ts';
 import { startUpstream } from '../../../testkit/upstream/upstream.ts';
 import { echo, requireToken } from '../../../testkit/upstream/behaviours.ts';
 import { controlledStream } from '../../../testkit/upstream/streams.ts';
@@ -249,7 +249,7 @@ describe('a reload on SIGHUP', () => {
     expect(await reload(program, { routes: 'none' })).toContain('config reload failed');
 
     const started = count(program, '"msg":"a worker exited; starting a replacement"');
-    for (const pid of await childrenOf(program)) process.kill(pid, 'SIGKILL');
+    for (const pid of await workersOf(program)) process.kill(pid, 'SIGKILL');
     await expect
       .poll(() => count(program, '"msg":"a worker exited; starting a replacement"'), PATIENCE)
       .toBe(started + workers);
@@ -302,15 +302,3 @@ describe('--watch', () => {
     expect(count(program, 'config reload failed')).toBe(1);
   });
 });
-
-/** The workers of a program. */
-async function childrenOf({ pid }: Program): Promise<number[]> {
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
-    .trim()
-    .split(' ')
-    .map(Number);
-  const commands = await Promise.all(
-    children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return children.filter((_child, at) => commands[at]?.startsWith(process.execPath));
-}
