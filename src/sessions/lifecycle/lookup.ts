@@ -1,0 +1,145 @@
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import type { Logger } from '../../observability/log.ts';
+import { lapseReason } from '../end-reason.ts';
+import type { PendingWrites } from '../pending-writes.ts';
+import type { ReadCache } from '../read-cache.ts';
+import { isOver, type SessionRecord, type SessionView } from '../session.ts';
+import type { SessionStore } from '../store/store.ts';
+import type { Tickets } from '../ticket.ts';
+import type { SessionEnding } from './ending.ts';
+
+/**
+ * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
+ * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
+ */
+export type SessionReading<Kind = SessionView> =
+  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'ended' }
+  | { kind: 'live'; session: Kind };
+
+/**
+ * Finds the session of a request. With a client address, each of these throws `rate_limited` once that address has sent too
+ * many forged cookies.
+ */
+export type SessionLookup = {
+  /** Finds the session of a request. Does not extend its idle limit. */
+  peek(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
+  /** Finds the session of a request and extends its idle limit. */
+  touch(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
+  /** Loads the full record of a request's session, past the cache. Does not extend its idle limit. */
+  load(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading<SessionRecord>>;
+};
+
+type LookupDeps = {
+  store: SessionStore;
+  cache: ReadCache;
+  tickets: Tickets;
+  pendingWrites: PendingWrites;
+  ending: SessionEnding;
+  /** In milliseconds. */
+  idleTimeout: number;
+  clock: () => number;
+  log: Logger;
+};
+
+/** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
+const TOUCH_SHARE = 1 / 20;
+const TOUCH_MS = 60_000;
+
+/** The shortest time between two warnings about unknown keys, in milliseconds. */
+const WARNING_INTERVAL_MS = 10_000;
+
+export function createSessionLookup(deps: LookupDeps): SessionLookup {
+  const { store, cache, tickets, pendingWrites, ending, idleTimeout, clock, log } = deps;
+  const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
+  const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
+
+  /** SECURITY: anybody can send a cookie that names any key, so the number of warnings is limited. */
+  const warnOfUnknownKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
+
+  /** Finds the session of a cookie in memory, or else in the store. */
+  const findByCookie = async <Kind extends SessionView>(
+    [cookieHeader, clientAddress]: Parameters<Tickets['read']>,
+    getFromMemory: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
+    const ticket = await tickets.read(cookieHeader, clientAddress);
+    switch (ticket.kind) {
+      // SECURITY: a conflict counts as no cookie and clears nothing, so that a planted cookie cannot sign the person out.
+      case 'conflict':
+        return { kind: 'absent', because: 'conflict' };
+      case 'absent':
+        return { kind: 'absent' };
+      // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
+      case 'unknown_key':
+        warnOfUnknownKey(
+          { keyId: ticket.keyId },
+          'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+        );
+        return { kind: 'absent', because: 'unknown_key' };
+      case 'invalid':
+        return { kind: 'ended' };
+      case 'ticket':
+        return findByKey(ticket.key, getFromMemory, load);
+    }
+  };
+  const findByKey = async <Kind extends SessionView>(
+    key: string,
+    getFromMemory: (key: string) => Kind | undefined,
+    load: (key: string) => Promise<Kind | undefined>,
+  ): Promise<SessionReading<Kind>> => {
+    const cached = getFromMemory(key);
+    // The cached idle limit may be older than another replica's extension of it: only the store decides that it has passed.
+    if (cached !== undefined && !isEnded(cached)) return { kind: 'live', session: cached };
+    const lastSeen = cache.lastSeen(key);
+    const session = await load(key);
+    if (session === undefined) {
+      logMissing(key, lastSeen);
+      return { kind: 'ended' };
+    }
+    if (!isEnded(session)) return { kind: 'live', session };
+    await ending.end(session.key, lapseReason(session, store.generation()));
+    return { kind: 'ended' };
+  };
+  /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
+  const logMissing = (key: string, lastSeen: SessionView | undefined) => {
+    if (cache.hasEnded(key)) return;
+    if (lastSeen !== undefined && isEnded(lastSeen))
+      return ending.reportEnd(key, lapseReason(lastSeen, store.generation()));
+    log.info(
+      { session: key },
+      'session not found: it has ended before, a limit has passed, or the store has lost it',
+    );
+  };
+  const getFromMemory = (key: string) => pendingWrites.get(key) ?? cache.get(key);
+  const peek: SessionLookup['peek'] = (...cookie) => findByCookie(cookie, getFromMemory, cache.load);
+
+  const extendIdleLimit = (session: SessionView) => {
+    const idleExpiresAtMs = clock() + idleTimeout;
+    const isDue = (until = 0) => idleExpiresAtMs - until >= touchEveryMs;
+    // Of concurrent requests, the first extends the limit in the cache and the others find it done.
+    if (!isDue(session.idleExpiresAtMs) || !isDue(cache.get(session.key)?.idleExpiresAtMs)) return;
+    cache.touch(session.key, idleExpiresAtMs);
+    store.touch(session.key, idleExpiresAtMs).then(
+      (isLive) => {
+        if (!isLive) cache.drop(session.key);
+      },
+      (error: unknown) => {
+        cache.drop(session.key);
+        log.debug({ err: error }, 'cannot extend the idle timeout of a session');
+      },
+    );
+  };
+
+  return {
+    peek,
+
+    async touch(...cookie) {
+      const reading = await peek(...cookie);
+      if (reading.kind === 'live') extendIdleLimit(reading.session);
+      return reading;
+    },
+
+    load: (...cookie) => findByCookie(cookie, pendingWrites.get, store.loadRecord),
+  };
+}
