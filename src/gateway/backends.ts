@@ -16,7 +16,7 @@ import {
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
 import { createRecordCodec } from '../sessions/store/record/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
-import { createRedisStore } from '../sessions/store/redis-store.ts';
+import { createRedisStore } from '../sessions/store/redis/store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { revocationLeaseMs } from '../timing.ts';

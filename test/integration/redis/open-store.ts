@@ -7,7 +7,7 @@ import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createRedisConnection } from '../../../src/redis/connection.ts';
 import { createRecordCodec } from '../../../src/sessions/store/record/record.ts';
-import { createRedisStore } from '../../../src/sessions/store/redis-store.ts';
+import { createRedisStore } from '../../../src/sessions/store/redis/store.ts';
 import type { SessionStore } from '../../../src/sessions/store/store.ts';
 import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
 

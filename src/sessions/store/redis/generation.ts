@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observability/log.ts';
-import { OUTAGE_GRACE_MS } from '../../timing.ts';
-import { createScript, type RedisConnection, type Script } from '../../redis/connection.ts';
+import type { Logger } from '../../../observability/log.ts';
+import { OUTAGE_GRACE_MS } from '../../../timing.ts';
+import { createScript, type RedisConnection, type Script } from '../../../redis/connection.ts';
 
 /** The session generation in Redis, and the copy of it that this process has. */
 export type RedisGeneration = {

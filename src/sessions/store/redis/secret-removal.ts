@@ -1,14 +1,14 @@
 import { Cluster } from 'ioredis';
-import { createBlindIndex } from '../../crypto/blind-index.ts';
-import { createEnvelopes, UnknownKeyError } from '../../crypto/envelope.ts';
-import { createKeyRing } from '../../crypto/key-ring.ts';
-import { createSealedTimes } from '../../crypto/sealed-time.ts';
-import type { RedisConnection } from '../../redis/connection.ts';
-import { ownersOf, type SessionData } from '../session.ts';
-import { createRecordCodec, type RecordCodec } from './record/record.ts';
-import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from './record/record-fields.ts';
-import { createRedisIndex } from './redis-index.ts';
-import type { RemovedSecrets, SessionStore } from './store.ts';
+import { createBlindIndex } from '../../../crypto/blind-index.ts';
+import { createEnvelopes, UnknownKeyError } from '../../../crypto/envelope.ts';
+import { createKeyRing } from '../../../crypto/key-ring.ts';
+import { createSealedTimes } from '../../../crypto/sealed-time.ts';
+import type { RedisConnection } from '../../../redis/connection.ts';
+import { ownersOf, type SessionData } from '../../session.ts';
+import { createRecordCodec, type RecordCodec } from '../record/record.ts';
+import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from '../record/record-fields.ts';
+import { createRedisIndex } from './subject-index.ts';
+import type { RemovedSecrets, SessionStore } from '../store.ts';
 
 /** How many keys Redis looks at in one step of a scan. */
 const SCAN_COUNT = 200;

@@ -1,7 +1,7 @@
-import type { SessionRecord } from '../session.ts';
-import { compareNames, type Position } from './position.ts';
-import type { IndexEntry, RedisIndex } from './redis-index.ts';
-import type { SessionStore } from './store.ts';
+import type { SessionRecord } from '../../session.ts';
+import { compareNames, type Position } from '../position.ts';
+import type { IndexEntry, RedisIndex } from './subject-index.ts';
+import type { SessionStore } from '../store.ts';
 
 /** How many entries are read at once, so that an owner with many sessions does not delay other requests. */
 const KEYS_AT_ONCE = 200;

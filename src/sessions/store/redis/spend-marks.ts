@@ -1,5 +1,5 @@
-import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import type { MarkResult, SpendMark } from './spend-mark.ts';
+import { createScript, type RedisConnection } from '../../../redis/connection.ts';
+import type { MarkResult, SpendMark } from '../spend-mark.ts';
 
 /** Spend marks in the records of sessions. */
 export type RedisSpendMarks = {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observability/log.ts';
-import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { setTtl } from './record/record-fields.ts';
-import { setMissingIdle, type IdleSealing } from './redis-idle-limit.ts';
-import type { WriteMemory, WrittenRecord } from './write-memory.ts';
+import type { Logger } from '../../../observability/log.ts';
+import { createScript, type RedisConnection } from '../../../redis/connection.ts';
+import { setTtl } from '../record/record-fields.ts';
+import { setMissingIdle, type IdleSealing } from './idle-limit.ts';
+import type { WriteMemory, WrittenRecord } from '../write-memory.ts';
 
 /** Writes records again that Redis has lost: a failover or a restart may return an older version of them. */
 export type RedisWriteBack = {

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
-import { createBoundedMap } from '../../concurrency/bounded-map.ts';
-import { UnknownKeyError } from '../../crypto/envelope.ts';
-import type { SealedTimes } from '../../crypto/sealed-time.ts';
-import { GatewayError } from '../../errors.ts';
-import type { Logger } from '../../observability/log.ts';
-import type { Metrics } from '../../observability/metrics.ts';
-import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../session.ts';
-import { placeOf, type RecordFields } from './record/record-fields.ts';
-import type { RecordCodec } from './record/record.ts';
+import { createBoundedMap } from '../../../concurrency/bounded-map.ts';
+import { UnknownKeyError } from '../../../crypto/envelope.ts';
+import type { SealedTimes } from '../../../crypto/sealed-time.ts';
+import { GatewayError } from '../../../errors.ts';
+import type { Logger } from '../../../observability/log.ts';
+import type { Metrics } from '../../../observability/metrics.ts';
+import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../../session.ts';
+import { placeOf, type RecordFields } from '../record/record-fields.ts';
+import type { RecordCodec } from '../record/record.ts';
 
 /** Decrypts records. Reports those that cannot be opened, once for each session, because a record stays until it expires. */
 export type RedisRecordReader = {

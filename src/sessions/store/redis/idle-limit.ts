@@ -1,13 +1,13 @@
-import type { SealedTimes } from '../../crypto/sealed-time.ts';
-import type { RedisConnection, Script } from '../../redis/connection.ts';
+import type { SealedTimes } from '../../../crypto/sealed-time.ts';
+import type { RedisConnection, Script } from '../../../redis/connection.ts';
 import {
   luaList,
   placeOf,
   readRecordFields,
   RECORD_FIELDS,
   type RecordFields,
-} from './record/record-fields.ts';
-import type { RecordCodec } from './record/record.ts';
+} from '../record/record-fields.ts';
+import type { RecordCodec } from '../record/record.ts';
 
 /*
  * A record of the previous format has no sealed idle limit, and gets one when it is written for the first time in the format

@@ -1,7 +1,7 @@
-import type { BlindIndex } from '../../crypto/blind-index.ts';
-import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { ownersOf, type Owner, type SessionData } from '../session.ts';
-import { comparePositions, entryName, parseEntryName, type Position } from './position.ts';
+import type { BlindIndex } from '../../../crypto/blind-index.ts';
+import { createScript, type RedisConnection } from '../../../redis/connection.ts';
+import { ownersOf, type Owner, type SessionData } from '../../session.ts';
+import { comparePositions, entryName, parseEntryName, type Position } from '../position.ts';
 
 /** The session keys of each owner, in Redis. */
 export type RedisIndex = {
