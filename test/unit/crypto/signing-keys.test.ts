@@ -106,6 +106,8 @@ describe('signing', () => {
     expect(decodeProtectedHeader(await keys.sign({})).kid).toBe('new');
     await expect(jwtVerify(former, createLocalJWKSet(await keys.jwks()))).resolves.toBeDefined();
     keys.replace(configured({ key: pem('P-256'), keyId: 'new' }));
-    await expect(jwtVerify(former, createLocalJWKSet(await keys.jwks()))).rejects.toThrow('no applicable key found');
+    await expect(jwtVerify(former, createLocalJWKSet(await keys.jwks()))).rejects.toThrow(
+      'no applicable key found',
+    );
   });
 });
