@@ -631,6 +631,13 @@ export type OidcProviderInput = {
    */
   authorizationParams?: Record<string, string> | undefined;
   /**
+   * Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that
+   * the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`. With
+   * `required`, a provider that does not offer it is not used.
+   * @defaultValue `auto`
+   */
+  par?: 'auto' | 'required' | 'off' | undefined;
+  /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
    * `login.postLogoutReturnTo` as an absolute URL.

@@ -1,4 +1,5 @@
 import type { ServerMetadata } from 'openid-client';
+import { diagnoseAuthorization } from '../authorization/diagnose.ts';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -19,7 +20,7 @@ export function diagnoseOidc(
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
-    ...(hasRedirect ? [pkce(server)] : []),
+    ...(hasRedirect ? [pkce(server), ...diagnoseAuthorization(server, config)] : []),
     signing(server, config),
     scopes(server, config),
     refresh(server, config),

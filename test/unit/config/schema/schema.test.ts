@@ -24,6 +24,7 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        par: 'auto',
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
