@@ -9,11 +9,13 @@ export function diagnoseAuthorization(
   { par }: AuthorizationConfig,
 ): CheckResult[] {
   if (usesPar(par, server))
-    return [checkResult('PAR', 'ok', 'the parameters of a sign-in are pushed (RFC 9126)')];
+    return [checkResult('PAR', 'ok', 'the parameters of a sign-in are pushed (PAR, RFC 9126)')];
   if (server.require_pushed_authorization_requests !== true) return [];
+  const requires =
+    'the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in';
   const detail =
     par === 'off'
-      ? 'the provider requires pushed authorization requests (RFC 9126), but provider.par is off'
-      : 'the provider requires pushed authorization requests (RFC 9126), but no endpoint for them is known';
+      ? `${requires}: set provider.par to auto`
+      : `${requires}, but no endpoint for them is known`;
   return [checkResult('PAR', 'failed', detail)];
 }
