@@ -2,6 +2,8 @@ import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
+import { createPseudonyms } from '../crypto/pseudonyms.ts';
+import { createAudit, type Audit } from '../observability/audit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -13,6 +15,7 @@ export type Core = {
   readonly log: Logger;
   readonly clock: () => number;
   readonly metrics: Metrics;
+  readonly audit: Audit;
   readonly keyRing: KeyRing;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
@@ -35,12 +38,14 @@ export function createCore(
   config: Config,
   { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
+  const keyRing = createKeyRing(config.session.secrets);
   return {
     ...configured(config),
     log,
     clock,
     metrics: createMetrics(registry),
-    keyRing: createKeyRing(config.session.secrets),
+    audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+    keyRing,
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }
