@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
+import { createSigningKeys, type SigningKeys } from '../crypto/signing-keys.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createAudit, type Audit } from '../observability/audit.ts';
@@ -17,6 +18,8 @@ export type Core = {
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly keyRing: KeyRing;
+  /** The keys of `keys`. */
+  readonly signingKeys: SigningKeys;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
   /** True when `baseUrl` is https. */
@@ -46,6 +49,7 @@ export function createCore(
     metrics: createMetrics(registry),
     audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
     keyRing,
+    signingKeys: createSigningKeys(config.keys),
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }

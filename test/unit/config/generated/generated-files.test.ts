@@ -74,6 +74,7 @@ describe('the declaration of the keys', () => {
         'routes[].tls.key',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
+        'keys[].key',
       ]),
     );
   });

@@ -82,6 +82,7 @@ describe('the JSON Schema of the configuration', () => {
       'spa.directory',
       'spa.devServer',
       'audit.key',
+      'keys[].keyId',
     ]);
   });
 

@@ -68,6 +68,7 @@ describe('the configuration', () => {
       },
       routes: [],
       log: { level: 'info', format: 'json' },
+      keys: [],
     });
   });
 
