@@ -3,7 +3,7 @@ import { addressRange, hostName, listenAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
-import { auditSchema } from './audit.ts';
+import { auditSchema } from './observability/audit.ts';
 import { keysSchema } from './keys.ts';
 import { loginSchema } from './login.ts';
 import { providerSection, type ProviderSectionKinds } from './provider-section.ts';

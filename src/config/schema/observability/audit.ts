@@ -1,6 +1,6 @@
-import { oneOf } from '../values/scalar.ts';
-import { secretText } from '../values/secrets/secret.ts';
-import { section } from './declaration/section.ts';
+import { oneOf } from '../../values/scalar.ts';
+import { secretText } from '../../values/secrets/secret.ts';
+import { section } from '../declaration/section.ts';
 
 /** What is recorded about sign-ins, the ends of sessions and admin calls. */
 export const auditSchema = section({
