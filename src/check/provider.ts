@@ -1,5 +1,6 @@
 import type { ProxySetting } from '../config/outgoing-proxy.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { createSigningKeys } from '../crypto/signing-keys.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { checkResult, type CheckResult } from '../provider/check-result.ts';
@@ -14,6 +15,7 @@ export async function checkProvider(config: Config): Promise<readonly CheckResul
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
     sessionClaims: config.session.claims,
     refreshTimeoutMs: config.refresh.timeout,
+    signingKeys: createSigningKeys(config.keys),
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),
     metrics: createMetrics(),
