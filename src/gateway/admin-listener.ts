@@ -23,7 +23,7 @@ export function createAdminListener(deps: {
   const { core, shared, provider, sessions, snapshots } = deps;
   const { config, log, clock, metrics } = core;
   const { listen, token, allowedHosts } = config.admin;
-  const clientAddress = createClientAddress(config.trustProxy);
+  const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
   return createAdmin({
     snapshots,
     guarded: createSessionEndpoints({
