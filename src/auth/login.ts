@@ -43,14 +43,16 @@ export function createLogin(deps: {
     const query = new URLSearchParams(target.query);
     const destination = returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo;
     const { cookie } = request.headers;
+    let passed: ReturnType<LoginParameters>;
     let stepUp: Awaited<ReturnType<StepUpQuery>>;
     try {
+      passed = parameters(query);
       stepUp = await stepUpQuery(query, cookie, clientAddress);
     } catch (error) {
       return returnWithError(response, destination, error);
     }
     const { url, attempt } = await redirectLogin.begin({
-      parameters: parameters(query),
+      parameters: passed,
       stepUp: stepUp?.required,
     });
     const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
@@ -6,6 +7,7 @@ import { createSessionBoundResponses } from '../proxy/response/session-bound.ts'
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
@@ -56,6 +58,7 @@ export function createRequestHandlers(
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
+  const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
   const forwarder = createForwarder({
@@ -64,6 +67,7 @@ export function createRequestHandlers(
     servers,
     slots,
     refresher,
+    actionOn,
     metrics,
     writeBatch,
     eventStreams,
@@ -81,6 +85,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    actionOn,
     metrics,
     baseUrl,
   });

@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import type { StepUpRequirement } from '../errors.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 import { withStepUp } from './step-up-parameters.ts';
@@ -23,6 +24,10 @@ export function createRedirectLogin(deps: {
 }): RedirectLogin {
   const { issuer, redirectUri, parameters, readSignIn, clock } = deps;
   const isOpenId = deps.protocol === 'openid';
+  const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
+  /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
+  const withFixedAcr = (stepUp: StepUpRequirement): StepUpRequirement =>
+    stepUp.acrValues.length > 0 ? stepUp : { ...stepUp, acrValues: fixedAcrValues };
 
   return {
     async begin({ parameters: requested, stepUp }) {
@@ -37,7 +42,7 @@ export function createRedirectLogin(deps: {
         nonce: oauth.randomNonce(),
         codeVerifier: oauth.randomPKCECodeVerifier(),
         ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
-        ...(stepUp === undefined ? {} : { stepUp }),
+        ...(stepUp === undefined ? {} : { stepUp: withFixedAcr(stepUp) }),
       };
       const request = withStepUp({ ...parameters, ...requested }, stepUp);
       const own = {

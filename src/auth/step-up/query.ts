@@ -1,5 +1,7 @@
+import type { StepUpLimits } from '../../config/step-up-limits.ts';
 import { onlyValue } from '../../http/inbound/query.ts';
-import { stepUpExpired } from '../../provider/login-failure.ts';
+import type { Logger } from '../../observability/log.ts';
+import { stepUpExpired, stepUpUnmet } from '../../provider/login-failure.ts';
 import type { Sessions } from '../../sessions/service.ts';
 import { STEP_UP_PARAMETER, type StepUpLinks } from '../../sessions/step-up-links.ts';
 import { withEarlier } from '../../sessions/step-up-requirement.ts';
@@ -7,15 +9,21 @@ import type { StepUp } from './check.ts';
 
 /**
  * Reads `stepUp` of `GET /login`. Undefined without it, and without a session: whoever has none just signs in. Throws
- * `login_failed` for one that has expired or belongs to another session: the browser's session stays as it is.
+ * `login_failed` for one that has expired or belongs to another session, and for one that no sign-in can meet: the browser's
+ * session stays as it is.
  */
 export type StepUpQuery = (
   query: URLSearchParams,
   ...cookie: Parameters<Sessions['load']>
 ) => Promise<Omit<StepUp, 'beganAtMs'> | undefined>;
 
-export function createStepUpQuery(deps: { sessions: Sessions; stepUpLinks: StepUpLinks }): StepUpQuery {
-  const { sessions, stepUpLinks } = deps;
+export function createStepUpQuery(deps: {
+  sessions: Sessions;
+  stepUpLinks: StepUpLinks;
+  limits: Pick<StepUpLimits, 'permittedAcrValues'>;
+  log: Logger;
+}): StepUpQuery {
+  const { sessions, stepUpLinks, limits, log } = deps;
   return async (query, ...cookie) => {
     if (!query.has(STEP_UP_PARAMETER)) return undefined;
     const reading = await sessions.load(...cookie);
@@ -24,6 +32,17 @@ export function createStepUpQuery(deps: { sessions: Sessions; stepUpLinks: StepU
     const required = await stepUpLinks.open(onlyValue(query, STEP_UP_PARAMETER) ?? '', session);
     if (required === undefined)
       throw stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request');
-    return { required: withEarlier(required, session.data.steppedUp), from: session.key };
+    const acrValues = limits.permittedAcrValues(required.acrValues);
+    if (acrValues.length === 0 && required.acrValues.length > 0) {
+      log.warn(
+        { acrValues: required.acrValues },
+        'an API asks for an acr that is none of acr_values in provider.authorizationParams; name it in login.stepUp.acrValues if it is acceptable',
+      );
+      throw stepUpUnmet('the configuration permits none of the "acr_values" that the API asks for');
+    }
+    return {
+      required: withEarlier({ ...required, acrValues }, session.data.steppedUp),
+      from: session.key,
+    };
   };
 }

@@ -18,7 +18,7 @@ import { isConnectionFailure, isStaleConnection } from './errors.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { RouteServers } from './server-selection.ts';
-import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
+import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
 export type AdmittedRequest = {
@@ -41,6 +41,7 @@ type ForwarderDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
+  actionOn: ActionOn;
   metrics: Metrics;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
@@ -76,7 +77,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, if the whole request can be repeated.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, actionOn, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );

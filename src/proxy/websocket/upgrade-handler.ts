@@ -18,7 +18,7 @@ import { callReachableServer } from './reachable-server.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
-import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
+import { upstreamRequiresStepUp, type ActionOn } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
@@ -39,6 +39,7 @@ type UpgradeDeps = {
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
+  actionOn: ActionOn;
   metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
@@ -66,13 +67,11 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     slots,
     relay,
     stepUpLinks,
-    metrics,
-    baseUrl,
   } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
+      .map((route) => [route, createRouteContext(route, deps)]),
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
@@ -148,7 +147,10 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
+function createRouteContext(
+  route: Route,
+  { baseUrl, metrics, actionOn }: Pick<UpgradeDeps, 'baseUrl' | 'metrics' | 'actionOn'>,
+) {
   const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {

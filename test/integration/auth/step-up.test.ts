@@ -14,7 +14,10 @@ import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ testGateway } = opened), {
-  config: { provider: { scopes: ['openid', 'offline_access', 'reports.read'] } },
+  config: {
+    provider: { scopes: ['openid', 'offline_access', 'reports.read'] },
+    login: { stepUp: { scopes: ['items.write', 'reports.write', 'a&client_id=evil'] } },
+  },
   routes: [
     { path: '/api' },
     { path: '/admin', scopes: ['admin'] },
