@@ -1,8 +1,10 @@
 import { onlyValue } from '../http/inbound/query.ts';
-import { loginRefused } from '../provider/login-failure.ts';
 
-/** Picks the query parameters of `GET /login` that pass on to the provider. Throws `login_failed` for a sign-in that must fail. */
-export type LoginParameters = (query: URLSearchParams) => Record<string, string>;
+/**
+ * Picks the query parameters of `GET /login` that pass on to the provider. `skips_prompt`: the sign-in would be silent, although a
+ * prompt is fixed.
+ */
+export type LoginParameters = (query: URLSearchParams) => Record<string, string> | 'skips_prompt';
 
 /** The values of a parameter that pass. */
 type Allowed = 'any' | readonly string[];
@@ -27,28 +29,25 @@ export function createLoginParameters(
     prompt: [],
     ...configured,
   });
-  const isAllowed = (name: string, values: Allowed, value: string) => {
-    const isListed = values !== 'any' && values.includes(value);
-    if (Object.hasOwn(fixed, name)) return isListed || isSilent(name, value);
-    return isListed || values === 'any' || isSilent(name, value);
-  };
-  const skipsPrompt = (name: string, values: Allowed, value: string) =>
-    isSilent(name, value) && !values.includes(value) && (fixed['prompt'] ?? 'consent') !== 'consent';
+  const isAllowed = (name: string, values: Allowed, value: string) =>
+    isSilent(name, value) || (values === 'any' ? !Object.hasOwn(fixed, name) : values.includes(value));
+  const prompts = configured['prompt'] ?? [];
+  const mayBeSilent = prompts.includes('none') || (fixed['prompt'] ?? 'consent') === 'consent';
+  const skipsPrompt = (query: URLSearchParams) =>
+    !mayBeSilent && isSilent('prompt', onlyValue(query, 'prompt') ?? '');
 
-  return (query) =>
-    Object.fromEntries(
+  return (query) => {
+    if (skipsPrompt(query)) return 'skips_prompt';
+    return Object.fromEntries(
       allowed.flatMap(([name, values]) => {
         const value = onlyValue(query, name);
         if (value === undefined || value.length > MAX_LENGTH) return [];
         if (!isAllowed(name, values, value)) return [];
         if (name === 'max_age' && !seconds.test(value)) return [];
-        if (skipsPrompt(name, values, value)) {
-          const reason = 'provider.authorizationParams fixes a prompt, so no sign-in can be silent';
-          throw loginRefused(reason, undefined, 'login_required');
-        }
         return [[name, value]];
       }),
     );
+  };
 }
 
 /** True for `prompt=none`, which always passes unless it skips a fixed prompt. */

@@ -46,7 +46,13 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
+      login: {
+        prefix: '/auth',
+        defaultReturnTo: '/',
+        postLogoutReturnTo: '/',
+        parameters: {},
+        stepUp: { acrValues: [], scopes: [] },
+      },
       csrf: { mode: 'fetch-metadata' },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
@@ -67,6 +73,7 @@ describe('the configuration', () => {
       },
       routes: [],
       log: { level: 'info', format: 'json' },
+      keys: [],
     });
   });
 
