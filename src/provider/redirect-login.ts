@@ -1,5 +1,6 @@
 import * as oauth from 'openid-client';
 import type { StepUpRequirement } from '../errors.ts';
+import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 import { withStepUp } from './step-up-parameters.ts';
@@ -15,6 +16,8 @@ export function createRedirectLogin(deps: {
   parameters: Readonly<Record<string, string>>;
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
+  /** Puts the parameters into a URL; by default as they are. */
+  buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
@@ -23,6 +26,9 @@ export function createRedirectLogin(deps: {
   clock: () => number;
 }): RedirectLogin {
   const { issuer, redirectUri, parameters, readSignIn, clock } = deps;
+  const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
+  const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
+    stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
   const isOpenId = deps.protocol === 'openid';
   const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
   /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
@@ -53,7 +59,10 @@ export function createRedirectLogin(deps: {
         code_challenge_method: 'S256',
       };
       for (const [name, value] of Object.entries(own)) request.set(name, value);
-      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
+      const url = await buildUrl(config, request).catch((cause: unknown) => {
+        throw failure(cause, attempt, PAR_ENDPOINT);
+      });
+      return { url, attempt };
     },
 
     async finish(callback, attempt) {
@@ -76,7 +85,7 @@ export function createRedirectLogin(deps: {
         const { nonce, maxAge, stepUp } = attempt;
         return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
       } catch (cause) {
-        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
+        throw failure(cause, attempt);
       }
     },
   };

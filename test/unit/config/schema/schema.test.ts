@@ -24,6 +24,7 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        par: 'auto',
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
@@ -54,6 +55,7 @@ describe('the configuration', () => {
         stepUp: { acrValues: [], scopes: [] },
       },
       csrf: { mode: 'fetch-metadata' },
+      audit: { destination: 'log', subjects: 'hashed' },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
         timeout: 10_000,
