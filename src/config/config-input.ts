@@ -530,6 +530,19 @@ export type ConfigInput = {
         format?: 'json' | 'pretty' | undefined;
       }
     | undefined;
+  /**
+   * Private keys with which the gateway signs: the first signs, and the public parts of all are
+   * published at `/auth/jwks.json`.
+   * @defaultValue `[]`
+   */
+  keys?:
+    | Array<{
+        /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. */
+        key: string;
+        /** Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638). */
+        keyId?: string;
+      }>
+    | undefined;
 };
 
 /** An OpenID provider with discovery. */

@@ -7,6 +7,7 @@ import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createExtendSession } from '../auth/session/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
+import { createJwks } from '../auth/jwks.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLoginParameters } from '../auth/login-parameters.ts';
 import { createLogin } from '../auth/login.ts';
@@ -41,7 +42,7 @@ type Deps = {
 /** Creates the endpoints below `login.prefix` that the provider's kind uses. */
 export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
-  const { config, keyRing, forgedSeals, secure, clock, log } = core;
+  const { config, keyRing, signingKeys, forgedSeals, secure, clock, log } = core;
   const { baseUrl, login, session } = config;
   const { sessions, stepUpLinks } = sessionServices;
   const { originPolicy, rateLimits } = policies;
@@ -145,6 +146,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         idleTimeout: session.idleTimeout,
         limitUser: rateLimits.synchronous('sessions', config.rateLimit.sessions),
       }),
+      jwks: createJwks({ signingKeys }),
     },
     setting(inertHeaders(secure)),
   );

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
+import { createSigningKeys, type SigningKeys } from '../crypto/signing-keys.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
@@ -14,6 +15,8 @@ export type Core = {
   readonly clock: () => number;
   readonly metrics: Metrics;
   readonly keyRing: KeyRing;
+  /** The keys of `keys`. */
+  readonly signingKeys: SigningKeys;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
   /** True when `baseUrl` is https. */
@@ -41,6 +44,7 @@ export function createCore(
     clock,
     metrics: createMetrics(registry),
     keyRing: createKeyRing(config.session.secrets),
+    signingKeys: createSigningKeys(config.keys),
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }

@@ -11,8 +11,15 @@ export type RequestContext = {
   readonly clientAddress: string;
   /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
-  /** Where a navigation that fails leads in place of an error page: the app, which reads why from the query. */
-  failureReturnTo?: string | undefined;
+  failureReturnTo?: FailureReturnTo | undefined;
+};
+
+/** Where a failed sign-in leads in place of an error: the app, which reads why from the query. */
+export type FailureReturnTo = {
+  /** A path on this origin. */
+  readonly path: string;
+  /** Whether other requests than navigations lead there too, as the callback of a step-up: only the app uses its outcome. */
+  readonly always: boolean;
 };
 
 declare global {

@@ -73,6 +73,7 @@ describe('the declaration of the keys', () => {
         'routes[].tls.key',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
+        'keys[].key',
       ]),
     );
   });

@@ -67,6 +67,7 @@ describe('the configuration', () => {
       },
       routes: [],
       log: { level: 'info', format: 'json' },
+      keys: [],
     });
   });
 
