@@ -34,7 +34,8 @@ export function createDpopHandles({ isOn }: { isOn: boolean }): DpopHandles {
     of(client, key) {
       if (key === undefined) return {};
       const modifyAssertion: oauth.ModifyAssertionFunction = (_header, payload) => {
-        payload['nonce'] ??= nonces.of(new URL(String(payload['htu'])).origin);
+        const { htu } = payload;
+        if (typeof htu === 'string') payload['nonce'] ??= nonces.of(new URL(htu).origin);
       };
       const options = { [oauth.modifyAssertion]: modifyAssertion };
       return { DPoP: oauth.getDPoPHandle(client, keyPairOf(key), options) };

@@ -47,7 +47,7 @@ describe('a sign-in with DPoP', () => {
       atProvider.nonce = `nonce-${count}`;
       return verify(...args);
     };
-    await expect(agent.signIn('/')).rejects.toThrow();
+    await expect(agent.signIn('/')).rejects.toThrow('the sign-in failed');
     expect(provider.tokenCalls()).toBe(2);
   });
 
@@ -55,7 +55,7 @@ describe('a sign-in with DPoP', () => {
     const { provider, agent } = await openDpopFixture({
       provider: { patchTokenResponse: (json) => ({ ...json, token_type: 'Bearer' }) },
     });
-    await expect(agent.signIn('/')).rejects.toThrow();
+    await expect(agent.signIn('/')).rejects.toThrow('the sign-in failed');
     expect(provider.families).toMatchObject([{ alive: false, endedBecause: 'revoked' }]);
   });
 

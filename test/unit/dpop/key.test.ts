@@ -28,6 +28,6 @@ describe('a DPoP key', () => {
   });
 
   it.each(['', 'AA', 'A'.repeat(43)])('cannot be imported from %j, which is no private key', (text) => {
-    expect(() => importDpopKey(text)).toThrow();
+    expect(() => importDpopKey(text)).toThrow('Private key is not valid');
   });
 });
