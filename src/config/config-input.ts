@@ -530,6 +530,26 @@ export type ConfigInput = {
         format?: 'json' | 'pretty' | undefined;
       }
     | undefined;
+  /** A record of sign-ins, the ends of sessions and admin calls. */
+  audit?:
+    | {
+        /**
+         * `log` writes a line with `audit: true` for each event, whatever `log.level` is; `off`.
+         * @defaultValue `log`
+         */
+        destination?: 'log' | 'off' | undefined;
+        /**
+         * Whether audit lines name people by a keyed hash of issuer and subject, or by the subject.
+         * @defaultValue `hashed`
+         */
+        subjects?: 'hashed' | 'plain' | undefined;
+        /**
+         * The key of the hashes, random and at least 32 characters. Without one, it is derived from
+         * `session.secrets`, and the hashes change when these are rotated.
+         */
+        key?: string;
+      }
+    | undefined;
   /**
    * Private keys with which the gateway signs: the first signs, and the public parts of all are
    * published at `/auth/jwks.json`.
@@ -630,6 +650,13 @@ export type OidcProviderInput = {
    * @defaultValue `{}`
    */
   authorizationParams?: Record<string, string> | undefined;
+  /**
+   * Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that
+   * the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`. With
+   * `required`, a provider that does not offer it is not used.
+   * @defaultValue `auto`
+   */
+  par?: 'auto' | 'required' | 'off' | undefined;
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is

@@ -32,7 +32,7 @@ const KEPT_MS = 600_000;
 
 /**
  * Signs with `node:crypto`, on the event loop: a signature by the thread pool, by WebCrypto or by jose takes more CPU time
- * (docs/decisions/0021-dpop-by-session-keys.md).
+ * (docs/decisions/0022-dpop-by-session-keys.md).
  */
 export function createDpopProofs(clock: () => number): DpopProofs {
   const signers = createBoundedMap<DpopKey, Signer>({

@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
 import type { DpopKey } from '../dpop/key.ts';
 import type { DpopHandles } from './dpop-handles.ts';
+import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 import { withStepUp } from './step-up-parameters.ts';
@@ -18,6 +19,8 @@ export function createRedirectLogin(deps: {
   protocol: 'openid' | 'oauth2';
   /** Binds the tokens to a key, where the configuration asks for it. */
   dpop?: DpopHandles;
+  /** Puts the parameters into a URL; by default as they are. */
+  buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
@@ -32,6 +35,9 @@ export function createRedirectLogin(deps: {
   clock: () => number;
 }): RedirectLogin {
   const { issuer, redirectUri, parameters, dpop, readSignIn, clock } = deps;
+  const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
+  const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
+    stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
   const isOpenId = deps.protocol === 'openid';
 
   return {
@@ -61,7 +67,12 @@ export function createRedirectLogin(deps: {
         ...(key === undefined ? {} : { dpop_jkt: key.thumbprint }),
       };
       for (const [name, value] of Object.entries(own)) request.set(name, value);
-      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
+      const url = await buildUrl(config, request, dpop?.of(config, attempt.dpopKey)).catch(
+        (cause: unknown) => {
+          throw failure(cause, attempt, PAR_ENDPOINT);
+        },
+      );
+      return { url, attempt };
     },
 
     async finish(callback, attempt) {
@@ -88,7 +99,7 @@ export function createRedirectLogin(deps: {
         const acrValues = stepUp?.acrValues ?? [];
         return await readSignIn(json, { nonce, maxAge, acrValues, sentAtMs, dpopKey });
       } catch (cause) {
-        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
+        throw failure(cause, attempt);
       }
     },
   };

@@ -1,4 +1,5 @@
 import type { DpopKey } from '../dpop/key.ts';
+import type { Person } from '../observability/audit.ts';
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
@@ -122,4 +123,9 @@ export function ownersOf({ issuer, subject, providerSessionId }: SessionData): O
   return providerSessionId === undefined
     ? [person]
     : [person, { kind: 'sid', issuer, id: providerSessionId }];
+}
+
+/** Whose session it is. */
+export function personOf({ issuer, subject }: Pick<SessionData, 'issuer' | 'subject'>): Person {
+  return { issuer, subject };
 }

@@ -2,6 +2,7 @@ import * as oauth from 'openid-client';
 import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
@@ -63,6 +64,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       parameters,
       protocol: 'openid',
       dpop,
+      buildUrl: createAuthorizationRequest(config),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
