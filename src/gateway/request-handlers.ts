@@ -6,6 +6,7 @@ import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
@@ -61,6 +62,7 @@ export function createRequestHandlers(
   const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
+  const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
     routes,
     upstreams,
@@ -68,6 +70,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     actionOn,
+    authorizations,
     metrics,
     writeBatch,
     eventStreams,
@@ -86,6 +89,7 @@ export function createRequestHandlers(
     relay: upgradeRelay,
     stepUpLinks,
     actionOn,
+    authorizations,
     metrics,
     baseUrl,
   });
