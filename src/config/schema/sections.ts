@@ -3,6 +3,7 @@ import { hostName, listenAddress, proxyAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
+import { auditSchema } from './observability/audit.ts';
 import { keysSchema } from './keys.ts';
 import { loginSchema } from './login.ts';
 import { providerSection, type ProviderSectionKinds } from './provider-section.ts';
@@ -135,5 +136,9 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     })
       .prefault({})
       .meta({ description: 'The log, written to standard output.' }),
+    audit: auditSchema.prefault({}).meta({
+      description: 'A record of sign-ins, the ends of sessions and admin calls.',
+      see: '[Audit](audit.md)',
+    }),
     keys: keysSchema,
   });
