@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { isNavigation } from '../http/inbound/navigation.ts';
-import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
+import { auditedRequest, requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -59,6 +59,7 @@ export function createCallback(deps: {
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, cookieHeader);
     const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
+      request: auditedRequest(context),
       cookieHeader,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import type { AuditedRequest } from '../../observability/audit.ts';
 import type { Target } from './target.ts';
 
 /** The gateway's own data about one request or upgrade. */
@@ -32,6 +33,11 @@ declare global {
 
 export function createRequestId(): string {
   return randomUUID();
+}
+
+/** What the audit says of a request. */
+export function auditedRequest({ requestId, clientAddress }: RequestContext): AuditedRequest {
+  return { requestId, clientAddress };
 }
 
 /** Returns the context that the guard middleware stored. Throws when that middleware has not run. */
