@@ -14,7 +14,8 @@ export const clientCertificates: MutualTls = {
   getCertificate: ({ socket }) => pemOf(certificateOf(socket)),
   certificateAuthorized: ({ socket }) => socket instanceof TLSSocket && socket.authorized,
   certificateSubjectMatches: ({ socket }, property, expected) =>
-    property === 'tls_client_auth_subject_dn' && expected === `CN=${certificateOf(socket)?.subject.CN}`,
+    property === 'tls_client_auth_subject_dn' &&
+    expected === `CN=${String(certificateOf(socket)?.subject.CN)}`,
 };
 
 /** The aliases of oidc-provider's endpoints at another origin (RFC 8705, section 5). */

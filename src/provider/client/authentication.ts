@@ -34,11 +34,11 @@ function createAssertions(
   signingKeys: Pick<SigningKeys, 'current'>,
 ): client.ClientAuth {
   const configured = privateKey && { ...privateKey, kid: keyId ?? privateKey.id };
-  return async (server, ...request) => {
+  return (server, ...request) => {
     // A reload may have replaced the first of `keys`.
-    const key = configured ?? (await signingKeys.current());
+    const key = configured ?? signingKeys.current();
     const algorithm = signingAlg ?? key.algorithm;
-    await client.PrivateKeyJwt(toPrivateKey(key, algorithm), {
+    return client.PrivateKeyJwt(toPrivateKey(key, algorithm), {
       [client.modifyAssertion](header, payload) {
         // openid-client 6.8 says "Ed25519" (RFC 9864); older providers know "EdDSA" only.
         header['alg'] = algorithm;

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { ClientMetadata } from 'oidc-provider';
 import { onTestFinished } from 'vitest';
@@ -77,15 +78,16 @@ export async function openFapi(given: {
 /** An API that accepts an access token only over a connection with the certificate that the token is bound to (RFC 8705). */
 async function startBoundApi(provider: () => RealProvider | undefined) {
   const { cert, key } = authority.issue('127.0.0.1');
+  const respond = async ({ headers, socket }: IncomingMessage, response: ServerResponse) => {
+    const [, token = ''] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
+    const found = await provider()?.instance.AccessToken.find(token);
+    const thumbprint = thumbprintOf(socket);
+    const isBound = found !== undefined && thumbprint !== undefined && found['x5t#S256'] === thumbprint;
+    response.writeHead(isBound ? 200 : 401).end();
+  };
   const server = createServer(
     { cert, key, ca: authority.certificate, requestCert: true, rejectUnauthorized: false },
-    async ({ headers, socket }, response) => {
-      const [, token = ''] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
-      const found = await provider()?.instance.AccessToken.find(token);
-      const thumbprint = thumbprintOf(socket);
-      const isBound = found !== undefined && thumbprint !== undefined && found['x5t#S256'] === thumbprint;
-      response.writeHead(isBound ? 200 : 401).end();
-    },
+    (request, response) => void respond(request, response),
   );
   const { port, stop } = await listenOnLoopback(server);
   return { url: `https://127.0.0.1:${port}`, close: stop };

@@ -25,6 +25,7 @@ describe('the configuration', () => {
         audiences: [],
         logoutTokens: 'standard',
         par: 'auto',
+        dpop: false,
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
@@ -47,7 +48,13 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
+      login: {
+        prefix: '/auth',
+        defaultReturnTo: '/',
+        postLogoutReturnTo: '/',
+        parameters: {},
+        stepUp: { acrValues: [], scopes: [] },
+      },
       csrf: { mode: 'fetch-metadata' },
       audit: { destination: 'log', subjects: 'hashed' },
       refresh: {
