@@ -1,5 +1,6 @@
 import { reasonOf } from './check/reason.ts';
 import { checkStore } from './check/store.ts';
+import { claimsWanted } from './config/claims-in-use.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createLogger } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
@@ -17,7 +18,7 @@ async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    sessionClaims: config.session.claims,
+    sessionClaims: claimsWanted(config),
     refreshTimeoutMs: config.refresh.timeout,
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),

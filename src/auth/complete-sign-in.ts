@@ -28,10 +28,13 @@ export type CompleteSignIn = (
 type SignInServices = {
   readonly sessions: Sessions;
   readonly refresher: Pick<TokenRefresher, 'withoutRefresh'>;
+  /** Throws `not_allowed` for a person who may have no session. */
+  readonly checkSignIn: (signIn: SignIn) => void;
 };
 
-export function createCompleteSignIn({ sessions, refresher }: SignInServices): CompleteSignIn {
+export function createCompleteSignIn({ sessions, refresher, checkSignIn }: SignInServices): CompleteSignIn {
   const start = async (signIn: SignIn, { cookieHeader, replaces = [], beganAtMs, stepUp }: SignInBrowser) => {
+    checkSignIn(signIn);
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
     const current = await sessions.peek(cookieHeader);
     const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);

@@ -63,7 +63,10 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn(sessionServices);
+  const completeSignIn = createCompleteSignIn({
+    ...sessionServices,
+    checkSignIn: policies.access.checkSignIn,
+  });
   const decoupled =
     decoupledLogin &&
     createDecoupled({

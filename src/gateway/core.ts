@@ -1,9 +1,11 @@
+import { claimsInUse } from '../config/claims-in-use.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
+import { createClaimSelection, type ClaimSelection } from '../sessions/claim-selection.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */
@@ -16,6 +18,8 @@ export type Core = {
   readonly keyRing: KeyRing;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
+  /** The claims that the sessions in memory have. */
+  readonly claimSelection: ClaimSelection;
   /** True when `baseUrl` is https. */
   readonly secure: boolean;
 };
@@ -35,8 +39,11 @@ export function createCore(
   config: Config,
   { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
+  const claimSelection = createClaimSelection();
+  claimSelection.include(claimsInUse(config));
   return {
     ...configured(config),
+    claimSelection,
     log,
     clock,
     metrics: createMetrics(registry),

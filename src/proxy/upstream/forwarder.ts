@@ -6,6 +6,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
+import type { AccessChecks } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
@@ -41,6 +42,7 @@ type ForwarderDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
+  accessChecks: AccessChecks;
   metrics: Metrics;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
@@ -76,7 +78,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, if the whole request can be repeated.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, accessChecks, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -135,6 +137,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return refreshing.then((refreshed) => {
       if (refreshed !== undefined) {
         replay.set(refreshed);
+        accessChecks(admitted.route)?.check(refreshed.credential.session);
         return 'discard';
       }
       metrics.upstream401('passed');
