@@ -29,7 +29,11 @@ function typeText(schema: KeySchema): string {
   if (schema.$ref !== undefined) return `${schema.$ref.replace('#/$defs/', '')}Input`;
   if (oneOf !== undefined) return oneOf.map(kindName).join(' | ');
   if (anyOf !== undefined) {
-    const types = anyOf.map((each) => (each.type === 'integer' ? 'number' : typeText(each)));
+    const hasText = anyOf.some((each) => each.type === 'string');
+    const types = anyOf.map((each) => {
+      if (each.type === 'integer') return 'number';
+      return each.type === 'boolean' && hasText ? 'boolean' : typeText(each);
+    });
     // As a value of its own, a number may be written as digits in a text.
     const isNumber = types.includes('number') && !types.includes('string');
     return [...types, ...(isNumber ? ['`${number}`'] : [])].join(' | ');

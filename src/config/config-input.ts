@@ -543,6 +543,39 @@ export type ConfigInput = {
         format?: 'json' | 'pretty' | undefined;
       }
     | undefined;
+  /** A record of sign-ins, the ends of sessions and admin calls. */
+  audit?:
+    | {
+        /**
+         * `log` writes a line with `audit: true` for each event, whatever `log.level` is; `off`.
+         * @defaultValue `log`
+         */
+        destination?: 'log' | 'off' | undefined;
+        /**
+         * Whether audit lines name people by a keyed hash of issuer and subject, or by the subject.
+         * @defaultValue `hashed`
+         */
+        subjects?: 'hashed' | 'plain' | undefined;
+        /**
+         * The key of the hashes, random and at least 32 characters. Without one, it is derived from
+         * `session.secrets`, and the hashes change when these are rotated.
+         */
+        key?: string;
+      }
+    | undefined;
+  /**
+   * Private keys with which the gateway signs: the first signs, and the public parts of all are
+   * published at `/auth/jwks.json`.
+   * @defaultValue `[]`
+   */
+  keys?:
+    | Array<{
+        /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. */
+        key: string;
+        /** Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638). */
+        keyId?: string;
+      }>
+    | undefined;
 };
 
 /** An OpenID provider with discovery. */
@@ -630,6 +663,13 @@ export type OidcProviderInput = {
    * @defaultValue `{}`
    */
   authorizationParams?: Record<string, string> | undefined;
+  /**
+   * Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that
+   * the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`. With
+   * `required`, a provider that does not offer it is not used.
+   * @defaultValue `auto`
+   */
+  par?: 'auto' | 'required' | 'off' | undefined;
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
@@ -964,13 +1004,13 @@ export type AccessRuleInput = {
   /** A JSON Pointer (RFC 6901) to a claim, with one of `equals`, `contains`, `endsWith` and `in`. */
   claim?: string;
   /** The claim is this value. */
-  equals?: string | number | boolean | 'true' | 'false';
+  equals?: string | number | boolean;
   /** The claim is a list with this value. */
-  contains?: string | number | boolean | 'true' | 'false';
+  contains?: string | number | boolean;
   /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
   endsWith?: string;
   /** The claim is one of these values. */
-  in?: Array<string | number | boolean | 'true' | 'false'>;
+  in?: Array<string | number | boolean>;
   /** The access token has this scope. */
   scope?: string;
   /** The person signed in at this level: the claim `acr` is this value. */

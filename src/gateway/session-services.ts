@@ -28,7 +28,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics } = core;
+  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
   const { store, locks } = backends;
   const { cache, revocations, pendingWrites, refreshes, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -53,6 +53,7 @@ export function createSessionServices(
     clock,
     log,
     metrics,
+    audit,
   });
   const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
@@ -80,6 +81,7 @@ export function createSessionServices(
     clock,
     log,
     metrics,
+    audit,
   });
   const stepUpLinks = createStepUpLinks({
     seals: createSealedCookies(keyRing, 'step-up'),

@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 import { withStepUp } from './step-up-parameters.ts';
@@ -14,6 +15,8 @@ export function createRedirectLogin(deps: {
   parameters: Readonly<Record<string, string>>;
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
+  /** Puts the parameters into a URL; by default as they are. */
+  buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
@@ -22,6 +25,9 @@ export function createRedirectLogin(deps: {
   clock: () => number;
 }): RedirectLogin {
   const { issuer, redirectUri, parameters, readSignIn, clock } = deps;
+  const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
+  const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
+    stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
   const isOpenId = deps.protocol === 'openid';
 
   return {
@@ -48,7 +54,10 @@ export function createRedirectLogin(deps: {
         code_challenge_method: 'S256',
       };
       for (const [name, value] of Object.entries(own)) request.set(name, value);
-      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
+      const url = await buildUrl(config, request).catch((cause: unknown) => {
+        throw failure(cause, attempt, PAR_ENDPOINT);
+      });
+      return { url, attempt };
     },
 
     async finish(callback, attempt) {
@@ -71,7 +80,7 @@ export function createRedirectLogin(deps: {
         const { nonce, maxAge, stepUp } = attempt;
         return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
       } catch (cause) {
-        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
+        throw failure(cause, attempt);
       }
     },
   };

@@ -1,4 +1,5 @@
 import type { TaskTracker } from '../concurrency/task-tracker.ts';
+import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
@@ -91,6 +92,7 @@ type SessionsDeps = {
   clock: () => number;
   log: Logger;
   metrics: Metrics;
+  audit: Audit;
 };
 
 export function createSessions(deps: SessionsDeps): Sessions {

@@ -1,3 +1,4 @@
+import type { Person } from '../observability/audit.ts';
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
 import { selectClaims } from './claim-selection.ts';
@@ -125,4 +126,9 @@ export function ownersOf({ issuer, subject, providerSessionId }: SessionData): O
   return providerSessionId === undefined
     ? [person]
     : [person, { kind: 'sid', issuer, id: providerSessionId }];
+}
+
+/** Whose session it is. */
+export function personOf({ issuer, subject }: Pick<SessionData, 'issuer' | 'subject'>): Person {
+  return { issuer, subject };
 }

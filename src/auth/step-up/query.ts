@@ -1,18 +1,17 @@
 import { onlyValue } from '../../http/inbound/query.ts';
-import { stepUpExpired } from '../../provider/login-failure.ts';
 import type { Sessions } from '../../sessions/service.ts';
 import { STEP_UP_PARAMETER, type StepUpLinks } from '../../sessions/step-up-links.ts';
 import { withEarlier } from '../../sessions/step-up-requirement.ts';
 import type { StepUp } from './check.ts';
 
 /**
- * Reads `stepUp` of `GET /login`. Undefined without it, and without a session: whoever has none just signs in. Throws
- * `login_failed` for one that has expired or belongs to another session: the browser's session stays as it is.
+ * Reads `stepUp` of `GET /login`. Undefined without it, and without a session: whoever has none just signs in. `expired` for
+ * one that has expired or belongs to another session.
  */
 export type StepUpQuery = (
   query: URLSearchParams,
   ...cookie: Parameters<Sessions['load']>
-) => Promise<Omit<StepUp, 'beganAtMs'> | undefined>;
+) => Promise<Omit<StepUp, 'beganAtMs'> | 'expired' | undefined>;
 
 export function createStepUpQuery(deps: { sessions: Sessions; stepUpLinks: StepUpLinks }): StepUpQuery {
   const { sessions, stepUpLinks } = deps;
@@ -22,8 +21,7 @@ export function createStepUpQuery(deps: { sessions: Sessions; stepUpLinks: StepU
     if (reading.kind !== 'live') return undefined;
     const { session } = reading;
     const required = await stepUpLinks.open(onlyValue(query, STEP_UP_PARAMETER) ?? '', session);
-    if (required === undefined)
-      throw stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request');
+    if (required === undefined) return 'expired';
     return { required: withEarlier(required, session.data.steppedUp), from: session.key };
   };
 }

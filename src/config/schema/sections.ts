@@ -3,6 +3,8 @@ import { addressRange, hostName, listenAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
+import { auditSchema } from './observability/audit.ts';
+import { keysSchema } from './keys.ts';
 import { loginSchema } from './login.ts';
 import { providerSection, type ProviderSectionKinds } from './provider-section.ts';
 import { rateLimitSchema } from './rate-limit.ts';
@@ -113,6 +115,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     routes: z.array(routeSchema, 'expected a list of routes').prefault([]).meta({
       description:
         'The APIs. The most specific path wins; prefixes match at segment boundaries only. Without routes there is no API.',
+      setInReference: true,
     }),
     spa: spaSchema.exactOptional(),
     log: section({
@@ -126,4 +129,9 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     })
       .prefault({})
       .meta({ description: 'The log, written to standard output.' }),
+    audit: auditSchema.prefault({}).meta({
+      description: 'A record of sign-ins, the ends of sessions and admin calls.',
+      see: '[Audit](audit.md)',
+    }),
+    keys: keysSchema,
   });

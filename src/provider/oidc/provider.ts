@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
@@ -59,6 +60,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       client,
       parameters,
       protocol: 'openid',
+      buildUrl: createAuthorizationRequest(config),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),

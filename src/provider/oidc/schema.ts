@@ -4,6 +4,7 @@ import { section } from '../../config/schema/declaration/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { oneOf, text } from '../../config/values/scalar.ts';
 import { endpointUrl, exactUrl } from '../../config/values/url.ts';
+import { authorizationKeys } from '../authorization/keys.ts';
 import {
   authorizationParamsKey,
   bindingMessageKey,
@@ -75,6 +76,7 @@ export const oidcSchema = section({
         'The scopes requested at sign-in. They must include `openid`; most providers issue a refresh token only with `offline_access`.',
     }),
   authorizationParams: authorizationParamsKey,
+  ...authorizationKeys,
   logoutUrl: logoutUrl().exactOptional().meta({
     description:
       "Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders `{clientId}` and `{returnTo}`.",

@@ -81,6 +81,8 @@ describe('the JSON Schema of the configuration', () => {
       'spa',
       'spa.directory',
       'spa.devServer',
+      'audit.key',
+      'keys[].keyId',
     ]);
   });
 

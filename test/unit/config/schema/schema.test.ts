@@ -24,6 +24,7 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        par: 'auto',
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
@@ -48,6 +49,7 @@ describe('the configuration', () => {
       },
       login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
       csrf: { mode: 'fetch-metadata' },
+      audit: { destination: 'log', subjects: 'hashed' },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
         timeout: 10_000,
@@ -67,6 +69,7 @@ describe('the configuration', () => {
       },
       routes: [],
       log: { level: 'info', format: 'json' },
+      keys: [],
     });
   });
 
