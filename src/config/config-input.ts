@@ -706,6 +706,13 @@ export type OidcProviderInput = {
     | 'EdDSA'
     | 'Ed25519';
   /**
+   * Whether access tokens are bound to a key of their session (DPoP, RFC 9449), so that a stolen one is
+   * useless. The provider and the APIs must support it. It applies from the next sign-in on. A provider
+   * that then issues bearer tokens is not used: the sign-in fails.
+   * @defaultValue `false`
+   */
+  dpop?: boolean | 'true' | 'false' | undefined;
+  /**
    * How logout tokens are checked: `standard`; `strict`, only with the type `logout+jwt`; or `lenient`
    * for older providers, also without `exp`. `standard` and `lenient` accept the type `logout+jwt`, the
    * type `JWT` and no type. A token without `exp` is accepted for ten minutes.

@@ -6,6 +6,7 @@ import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
@@ -62,6 +63,7 @@ export function createRequestHandlers(
   });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
+  const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
     routes,
     upstreams,
@@ -69,6 +71,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     accessChecks,
+    authorizations,
     metrics,
     writeBatch,
     eventStreams,
@@ -86,6 +89,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    authorizations,
     metrics,
     baseUrl,
   });

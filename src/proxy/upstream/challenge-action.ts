@@ -25,6 +25,15 @@ export function actionOn({ status, headers }: ResponseHead): ChallengeAction | u
   return action.kind === 'pass' ? undefined : action;
 }
 
+/** True for a refusal that asks for a nonce in the proof (RFC 9449, section 9). */
+export function asksForNonce({ status, headers }: ResponseHead): boolean {
+  if (status !== 401) return false;
+  const challenge: WwwAuthenticate = headers['www-authenticate'];
+  return parseChallenges(challenge).some(
+    ({ scheme, error }) => scheme === 'dpop' && error === 'use_dpop_nonce',
+  );
+}
+
 /** The error for a request whose upstream requires another sign-in. The token for this audience must then have its scopes. */
 export function upstreamRequiresStepUp(
   requirement: StepUpRequirement,

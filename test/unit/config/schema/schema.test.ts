@@ -25,6 +25,7 @@ describe('the configuration', () => {
         audiences: [],
         logoutTokens: 'standard',
         par: 'auto',
+        dpop: false,
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
