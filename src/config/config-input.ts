@@ -219,6 +219,24 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What an API may ask for in a step-up. */
+        stepUp?:
+          | {
+              /**
+               * Where `provider.authorizationParams` fixes `acr_values`: further values that an API may ask for in a
+               * step-up. Without a fixed one, an API may ask for any.
+               * @defaultValue `[]`
+               */
+              acrValues?: Array<string> | undefined;
+              /**
+               * Scopes that an API may ask for in a step-up besides those of `provider.scopes` and
+               * `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.
+               * Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.
+               * @defaultValue `[]`
+               */
+              scopes?: 'any' | Array<string> | undefined;
+            }
+          | undefined;
       }
     | undefined;
   /** Protection against cross-site request forgery. */

@@ -168,8 +168,8 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
 /** Every sign-in must meet a fixed `max_age` or `acr_values`, so a page must not ask for less. */
 function* checkedParameters({ login, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('login', 'parameters') || !isValid('provider', 'authorizationParams')) return;
-  const fixed: unknown = 'authorizationParams' in provider ? provider.authorizationParams : undefined;
-  if (typeof fixed !== 'object' || fixed === null) return;
+  const { authorizationParams: fixed } = provider;
+  if (fixed === undefined) return;
   for (const name of ['acr_values', 'max_age']) {
     if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
     const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
