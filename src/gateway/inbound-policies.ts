@@ -34,7 +34,7 @@ export function createInboundPolicies(
     access: createAccessPolicy(config),
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
-      clientAddress: createClientAddress(config.trustProxy),
+      clientAddress: createClientAddress(config.trustProxy, config.listen.socketPath),
       connectionStates,
       clock,
     }),

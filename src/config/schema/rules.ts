@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
+import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
@@ -138,7 +139,8 @@ function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Itera
 
 function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('listen') || !isValid('admin', 'listen')) return;
-  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+  const [one, other] = [listen, admin.listen].map(formatListenAddress);
+  if (listen.port !== 0 && one === other) {
     yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
