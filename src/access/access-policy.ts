@@ -1,6 +1,6 @@
 import type { Config, RouteConfig } from '../config/schema/schema.ts';
 import { GatewayError } from '../errors.ts';
-import { allClaims } from '../sessions/claim-selection.ts';
+import { allClaims } from '../sessions/store/claim-selection.ts';
 import type { SessionData, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { compileRules, type AccessRules, type AccessSubject } from './rules.ts';

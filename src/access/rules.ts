@@ -1,7 +1,7 @@
-import type { AccessRule, ClaimTest, ClaimValue } from '../config/schema/access.ts';
+import type { AccessRule, ClaimTest, ClaimValue } from '../config/schema/access/rule.ts';
 import type { JsonPointer } from '../config/values/json-pointer.ts';
 import { valueAt } from '../provider/http/json-value.ts';
-import { CLAIM_NAMES } from '../sessions/claim-selection.ts';
+import { CLAIM_NAMES } from '../sessions/store/claim-selection.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,4 @@
-import type { AccessRule } from './schema/access.ts';
+import type { AccessRule } from './schema/access/rule.ts';
 import type { Config } from './schema/schema.ts';
 
 /** The names of the claims that rules judge; each once. */

@@ -8,7 +8,7 @@ import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createAudit, type Audit } from '../observability/audit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
-import { createClaimSelection, type ClaimSelection } from '../sessions/claim-selection.ts';
+import { createClaimSelection, type ClaimSelection } from '../sessions/store/claim-selection.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */

@@ -1,5 +1,5 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
-import { sizeOfClaims } from './claim-selection.ts';
+import { sizeOfClaims } from './store/claim-selection.ts';
 import type { SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 

@@ -5,7 +5,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
-import type { ClaimSelection } from './claim-selection.ts';
+import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
 import { createSessionLookup, type SessionLookup } from './lifecycle/lookup.ts';

@@ -2,7 +2,7 @@ import type { DpopKey } from '../dpop/key.ts';
 import type { Person } from '../observability/audit.ts';
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
-import { selectClaims } from './claim-selection.ts';
+import { selectClaims } from './store/claim-selection.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
 
 /** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */

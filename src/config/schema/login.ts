@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
-import { accessRules } from './access.ts';
+import { accessRules } from './access/rule.ts';
 import { shaped } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
-import { accessRules } from './access.ts';
+import { accessRules } from './access/rule.ts';
 import { headerNames, requestHeadersToSet, responseHeadersToSet } from './headers.ts';
 import { pathPrefix } from '../values/path.ts';
 import { perMinute } from './rate-limit.ts';

@@ -1,5 +1,5 @@
 import { createKeyRing } from '../../crypto/key-ring.ts';
-import type { ClaimSelection } from '../claim-selection.ts';
+import type { ClaimSelection } from './claim-selection.ts';
 import {
   sessionView,
   livesUntilMs,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { compileRules } from '../../../src/access/rules.ts';
 import type { AccessRuleInput } from '../../../src/config/config-input.ts';
-import { accessRules } from '../../../src/config/schema/access.ts';
+import { accessRules } from '../../../src/config/schema/access/rule.ts';
 import { extent } from '../../../testkit/fuzz.ts';
 import { referenceDenial } from './reference-rules.ts';
 

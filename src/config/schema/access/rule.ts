@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { jsonPointer, type JsonPointer } from '../values/json-pointer.ts';
-import { text } from '../values/scalar.ts';
-import { section } from './declaration/section.ts';
+import { jsonPointer, type JsonPointer } from '../../values/json-pointer.ts';
+import { text } from '../../values/scalar.ts';
+import { section } from '../declaration/section.ts';
 
 /** A value that a claim is compared with. */
 export type ClaimValue = string | number | boolean;

@@ -1,6 +1,7 @@
-import type { SessionData } from './session.ts';
-
 type Claims = Readonly<Record<string, unknown>>;
+
+/** The claims of the ID token, and those that only userinfo had. */
+type ClaimSources = { readonly claims: Claims; readonly userinfo?: Claims | undefined };
 
 /**
  * Which claims the sessions in memory have: those that rules and identity headers need. It only grows, so that requests
@@ -33,15 +34,12 @@ export function createClaimSelection(): ClaimSelection {
 }
 
 /** The claims of a session: those of its newest ID token, and those of userinfo that the ID token lacks. */
-export function allClaims({ claims, userinfo }: Pick<SessionData, 'claims' | 'userinfo'>): Claims {
+export function allClaims({ claims, userinfo }: ClaimSources): Claims {
   return userinfo === undefined ? claims : { ...userinfo, ...claims };
 }
 
 /** The selected ones of these claims. */
-export function selectClaims(
-  data: Pick<SessionData, 'claims' | 'userinfo'>,
-  names: Iterable<string>,
-): Claims {
+export function selectClaims(data: ClaimSources, names: Iterable<string>): Claims {
   const claims = allClaims(data);
   const selected: Record<string, unknown> = {};
   for (const name of names) {
