@@ -1,3 +1,4 @@
+import { claimsWanted } from '../config/claims-in-use.ts';
 import type { ProxySetting } from '../config/outgoing-proxy.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createSigningKeys } from '../crypto/signing-keys.ts';
@@ -13,7 +14,7 @@ export async function checkProvider(config: Config): Promise<readonly CheckResul
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    sessionClaims: config.session.claims,
+    sessionClaims: claimsWanted(config),
     refreshTimeoutMs: config.refresh.timeout,
     signingKeys: createSigningKeys(config.keys),
     clock: Date.now,
