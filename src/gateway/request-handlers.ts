@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
@@ -7,6 +8,7 @@ import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
@@ -57,6 +59,7 @@ export function createRequestHandlers(
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
+  const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
   const authorizations = createAuthorizations(clock);
@@ -66,6 +69,7 @@ export function createRequestHandlers(
     servers,
     slots,
     refresher,
+    actionOn,
     authorizations,
     metrics,
     writeBatch,
@@ -84,6 +88,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    actionOn,
     authorizations,
     metrics,
     baseUrl,

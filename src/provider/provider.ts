@@ -23,7 +23,7 @@ export type LoginAttempt = {
 
 /** What the page asks of the provider for one sign-in. */
 export type LoginHints = {
-  /** Parameters of the authorization request. They replace configured ones, and never those of the protocol. */
+  /** Parameters of the authorization request, which replace fixed ones: the caller has checked that they may. Never those of the protocol. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Of a step-up: what the sign-in must bring. */
   readonly stepUp?: StepUpRequirement | undefined;

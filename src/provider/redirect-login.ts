@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
 import type { DpopHandles } from './dpop-handles.ts';
 import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
@@ -39,6 +40,10 @@ export function createRedirectLogin(deps: {
   const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
     stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
   const isOpenId = deps.protocol === 'openid';
+  const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
+  /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
+  const withFixedAcr = (stepUp: StepUpRequirement): StepUpRequirement =>
+    stepUp.acrValues.length > 0 ? stepUp : { ...stepUp, acrValues: fixedAcrValues };
 
   return {
     async begin({ parameters: requested, stepUp }) {
@@ -55,7 +60,7 @@ export function createRedirectLogin(deps: {
         codeVerifier: oauth.randomPKCECodeVerifier(),
         ...(key === undefined ? {} : { dpopKey: key.secret }),
         ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
-        ...(stepUp === undefined ? {} : { stepUp }),
+        ...(stepUp === undefined ? {} : { stepUp: withFixedAcr(stepUp) }),
       };
       const request = withStepUp({ ...parameters, ...requested }, stepUp);
       const own = {

@@ -19,6 +19,7 @@ export const protocolParameters = [
 /** Further parameters that a page must not choose: they change what is issued, to whom, or who is signed in. */
 const notForPages: ReadonlySet<string> = new Set([
   ...protocolParameters,
+  'audience',
   'authorization_details',
   'claims',
   'client_assertion',

@@ -21,7 +21,7 @@ import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts'
 import type { ResponseHead } from './response-head.ts';
 import type { RouteServers } from './server-selection.ts';
 import type { Authorizations } from './authorization.ts';
-import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
+import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
 export type AdmittedRequest = {
@@ -44,6 +44,7 @@ type ForwarderDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
+  actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
   writeBatch: WriteBatch;
@@ -83,7 +84,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, if the whole request can be repeated. A request with a bound token is sent once more if the upstream asks for a nonce.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, servers, slots, refresher, authorizations, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, actionOn, authorizations, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );

@@ -22,7 +22,7 @@ import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
 import type { Authorizations } from '../upstream/authorization.ts';
 import { createNonceRepetition } from '../upstream/nonce-repetition.ts';
-import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
+import { upstreamRequiresStepUp, type ActionOn } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
@@ -43,6 +43,7 @@ type UpgradeDeps = {
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
+  actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
@@ -74,13 +75,11 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     relay,
     stepUpLinks,
     authorizations,
-    metrics,
-    baseUrl,
   } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
+      .map((route) => [route, createRouteContext(route, deps)]),
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
@@ -168,7 +167,10 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
+function createRouteContext(
+  route: Route,
+  { baseUrl, metrics, actionOn }: Pick<UpgradeDeps, 'baseUrl' | 'metrics' | 'actionOn'>,
+) {
   const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {

@@ -48,7 +48,13 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
+      login: {
+        prefix: '/auth',
+        defaultReturnTo: '/',
+        postLogoutReturnTo: '/',
+        parameters: {},
+        stepUp: { acrValues: [], scopes: [] },
+      },
       csrf: { mode: 'fetch-metadata' },
       audit: { destination: 'log', subjects: 'hashed' },
       refresh: {
