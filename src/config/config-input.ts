@@ -714,6 +714,25 @@ export type OidcProviderInput = {
    */
   par?: 'auto' | 'required' | 'off' | undefined;
   /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
+  /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
    * `login.postLogoutReturnTo` as an absolute URL.

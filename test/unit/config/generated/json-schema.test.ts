@@ -48,6 +48,7 @@ describe('the JSON Schema of the configuration', () => {
       'provider.keyId',
       'provider.signingAlg',
       'provider.assertionAudience',
+      'provider.requestObject',
       'provider.logoutUrl',
       'provider.idTokenSignedResponseAlg',
       'provider.tls.ca',
