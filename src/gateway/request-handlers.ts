@@ -5,6 +5,7 @@ import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createRouteTokens } from '../proxy/tokens/route-tokens.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
@@ -41,14 +42,21 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks } = sessionServices;
+  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const { accessLog, originPolicy, rateLimits } = policies;
-  const { baseUrl, spa } = config;
+  const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    routeTokens: createRouteTokens({
+      routes: routes.all,
+      refresher,
+      clientTokens,
+      exchangedTokens,
+      client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
   });

@@ -9,6 +9,7 @@ const layers = [
   ['provider'],
   ['sessions'],
   ['refresh'],
+  ['grants'],
   ['http'],
   ['admin', 'auth', 'proxy'],
   ['spa'],

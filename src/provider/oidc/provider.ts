@@ -4,6 +4,7 @@ import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -83,6 +84,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             clock: deps.clock,
           })
         : undefined,
+
+    grants: createTokenGrants({ client, clock: deps.clock }),
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 

@@ -74,6 +74,8 @@ describe('the JSON Schema of the configuration', () => {
       'session.tls.key',
       'login.failureReturnTo',
       'login.errorPage',
+      'routes[].exchange.audience',
+      'routes[].exchange.tokenType',
       'routes[].tls.ca',
       'routes[].tls.certificate',
       'routes[].tls.key',
