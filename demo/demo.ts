@@ -28,6 +28,10 @@ export interface Demo {
   advice: string;
   /** The URL of the admin console. */
   adminUrl: string;
+  /** The token that the console asks for. */
+  adminToken: string;
+  /** Whether the page can ask the provider for a fresh sign-in. */
+  hasStepUp: boolean;
   /** Resolves with the exit of the gateway. */
   ended: Promise<string>;
   /** Stops everything and removes the temporary files. */
@@ -51,6 +55,7 @@ export async function startDemo({
   const port = await choosePort(wanted);
   const url = `http://localhost:${port}`;
   const client = { clientId: 'demo', clientSecret: randomBytes(32).toString('base64url') };
+  const adminToken = randomBytes(24).toString('base64url');
   const audience = 'urn:coatcheck:demo:api';
 
   const provider = await providers[name]({ ...client, appUrl: url, audience, accessTokenTtl: 30 });
@@ -74,6 +79,7 @@ export async function startDemo({
     API_URL: api.url,
     SPA_DIRECTORY: page.directory,
     SESSION_SECRET: randomBytes(32).toString('base64url'),
+    ADMIN_TOKEN: adminToken,
   };
   try {
     const gateway = await startGateway({
@@ -83,7 +89,9 @@ export async function startDemo({
       onLog,
     });
     const stop = () => gateway.stop().finally(close);
-    return { url, adminUrl: gateway.adminUrl, advice: provider.advice, ended: gateway.ended, stop };
+    const hasStepUp = provider.signIn.by === 'redirect' && provider.signIn.isOpenId;
+    const { advice } = provider;
+    return { url, adminUrl: gateway.adminUrl, adminToken, hasStepUp, advice, ended: gateway.ended, stop };
   } catch (error) {
     close();
     throw error;

@@ -74,16 +74,23 @@ async function stop(): Promise<void> {
 }
 
 function welcome(): void {
+  const steps = [
+    demo.advice,
+    'Start the calls, and watch 30-second tokens being refreshed without a failed call.',
+    'Make the API reject your token, and see the next call succeed.',
+    ...(demo.hasStepUp ? ['Read the diary, which needs a fresh sign-in.'] : []),
+    'Open the page in a second tab, and sign out there.',
+  ];
   console.log(`
   Coatcheck is running. Open
 
     ${styleText(['bold', 'underline'], demo.url)}
 
-  1. ${demo.advice}
-  2. Start the calls, and watch 30-second tokens being refreshed without a failed call.
-  3. Make the API reject your token, see the next call succeed, then sign out.
+${steps.map((step, index) => `  ${index + 1}. ${step}`).join('\n')}
 
-  ${styleText('dim', `Admin console: ${demo.adminUrl}`)}
+  Admin console: ${styleText('underline', demo.adminUrl)}
+  Admin token:   ${demo.adminToken}
+
   ${styleText('dim', `Sessions are stored ${describeStore()}. Ctrl-C stops everything.`)}
 `);
 }

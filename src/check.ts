@@ -1,48 +1,19 @@
-import { reasonOf } from './check/reason.ts';
+import { checkListeners } from './check/listeners.ts';
+import { checkProvider } from './check/provider.ts';
+import { checkSpa } from './check/spa.ts';
 import { checkStore } from './check/store.ts';
+import { checkUpstreams } from './check/upstreams.ts';
 import type { Config } from './config/schema/schema.ts';
-import { createLogger } from './observability/log.ts';
-import { createMetrics } from './observability/metrics.ts';
-import type { ProxySetting } from './config/outgoing-proxy.ts';
-import { checkResult, type CheckResult } from './provider/check-result.ts';
-import { createProvider, nameOf } from './provider/kinds.ts';
+import type { CheckResult } from './provider/check-result.ts';
 
-/** Tests the configured store and provider. */
+/** Tests everything that a configuration names: listeners, store, provider, APIs and the app's files. */
 export async function checkDependencies(config: Config): Promise<readonly CheckResult[]> {
-  const [store, provider] = await Promise.all([checkStore(config), checkProvider(config)]);
-  return [...store, ...provider];
-}
-
-async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
-  const provider = createProvider({
-    config: config.provider,
-    redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    sessionClaims: config.session.claims,
-    refreshTimeoutMs: config.refresh.timeout,
-    clock: Date.now,
-    log: createLogger({ ...config.log, level: 'fatal' }),
-    metrics: createMetrics(),
-  });
-  try {
-    return [...describeProxy(config.provider.proxy), ...(await provider.diagnose())];
-  } catch (error) {
-    const detail = `${nameOf(config.provider)} cannot be used: ${reasonOf(error)}`;
-    return [...describeProxy(config.provider.proxy), checkResult('provider', 'failed', detail)];
-  } finally {
-    provider.close();
-  }
-}
-
-/** Names the proxies without their credentials. */
-function describeProxy(setting: ProxySetting): CheckResult[] {
-  if (setting.kind === 'none') return [];
-  if (setting.kind === 'url')
-    return [checkResult('proxy', 'ok', `${new URL(setting.url).host}, from provider.proxy`)];
-  const { httpsProxy, httpProxy, noProxy } = setting;
-  const used = [
-    ...(httpsProxy === undefined ? [] : [`HTTPS_PROXY ${new URL(httpsProxy).host}`]),
-    ...(httpProxy === undefined ? [] : [`HTTP_PROXY ${new URL(httpProxy).host}`]),
-  ];
-  if (used.length === 0) return [];
-  return [checkResult('proxy', 'ok', [...used, ...(noProxy ? [`except ${noProxy}`] : [])].join(', '))];
+  const results = await Promise.all([
+    checkListeners(config),
+    checkStore(config),
+    checkProvider(config),
+    checkUpstreams(config),
+    checkSpa(config),
+  ]);
+  return results.flat();
 }

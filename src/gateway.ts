@@ -60,7 +60,7 @@ type Overrides = CoreOverrides & { peers?: PeerWorkers };
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
   const core = createCore(config, overrides);
-  const { log, metrics, keyRing } = core;
+  const { log, metrics, audit, keyRing, signingKeys } = core;
   const currentConfig = () => current.core.config;
   const currentProvider = () => current.provider;
 
@@ -117,10 +117,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   };
   const replaceCurrent = (next: Generation) => {
     const former = current;
-    const { session } = next.core.config;
+    const { session, keys } = next.core.config;
     const removed = former.core.config.session.secrets.filter((secret) => !session.secrets.includes(secret));
     current = next;
     keyRing.replace(session.secrets);
+    audit.configure(next.core.config.audit);
+    signingKeys.replace(keys);
     shared.cache.configure(session.cache);
     next.sessionServices.tickets.clearCache();
     if (former.provider !== next.provider) former.provider.retire();

@@ -27,6 +27,7 @@ export interface ApiOptions {
  * - `GET /api/me`: the caller, as the token names him
  * - `GET /api/items`, `POST /api/items` with `{text}`: the caller's own notes
  * - `GET /api/time`: the time
+ * - `GET /api/diary`: needs a sign-in of the last 20 seconds, and challenges others (RFC 9470)
  * - `POST /api/reject-current-token`: from the next call on, the presented token gets 401 `invalid_token`
  * - `/api/live`: a WebSocket that ticks every second
  */
@@ -38,6 +39,9 @@ export async function startApi({ issuer, audience }: ApiOptions): Promise<Api> {
   const { port, stop } = await listenOnLoopback(server);
   return { url: `http://127.0.0.1:${port}`, close: () => void stop() };
 }
+
+/** How old a sign-in may be that opens the diary: long enough to come back from the provider. */
+const DIARY_MAX_AGE_SECONDS = 20;
 
 function createApp(tokens: TokenValidator): express.Express {
   const app = express().disable('x-powered-by').disable('etag');
@@ -63,6 +67,11 @@ function createApp(tokens: TokenValidator): express.Express {
     '/api/time',
     serve(() => ({ now: new Date().toISOString() })),
   );
+
+  app.get('/api/diary', async (req, res) => {
+    const { subject, token } = await tokens.verifyFresh(req.headers.authorization, DIARY_MAX_AGE_SECONDS);
+    res.json({ subject, diary: 'Only for eyes that have just signed in.', token });
+  });
 
   app.post('/api/items', express.json({ limit: '4kb' }), async (req, res) => {
     const { subject, token } = await tokens.verify(req.headers.authorization);

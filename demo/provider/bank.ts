@@ -30,7 +30,7 @@ export async function startDemoBank(options: DemoProviderOptions): Promise<DemoP
     url: bank.url,
     close: () => void bank.close(),
     section: { ...bank.register(appUrl), ...redirectOnly },
-    signIn: { by: 'redirect' },
+    signIn: { by: 'redirect', isOpenId: false },
     advice: 'Sign in at the bank as Ada or Grace; there is no password.',
   };
 }

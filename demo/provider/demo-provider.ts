@@ -10,9 +10,14 @@ export interface DemoProviderOptions {
   accessTokenTtl: number;
 }
 
-/** How users sign in: by a redirect to the provider, by a form, or on another device at `url`. */
+/**
+ * How users sign in: by a redirect to the provider, by a form, or on another device at `url`. An OpenID provider takes
+ * parameters such as `prompt` and `max_age`.
+ */
 export type SignIn =
-  { by: 'redirect' } | { by: 'password'; username: string; password: string } | { by: 'device'; url: string };
+  | { by: 'redirect'; isOpenId: boolean }
+  | { by: 'password'; username: string; password: string }
+  | { by: 'device'; url: string };
 
 /** A running token server of some kind. */
 export interface DemoProvider {

@@ -40,10 +40,11 @@ export async function startOpenIdProvider(
   app.get('/interaction/:uid', async (req, res) => {
     const { params } = await provider.interactionDetails(req, res);
     const hint = typeof params.login_hint === 'string' ? params.login_hint : '';
-    send(res, loginPage(people.offered, hint));
+    send(res, loginPage(people.offered, hint, 'cancellable'));
   });
 
   app.post('/interaction/:uid', express.urlencoded({ extended: false }), async (req, res) => {
+    if (req.body?.cancel) return provider.interactionFinished(req, res, { error: 'access_denied' });
     const person = whoSignsIn(people, req.body ?? {});
     if (person === undefined) return res.redirect(303, req.path);
     return provider.interactionFinished(req, res, { login: { accountId: person.sub } });
@@ -62,7 +63,7 @@ export async function startOpenIdProvider(
   if (login === 'redirect')
     return {
       ...running,
-      signIn: { by: 'redirect' },
+      signIn: { by: 'redirect', isOpenId: true },
       advice: 'Sign in as Ada or Grace; there is no password.',
     };
   const url = `${running.url}/device`;
@@ -105,11 +106,17 @@ async function configure(
     responseTypes: ['code'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
+    // Somebody else who signs in for a step-up does not end the tokens of the first person.
+    expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     scopes: ['openid', 'offline_access'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     // The access token is for the API, so the ID token is the only place left for the person's claims.
     conformIdTokenClaims: false,
+    extraTokenClaims: ({ oidc: { entities } }) => {
+      const authTime = (entities.AuthorizationCode ?? entities.RefreshToken)?.authTime;
+      return authTime === undefined ? undefined : { auth_time: authTime };
+    },
     clientBasedCORS: () => false,
     ttl: {
       AccessToken: options.accessTokenTtl,

@@ -16,8 +16,8 @@ export interface Question {
   bindingMessage: string | undefined;
 }
 
-/** The sign-in page: two people to pick from, or any name. `hint` fills the name in. */
-export function loginPage(people: readonly Person[], hint: string): Page {
+/** The sign-in page: two people to pick from, or any name. `hint` fills the name in. A cancellable one has a button for that. */
+export function loginPage(people: readonly Person[], hint: string, cancellable?: 'cancellable'): Page {
   return page(
     'Sign in',
     `<h1>Who is signing in?</h1>
@@ -29,7 +29,8 @@ export function loginPage(people: readonly Person[], hint: string): Page {
         <input id="name" name="name" value="${escape(hint)}" required maxlength="60" autocomplete="off" placeholder="Any name">
         <button>Continue</button>
       </div>
-    </form>`,
+    </form>
+    ${cancellable ? '<form method="post"><button name="cancel" value="yes" class="no wide">Cancel</button></form>' : ''}`,
   );
 }
 
@@ -159,6 +160,10 @@ input::placeholder { color: var(--quiet); opacity: .8 }
 .answers { display: flex; gap: 8px; margin-top: 24px }
 .no { background: transparent; color: inherit; border-color: var(--line) }
 hr { margin-block: 24px; border: 0; border-top: 1px solid var(--line) }
+@media (pointer: coarse), (max-width: 640px) {
+  button, input { min-height: 44px }
+  p a { display: inline-block; padding-block: 12px }
+}
 :focus-visible { outline: 2px solid var(--ink); outline-offset: 2px }
 `;
 

@@ -1,41 +1,29 @@
 import { createCalls } from './calls.js';
 import { createClient } from './coatcheck/index.js';
+import { takeFailure } from './failure.js';
 import { openSignedInPage } from './signed-in-page.js';
-import { at, mark, notify, onClick } from './page.js';
+import { at, element, mark, notify, onClick } from './page.js';
 import { offerSignIn, signInAgain } from './sign-in.js';
-
-/** What the page says after a sign-in that has failed. */
-const failures = {
-  access_denied: 'You declined to sign in.',
-  login_required: 'The provider requires you to sign in.',
-  state_expired: 'The sign-in took too long.',
-  step_up_unmet: 'The provider did not confirm the sign-in as required.',
-};
 
 const gateway = createClient();
 const calls = createCalls(gateway);
 
 try {
+  const failure = takeFailure();
   const session = await gateway.session();
-  if (session.authenticated) openSignedInPage(session, gateway, calls);
+  if (session.authenticated) openSignedInPage(session, gateway, calls, failure);
   else welcome();
-  tellFailure(session);
+  if (failure) tell(failure, session);
 } catch (error) {
   notify(`The gateway returned an unexpected response. ${error.message}`, 'Try again', () =>
     location.reload(),
   );
 }
 
-/** Reads `auth_error`, with which the gateway leads back to the page, and removes it from the address. */
-function tellFailure({ authenticated }) {
-  const address = new URL(location.href);
-  const error = address.searchParams.get('auth_error');
-  if (error === null) return;
-  for (const name of ['auth_error', 'auth_request_id']) address.searchParams.delete(name);
-  history.replaceState(null, '', address);
-  const sentence = failures[error] ?? 'The sign-in failed.';
-  if (authenticated) notify(sentence, 'Close', () => undefined);
-  else notify(sentence, 'Try again', () => signInAgain(gateway));
+function tell({ sentence, address }, { authenticated }) {
+  const background = ['The gateway led back to ', element('code', '', address), ', which this page reads.'];
+  if (authenticated) notify(sentence, 'Close', () => undefined, ...background);
+  else notify(sentence, 'Try again', () => signInAgain(gateway), ...background);
 }
 
 function welcome() {

@@ -26,8 +26,10 @@ export function createCalls(gateway) {
   return { call, onCall: (listener) => listeners.add(listener) };
 }
 
-/** Whether a call failed. An ended session is no failure, nor is a note that is too long. */
+/** The codes of the gateway that ask for a sign-in. */
+const signInCodes = new Set(['session_required', 'session_expired', 'step_up_required']);
+
+/** Whether a call failed. One that needs a sign-in has not, nor has a note that is too long. */
 export function hasFailed({ status, body }) {
-  const sessionEnded = body.code === 'session_required' || body.code === 'session_expired';
-  return status === 0 || (status > 400 && !sessionEnded);
+  return status === 0 || (status > 400 && !signInCodes.has(body.code));
 }

@@ -28,13 +28,19 @@ export function onClick(button, act) {
   button.addEventListener('click', () => void run());
 }
 
-/** Tells something across the top of the page, with one thing to do about it. */
-export function notify(sentence, action, act) {
+/** Tells something across the top of the page, with one thing to do about it and, where useful, what is behind it. */
+export function notify(sentence, action, act, ...background) {
   const button = element('button', 'button small', action);
   button.addEventListener('click', () => {
     at('notice').hidden = true;
     void act();
   });
-  at('notice').replaceChildren(element('span', '', sentence), button);
+  const told = element('span', '', sentence);
+  if (background.length > 0) {
+    const small = element('small', '', '');
+    small.append(...background);
+    told.append(small);
+  }
+  at('notice').replaceChildren(told, button);
   at('notice').hidden = false;
 }

@@ -15,6 +15,11 @@ export function offerSignIn(gateway) {
     at('sign-in').hidden = false;
     onClick(at('sign-in'), () => gateway.login());
   }
+  if (signIn.isOpenId) {
+    at('fail').hidden = false;
+    // The provider must not ask the visitor, and must not rely on an earlier sign-in: it can only refuse.
+    onClick(at('fail'), () => gateway.login({ parameters: { prompt: 'none', max_age: '0' } }));
+  }
   if (signIn.by === 'password') tell(`Sign in as ada or grace; the password is “${signIn.password}”.`);
 }
 

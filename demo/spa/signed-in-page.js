@@ -3,6 +3,7 @@ import { showHoldings } from './holdings.js';
 import { openLive } from './live.js';
 import { at, chip, element, mark, notify, onClick } from './page.js';
 import { signInAgain } from './sign-in.js';
+import { offerStepUp } from './step-up.js';
 import { createStream } from './stream.js';
 import { createTimeline } from './timeline.js';
 import { createTokens } from './tokens.js';
@@ -16,7 +17,7 @@ const notices = {
 };
 
 /** Opens the page of someone who is signed in. */
-export function openSignedInPage(session, gateway, calls) {
+export function openSignedInPage(session, gateway, calls, failure) {
   const tokens = createTokens({ lifetime: 30, renewedWithin: 8, colours: 6 });
   const stream = createStream(() => calls.call('/api/time'), 200);
   const timeline = createTimeline(at('timeline'), { tokens, isMoving: stream.isRunning, failed: hasFailed });
@@ -80,6 +81,7 @@ export function openSignedInPage(session, gateway, calls) {
     },
   });
   gateway.onSessionEnded(endDesk);
+  const firstPath = offerStepUp(gateway, failure) ?? '/api/me';
 
   onClick(at('stream'), () => toggleStream(!stream.isRunning()));
   onClick(at('reject'), rejectToken);
@@ -92,7 +94,7 @@ export function openSignedInPage(session, gateway, calls) {
   for (const button of document.querySelectorAll('[data-path]')) {
     onClick(button, () => callAndShow(calls, 'GET', button.dataset.path));
   }
-  void callAndShow(calls, 'GET', '/api/me');
+  void callAndShow(calls, 'GET', firstPath);
 }
 
 async function addNote(calls, form) {

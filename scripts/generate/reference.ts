@@ -47,7 +47,11 @@ function linesOf(key: string, schema: KeySchema, isRequired: boolean): string[] 
     const isEmpty = inside.every((line) => line.startsWith('  #'));
     return [...comment, isEmpty ? `${key}: {}` : `${key}:`, ...inside];
   }
-  if (item?.properties !== undefined) return [...comment, `${key}:`, ...listItem(linesInside(item))];
+  if (item?.properties !== undefined) {
+    const lines = listItem(linesInside(item));
+    if (schema['setInReference'] === true) return [...comment, `${key}:`, ...lines];
+    return [...comment, `${key}: []`, ...lines.map((line) => `# ${line}`)];
+  }
   const isSet = isRequired || schema.default !== undefined || schema['setInReference'] === true;
   const line = `${key}: ${inlineYaml(schema.default ?? schema['example'] ?? schema.const)}`;
   return [...comment, isSet ? line : `# ${line}`];

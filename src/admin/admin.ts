@@ -6,6 +6,7 @@ import { createProblemLog } from '../http/problem/middleware.ts';
 import type { Problems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
+import type { CallAudit } from './call-audit.ts';
 import { consolePage } from './console.ts';
 import { respondJson, type Page, type Pages } from './page.ts';
 import { mergeChecks, mergeMetrics, METRICS_TYPE, scrapeMetrics, type Snapshots } from './snapshot.ts';
@@ -22,11 +23,12 @@ export function createAdmin(deps: {
   hostCheck: HostCheck;
   /** Undefined when no token is configured. */
   tokenCheck: TokenCheck | undefined;
+  callAudit: CallAudit;
   problems: Problems;
   clock: () => number;
   log: Logger;
 }): RequestListener {
-  const { snapshots, hostCheck, tokenCheck, problems, clock, log } = deps;
+  const { snapshots, hostCheck, tokenCheck, callAudit, problems, clock, log } = deps;
   const open: Pages = {
     '/': consolePage,
     '/livez': {
@@ -67,7 +69,13 @@ export function createAdmin(deps: {
     const page = open[path] ?? guarded[path];
     if (page === undefined)
       throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
-    if (guarded[path] !== undefined) tokenCheck?.(request, requestId);
+    if (guarded[path] !== undefined) {
+      const call = { request, path, query: new URLSearchParams(query), requestId };
+      let isAuthorized = false;
+      response.once('close', () => callAudit({ ...call, isAuthorized, status: response.statusCode }));
+      tokenCheck?.(request, requestId);
+      isAuthorized = true;
+    }
     const handler = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
     if (handler === undefined) {
       const allow = allowedAt(page);

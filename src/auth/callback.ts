@@ -1,12 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { isNavigation } from '../http/inbound/navigation.ts';
-import { requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
+import { auditedRequest, requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
 import { loginRefused } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
-import { returnWithError } from './step-up/return-with-error.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = ['code', 'error', 'error_description', 'error_uri', 'iss', 'session_state'] as const;
@@ -18,7 +17,7 @@ const unrequested = ['access_token', 'id_token', 'token', 'response'] as const;
  * `GET /callback`: completes the login that this browser started, starts a session under a new ticket, and redirects to the
  * app. Clears the attempt's cookie, whether the login succeeds or fails.
  *
- * A navigation that fails leads to the app as well, by `failureReturnTo` of its context.
+ * A navigation that fails leads to the app as well, by `failureReturnTo` of its context, and so does every failed step-up.
  */
 export function createCallback(deps: {
   redirectLogin: RedirectLogin;
@@ -34,8 +33,10 @@ export function createCallback(deps: {
 
   return async function callback(request, response) {
     const context = requestContextOf(response);
-    context.failureReturnTo = deps.failureReturnTo;
     const { query } = context.target;
+    const { failureReturnTo } = deps;
+    context.failureReturnTo =
+      failureReturnTo === undefined ? undefined : { path: failureReturnTo, always: false };
     const cookieHeader = request.headers.cookie;
     const search = new URLSearchParams(query);
     const state = stateOf(search);
@@ -51,23 +52,19 @@ export function createCallback(deps: {
         'state_expired',
       );
     }
-    context.failureReturnTo = pending.returnTo;
+    const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
+    context.failureReturnTo = { path: pending.returnTo, always: required !== undefined };
     checkResponse(search);
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, cookieHeader);
-    const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
-    const completion = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
+    const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
+      request: auditedRequest(context),
       cookieHeader,
       replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs,
       stepUp: required && { required, from, beganAtMs },
-    }).catch((error: unknown) => {
-      if (required === undefined || isNavigation(request)) throw error;
-      return returnWithError(response, pending.returnTo, error);
     });
-    if (completion === undefined) return;
-    const { key, setCookie } = completion;
 
     response.appendHeader('Set-Cookie', setCookie);
     // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.

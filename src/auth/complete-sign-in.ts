@@ -1,12 +1,16 @@
+import type { Audit, AuditedRequest } from '../observability/audit.ts';
 import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
 import type { Sessions } from '../sessions/service.ts';
+import { personOf } from '../sessions/session.ts';
 import { findUnmet, type StepUp } from './step-up/check.ts';
 
 /** The browser that signs in. */
 type SignInBrowser = {
+  /** The request that completes the sign-in. */
+  readonly request: AuditedRequest;
   readonly cookieHeader: string | undefined;
   /** The keys of sessions that the browser had earlier; they end. */
   readonly replaces?: readonly string[];
@@ -28,18 +32,28 @@ export type CompleteSignIn = (
 type SignInServices = {
   readonly sessions: Sessions;
   readonly refresher: Pick<TokenRefresher, 'withoutRefresh'>;
+  readonly audit: Audit;
 };
 
-export function createCompleteSignIn({ sessions, refresher }: SignInServices): CompleteSignIn {
-  const start = async (signIn: SignIn, { cookieHeader, replaces = [], beganAtMs, stepUp }: SignInBrowser) => {
+export function createCompleteSignIn({ sessions, refresher, audit }: SignInServices): CompleteSignIn {
+  const start = async (signIn: SignIn, browser: SignInBrowser) => {
+    const { cookieHeader, replaces = [], beganAtMs, stepUp } = browser;
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
     const current = await sessions.peek(cookieHeader);
     const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);
-    return sessions.start(signIn, {
+    const started = await sessions.start(signIn, {
       beganAtMs,
       replaces: earlier,
       stepUp: stepUp && { from: stepUp.from, brought: stepUp.required },
     });
+    recordSuccess(signIn, started.key, browser);
+    return started;
+  };
+
+  const recordSuccess = (signIn: SignIn, session: string, { request, stepUp }: SignInBrowser) => {
+    const person = personOf(signIn);
+    if (stepUp === undefined) audit.record({ event: 'sign_in', person, session, request });
+    else audit.record({ event: 'step_up_met', person, session, formerSession: stepUp.from, request });
   };
 
   const completeStepUp = async (signIn: SignIn, browser: SignInBrowser, stepUp: StepUp) => {

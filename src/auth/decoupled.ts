@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import { hashIdentifier } from '../crypto/identifier.ts';
 import { GatewayError, isUnavailable } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
+import { auditedRequest, requestContextOf } from '../http/inbound/request-context.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import { loginDenied } from '../provider/login-failure.ts';
@@ -147,7 +147,11 @@ export function createDecoupled(deps: {
         case 'signed_in': {
           response.setHeader('Set-Cookie', cookie.clear());
           const replaces = pending.replaces === undefined ? [] : [pending.replaces];
-          const browser = { cookieHeader: request.headers.cookie, replaces };
+          const browser = {
+            request: auditedRequest(requestContextOf(response)),
+            cookieHeader: request.headers.cookie,
+            replaces,
+          };
           const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
           if (pending.attempt !== undefined) await attemptLimit.succeed(pending.attempt);
           response.appendHeader('Set-Cookie', setCookie);

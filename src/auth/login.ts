@@ -3,12 +3,12 @@ import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
+import { loginRefused, stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
 import type { LoginParameters } from './login-parameters.ts';
 import type { ReturnTo } from './return-to.ts';
-import { returnWithError } from './step-up/return-with-error.ts';
 import type { StepUpQuery } from './step-up/query.ts';
 
 /**
@@ -39,18 +39,27 @@ export function createLogin(deps: {
         detail: 'Login is a navigation: set window.location to this URL instead of fetching it.',
       });
     }
-    const { target, clientAddress } = requestContextOf(response);
+    const context = requestContextOf(response);
+    const { target, clientAddress } = context;
     const query = new URLSearchParams(target.query);
     const destination = returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo;
     const { cookie } = request.headers;
-    let stepUp: Awaited<ReturnType<StepUpQuery>>;
-    try {
-      stepUp = await stepUpQuery(query, cookie, clientAddress);
-    } catch (error) {
-      return returnWithError(response, destination, error);
+    const fail = (error: GatewayError): never => {
+      context.failureReturnTo = { path: destination, always: true };
+      throw error;
+    };
+    const stepUp = await stepUpQuery(query, cookie, clientAddress);
+    if (stepUp === 'expired')
+      return fail(stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request'));
+    if (stepUp === 'not_permitted')
+      return fail(stepUpUnmet('the configuration permits none of the "acr_values" that the API asks for'));
+    const passed = parameters(query);
+    if (passed === 'skips_prompt') {
+      const reason = 'provider.authorizationParams fixes a prompt, so no sign-in can be silent';
+      return fail(loginRefused(reason, undefined, 'login_required'));
     }
     const { url, attempt } = await redirectLogin.begin({
-      parameters: parameters(query),
+      parameters: passed,
       stepUp: stepUp?.required,
     });
     const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);

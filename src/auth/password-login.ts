@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { GatewayError, isUnavailable } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
+import { auditedRequest, requestContextOf } from '../http/inbound/request-context.ts';
 import { readJsonBody } from '../http/inbound/json-body.ts';
 import { clientNetworkOf } from '../http/rate-limit/rate-limit.ts';
 import type { PasswordLogin } from '../provider/provider.ts';
@@ -34,6 +35,7 @@ export function createPasswordLogin(deps: {
     }
     const attempt = await attemptLimit.begin(username, clientNetworkOf(response));
     const { setCookie } = await completeSignIn(passwordLogin.signIn({ username, password }), {
+      request: auditedRequest(requestContextOf(response)),
       cookieHeader: request.headers.cookie,
     }).catch(async (error: unknown) => {
       if (isUnavailable(error)) await attemptLimit.cancel(attempt);

@@ -24,6 +24,8 @@ export type AuthHandlers = {
   backchannelLogout?: Handlers | undefined;
   frontchannelLogout?: Handlers | undefined;
   mySessions: MySessions;
+  /** The public keys of the gateway. */
+  jwks: RequestHandler;
 };
 
 type Methods = {
@@ -61,6 +63,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/frontchannel-logout', { get: handlers.frontchannelLogout });
   serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
+  serve('/jwks.json', { get: handlers.jwks });
   router.use(rejectBadEncoding);
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'This endpoint does not exist.' });

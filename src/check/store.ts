@@ -6,7 +6,7 @@ import type { RedisAddress } from '../redis/client.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { type Rights, testRights } from '../redis/rights.ts';
 import { readServerInfo, type ServerInfo } from '../redis/server-info.ts';
-import { reasonOf } from './reason.ts';
+import { explainStore } from './store-failure.ts';
 
 /** Tests the configured store: its rights, persistence and eviction policy. Changes nothing in it. */
 export async function checkStore({ session, log }: Config): Promise<readonly CheckResult[]> {
@@ -30,7 +30,8 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
       ...(servers.length === 0 ? [] : [persistenceResult(servers), evictionResult(servers)]),
     ];
   } catch (error) {
-    return [checkResult('store', 'failed', `Redis at ${location} cannot be used: ${reasonOf(error)}`)];
+    const reason = await explainStore(error, store, session);
+    return [checkResult('store', 'failed', `Redis at ${location} cannot be used: ${reason}`)];
   } finally {
     await redis.close();
   }
@@ -49,8 +50,8 @@ function persistenceResult(servers: readonly ServerInfo[]): CheckResult {
   if (servers.every(({ hasAppendOnlyFile }) => hasAppendOnlyFile))
     return checkResult('persistence', 'ok', 'aof_enabled 1: an append-only file');
   const detail =
-    'aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end';
-  return checkResult('persistence', 'note', detail);
+    'aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end; set appendonly yes';
+  return checkResult('persistence', 'warning', detail);
 }
 
 function evictionResult(servers: readonly ServerInfo[]): CheckResult {

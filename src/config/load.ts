@@ -2,7 +2,7 @@ import { ConfigError, formatProblems } from './config-error.ts';
 import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
 import { effectiveYaml } from './effective-config.ts';
-import { formatPath, isWithin } from './diagnostics/key-path.ts';
+import { formatPath, isWithin, type KeyPath } from './diagnostics/key-path.ts';
 import { interpolate, isInterpolation, MALFORMED, UNNAMED_PROBLEM, unreadable } from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
 import { mayBeSecret } from './diagnostics/redacted-value.ts';
@@ -100,7 +100,8 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
   const issues = validation.ok ? [] : validation.issues;
   // The text of a failed interpolation says nothing about the value that was meant.
   const relevant = issues.filter(({ path }) => !unresolved.some((other) => isWithin(path, other.path)));
-  const problems = [...syntaxProblems, ...[...unresolved, ...relevant].map((issue) => located(issue, yaml))];
+  const found = [...unresolved, ...relevant].map((issue) => located(issue, yaml, relevant));
+  const problems = [...syntaxProblems, ...found];
   if (validation.ok && problems.length === 0) return { config: validation.config, input };
   throw new ConfigError(inOrder(problems));
 }
@@ -144,12 +145,21 @@ function plainData(yaml: YamlFile): unknown {
   }
 }
 
-function located({ path, message }: ConfigIssue, yaml: YamlFile): Problem {
-  return { path: formatPath(path), line: yaml.lineOf(path), message };
+/** A missing key that was misspelt has the line of the misspelling. */
+function located({ path, message, kind }: ConfigIssue, yaml: YamlFile, all: readonly ConfigIssue[]): Problem {
+  const misspelling = kind === 'missing key' ? all.find((other) => isMisspellingOf(path, other)) : undefined;
+  return { path: formatPath(path), line: yaml.lineOf(misspelling?.path ?? path), message };
 }
 
-/** The problems in the order of the file, without duplicates. */
+function isMisspellingOf(path: KeyPath, { path: other, intended }: ConfigIssue): boolean {
+  return intended === path.at(-1) && isWithin(other, path.slice(0, -1)) && other.length === path.length;
+}
+
+/** The problems in the order of the file, without duplicates. In one line, an unknown key explains what follows. */
 function inOrder(problems: readonly Problem[]): Problem[] {
   const byText = new Map(problems.map((problem) => [formatProblems('', [problem]), problem]));
-  return [...byText.values()].toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+  const rank = ({ message }: Problem) => (message.startsWith('unknown key') ? 0 : 1);
+  return [...byText.values()].toSorted(
+    (one, other) => (one.line ?? 0) - (other.line ?? 0) || rank(one) - rank(other),
+  );
 }

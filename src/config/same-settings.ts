@@ -1,4 +1,5 @@
 import { KeyObject } from 'node:crypto';
+import { isSameKey } from './values/secrets/same-key.ts';
 
 /**
  * True when two settings are the same: the same data, keys, patterns or functions. Node's `isDeepStrictEqual` takes two
@@ -7,7 +8,7 @@ import { KeyObject } from 'node:crypto';
 export function hasSameSettings(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
-  if (one instanceof KeyObject) return other instanceof KeyObject && one.equals(other);
+  if (one instanceof KeyObject) return other instanceof KeyObject && isSameKey(one, other);
   if (one instanceof RegExp) return other instanceof RegExp && String(one) === String(other);
   if (Array.isArray(one) !== Array.isArray(other)) return false;
   const [names, otherNames] = [Object.keys(one), Object.keys(other)];

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from './diagnostics/issue.ts';
-import type { KeyPath } from './diagnostics/key-path.ts';
+import { formatPath, quoteKey, type KeyPath } from './diagnostics/key-path.ts';
+import { sectionsWith } from './schema/declaration/declared-keys.ts';
 import { describeRedacted, type Redaction } from './diagnostics/redacted-value.ts';
 import type { Config, ConfigSchema } from './schema/schema.ts';
 
@@ -14,14 +15,17 @@ export type Validation = { ok: true; config: Config } | { ok: false; issues: Con
  */
 export type Validate = (input: unknown, hidden?: ReadonlySet<string>) => Validation;
 
-export function createValidator({ schema, secretPaths }: ConfigSchema): Validate {
+export function createValidator({ schema, keys, secretPaths }: ConfigSchema): Validate {
   return (input, hidden = new Set()) => {
     const reserved = reservedNames(input, []);
     if (reserved.length > 0) return { ok: false, issues: reserved };
     const result = schema.safeParse(withoutUndefined(input));
     if (result.success) return { ok: true, config: result.data };
     const redaction = { secretPaths, hidden };
-    return { ok: false, issues: result.error.issues.flatMap((issue) => issuesOf(issue, input, redaction)) };
+    const issues = result.error.issues.flatMap((issue) =>
+      issuesOf(issue, input, redaction).map((found) => withOtherSections(found, keys)),
+    );
+    return { ok: false, issues };
   };
 }
 
@@ -36,15 +40,37 @@ function reservedNames(value: unknown, path: KeyPath): ConfigIssue[] {
 }
 
 function issuesOf(issue: z.core.$ZodIssue, input: unknown, redaction: Redaction): ConfigIssue[] {
-  const { path, message } = issue;
+  const { path, message, code } = issue;
   if (issue.code === 'unrecognized_keys') {
     const messages = message.split('\n');
-    return issue.keys.map((key, index) => ({ path: [...path, key], message: messages[index] ?? message }));
+    return issue.keys.map((key, index) => unknownKey([...path, key], messages[index] ?? message));
   }
   if (issue.code === 'invalid_key') {
     return issue.issues.slice(0, 1).map((inner) => ({ path, message: inner.message }));
   }
-  return [{ path, message: withActualValue(issue, input, redaction) }];
+  const isMissing = valueAt(input, path) === undefined && code !== 'custom';
+  return [
+    { path, message: withActualValue(issue, input, redaction), ...(isMissing && { kind: 'missing key' }) },
+  ];
+}
+
+function unknownKey(path: KeyPath, message: string): ConfigIssue {
+  const [, intended] = /did you mean "(.+)"/.exec(message) ?? [];
+  return { path, message, kind: 'unknown key', ...(intended !== undefined && { intended }) };
+}
+
+/** At most this many sections are named for a key that stands in the wrong one. */
+const MOST_SECTIONS = 3;
+
+/** A key that only other sections have stands at the wrong depth. */
+function withOtherSections(issue: ConfigIssue, keys: ConfigSchema['keys']): ConfigIssue {
+  const key = issue.path.at(-1);
+  if (issue.kind !== 'unknown key' || issue.intended !== undefined || typeof key !== 'string') return issue;
+  const sections = sectionsWith(key, keys);
+  const own = formatPath(issue.path.slice(0, -1)).replaceAll(/\[\d+\]/g, '[]');
+  if (sections.length === 0 || sections.length > MOST_SECTIONS || sections.includes(own)) return issue;
+  const message = `unknown key ${quoteKey(key)} here; it is a key of ${sections.join(', ')}: check the indentation`;
+  return { ...issue, message };
 }
 
 /** Adds the actual value to a message that says what was expected. */

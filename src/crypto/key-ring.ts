@@ -12,7 +12,8 @@ export type KeyPurpose =
   | 'login-cookie'
   | 'decoupled-cookie'
   | 'step-up'
-  | 'blind-index';
+  | 'blind-index'
+  | 'audit';
 
 /**
  * A derived key, and its id in sealed values. The key is a `KeyObject` because Node.js 24 needs 12 µs more at every use of
@@ -46,6 +47,7 @@ export function createKeyRing(secrets: readonly string[]): KeyRing {
     'decoupled-cookie': from.map((secret) => deriveKey(secret, 'decoupled-cookie')),
     'step-up': from.map((secret) => deriveKey(secret, 'step-up')),
     'blind-index': from.map((secret) => deriveKey(secret, 'blind-index')),
+    audit: from.map((secret) => deriveKey(secret, 'audit')),
   });
   let keys = derive(secrets);
 

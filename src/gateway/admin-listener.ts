@@ -1,8 +1,10 @@
 import type { RequestListener } from 'node:http';
 import { createAdmin } from '../admin/admin.ts';
+import { createCallAudit } from '../admin/call-audit.ts';
 import { createSessionEndpoints } from '../admin/session-endpoints.ts';
 import type { Snapshots } from '../admin/snapshot.ts';
 import { createTokenCheck } from '../admin/token-check.ts';
+import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
 import { createProblems } from '../http/problem/problem.ts';
@@ -21,9 +23,13 @@ export function createAdminListener(deps: {
   snapshots: () => Promise<Snapshots>;
 }): RequestListener {
   const { core, shared, provider, sessions, snapshots } = deps;
-  const { config, log, clock, metrics } = core;
+  const { config, log, clock, metrics, audit, keyRing } = core;
   const { listen, token, allowedHosts } = config.admin;
-  const clientAddress = createClientAddress(config.trustProxy);
+  const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
+  const pseudonyms = createPseudonyms(keyRing);
+  /** Tells one admin token from another, so that an auditor sees which of them a call had. */
+  const actor = () =>
+    `admin-token:${pseudonyms(['admin-token', token ?? ''], config.audit.key)[0].slice(0, 8)}`;
   return createAdmin({
     snapshots,
     guarded: createSessionEndpoints({
@@ -36,6 +42,7 @@ export function createAdminListener(deps: {
       token === undefined
         ? undefined
         : createTokenCheck({ token, clientAddress, wrongTokens: shared.wrongAdminTokens, metrics, log }),
+    callAudit: createCallAudit({ audit, clientAddress, issuer: provider.issuer, actor }),
     problems: createProblems({ secure: false, loginUrl: undefined }),
     clock,
     log,

@@ -7,17 +7,20 @@ import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createExtendSession } from '../auth/session/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
+import { createJwks } from '../auth/jwks.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
 import { createLoginParameters } from '../auth/login-parameters.ts';
 import { createLogin } from '../auth/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
 import { createMySessions } from '../auth/session/my-sessions.ts';
 import { createPasswordLogin } from '../auth/password-login.ts';
+import { createRefusalAudit } from '../auth/refusal-audit.ts';
 import { createReturnTo } from '../auth/return-to.ts';
 import { createAuthRouter } from '../auth/router.ts';
 import { createSessionInfo } from '../auth/session/session-info.ts';
 import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
@@ -41,7 +44,7 @@ type Deps = {
 /** Creates the endpoints below `login.prefix` that the provider's kind uses. */
 export function createAuthEndpoints(deps: Deps): RequestHandler {
   const { core, backends, provider, sessionServices, policies, loginUrl, redirectUri } = deps;
-  const { config, keyRing, forgedSeals, secure, clock, log } = core;
+  const { config, keyRing, signingKeys, forgedSeals, secure, clock, log, audit } = core;
   const { baseUrl, login, session } = config;
   const { sessions, stepUpLinks } = sessionServices;
   const { originPolicy, rateLimits } = policies;
@@ -63,7 +66,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn(sessionServices);
+  const completeSignIn = createCompleteSignIn({ ...sessionServices, audit });
+  const watch = createRefusalAudit(audit);
   const decoupled =
     decoupledLogin &&
     createDecoupled({
@@ -85,35 +89,39 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     {
       login: redirectLogin && [
         limited('login'),
-        createLogin({
-          redirectLogin,
-          sessions,
-          loginCookies,
-          parameters: createLoginParameters(login.parameters),
-          stepUpQuery: createStepUpQuery({ sessions, stepUpLinks }),
-          returnTo: createReturnTo(baseUrl, login.prefix),
-          defaultReturnTo: login.defaultReturnTo,
-          clock,
-        }),
+        watch(
+          createLogin({
+            redirectLogin,
+            sessions,
+            loginCookies,
+            parameters: createLoginParameters(login.parameters, config.provider.authorizationParams ?? {}),
+            stepUpQuery: createStepUpQuery({ sessions, stepUpLinks, limits: stepUpLimitsOf(config), log }),
+            returnTo: createReturnTo(baseUrl, login.prefix),
+            defaultReturnTo: login.defaultReturnTo,
+            clock,
+          }),
+        ),
       ],
       callback: redirectLogin && [
         limited('callback'),
-        createCallback({
-          redirectLogin,
-          completeSignIn,
-          sessions,
-          loginCookies,
-          redirectUri,
-          defaultReturnTo: login.defaultReturnTo,
-          failureReturnTo: login.failureReturnTo,
-        }),
+        watch(
+          createCallback({
+            redirectLogin,
+            completeSignIn,
+            sessions,
+            loginCookies,
+            redirectUri,
+            defaultReturnTo: login.defaultReturnTo,
+            failureReturnTo: login.failureReturnTo,
+          }),
+        ),
       ],
       passwordLogin: passwordLogin && [
         limited('attempts'),
-        createPasswordLogin({ passwordLogin, completeSignIn, originPolicy, attemptLimit }),
+        watch(createPasswordLogin({ passwordLogin, completeSignIn, originPolicy, attemptLimit })),
       ],
-      beginDecoupled: decoupled && [limited('attempts'), decoupled.begin],
-      pollDecoupled: decoupled?.poll,
+      beginDecoupled: decoupled && [limited('attempts'), watch(decoupled.begin)],
+      pollDecoupled: decoupled && watch(decoupled.poll, { ignoreOutages: true }),
       session: createSessionInfo({
         sessions,
         claims: session.claims,
@@ -125,6 +133,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       logout: createLogout({
         provider,
         sessions,
+        audit,
         originPolicy,
         baseUrl,
         postLogoutReturnTo: login.postLogoutReturnTo,
@@ -141,10 +150,12 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       frontchannelLogout: logoutTokens && [limitLogouts, createFrontchannelLogout({ provider, sessions })],
       mySessions: createMySessions({
         sessions,
+        audit,
         originPolicy,
         idleTimeout: session.idleTimeout,
         limitUser: rateLimits.synchronous('sessions', config.rateLimit.sessions),
       }),
+      jwks: createJwks({ signingKeys }),
     },
     setting(inertHeaders(secure)),
   );

@@ -1,7 +1,10 @@
 import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
+import { createSigningKeys, type SigningKeys } from '../crypto/signing-keys.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
+import { createPseudonyms } from '../crypto/pseudonyms.ts';
+import { createAudit, type Audit } from '../observability/audit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -13,7 +16,10 @@ export type Core = {
   readonly log: Logger;
   readonly clock: () => number;
   readonly metrics: Metrics;
+  readonly audit: Audit;
   readonly keyRing: KeyRing;
+  /** The keys of `keys`. */
+  readonly signingKeys: SigningKeys;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
   /** True when `baseUrl` is https. */
@@ -35,12 +41,15 @@ export function createCore(
   config: Config,
   { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
+  const keyRing = createKeyRing(config.session.secrets);
   return {
     ...configured(config),
     log,
     clock,
     metrics: createMetrics(registry),
-    keyRing: createKeyRing(config.session.secrets),
+    audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+    keyRing,
+    signingKeys: createSigningKeys(config.keys),
     forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }

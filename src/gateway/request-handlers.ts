@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
@@ -6,7 +7,9 @@ import { createSessionBoundResponses } from '../proxy/response/session-bound.ts'
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createRouteTokens } from '../proxy/tokens/route-tokens.ts';
+import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
@@ -64,14 +67,18 @@ export function createRequestHandlers(
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
+  const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
+  const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
     routes,
     upstreams,
     servers,
     slots,
     refresher,
+    actionOn,
+    authorizations,
     metrics,
     writeBatch,
     eventStreams,
@@ -89,6 +96,8 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    actionOn,
+    authorizations,
     metrics,
     baseUrl,
   });

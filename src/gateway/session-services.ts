@@ -36,7 +36,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, secure, clock, log, metrics } = core;
+  const { config, keyRing, forgedSeals, secure, clock, log, metrics, audit } = core;
   const { store, locks, sharedTokens } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -60,6 +60,7 @@ export function createSessionServices(
     clock,
     log,
     metrics,
+    audit,
   });
   const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
@@ -89,6 +90,7 @@ export function createSessionServices(
     clock,
     log,
     metrics,
+    audit,
   });
   const stepUpLinks = createStepUpLinks({
     seals: createSealedCookies(keyRing, 'step-up'),

@@ -46,9 +46,9 @@ async function report(config: Config, file: string): Promise<boolean> {
     { name: 'configuration', verdict: 'ok' as const, detail: `${file} is valid` },
     ...(await checkDependencies(config)),
   ];
-  const labels = { ok: 'ok', note: 'note', failed: 'FAILED' };
+  const labels = { ok: 'ok', warning: 'warning', failed: 'fails' };
   for (const { name, verdict, detail } of results) {
-    console.log(`${labels[verdict].padEnd(6)}  ${name.padEnd(13)}  ${detail}`);
+    console.log(`${labels[verdict].padEnd(7)}  ${name.padEnd(13)}  ${detail}`);
   }
   return results.every(({ verdict }) => verdict !== 'failed');
 }

@@ -1,12 +1,12 @@
 /**
- * The result of one check: `ok`; `note` for information that needs no action; `failed` when sign-in or refresh
- * will not work. The detail contains no secret.
+ * The result of one check: `ok`; `warning` for something that works and may surprise; `failed` when something will not work.
+ * The detail contains no secret, and says what was expected and what to do unless the verdict is `ok`.
  */
 export type CheckResult = {
   /** The name of the check, in a word. */
   readonly name: string;
-  readonly verdict: 'ok' | 'note' | 'failed';
-  /** The facts, and their consequence for this configuration. */
+  readonly verdict: 'ok' | 'warning' | 'failed';
+  /** The facts, their consequence for this configuration, and what to do. */
   readonly detail: string;
 };
 

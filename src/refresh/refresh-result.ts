@@ -1,9 +1,10 @@
 import { GatewayError, stepUpRequired } from '../errors.ts';
+import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
-import { sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
+import { personOf, sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { Credential } from './credential.ts';
 import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
@@ -80,12 +81,16 @@ export function createFailureSettlement(deps: {
   sessions: Sessions;
   suppression: Pick<RefreshSuppression, 'notGranted' | 'refusedByProvider'>;
   log: Logger;
+  audit: Audit;
 }): (
   record: SessionRecord,
   audience: Audience,
   failure: FailedRefresh,
 ) => Promise<RefreshResult | undefined> {
-  const { sessions, suppression, log } = deps;
+  const { sessions, suppression, log, audit } = deps;
+
+  const recordRejection = ({ key, data }: SessionRecord, result: 'session_ended' | 'session_kept') =>
+    audit.record({ event: 'refresh_rejected', person: personOf(data), session: key, result });
 
   const settleRejection = async (record: SessionRecord, audience: Audience, cause: unknown) => {
     const current = await sessions.loadByKey(record.key);
@@ -96,6 +101,7 @@ export function createFailureSettlement(deps: {
     // The session has another refresh token by now, which the provider has not rejected.
     if (current.data.tokens.refreshToken !== record.data.tokens.refreshToken) return undefined;
     log.warn({ err: cause }, 'the provider rejected the refresh token; ending the session');
+    recordRejection(record, 'session_ended');
     await sessions.end(record.key, 'refresh_rejected');
     return expired('rejected');
   };
@@ -117,9 +123,11 @@ export function createFailureSettlement(deps: {
     }
     if (suppression.refusedByProvider(record.key) === 'ended') {
       log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
+      recordRejection(record, 'session_ended');
       await sessions.end(record.key, 'refresh_rejected');
       return expired('rejected');
     }
+    recordRejection(record, 'session_kept');
     log.warn(
       { session: record.key, error, err: cause },
       'the provider refuses to refresh this session; keeping it',
@@ -167,7 +175,7 @@ export function credentialOf(session: SessionView, audience: Audience): Credenti
   const accessToken = accessTokenOf(session, audience);
   if (accessToken === undefined)
     throw new Error('the refreshed session has no access token for the requested audience');
-  return { session, audience, accessToken };
+  return { session, audience, accessToken, dpopKey: session.data.dpopKey };
 }
 
 /** Throws `session_expired`, or the error of an unavailable refresh. */

@@ -5,6 +5,7 @@ import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import { GatewayError } from '../errors.ts';
+import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
@@ -100,6 +101,7 @@ export function createTokenRefresher(deps: {
   clock: () => number;
   log: Logger;
   metrics: Metrics;
+  audit: Audit;
 }): TokenRefresher {
   const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
   const { refreshes, backgroundTasks } = deps;
@@ -241,6 +243,7 @@ export function createTokenRefresher(deps: {
     const outcome = await callTokenEndpoint(
       {
         refreshToken,
+        dpopKey: data.dpopKey,
         subject: data.subject,
         flow: data.flow,
         audience: widened(audience, data.steppedUp),

@@ -1,3 +1,4 @@
+import type { EndedBy } from '../observability/audit.ts';
 import { isOutdated, type SessionView } from './session.ts';
 
 /**
@@ -36,3 +37,20 @@ export function lapseReason(session: SessionView, generation: number): EndReason
   const { idleExpiresAtMs, endsAtMs, isLimitedByProvider } = session;
   return isLimitedByProvider && endsAtMs <= idleExpiresAtMs ? 'expired_at_provider' : 'expired';
 }
+
+/** Who or what ended a session, by the reason. */
+export const endedBy: Readonly<Record<EndReason, EndedBy>> = {
+  logout: 'person',
+  ended_elsewhere: 'person',
+  replaced: 'person',
+  backchannel_logout: 'provider',
+  frontchannel_logout: 'provider',
+  expired_at_provider: 'provider',
+  refresh_rejected: 'provider',
+  identity_changed: 'gateway',
+  unreadable: 'gateway',
+  limit: 'limit',
+  expired: 'limit',
+  secret_removed: 'operator',
+  admin: 'operator',
+};

@@ -1,4 +1,5 @@
 import type { TaskTracker } from '../concurrency/task-tracker.ts';
+import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
@@ -86,6 +87,7 @@ type SessionsDeps = {
   clock: () => number;
   log: Logger;
   metrics: Metrics;
+  audit: Audit;
 };
 
 export function createSessions(deps: SessionsDeps): Sessions {
@@ -126,6 +128,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         claims: signIn.claims,
         userinfo: signIn.userinfo,
         tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
+        dpopKey: signIn.dpopKey,
         flow: signIn.flow,
         ticketKeyId: keyId,
         steppedUp: stepUp?.brought,

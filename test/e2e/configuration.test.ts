@@ -10,6 +10,7 @@ import { SESSION_SECRET, gatewayConfig } from '../../testkit/gateway/gateway-con
 import { listenOnLoopback } from '../../testkit/network/loopback-server.ts';
 import { type ProgramResult, runProgram } from '../../testkit/processes/program.ts';
 import { GATEWAY_NAME, startRedis } from '../../testkit/redis/redis-server.ts';
+import { startUpstream, type Upstream } from '../../testkit/upstream/upstream.ts';
 
 const MANIFEST = new URL('../../package.json', import.meta.url);
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -196,16 +197,20 @@ routes:
 
 describe('--check', () => {
   let provider: FakeProvider;
+  let upstream: Upstream;
 
   beforeEach(async () => {
     provider = await startFakeProvider();
+    upstream = await startUpstream();
   });
 
-  afterEach(() => provider.close());
+  afterEach(async () => {
+    await upstream.close();
+    await provider.close();
+  });
 
   /** Checks the default configuration with these changes. */
   const check = (config: Record<string, unknown>, store = 'memory:') => {
-    const upstream = { url: 'http://127.0.0.1:9' };
     const parts = { provider, upstream, store, config };
     const text = JSON.stringify(gatewayConfig(parts, 'http://127.0.0.1:3000', '127.0.0.1:3000'));
     return runProgram(text, { args: ['--check'] });
@@ -219,24 +224,27 @@ describe('--check', () => {
 
     expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
     expect(printed(result)).toEqual([
-      'ok      configuration  coatcheck.yaml is valid',
+      'ok       configuration  coatcheck.yaml is valid',
+      'ok       admin          127.0.0.1:0, which other machines cannot reach',
       expect.stringMatching(
-        `^ok {6}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
+        `^ok {7}store          Redis \\d+\\.\\d+\\.\\d+ at 127\\.0\\.0\\.1:${redis.port}$`,
       ),
-      'ok      rights         every command, key and channel that the gateway uses',
-      'note    persistence    aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end',
-      'ok      eviction       maxmemory-policy noeviction',
-      `ok      provider       ${provider.issuer}, from OpenID discovery`,
-      expect.stringContaining(`ok      endpoints      authorization ${provider.issuer}/authorize, `),
-      'ok      grants         authorization_code, refresh_token',
-      'ok      client         client_secret_basic, which the provider accepts',
-      'ok      PKCE           S256',
-      'ok      signing        RS256, for ID and logout tokens',
-      'ok      scopes         openid, profile, email, offline_access',
-      expect.stringContaining('ok      refresh        providers do not announce rotation'),
-      'ok      revocation     sign-out revokes the refresh token',
-      expect.stringContaining(`ok      logout         leads to ${provider.issuer}/end_session, `),
-      'ok      callback       http://127.0.0.1:3000/auth/callback; register it at the provider',
+      'ok       rights         every command, key and channel that the gateway uses',
+      'warning  persistence    aof_enabled 0: a restart of Redis loses its last writes, and sessions with one-time refresh tokens end; set appendonly yes',
+      'ok       eviction       maxmemory-policy noeviction',
+      `ok       provider       ${provider.issuer}, from OpenID discovery`,
+      expect.stringContaining(`ok       endpoints      authorization ${provider.issuer}/authorize, `),
+      'ok       grants         authorization_code, refresh_token',
+      'ok       client         client_secret_basic, which the provider accepts',
+      'ok       PKCE           S256',
+      'ok       signing        RS256, for ID and logout tokens',
+      'ok       scopes         openid, profile, email, offline_access',
+      expect.stringContaining('ok       refresh        providers do not announce rotation'),
+      'ok       revocation     sign-out revokes the refresh token',
+      expect.stringContaining(`ok       logout         leads to ${provider.issuer}/end_session, `),
+      'ok       callback       http://127.0.0.1:3000/auth/callback; register it at the provider',
+      'ok       credentials    the token endpoint accepts this client (provider.clientId and provider.clientSecret)',
+      `ok       upstream       ${upstream.url}, for /api, /optional, /public, /socket`,
     ]);
     for (const secret of [password, SESSION_SECRET, provider.client.secret]) {
       expect(result.stdout).not.toContain(secret);
@@ -249,10 +257,10 @@ describe('--check', () => {
     const size = await redis.command('DBSIZE');
     await redis.close();
     expect(result).toMatchObject({ code: 0, stderr: '' });
-    expect(printed(result).slice(2, 5)).toEqual([
-      'ok      rights         every command, key and channel that the gateway uses',
-      'ok      persistence    aof_enabled 1: an append-only file',
-      'ok      eviction       maxmemory-policy noeviction',
+    expect(printed(result).slice(3, 6)).toEqual([
+      'ok       rights         every command, key and channel that the gateway uses',
+      'ok       persistence    aof_enabled 1: an append-only file',
+      'ok       eviction       maxmemory-policy noeviction',
     ]);
     expect(size).toBe(0);
   });
@@ -271,7 +279,7 @@ describe('--check', () => {
     await redis.close();
     expect(result).toMatchObject({ code: 1, signal: null });
     expect(printed(result)).toContain(
-      `FAILED  rights         the Redis user lacks ${missing}; grant them with ACL SETUSER`,
+      `fails    rights         the Redis user lacks ${missing}; grant them with ACL SETUSER`,
     );
   });
 
@@ -281,19 +289,19 @@ describe('--check', () => {
     const result = await check({}, redis.url);
     await redis.close();
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
-    expect(printed(result).filter((line) => line.startsWith('FAILED'))).toEqual([
-      expect.stringMatching(/^FAILED {2}rights {9}Redis refuses [a-z]+: NOREPLICAS /),
-      'FAILED  eviction       maxmemory-policy volatile-lru: a full Redis deletes sessions; set noeviction',
+    expect(printed(result).filter((line) => line.startsWith('fails'))).toEqual([
+      expect.stringMatching(/^fails {4}rights {9}Redis refuses [a-z]+: NOREPLICAS /),
+      'fails    eviction       maxmemory-policy volatile-lru: a full Redis deletes sessions; set noeviction',
     ]);
   });
 
-  it('notes what the provider does not support and succeeds', async () => {
+  it('warns of what the provider does not support and succeeds', async () => {
     Object.assign(provider.metadata, { end_session_endpoint: undefined, scopes_supported: ['openid'] });
     const result = await check({});
     expect(result).toMatchObject({ code: 0, stderr: '' });
-    expect(printed(result).filter((line) => !line.startsWith('ok '))).toEqual([
-      'note    scopes         profile, email, offline_access not announced; some providers then reject the sign-in',
-      'note    logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+    expect(printed(result).filter((line) => !line.startsWith('ok       '))).toEqual([
+      'warning  scopes         profile, email, offline_access not announced; some providers then reject the sign-in',
+      'warning  logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
     ]);
   });
 
@@ -301,7 +309,7 @@ describe('--check', () => {
     const result = await check({ provider: { clientAuthentication: 'client_secret_post' } });
     expect(result).toMatchObject({ code: 1, stderr: '' });
     expect(printed(result)).toContain(
-      'FAILED  client         provider.clientAuthentication is client_secret_post, but the provider accepts client_secret_basic',
+      'fails    client         provider.clientAuthentication is client_secret_post, but the provider accepts client_secret_basic',
     );
   });
 
@@ -311,9 +319,32 @@ describe('--check', () => {
     const result = await check({}, `redis://:canary-password@127.0.0.1:${port}/0`);
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
     expect(printed(result)).toEqual([
-      'ok      configuration  coatcheck.yaml is valid',
-      expect.stringMatching(`^FAILED  store          Redis at 127\\.0\\.0\\.1:${port} cannot be used: .+$`),
-      `FAILED  provider       ${provider.issuer} cannot be used: connect ECONNREFUSED 127.0.0.1:${provider.port}`,
+      'ok       configuration  coatcheck.yaml is valid',
+      'ok       admin          127.0.0.1:0, which other machines cannot reach',
+      expect.stringMatching(`^fails    store          Redis at 127\\.0\\.0\\.1:${port} cannot be used: .+$`),
+      `fails    provider       ${provider.issuer} cannot be used: connect ECONNREFUSED 127.0.0.1:${provider.port}; nothing listens there: start it, or correct the address`,
+      `ok       upstream       ${upstream.url}, for /api, /optional, /public, /socket`,
+    ]);
+    expect(result.stdout).not.toContain('canary');
+  });
+
+  it('reports everything that would not work in one line each, with what to do, and fails', async () => {
+    await upstream.stop();
+    const result = await check({
+      provider: { clientSecret: 'canary-another-secret' },
+      spa: { directory: '/nowhere/dist' },
+      admin: { listen: '0.0.0.0:9464' },
+    });
+    expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
+    expect(printed(result).filter((line) => !line.startsWith('ok '))).toEqual([
+      expect.stringMatching(/^warning {2}admin {10}0\.0\.0\.0:9464 is reachable .*; let only probes /),
+      expect.stringMatching(
+        /^fails {4}credentials {4}the token endpoint rejects this client with invalid_client: correct /,
+      ),
+      expect.stringMatching(
+        /^fails {4}upstream {7}http:.*, for \/api, .*; nothing listens there: start it, /,
+      ),
+      'fails    spa            /nowhere/dist is not a directory; build the app, or correct spa.directory (relative to the working directory)',
     ]);
     expect(result.stdout).not.toContain('canary');
   });
@@ -323,7 +354,7 @@ describe('--check', () => {
     const result = await check({}, `redis://:canary-wrong@127.0.0.1:${redis.port}/0`);
     await redis.close();
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
-    expect(result.stdout).toContain('FAILED  store');
+    expect(result.stdout).toContain('fails    store');
     expect(result.stdout).not.toContain('canary');
   });
 
@@ -331,9 +362,11 @@ describe('--check', () => {
     const result = await check({ provider: { issuer: `${provider.issuer}/` } });
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
     expect(printed(result)).toEqual([
-      'ok      configuration  coatcheck.yaml is valid',
-      'ok      store          memory: sessions are lost when the process exits',
-      `FAILED  provider       ${provider.issuer}/ cannot be used: provider.issuer is "${provider.issuer}/", but the provider publishes "${provider.issuer}"`,
+      'ok       configuration  coatcheck.yaml is valid',
+      'ok       admin          127.0.0.1:0, which other machines cannot reach',
+      'ok       store          memory: sessions are lost when the process exits',
+      `fails    provider       ${provider.issuer}/ cannot be used: provider.issuer is "${provider.issuer}/", but the provider publishes "${provider.issuer}"`,
+      `ok       upstream       ${upstream.url}, for /api, /optional, /public, /socket`,
     ]);
   });
 
@@ -343,6 +376,6 @@ describe('--check', () => {
     const result = await check({ provider: { issuer: `http://127.0.0.1:${page.port}` } });
     await page.stop();
     expect(result).toMatchObject({ code: 1, signal: null, stderr: '' });
-    expect(result.stdout).toContain(`FAILED  provider       http://127.0.0.1:${page.port} cannot be used: `);
+    expect(result.stdout).toContain(`fails    provider       http://127.0.0.1:${page.port} cannot be used: `);
   });
 });

@@ -2,9 +2,11 @@ import type { Request, RequestHandler } from 'express';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
-import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { auditedRequest, requestContextOf } from '../../http/inbound/request-context.ts';
 import { isNavigation } from '../../http/inbound/navigation.ts';
+import type { Audit } from '../../observability/audit.ts';
 import type { Provider } from '../../provider/provider.ts';
+import { personOf } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
@@ -20,19 +22,26 @@ const UNKNOWN_KEY_RETRY_SECONDS = 5;
 export function createLogout(deps: {
   provider: Provider;
   sessions: Sessions;
+  audit: Audit;
   originPolicy: OriginPolicy;
   baseUrl: string;
   postLogoutReturnTo: string;
 }): RequestHandler {
-  const { provider, sessions, originPolicy, baseUrl, postLogoutReturnTo } = deps;
+  const { provider, sessions, audit, originPolicy, baseUrl, postLogoutReturnTo } = deps;
   const postLogoutRedirectUri = new URL(postLogoutReturnTo, baseUrl).href;
 
   return async function logout(request, response) {
     originPolicy.checkForm(request);
-    const reading = await sessions.peek(request.headers.cookie, requestContextOf(response).clientAddress);
+    const context = requestContextOf(response);
+    const reading = await sessions.peek(request.headers.cookie, context.clientAddress);
     // SECURITY: to say "signed out" would be wrong, because the session outlives this request.
     if (reading.kind === 'absent' && reading.because !== undefined) throw cannotEnd(reading.because);
-    const ended = reading.kind === 'live' ? await sessions.end(reading.session.key, 'logout') : undefined;
+    const session = reading.kind === 'live' ? reading.session.key : undefined;
+    const ended = session === undefined ? undefined : await sessions.end(session, 'logout');
+    if (session !== undefined && ended !== undefined) {
+      const person = personOf(ended.data);
+      audit.record({ event: 'sign_out', person, session, request: auditedRequest(context) });
+    }
     // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
     if (reading.kind !== 'absent') {
       response.setHeader('Set-Cookie', sessions.clearCookie());

@@ -2,11 +2,12 @@ import type { Request, RequestHandler, Response } from 'express';
 import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import { readPageQuery } from '../../http/inbound/page-query.ts';
-import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { auditedRequest, requestContextOf } from '../../http/inbound/request-context.ts';
+import type { Audit } from '../../observability/audit.ts';
 import type { RateLimit } from '../../http/rate-limit/rate-limit.ts';
 import { describePage, describeSession } from '../../sessions/description.ts';
 import { sessionExpired, sessionRequired } from '../../sessions/no-session.ts';
-import type { Owner, SessionRecord } from '../../sessions/session.ts';
+import { personOf, type Owner, type SessionRecord } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
 
 /** Lists and ends the signed-in user's own sessions. */
@@ -18,12 +19,13 @@ export type MySessions = { list: RequestHandler; endOne: RequestHandler; endOthe
  */
 export function createMySessions(deps: {
   sessions: Sessions;
+  audit: Audit;
   originPolicy: OriginPolicy;
   idleTimeout: number;
   /** Limits the requests per user. */
   limitUser: RateLimit;
 }): MySessions {
-  const { sessions, originPolicy, idleTimeout, limitUser } = deps;
+  const { sessions, audit, originPolicy, idleTimeout, limitUser } = deps;
 
   return {
     async list(request, response) {
@@ -47,7 +49,12 @@ export function createMySessions(deps: {
         throw new GatewayError('not_found', { detail: 'You have no session with this id.' });
       const isCurrent = target.key === current.key;
       await sessions.end(target.key, isCurrent ? 'logout' : 'ended_elsewhere');
-      if (isCurrent) response.setHeader('Set-Cookie', sessions.clearCookie());
+      if (isCurrent) {
+        const [session, person] = [current.key, personOf(current.data)];
+        const request = auditedRequest(requestContextOf(response));
+        audit.record({ event: 'sign_out', person, session, request });
+        response.setHeader('Set-Cookie', sessions.clearCookie());
+      }
       response.status(204).end();
     },
 

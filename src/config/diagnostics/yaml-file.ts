@@ -1,7 +1,7 @@
 import { isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar, visit } from 'yaml';
 import type { Document } from 'yaml';
 import type { KeyPath } from './key-path.ts';
-import { CIRCULAR, MERGE_KEY, yamlProblem, type YamlProblem } from './yaml-problem.ts';
+import { CIRCULAR, duplicateKey, MERGE_KEY, syntaxProblems, type YamlProblem } from './yaml-problem.ts';
 
 /** A YAML text whose values can be changed, and which knows the line of each value. */
 export type YamlFile = {
@@ -26,8 +26,14 @@ export function readYaml(text: string): YamlFile {
   return {
     isEmpty: document.contents === null && document.errors.length === 0,
     problems: [
-      ...[...document.errors, ...document.warnings].map(({ code, pos: [offset] }) =>
-        yamlProblem(code, lineAt(offset)),
+      ...syntaxProblems(
+        [...document.errors, ...document.warnings]
+          .filter(({ code }) => code !== 'DUPLICATE_KEY')
+          .map(({ code, pos: [offset] }) => ({ code, line: lineAt(offset) })),
+        text,
+      ),
+      ...duplicates(document).map(({ key, first, second }) =>
+        duplicateKey(key, lineAt(second), lineAt(first)),
       ),
       ...misuses(document).map(({ offset, message }) => ({ line: lineAt(offset), message, isFatal: true })),
     ],
@@ -35,6 +41,25 @@ export function readYaml(text: string): YamlFile {
     toPlain: () => document.toJS(),
     lineOf: (path) => lineAt(offsetOf(document, path)),
   };
+}
+
+/** The keys that a mapping has more than once, with the offsets of the first and of each further one. */
+function duplicates(document: Document.Parsed): { key: string; first: number; second: number }[] {
+  const found: { key: string; first: number; second: number }[] = [];
+  visit(document, {
+    Map(_key, { items }) {
+      const firsts = new Map<string, number>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const offset = key.range?.[0] ?? 0;
+        const name = String(key.value);
+        const first = firsts.get(name);
+        if (first === undefined) firsts.set(name, offset);
+        else if (name !== '<<') found.push({ key: name, first, second: offset });
+      }
+    },
+  });
+  return found;
 }
 
 /** Problems that the library accepts: circular aliases, and merge keys, which YAML 1.2 dropped. */

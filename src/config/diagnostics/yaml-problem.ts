@@ -1,4 +1,5 @@
 import type { ErrorCode } from 'yaml';
+import { quoteKey } from './key-path.ts';
 
 /** A syntax problem of a YAML text, at a line counted from 1. */
 export type YamlProblem = {
@@ -13,16 +14,22 @@ export const CIRCULAR = 'the alias stands inside the value that it repeats';
 export const MERGE_KEY =
   'YAML 1.2 has no merge key "<<"; write the keys out, or use an alias in place of the whole mapping';
 
+const WRONG_INDENTATION =
+  'the indentation is wrong: the keys of one mapping, and the items of one list, begin at the same column';
+const UNCLOSED = 'a [ or { is not closed before this line ends';
+const TOO_FAR =
+  'this line is indented further than the key above, which has a value: begin both at the same column';
+const UNQUOTED_INTERPOLATION = 'an interpolation inside [ ] or { } needs quotes, as in ["${NAME}"]';
+
 // SECURITY: the library's own messages quote the text, which may be a secret without quotes.
 const messages: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'the alias is malformed; a value that begins with * needs quotes',
   BAD_ALIAS: 'the alias is malformed; a value that begins with * needs quotes',
   BAD_DQ_ESCAPE: 'the escape sequence is unknown; a literal backslash needs single quotes',
-  BAD_INDENT: 'the indentation is wrong',
+  BAD_INDENT: WRONG_INDENTATION,
   BAD_SCALAR_START: 'the value begins with a reserved character and needs quotes',
   BLOCK_AS_IMPLICIT_KEY:
     'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
-  DUPLICATE_KEY: 'this key occurs twice in one mapping',
   MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
   MULTILINE_IMPLICIT_KEY: 'expected "key: value"; the colon needs a space after it',
   MULTIPLE_DOCS: 'expected one YAML document, got several',
@@ -32,8 +39,59 @@ const messages: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'not expected here; an interpolation inside [ ] or { } needs quotes',
 };
 
-/** Converts a problem of the parser; the message quotes nothing of the text. */
-export function yamlProblem(code: ErrorCode, line: number): YamlProblem {
-  const message = messages[code] ?? `not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
-  return { line, message, isFatal: code !== 'DUPLICATE_KEY' };
+/** The syntax errors of a text, in its order. Of several errors in one line, only the first: the others follow from it. */
+export function syntaxProblems(
+  errors: readonly { readonly code: ErrorCode; readonly line: number }[],
+  text: string,
+): YamlProblem[] {
+  const lines = text.split('\n');
+  const byLine = new Map<number, YamlProblem>();
+  for (const { code, line: at } of errors) {
+    const { line, message } = explainLine(code, at, lines);
+    if (!byLine.has(at)) byLine.set(at, { line, message, isFatal: true });
+  }
+  return [...byLine.values()];
+}
+
+/** A key that a mapping has twice, at the line of the second one. */
+export function duplicateKey(key: string, line: number, firstLine: number): YamlProblem {
+  const message = `the key ${quoteKey(key)} occurs twice in one mapping; the first one is in line ${firstLine}`;
+  return { line, message, isFatal: false };
+}
+
+/** The parser says where it failed. The lines around that place show the usual mistakes behind it. */
+function explainLine(
+  code: ErrorCode,
+  line: number,
+  lines: readonly string[],
+): { line: number; message: string } {
+  const text = lines[line - 1] ?? '';
+  const next = lines[line] ?? '';
+  const startsKey = /^\s*(?:- +)*[\w.-]+:(?:\s|$)/;
+  const isStructural = code === 'MISSING_CHAR' || code === 'UNEXPECTED_TOKEN' || code.startsWith('BLOCK');
+  if (isStructural && /(?:[[{,]|^)\s*(?:[\w.-]+:\s+)?\$\{/.test(text))
+    return { line, message: UNQUOTED_INTERPOLATION };
+  if (code === 'BLOCK_AS_IMPLICIT_KEY' && startsKey.test(next) && indentOf(next) > keyColumnOf(text))
+    return { line: line + 1, message: TOO_FAR };
+  if (code === 'BAD_INDENT' && [lines[line - 2], text].some((each) => /[[{][^\]}]*$/.test(each ?? '')))
+    return { line, message: UNCLOSED };
+  const isMisplaced =
+    (code === 'BLOCK_AS_IMPLICIT_KEY' && /^\s*- /.test(text)) ||
+    (code === 'MISSING_CHAR' && startsKey.test(text)) ||
+    (code === 'UNEXPECTED_TOKEN' && startsKey.test(text) && indentOf(text) < indentOf(firstLineOf(lines)));
+  if (isMisplaced) return { line, message: WRONG_INDENTATION };
+  return { line, message: messages[code] ?? `not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})` };
+}
+
+function indentOf(line: string): number {
+  return line.length - line.trimStart().length;
+}
+
+/** The column of the key of a line, after the dashes of list items. */
+function keyColumnOf(line: string): number {
+  return /^\s*(?:- +)*/.exec(line)?.[0].length ?? 0;
+}
+
+function firstLineOf(lines: readonly string[]): string {
+  return lines.find((line) => /^\s*[^#\s]/.test(line)) ?? '';
 }

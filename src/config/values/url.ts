@@ -61,10 +61,10 @@ export function upstreamUrls(expected: string) {
 /** True for plain http to another machine, which anybody on the network path can read and change. */
 export function isInsecure(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === 'http:' && !isLoopback(hostname);
+  return protocol === 'http:' && !isLoopbackHost(hostname);
 }
 
 /** True when a host, as `URL#hostname` writes it, is this machine: `localhost`, 127.0.0.0/8 or ::1. */
-function isLoopback(hostname: string): boolean {
+export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import type { AuditedRequest } from '../../observability/audit.ts';
 import type { Target } from './target.ts';
 
 /** The gateway's own data about one request or upgrade. */
@@ -11,8 +12,15 @@ export type RequestContext = {
   readonly clientAddress: string;
   /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
-  /** Where a navigation that fails leads in place of an error page: the app, which reads why from the query. */
-  failureReturnTo?: string | undefined;
+  failureReturnTo?: FailureReturnTo | undefined;
+};
+
+/** Where a failed sign-in leads in place of an error: the app, which reads why from the query. */
+export type FailureReturnTo = {
+  /** A path on this origin. */
+  readonly path: string;
+  /** Whether other requests than navigations lead there too, as the callback of a step-up: only the app uses its outcome. */
+  readonly always: boolean;
 };
 
 declare global {
@@ -25,6 +33,11 @@ declare global {
 
 export function createRequestId(): string {
   return randomUUID();
+}
+
+/** What the audit says of a request. */
+export function auditedRequest({ requestId, clientAddress }: RequestContext): AuditedRequest {
+  return { requestId, clientAddress };
 }
 
 /** Returns the context that the guard middleware stored. Throws when that middleware has not run. */

@@ -25,9 +25,10 @@ export function createProblemMiddleware(deps: {
     const requestId = context?.requestId ?? createRequestId();
     logProblem(error, requestId);
     if (response.headersSent) return void response.destroy();
-    const problem = isNavigation(request)
-      ? navigationErrors(error, { method: request.method, requestId, context })
-      : problems(error, requestId);
+    const problem =
+      isNavigation(request) || context?.failureReturnTo?.always
+        ? navigationErrors(error, { method: request.method, requestId, context })
+        : problems(error, requestId);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.status(problem.status);
     // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).

@@ -52,9 +52,8 @@ export function createNavigationErrors(deps: {
 
   return (error, request) => {
     const { context, requestId } = request;
-    const returnTo = context?.failureReturnTo;
-    if (returnTo !== undefined) {
-      const location = withAuthError(returnTo, authErrorOf(error), requestId);
+    if (context?.failureReturnTo !== undefined) {
+      const location = withAuthError(context.failureReturnTo.path, authErrorOf(error), requestId);
       return { status: 303, headers: { ...redirectHeaders, 'x-request-id': requestId, location }, body: '' };
     }
     const { status, headers } = problems(error, requestId);

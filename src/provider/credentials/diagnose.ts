@@ -28,7 +28,7 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
     expiresIn === undefined && expiresAt === undefined
       ? checkResult(
           'lifetime',
-          'note',
+          'warning',
           'neither response.expiresIn nor response.expiresAt: access tokens are refreshed every hour, and when an API rejects one',
         )
       : checkResult(
@@ -39,7 +39,11 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
             : `${formatJsonPointer(expiresIn)}, by the gateway clock`,
         ),
     refreshExpiresIn === undefined && refreshExpiresAt === undefined
-      ? checkResult('session', 'note', 'the refresh token expiry is unknown: a session may end unexpectedly')
+      ? checkResult(
+          'session',
+          'warning',
+          'the refresh token expiry is unknown: a session may end unexpectedly',
+        )
       : checkResult(
           'session',
           'ok',
@@ -49,7 +53,7 @@ export function diagnoseCredentials(config: CredentialsProviderConfig, issuer: s
     config.logout === undefined
       ? checkResult(
           'revocation',
-          'note',
+          'warning',
           'no endpoint: sign-out discards the tokens here, but they stay valid at the vendor',
         )
       : checkResult('revocation', 'ok', `sign-out calls ${config.logout.method} ${config.logout.url}`),

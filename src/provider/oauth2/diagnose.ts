@@ -39,11 +39,11 @@ export function diagnoseOAuth2(
     config.revocationEndpoint === undefined
       ? checkResult(
           'revocation',
-          'note',
+          'warning',
           'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
         )
       : checkResult('revocation', 'ok', 'sign-out revokes the refresh token'),
-    checkResult('logout', 'note', 'no endpoint: people stay signed in at the provider'),
+    checkResult('logout', 'warning', 'no endpoint: people stay signed in at the provider'),
     ...(hasRedirect ? [checkResult('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
 }

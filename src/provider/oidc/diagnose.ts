@@ -1,4 +1,5 @@
 import type { ServerMetadata } from 'openid-client';
+import { diagnoseAuthorization } from '../authorization/diagnose.ts';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -19,7 +20,7 @@ export function diagnoseOidc(
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
-    ...(hasRedirect ? [pkce(server)] : []),
+    ...(hasRedirect ? [pkce(server), ...diagnoseAuthorization(server, config)] : []),
     signing(server, config),
     scopes(server, config),
     refresh(server, config),
@@ -56,7 +57,7 @@ function grants(server: Readonly<ServerMetadata>, config: OidcProviderConfig) {
   const refresh = 'refresh_token';
   if (announced === undefined) {
     const detail = `none announced; ${[...needed, refresh].join(', ')} are used anyway`;
-    return checkResult('grants', 'note', detail);
+    return checkResult('grants', 'warning', detail);
   }
   const missing = needed.filter((grant) => !announced.includes(grant));
   if (missing.length > 0) {
@@ -70,7 +71,7 @@ function grants(server: Readonly<ServerMetadata>, config: OidcProviderConfig) {
     ? checkResult('grants', 'ok', [...needed, refresh].join(', '))
     : checkResult(
         'grants',
-        'note',
+        'warning',
         `${refresh} is not announced: without it a session ends when its access token expires`,
       );
 }
@@ -99,7 +100,11 @@ function client(server: Readonly<ServerMetadata>, { clientAuthentication, privat
   if (clientAuthentication === 'none')
     return methods.includes('none')
       ? checkResult('client', 'ok', 'none: a public client, which PKCE alone protects')
-      : checkResult('client', 'note', 'none, which the provider does not announce; register a public client');
+      : checkResult(
+          'client',
+          'warning',
+          'none, which the provider does not announce; register a public client',
+        );
   if (!methods.includes(clientAuthentication)) {
     const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
     return checkResult('client', 'failed', detail);
@@ -118,7 +123,7 @@ function client(server: Readonly<ServerMetadata>, { clientAuthentication, privat
 function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMetadata>) {
   return methods?.includes('S256') === true
     ? checkResult('PKCE', 'ok', 'S256')
-    : checkResult('PKCE', 'note', 'not announced; S256 is sent anyway');
+    : checkResult('PKCE', 'warning', 'not announced; S256 is sent anyway');
 }
 
 /** A provider that announces no algorithm signs with RS256 (OpenID Connect Discovery, section 3). */
@@ -140,7 +145,7 @@ function scopes({ scopes_supported: announced }: Readonly<ServerMetadata>, confi
   const unannounced = config.scopes.filter((scope) => announced?.includes(scope) === false);
   if (unannounced.length > 0) {
     const detail = `${unannounced.join(', ')} not announced; some providers then reject the sign-in`;
-    return checkResult('scopes', 'note', detail);
+    return checkResult('scopes', 'warning', detail);
   }
   return checkResult('scopes', 'ok', config.scopes.join(', '));
 }
@@ -150,7 +155,7 @@ function refresh({ scopes_supported: announced }: Readonly<ServerMetadata>, conf
   const scope = 'offline_access';
   if (announced?.includes(scope) === true && !config.scopes.includes(scope)) {
     const detail = `${scope} is announced but not requested: some providers issue a refresh token only with it`;
-    return checkResult('refresh', 'note', detail);
+    return checkResult('refresh', 'warning', detail);
   }
   const detail =
     'providers do not announce rotation: a refresh token in a response replaces the previous one';
@@ -161,7 +166,7 @@ function revocation({ revocation_endpoint: endpoint }: Readonly<ServerMetadata>)
   return endpoint === undefined
     ? checkResult(
         'revocation',
-        'note',
+        'warning',
         'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
       )
     : checkResult('revocation', 'ok', 'sign-out revokes the refresh token');
@@ -176,7 +181,7 @@ function logout(
   return endpoint === undefined
     ? checkResult(
         'logout',
-        'note',
+        'warning',
         'no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
       )
     : checkResult(

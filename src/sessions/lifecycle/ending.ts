@@ -1,11 +1,12 @@
+import type { Audit } from '../../observability/audit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { EndReason } from '../end-reason.ts';
+import { endedBy, type EndReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
 import type { Revocations } from '../revocation/revocation.ts';
 import { usesSameGrant } from '../same-grant.ts';
-import type { SessionData } from '../session.ts';
+import { personOf, type SessionData } from '../session.ts';
 import type { RemovedSecrets, SessionStore } from '../store/store.ts';
 
 /** The last data of an ended session; `revoked` settles after the first attempt to revoke its refresh token. */
@@ -38,6 +39,7 @@ type EndingDeps = {
   pendingWrites: PendingWrites;
   log: Logger;
   metrics: Metrics;
+  audit: Audit;
 };
 
 /** How many refresh tokens are revoked at once when a secret is removed. */
@@ -47,11 +49,13 @@ const MAX_CONCURRENT_REVOCATIONS = 16;
 const reasonsWithoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
 
 export function createSessionEnding(deps: EndingDeps): SessionEnding {
-  const { store, cache, revocations, pendingWrites, log, metrics } = deps;
+  const { store, cache, revocations, pendingWrites, log, metrics, audit } = deps;
 
-  const reportEnd = (key: string | undefined, reason: EndReason) => {
+  const reportEnd = (key: string | undefined, reason: EndReason, data?: SessionData) => {
     metrics.sessionEnded(reason);
     log.info({ session: key, reason }, 'session ended');
+    const person = data && personOf(data);
+    audit.record({ event: 'session_ended', person, session: key, by: endedBy[reason], reason });
   };
   const remove = async (key: string) => {
     const removed = await store.remove(key);
@@ -60,7 +64,7 @@ export function createSessionEnding(deps: EndingDeps): SessionEnding {
     return removed;
   };
   const handleRemoved = (key: string | undefined, data: SessionData, reason: EndReason): EndedSession => {
-    reportEnd(key, reason);
+    reportEnd(key, reason, data);
     const { refreshToken } = data.tokens;
     const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
     const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
@@ -79,7 +83,7 @@ export function createSessionEnding(deps: EndingDeps): SessionEnding {
     async replaceWith(next, key) {
       const removed = await remove(key);
       if (removed === undefined) return false;
-      if (usesSameGrant(removed.data, next)) reportEnd(key, 'replaced');
+      if (usesSameGrant(removed.data, next)) reportEnd(key, 'replaced', removed.data);
       else handleRemoved(key, removed.data, 'replaced');
       return true;
     },

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { decodeJwt } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { authorize, type BegunLogin } from '../../../testkit/gateway/login-steps.ts';
 import {
@@ -8,13 +8,18 @@ import {
   openTestGatewayForTest,
 } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import { type Behaviour, echo, requireToken, status } from '../../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
+let redis: RedisServer;
 let testGateway: TestGateway;
 
-openTestGatewayForEachTest((opened) => ({ testGateway } = opened), {
-  config: { provider: { scopes: ['openid', 'offline_access', 'reports.read'] } },
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened), {
+  config: {
+    provider: { scopes: ['openid', 'offline_access', 'reports.read'] },
+    login: { stepUp: { scopes: ['items.write', 'reports.write', 'a&client_id=evil'] } },
+  },
   routes: [
     { path: '/api' },
     { path: '/admin', scopes: ['admin'] },
@@ -417,6 +422,18 @@ describe('a step-up under way', () => {
     expect(ended()).toEqual(['revoked', 'revoked']);
   });
 
+  /** Watches Redis. `seen` resolves at the next attempt to take the lock of a session. */
+  async function watchLocks(): Promise<{ seen: Promise<string> }> {
+    const monitor = await new Redis(redis.rootUrl, { lazyConnect: true }).monitor();
+    onTestFinished(() => monitor.disconnect());
+    const seen = new Promise<string>((resolve) => {
+      monitor.on('monitor', (_time: string, [command = '', key = '']: string[]) => {
+        if (/^set$/i.test(command) && key.startsWith('coatcheck:lock:')) resolve('lock attempt');
+      });
+    });
+    return { seen };
+  }
+
   it('waits for a refresh of the session, whose tokens may be of the same grant', async () => {
     await testGateway.agent.signIn();
     testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() });
@@ -432,9 +449,9 @@ describe('a step-up under way', () => {
     testGateway.advance(299_500);
     const refreshing = call();
     await arrived.promise;
+    const lockAttempt = await watchLocks();
     const completing = testGateway.agent.navigate(callback.href);
-    // One that did not wait would be complete by now. The pause only helps to find that.
-    await Promise.race([completing, sleep(1_000)]);
+    expect(await Promise.race([completing, lockAttempt.seen])).toBe('lock attempt');
     released.resolve();
     await refreshing;
     expect((await completing).response.url).toMatch(/\/page$/);

@@ -110,7 +110,7 @@ routes:
       'config.yaml:2  sesion: unknown key "sesion"; did you mean "session"?',
       'config.yaml:5  provider.issuer: the environment variable ISSUER is not set',
       'config.yaml:7  provider.clientSecret: the file "/run/secrets/client" does not exist',
-      'config.yaml:9  this key occurs twice in one mapping',
+      'config.yaml:9  the key "listen" occurs twice in one mapping; the first one is in line 8',
       expect.stringMatching(/^config\.yaml:9 {2}listen: expected host:port.*, got 3000$/),
       expect.stringMatching(/^config\.yaml:10 {2}session\.store: expected a store that processes share/),
       expect.stringMatching(
@@ -153,7 +153,7 @@ describe('loading an unusable configuration file', () => {
   });
 
   it.each([
-    ['a: [1, 2', 'the indentation is wrong'],
+    ['a: [1, 2', 'a [ or { is not closed before this line ends'],
     [
       'a: b: c',
       'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
@@ -163,12 +163,67 @@ describe('loading an unusable configuration file', () => {
       'a mapping cannot begin here; a value with a colon at its end or before a space needs quotes',
     ],
     ['\ta: b', 'expected spaces for indentation, got a tab'],
-    ['a: {b: ${X}}', 'not expected here; an interpolation inside [ ] or { } needs quotes'],
+    ['a: {b: ${X}}', 'an interpolation inside [ ] or { } needs quotes, as in ["${NAME}"]'],
     ['a: "b\\q"', 'the escape sequence is unknown; a literal backslash needs single quotes'],
     ['a: @b', 'the value begins with a reserved character and needs quotes'],
     ['a: !b c', 'the tag is unknown; a value that begins with ! needs quotes'],
   ])('rejects malformed YAML with its line: %o', (text, message) => {
     expect(report(`# comment\n${text}`)).toContain(`config.yaml:2  ${message}`);
+  });
+
+  it.each([
+    ['provider:\n  type: oidc\n    issuer: x', 3, 'this line is indented further than the key above'],
+    ['provider:\n  type: oidc\n   issuer: x\n  clientId: w', 3, 'this line is indented further'],
+    ['provider:\n  type: oidc\n issuer: x', 3, 'the indentation is wrong: the keys of one mapping'],
+    ['provider:\n    type: oidc\n  issuer: x', 3, 'the indentation is wrong: the keys of one mapping'],
+    ['routes:\n  - path: /api\n   upstream: http://a', 3, 'the indentation is wrong'],
+    ['routes:\n  - path: /api\n      upstream: http://a', 3, 'this line is indented further'],
+    ['routes:\n  - path: /a\n - path: /b', 3, 'the indentation is wrong'],
+    ['session:\n  secrets:\n    - a\n   - b', 4, 'the indentation is wrong'],
+    [' baseUrl: x\nlisten: y', 2, 'the indentation is wrong'],
+    ['session:\n  secrets: [${file:/run/secrets/x}]', 2, 'an interpolation inside [ ] or { } needs quotes'],
+    ['session:\n  secrets: [\n    a,\n    ${SECRET},\n  ]', 4, 'an interpolation inside [ ] or { } needs'],
+    ['tls: { ca: ${file:/x}, key: y }', 1, 'an interpolation inside [ ] or { } needs quotes'],
+    ['provider:\n\ttype: oidc', 2, 'expected spaces for indentation, got a tab'],
+    ['provider:\n  type: oidc\n\tissuer: x', 3, 'expected spaces for indentation, got a tab'],
+    ['a: [x, y\nb: c', 2, 'a [ or { is not closed'],
+  ])('names the mistake behind malformed YAML, once: %o', (text, line, message) => {
+    expect(report(text)).toEqual([expect.stringContaining(`config.yaml:${line}  ${message}`)]);
+  });
+
+  it('names a key that occurs twice, and where it stood first, but never a secret in its place', () => {
+    const text = valid.replace('  clientId: web\n', '  clientId: web\n  clientId: other\n');
+    expect(report(text, { env })).toEqual([
+      expect.stringMatching(
+        /:\d+ {2}the key "clientId" occurs twice in one mapping; the first one is in line \d+$/,
+      ),
+    ]);
+    const twice = report('a: { "canary secret": 1, "canary secret": 2 }').join();
+    expect(twice).toContain('the key "…" occurs twice in one mapping; the first one is in line 1');
+    expect(twice).not.toContain('canary');
+  });
+
+  it('suggests the key that is meant before it misses it', () => {
+    const found = report(valid.replace('  clientId: web\n', '  clientID: web\n'), { env });
+    expect(found).toEqual([
+      expect.stringMatching(/ provider\.clientID: unknown key "clientID"; did you mean "clientId"\?$/),
+      expect.stringMatching(/ provider\.clientId: missing or empty; /),
+    ]);
+    const [unknown, missing] = found.map((line) => line.split(' ')[0]);
+    expect(missing).toBe(unknown);
+  });
+
+  it('says in which section a key belongs that is indented too little or too much', () => {
+    const outside = report(`${valid}clientSecret: x\nsecrets: []\ntimeout: 5s\n`, { env });
+    expect(outside).toEqual([
+      expect.stringMatching(
+        / clientSecret: unknown key "clientSecret" here; it is a key of provider: check the indentation$/,
+      ),
+      expect.stringMatching(
+        / secrets: unknown key "secrets" here; it is a key of session: check the indentation$/,
+      ),
+      expect.stringMatching(/ timeout: unknown key "timeout" here; it is a key of /),
+    ]);
   });
 
   it('rejects a file with several documents', () => {

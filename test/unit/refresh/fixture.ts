@@ -13,6 +13,7 @@ import { createSingleFlight } from '../../../src/concurrency/single-flight.ts';
 import { createTaskTracker } from '../../../src/concurrency/task-tracker.ts';
 import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 import type { SessionRecord } from '../../../src/sessions/session.ts';
+import { silentAudit } from '../silent-audit.ts';
 import { collectLog } from '../log-lines.ts';
 import { meter, openSessions, type SessionsFixture } from '../sessions/fixture.ts';
 import { EXPIRED_MS, signIn } from './requests.ts';
@@ -128,6 +129,7 @@ export function openRefresher({
     clock: Date.now,
     log,
     metrics,
+    audit: silentAudit,
   });
   const begin: RefresherFixture['begin'] = async (ageMs) => {
     const record = await sessionsFixture.recordOf(await sessionsFixture.signIn());

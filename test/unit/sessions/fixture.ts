@@ -10,6 +10,7 @@ import { createSessions, type Sessions } from '../../../src/sessions/service.ts'
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
 import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog, type LogLines } from '../log-lines.ts';
+import { silentAudit } from '../silent-audit.ts';
 import { openTestStore, type TestStore } from './sample.ts';
 
 /** The session service of a gateway with a memory store. */
@@ -65,6 +66,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     clock,
     log,
     metrics,
+    audit: silentAudit,
   });
 
   return {

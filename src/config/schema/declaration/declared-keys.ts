@@ -42,6 +42,14 @@ function keysOf(
   });
 }
 
+/** The sections below the top that have a key of this name, as `routes[].timeout`. */
+export function sectionsWith(name: string, keys: readonly DeclaredKey[]): string[] {
+  const sections = keys
+    .filter(({ path }) => path.length > 1 && path.at(-1) === name)
+    .map(({ path }) => path.slice(0, -1).join('.').replaceAll('.*', '[]'));
+  return [...new Set(sections)];
+}
+
 /** The schema of the items of a list; undefined for anything else. */
 export function itemOf({ items }: KeySchema): KeySchema | undefined {
   return typeof items === 'object' && !Array.isArray(items) ? items : undefined;

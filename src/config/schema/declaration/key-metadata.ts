@@ -14,7 +14,7 @@ declare module 'zod' {
     see?: string;
     /** `config/reference.yaml` shows it when there is no default, and editors suggest it. */
     example?: unknown;
-    /** `config/reference.yaml` sets this optional key; it has the others as comments. */
+    /** `config/reference.yaml` sets this optional key, or an item of this list; it has the others as comments. */
     setInReference?: boolean;
     /** The value may contain a secret, so no message shows it. */
     secret?: boolean;

@@ -19,6 +19,10 @@ export function* routeTokenRules(
       const message = 'a client without credentials cannot ask for tokens of its own';
       issues.push({ path: ['token'], message });
     }
+    if (isFromProvider(route) && isValid('provider') && hasBoundTokens(provider)) {
+      const message = 'not possible with provider.dpop: the tokens that routes get are bearer tokens';
+      issues.push({ path: ['token'], message });
+    }
     for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }
@@ -66,6 +70,10 @@ function* exchangeIssues({ token, exchange }: RouteConfig, isValid: IsValid): It
 /** True when the provider issues a token for the route alone. */
 function isFromProvider({ token }: RouteConfig): boolean {
   return token === 'client' || token === 'exchange';
+}
+
+function hasBoundTokens(provider: Config['provider']): boolean {
+  return 'dpop' in provider && provider.dpop === true;
 }
 
 function isPublic(provider: Config['provider']): boolean {

@@ -7,6 +7,8 @@ export type SigningKey = {
   readonly key: KeyObject;
   /** The JWS algorithm (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
   readonly algorithm: SigningAlgorithm;
+  /** Every algorithm that the key may sign with: the `alg` of a JWK, or all for its kind, {@link algorithm} first. */
+  readonly algorithms: readonly SigningAlgorithm[];
   /** The `kid` of a JWK. */
   readonly id: string | undefined;
 };
@@ -42,9 +44,15 @@ function readSigningKey(written: string): SigningKey | undefined {
       ? createPrivateKey({ key: members, format: 'jwk' })
       : createPrivateKey(written);
     const supported = algorithmsOf(key);
-    const algorithm = alg === undefined ? supported[0] : supported.find((name) => name === alg);
+    const usable = alg === undefined ? supported : supported.filter((name) => name === alg);
+    const [algorithm] = usable;
     if (algorithm === undefined) return undefined;
-    return { key, algorithm, id: typeof kid === 'string' ? kid : undefined };
+    return {
+      key,
+      algorithm,
+      algorithms: usable,
+      id: typeof kid === 'string' && kid !== '' ? kid : undefined,
+    };
   } catch {
     // SECURITY: the parser's message may quote the key.
     return undefined;

@@ -12,15 +12,18 @@ const MAX_EXAMINED = 256;
 /** A secret from which keys are derived: long, and not guessable. */
 export function secretText() {
   const expected = `expected a secret of at least ${MIN_LENGTH} characters`;
-  const isIrregular = (text: string) =>
-    text.length < MIN_LENGTH || estimatedBits(text.slice(0, MAX_EXAMINED)) >= MIN_BITS;
   return z
     .string(expected)
     .min(MIN_LENGTH, expected)
     .refine(
-      isIrregular,
+      (text) => text.length < MIN_LENGTH || !isGuessable(text),
       'expected a random secret; this one is too regular. Generate one with: openssl rand -base64 32',
     );
+}
+
+/** True for a text that is too regular to be a secret. */
+export function isGuessable(text: string): boolean {
+  return estimatedBits(text.slice(0, MAX_EXAMINED)) < MIN_BITS;
 }
 
 /** The shortest part that counts as repeated, and the bits that a repetition counts for. */

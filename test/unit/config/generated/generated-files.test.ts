@@ -56,6 +56,7 @@ describe('the declaration of the keys', () => {
     expect(new Set(paths)).toEqual(
       new Set([
         'tls.key',
+        'audit.key',
         'admin.token',
         'provider.clientSecret',
         'provider.privateKey',
@@ -73,6 +74,7 @@ describe('the declaration of the keys', () => {
         'routes[].tls.key',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
+        'keys[].key',
       ]),
     );
   });

@@ -74,15 +74,17 @@ describe('the JSON Schema of the configuration', () => {
       'session.tls.key',
       'login.failureReturnTo',
       'login.errorPage',
-      'routes[].exchange.audience',
-      'routes[].exchange.tokenType',
       'routes[].tls.ca',
       'routes[].tls.certificate',
       'routes[].tls.key',
       'routes[].tls.serverName',
+      'routes[].exchange.audience',
+      'routes[].exchange.tokenType',
       'spa',
       'spa.directory',
       'spa.devServer',
+      'audit.key',
+      'keys[].keyId',
     ]);
   });
 

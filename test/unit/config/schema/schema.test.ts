@@ -24,6 +24,8 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        par: 'auto',
+        dpop: false,
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
@@ -46,8 +48,15 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
+      login: {
+        prefix: '/auth',
+        defaultReturnTo: '/',
+        postLogoutReturnTo: '/',
+        parameters: {},
+        stepUp: { acrValues: [], scopes: [] },
+      },
       csrf: { mode: 'fetch-metadata' },
+      audit: { destination: 'log', subjects: 'hashed' },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
         timeout: 10_000,
@@ -67,6 +76,7 @@ describe('the configuration', () => {
       },
       routes: [],
       log: { level: 'info', format: 'json' },
+      keys: [],
     });
   });
 

@@ -22,8 +22,8 @@ const credentials = {
 };
 
 it.each([
-  [{}, 'note: neither', 'note: the refresh token expiry is unknown'],
-  [{ expiresAt: '/end' }, "ok: until /end, by the vendor's clock", 'note: '],
+  [{}, 'warning: neither', 'warning: the refresh token expiry is unknown'],
+  [{ expiresAt: '/end' }, "ok: until /end, by the vendor's clock", 'warning: '],
   [
     { expiresIn: '/life', expiresAt: '/end', refreshExpiresAt: '/last' },
     'ok: /life, by the gateway clock',

@@ -37,8 +37,8 @@ it('reports the consequences of a plain OAuth 2.0 configuration', () => {
     subject: 'ok: /sub of the userinfoEndpoint response',
     refresh: 'ok: rotation is not announced: a refresh token in a response replaces the previous one',
     revocation:
-      'note: no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
-    logout: 'note: no endpoint: people stay signed in at the provider',
+      'warning: no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
+    logout: 'warning: no endpoint: people stay signed in at the provider',
     callback: 'ok: https://app.example.com/auth/callback; register it at the provider',
   });
 });

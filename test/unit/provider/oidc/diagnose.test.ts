@@ -60,13 +60,13 @@ describe('the diagnosis of an OpenID provider', () => {
       { grant_types_supported: ['implicit', 'refresh_token'] },
       'failed: authorization_code not announced',
     ],
-    ['grants', { grant_types_supported: ['authorization_code'] }, 'note: refresh_token is not announced'],
-    ['grants', { grant_types_supported: undefined }, 'note: none announced'],
-    ['PKCE', { code_challenge_methods_supported: undefined }, 'note: not announced; S256 is sent anyway'],
-    ['scopes', { scopes_supported: ['openid', 'email', 'profile'] }, 'note: offline_access not announced'],
+    ['grants', { grant_types_supported: ['authorization_code'] }, 'warning: refresh_token is not announced'],
+    ['grants', { grant_types_supported: undefined }, 'warning: none announced'],
+    ['PKCE', { code_challenge_methods_supported: undefined }, 'warning: not announced; S256 is sent anyway'],
+    ['scopes', { scopes_supported: ['openid', 'email', 'profile'] }, 'warning: offline_access not announced'],
     ['scopes', { scopes_supported: undefined }, 'ok: openid, profile'],
-    ['revocation', { revocation_endpoint: undefined }, 'note: no endpoint'],
-    ['logout', { end_session_endpoint: undefined }, 'note: no endpoint, and no provider.logoutUrl'],
+    ['revocation', { revocation_endpoint: undefined }, 'warning: no endpoint'],
+    ['logout', { end_session_endpoint: undefined }, 'warning: no endpoint, and no provider.logoutUrl'],
     ['client', { token_endpoint_auth_methods_supported: undefined }, 'ok: client_secret_basic'],
     [
       'client',
@@ -126,9 +126,39 @@ describe('the diagnosis of an OpenID provider', () => {
     expect(found).not.toHaveProperty('callback');
   });
 
+  it('reports that the provider requires pushed authorization requests', () => {
+    expect(results({ require_pushed_authorization_requests: true })['PAR']).toMatch(
+      /^failed: the provider requires pushed authorization requests \(PAR, RFC 9126\)/,
+    );
+    expect(results({ require_pushed_authorization_requests: false })).not.toHaveProperty('PAR');
+  });
+
   it('reports that offline_access is announced but not requested', () => {
     expect(results({}, { scopes: ['openid'] })['refresh']).toMatch(
-      /^note: offline_access is announced but not requested/,
+      /^warning: offline_access is announced but not requested/,
     );
+  });
+});
+
+describe('the diagnosis of pushed authorization requests', () => {
+  const endpoint = { pushed_authorization_request_endpoint: `${ISSUER}/par` };
+  const required = { ...endpoint, require_pushed_authorization_requests: true };
+
+  it.each([
+    [{}, {}, undefined],
+    [endpoint, {}, 'ok: the parameters of a sign-in are pushed (PAR, RFC 9126)'],
+    [endpoint, { par: 'off' }, undefined],
+    [
+      required,
+      { par: 'off' },
+      'failed: the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in: set provider.par to auto',
+    ],
+    [
+      { require_pushed_authorization_requests: true },
+      {},
+      'failed: the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in, but no endpoint for them is known',
+    ],
+  ])('of a provider with %o and the keys %o reports %s', (server, keys, expected) => {
+    expect(results(server, keys)['PAR']).toBe(expected);
   });
 });

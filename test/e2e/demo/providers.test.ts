@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Demo, startDemo } from '../../demo/demo.ts';
-import type { LogLine } from '../../demo/log-line.ts';
-import type { ProviderName } from '../../demo/provider/providers.ts';
-import { startChromium } from '../../testkit/browsers/chromium.ts';
+import { type Demo, startDemo } from '../../../demo/demo.ts';
+import type { LogLine } from '../../../demo/log-line.ts';
+import type { ProviderName } from '../../../demo/provider/providers.ts';
+import { startChromium } from '../../../testkit/browsers/chromium.ts';
 
 let browser: Browser;
 let demo: Demo;
@@ -23,7 +23,7 @@ afterEach(async () => {
 
 async function open(provider: ProviderName) {
   troubles.length = 0;
-  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const root = fileURLToPath(new URL('../../..', import.meta.url));
   const onLog = ({ level, message }: LogLine) => {
     if (level === 'error' || level === 'fatal') troubles.push(message);
   };

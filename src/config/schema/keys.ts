@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { text } from '../values/scalar.ts';
+import { privateKey } from '../values/secrets/private-key.ts';
+import { isSameKey } from '../values/secrets/same-key.ts';
+import { section } from './declaration/section.ts';
+
+/** One private key of the gateway. */
+const keySchema = section({
+  key: privateKey().meta({
+    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK.',
+    example: '${file:/run/secrets/signing-key}',
+    secret: true,
+  }),
+  keyId: text('expected a key identifier').exactOptional().meta({
+    description:
+      'Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638).',
+    example: 'key-1',
+  }),
+});
+
+/** The private keys of the gateway. */
+export const keysSchema = z
+  .array(keySchema, 'expected a list of keys')
+  .superRefine(checkDistinct)
+  .prefault([])
+  .meta({
+    description:
+      'Private keys with which the gateway signs: the first signs, and the public parts of all are published at `/auth/jwks.json`.',
+    see: '[Keys of the gateway](#keys-of-the-gateway)',
+  });
+
+/** A verifier finds a key by its `kid`. A key without one has its thumbprint. */
+function checkDistinct(
+  keys: ReadonlyArray<z.output<typeof keySchema>>,
+  context: z.core.$RefinementCtx,
+): void {
+  for (const [index, { key, keyId = key.id }] of keys.entries()) {
+    const earlier = keys.slice(0, index);
+    const isRepeated = earlier.some((other) => isSameKey(other.key.key, key.key));
+    const isSameId = keyId !== undefined && earlier.some((other) => (other.keyId ?? other.key.id) === keyId);
+    if (isRepeated)
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'key'],
+        message: 'expected distinct keys; an earlier one is the same',
+      });
+    else if (isSameId)
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'keyId'],
+        message: 'expected distinct key identifiers; an earlier key has the same',
+      });
+  }
+}

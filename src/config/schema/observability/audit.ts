@@ -1,0 +1,22 @@
+import { oneOf } from '../../values/scalar.ts';
+import { secretText } from '../../values/secrets/secret.ts';
+import { section } from '../declaration/section.ts';
+
+/** What is recorded about sign-ins, the ends of sessions and admin calls. */
+export const auditSchema = section({
+  destination: oneOf(['log', 'off']).prefault('log').meta({
+    description: '`log` writes a line with `audit: true` for each event, whatever `log.level` is; `off`.',
+    see: '[Audit](audit.md)',
+  }),
+  subjects: oneOf(['hashed', 'plain']).prefault('hashed').meta({
+    description: 'Whether audit lines name people by a keyed hash of issuer and subject, or by the subject.',
+    see: '[Subjects](audit.md#subjects)',
+  }),
+  key: secretText().exactOptional().meta({
+    description:
+      'The key of the hashes, random and at least 32 characters. Without one, it is derived from `session.secrets`, and the hashes change when these are rotated.',
+    see: '[Subjects](audit.md#subjects)',
+    example: '${AUDIT_KEY}',
+    secret: true,
+  }),
+});

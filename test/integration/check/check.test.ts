@@ -1,0 +1,334 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { checkDependencies } from '../../../src/check.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { startSecureProvider } from '../../../testkit/fake-provider/secure-provider.ts';
+import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
+import { createCertificateAuthority } from '../../../testkit/network/certificate-authority.ts';
+import { freePort } from '../../../testkit/network/free-port.ts';
+import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
+import { startAuth0 } from '../../../testkit/providers/named/auth0.ts';
+import { startCognito } from '../../../testkit/providers/named/cognito.ts';
+import { startDex } from '../../../testkit/providers/named/dex.ts';
+import { startEntra } from '../../../testkit/providers/named/entra.ts';
+import { startGoogle } from '../../../testkit/providers/named/google.ts';
+import { startHydra } from '../../../testkit/providers/named/hydra.ts';
+import { startKeycloak } from '../../../testkit/providers/named/keycloak.ts';
+import { startOkta } from '../../../testkit/providers/named/okta.ts';
+import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
+import { startUpstream, type Upstream } from '../../../testkit/upstream/upstream.ts';
+
+const authority = createCertificateAuthority();
+const identity = authority.issue('localhost', '127.0.0.1');
+
+let provider: FakeProvider;
+let upstream: Upstream;
+const opened: { close(): Promise<unknown> }[] = [];
+
+beforeAll(async () => {
+  provider = await startFakeProvider();
+  upstream = await startUpstream();
+});
+
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close();
+});
+
+afterAll(async () => {
+  await upstream.close();
+  await provider.close();
+});
+
+/** Gives a thing to close at the end of the test, and returns it. */
+function closing<Thing extends { close(): Promise<unknown> }>(thing: Thing): Thing {
+  opened.push(thing);
+  return thing;
+}
+
+/** The results of a check of the usual configuration with these changes, as `verdict name: detail`. */
+async function check(config: Record<string, unknown> = {}, store = 'memory:'): Promise<string[]> {
+  const keys = gatewayConfig(
+    { provider, upstream, store, config },
+    'http://127.0.0.1:3000',
+    '127.0.0.1:3000',
+  );
+  const results = await checkDependencies(parseConfig(keys));
+  return results.map(({ verdict, name, detail }) => `${verdict} ${name}: ${detail}`);
+}
+
+/** The results of one name. */
+async function resultsOf(name: string, ...args: Parameters<typeof check>): Promise<string[]> {
+  return (await check(...args)).filter((line) => line.split(':')[0]?.endsWith(` ${name}`));
+}
+
+/** A TCP server with TLS on 127.0.0.1. */
+async function startTls(): Promise<number> {
+  const server = createTlsServer(identity, (socket) => socket.on('error', () => {}));
+  server.on('tlsClientError', () => {});
+  const { port, stop } = await listenOnLoopback(server);
+  opened.push({ close: stop });
+  return port;
+}
+
+describe('the check of the client credentials', () => {
+  const real = async (section: Record<string, unknown> = {}, options = {}): Promise<string[]> => {
+    const server: RealProvider = closing(await startRealProvider(options));
+    const own = server.register('http://127.0.0.1:3000');
+    return resultsOf('credentials', { provider: { ...own, ...section } });
+  };
+
+  it('accepts the right client id and secret', async () => {
+    expect(await real()).toEqual([
+      'ok credentials: the token endpoint accepts this client (provider.clientId and provider.clientSecret)',
+    ]);
+  });
+
+  it.each([
+    ['a wrong client secret', { clientSecret: 'canary-another-secret' }],
+    ['a wrong client id', { clientId: 'another' }],
+  ])('reports %s', async (_what, section) => {
+    const results = await real(section);
+    expect(results).toEqual([
+      expect.stringMatching(
+        /^failed credentials: the token endpoint rejects this client with invalid_client: correct provider\.clientId and provider\.clientSecret; /,
+      ),
+    ]);
+    expect(results.join()).not.toContain('canary');
+  });
+
+  it('reports a wrong secret at a plain OAuth 2.0 server', async () => {
+    const server = closing(await startRealProvider());
+    const section = {
+      type: 'oauth2',
+      issuer: undefined,
+      authorizationEndpoint: `${server.issuer}/auth`,
+      tokenEndpoint: `${server.issuer}/token`,
+      subject: '/sub',
+      clientId: 'web',
+      scopes: [],
+    };
+    const { clientSecret } = server.register('http://127.0.0.1:3000');
+    expect(await resultsOf('credentials', { provider: { ...section, clientSecret } })).toEqual([
+      expect.stringMatching(/^ok /),
+    ]);
+    expect(await resultsOf('credentials', { provider: { ...section, clientSecret: 'another' } })).toEqual([
+      expect.stringMatching(
+        /^failed .* invalid_client: correct provider\.clientId and provider\.clientSecret/,
+      ),
+    ]);
+  });
+
+  it('sends one request, and touches no refresh token of the provider', async () => {
+    const before = provider.tokenCalls();
+    await check();
+    expect(provider.tokenCalls()).toBe(before + 1);
+    expect(provider.tokenLedger()).toEqual([]);
+  });
+
+  it.each([
+    startAuth0,
+    startCognito,
+    startDex,
+    startEntra,
+    startGoogle,
+    startHydra,
+    startKeycloak,
+    startOkta,
+  ])('tells a wrong secret from a right one: %o', async (start) => {
+    const fake = closing(await start());
+    const section = fake.register('http://127.0.0.1:3000');
+    const [right = ''] = await resultsOf('credentials', { provider: section });
+    const secret = { clientSecret: 'canary-another-secret' };
+    const [wrong = ''] = await resultsOf('credentials', { provider: { ...section, ...secret } });
+    expect([right.split(' ')[0], wrong.split(' ')[0]]).toEqual(['ok', 'failed']);
+  });
+
+  it('warns when the token endpoint does not tell', async () => {
+    provider.checkTokenRequest = () => {
+      throw new Error('a fault of the test');
+    };
+    const results = await resultsOf('credentials');
+    provider.checkTokenRequest = undefined;
+    expect(results).toEqual([
+      expect.stringMatching(/^warning credentials: cannot tell whether .* expected invalid_grant .*, got /),
+    ]);
+  });
+
+  it('names provider.tls.ca for a provider with a private CA', async () => {
+    const server = closing(await startSecureProvider(identity));
+    const own = { ...server.provider.register('http://127.0.0.1:3000'), issuer: server.issuer };
+    expect(await resultsOf('provider', { provider: own })).toEqual([
+      expect.stringMatching(/^failed provider: .*; the CA .*: set provider\.tls\.ca to that CA$/),
+    ]);
+    const trusted = { ...own, tls: { ca: authority.certificate } };
+    expect(await resultsOf('provider', { provider: trusted })).toEqual([expect.stringMatching(/^ok /)]);
+  });
+});
+
+describe('the check of the upstreams', () => {
+  const routes = (...upstreams: unknown[]) => ({
+    routes: upstreams.map((target, at) => ({
+      path: `/api${at}`,
+      ...(typeof target === 'string' || Array.isArray(target) ? { upstream: target } : (target as object)),
+    })),
+  });
+
+  it('connects once to the server of several routes', async () => {
+    expect(await resultsOf('upstream', routes(`${upstream.url}/v1`, upstream.url))).toEqual([
+      `ok upstream: ${upstream.url}, for /api0, /api1`,
+    ]);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('reports a server that nothing listens for, and warns where another server is used', async () => {
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    expect(await resultsOf('upstream', routes(dead))).toEqual([
+      expect.stringMatching(`^failed upstream: ${dead}, for /api0: cannot be connected to: .*ECONNREFUSED`),
+    ]);
+    expect(await resultsOf('upstream', routes([dead, upstream.url]))).toEqual([
+      expect.stringMatching(`^warning upstream: ${dead}, for /api0: .*; the other servers are used$`),
+      `ok upstream: ${upstream.url}, for /api0`,
+    ]);
+    expect(await resultsOf('upstream', routes([dead, upstream.url], dead))).toEqual([
+      expect.stringMatching(`^failed upstream: ${dead}, for /api0, /api1: `),
+      `ok upstream: ${upstream.url}, for /api0`,
+    ]);
+  });
+
+  it('verifies the certificate as the route does, and names the key', async () => {
+    const port = await startTls();
+    const { ca } = { ca: authority.certificate };
+    const other = createCertificateAuthority('Another authority').certificate;
+    const target = (host: string, tls: object) => ({ upstream: `https://${host}:${port}`, tls });
+    const results = await resultsOf(
+      'upstream',
+      routes(
+        upstream.url,
+        target('127.0.0.1', {}),
+        target('127.0.0.1', { ca: other }),
+        target('127.0.0.1', { ca }),
+        target('127.0.0.1', { ca, serverName: 'api.internal' }),
+      ),
+    );
+    expect(results.map((line) => line.replace(/^(\w+) .*(?:; |, for )/, '$1: '))).toEqual([
+      'ok: /api0',
+      'failed: the CA of its certificate is not among those that Node.js trusts: set routes[1].tls.ca to that CA',
+      'failed: the CA of its certificate is not among those of routes[2].tls.ca: add it there',
+      'ok: /api3',
+      'failed: connect by a name of its certificate, or set routes[4].tls.serverName to one',
+    ]);
+  });
+
+  it('reports https to a server without TLS, and one that accepts nothing in time', async () => {
+    const silent = await listenOnLoopback(createTcpServer());
+    opened.push({ close: silent.stop });
+    expect(await resultsOf('upstream', routes(upstream.url.replace('http:', 'https:')))).toEqual([
+      expect.stringMatching(/^failed .*; it does not speak TLS at this port/),
+    ]);
+    const slow = { upstream: `https://127.0.0.1:${silent.port}`, timeout: { connect: '100ms' } };
+    expect(await resultsOf('upstream', routes(slow))).toEqual([
+      expect.stringMatching(/^failed .*: no connection within 0\.1 s$/),
+    ]);
+  });
+});
+
+describe('the check of the app', () => {
+  it('reports a directory that is missing or has no index.html', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'coatcheck-spa-'));
+    opened.push({ close: () => rm(directory, { recursive: true }) });
+    const spa = (path: string) => resultsOf('spa', { spa: { directory: path } });
+    expect(await spa(join(directory, 'none'))).toEqual([
+      `failed spa: ${directory}/none is not a directory; build the app, or correct spa.directory (relative to the working directory)`,
+    ]);
+    expect(await spa(directory)).toEqual([
+      expect.stringMatching(/^failed spa: .* has no index\.html, and every page would be 404; build /),
+    ]);
+    await writeFile(join(directory, 'index.html'), '<!doctype html>');
+    expect(await spa(directory)).toEqual([`ok spa: ${directory}, with an index.html`]);
+  });
+
+  it('warns of a development server that does not run', async () => {
+    const spa = (devServer: string) => resultsOf('spa', { spa: { devServer } });
+    expect(await spa(upstream.url)).toEqual([expect.stringMatching(/^ok spa: /)]);
+    expect(await spa(`http://127.0.0.1:${await freePort()}`)).toEqual([
+      expect.stringMatching(/^warning spa: .* cannot be connected to: .*ECONNREFUSED.*; start it$/),
+    ]);
+    expect(await resultsOf('spa')).toEqual([]);
+  });
+});
+
+describe('the check of the admin listener', () => {
+  const token = 'g7Kp2ZxV9qLw4NsR8tYb3HcJ6mDf1AeU';
+
+  it.each([
+    ['127.0.0.1:9464', undefined, /^ok admin: 127\.0\.0\.1:9464, which other machines cannot reach$/],
+    ['[::1]:9464', undefined, /^ok admin: \[::1\]:9464, /],
+    ['0.0.0.0:9464', undefined, /^warning admin: 0\.0\.0\.0:9464 is reachable from other machines, /],
+    ['0.0.0.0:9464', token, /^ok admin: 0\.0\.0\.0:9464, with a token for sessions; keep the port private$/],
+    ['127.0.0.1:9464', 'a'.repeat(32), /^warning admin: admin\.token can be guessed; expected a random text/],
+  ])('judges %s with the token %s', async (listen, given, expected) => {
+    expect(await resultsOf('admin', { admin: { listen, token: given } })).toEqual([
+      expect.stringMatching(expected),
+    ]);
+  });
+});
+
+describe('the check of a Unix socket', () => {
+  it('wants its folder, and its proxy among the trusted ones', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'coatcheck-socket-'));
+    opened.push({ close: () => rm(directory, { recursive: true }) });
+    const listen = `unix:${directory}/gateway.sock`;
+    expect(await resultsOf('listen', { listen })).toEqual([
+      `warning listen: ${listen}, without unix in trustProxy: X-Forwarded-For is not read, and all clients count as one; add it`,
+    ]);
+    expect(await resultsOf('listen', { listen, trustProxy: ['unix'] })).toEqual([`ok listen: ${listen}`]);
+    expect(await resultsOf('listen', { listen: `unix:${directory}/none/gateway.sock` })).toEqual([
+      `failed listen: ${directory}/none is not a directory: create it, writable for this user`,
+    ]);
+    expect(await resultsOf('admin', { admin: { listen } })).toEqual([
+      `ok admin: ${listen}, which other machines cannot reach`,
+    ]);
+    expect(await resultsOf('listen')).toEqual([]);
+  });
+});
+
+describe('the check of Redis', () => {
+  const store = async (url: string, session: Record<string, unknown> = {}) =>
+    (await resultsOf('store', { session }, url)).join();
+
+  it('names the password that Redis rejects, or lacks', async () => {
+    const redis = closing(await startRedis({ args: ['--requirepass', 'canary-right'] }));
+    const url = `redis://127.0.0.1:${redis.port}`;
+    const inAddress = await store(`redis://:canary-wrong@127.0.0.1:${redis.port}`);
+    const inKey = await store(url, { password: 'canary-wrong' });
+    expect(inAddress).toMatch(/^failed store: .*WRONGPASS.*; correct the password in session\.store /);
+    expect(inKey).toMatch(/^failed store: .*WRONGPASS.*; correct session\.password$/);
+    expect(await store(url)).toMatch(/^failed store: .*; Redis requires a password: set session\.password$/);
+    expect(inAddress + inKey).not.toContain('canary');
+  });
+
+  it('suggests rediss for a port with TLS, and redis for one without', async () => {
+    const port = await startTls();
+    expect(await store(`redis://127.0.0.1:${port}`)).toMatch(
+      /^failed store: .*; it speaks TLS at this port: write rediss instead of redis in session\.store$/,
+    );
+    const redis = closing(await startRedis());
+    expect(await store(`rediss://127.0.0.1:${redis.port}`)).toMatch(
+      /^failed store: .*; it does not speak TLS at this port: write redis instead of rediss in session\.store$/,
+    );
+  });
+
+  it('names session.tls.ca for a Redis with a private CA', async () => {
+    const port = await startTls();
+    const url = `rediss://127.0.0.1:${port}`;
+    expect(await store(url)).toMatch(/^failed store: .*; the CA .*: set session\.tls\.ca to that CA$/);
+    const { certificate: ca } = createCertificateAuthority('Another authority');
+    expect(await store(url, { tls: { ca } })).toMatch(/; the CA .* those of session\.tls\.ca: add it there$/);
+  });
+});
