@@ -215,6 +215,12 @@ export type ConfigInput = {
          * @defaultValue `{}`
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
+        /**
+         * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
+         * longer meets them gets 403 on every route.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
         /** What an API may ask for in a step-up. */
         stepUp?:
           | {
@@ -554,6 +560,13 @@ export type ConfigInput = {
               fromUpstream?: Array<string> | undefined;
             }
           | undefined;
+        /**
+         * Rules that a session must meet, on requests and WebSocket upgrades: all of them, or the response is
+         * 403 `not_allowed`. A rule about a claim that is missing, or of another type, does not hold, and
+         * neither does its `not`.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
       }>
     | undefined;
   /**
@@ -662,21 +675,44 @@ export type OidcProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -848,21 +884,44 @@ export type Oauth2ProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -1042,4 +1101,26 @@ export type CredentialsProviderInput = {
         key?: string;
       }
     | undefined;
+};
+
+/** One rule: `claim`, `scope`, `acr`, `any` or `not`. */
+export type AccessRuleInput = {
+  /** A JSON Pointer (RFC 6901) to a claim, with one of `equals`, `contains`, `endsWith` and `in`. */
+  claim?: string;
+  /** The claim is this value. */
+  equals?: string | number | boolean;
+  /** The claim is a list with this value. */
+  contains?: string | number | boolean;
+  /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
+  endsWith?: string;
+  /** The claim is one of these values. */
+  in?: Array<string | number | boolean>;
+  /** The access token has this scope. */
+  scope?: string;
+  /** The person signed in at this level: the claim `acr` is this value. */
+  acr?: string;
+  /** At least one of these rules holds. */
+  any?: Array<AccessRuleInput>;
+  /** This rule is known not to hold. */
+  not?: AccessRuleInput;
 };

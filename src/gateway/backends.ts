@@ -37,7 +37,7 @@ export type Backends = {
 
 /** `current` gives the configuration in force, for the few settings of a backend that a reload changes. */
 export function openBackends(
-  { config, keyRing, clock, log, metrics }: Core,
+  { config, keyRing, claimSelection, clock, log, metrics }: Core,
   current: () => Config,
 ): Backends {
   const { store: address, keyPrefix } = config.session;
@@ -47,7 +47,7 @@ export function openBackends(
     );
     metrics.storeUp(1);
     return {
-      store: createMemoryStore({ clock }),
+      store: createMemoryStore({ clock, claimSelection }),
       locks: createLocalLocks(),
       rateCounters: undefined,
       pollSchedule: createLocalPollSchedule(clock),
@@ -67,6 +67,7 @@ export function openBackends(
       idleLimits: createSealedTimes(keyRing),
       blindIndex,
       keyPrefix,
+      claimSelection,
       clock,
       log,
       metrics,

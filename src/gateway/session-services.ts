@@ -36,7 +36,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, secure, clock, log, metrics, audit } = core;
+  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
   const { store, locks, sharedTokens } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -54,6 +54,7 @@ export function createSessionServices(
     revocations,
     pendingWrites,
     backgroundTasks,
+    claimSelection,
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,

@@ -10,7 +10,6 @@ import {
   accessTokenOf,
   credentialOf,
   expired,
-  refreshed,
   sessionOrThrow,
   unavailableFor,
   type RefreshResult,
@@ -118,7 +117,7 @@ export function createExchangedTokens(deps: {
       if (record === undefined) return expired(undefined);
       const found = accessTokenOf(record, target);
       if (found !== undefined && found !== rejected && freshness(record, target) === 'fresh')
-        return refreshedRecord(record);
+        return { kind: 'refreshed', outcome: undefined, session: sessions.viewOf(record) };
       const subjectToken = record.data.tokens.access[target.subject.id];
       if (subjectToken === undefined) return unavailableFor(grantUnavailable());
       const { audience, scopes, resources, tokenType } = target;
@@ -134,7 +133,8 @@ export function createExchangedTokens(deps: {
         }),
       );
       if (outcome.kind !== 'issued') return unavailableFor(errorOf(session, target, outcome));
-      return refreshedRecord(await save(record, target, boundTo(subjectToken, createAccessToken(outcome))));
+      const saved = await save(record, target, boundTo(subjectToken, createAccessToken(outcome)));
+      return { kind: 'refreshed', outcome: undefined, session: sessions.viewOf(saved) };
     } finally {
       void deps.backgroundTasks.track(lease.release());
     }
@@ -214,10 +214,6 @@ export function createExchangedTokens(deps: {
       void deps.backgroundTasks.track(suppression.rejectedByUpstream(rejected, route));
     },
   };
-}
-
-function refreshedRecord(record: SessionRecord): RefreshResult {
-  return { ...refreshed(record, 'reused'), outcome: undefined };
 }
 
 /** A token that ends with the token that it was issued for, and is not older than it, whatever the clocks of the processes say. */

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RouteConfig } from '../config/schema/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
+import type { AccessChecks } from './access-checks.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 import type { Caller } from './tokens/caller.ts';
@@ -22,8 +24,8 @@ export type TokenResolver = {
 };
 
 /**
- * Throws `session_required`, `session_expired`, `rate_limited`, and the errors of {@link TokenRefresher.fresh} and
- * {@link RouteTokens.of}.
+ * Throws `session_required`, `session_expired`, `rate_limited`, `not_allowed`, and the errors of
+ * {@link TokenRefresher.fresh} and {@link RouteTokens.of}.
  */
 export function createTokenResolver(deps: {
   sessions: Sessions;
@@ -31,8 +33,9 @@ export function createTokenResolver(deps: {
   routeTokens: RouteTokens;
   stepUpLinks: StepUpLinks;
   limits: RouteLimits;
+  accessChecks: AccessChecks;
 }): TokenResolver {
-  const { sessions, refresher, routeTokens, stepUpLinks, limits } = deps;
+  const { sessions, refresher, routeTokens, stepUpLinks, limits, accessChecks } = deps;
   const anonymous = (route: Route) =>
     route.config.token === 'user' ? undefined : routeTokens.of(route, undefined);
 
@@ -48,23 +51,30 @@ export function createTokenResolver(deps: {
       if (lookup.kind === 'live') {
         const { session } = lookup;
         await limit?.session(session);
-        const token =
-          config.token === 'user' ? refresher.fresh(session, audience) : routeTokens.of(route, session);
-        const caller = token.catch(async (error: unknown) => {
+        try {
+          const caller =
+            config.token === 'user'
+              ? await refresher.fresh(session, audience)
+              : await routeTokens.of(route, session);
+          // After a refresh, which may have changed the claims.
+          accessChecks(route)?.check(caller?.session ?? session);
+          return caller;
+        } catch (error) {
+          if (mayBeAnonymous(config) && isExpired(error)) return anonymous(route);
           throw await stepUpLinks.complete(error, session);
-        });
-        if (config.auth === 'required') return caller;
-        return caller.catch((error: unknown) => {
-          if (!isExpired(error)) throw error;
-          return anonymous(route);
-        });
+        }
       }
       await limit?.client(context);
-      if (config.auth === 'optional') return anonymous(route);
+      if (mayBeAnonymous(config)) return anonymous(route);
       throw lookup.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
     clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
   };
+}
+
+/** SECURITY: rules would protect nothing if a browser could leave its cookie out. */
+function mayBeAnonymous({ auth, require }: RouteConfig): boolean {
+  return auth === 'optional' && require.length === 0;
 }
 
 function isExpired(error: unknown): boolean {

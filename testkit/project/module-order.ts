@@ -11,7 +11,7 @@ const layers = [
   ['refresh'],
   ['grants'],
   ['http'],
-  ['admin', 'auth', 'proxy'],
+  ['access', 'admin', 'auth', 'proxy'],
   ['spa'],
   ['app', 'upgrade-pipeline'],
   ['gateway'],

@@ -7,7 +7,7 @@ import type { Credential } from '../../refresh/credential.ts';
 import type { TokenTarget } from '../../provider/grants/token-grants.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
 import type { SessionView } from '../../sessions/session.ts';
-import { createAudience } from '../../tokens/audience.ts';
+import { createAudience, type Audience } from '../../tokens/audience.ts';
 import { forEachRoute, type Route } from '../routes.ts';
 import type { RouteCredential } from './caller.ts';
 
@@ -112,6 +112,11 @@ export function createRouteTokens(deps: {
       return source(session);
     },
   };
+}
+
+/** The audience of the session's own token on a route: scopes and resources of a client token are not the person's. */
+export function ownAudienceOf({ config, audience }: Route): Audience {
+  return config.token === 'client' || config.token === 'none' ? signInAudience : audience;
 }
 
 /** Routes with the same scopes, resources and audience share one token. */
