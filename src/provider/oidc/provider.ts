@@ -7,6 +7,7 @@ import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createDpopHandles } from '../dpop-handles.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
@@ -93,6 +94,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             clock: deps.clock,
           })
         : undefined,
+
+    grants: createTokenGrants({ client, clock: deps.clock }),
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 

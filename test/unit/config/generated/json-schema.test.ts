@@ -80,6 +80,8 @@ describe('the JSON Schema of the configuration', () => {
       'routes[].tls.certificate',
       'routes[].tls.key',
       'routes[].tls.serverName',
+      'routes[].exchange.audience',
+      'routes[].exchange.tokenType',
       'spa',
       'spa.directory',
       'spa.devServer',
