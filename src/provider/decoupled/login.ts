@@ -7,7 +7,7 @@ import {
 import type { BindingMessageSource } from '../../config/values/binding-message.ts';
 import type { DpopKey } from '../../dpop/key.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
-import type { DpopHandles } from '../dpop-handles.ts';
+import type { DpopHandles } from '../dpop/handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';

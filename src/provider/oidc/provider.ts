@@ -6,7 +6,7 @@ import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
-import { createDpopHandles } from '../dpop-handles.ts';
+import { createDpopHandles } from '../dpop/handles.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
