@@ -405,6 +405,37 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /**
+         * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
+         * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
+         * @defaultValue `user`
+         */
+        token?: 'user' | 'client' | 'exchange' | 'none' | undefined;
+        /** The token that `token: exchange` asks the provider for. */
+        exchange?:
+          | {
+              /** The `audience` of the token request, also with `token: client`. */
+              audience?: string;
+              /**
+               * The scopes that the exchanged token is to have.
+               * @defaultValue `[]`
+               */
+              scopes?: Array<string> | undefined;
+              /**
+               * Resource indicators of the exchanged token (RFC 8707).
+               * @defaultValue `[]`
+               */
+              resource?: Array<string> | undefined;
+              /** The `requested_token_type` of the exchange (RFC 8693, section 3). */
+              tokenType?: string;
+              /**
+               * Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as
+               * `actor_token`.
+               * @defaultValue `none`
+               */
+              actor?: 'none' | 'client' | undefined;
+            }
+          | undefined;
         /** How long the upstream may take; a request that takes longer gets 504. */
         timeout?:
           | {
@@ -644,21 +675,44 @@ export type OidcProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -690,6 +744,25 @@ export type OidcProviderInput = {
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
+  /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
@@ -830,21 +903,44 @@ export type Oauth2ProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.

@@ -8,6 +8,7 @@ import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
+import { routeTokenRules } from './token/rules.ts';
 
 /** The inputs of the rules besides the configuration. */
 type RuleContext = {
@@ -45,6 +46,7 @@ const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
   oneAccessToken,
+  routeTokenRules,
   memoryStoreWorkers,
   distinctSecrets,
   redisAccess,
@@ -73,8 +75,9 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
 }
 
 /** The rules of the provider kind itself. */
-function* providerRules({ provider }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
-  const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path)) ?? [];
+function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
+  const signingKey = isValid('keys') ? keys[0]?.key : 'invalid';
+  const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
 }
 
