@@ -40,6 +40,7 @@ export function createSessionServices(
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({
+    issuer: provider.issuer,
     store,
     cache,
     tickets,
@@ -57,6 +58,7 @@ export function createSessionServices(
   const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
   const refresher = createTokenRefresher({
+    issuer: provider.issuer,
     sessions,
     callTokenEndpoint: createTokenEndpointCall({
       provider,
