@@ -10,6 +10,7 @@ const statuses = {
   login_denied: 403,
   csrf_rejected: 403,
   origin_rejected: 403,
+  not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
   login_expired: 410,
@@ -20,6 +21,7 @@ const statuses = {
   upstream_unreachable: 502,
   upstream_invalid_response: 502,
   provider_invalid_response: 502,
+  token_exchange_refused: 502,
   store_unavailable: 503,
   provider_unavailable: 503,
   upstream_timeout: 504,
@@ -65,6 +67,8 @@ export type GatewayErrorOptions = {
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
   allow?: readonly string[];
+  /** The index of the rule that does not hold (`not_allowed` only). */
+  rule?: number;
   /** What the sign-in at `loginUrl` must bring (`step_up_required` only). */
   stepUp?: StepUpRequirement;
   /** Where to sign in instead of the usual login URL. */

@@ -9,7 +9,9 @@ export type ConfigInput = {
    */
   baseUrl: string;
   /**
-   * Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.
+   * Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`, or a Unix socket as
+   * `unix:/run/coatcheck/coatcheck.sock`. The file of a Unix socket has the mode 0660, so that its owner
+   * and group may connect, or that of `unix:/path?mode=0600`.
    * @defaultValue `0.0.0.0:3000`
    */
   listen?: string | undefined;
@@ -26,8 +28,8 @@ export type ConfigInput = {
   admin?:
     | {
         /**
-         * Where health, metrics and session administration are served; another address than `listen`. Keep it
-         * private.
+         * Where health, metrics and session administration are served; another address than `listen`, also a
+         * Unix socket. Keep it private.
          * @defaultValue `127.0.0.1:9464`
          */
         listen?: string | undefined;
@@ -56,8 +58,8 @@ export type ConfigInput = {
    */
   allowedHosts?: Array<string> | undefined;
   /**
-   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted. None by default; no other
-   * forwarding header is read.
+   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for whoever
+   * connects to a Unix socket. None by default; no other forwarding header is read.
    * @defaultValue `[]`
    */
   trustProxy?: Array<string> | undefined;
@@ -213,6 +215,12 @@ export type ConfigInput = {
          * @defaultValue `{}`
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
+        /**
+         * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
+         * longer meets them gets 403 on every route.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
         /** What an API may ask for in a step-up. */
         stepUp?:
           | {
@@ -397,6 +405,37 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /**
+         * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
+         * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
+         * @defaultValue `user`
+         */
+        token?: 'user' | 'client' | 'exchange' | 'none' | undefined;
+        /** The token that `token: exchange` asks the provider for. */
+        exchange?:
+          | {
+              /** The `audience` of the token request, also with `token: client`. */
+              audience?: string;
+              /**
+               * The scopes that the exchanged token is to have.
+               * @defaultValue `[]`
+               */
+              scopes?: Array<string> | undefined;
+              /**
+               * Resource indicators of the exchanged token (RFC 8707).
+               * @defaultValue `[]`
+               */
+              resource?: Array<string> | undefined;
+              /** The `requested_token_type` of the exchange (RFC 8693, section 3). */
+              tokenType?: string;
+              /**
+               * Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as
+               * `actor_token`.
+               * @defaultValue `none`
+               */
+              actor?: 'none' | 'client' | undefined;
+            }
+          | undefined;
         /** How long the upstream may take; a request that takes longer gets 504. */
         timeout?:
           | {
@@ -521,6 +560,13 @@ export type ConfigInput = {
               fromUpstream?: Array<string> | undefined;
             }
           | undefined;
+        /**
+         * Rules that a session must meet, on requests and WebSocket upgrades: all of them, or the response is
+         * 403 `not_allowed`. A rule about a claim that is missing, or of another type, does not hold, and
+         * neither does its `not`.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
       }>
     | undefined;
   /**
@@ -629,21 +675,44 @@ export type OidcProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -675,6 +744,25 @@ export type OidcProviderInput = {
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
+  /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
@@ -815,21 +903,44 @@ export type Oauth2ProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -1009,4 +1120,26 @@ export type CredentialsProviderInput = {
         key?: string;
       }
     | undefined;
+};
+
+/** One rule: `claim`, `scope`, `acr`, `any` or `not`. */
+export type AccessRuleInput = {
+  /** A JSON Pointer (RFC 6901) to a claim, with one of `equals`, `contains`, `endsWith` and `in`. */
+  claim?: string;
+  /** The claim is this value. */
+  equals?: string | number | boolean;
+  /** The claim is a list with this value. */
+  contains?: string | number | boolean;
+  /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
+  endsWith?: string;
+  /** The claim is one of these values. */
+  in?: Array<string | number | boolean>;
+  /** The access token has this scope. */
+  scope?: string;
+  /** The person signed in at this level: the claim `acr` is this value. */
+  acr?: string;
+  /** At least one of these rules holds. */
+  any?: Array<AccessRuleInput>;
+  /** This rule is known not to hold. */
+  not?: AccessRuleInput;
 };

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
+import { createRedisSharedTokens, noSharedTokens, type SharedTokens } from '../grants/shared-tokens.ts';
 import { createSealedTimes } from '../crypto/sealed-time.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRightsCheck } from '../redis/rights.ts';
@@ -29,13 +30,14 @@ export type Backends = {
   readonly rateCounters: RateCounters | undefined;
   readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
+  readonly sharedTokens: SharedTokens;
   /** The rights that the Redis user lacks, in the syntax of `ACL SETUSER`; empty for good once they are complete. */
   missingRights(): Promise<readonly string[]>;
 };
 
 /** `current` gives the configuration in force, for the few settings of a backend that a reload changes. */
 export function openBackends(
-  { config, keyRing, clock, log, metrics }: Core,
+  { config, keyRing, claimSelection, clock, log, metrics }: Core,
   current: () => Config,
 ): Backends {
   const { store: address, keyPrefix } = config.session;
@@ -45,24 +47,27 @@ export function openBackends(
     );
     metrics.storeUp(1);
     return {
-      store: createMemoryStore({ clock }),
+      store: createMemoryStore({ clock, claimSelection }),
       locks: createLocalLocks(),
       rateCounters: undefined,
       pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
+      sharedTokens: noSharedTokens,
       missingRights: async () => [],
     };
   }
   const redis = createRedisConnection({ address, access: config.session, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
+  const blindIndex = createBlindIndex(keyRing);
   return {
     store: createRedisStore({
       redis,
       codec,
       idleLimits: createSealedTimes(keyRing),
-      blindIndex: createBlindIndex(keyRing),
+      blindIndex,
       keyPrefix,
+      claimSelection,
       clock,
       log,
       metrics,
@@ -87,6 +92,7 @@ export function openBackends(
       clock,
       log,
     }),
+    sharedTokens: createRedisSharedTokens({ redis, envelopes, blindIndex, keyPrefix }),
     missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
+import { claimsWanted } from '../config/claims-in-use.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
@@ -52,16 +53,16 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
-      sessionClaims: config.session.claims,
+      sessionClaims: claimsWanted(config),
       refreshTimeoutMs: config.refresh.timeout,
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {

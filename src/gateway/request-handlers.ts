@@ -1,11 +1,13 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
+import type { AccessChecks } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createActionOn } from '../proxy/upstream/challenge-action.ts';
@@ -44,16 +46,28 @@ export function createRequestHandlers(
   policies: InboundPolicies,
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks } = sessionServices;
-  const { accessLog, originPolicy, rateLimits } = policies;
-  const { baseUrl, spa } = config;
+  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
+  const { access, accessLog, originPolicy, rateLimits } = policies;
+  const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
+  const accessOf = new Map(
+    routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
+  );
+  const accessChecks: AccessChecks = (route) => accessOf.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    routeTokens: createRouteTokens({
+      routes: routes.all,
+      refresher,
+      clientTokens,
+      exchangedTokens,
+      client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
+    accessChecks,
   });
   const upgradeRelay = createUpgradeRelay({
     tunnels,
@@ -69,6 +83,7 @@ export function createRequestHandlers(
     servers,
     slots,
     refresher,
+    accessChecks,
     actionOn,
     authorizations,
     metrics,

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
+import { accessRules } from './access/rule.ts';
 import { headerNames, requestHeadersToSet, responseHeadersToSet } from './headers.ts';
 import { pathPrefix } from '../values/path.ts';
 import { perMinute } from './rate-limit.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 import { upstreamTls } from './tls.ts';
+import { resources, routeTokenKeys } from './token/route-token.ts';
 import { size } from '../values/size.ts';
 import { upstreamUrls } from '../values/url.ts';
 
@@ -59,18 +61,10 @@ export const routeSchema = section({
     description:
       'Narrower scopes for this upstream, which gets an access token of its own (RFC 6749, section 6).',
   }),
-  resource: z
-    .array(
-      shaped(
-        /^[a-z][a-z0-9+.-]*:[^\s#]+$/i,
-        'expected an absolute URI without fragment (RFC 8707 section 2)',
-      ),
-      'expected a list of resources',
-    )
-    .prefault([])
-    .meta({
-      description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
-    }),
+  resource: resources().meta({
+    description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
+  }),
+  ...routeTokenKeys,
   timeout: section({
     connect: duration({ min: 1 }).prefault('5s').meta({
       description: 'How long connecting to the upstream may take.',
@@ -162,4 +156,14 @@ export const routeSchema = section({
   })
     .prefault({})
     .meta({ description: 'The cookies that are forwarded; none by default.' }),
+  require: accessRules()
+    .prefault([])
+    .meta({
+      description:
+        'Rules that a session must meet, on requests and WebSocket upgrades: all of them, or the response is 403 `not_allowed`.',
+      details:
+        'A rule about a claim that is missing, or of another type, does not hold, and neither does its `not`.',
+      see: '[Access](access.md)',
+      example: [{ claim: '/realm_access/roles', contains: 'admin' }],
+    }),
 }).meta({ description: 'One API: its path, its upstream and what is forwarded.' });

@@ -1,12 +1,14 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
+import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
+import { routeTokenRules } from './token/rules.ts';
 
 /** The inputs of the rules besides the configuration. */
 type RuleContext = {
@@ -44,6 +46,7 @@ const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
   oneAccessToken,
+  routeTokenRules,
   memoryStoreWorkers,
   distinctSecrets,
   redisAccess,
@@ -54,6 +57,7 @@ const rules: readonly Rule[] = [
   distinctPaths,
   routesBesideLogin,
   checkedParameters,
+  rulesNeedSession,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -71,8 +75,9 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
 }
 
 /** The rules of the provider kind itself. */
-function* providerRules({ provider }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
-  const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path)) ?? [];
+function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
+  const signingKey = isValid('keys') ? keys[0]?.key : 'invalid';
+  const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
 }
 
@@ -137,7 +142,8 @@ function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Itera
 
 function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('listen') || !isValid('admin', 'listen')) return;
-  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+  const [one, other] = [listen, admin.listen].map(formatListenAddress);
+  if (listen.port !== 0 && one === other) {
     yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
@@ -173,6 +179,17 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
     if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
     const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
     yield { path: ['login', 'parameters', name], message };
+  }
+}
+
+/** Without a session there are no claims to judge. */
+function* rulesNeedSession({ routes }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('routes', -1)) return;
+  for (const [index, route] of routes.entries()) {
+    if (!isValid('routes', index, 'auth') || !isValid('routes', index, 'require')) continue;
+    if (route.auth !== 'none' || route.require.length === 0) continue;
+    const message = 'a route with auth: none has no session whose claims could be judged; remove it';
+    yield { path: ['routes', index, 'require'], message };
   }
 }
 
