@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import type { PeopleSearch } from '../sessions/people.ts';
+import type { PeopleSearch } from '../sessions/lifecycle/people.ts';
 import { mergeActivity } from './activity.ts';
 import { respondJson, type Pages } from './page.ts';
 import { activitiesOf, type Snapshots } from './snapshot.ts';

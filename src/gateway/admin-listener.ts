@@ -10,7 +10,7 @@ import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
 import { createProblems } from '../http/problem/problem.ts';
 import type { Provider } from '../provider/provider.ts';
-import { createPeopleSearch } from '../sessions/people.ts';
+import { createPeopleSearch } from '../sessions/lifecycle/people.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Core } from './core.ts';
@@ -29,7 +29,7 @@ export function createAdminListener(deps: {
   const { core, shared, provider, sessions, store, snapshots } = deps;
   const { config, log, clock, metrics, audit, keyRing } = core;
   const { listen, token, allowedHosts } = config.admin;
-  const clientAddress = createClientAddress(config.trustProxy);
+  const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
   const pseudonyms = createPseudonyms(keyRing);
   /** Tells one admin token from another, so that an auditor sees which of them a call had. */
   const actor = () =>

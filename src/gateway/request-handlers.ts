@@ -1,11 +1,15 @@
 import type { RequestHandler } from 'express';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
+import type { AccessChecks } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
@@ -42,28 +46,36 @@ export function createRequestHandlers(
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
   const { sessions, refresher, stepUpLinks } = sessionServices;
-  const { accessLog, originPolicy, rateLimits } = policies;
+  const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
+  const accessOf = new Map(routes.all.map((route) => [route, access.ofRoute(route.config, route.audience)]));
+  const accessChecks: AccessChecks = (route) => accessOf.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
+    accessChecks,
   });
   const upgradeRelay = createUpgradeRelay({
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
+  const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
+  const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
     routes,
     upstreams,
     servers,
     slots,
     refresher,
+    accessChecks,
+    actionOn,
+    authorizations,
     metrics,
     writeBatch,
     eventStreams,
@@ -81,6 +93,8 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    actionOn,
+    authorizations,
     metrics,
     baseUrl,
   });

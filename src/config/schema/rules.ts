@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
+import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
@@ -54,6 +55,7 @@ const rules: readonly Rule[] = [
   distinctPaths,
   routesBesideLogin,
   checkedParameters,
+  rulesNeedSession,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -137,7 +139,8 @@ function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Itera
 
 function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('listen') || !isValid('admin', 'listen')) return;
-  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+  const [one, other] = [listen, admin.listen].map(formatListenAddress);
+  if (listen.port !== 0 && one === other) {
     yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
@@ -167,12 +170,23 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
 /** Every sign-in must meet a fixed `max_age` or `acr_values`, so a page must not ask for less. */
 function* checkedParameters({ login, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('login', 'parameters') || !isValid('provider', 'authorizationParams')) return;
-  const fixed: unknown = 'authorizationParams' in provider ? provider.authorizationParams : undefined;
-  if (typeof fixed !== 'object' || fixed === null) return;
+  const { authorizationParams: fixed } = provider;
+  if (fixed === undefined) return;
   for (const name of ['acr_values', 'max_age']) {
     if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
     const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
     yield { path: ['login', 'parameters', name], message };
+  }
+}
+
+/** Without a session there are no claims to judge. */
+function* rulesNeedSession({ routes }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('routes', -1)) return;
+  for (const [index, route] of routes.entries()) {
+    if (!isValid('routes', index, 'auth') || !isValid('routes', index, 'require')) continue;
+    if (route.auth !== 'none' || route.require.length === 0) continue;
+    const message = 'a route with auth: none has no session whose claims could be judged; remove it';
+    yield { path: ['routes', index, 'require'], message };
   }
 }
 

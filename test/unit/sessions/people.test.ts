@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPeopleSearch } from '../../../src/sessions/people.ts';
+import { createPeopleSearch } from '../../../src/sessions/lifecycle/people.ts';
 import type { SessionData } from '../../../src/sessions/session.ts';
 
 const sessionOf = (subject: string, name: string, generation?: number) =>

@@ -1,5 +1,5 @@
-import { isOutdated, personOf, type SessionData } from './session.ts';
-import type { SessionStore } from './store/store.ts';
+import { isOutdated, personOf, type SessionData } from '../session.ts';
+import type { SessionStore } from '../store/store.ts';
 
 /** A person who has a session, with what names them. */
 export type FoundPerson = {
