@@ -8,6 +8,7 @@ import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
+import { routeTokenRules } from './token/rules.ts';
 
 /** The inputs of the rules besides the configuration. */
 type RuleContext = {
@@ -45,6 +46,7 @@ const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
   oneAccessToken,
+  routeTokenRules,
   memoryStoreWorkers,
   distinctSecrets,
   redisAccess,
