@@ -31,6 +31,8 @@ const MINUTES = 60;
 const MINUTE_MS = 60_000;
 
 type Totals = Omit<Minute, 'startsAt'> & { readonly bounds: readonly (number | null)[] };
+/** prom-client's type lacks the values. */
+type Metric = MetricObject & { readonly values?: readonly Value[] };
 type Value = { value: number; labels: Record<string, string | number>; metricName?: string };
 
 /** `read` returns the metrics of this process. */
@@ -120,8 +122,8 @@ const failedOutcomes: ReadonlySet<unknown> = new Set(['kept', 'rejected', 'faile
 
 function totalsOf(metrics: readonly MetricObject[]): Totals {
   const valuesOf = (name: string): readonly Value[] => {
-    const metric = metrics.find((each) => each.name === name);
-    return metric !== undefined && 'values' in metric ? (metric.values as readonly Value[]) : [];
+    const metric: Metric | undefined = metrics.find((each) => each.name === name);
+    return metric?.values ?? [];
   };
   const sum = (values: readonly Value[]) => values.reduce((total, { value }) => total + value, 0);
   const requests = valuesOf('coatcheck_http_requests_total');

@@ -36,15 +36,23 @@ export function createRecentProblems(): RecentProblems {
 }
 
 function readProblem(line: string): Problem {
-  const fields = JSON.parse(line) as Record<string, unknown>;
-  const { err } = fields;
-  const cause = typeof err === 'object' && err !== null && 'message' in err ? err.message : undefined;
-  const texts = ['requestId', 'code', 'reason'].map((name) => [name, fields[name]] as const);
-  const known = [...texts, ['cause', cause] as const].filter(([, value]) => typeof value === 'string');
+  const fields: unknown = JSON.parse(line);
+  const textOf = (name: string) => readText(fields, name);
+  const cause = readText(readField(fields, 'err'), 'message');
+  const texts = { requestId: textOf('requestId'), code: textOf('code'), reason: textOf('reason'), cause };
   return {
-    time: String(fields['time']),
-    level: String(fields['level']),
-    msg: String(fields['msg']),
-    ...Object.fromEntries(known),
+    time: textOf('time') ?? '',
+    level: textOf('level') ?? '',
+    msg: textOf('msg') ?? '',
+    ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)),
   };
+}
+
+function readField(fields: unknown, name: string): unknown {
+  return typeof fields === 'object' && fields !== null ? Reflect.get(fields, name) : undefined;
+}
+
+function readText(fields: unknown, name: string): string | undefined {
+  const value = readField(fields, name);
+  return typeof value === 'string' ? value : undefined;
 }

@@ -100,7 +100,9 @@ describe('the admin console in a browser', () => {
   it('shows the sessions of a user with very many a hundred at a time', async () => {
     for (let n = 0; n < 101; n += 1) await fixture.signedIn(program, 'dora');
     await list('dora');
-    await expect.poll(() => textOf('#outcome'), PATIENCE).toBe('Found: 100 sessions of dora, and there are more');
+    await expect
+      .poll(() => textOf('#outcome'), PATIENCE)
+      .toBe('Found: 100 sessions of dora, and there are more');
     await page.getByRole('button', { name: 'Show more sessions' }).click();
     await expect.poll(() => textOf('#outcome'), PATIENCE).toBe('Found: 101 sessions of dora');
     expect(await page.locator('#found li').count()).toBe(101);

@@ -22,14 +22,15 @@ export function createRecordScan(deps: { redis: RedisConnection; keyPrefix: stri
 
   /** A position is the number of a node and the cursor there. */
   const batch: RecordScan['batch'] = async (after = '0.0') => {
-    const [at = 0, cursor = '0'] = [Number(after.split('.')[0]), after.split('.')[1]];
+    const [node = '0', cursor = '0'] = after.split('.');
+    const at = Number(node);
     const nodes = await redis.run('scan', async (client) =>
       client instanceof Cluster ? client.nodes('master') : [client],
     );
-    const node = nodes[at];
-    if (node === undefined) return { names: [], next: undefined };
+    const scanned = nodes[at];
+    if (scanned === undefined) return { names: [], next: undefined };
     const [nextCursor, names] = await redis.run('scan', () =>
-      node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
+      scanned.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
     );
     if (nextCursor !== '0') return { names, next: `${at}.${nextCursor}` };
     return { names, next: at + 1 < nodes.length ? `${at + 1}.0` : undefined };
