@@ -8,7 +8,7 @@ import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
-import { createDpopHandles } from '../dpop-handles.ts';
+import { createDpopHandles } from '../dpop/handles.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
