@@ -676,21 +676,44 @@ export type OidcProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -862,21 +885,44 @@ export type Oauth2ProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.

@@ -53,7 +53,7 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
@@ -62,7 +62,7 @@ export function createGenerations(deps: {
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {

@@ -21,7 +21,12 @@ export type ProviderFixture = {
 };
 
 /** `config` is merged over the default configuration; routes lead to the API. */
-export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?: Record<string, unknown>[] };
+export type ProviderFixtureOptions = {
+  config?: Record<string, unknown>;
+  routes?: Record<string, unknown>[];
+  /** The authority that the browser trusts. */
+  ca?: string;
+};
 
 /**
  * Opens a fixture for one kind of token server. Sessions last 90 days, since access tokens of some kinds
@@ -29,7 +34,7 @@ export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?
  */
 export async function openProviderFixture(
   kind: Pick<ProviderKind, 'open' | 'signIn'>,
-  { config, routes }: ProviderFixtureOptions = {},
+  { config, routes, ca }: ProviderFixtureOptions = {},
 ): Promise<ProviderFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
@@ -46,7 +51,7 @@ export async function openProviderFixture(
     },
     clock,
   });
-  const agent = createUserAgent(gateway.url, { clock });
+  const agent = createUserAgent(gateway.url, { clock, ca });
 
   return {
     fake,

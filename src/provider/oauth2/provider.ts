@@ -40,7 +40,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     issuer,
     log,
   });
-  const authenticate = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config, deps.signingKeys);
   const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
   /** A client of the server. Its token endpoint depends on how the user signed in. */

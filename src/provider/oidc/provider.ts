@@ -31,7 +31,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const { config, log, metrics } = deps;
   const health = createProviderHealth({ log, metrics });
   const http = createProviderClient({ config, health });
-  const authenticate = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config, deps.signingKeys);
   const dpop = createDpopHandles({ isOn: config.dpop });
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, authenticate, dpop),

@@ -1,11 +1,16 @@
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import type { OtherKeys } from '../../config/schema/provider-section.ts';
 import { clientCredentialRules } from '../client/keys.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
 /** The rules between the keys of an OpenID provider. */
-export function* oidcRules(section: OidcProviderConfig, isValid: IsValid): Iterable<ConfigIssue> {
-  yield* clientCredentialRules(section, isValid);
+export function* oidcRules(
+  section: OidcProviderConfig,
+  isValid: IsValid,
+  others: OtherKeys,
+): Iterable<ConfigIssue> {
+  yield* clientCredentialRules(section, isValid, others);
   if (isValid('par') && isValid('endpoints') && section.par === 'required') {
     const isDiscovered = Object.keys(section.endpoints).length < CONFIGURABLE_ENDPOINTS;
     const message =

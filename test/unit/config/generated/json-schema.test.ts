@@ -46,6 +46,7 @@ describe('the JSON Schema of the configuration', () => {
       'provider.clientSecret',
       'provider.privateKey',
       'provider.keyId',
+      'provider.signingAlg',
       'provider.assertionAudience',
       'provider.logoutUrl',
       'provider.idTokenSignedResponseAlg',

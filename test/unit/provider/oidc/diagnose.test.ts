@@ -83,11 +83,7 @@ describe('the diagnosis of an OpenID provider', () => {
 
   it.each([
     ['a key that the provider takes', 'P-256', 'ok: private_key_jwt with ES256, which the provider accepts'],
-    [
-      'another key',
-      'ed25519',
-      'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
-    ],
+    ['another key', 'ed25519', 'failed: the assertion is signed with EdDSA, but the provider accepts ES256'],
   ])('reports on private_key_jwt with %s', (_what, kind, expected) => {
     expect(results({}, key(kind))['client']).toBe(expected);
   });
