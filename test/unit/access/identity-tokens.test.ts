@@ -56,7 +56,7 @@ describe('an identity JWT', () => {
   it('names the person to its audience, and verifies with the published keys', async () => {
     const { tokens, now } = open();
     const token = await tokens(session({ sub: 'alice', groups: ['a'], email: 'alice@example.test' }));
-    const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(await keys.jwks()), {
+    const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(keys.jwks()), {
       issuer: 'https://app.example.com',
       audience: 'https://api.internal',
       currentDate: new Date(now()),
