@@ -93,6 +93,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   };
   const settle = async () => {
     await shared.refreshes.settle();
+    await shared.clientTokenRenewals.settle();
     await shared.backgroundTasks.settle();
     await shared.revocations.settle();
   };

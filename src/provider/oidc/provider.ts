@@ -2,10 +2,12 @@ import * as oauth from 'openid-client';
 import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createBackchannelRequest } from '../authorization/backchannel-request.ts';
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createDpopHandles } from '../dpop-handles.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
@@ -64,7 +66,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       parameters,
       protocol: 'openid',
       dpop,
-      buildUrl: createAuthorizationRequest(config),
+      buildUrl: createAuthorizationRequest(config, deps.signingKeys),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
@@ -76,6 +78,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             endpoint: 'backchannel authentication endpoint',
             parameters,
             grant: CIBA_GRANT,
+            sign: createBackchannelRequest(config, deps.signingKeys),
             dpop,
             readSignIn: async (json, sentAtMs, dpopKey) =>
               readSignIn(await discovery.get(), {
@@ -91,6 +94,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             clock: deps.clock,
           })
         : undefined,
+
+    grants: createTokenGrants({ client, clock: deps.clock }),
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
