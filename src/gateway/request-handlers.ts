@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import { createIdentities } from '../access/identities.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
-import type { AccessChecks } from '../proxy/access-checks.ts';
+import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
@@ -45,7 +46,7 @@ export function createRequestHandlers(
   sessionServices: SessionServices,
   policies: InboundPolicies,
 ): RequestHandlers {
-  const { config, secure, clock, log, metrics } = core;
+  const { config, secure, signingKeys, clock, log, metrics } = core;
   const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, provider, spa } = config;
@@ -55,6 +56,9 @@ export function createRequestHandlers(
     routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
   );
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
+  const identityOf = createIdentities(config, { keys: signingKeys, clock });
+  const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
+  const identities: Identities = (route) => identityByRoute.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
@@ -84,6 +88,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -103,6 +108,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -121,6 +127,7 @@ export function createRequestHandlers(
       originPolicy,
       tokenResolver,
       concurrencyLimit,
+      identities,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
       stepUpLinks,

@@ -8,7 +8,7 @@ import type { BindingMessageSource } from '../../config/values/binding-message.t
 import type { DpopKey } from '../../dpop/key.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
 import type { SignBackchannelRequest } from '../authorization/backchannel-request.ts';
-import type { DpopHandles } from '../dpop-handles.ts';
+import type { DpopHandles } from '../dpop/handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';

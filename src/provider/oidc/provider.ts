@@ -8,7 +8,9 @@ import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
-import { createDpopHandles } from '../dpop-handles.ts';
+import { createDpopHandles } from '../dpop/handles.ts';
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -45,6 +47,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const client = async () => (await discovery.get()).client;
   const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
 
+  const warnOfUnusable = createLimitedWarning({
+    log,
+    intervalMs: OUTAGE_REPORT_INTERVAL_MS,
+    clock: deps.clock,
+  });
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
@@ -130,6 +137,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           dpop.of(refreshClient, dpopKey),
         );
         const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
+          warnOfUnusable(
+            {},
+            'the provider returned no bound access token for a session with DPoP; using none',
+          );
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });
