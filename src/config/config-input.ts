@@ -647,8 +647,8 @@ export type ConfigInput = {
       }
     | undefined;
   /**
-   * Private keys with which the gateway signs: the first signs, and the public parts of all are
-   * published at `/auth/jwks.json`.
+   * Private keys of the gateway: the first for signing signs, and the public parts of all are published
+   * at `/auth/jwks.json`.
    * @defaultValue `[]`
    */
   keys?:
@@ -657,6 +657,12 @@ export type ConfigInput = {
         key: string;
         /** Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638). */
         keyId?: string;
+        /**
+         * What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts, with
+         * a key of RSA or of an elliptic curve P-256, P-384 or P-521.
+         * @defaultValue `sig`
+         */
+        use?: 'sig' | 'enc' | undefined;
       }>
     | undefined;
 };

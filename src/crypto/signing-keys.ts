@@ -1,5 +1,5 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { SignJWT, type JSONWebKeySet, type JWK, type JWTPayload } from 'jose';
+import { compactDecrypt, errors, SignJWT, type JSONWebKeySet, type JWK, type JWTPayload } from 'jose';
 import type { Config } from '../config/schema/schema.ts';
 import type { SigningAlgorithm, SigningKey } from '../config/values/secrets/private-key.ts';
 
@@ -22,6 +22,11 @@ export type SigningKeys = {
     claims: JWTPayload,
     header?: { algorithm?: SigningAlgorithm | undefined; type?: string | undefined },
   ): Promise<string>;
+  /**
+   * Decrypts a JWE with the key that it names, or with the first of its kind, and returns the text inside (RFC 7516). Throws a
+   * JOSEError.
+   */
+  decrypt(token: string): Promise<string>;
   /** The public parts of all keys (RFC 7517, section 5). */
   jwks(): JSONWebKeySet;
   /** Replaces the keys. */
@@ -33,15 +38,17 @@ type PublishedKey = { readonly key: IdentifiedKey; readonly jwk: JWK };
 /** Creates the keys from those of the configuration. A key without an identifier gets its thumbprint (RFC 7638). */
 export function createSigningKeys(configured: Config['keys']): SigningKeys {
   let published = configured.map(publish);
+  const first = () => published.find(({ jwk }) => jwk.use === 'sig');
 
   const current = () => {
-    const [first] = published;
-    if (first === undefined) throw new Error('keys is empty; signing needs a key');
-    return first.key;
+    const found = first();
+    if (found === undefined) throw new Error('keys is empty; signing needs a key');
+    return found.key;
   };
 
   return {
-    canSign: () => published.length > 0,
+    canSign: () => first() !== undefined,
+    decrypt: (token) => decryptWith(published, token),
     current,
     async sign(claims, { algorithm, type } = {}) {
       const { key, kid, algorithms, algorithm: usual } = current();
@@ -56,17 +63,44 @@ export function createSigningKeys(configured: Config['keys']): SigningKeys {
   };
 }
 
-function publish({ key, keyId = key.id }: Config['keys'][number]): PublishedKey {
+function publish({ key, keyId = key.id, use }: Config['keys'][number]): PublishedKey {
   // SECURITY: exported from the public key, which has no private member.
   const publicPart: JWK = createPublicKey(key.key).export({ format: 'jwk' });
   const kid = keyId ?? thumbprintOf(publicPart);
   // Without `alg`, the key may sign with any algorithm of its kind (RFC 7517, section 4.4).
-  const alg = key.algorithms.length === 1 ? { alg: key.algorithm } : {};
-  return { key: { ...key, kid }, jwk: { ...publicPart, kid, use: 'sig', ...alg } };
+  const alg = use === 'sig' && key.algorithms.length === 1 ? { alg: key.algorithm } : {};
+  return { key: { ...key, kid }, jwk: { ...publicPart, kid, use, ...alg } };
 }
 
 /** RFC 7638, section 3: the required members, which are those that Node.js exports, in lexicographic order. */
 function thumbprintOf(publicPart: JWK): string {
   const members = JSON.stringify(publicPart, Object.keys(publicPart).toSorted());
   return createHash('sha256').update(members).digest('base64url');
+}
+
+/** RFC 7518, section 4.1. Not RSA1_5, which lets an attacker decrypt with answers alone. */
+const keyManagementAlgorithms = [
+  'RSA-OAEP',
+  'RSA-OAEP-256',
+  'ECDH-ES',
+  'ECDH-ES+A128KW',
+  'ECDH-ES+A192KW',
+  'ECDH-ES+A256KW',
+];
+
+async function decryptWith(published: readonly PublishedKey[], token: string): Promise<string> {
+  const { plaintext } = await compactDecrypt(
+    token,
+    ({ alg, kid, zip }) => {
+      // SECURITY: a small token must not become a large one.
+      if (zip !== undefined) throw new errors.JOSENotSupported('a compressed token is not accepted');
+      const kty = alg.startsWith('RSA') ? 'RSA' : 'EC';
+      const usable = published.filter(({ jwk }) => jwk.use === 'enc' && jwk.kty === kty);
+      const found = kid === undefined ? usable[0] : usable.find(({ key }) => key.kid === kid);
+      if (found === undefined) throw new errors.JWKSNoMatchingKey('none of keys can decrypt the token');
+      return found.key.key;
+    },
+    { keyManagementAlgorithms },
+  );
+  return new TextDecoder().decode(plaintext);
 }

@@ -21,7 +21,7 @@ export type ProviderDeps<Section> = {
   /** How long one refresh may take; every other call may take `config.timeout`. */
   refreshTimeoutMs: number;
   /** The keys of `keys`. */
-  signingKeys: Pick<SigningKeys, 'current' | 'sign'>;
+  signingKeys: Pick<SigningKeys, 'current' | 'sign' | 'decrypt'>;
   clock: () => number;
   log: Logger;
   metrics: Metrics;

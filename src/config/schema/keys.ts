@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { text } from '../values/scalar.ts';
+import { oneOf, text } from '../values/scalar.ts';
 import { privateKey } from '../values/secrets/private-key.ts';
 import { isSameKey } from '../values/secrets/same-key.ts';
 import { section } from './declaration/section.ts';
@@ -16,6 +16,10 @@ const keySchema = section({
       'Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638).',
     example: 'key-1',
   }),
+  use: oneOf(['sig', 'enc']).prefault('sig').meta({
+    description:
+      'What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts, with a key of RSA or of an elliptic curve P-256, P-384 or P-521.',
+  }),
 });
 
 /** The private keys of the gateway. */
@@ -25,7 +29,7 @@ export const keysSchema = z
   .prefault([])
   .meta({
     description:
-      'Private keys with which the gateway signs: the first signs, and the public parts of all are published at `/auth/jwks.json`.',
+      'Private keys of the gateway: the first for signing signs, and the public parts of all are published at `/auth/jwks.json`.',
     see: '[Keys of the gateway](#keys-of-the-gateway)',
   });
 
@@ -34,7 +38,12 @@ function checkDistinct(
   keys: ReadonlyArray<z.output<typeof keySchema>>,
   context: z.core.$RefinementCtx,
 ): void {
-  for (const [index, { key, keyId = key.id }] of keys.entries()) {
+  for (const [index, { key, keyId = key.id, use }] of keys.entries()) {
+    if (use === 'enc' && key.key.asymmetricKeyType === 'ed25519') {
+      const message =
+        'expected a key of RSA or of an elliptic curve P-256, P-384 or P-521, because its use is enc';
+      context.addIssue({ code: 'custom', path: [index, 'key'], message });
+    }
     const earlier = keys.slice(0, index);
     const isRepeated = earlier.some((other) => isSameKey(other.key.key, key.key));
     const isSameId = keyId !== undefined && earlier.some((other) => (other.keyId ?? other.key.id) === keyId);

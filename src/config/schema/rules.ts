@@ -78,7 +78,7 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
 
 /** The rules of the provider kind itself. */
 function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
-  const signingKey = isValid('keys') ? keys[0]?.key : 'invalid';
+  const signingKey = isValid('keys') ? keys.find(({ use }) => use === 'sig')?.key : 'invalid';
   const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
 }

@@ -1,6 +1,8 @@
 import * as oauth from 'openid-client';
 import { createJwtResponses, type JwtResponses } from '../authorization/jwt-response.ts';
 import { withOneDeadline, type DpopHandles } from '../dpop/handles.ts';
+import type { TokenResponse } from '../../tokens/token-set.ts';
+import { decryptIdToken } from '../client/id-token-decryption.ts';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { detachIdToken, detachTokens } from '../token-response.ts';
@@ -22,6 +24,8 @@ export type DiscoveredProvider = {
   createRefreshClient(maySend: () => boolean): oauth.Configuration;
   idTokens: IdTokens;
   userinfo: Userinfo;
+  /** Replaces an encrypted ID token by the one inside it. Throws a JOSEError. */
+  decrypt(response: TokenResponse): Promise<TokenResponse>;
   logoutTokens: LogoutTokens;
   /** Authorization responses; undefined when they are parameters. */
   jwtResponses: JwtResponses | undefined;
@@ -31,7 +35,7 @@ export type DiscoveredProvider = {
 export async function discover(
   deps: Pick<
     ProviderDeps<OidcProviderConfig>,
-    'config' | 'sessionClaims' | 'refreshTimeoutMs' | 'clock' | 'log'
+    'config' | 'sessionClaims' | 'refreshTimeoutMs' | 'signingKeys' | 'clock' | 'log'
   >,
   http: ProviderClient,
   authenticate: oauth.ClientAuth,
@@ -90,6 +94,7 @@ export async function discover(
       },
       log: deps.log,
     }),
+    decrypt: (response) => decryptIdToken(response, deps.signingKeys),
     idTokens: createIdTokens({
       keySet,
       issuer: config.issuer,

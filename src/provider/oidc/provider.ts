@@ -5,6 +5,7 @@ import { forAudience } from '../audience-parameters.ts';
 import { createBackchannelRequest } from '../authorization/backchannel-request.ts';
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
+import { decryptIdToken } from '../client/id-token-decryption.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
@@ -136,7 +137,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           parameters,
           dpop.of(refreshClient, dpopKey),
         );
-        const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        const received = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        const tokenResponse = await decryptIdToken(received, deps.signingKeys).catch((cause: unknown) => {
+          reportUnverifiable(cause);
+          return { ...received, idToken: undefined };
+        });
         if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
           warnOfUnusable(
             {},
@@ -219,7 +224,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 
 /** Reads the signed-in user from the ID token of a token response. Throws {@link UnusedTokensError}. */
 async function readSignIn(
-  { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
+  { idTokens, userinfo, decrypt }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo' | 'decrypt'>,
   given: {
     json: Readonly<Record<string, unknown>>;
     dpopKey: DpopKey | undefined;
@@ -229,16 +234,20 @@ async function readSignIn(
     sentAtMs: number;
   },
 ): Promise<SignIn> {
-  const tokenResponse = readTokenResponse(reattachIdToken(given.json));
-  const { idToken, accessToken, refreshToken } = tokenResponse;
+  const received = readTokenResponse(reattachIdToken(given.json));
+  const { accessToken, refreshToken } = received;
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
   if (accessToken === '') throw refuse('the token response has no usable "access_token"');
   // SECURITY: the operator asked for bound tokens, so the gateway does not fall back to bearer tokens (RFC 9449, section 5).
   if (given.dpopKey !== undefined && !hasBoundToken(given.json))
     throw refuse('provider.dpop is true, but the provider issued a token of another type than "DPoP"');
-  if (idToken === undefined) throw refuse('the token response has no "id_token"');
+  if (received.idToken === undefined) throw refuse('the token response has no "id_token"');
 
+  const tokenResponse = await decrypt(received).catch((cause: unknown) => {
+    throw refuse('the ID token cannot be decrypted with keys', cause);
+  });
+  const { idToken = '' } = tokenResponse;
   const { nonce, maxAge, acrValues } = given;
   const verdict = await idTokens.ofLogin(idToken, { nonce, maxAge, acrValues, accessToken });
   switch (verdict.kind) {

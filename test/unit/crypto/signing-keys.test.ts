@@ -1,13 +1,21 @@
 import { createPublicKey } from 'node:crypto';
-import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import {
+  calculateJwkThumbprint,
+  CompactEncrypt,
+  createLocalJWKSet,
+  decodeProtectedHeader,
+  importJWK,
+  jwtVerify,
+} from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createSigningKeys } from '../../../src/crypto/signing-keys.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { jwk, pem, privateKeys, publicJwk, signingKinds } from '../config/keys.ts';
 import { minimal } from '../config/sample.ts';
 
-const configured = (...keys: { key: string; keyId?: string }[]) => parseConfig({ ...minimal, keys }).keys;
-const keysOf = (...keys: { key: string; keyId?: string }[]) => createSigningKeys(configured(...keys));
+type Given = { key: string; keyId?: string; use?: string };
+const configured = (...keys: Given[]) => parseConfig({ ...minimal, keys }).keys;
+const keysOf = (...keys: Given[]) => createSigningKeys(configured(...keys));
 
 /** The members of a private key that its public part does not have (RFC 7518, section 6; RFC 8037). */
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
@@ -108,6 +116,47 @@ describe('signing', () => {
     keys.replace(configured({ key: pem('P-256'), keyId: 'new' }));
     await expect(jwtVerify(former, createLocalJWKSet(keys.jwks()))).rejects.toThrow(
       'no applicable key found',
+    );
+  });
+});
+
+describe('decryption', () => {
+  const encrypt = async (alg: string, kind: string, header: object = {}) =>
+    new CompactEncrypt(new TextEncoder().encode('inside'))
+      .setProtectedHeader({ alg, enc: 'A256GCM', ...header })
+      .encrypt(await importJWK(publicJwk(kind), alg));
+  const keys = keysOf(
+    { key: pem('ed25519') },
+    { key: pem('P-256'), keyId: 'ec', use: 'enc' },
+    { key: pem('rsa'), keyId: 'rsa', use: 'enc' },
+    { key: pem('P-384'), keyId: 'sign' },
+  );
+
+  it('uses the key that the token names, or the first of its kind', async () => {
+    expect(await keys.decrypt(await encrypt('ECDH-ES', 'P-256', { kid: 'ec' }))).toBe('inside');
+    expect(await keys.decrypt(await encrypt('RSA-OAEP-256', 'rsa'))).toBe('inside');
+    await expect(keys.decrypt(await encrypt('ECDH-ES', 'P-256', { kid: 'rsa' }))).rejects.toThrow(
+      'none of keys can decrypt the token',
+    );
+  });
+
+  it('uses no key for signing, and those for decryption sign nothing', async () => {
+    await expect(keys.decrypt(await encrypt('ECDH-ES', 'P-384', { kid: 'sign' }))).rejects.toThrow(
+      'none of keys can decrypt the token',
+    );
+    expect(keysOf({ key: pem('P-256'), use: 'enc' }).canSign()).toBe(false);
+    expect(decodeProtectedHeader(await keys.sign({})).alg).toBe('EdDSA');
+    expect(keys.jwks().keys.map(({ use, alg }) => [use, alg])).toEqual([
+      ['sig', undefined],
+      ['enc', undefined],
+      ['enc', undefined],
+      ['sig', 'ES384'],
+    ]);
+  });
+
+  it('refuses a compressed token', async () => {
+    await expect(keys.decrypt(await encrypt('ECDH-ES', 'P-256', { zip: 'DEF' }))).rejects.toThrow(
+      'a compressed token is not accepted',
     );
   });
 });

@@ -55,7 +55,9 @@ function readSigningKey(written: string): SigningKey | undefined {
       ? createPrivateKey({ key: members, format: 'jwk' })
       : createPrivateKey(written);
     const supported = algorithmsOf(key);
-    const usable = alg === undefined ? supported : supported.filter((name) => name === alg);
+    const isForDecryption = typeof alg === 'string' && /^(?:RSA-OAEP|ECDH-ES)/.test(alg);
+    const usable =
+      alg === undefined || isForDecryption ? supported : supported.filter((name) => name === alg);
     const [algorithm] = usable;
     if (algorithm === undefined) return undefined;
     return {

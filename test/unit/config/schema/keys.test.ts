@@ -27,6 +27,14 @@ describe('keys', () => {
     );
   });
 
+  it('rejects a key that cannot decrypt for decryption', () => {
+    expect(problemsWith({ keys: [{ key: pem('ed25519'), use: 'enc' }] })).toEqual([
+      expect.stringMatching(/^keys\[0\]\.key: expected a key of RSA or of an elliptic curve P-256/),
+    ]);
+    const forDecryption = { key: jwk('rsa', { alg: 'RSA-OAEP-256' }), use: 'enc' };
+    expect(() => problemsWith({ keys: [forDecryption] })).toThrow('was accepted');
+  });
+
   it('rejects the same key twice, and the same key identifier twice', () => {
     expect(problemsWith({ keys: [{ key: pem('rsa') }, { key: jwk('rsa'), keyId: 'key-2' }] })).toEqual([
       expect.stringMatching(/^keys\[1\]\.key: expected distinct keys; an earlier one is the same/),
